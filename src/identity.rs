@@ -1,0 +1,497 @@
+//! The names of Google Cloud and Kubernetes that `wi` handles: parsed once, trusted afterwards.
+//!
+//! The forms of members come from
+//! <https://cloud.google.com/iam/docs/principal-identifiers>; the two spellings of a Kubernetes
+//! service account are one [`Member::Ksa`], so that comparing two members compares identities.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a name was refused: the rule that it breaks, in words for the user.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NameError(pub String);
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The name as Google writes it.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = NameError;
+            fn from_str(s: &str) -> Result<Self, NameError> {
+                Self::parse(s)
+            }
+        }
+    };
+}
+
+name_type!(
+    /// A project id, such as `acme-prod` or the domain-scoped `example.com:acme`.
+    ProjectId
+);
+name_type!(
+    /// The email of a Google service account.
+    Email
+);
+name_type!(
+    /// A role: `roles/NAME`, `projects/P/roles/NAME` or `organizations/N/roles/NAME`.
+    Role
+);
+name_type!(
+    /// A Kubernetes namespace or service account name (RFC 1123).
+    KubeName
+);
+
+fn lower_digits_hyphens(s: &str) -> bool {
+    s.bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+impl ProjectId {
+    /// 6 to 30 lower-case letters, digits and hyphens, a letter first, no hyphen last.
+    pub fn parse(s: &str) -> Result<Self, NameError> {
+        let id = s.split_once(':').map_or(s, |(domain, id)| {
+            if domain.contains('.') { id } else { s }
+        });
+        let ok = (6..=30).contains(&id.len())
+            && lower_digits_hyphens(id)
+            && id.starts_with(|c: char| c.is_ascii_lowercase())
+            && !id.ends_with('-');
+        if ok {
+            return Ok(Self(s.to_owned()));
+        }
+        Err(NameError(if s.bytes().all(|b| b.is_ascii_digit()) && !s.is_empty() {
+            format!("`{s}` is a project number; the project id is needed, since the workload pool is named after it")
+        } else {
+            format!("`{s}` is not a project id: 6 to 30 lower-case letters, digits and hyphens, starting with a letter and not ending in a hyphen")
+        }))
+    }
+
+    /// The project's workload pool, `PROJECT.svc.id.goog`.
+    ///
+    /// A domain-scoped project `example.com:acme` has `acme.example.com.svc.id.goog`.
+    pub fn workload_pool(&self) -> String {
+        match self.0.split_once(':') {
+            Some((domain, id)) => format!("{id}.{domain}.svc.id.goog"),
+            None => format!("{}.svc.id.goog", self.0),
+        }
+    }
+
+    /// The email of the account `id` of this project.
+    pub fn service_account(&self, id: &str) -> Email {
+        match self.0.split_once(':') {
+            Some((domain, p)) => Email(format!("{id}@{p}.{domain}.iam.gserviceaccount.com")),
+            None => Email(format!("{id}@{}.iam.gserviceaccount.com", self.0)),
+        }
+    }
+}
+
+impl Email {
+    /// An address `NAME@DOMAIN`; kept in lower case, as IAM does.
+    pub fn parse(s: &str) -> Result<Self, NameError> {
+        let ok = s.split_once('@').is_some_and(|(name, domain)| {
+            let part = |p: &str| {
+                !p.is_empty()
+                    && p.bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b"-._+".contains(&b))
+            };
+            part(name) && part(domain) && domain.contains('.')
+        });
+        if ok {
+            Ok(Self(s.to_ascii_lowercase()))
+        } else {
+            Err(NameError(format!(
+                "`{s}` is not an email address, such as checkout@acme-prod.iam.gserviceaccount.com"
+            )))
+        }
+    }
+
+    /// The part before the `@`.
+    pub fn account_id(&self) -> &str {
+        self.0.split('@').next().unwrap_or_default()
+    }
+
+    /// The project that a user-managed account (`ID@PROJECT.iam.gserviceaccount.com`) is in.
+    pub fn project(&self) -> Option<ProjectId> {
+        let domain = self.0.split_once('@')?.1;
+        let project = domain.strip_suffix(".iam.gserviceaccount.com")?;
+        match project.split_once('.') {
+            Some((id, domain)) => ProjectId::parse(&format!("{domain}:{id}")).ok(),
+            None => ProjectId::parse(project).ok(),
+        }
+    }
+}
+
+/// Checks the id of a Google service account: 6 to 30 characters `[a-z]([-a-z0-9]*[a-z0-9])`.
+pub fn check_service_account_id(s: &str) -> Result<(), NameError> {
+    let ok = (6..=30).contains(&s.len())
+        && lower_digits_hyphens(s)
+        && s.starts_with(|c: char| c.is_ascii_lowercase())
+        && !s.ends_with('-');
+    if ok {
+        Ok(())
+    } else {
+        Err(NameError(format!(
+            "`{s}` is not a service account id: 6 to 30 lower-case letters, digits and hyphens, starting with a letter and not ending in a hyphen"
+        )))
+    }
+}
+
+impl Role {
+    /// Checks the form only; whether the role exists is for IAM to say.
+    pub fn parse(s: &str) -> Result<Self, NameError> {
+        let id = |s: &str| {
+            !s.is_empty()
+                && s.bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_')
+        };
+        let parts: Vec<&str> = s.split('/').collect();
+        let ok = match parts.as_slice() {
+            ["roles", name] => id(name),
+            ["projects", p, "roles", name] => ProjectId::parse(p).is_ok() && id(name),
+            ["organizations", n, "roles", name] => {
+                !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()) && id(name)
+            }
+            _ => false,
+        };
+        if ok {
+            Ok(Self(s.to_owned()))
+        } else {
+            Err(NameError(format!(
+                "`{s}` is not a role: roles/NAME, projects/PROJECT/roles/NAME or organizations/NUMBER/roles/NAME"
+            )))
+        }
+    }
+
+    /// `roles/iam.workloadIdentityUser`: lets a Kubernetes service account act as a Google one.
+    pub fn workload_identity_user() -> Self {
+        Self("roles/iam.workloadIdentityUser".to_owned())
+    }
+
+    /// Whether this is one of owner, editor and viewer.
+    pub fn is_basic(&self) -> bool {
+        matches!(self.as_str(), "roles/owner" | "roles/editor" | "roles/viewer")
+    }
+}
+
+impl KubeName {
+    /// A DNS label: up to 63 lower-case letters, digits and hyphens, alphanumeric at both ends.
+    pub fn label(s: &str) -> Result<Self, NameError> {
+        Self::check(s, 63, "a DNS label").map_err(|e| {
+            if s.contains('.') {
+                NameError(format!("{}; dots are not allowed here", e.0))
+            } else {
+                e
+            }
+        })?;
+        if s.contains('.') {
+            return Err(NameError(format!(
+                "`{s}` is not a DNS label: dots are not allowed here"
+            )));
+        }
+        Ok(Self(s.to_owned()))
+    }
+
+    /// A DNS subdomain (labels joined by dots, up to 253): what Kubernetes allows for accounts.
+    pub fn parse(s: &str) -> Result<Self, NameError> {
+        Self::check(s, 253, "a DNS subdomain")?;
+        Ok(Self(s.to_owned()))
+    }
+
+    fn check(s: &str, max: usize, what: &str) -> Result<(), NameError> {
+        let part = |p: &str| {
+            !p.is_empty()
+                && lower_digits_hyphens(p)
+                && !p.starts_with('-')
+                && !p.ends_with('-')
+        };
+        if s.len() <= max && s.split('.').all(part) {
+            Ok(())
+        } else {
+            Err(NameError(format!(
+                "`{s}` is not {what}: at most {max} lower-case letters, digits and hyphens, starting and ending with a letter or digit"
+            )))
+        }
+    }
+}
+
+/// A Kubernetes service account as IAM knows it: the same in every cluster of the pool's project.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KsaIdentity {
+    /// The workload pool, `PROJECT.svc.id.goog`.
+    pub pool: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The service account's name.
+    pub name: String,
+}
+
+impl KsaIdentity {
+    /// `serviceAccount:POOL[NS/KSA]`, the spelling used on a Google service account's own policy.
+    pub fn legacy_member(&self) -> String {
+        format!("serviceAccount:{}[{}/{}]", self.pool, self.namespace, self.name)
+    }
+
+    /// `principal://…/subject/ns/NS/sa/KSA`, the spelling used for direct grants.
+    ///
+    /// `number` is the project number of the pool's project.
+    pub fn principal(&self, number: u64) -> String {
+        format!(
+            "principal://iam.googleapis.com/projects/{number}/locations/global/workloadIdentityPools/{}/subject/ns/{}/sa/{}",
+            self.pool, self.namespace, self.name
+        )
+    }
+}
+
+impl fmt::Display for KsaIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pool = self.pool.strip_suffix(".svc.id.goog").unwrap_or(&self.pool);
+        write!(f, "{pool}/{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A member of a policy binding, as an identity: two spellings of one identity compare equal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Member {
+    /// A Google service account.
+    ServiceAccount(Email),
+    /// A Kubernetes service account, in either spelling.
+    Ksa(KsaIdentity),
+    /// `deleted:serviceAccount:EMAIL?uid=ID`.
+    DeletedServiceAccount {
+        /// The email that the account had.
+        email: String,
+        /// Its unique id.
+        uid: String,
+    },
+    /// Anything else, as it is written (`user:`, `group:`, `principalSet://` …).
+    Other(String),
+}
+
+impl Member {
+    /// Reads any member string; what is not recognised is kept as [`Member::Other`].
+    pub fn parse(s: &str) -> Self {
+        if let Some(rest) = s.strip_prefix("serviceAccount:") {
+            if let Some((pool, subject)) = rest.strip_suffix(']').and_then(|r| r.split_once('[')) {
+                if let Some((ns, name)) = subject.split_once('/') {
+                    return Self::Ksa(KsaIdentity {
+                        pool: pool.to_owned(),
+                        namespace: ns.to_owned(),
+                        name: name.to_owned(),
+                    });
+                }
+            }
+            return match Email::parse(rest) {
+                Ok(email) => Self::ServiceAccount(email),
+                Err(_) => Self::Other(s.to_owned()),
+            };
+        }
+        if let Some(rest) = s.strip_prefix("deleted:serviceAccount:") {
+            if let Some((email, uid)) = rest.split_once("?uid=") {
+                return Self::DeletedServiceAccount {
+                    email: email.to_ascii_lowercase(),
+                    uid: uid.to_owned(),
+                };
+            }
+        }
+        Self::parse_principal(s).unwrap_or_else(|| Self::Other(s.to_owned()))
+    }
+
+    fn parse_principal(s: &str) -> Option<Self> {
+        let rest = s.strip_prefix("principal://iam.googleapis.com/projects/")?;
+        let (_number, rest) = rest.split_once('/')?;
+        let rest = rest.strip_prefix("locations/global/workloadIdentityPools/")?;
+        let (pool, rest) = rest.split_once('/')?;
+        if !pool.ends_with(".svc.id.goog") {
+            return None;
+        }
+        let (ns, name) = rest.strip_prefix("subject/ns/")?.split_once("/sa/")?;
+        Some(Self::Ksa(KsaIdentity {
+            pool: pool.to_owned(),
+            namespace: ns.to_owned(),
+            name: name.to_owned(),
+        }))
+    }
+
+    /// Whether a GKE workload pool is behind this member: one account, a namespace, a cluster or all.
+    pub fn is_gke_pool_member(&self) -> bool {
+        match self {
+            Self::Ksa(_) => true,
+            Self::Other(s) => {
+                (s.starts_with("principalSet://iam.googleapis.com/")
+                    || s.starts_with("principal://iam.googleapis.com/"))
+                    && s.contains(".svc.id.goog/")
+            }
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Member {
+    /// Short, for people: not the spelling that the API takes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ServiceAccount(email) => write!(f, "{email}"),
+            Self::Ksa(ksa) => write!(f, "{ksa}"),
+            Self::DeletedServiceAccount { email, uid } => write!(f, "deleted {email} ({uid})"),
+            Self::Other(s) => f.write_str(s),
+        }
+    }
+}
+
+/// The condition of a binding. Two bindings with different conditions are different bindings.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// A short title, shown in the console.
+    pub title: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// The CEL expression.
+    pub expression: String,
+}
+
+/// A resource that has an allow policy.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Resource {
+    /// `project/ID`.
+    Project(ProjectId),
+    /// `bucket/NAME`; names are global.
+    Bucket(String),
+    /// A Google service account's own policy: who may act as it.
+    ServiceAccount(Email),
+}
+
+impl Resource {
+    /// Reads `project/ID`, `bucket/NAME` or their full resource names.
+    pub fn parse(s: &str) -> Result<Self, NameError> {
+        if let Some(id) = s
+            .strip_prefix("project/")
+            .or_else(|| s.strip_prefix("//cloudresourcemanager.googleapis.com/projects/"))
+        {
+            return ProjectId::parse(id).map(Self::Project);
+        }
+        if let Some(name) = s
+            .strip_prefix("bucket/")
+            .or_else(|| s.strip_prefix("//storage.googleapis.com/projects/_/buckets/"))
+        {
+            let ok = (3..=222).contains(&name.len())
+                && name.bytes().all(|b| {
+                    b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b)
+                })
+                && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && name.ends_with(|c: char| c.is_ascii_alphanumeric());
+            return if ok {
+                Ok(Self::Bucket(name.to_owned()))
+            } else {
+                Err(NameError(format!(
+                    "`{name}` is not a bucket name: 3 to 222 lower-case letters, digits, `-`, `_` and `.`, with a letter or digit at both ends"
+                )))
+            };
+        }
+        Err(NameError(format!(
+            "`{s}` is not a resource that wi can grant on: write project/ID or bucket/NAME"
+        )))
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Project(id) => write!(f, "project/{id}"),
+            Self::Bucket(name) => write!(f, "bucket/{name}"),
+            Self::ServiceAccount(email) => write!(f, "serviceaccount/{email}"),
+        }
+    }
+}
+
+/// Where a cluster is: the key under which GKE knows it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ClusterPath {
+    /// The cluster's project.
+    pub project: ProjectId,
+    /// A region or a zone.
+    pub location: String,
+    /// The cluster's name in GKE.
+    pub name: String,
+}
+
+impl fmt::Display for ClusterPath {
+    /// `projects/P/locations/L/clusters/C`, as in the URLs of the GKE API.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "projects/{}/locations/{}/clusters/{}",
+            self.project, self.location, self.name
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_spellings_of_a_ksa_are_one_identity() {
+        let ksa = KsaIdentity {
+            pool: "acme-prod.svc.id.goog".into(),
+            namespace: "shop".into(),
+            name: "checkout".into(),
+        };
+        assert_eq!(Member::parse(&ksa.legacy_member()), Member::Ksa(ksa.clone()));
+        assert_eq!(Member::parse(&ksa.principal(42)), Member::Ksa(ksa));
+    }
+
+    #[test]
+    fn other_members_are_told_apart() {
+        assert!(matches!(
+            Member::parse("serviceAccount:A@p-12345.iam.gserviceaccount.com"),
+            Member::ServiceAccount(e) if e.as_str() == "a@p-12345.iam.gserviceaccount.com"
+        ));
+        assert!(matches!(
+            Member::parse("deleted:serviceAccount:a@b.c?uid=12"),
+            Member::DeletedServiceAccount { .. }
+        ));
+        let set = Member::parse("principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p.svc.id.goog/namespace/x");
+        assert!(set.is_gke_pool_member());
+        assert!(!Member::parse("user:a@b.c").is_gke_pool_member());
+    }
+
+    #[test]
+    fn names_that_google_would_refuse_are_refused() {
+        assert!(ProjectId::parse("acme").is_err());
+        assert!(ProjectId::parse("123456").is_err());
+        assert!(ProjectId::parse("example.com:acme-prod").is_ok());
+        assert!(Role::parse("roles/storage.objectViewer").is_ok());
+        assert!(Role::parse("storage.objectViewer").is_err());
+        assert!(KubeName::label("a.b").is_err());
+        assert!(KubeName::parse("a.b").is_ok());
+        assert!(KubeName::parse("Abc").is_err());
+        assert!(check_service_account_id("short").is_err());
+    }
+
+    #[test]
+    fn domain_scoped_projects_turn_around() {
+        let p = ProjectId::parse("example.com:acme-prod").expect("valid");
+        assert_eq!(p.workload_pool(), "acme-prod.example.com.svc.id.goog");
+        assert_eq!(p.service_account("worker").project(), Some(p));
+    }
+}
