@@ -8,3 +8,9 @@
 
 pub mod identity;
 pub mod spec;
+
+pub mod http;
+
+pub mod gcp;
+
+pub mod kube;

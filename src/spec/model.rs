@@ -1,0 +1,106 @@
+//! The checked spec: every name parsed, every reference resolved, every value with its place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::identity::{ClusterPath, Condition, Email, KubeName, ProjectId, Resource, Role};
+
+/// Where a value stands in the user's YAML.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The file's path as the user gave it, or `-` for standard input.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// All spec files, merged.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Who owns what this spec creates; the `NAME` of the marks on the objects.
+    pub name: String,
+    /// By the name that the spec gives it.
+    pub clusters: BTreeMap<String, ClusterSpec>,
+    /// By the name that the spec gives it.
+    pub accounts: BTreeMap<String, AccountSpec>,
+    /// By the namespace's name.
+    pub namespaces: BTreeMap<KubeName, NamespaceSpec>,
+}
+
+/// A cluster of the spec.
+#[derive(Debug, Clone)]
+pub struct ClusterSpec {
+    /// Where GKE has it.
+    pub path: ClusterPath,
+    /// For selectors; these are the spec's, not the cluster's resource labels.
+    pub labels: BTreeMap<String, String>,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// A Google service account of the spec.
+#[derive(Debug, Clone)]
+pub struct AccountSpec {
+    /// Its address.
+    pub email: Email,
+    /// The project that it is in.
+    pub project: ProjectId,
+    /// Whether this spec creates and owns it; `false` for one named by `email:`.
+    pub managed: bool,
+    /// Shown in the console; `None` leaves it as it is.
+    pub display_name: Option<String>,
+    /// Roles that it is to have.
+    pub grants: Vec<Grant>,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// One role on one resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The role.
+    pub role: Role,
+    /// What it is granted on.
+    pub resource: Resource,
+    /// When it holds.
+    pub condition: Option<Condition>,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// A namespace of the spec, on each of its clusters.
+#[derive(Debug, Clone)]
+pub struct NamespaceSpec {
+    /// Names of [`Spec::clusters`], the selector resolved; never empty.
+    pub clusters: BTreeSet<String>,
+    /// Whether `wi` creates it; otherwise it must exist.
+    pub create: bool,
+    /// By the account's name.
+    pub service_accounts: BTreeMap<KubeName, KsaSpec>,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// A Kubernetes service account of the spec.
+#[derive(Debug, Clone)]
+pub struct KsaSpec {
+    /// How its pods reach Google APIs.
+    pub identity: KsaAccess,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// How the pods of a Kubernetes service account reach Google APIs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KsaAccess {
+    /// As this account of [`Spec::accounts`].
+    Impersonates(String),
+    /// As themselves, with these roles (possibly none).
+    Direct(Vec<Grant>),
+}
