@@ -1,0 +1,288 @@
+//! What the spec asks for, as the resources of four systems, each with an address.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::identity::{
+    ClusterPath, Condition, Email, KsaIdentity, KubeName, Member, ProjectId, Resource, Role,
+};
+use crate::spec::model::{AccountSpec, Grant, KsaAccess, Place, Spec};
+
+/// The annotation that makes a Kubernetes service account act as a Google one.
+pub const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
+
+/// The mode of a node pool whose nodes run the GKE metadata server.
+pub const GKE_METADATA: &str = "GKE_METADATA";
+
+/// Everything that the spec asks for. Pure values; nothing of the live state.
+#[derive(Debug, Clone)]
+pub struct Desired {
+    /// The name on the marks.
+    pub owner: String,
+    /// By the spec's name.
+    pub clusters: BTreeMap<String, DesiredCluster>,
+    /// By the spec's name.
+    pub accounts: BTreeMap<String, AccountSpec>,
+    /// By cluster and namespace.
+    pub namespaces: BTreeMap<NamespaceKey, DesiredNamespace>,
+    /// By cluster, namespace and account.
+    pub ksas: BTreeMap<KsaKey, DesiredKsa>,
+    /// Members that policies are to have.
+    pub bindings: BTreeMap<BindingKey, Place>,
+    /// The project of each workload pool in use.
+    pub pools: BTreeMap<String, ProjectId>,
+}
+
+/// A cluster that is to have its project's workload pool, on all its node pools.
+#[derive(Debug, Clone)]
+pub struct DesiredCluster {
+    /// Where GKE has it.
+    pub path: ClusterPath,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// A namespace in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NamespaceKey {
+    /// The spec's name of the cluster.
+    pub cluster: String,
+    /// The namespace.
+    pub namespace: KubeName,
+}
+
+/// A namespace that is to be there.
+#[derive(Debug, Clone)]
+pub struct DesiredNamespace {
+    /// Whether it is created when it is not there.
+    pub create: bool,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// A Kubernetes service account in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KsaKey {
+    /// The spec's name of the cluster.
+    pub cluster: String,
+    /// Its namespace.
+    pub namespace: KubeName,
+    /// Its name.
+    pub name: KubeName,
+}
+
+/// A Kubernetes service account that is to be there.
+#[derive(Debug, Clone)]
+pub struct DesiredKsa {
+    /// The Google service account in its annotation; `None`: it acts as itself.
+    pub account: Option<Email>,
+    /// Whether it has roles of its own.
+    pub has_direct_grants: bool,
+    /// As IAM knows it.
+    pub identity: KsaIdentity,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// One member of one binding of one policy: the unit of adding and removing access.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BindingKey {
+    /// Whose policy.
+    pub resource: Resource,
+    /// The role.
+    pub role: Role,
+    /// The binding's condition.
+    pub condition: Option<Condition>,
+    /// Who has it.
+    pub member: Member,
+}
+
+impl BindingKey {
+    /// Whether it lets a GKE workload act as a Google service account.
+    pub fn is_impersonation(&self) -> bool {
+        matches!(self.resource, Resource::ServiceAccount(_))
+            && self.role == Role::workload_identity_user()
+            && self.member.is_gke_pool_member()
+    }
+}
+
+/// The address of a cluster's workload pool.
+pub fn cluster_address(cluster: &str) -> String {
+    format!("cluster.{cluster}")
+}
+
+/// The address of a node pool.
+pub fn node_pool_address(cluster: &str, pool: &str) -> String {
+    format!("nodepool.{cluster}/{pool}")
+}
+
+impl fmt::Display for NamespaceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "namespace.{}/{}", self.cluster, self.namespace)
+    }
+}
+
+impl fmt::Display for KsaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ksa.{}/{}/{}", self.cluster, self.namespace, self.name)
+    }
+}
+
+impl KsaKey {
+    /// The namespace that it is in.
+    pub fn namespace_key(&self) -> NamespaceKey {
+        NamespaceKey {
+            cluster: self.cluster.clone(),
+            namespace: self.namespace.clone(),
+        }
+    }
+}
+
+impl Desired {
+    /// Spreads the spec over its clusters.
+    pub fn of(spec: &Spec) -> Self {
+        let mut desired = Self {
+            owner: spec.name.clone(),
+            clusters: BTreeMap::new(),
+            accounts: spec.accounts.clone(),
+            namespaces: BTreeMap::new(),
+            ksas: BTreeMap::new(),
+            bindings: BTreeMap::new(),
+            pools: BTreeMap::new(),
+        };
+        for (name, cluster) in &spec.clusters {
+            let project = cluster.path.project.clone();
+            desired.pools.insert(project.workload_pool(), project);
+            desired.clusters.insert(
+                name.clone(),
+                DesiredCluster {
+                    path: cluster.path.clone(),
+                    place: cluster.place.clone(),
+                },
+            );
+        }
+        for account in spec.accounts.values() {
+            desired.grant(Member::ServiceAccount(account.email.clone()), &account.grants);
+        }
+        for (namespace, declared) in &spec.namespaces {
+            for cluster in &declared.clusters {
+                let Some(path) = spec.clusters.get(cluster).map(|c| &c.path) else {
+                    continue; // the spec's checks resolve every name
+                };
+                let key = NamespaceKey {
+                    cluster: cluster.clone(),
+                    namespace: namespace.clone(),
+                };
+                for (name, ksa) in &declared.service_accounts {
+                    let identity = KsaIdentity {
+                        pool: path.project.workload_pool(),
+                        namespace: namespace.to_string(),
+                        name: name.to_string(),
+                    };
+                    let account = match &ksa.identity {
+                        KsaAccess::Impersonates(account) => spec.accounts.get(account),
+                        KsaAccess::Direct(grants) => {
+                            desired.grant(Member::Ksa(identity.clone()), grants);
+                            None
+                        }
+                    };
+                    if let Some(account) = account {
+                        desired.bindings.insert(
+                            BindingKey {
+                                resource: Resource::ServiceAccount(account.email.clone()),
+                                role: Role::workload_identity_user(),
+                                condition: None,
+                                member: Member::Ksa(identity.clone()),
+                            },
+                            ksa.place.clone(),
+                        );
+                    }
+                    desired.ksas.insert(
+                        KsaKey {
+                            cluster: cluster.clone(),
+                            namespace: namespace.clone(),
+                            name: name.clone(),
+                        },
+                        DesiredKsa {
+                            account: account.map(|a| a.email.clone()),
+                            has_direct_grants: matches!(&ksa.identity, KsaAccess::Direct(g) if !g.is_empty()),
+                            identity,
+                            place: ksa.place.clone(),
+                        },
+                    );
+                }
+                desired.namespaces.insert(
+                    key,
+                    DesiredNamespace {
+                        create: declared.create,
+                        place: declared.place.clone(),
+                    },
+                );
+            }
+        }
+        desired
+    }
+
+    fn grant(&mut self, member: Member, grants: &[Grant]) {
+        for grant in grants {
+            self.bindings
+                .entry(BindingKey {
+                    resource: grant.resource.clone(),
+                    role: grant.role.clone(),
+                    condition: grant.condition.clone(),
+                    member: member.clone(),
+                })
+                .or_insert_with(|| grant.place.clone());
+        }
+    }
+
+    /// The spec's name of the account with this email.
+    pub fn account_name(&self, email: &Email) -> Option<&str> {
+        self.accounts
+            .iter()
+            .find(|(_, a)| a.email == *email)
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// `gsa.NAME`: by the spec's name, or the email's first part for one that left the spec.
+    pub fn account_address(&self, email: &Email) -> String {
+        format!("gsa.{}", self.account_label(email))
+    }
+
+    fn account_label<'a>(&'a self, email: &'a Email) -> &'a str {
+        self.account_name(email).unwrap_or_else(|| {
+            // Two projects can have an account of the same id; the email is then the clearer name.
+            if email.project().is_some_and(|p| self.accounts.values().any(|a| a.managed && a.project == p)) {
+                email.account_id()
+            } else {
+                email.as_str()
+            }
+        })
+    }
+
+    /// `binding.ACCOUNT/PROJECT/NS/KSA` for impersonation, `grant.WHO:ROLE@RESOURCE` for the rest.
+    pub fn binding_address(&self, key: &BindingKey) -> String {
+        let member = match &key.member {
+            Member::ServiceAccount(email) => self.account_label(email).to_owned(),
+            other => other.to_string(),
+        };
+        let address = match &key.resource {
+            Resource::ServiceAccount(email) if key.is_impersonation() => {
+                format!("binding.{}/{member}", self.account_label(email))
+            }
+            resource => format!("grant.{member}:{}@{resource}", key.role),
+        };
+        match &key.condition {
+            Some(condition) => format!("{address}?{}", condition.title),
+            None => address,
+        }
+    }
+
+    /// Clusters of the spec in which this identity is the same one: all of the pool's project.
+    pub fn clusters_of_pool(&self, pool: &str) -> impl Iterator<Item = &str> {
+        self.clusters
+            .iter()
+            .filter(move |(_, c)| c.path.project.workload_pool() == pool)
+            .map(|(name, _)| name.as_str())
+    }
+}
