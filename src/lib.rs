@@ -3,14 +3,25 @@
 //! Data goes one way; the modules are listed in that order:
 //!
 //! ```text
-//! spec (YAML) -> desired (resources) -> live (read) -> plan (diff, graph) -> render | apply
+//! spec (YAML) -> desired (resources) -> live (read) -> plan (diff, order) -> render | apply
 //! ```
 
 pub mod identity;
+
 pub mod spec;
+
+pub mod desired;
+
+pub mod graph;
 
 pub mod http;
 
 pub mod gcp;
 
 pub mod kube;
+
+pub mod live;
+
+pub mod plan;
+
+pub mod render;

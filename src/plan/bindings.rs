@@ -1,0 +1,234 @@
+//! Members of policies: authority by principal. Whom the spec does not manage is never touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Action, Attribute, Change, Plan, What};
+use crate::desired::{BindingKey, Desired};
+use crate::gcp::policies::Policy;
+use crate::identity::{Email, KsaIdentity, Member, Resource, Role};
+use crate::live::{Live, Seen, owner_in_description};
+
+/// The principals over which this spec has authority.
+struct Managed<'a> {
+    accounts: BTreeSet<&'a Email>,
+    ksas: BTreeSet<&'a KsaIdentity>,
+}
+
+impl<'a> Managed<'a> {
+    fn of(desired: &'a Desired, live: &'a Live) -> Self {
+        let declared = desired.accounts.values().filter(|a| a.managed).map(|a| &a.email);
+        let left = live
+            .accounts
+            .values()
+            .filter_map(Seen::found)
+            .flatten()
+            .filter(|(_, a)| owner_in_description(&a.description) == Some(desired.owner.as_str()))
+            .map(|(email, _)| email);
+        Self {
+            accounts: declared.chain(left).collect(),
+            ksas: desired.ksas.values().map(|k| &k.identity).collect(),
+        }
+    }
+
+    /// Whether this spec alone decides about the binding.
+    fn decides(&self, key: &BindingKey) -> bool {
+        let own_principal = match &key.member {
+            Member::ServiceAccount(email) => self.accounts.contains(email),
+            Member::Ksa(ksa) => self.ksas.contains(ksa),
+            _ => false,
+        };
+        let own_account =
+            matches!(&key.resource, Resource::ServiceAccount(e) if self.accounts.contains(e));
+        match key.resource {
+            // Who may act as an account that others own is theirs to say.
+            Resource::ServiceAccount(_) => own_account && (own_principal || key.is_impersonation()),
+            _ => own_principal,
+        }
+    }
+}
+
+/// Every member of a policy as an identity, with the spellings under which it is there.
+fn members(resource: &Resource, policy: &Policy) -> BTreeMap<BindingKey, Vec<String>> {
+    let mut found: BTreeMap<BindingKey, Vec<String>> = BTreeMap::new();
+    for binding in &policy.bindings {
+        let Ok(role) = Role::parse(&binding.role) else {
+            continue; // a role whose form we do not know is carried over unread
+        };
+        for member in &binding.members {
+            found
+                .entry(BindingKey {
+                    resource: resource.clone(),
+                    role: role.clone(),
+                    condition: binding.condition.clone(),
+                    member: Member::parse(member),
+                })
+                .or_default()
+                .push(member.clone());
+        }
+    }
+    found
+}
+
+pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
+    let managed = Managed::of(desired, live);
+    let mut wanted_on: BTreeMap<&Resource, Vec<&BindingKey>> = BTreeMap::new();
+    for key in desired.bindings.keys() {
+        wanted_on.entry(&key.resource).or_default().push(key);
+    }
+    let resources: BTreeSet<&Resource> = wanted_on.keys().copied().chain(live.policies.keys()).collect();
+    for resource in resources {
+        let wanted = wanted_on.get(resource).map_or(&[][..], Vec::as_slice);
+        let policy = match policy_of(resource, desired, live) {
+            Seen::Found(policy) => policy,
+            Seen::Absent => {
+                if let Some(first) = wanted.first() {
+                    plan.error(
+                        desired.binding_address(first),
+                        desired.bindings.get(*first),
+                        format!("{resource} does not exist"),
+                    );
+                }
+                continue;
+            }
+            Seen::Unknown(why) => {
+                plan.unseen(format!("the policy of {resource}"), &why);
+                continue;
+            }
+        };
+        let there = members(resource, &policy);
+        for key in wanted.iter().filter(|k| !there.contains_key(**k)) {
+            add(desired, live, key, plan);
+        }
+        for (key, spellings) in there {
+            if !desired.bindings.contains_key(&key) && managed.decides(&key) {
+                remove(desired, live, key, spellings, plan);
+            }
+        }
+        warn_of_dead_members(resource, &policy, &managed, plan);
+    }
+}
+
+/// The policy of an account that is yet to be created is empty.
+fn policy_of(resource: &Resource, desired: &Desired, live: &Live) -> Seen<Policy> {
+    if let Some(seen) = live.policies.get(resource) {
+        return seen.clone();
+    }
+    let Resource::ServiceAccount(email) = resource else {
+        return Seen::Unknown("it was not read".to_owned());
+    };
+    let project = desired.accounts.values().find(|a| a.email == *email).map(|a| &a.project);
+    match project.and_then(|p| live.accounts.get(p)) {
+        Some(Seen::Found(accounts)) if !accounts.contains_key(email) => Seen::Found(Policy::default()),
+        Some(Seen::Unknown(why)) => Seen::Unknown(why.clone()),
+        _ => Seen::Unknown("its project could not be read".to_owned()),
+    }
+}
+
+fn add(desired: &Desired, live: &Live, key: &BindingKey, plan: &mut Plan) {
+    let member = match &key.member {
+        Member::ServiceAccount(email) => format!("serviceAccount:{email}"),
+        Member::Ksa(ksa) if key.is_impersonation() => ksa.legacy_member(),
+        Member::Ksa(ksa) => {
+            let number = desired.pools.get(&ksa.pool).and_then(|p| live.numbers.get(p));
+            match number {
+                Some(Seen::Found(number)) => ksa.principal(*number),
+                Some(Seen::Unknown(why)) => {
+                    return plan.unseen(format!("the project number behind {}", ksa.pool), why);
+                }
+                _ => {
+                    return plan.unseen(
+                        format!("the project number behind {}", ksa.pool),
+                        "the project was not found",
+                    );
+                }
+            }
+        }
+        other => other.to_string(),
+    };
+    plan.changes.insert(
+        desired.binding_address(key),
+        Change {
+            action: Action::Create,
+            attributes: attributes(key, &[&member], Action::Create),
+            what: What::Binding {
+                key: key.clone(),
+                members: vec![member],
+            },
+            reason: None,
+            place: desired.bindings.get(key).cloned(),
+            needs: BTreeSet::new(),
+        },
+    );
+}
+
+fn remove(desired: &Desired, live: &Live, key: BindingKey, spellings: Vec<String>, plan: &mut Plan) {
+    // A cluster that could not be read may still hold pods that live on this identity.
+    if let Member::Ksa(ksa) = &key.member {
+        let unseen: Vec<&str> = desired
+            .clusters_of_pool(&ksa.pool)
+            .filter(|c| live.kubernetes.get(*c).is_none_or(|k| k.found().is_none()))
+            .collect();
+        if !unseen.is_empty() {
+            plan.unseen(
+                desired.binding_address(&key),
+                &format!("kept, though the spec does not ask for it: {} could not be read, and its pods may use it", unseen.join(", ")),
+            );
+            return;
+        }
+    }
+    let members: Vec<&str> = spellings.iter().map(String::as_str).collect();
+    plan.changes.insert(
+        desired.binding_address(&key),
+        Change {
+            action: Action::Delete,
+            attributes: attributes(&key, &members, Action::Delete),
+            reason: Some(match &key.member {
+                Member::ServiceAccount(e) => format!("{e} is managed by this spec, which does not grant it this"),
+                Member::Ksa(k) => format!("{k} is managed by this spec, which does not grant it this"),
+                _ => "only the workloads that the spec names may act as an account that it owns".to_owned(),
+            }),
+            what: What::Binding {
+                key,
+                members: spellings,
+            },
+            place: None,
+            needs: BTreeSet::new(),
+        },
+    );
+}
+
+fn attributes(key: &BindingKey, members: &[&str], action: Action) -> Vec<Attribute> {
+    let attribute = |name: &str, value: &str| match action {
+        Action::Delete => Attribute::new(name, Some(value), None),
+        _ => Attribute::new(name, None, Some(value)),
+    };
+    let mut rows = vec![
+        attribute("resource", &key.resource.to_string()),
+        attribute("role", key.role.as_str()),
+    ];
+    rows.extend(members.iter().map(|m| attribute("member", m)));
+    if let Some(condition) = &key.condition {
+        rows.push(attribute("condition.title", &condition.title));
+        if !condition.description.is_empty() {
+            rows.push(attribute("condition.description", &condition.description));
+        }
+        rows.push(attribute("condition.expression", &condition.expression));
+    }
+    rows
+}
+
+/// A deleted and recreated account does not get its old bindings back.
+fn warn_of_dead_members(resource: &Resource, policy: &Policy, managed: &Managed, plan: &mut Plan) {
+    for binding in &policy.bindings {
+        for member in &binding.members {
+            if let Member::DeletedServiceAccount { email, uid } = Member::parse(member) {
+                if managed.accounts.iter().any(|a| a.as_str() == email) {
+                    plan.warnings.push(format!(
+                        "{resource} still grants {} to a deleted account that had the address {email} (unique id {uid}): that binding is dead, and the account of today does not have it",
+                        binding.role
+                    ));
+                }
+            }
+        }
+    }
+}

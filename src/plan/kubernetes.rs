@@ -1,0 +1,307 @@
+//! Namespaces and Kubernetes service accounts: marks, annotations, adoption and removal.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::{Action, Attribute, Change, KubeChange, Options, Plan, What};
+use crate::desired::{Desired, DesiredKsa, GSA_ANNOTATION, KsaKey, NamespaceKey};
+use crate::identity::{Email, KubeName};
+use crate::kube::ObjectMeta;
+use crate::live::{Live, Objects, Seen};
+
+/// The label on all that `wi` made or adopted.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The annotation that names the spec.
+pub const OWNER: &str = "wi/owner";
+/// The annotation on objects that were there before: they are released, not deleted.
+pub const ADOPTED: &str = "wi/adopted";
+
+/// Whose mark an object carries.
+enum Mark<'a> {
+    None,
+    Ours,
+    Other(&'a str),
+}
+
+fn mark<'a>(meta: &'a ObjectMeta, owner: &str) -> Mark<'a> {
+    match meta.annotations.get(OWNER) {
+        Some(name) if name == owner => Mark::Ours,
+        Some(name) => Mark::Other(name),
+        None => Mark::None,
+    }
+}
+
+/// Field managers other than `wi` that own the Google service account annotation.
+fn foreign_annotation_managers(meta: &ObjectMeta) -> Vec<&str> {
+    let field = format!("f:{GSA_ANNOTATION}");
+    meta.managed_fields
+        .iter()
+        .filter(|m| m.manager != "wi")
+        .filter(|m| !m.fields_v1["f:metadata"]["f:annotations"][field.as_str()].is_null())
+        .map(|m| m.manager.as_str())
+        .collect()
+}
+
+fn wi_owns_annotation(meta: &ObjectMeta) -> bool {
+    let field = format!("f:{GSA_ANNOTATION}");
+    meta.managed_fields.iter().any(|m| {
+        m.manager == "wi" && !m.fields_v1["f:metadata"]["f:annotations"][field.as_str()].is_null()
+    })
+}
+
+pub(super) fn diff(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
+    for cluster in desired.clusters.keys() {
+        match live.kubernetes.get(cluster) {
+            Some(Seen::Found(objects)) => diff_cluster(cluster, desired, objects, options, plan),
+            Some(Seen::Unknown(why)) if live.clusters[cluster].found().is_some() => {
+                plan.unseen(format!("the Kubernetes objects of cluster.{cluster}"), why);
+            }
+            _ => {} // the cluster itself is reported already
+        }
+    }
+}
+
+fn diff_cluster(cluster: &str, desired: &Desired, objects: &Objects, options: &Options, plan: &mut Plan) {
+    for (key, wanted) in desired.namespaces.iter().filter(|(k, _)| k.cluster == cluster) {
+        if objects.namespaces.contains_key(key.namespace.as_str()) {
+            continue; // not adopted: it holds more than what the spec knows of
+        }
+        if !wanted.create {
+            plan.error(
+                key.to_string(),
+                Some(&wanted.place),
+                format!("the namespace {} does not exist in cluster.{cluster}, and the spec says `create: false`", key.namespace),
+            );
+            continue;
+        }
+        let object = object("Namespace", &key.namespace, None, &desired.owner, None, false);
+        plan.changes.insert(
+            key.to_string(),
+            change(Action::Create, None, cluster, Some(object), &[], None, false, What::Namespace)
+                .at(&wanted.place),
+        );
+    }
+    for (key, wanted) in desired.ksas.iter().filter(|(k, _)| k.cluster == cluster) {
+        let there = objects
+            .service_accounts
+            .get(&(key.namespace.to_string(), key.name.to_string()));
+        diff_ksa(key, wanted, there, desired, options, plan);
+    }
+    remove_what_left(cluster, desired, objects, plan);
+}
+
+fn diff_ksa(
+    key: &KsaKey,
+    wanted: &DesiredKsa,
+    there: Option<&ObjectMeta>,
+    desired: &Desired,
+    options: &Options,
+    plan: &mut Plan,
+) {
+    let after = wanted.account.as_ref().map(Email::as_str);
+    let before = there.and_then(|m| m.annotations.get(GSA_ANNOTATION)).map(String::as_str);
+    let mut attributes = Vec::new();
+    if before != after {
+        attributes.push(Attribute::new(GSA_ANNOTATION, before, after));
+    }
+    let mut adopted = false;
+    let mut force = false;
+    let mut reason = None;
+    let foreign = there.map(foreign_annotation_managers).unwrap_or_default();
+    match there.map(|m| mark(m, &desired.owner)) {
+        None => attributes.push(Attribute::new(OWNER, None, Some(&desired.owner))),
+        Some(Mark::Ours) => {
+            adopted = there.is_some_and(|m| m.annotations.contains_key(ADOPTED));
+            force = true;
+            if before != after && !foreign.is_empty() {
+                reason = Some(format!("changed outside wi, by {}", foreign.join(", ")));
+            }
+        }
+        Some(Mark::None) => {
+            adopted = true;
+            attributes.push(Attribute::new(OWNER, None, Some(&desired.owner)));
+            reason = Some("adopted: it exists and nobody has marked it".to_owned());
+            if before != after && before.is_some() && !foreign.is_empty() && !options.force_conflicts {
+                return plan.error(
+                    key.to_string(),
+                    Some(&wanted.place),
+                    format!(
+                        "the annotation {GSA_ANNOTATION} is {} and belongs to the field manager {}. Change it there, or pass --force-conflicts to take it over",
+                        before.unwrap_or_default(),
+                        foreign.join(", ")
+                    ),
+                );
+            }
+            force = options.force_conflicts;
+        }
+        Some(Mark::Other(owner)) => {
+            return plan.error(
+                key.to_string(),
+                Some(&wanted.place),
+                format!("it belongs to the spec named `{owner}` (annotation {OWNER}). Remove it there first, or delete that annotation to let this spec adopt it"),
+            );
+        }
+    }
+    let managed_by = there.and_then(|m| m.labels.get(MANAGED_BY));
+    if let Some(tool) = managed_by.filter(|t| *t != "wi") {
+        plan.warnings.push(format!(
+            "{key} is managed by {tool} (label {MANAGED_BY}), which may undo what wi writes: put the annotation there instead, or take the account out of {tool}"
+        ));
+    }
+    if attributes.is_empty() {
+        return;
+    }
+    // A label of another tool stays its own; our annotation is mark enough.
+    let foreign_label = managed_by.is_some_and(|t| t != "wi");
+    let mut object = object(
+        "ServiceAccount",
+        &key.name,
+        Some(&key.namespace),
+        &desired.owner,
+        after,
+        adopted,
+    );
+    if foreign_label {
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.remove("labels");
+        }
+    }
+    let action = if there.is_some() { Action::Update } else { Action::Create };
+    let account_before = before.and_then(|b| Email::parse(b).ok());
+    let drop_annotation = before.is_some()
+        && after.is_none()
+        && (!foreign.is_empty() || !there.is_some_and(wi_owns_annotation));
+    let change = change(action, there, &key.cluster, Some(object), &attributes, reason, force, |change| {
+        What::Ksa {
+            change,
+            account_before,
+            drop_annotation,
+        }
+    });
+    plan.changes.insert(key.to_string(), change.at(&wanted.place));
+}
+
+/// What carries our mark and left the spec: what `wi` made is deleted, what it adopted is released.
+fn remove_what_left(cluster: &str, desired: &Desired, objects: &Objects, plan: &mut Plan) {
+    let key = |meta: &ObjectMeta| {
+        Some(KsaKey {
+            cluster: cluster.to_owned(),
+            namespace: KubeName::parse(&meta.namespace).ok()?,
+            name: KubeName::parse(&meta.name).ok()?,
+        })
+    };
+    for meta in objects.service_accounts.values() {
+        let Some(key) = key(meta).filter(|k| !desired.ksas.contains_key(k)) else {
+            continue;
+        };
+        if !matches!(mark(meta, &desired.owner), Mark::Ours) {
+            continue;
+        }
+        let adopted = meta.annotations.contains_key(ADOPTED);
+        let annotation = meta.annotations.get(GSA_ANNOTATION);
+        let account_before = annotation.and_then(|a| Email::parse(a).ok());
+        let object = adopted.then(|| {
+            json!({"apiVersion": "v1", "kind": "ServiceAccount",
+                "metadata": {"name": meta.name, "namespace": meta.namespace}})
+        });
+        let (action, reason) = if adopted {
+            (Action::Update, "released: it was there before this spec, which no longer names it")
+        } else {
+            (Action::Delete, "made by this spec and no longer in it; pods that still use it lose their identity")
+        };
+        let attributes = [
+            Attribute::new(GSA_ANNOTATION, annotation.map(String::as_str), None),
+            Attribute::new(OWNER, Some(&desired.owner), None),
+        ];
+        let attributes: Vec<Attribute> = attributes.into_iter().filter(|a| a.before.is_some()).collect();
+        let change = change(action, Some(meta), cluster, object, &attributes, Some(reason.to_owned()), true, |change| {
+            What::Ksa {
+                change,
+                account_before,
+                drop_annotation: false,
+            }
+        });
+        plan.changes.insert(key.to_string(), change);
+    }
+    for meta in objects.namespaces.values() {
+        let Ok(namespace) = KubeName::parse(&meta.name) else {
+            continue;
+        };
+        let key = NamespaceKey {
+            cluster: cluster.to_owned(),
+            namespace,
+        };
+        if desired.namespaces.contains_key(&key) || !matches!(mark(meta, &desired.owner), Mark::Ours) {
+            continue;
+        }
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": meta.name}});
+        let attributes = [Attribute::new(OWNER, Some(&desired.owner), None)];
+        let reason = "released: no longer in the spec; wi never deletes a namespace, since all in it would go";
+        plan.changes.insert(
+            key.to_string(),
+            change(Action::Update, Some(meta), cluster, Some(object), &attributes, Some(reason.to_owned()), true, What::Namespace),
+        );
+    }
+}
+
+/// The whole applied configuration of an object.
+fn object(
+    kind: &str,
+    name: &KubeName,
+    namespace: Option<&KubeName>,
+    owner: &str,
+    account: Option<&str>,
+    adopted: bool,
+) -> Value {
+    let mut annotations = Map::new();
+    annotations.insert(OWNER.to_owned(), owner.into());
+    if let Some(account) = account {
+        annotations.insert(GSA_ANNOTATION.to_owned(), account.into());
+    }
+    if adopted {
+        annotations.insert(ADOPTED.to_owned(), "true".into());
+    }
+    let mut metadata = json!({
+        "name": name.as_str(),
+        "labels": { MANAGED_BY: "wi" },
+        "annotations": annotations,
+    });
+    if let Some(namespace) = namespace {
+        metadata["namespace"] = namespace.as_str().into();
+    }
+    json!({"apiVersion": "v1", "kind": kind, "metadata": metadata})
+}
+
+#[allow(clippy::too_many_arguments, reason = "one place that fills a Change of this kind")]
+fn change(
+    action: Action,
+    before: Option<&ObjectMeta>,
+    cluster: &str,
+    object: Option<Value>,
+    attributes: &[Attribute],
+    reason: Option<String>,
+    force: bool,
+    what: impl FnOnce(KubeChange) -> What,
+) -> Change {
+    Change {
+        action,
+        what: what(KubeChange {
+            cluster: cluster.to_owned(),
+            before: before.cloned(),
+            object,
+            force,
+        }),
+        attributes: attributes.to_vec(),
+        reason,
+        place: None,
+        needs: BTreeSet::new(),
+    }
+}
+
+impl Change {
+    fn at(mut self, place: &crate::spec::model::Place) -> Self {
+        self.place = Some(place.clone());
+        self
+    }
+}

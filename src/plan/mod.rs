@@ -1,0 +1,295 @@
+//! The difference between the desired and the live state, and the order in which to remove it.
+//!
+//! Pure: values in, a [`Plan`] out.
+
+mod access;
+mod accounts;
+mod bindings;
+mod clusters;
+mod impact;
+mod kubernetes;
+mod order;
+mod target;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+pub use impact::{HeldBack, Workload};
+pub use target::restrict_to;
+
+use crate::desired::{BindingKey, Desired};
+use crate::graph::Graph;
+use crate::identity::{ClusterPath, Email, ProjectId};
+use crate::kube::ObjectMeta;
+use crate::live::Live;
+use crate::spec::model::Place;
+
+/// What would change, and all that the reader must know before saying yes.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// The spec's name.
+    pub owner: String,
+    /// By address.
+    pub changes: BTreeMap<String, Change>,
+    /// Node pools that are not moved, and because of whom.
+    pub held_back: Vec<HeldBack>,
+    /// Who gains and who loses what.
+    pub access: Vec<AccessChange>,
+    /// Things to know; nothing stops because of them.
+    pub warnings: Vec<String>,
+    /// What must be mended before anything is applied.
+    pub errors: Vec<Problem>,
+    /// What could not be read: the plan says nothing about it and removes nothing there.
+    pub unseen: Vec<Unseen>,
+    /// Set when `--target` left changes out; how many.
+    pub left_out: usize,
+}
+
+/// A resource that cannot be planned.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Its address.
+    pub address: String,
+    /// What is wrong and what to do.
+    pub message: String,
+    /// Where the spec asks for it.
+    pub place: Option<Place>,
+}
+
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unseen {
+    /// The object.
+    pub what: String,
+    /// What came back.
+    pub why: String,
+}
+
+/// What happens to a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// It is not there.
+    Create,
+    /// It is there and differs.
+    Update,
+    /// It is there and should not be.
+    Delete,
+}
+
+/// One change of one resource.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// What happens.
+    pub action: Action,
+    /// With what.
+    pub what: What,
+    /// Attributes that change, in the order in which they are shown.
+    pub attributes: Vec<Attribute>,
+    /// Why, where it is not obvious.
+    pub reason: Option<String>,
+    /// Where the spec asks for it; nothing for what left the spec.
+    pub place: Option<Place>,
+    /// Addresses of changes that must be done before.
+    pub needs: BTreeSet<String>,
+}
+
+/// An attribute's value before and after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribute {
+    /// As it is called in the API.
+    pub name: String,
+    /// `None`: not set.
+    pub before: Option<String>,
+    /// `None`: not set afterwards.
+    pub after: Option<String>,
+}
+
+impl Attribute {
+    fn new(name: &str, before: Option<&str>, after: Option<&str>) -> Self {
+        let text = |v: Option<&str>| v.filter(|v| !v.is_empty()).map(str::to_owned);
+        Self {
+            name: name.to_owned(),
+            before: text(before),
+            after: text(after),
+        }
+    }
+}
+
+/// All that carrying a change out takes.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// The cluster's workload pool.
+    ClusterPool {
+        /// The spec's name of the cluster.
+        cluster: String,
+        /// The cluster.
+        path: ClusterPath,
+        /// The pool before; empty for none.
+        before: String,
+        /// The pool to set.
+        pool: String,
+    },
+    /// A node pool's metadata server.
+    NodePool {
+        /// The spec's name of the cluster.
+        cluster: String,
+        /// The cluster.
+        path: ClusterPath,
+        /// The node pool.
+        node_pool: String,
+        /// The mode before; empty for none.
+        before: String,
+    },
+    /// A Google service account.
+    Account {
+        /// Its project.
+        project: ProjectId,
+        /// Its address.
+        email: Email,
+        /// What is done to it.
+        change: AccountChange,
+    },
+    /// A member of a binding.
+    Binding {
+        /// Which.
+        key: BindingKey,
+        /// The spelling to add; or all spellings that are there, to remove.
+        members: Vec<String>,
+    },
+    /// A namespace.
+    Namespace(KubeChange),
+    /// A Kubernetes service account.
+    Ksa {
+        /// The write.
+        change: KubeChange,
+        /// The account in its annotation before.
+        account_before: Option<Email>,
+        /// Whether the annotation must go although another manager owns it.
+        drop_annotation: bool,
+    },
+}
+
+/// What is done to a Google service account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountChange {
+    /// Created with these.
+    Create {
+        /// Shown in the console.
+        display_name: String,
+        /// Ends in the mark.
+        description: String,
+    },
+    /// Changed; `None` leaves a field as it is.
+    Update {
+        /// Shown in the console.
+        display_name: Option<String>,
+        /// Ends in the mark.
+        description: Option<String>,
+        /// Whether it is enabled.
+        enable: bool,
+    },
+    /// Disabled, since it left the spec.
+    Disable,
+}
+
+/// A write to a Kubernetes object.
+#[derive(Debug, Clone)]
+pub struct KubeChange {
+    /// The spec's name of the cluster.
+    pub cluster: String,
+    /// The object as the plan saw it.
+    pub before: Option<ObjectMeta>,
+    /// The whole applied configuration, or `None` to delete it.
+    pub object: Option<Value>,
+    /// Whether fields are taken from other managers: only where the object carries our mark.
+    pub force: bool,
+}
+
+/// A principal that gains or loses a role.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AccessChange {
+    /// Whether it gains.
+    pub gains: bool,
+    /// Who.
+    pub principal: String,
+    /// The role, or `acts as` for impersonation.
+    pub role: String,
+    /// On what.
+    pub resource: String,
+    /// In how many clusters of the spec the principal is this same one; 0 where it does not apply.
+    pub clusters: usize,
+}
+
+/// Choices of the user that change the plan.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Move node pools although workloads on them lose the node's identity.
+    pub accept_loss: bool,
+    /// Take fields over from other field managers.
+    pub force_conflicts: bool,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// How many resources are added, changed and destroyed.
+    pub fn counts(&self) -> Counts {
+        let count = |action| self.changes.values().filter(|c| c.action == action).count();
+        Counts {
+            add: count(Action::Create),
+            change: count(Action::Update),
+            destroy: count(Action::Delete),
+        }
+    }
+}
+
+/// Changes by kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Created.
+    pub add: usize,
+    /// Updated in place.
+    pub change: usize,
+    /// Removed.
+    pub destroy: usize,
+}
+
+/// Compares what is asked for with what is there.
+pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
+    let mut plan = Plan {
+        owner: desired.owner.clone(),
+        ..Plan::default()
+    };
+    let node_pools = clusters::diff(desired, live, &mut plan);
+    accounts::diff(desired, live, &mut plan);
+    bindings::diff(desired, live, &mut plan);
+    kubernetes::diff(desired, live, options, &mut plan);
+    impact::hold_back(desired, live, options, &mut plan);
+    order::set_needs(&Graph::of(desired, &node_pools), desired, live, &mut plan);
+    access::list(desired, &mut plan);
+    plan.errors.sort();
+    plan.unseen.sort();
+    plan.unseen.dedup();
+    plan
+}
+
+impl Plan {
+    fn error(&mut self, address: String, place: Option<&Place>, message: String) {
+        self.errors.push(Problem {
+            address,
+            message,
+            place: place.cloned(),
+        });
+    }
+
+    fn unseen(&mut self, what: impl ToString, why: &str) {
+        self.unseen.push(Unseen {
+            what: what.to_string(),
+            why: why.to_owned(),
+        });
+    }
+}

@@ -1,0 +1,145 @@
+//! What an apply is doing: bars on a terminal, lines elsewhere. Goes to standard error.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::safe;
+use super::style::{BOLD, RED, YELLOW, paint};
+
+/// How often a change that takes its time is reported where there is no terminal.
+const STILL: Duration = Duration::from_secs(10);
+
+/// Reports the changes of one apply. Shared by its tasks.
+#[derive(Debug)]
+pub struct Progress {
+    bars: Option<MultiProgress>,
+    running: Mutex<BTreeMap<String, Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    since: Instant,
+    last_line: Instant,
+    doing: &'static str,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// Bars if standard error is a terminal that can draw them.
+    pub fn new() -> Self {
+        let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        let bars = std::io::stderr().is_terminal() && !dumb;
+        Self {
+            bars: bars.then(MultiProgress::new),
+            running: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// A line that stays.
+    pub fn line(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => bars.suspend(|| print(text)),
+            None => print(text),
+        }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Running>> {
+        // A panic of another task while it held the lock leaves whole entries behind.
+        self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// A change begins.
+    pub fn start(&self, address: &str, doing: &'static str) {
+        let now = Instant::now();
+        let bar = self.bars.as_ref().map(|bars| {
+            let bar = bars.add(ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {msg} [{elapsed}]") {
+                bar.set_style(style);
+            }
+            bar.set_prefix(safe(address));
+            bar.set_message(doing);
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        if bar.is_none() {
+            print(&format!("{}: {doing}...", paint(BOLD, safe(address))));
+        }
+        self.running().insert(
+            address.to_owned(),
+            Running {
+                since: now,
+                last_line: now,
+                doing,
+                bar,
+            },
+        );
+    }
+
+    /// A change goes on; `detail` says what it waits for.
+    pub fn still(&self, address: &str, detail: &str) {
+        let mut all = self.running();
+        let Some(running) = all.get_mut(address) else {
+            return;
+        };
+        if let Some(bar) = &running.bar {
+            bar.set_message(format!("{} {}", running.doing, safe(detail)));
+        } else if running.last_line.elapsed() >= STILL {
+            running.last_line = Instant::now();
+            let detail = if detail.is_empty() { String::new() } else { format!(", {}", safe(detail)) };
+            print(&format!(
+                "{}: Still {}... [{}s elapsed{detail}]",
+                paint(BOLD, safe(address)),
+                running.doing.to_lowercase(),
+                running.since.elapsed().as_secs()
+            ));
+        }
+    }
+
+    /// A change is done.
+    pub fn done(&self, address: &str) {
+        let Some(running) = self.running().remove(address) else {
+            return;
+        };
+        if let Some(bar) = running.bar {
+            bar.finish_and_clear();
+        }
+        let noun = match running.doing {
+            "Creating" => "Creation",
+            "Destroying" => "Destruction",
+            _ => "Modifications",
+        };
+        self.line(&format!(
+            "{}: {noun} complete after {}s",
+            paint(BOLD, safe(address)),
+            running.since.elapsed().as_secs()
+        ));
+    }
+
+    /// A change failed.
+    pub fn failed(&self, address: &str, why: &str) {
+        if let Some(bar) = self.running().remove(address).and_then(|r| r.bar) {
+            bar.finish_and_clear();
+        }
+        self.line(&format!("{}: {}: {}", paint(BOLD, safe(address)), paint(RED, "failed"), safe(why)));
+    }
+
+    /// Something that the user should see while it happens.
+    pub fn notice(&self, text: &str) {
+        self.line(&paint(YELLOW, safe(text)));
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn print(text: &str) {
+    // A closed standard error must not stop an apply half-way.
+    let _ = writeln!(anstream::stderr(), "{text}");
+}

@@ -1,0 +1,239 @@
+//! A plan as Terraform's users expect to read it.
+
+use std::fmt::Write;
+
+use super::safe;
+use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint, symbol};
+use crate::plan::{AccessChange, AccountChange, Action, Attribute, Change, HeldBack, Plan, What};
+
+/// The order of the sections: that of carrying them out.
+fn rank(change: &Change) -> u8 {
+    match (&change.what, change.action) {
+        (What::Binding { .. } | What::Account { .. }, Action::Delete) => 10,
+        (What::ClusterPool { .. }, _) => 0,
+        (What::Account { .. }, _) => 1,
+        (What::Binding { key, .. }, _) => 2 + u8::from(key.is_impersonation()),
+        (What::Namespace(_), _) => 4,
+        (What::Ksa { .. }, _) => 5,
+        (What::NodePool { .. }, _) => 6,
+    }
+}
+
+fn verb(change: &Change) -> &'static str {
+    match (&change.what, change.action) {
+        (What::Account { change: AccountChange::Disable, .. }, _) => "will be disabled",
+        (What::NodePool { .. }, _) => "will be updated in-place, its nodes recreated",
+        (What::Binding { .. }, Action::Delete) => "will be removed",
+        (_, Action::Create) => "will be created",
+        (_, Action::Update) => "will be updated in-place",
+        (_, Action::Delete) => "will be destroyed",
+    }
+}
+
+/// The whole plan, with colours. `width` is the terminal's, in columns.
+pub fn plan(plan: &Plan, width: usize) -> String {
+    let mut out = String::new();
+    if !plan.changes.is_empty() {
+        legend(plan, &mut out);
+        let mut rows: Vec<(&String, &Change)> = plan.changes.iter().collect();
+        rows.sort_by_key(|(address, change)| (rank(change), *address));
+        for (address, change) in rows {
+            resource(address, change, width, &mut out);
+        }
+        access(&plan.access, &mut out);
+    }
+    for held in &plan.held_back {
+        held_back(held, width, &mut out);
+    }
+    for warning in &plan.warnings {
+        block("Warning", YELLOW, &safe(warning), width, &mut out);
+    }
+    if !plan.unseen.is_empty() {
+        let mut text = String::from("The plan is incomplete: not all could be read, and what was not seen is not taken for absent.\n");
+        for unseen in &plan.unseen {
+            let _ = write!(text, "\n- {}: {}", safe(&unseen.what), safe(&unseen.why));
+        }
+        block("Warning", YELLOW, &text, width, &mut out);
+    }
+    if plan.left_out > 0 {
+        let text = format!(
+            "--target leaves out {} other change{}: this is not the whole plan.",
+            plan.left_out,
+            if plan.left_out == 1 { "" } else { "s" }
+        );
+        block("Warning", YELLOW, &text, width, &mut out);
+    }
+    for error in &plan.errors {
+        let place = error.place.as_ref().map(|p| format!(" ({p})")).unwrap_or_default();
+        let text = format!("{}{}\n{}", safe(&error.address), safe(&place), safe(&error.message));
+        block("Error", RED, &text, width, &mut out);
+    }
+    summary(plan, &mut out);
+    out
+}
+
+fn legend(plan: &Plan, out: &mut String) {
+    out.push_str("wi will perform the following actions. Symbols:\n");
+    let counts = plan.counts();
+    for (count, action, text) in [
+        (counts.add, Action::Create, "create"),
+        (counts.change, Action::Update, "update in-place"),
+        (counts.destroy, Action::Delete, "destroy"),
+    ] {
+        if count > 0 {
+            let _ = writeln!(out, "  {} {text}", symbol(action));
+        }
+    }
+    out.push('\n');
+}
+
+fn resource(address: &str, change: &Change, width: usize, out: &mut String) {
+    let _ = writeln!(out, "  {}", paint(BOLD, format!("# {} {}", safe(address), verb(change))));
+    if let Some(reason) = &change.reason {
+        for line in wrap(&format!("({})", safe(reason)), width.saturating_sub(4)) {
+            let _ = writeln!(out, "  {}", paint(DIM, format!("# {line}")));
+        }
+    }
+    let sign = symbol(change.action);
+    let _ = writeln!(out, "  {sign} {}", paint(BOLD, safe(address)));
+    let pad = change.attributes.iter().map(|a| a.name.len()).max().unwrap_or(0);
+    for attribute in &change.attributes {
+        let _ = writeln!(out, "      {}", attribute_row(attribute, pad));
+    }
+    if let Some(place) = &change.place {
+        let _ = writeln!(out, "      {}", paint(DIM, format!("# {}", safe(&place.to_string()))));
+    }
+    out.push('\n');
+}
+
+fn attribute_row(attribute: &Attribute, pad: usize) -> String {
+    let name = format!("{:pad$}", attribute.name);
+    match (&attribute.before, &attribute.after) {
+        (Some(b), Some(a)) if b == a => format!("  {name} = {}", safe(a)),
+        (Some(b), Some(a)) => format!("{} {name} = {} -> {}", symbol(Action::Update), safe(b), safe(a)),
+        (None, Some(a)) => format!("{} {name} = {}", symbol(Action::Create), safe(a)),
+        (Some(b), None) => format!("{} {name} = {}", symbol(Action::Delete), safe(b)),
+        (None, None) => format!("  {name}"),
+    }
+}
+
+fn access(rows: &[AccessChange], out: &mut String) {
+    if rows.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "{}", paint(BOLD, "Who gains and who loses access:"));
+    let columns = |f: fn(&AccessChange) -> &str| rows.iter().map(|r| safe(f(r)).len()).max().unwrap_or(0);
+    let (who, role) = (columns(|r| &r.principal), columns(|r| &r.role));
+    for row in rows.iter().filter(|r| r.gains).chain(rows.iter().filter(|r| !r.gains)) {
+        let sign = if row.gains { paint(GREEN, "+ gains") } else { paint(RED, "- loses") };
+        let clusters = match row.clusters {
+            0 | 1 => String::new(),
+            n => paint(DIM, format!("  (in {n} clusters at once)")),
+        };
+        let _ = writeln!(
+            out,
+            "  {sign}  {:who$}  {:role$}  {}{clusters}",
+            safe(&row.principal),
+            safe(&row.role),
+            safe(&row.resource),
+        );
+    }
+    out.push('\n');
+}
+
+fn held_back(held: &HeldBack, width: usize, out: &mut String) {
+    let mut text = format!("{} is held back: it stays as it is.\n", safe(&held.address));
+    if let Some(why) = &held.why {
+        let _ = write!(text, "{}", safe(why));
+    } else {
+        let _ = write!(
+            text,
+            "Moved to the GKE metadata server, these workloads on it would silently lose the identity of {}:\n",
+            safe(&held.node_account)
+        );
+        for w in &held.workloads {
+            let _ = write!(
+                text,
+                "\n- {} {}/{} (service account {})",
+                safe(&w.kind),
+                safe(&w.namespace),
+                safe(&w.name),
+                safe(&w.service_account)
+            );
+        }
+        text.push_str("\n\nGive their service accounts an identity in the spec (`impersonates:` or `grants:`), or pass --accept-loss if they need none.");
+    }
+    block("Warning", YELLOW, &text, width, out);
+}
+
+/// A boxed diagnostic.
+fn block(kind: &str, style: anstyle::Style, text: &str, width: usize, out: &mut String) {
+    let bar = paint(style, "│");
+    let _ = writeln!(out, "{}", paint(style, "╷"));
+    let mut head = Some(paint(style, format!("{kind}: ")));
+    let head_len = kind.len() + 2;
+    for paragraph in text.lines() {
+        let indent = if head.is_some() { head_len } else { 0 };
+        for line in wrap_with(paragraph, width.saturating_sub(2), indent) {
+            let _ = writeln!(out, "{bar} {}{line}", head.take().unwrap_or_default());
+        }
+        if paragraph.is_empty() {
+            let _ = writeln!(out, "{bar}");
+        }
+    }
+    let _ = writeln!(out, "{}\n", paint(style, "╵"));
+}
+
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    wrap_with(text, width, 0)
+}
+
+/// Words to lines of at most `width`, the first one `indent` shorter; a long word has its own line.
+fn wrap_with(text: &str, width: usize, indent: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        let used = if lines.is_empty() { indent } else { 0 } + line.chars().count();
+        if !line.is_empty() && used + 1 + word.chars().count() > width {
+            lines.push(std::mem::take(&mut line));
+            if text.starts_with("- ") {
+                line.push_str("  ");
+            }
+        } else if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+fn summary(plan: &Plan, out: &mut String) {
+    let complete = plan.unseen.is_empty() && plan.errors.is_empty() && plan.held_back.is_empty();
+    if plan.is_empty() {
+        let text = if complete {
+            "No changes. Your infrastructure matches the configuration."
+        } else if plan.errors.is_empty() {
+            "No changes to what could be planned; see above for the rest."
+        } else {
+            "Nothing is planned until the errors above are mended."
+        };
+        let _ = writeln!(out, "{}", paint(BOLD, text));
+        return;
+    }
+    let counts = plan.counts();
+    let held = match plan.held_back.len() {
+        0 => String::new(),
+        n => format!(" {n} held back."),
+    };
+    let _ = writeln!(
+        out,
+        "{} {} to add, {} to change, {} to destroy.{held}",
+        paint(BOLD, "Plan:"),
+        counts.add,
+        counts.change,
+        counts.destroy
+    );
+}
