@@ -25,3 +25,5 @@ pub mod live;
 pub mod plan;
 
 pub mod render;
+
+pub mod apply;

@@ -4,18 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::marks::{ADOPTED, MANAGED_BY, OWNER};
 use super::{Action, Attribute, Change, KubeChange, Options, Plan, What};
 use crate::desired::{Desired, DesiredKsa, GSA_ANNOTATION, KsaKey, NamespaceKey};
 use crate::identity::{Email, KubeName};
 use crate::kube::ObjectMeta;
 use crate::live::{Live, Objects, Seen};
-
-/// The label on all that `wi` made or adopted.
-pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-/// The annotation that names the spec.
-pub const OWNER: &str = "wi/owner";
-/// The annotation on objects that were there before: they are released, not deleted.
-pub const ADOPTED: &str = "wi/adopted";
 
 /// Whose mark an object carries.
 enum Mark<'a> {

@@ -8,6 +8,7 @@ mod bindings;
 mod clusters;
 mod impact;
 mod kubernetes;
+pub mod marks;
 mod order;
 mod target;
 

@@ -1,0 +1,131 @@
+//! Namespaces and Kubernetes service accounts, by server-side apply as the field manager `wi`.
+
+use serde_json::{Value, json};
+
+use crate::desired::GSA_ANNOTATION;
+use crate::http::ApiError;
+use crate::kube::{Kube, ObjectMeta};
+use crate::plan::KubeChange;
+
+use super::Context;
+use super::wait::Wait;
+
+/// Which kind of object a change is about.
+#[derive(Clone, Copy)]
+enum Kind {
+    Namespace,
+    ServiceAccount,
+}
+
+pub(super) async fn namespace(context: &Context, change: &KubeChange) -> Result<(), String> {
+    let kube = context.kube(&change.cluster)?;
+    match (&change.object, &change.before) {
+        (Some(object), before) => apply(context, kube, Kind::Namespace, object, before.as_ref(), change.force)
+            .await
+            .map(|_| ()),
+        (None, Some(before)) => gone(kube.delete_namespace(before).await),
+        (None, None) => Ok(()),
+    }
+}
+
+pub(super) async fn service_account(
+    context: &Context,
+    change: &KubeChange,
+    drop_annotation: bool,
+) -> Result<(), String> {
+    let kube = context.kube(&change.cluster)?;
+    let (object, before) = match (&change.object, &change.before) {
+        (Some(object), before) => (object, before.as_ref()),
+        (None, Some(before)) => return gone(kube.delete_service_account(before).await),
+        (None, None) => return Ok(()),
+    };
+    let after = apply(context, kube, Kind::ServiceAccount, object, before, change.force).await?;
+    if drop_annotation && after.annotations.contains_key(GSA_ANNOTATION) {
+        // Another manager owns the field, so leaving it out of our configuration keeps it there.
+        let patch = json!({"metadata": {
+            "resourceVersion": after.resource_version,
+            "annotations": { GSA_ANNOTATION: Value::Null },
+        }});
+        kube.patch_service_account(&after.namespace, &after.name, &patch)
+            .await
+            .map_err(|e| for_user(&e))?;
+    }
+    Ok(())
+}
+
+fn gone(result: Result<(), ApiError>) -> Result<(), String> {
+    match result {
+        Err(e) if !e.is_not_found() => Err(for_user(&e)),
+        _ => Ok(()),
+    }
+}
+
+/// Applies under the resource version that the plan saw. Another version with the same marks and
+/// annotation is no other object: then it is tried again under that one.
+async fn apply(
+    context: &Context,
+    kube: &Kube,
+    kind: Kind,
+    object: &Value,
+    before: Option<&ObjectMeta>,
+    force: bool,
+) -> Result<ObjectMeta, String> {
+    let mut wait = Wait::up_to(context.limits.propagation);
+    let mut lock = before.cloned();
+    loop {
+        let mut locked = object.clone();
+        if let Some(meta) = &lock {
+            locked["metadata"]["uid"] = meta.uid.clone().into();
+            locked["metadata"]["resourceVersion"] = meta.resource_version.clone().into();
+        }
+        let result = match kind {
+            Kind::Namespace => kube.apply_namespace(&locked, force).await,
+            Kind::ServiceAccount => kube.apply_service_account(&locked, force).await,
+        };
+        let error = match result {
+            Ok(meta) => return Ok(meta),
+            Err(e) => e,
+        };
+        let stale = error.is_conflict() && error.causes.iter().all(|c| c.reason != "FieldManagerConflict");
+        let (Some(planned), true) = (before, stale) else {
+            return Err(for_user(&error));
+        };
+        let now = match kind {
+            Kind::Namespace => kube.get_namespace(&planned.name).await,
+            Kind::ServiceAccount => kube.get_service_account(&planned.namespace, &planned.name).await,
+        }
+        .map_err(|e| for_user(&e))?;
+        if now.uid != planned.uid || !same_to_us(&now, planned) {
+            return Err("it has changed since it was planned. Plan again".to_owned());
+        }
+        lock = Some(now);
+        if !wait.again().await {
+            return Err(for_user(&error));
+        }
+    }
+}
+
+fn same_to_us(a: &ObjectMeta, b: &ObjectMeta) -> bool {
+    use crate::plan::marks::{ADOPTED, MANAGED_BY, OWNER};
+    [OWNER, ADOPTED, GSA_ANNOTATION]
+        .iter()
+        .all(|k| a.annotations.get(*k) == b.annotations.get(*k))
+        && a.labels.get(MANAGED_BY) == b.labels.get(MANAGED_BY)
+}
+
+fn for_user(e: &ApiError) -> String {
+    let managers: Vec<&str> = e
+        .causes
+        .iter()
+        .filter(|c| c.reason == "FieldManagerConflict")
+        .map(|c| c.message.as_str())
+        .collect();
+    if managers.is_empty() {
+        e.for_user()
+    } else {
+        format!(
+            "{}. Change the field there, or pass --force-conflicts to take it over",
+            managers.join("; ")
+        )
+    }
+}

@@ -1,0 +1,276 @@
+//! Carries a plan out: every change as soon as what it needs is done, one write per policy, one
+//! GKE operation per cluster. A failure stops its dependents only.
+
+mod accounts;
+mod gke;
+mod kubernetes;
+mod policy;
+mod steps;
+mod wait;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::http::Http;
+use crate::identity::ClusterPath;
+use crate::kube::Kube;
+use crate::live::{Live, Seen};
+use crate::plan::{AccountChange, Action, Plan, What};
+use crate::render::progress::Progress;
+use std::sync::Arc;
+use steps::{Step, Steps};
+
+/// How a change ended. Nothing is carried over in files: running again finds what is left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Carried out, or found done already.
+    Done,
+    /// What was tried and what came back.
+    Failed(String),
+    /// Not started, and because of what.
+    NotStarted(String),
+}
+
+/// How each change ended, by address.
+pub type Outcome = BTreeMap<String, End>;
+
+/// Bounds that the user can set.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How long one GKE operation may take, those of others that are waited for included.
+    pub operation: Duration,
+    /// How long a new account or pool may take until IAM accepts it.
+    pub propagation: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            operation: Duration::from_secs(6 * 3600),
+            propagation: Duration::from_secs(300),
+        }
+    }
+}
+
+/// What the tasks of one apply share.
+#[derive(Debug)]
+pub struct Context {
+    http: Http,
+    plan: Plan,
+    progress: Arc<Progress>,
+    limits: Limits,
+    kubes: BTreeMap<String, Result<Kube, String>>,
+    one_operation: BTreeMap<ClusterPath, Mutex<()>>,
+    /// GKE operations under way, by address: named to the user if `wi` must leave at once.
+    operations: std::sync::Mutex<BTreeMap<String, String>>,
+    /// Whether IAM may not yet see what this very apply makes.
+    makes_principals: bool,
+}
+
+impl Context {
+    /// Prepares to carry out `plan`, which was made from `live`.
+    pub fn new(http: Http, plan: Plan, live: &Live, progress: Arc<Progress>, limits: Limits) -> Self {
+        let kubes = live
+            .clusters
+            .iter()
+            .filter_map(|(name, seen)| match seen {
+                Seen::Found(cluster) => Some((name.clone(), Kube::connect(&http, cluster))),
+                _ => None,
+            })
+            .collect();
+        let one_operation = plan
+            .changes
+            .values()
+            .filter_map(|c| match &c.what {
+                What::ClusterPool { path, .. } | What::NodePool { path, .. } => {
+                    Some((path.clone(), Mutex::new(())))
+                }
+                _ => None,
+            })
+            .collect();
+        let makes_principals = plan.changes.values().any(|c| {
+            matches!(
+                c.what,
+                What::ClusterPool { .. } | What::Account { change: AccountChange::Create { .. }, .. }
+            )
+        });
+        Self {
+            http,
+            plan,
+            progress,
+            limits,
+            kubes,
+            one_operation,
+            operations: std::sync::Mutex::default(),
+            makes_principals,
+        }
+    }
+
+    /// GKE operations that go on at the server, by address.
+    pub fn operations_under_way(&self) -> BTreeMap<String, String> {
+        self.operations().clone()
+    }
+
+    fn operations(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        // Entries are inserted and removed whole, so a poisoned map is still right.
+        self.operations.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn kube(&self, cluster: &str) -> Result<&Kube, String> {
+        match self.kubes.get(cluster) {
+            Some(Ok(kube)) => Ok(kube),
+            Some(Err(why)) => Err(why.clone()),
+            None => Err(format!("cluster.{cluster} was not read")),
+        }
+    }
+}
+
+/// Carries out the context's plan. When `stop` is cancelled nothing more is started, and what is
+/// under way is finished.
+pub async fn apply(context: Arc<Context>, stop: CancellationToken) -> Outcome {
+    let mut steps = Steps::of(&context.plan);
+    let mut outcome = Outcome::new();
+    let mut tasks: JoinSet<Vec<(String, End)>> = JoinSet::new();
+    loop {
+        while let Some(step) = steps.next_ready() {
+            let (runnable, blocked) = split_by_needs(&context.plan, step, &outcome);
+            let ended: Vec<(String, End)> = blocked
+                .into_iter()
+                .map(|(address, because)| (address, End::NotStarted(because)))
+                .collect();
+            if !ended.is_empty() {
+                settle(&mut steps, &mut outcome, ended);
+            }
+            if runnable.addresses.is_empty() {
+                continue;
+            }
+            if stop.is_cancelled() {
+                let why = End::NotStarted("interrupted".to_owned());
+                let ended = runnable.addresses.into_iter().map(|a| (a, why.clone())).collect();
+                settle(&mut steps, &mut outcome, ended);
+                continue;
+            }
+            let context = Arc::clone(&context);
+            tasks.spawn(async move { run(&context, runnable).await });
+        }
+        match tasks.join_next().await {
+            Some(Ok(ended)) => settle(&mut steps, &mut outcome, ended),
+            Some(Err(_panic)) => {
+                // The panic is reported by its own hook; what it was doing is told below.
+                stop.cancel();
+            }
+            None => break,
+        }
+    }
+    for address in context.plan.changes.keys() {
+        outcome
+            .entry(address.clone())
+            .or_insert_with(|| End::Failed("wi failed while carrying this out; run apply again".to_owned()));
+    }
+    outcome
+}
+
+fn settle(steps: &mut Steps, outcome: &mut Outcome, ended: Vec<(String, End)>) {
+    for (address, end) in ended {
+        steps.settled(&address);
+        outcome.insert(address, end);
+    }
+}
+
+/// Splits a step into what may run and what a failed need stops, with the failed need's address.
+fn split_by_needs(plan: &Plan, step: Step, outcome: &Outcome) -> (Step, Vec<(String, String)>) {
+    let mut blocked = Vec::new();
+    let mut runnable = BTreeSet::new();
+    for address in step.addresses {
+        let failed = plan.changes[&address]
+            .needs
+            .iter()
+            .find(|n| matches!(outcome.get(*n), Some(End::Failed(_) | End::NotStarted(_))));
+        match failed {
+            Some(need) => {
+                let because = match &outcome[need] {
+                    End::NotStarted(because) if because == "interrupted" => because.clone(),
+                    End::NotStarted(because) => because.clone(),
+                    _ => need.clone(),
+                };
+                blocked.push((address, because));
+            }
+            None => {
+                runnable.insert(address);
+            }
+        }
+    }
+    (
+        Step {
+            addresses: runnable,
+            policy: step.policy,
+        },
+        blocked,
+    )
+}
+
+async fn run(context: &Context, step: Step) -> Vec<(String, End)> {
+    for address in &step.addresses {
+        context.progress.start(address, doing(context.plan.changes[address].action));
+    }
+    let results: Vec<(String, Result<(), String>)> = if let Some(resource) = &step.policy {
+        policy::edit(context, resource, &step.addresses).await
+    } else {
+        let mut results = Vec::new();
+        for address in step.addresses {
+            let result = single(context, &address).await;
+            results.push((address, result));
+        }
+        results
+    };
+    results
+        .into_iter()
+        .map(|(address, result)| {
+            let end = match result {
+                Ok(()) => {
+                    context.progress.done(&address);
+                    End::Done
+                }
+                Err(why) => {
+                    context.progress.failed(&address, &why);
+                    End::Failed(why)
+                }
+            };
+            (address, end)
+        })
+        .collect()
+}
+
+async fn single(context: &Context, address: &str) -> Result<(), String> {
+    match &context.plan.changes[address].what {
+        What::ClusterPool { path, before, pool, .. } => {
+            gke::set_workload_pool(context, address, path, before, pool).await
+        }
+        What::NodePool { path, node_pool, before, .. } => {
+            gke::set_metadata_server(context, address, path, node_pool, before).await
+        }
+        What::Account { project, email, change } => {
+            accounts::change(context, address, project, email, change).await
+        }
+        What::Namespace(change) => kubernetes::namespace(context, change).await,
+        What::Ksa { change, drop_annotation, .. } => {
+            kubernetes::service_account(context, change, *drop_annotation).await
+        }
+        What::Binding { key, .. } => {
+            // Bindings are always steps of their policy.
+            Err(format!("{} was not grouped with its policy", key.resource))
+        }
+    }
+}
+
+fn doing(action: Action) -> &'static str {
+    match action {
+        Action::Create => "Creating",
+        Action::Update => "Modifying",
+        Action::Delete => "Destroying",
+    }
+}

@@ -1,0 +1,149 @@
+//! Policies: read, merge our own edits, write under the etag; on conflict the whole cycle again.
+
+use std::collections::BTreeSet;
+
+use crate::desired::BindingKey;
+use crate::gcp::policies::{self, Binding, Policy};
+use crate::http::ApiError;
+use crate::identity::{Member, Resource};
+use crate::plan::{Action, What};
+
+use super::Context;
+use super::wait::Wait;
+
+/// How often a write that met another writer is tried again.
+const CONFLICTS: usize = 20;
+
+/// One member to add to or take from a policy.
+struct Edit<'a> {
+    address: &'a str,
+    key: &'a BindingKey,
+    members: &'a [String],
+    adds: bool,
+}
+
+/// Carries out the edits of one policy, in one write unless one of them is refused.
+pub(super) async fn edit(
+    context: &Context,
+    resource: &Resource,
+    addresses: &BTreeSet<String>,
+) -> Vec<(String, Result<(), String>)> {
+    let edits: Vec<Edit> = addresses
+        .iter()
+        .filter_map(|address| {
+            let change = &context.plan.changes[address];
+            match &change.what {
+                What::Binding { key, members } => Some(Edit {
+                    address,
+                    key,
+                    members,
+                    adds: change.action != Action::Delete,
+                }),
+                _ => None,
+            }
+        })
+        .collect();
+    // A refused write says that one member is bad, rarely which: halve until it is found.
+    let mut todo: Vec<&[Edit]> = vec![&edits];
+    let mut results = Vec::with_capacity(edits.len());
+    while let Some(part) = todo.pop() {
+        match write(context, resource, part).await {
+            Ok(()) => results.extend(part.iter().map(|e| (e.address.to_owned(), Ok(())))),
+            Err(e) if e.code == 400 && part.len() > 1 => {
+                let (first, second) = part.split_at(part.len() / 2);
+                todo.push(second);
+                todo.push(first);
+            }
+            Err(e) => {
+                let why = e.for_user();
+                results.extend(part.iter().map(|e| (e.address.to_owned(), Err(why.clone()))));
+            }
+        }
+    }
+    results
+}
+
+async fn write(context: &Context, resource: &Resource, edits: &[Edit<'_>]) -> Result<(), ApiError> {
+    let mut wait = Wait::up_to(context.limits.propagation);
+    let mut conflicts = 0;
+    loop {
+        let mut policy = policies::read(&context.http, resource).await?;
+        if !merge(&mut policy, edits) {
+            return Ok(()); // somebody, or an earlier run of ours, has done it
+        }
+        match policies::write(&context.http, resource, &policy).await {
+            Ok(_) => return Ok(()),
+            Err(e) if e.is_conflict() && conflicts < CONFLICTS => {
+                conflicts += 1;
+                if !wait.again().await {
+                    return Err(e);
+                }
+            }
+            Err(e) if context.makes_principals && is_not_visible_yet(&e) => {
+                for edit in edits {
+                    context.progress.still(edit.address, "waiting until IAM accepts the new principal");
+                }
+                if !wait.again().await {
+                    return Err(e);
+                }
+            }
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// IAM refuses members that it does not know: an account or a pool made a moment ago among them.
+fn is_not_visible_yet(e: &ApiError) -> bool {
+    e.is_not_found() || (e.code == 400 && e.message.contains("does not exist"))
+}
+
+/// Puts the edits into the policy; `false` if it has them all already. What is not ours stays as
+/// it is, to the letter and in its place.
+fn merge(policy: &mut Policy, edits: &[Edit<'_>]) -> bool {
+    let mut changed = false;
+    for edit in edits {
+        changed |= if edit.adds { add(policy, edit) } else { remove(policy, edit) };
+    }
+    // IAM drops bindings without members; doing it ourselves keeps what we send honest.
+    if changed {
+        policy.bindings.retain(|b| !b.members.is_empty());
+    }
+    changed
+}
+
+fn is_binding_of(binding: &Binding, key: &BindingKey) -> bool {
+    binding.role == key.role.as_str() && binding.condition == key.condition
+}
+
+fn add(policy: &mut Policy, edit: &Edit<'_>) -> bool {
+    let there = policy
+        .bindings
+        .iter()
+        .filter(|b| is_binding_of(b, edit.key))
+        .any(|b| b.members.iter().any(|m| Member::parse(m) == edit.key.member));
+    if there {
+        return false;
+    }
+    let members = edit.members.iter().cloned();
+    match policy.bindings.iter_mut().find(|b| is_binding_of(b, edit.key)) {
+        Some(binding) => binding.members.extend(members),
+        None => policy.bindings.push(Binding {
+            role: edit.key.role.to_string(),
+            members: members.collect(),
+            condition: edit.key.condition.clone(),
+            rest: serde_json::Map::new(),
+        }),
+    }
+    true
+}
+
+/// Takes out just the spellings that the plan showed.
+fn remove(policy: &mut Policy, edit: &Edit<'_>) -> bool {
+    let mut changed = false;
+    for binding in policy.bindings.iter_mut().filter(|b| is_binding_of(b, edit.key)) {
+        let before = binding.members.len();
+        binding.members.retain(|m| !edit.members.contains(m));
+        changed |= binding.members.len() != before;
+    }
+    changed
+}

@@ -1,0 +1,95 @@
+//! Groups changes into steps, and says which step may start: one write per policy.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::identity::Resource;
+use crate::plan::{Plan, What};
+
+/// Changes that are carried out together.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    /// What is changed.
+    pub addresses: BTreeSet<String>,
+    /// The policy whose members they are, for bindings.
+    pub policy: Option<Resource>,
+}
+
+/// All steps of a plan, and what each still waits for.
+#[derive(Debug)]
+pub(super) struct Steps {
+    steps: Vec<Option<Step>>,
+    /// Needed addresses that have not settled, per step.
+    open: Vec<usize>,
+    /// The steps that wait for an address.
+    waiting: BTreeMap<String, Vec<usize>>,
+    ready: VecDeque<usize>,
+}
+
+impl Steps {
+    /// The edits of one policy are one step, except removals that wait for more than accounts and
+    /// pools: those follow in a second one. So the first write never waits for a pod's annotation,
+    /// and no two steps can wait for each other.
+    pub fn of(plan: &Plan) -> Self {
+        let mut steps: Vec<Step> = Vec::new();
+        let mut of_policy: BTreeMap<(&Resource, bool), usize> = BTreeMap::new();
+        for (address, change) in &plan.changes {
+            let What::Binding { key, .. } = &change.what else {
+                steps.push(Step {
+                    addresses: BTreeSet::from([address.clone()]),
+                    policy: None,
+                });
+                continue;
+            };
+            let late = change.needs.iter().any(|need| {
+                !matches!(
+                    plan.changes.get(need).map(|c| &c.what),
+                    Some(What::Account { .. } | What::ClusterPool { .. }) | None
+                )
+            });
+            let index = *of_policy.entry((&key.resource, late)).or_insert_with(|| {
+                steps.push(Step {
+                    addresses: BTreeSet::new(),
+                    policy: Some(key.resource.clone()),
+                });
+                steps.len() - 1
+            });
+            steps[index].addresses.insert(address.clone());
+        }
+        let mut waiting: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut open = Vec::with_capacity(steps.len());
+        for (index, step) in steps.iter().enumerate() {
+            let needs: BTreeSet<&String> = step
+                .addresses
+                .iter()
+                .flat_map(|a| &plan.changes[a].needs)
+                .filter(|need| plan.changes.contains_key(*need))
+                .collect();
+            open.push(needs.len());
+            for need in needs {
+                waiting.entry(need.clone()).or_default().push(index);
+            }
+        }
+        let ready = (0..steps.len()).filter(|i| open[*i] == 0).collect();
+        Self {
+            steps: steps.into_iter().map(Some).collect(),
+            open,
+            waiting,
+            ready,
+        }
+    }
+
+    /// A step whose needs have all settled, each handed out once.
+    pub fn next_ready(&mut self) -> Option<Step> {
+        self.ready.pop_front().and_then(|index| self.steps[index].take())
+    }
+
+    /// The change at this address ended, one way or another.
+    pub fn settled(&mut self, address: &str) {
+        for index in self.waiting.remove(address).unwrap_or_default() {
+            self.open[index] -= 1;
+            if self.open[index] == 0 {
+                self.ready.push_back(index);
+            }
+        }
+    }
+}
