@@ -1,6 +1,8 @@
 //! Turns values into what people and programs read. Nothing else prints.
 
 pub mod graph;
+pub mod outcome;
+pub mod print;
 pub mod progress;
 pub mod style;
 pub mod text;
@@ -18,6 +20,11 @@ pub fn safe(text: &str) -> String {
         }
     }
     out
+}
+
+/// As [`safe`], with line breaks kept.
+pub fn safe_lines(text: &str) -> String {
+    text.lines().map(safe).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

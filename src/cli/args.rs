@@ -1,0 +1,225 @@
+//! What the user can say, and how it is spelled.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Workload Identity for GKE, planned like Terraform and applied without an outage.
+#[derive(Debug, Parser)]
+#[command(name = "wi", version, max_term_width = 100, propagate_version = true)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// Print without colours (also: NO_COLOR)
+    #[arg(long, global = true)]
+    no_color: bool,
+    /// Log each API call to standard error; twice for more (also: WI_LOG=debug)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+impl Global {
+    /// Colours and the log.
+    pub fn set_up(&self) {
+        if self.no_color {
+            anstream::ColorChoice::Never.write_global();
+        }
+        let level = match self.verbose {
+            0 => "warn",
+            1 => "wi=debug",
+            _ => "wi=trace,info",
+        };
+        let filter = std::env::var("WI_LOG").ok().filter(|f| !f.is_empty() && self.verbose == 0);
+        let filter = match filter.as_deref() {
+            // A bare level is about wi, not about each library's own chatter.
+            Some(bare @ ("trace" | "debug" | "info" | "warn" | "error")) => format!("wi={bare}"),
+            Some(other) => other.to_owned(),
+            None => level.to_owned(),
+        };
+        tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+            .with_writer(std::io::stderr)
+            .with_ansi(false)
+            .init();
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Read the spec and the live state, and print what would change
+    Plan(PlanArgs),
+    /// Plan, ask, and carry it out
+    Apply(ApplyArgs),
+    /// Check the spec alone, offline
+    Validate(SpecArgs),
+    /// Print the dependency graph of the spec
+    Graph(GraphArgs),
+    /// Print the JSON Schema of the spec
+    Schema(SchemaArgs),
+    /// Serve the simulator of the Google and Kubernetes APIs
+    Sandbox(SandboxArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SpecArgs {
+    /// Spec files and directories, read recursively; `-` is standard input
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConnectArgs {
+    /// Run on the embedded simulator, starting from this world (default: the one beside the spec,
+    /// or an empty one with the spec's clusters)
+    #[arg(long, value_name = "WORLD", num_args = 0..=1)]
+    pub sandbox: Option<Option<PathBuf>>,
+    /// Use this base URL for an API, such as container=http://127.0.0.1:8080/ (also:
+    /// WI_ENDPOINT_CONTAINER …, or WI_ENDPOINT for all)
+    #[arg(long, value_name = "API=URL")]
+    pub endpoint: Vec<String>,
+    /// Take the access token from this file (also: GOOGLE_OAUTH_ACCESS_TOKEN; default: application
+    /// default credentials)
+    #[arg(long, value_name = "FILE", env = "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE")]
+    pub access_token_file: Option<PathBuf>,
+    /// API calls at the same time
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub parallelism: u16,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ChoiceArgs {
+    /// Plan just this address, all below it, and what it needs (repeatable)
+    #[arg(long, value_name = "ADDRESS")]
+    pub target: Vec<String>,
+    /// Move node pools although workloads on them lose the node's identity
+    #[arg(long)]
+    pub accept_loss: bool,
+    /// Take Kubernetes fields over from other field managers
+    #[arg(long)]
+    pub force_conflicts: bool,
+    /// Succeed although not all of the live state could be read
+    #[arg(long)]
+    pub allow_incomplete: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// Exit with 2 when there are changes: 0 nothing to do, 1 error, 2 changes
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ApplyArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// Do not ask
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// The longest that one GKE operation may take, in minutes
+    #[arg(long, value_name = "MINUTES", default_value_t = 360)]
+    pub operation_timeout: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GraphArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// The language to print it in
+    #[arg(long, value_enum, default_value_t = GraphFormat::Dot)]
+    pub format: GraphFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum GraphFormat {
+    /// For Graphviz
+    Dot,
+    /// For Markdown
+    Mermaid,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// Which schema
+    #[arg(value_enum, default_value_t = SchemaKind::Spec)]
+    pub kind: SchemaKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SchemaKind {
+    /// Of the spec (wi/v1)
+    Spec,
+    /// Of the sandbox's world file (wi.sandbox/v1)
+    World,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SandboxArgs {
+    /// The world to start from
+    #[arg(value_name = "WORLD")]
+    pub world: PathBuf,
+    /// The port of the Google APIs on 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 4588)]
+    pub port: u16,
+    /// Keep the state here between runs; without it, changes are forgotten at the end
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Also write the settings for kubectl to this file
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// Terraform's users type one dash: `-auto-approve` is taken for `--auto-approve`.
+pub(super) fn with_long_dashes(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    const LONG: [&str; 5] = ["auto-approve", "detailed-exitcode", "no-color", "parallelism", "target"];
+    let mut rest_is_paths = false;
+    args.into_iter()
+        .map(|arg| {
+            let Some(text) = arg.to_str() else {
+                return arg;
+            };
+            rest_is_paths |= text == "--";
+            let name = text.strip_prefix('-').map(|t| t.split('=').next().unwrap_or(t));
+            if !rest_is_paths && name.is_some_and(|n| LONG.contains(&n)) {
+                format!("-{text}").into()
+            } else {
+                arg
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn one_dash_is_as_good_as_two() {
+        let args = ["wi", "apply", "-auto-approve", "-target=gsa.a", "--", "-target"];
+        let args = with_long_dashes(args.map(OsString::from));
+        assert_eq!(args[2..], ["--auto-approve", "--target=gsa.a", "--", "-target"]);
+    }
+}

@@ -1,0 +1,28 @@
+//! `wi graph`: the dependency graph of the spec, offline.
+
+use std::collections::BTreeMap;
+
+use super::args::{GraphArgs, GraphFormat};
+use super::{Failure, Success, validate};
+use crate::desired::Desired;
+use crate::graph::Graph;
+use crate::render::{self, print};
+
+pub(super) fn run(args: GraphArgs) -> Result<Success, Failure> {
+    let desired = Desired::of(&validate::load(&args.spec)?);
+    // Which node pools there are only GKE knows; `*` stands for all of a cluster's.
+    let node_pools: BTreeMap<String, Vec<String>> = desired
+        .clusters
+        .keys()
+        .map(|name| (name.clone(), vec!["*".to_owned()]))
+        .collect();
+    let graph = Graph::of(&desired, &node_pools);
+    if let Some(address) = graph.cycle() {
+        return Err(Failure::Message(format!("the spec asks for a cycle through {address}")));
+    }
+    print::data(&match args.format {
+        GraphFormat::Dot => render::graph::dot(&graph),
+        GraphFormat::Mermaid => render::graph::mermaid(&graph),
+    });
+    Ok(Success::Ok)
+}

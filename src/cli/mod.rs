@@ -1,0 +1,82 @@
+//! The command line: one file a command.
+
+mod apply;
+mod args;
+mod connect;
+mod graph;
+mod plan;
+mod sandbox;
+mod schema;
+mod validate;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+/// Why a command ended without success. The message is for the user, and may have colours.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// `Error: …` on standard error.
+    Message(String),
+    /// Already rendered, as it is to be shown.
+    Rendered(String),
+    /// Already said.
+    Said,
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self::Message(message)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(e: std::io::Error) -> Self {
+        Self::Message(e.to_string())
+    }
+}
+
+/// What a command that succeeded has to say by its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Success {
+    /// 0.
+    Ok,
+    /// 2, under `--detailed-exitcode`: there are changes.
+    Changes,
+}
+
+/// Runs the command line; the exit codes are those of Terraform (see docs/cli.md).
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args::with_long_dashes(args)) {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and versions go to standard output and are no failure.
+            let _ = e.print();
+            return if e.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
+    cli.global.set_up();
+    let result = match cli.command {
+        Command::Plan(args) => plan::run(args),
+        Command::Apply(args) => apply::run(args),
+        Command::Validate(args) => validate::run(args),
+        Command::Graph(args) => graph::run(args),
+        Command::Schema(args) => schema::run(args),
+        Command::Sandbox(args) => sandbox::run(args),
+    };
+    match result {
+        Ok(Success::Ok) => ExitCode::SUCCESS,
+        Ok(Success::Changes) => ExitCode::from(2),
+        Err(failure) => {
+            match failure {
+                Failure::Message(message) => crate::render::print::error(&message),
+                Failure::Rendered(text) => crate::render::print::note(&text),
+                Failure::Said => {}
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! `wi schema`: the JSON Schemas, made from the types that read the files.
+
+use super::args::{SchemaArgs, SchemaKind};
+use super::{Failure, Success};
+use crate::render::print;
+
+pub(super) fn run(args: SchemaArgs) -> Result<Success, Failure> {
+    let schema = match args.kind {
+        SchemaKind::Spec => crate::spec::json_schema(),
+        SchemaKind::World => crate::sandbox::world::json_schema(),
+    };
+    print::data(&format!("{schema:#}\n"));
+    Ok(Success::Ok)
+}

@@ -1,0 +1,29 @@
+//! `wi validate`: the spec alone, offline.
+
+use super::args::SpecArgs;
+use super::{Failure, Success};
+use crate::render::print;
+use crate::spec::model::Spec;
+
+pub(super) fn run(args: SpecArgs) -> Result<Success, Failure> {
+    let spec = load(&args)?;
+    let accounts: usize = spec.namespaces.values().map(|n| n.service_accounts.len()).sum();
+    print::data(&format!(
+        "Success! The spec `{}` is valid: {}, {}, {} with {}.\n",
+        spec.name,
+        count(spec.clusters.len(), "cluster"),
+        count(spec.accounts.len(), "Google service account"),
+        count(spec.namespaces.len(), "namespace"),
+        count(accounts, "Kubernetes service account"),
+    ));
+    Ok(Success::Ok)
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Reads the spec; all its mistakes are one failure.
+pub(super) fn load(args: &SpecArgs) -> Result<Spec, Failure> {
+    crate::spec::load(&args.paths).map_err(|errors| Failure::Rendered(errors.render(print::width(), true)))
+}

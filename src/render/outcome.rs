@@ -1,0 +1,72 @@
+//! How an apply ended.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::style::{BOLD, GREEN, RED, YELLOW, paint};
+use super::{safe, safe_lines};
+use crate::apply::{End, Outcome};
+use crate::plan::{Action, Plan};
+
+/// What is done, what failed, what was not started and because of what.
+pub fn text(plan: &Plan, outcome: &Outcome) -> String {
+    let count = |action: Action| {
+        outcome
+            .iter()
+            .filter(|(address, end)| {
+                **end == End::Done && plan.changes.get(*address).is_some_and(|c| c.action == action)
+            })
+            .count()
+    };
+    let counts = format!(
+        "Resources: {} added, {} changed, {} destroyed.",
+        count(Action::Create),
+        count(Action::Update),
+        count(Action::Delete)
+    );
+    let mut out = String::from("\n");
+    let mut failed = Vec::new();
+    let mut waiting: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (address, end) in outcome {
+        match end {
+            End::Done => {}
+            End::Failed(why) => failed.push((address, why)),
+            End::NotStarted(because) => waiting.entry(because).or_default().push(address),
+        }
+    }
+    if failed.is_empty() && waiting.is_empty() {
+        let _ = writeln!(out, "{}", paint(GREEN, paint(BOLD, format!("Apply complete! {counts}"))));
+        return out;
+    }
+    let _ = writeln!(out, "{}", paint(RED, format!("Apply incomplete. {counts}")));
+    if !failed.is_empty() {
+        let _ = writeln!(out, "\n{}", paint(BOLD, "Failed:"));
+        for (address, why) in failed {
+            let _ = writeln!(out, "  {} {}: {}", paint(RED, "✗"), safe(address), safe_lines(why));
+        }
+    }
+    for (because, addresses) in waiting {
+        let why = match because {
+            "interrupted" => "interrupted".to_owned(),
+            need => format!("because of {need}"),
+        };
+        let _ = writeln!(out, "\n{}", paint(BOLD, format!("Not started, {}:", safe(&why))));
+        for address in addresses {
+            let _ = writeln!(out, "  {} {}", paint(YELLOW, "·"), safe(address));
+        }
+    }
+    let _ = writeln!(out, "\nRun `wi apply` again once this is mended: it finds what is left to do.");
+    out
+}
+
+/// GKE operations that go on without us.
+pub fn operations(operations: &BTreeMap<String, String>) -> String {
+    if operations.is_empty() {
+        return "No GKE operation was under way. Run `wi apply` again to go on.".to_owned();
+    }
+    let mut out = String::from("These GKE operations go on; the next `wi apply` waits for them:");
+    for (address, name) in operations {
+        let _ = write!(out, "\n  {}: {}", safe(address), safe(name));
+    }
+    out
+}
