@@ -26,4 +26,7 @@ pub mod plan;
 
 pub mod render;
 
+
 pub mod apply;
+
+pub mod cli;

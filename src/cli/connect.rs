@@ -1,0 +1,233 @@
+//! From the command line to a client of the APIs: Google's, or a sandbox inside this process.
+
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use super::args::{ConnectArgs, SpecArgs};
+use crate::auth::TokenSource;
+use crate::desired::Desired;
+use crate::http::{Endpoints, Http, HttpOptions};
+use crate::render::print;
+use crate::sandbox::world::World;
+use crate::sandbox::{Options, Sandbox};
+
+/// Where the state of sandboxes is kept between commands, below the current directory.
+const STATE_DIRECTORY: &str = ".wi-sandbox";
+
+/// The runtime that all of a command's tasks run in.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::Message(format!("cannot start the async runtime: {e}")))
+}
+
+/// What a command talks to.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// The client.
+    pub http: Http,
+    sandbox: Option<Sandbox>,
+}
+
+impl Session {
+    /// Connects as the arguments and the environment say.
+    pub async fn open(args: &ConnectArgs, spec: &SpecArgs, desired: &Desired) -> Result<Self, Failure> {
+        let Some(world) = &args.sandbox else {
+            let token = match (&args.access_token_file, std::env::var("GOOGLE_OAUTH_ACCESS_TOKEN")) {
+                (Some(file), _) => TokenSource::file(file.clone()),
+                (None, Ok(token)) if !token.is_empty() => TokenSource::fixed(token),
+                _ => TokenSource::application_default(),
+            };
+            let endpoints = Endpoints::from_environment(&args.endpoint).map_err(Failure::Message)?;
+            return Ok(Self {
+                http: client(args, endpoints, token)?,
+                sandbox: None,
+            });
+        };
+        let sandbox = start_sandbox(world.as_deref(), spec, desired).await?;
+        let endpoints = Endpoints::all_at(&sandbox.endpoint()).map_err(Failure::Message)?;
+        Ok(Self {
+            http: client(args, endpoints, TokenSource::fixed(sandbox.token()))?,
+            sandbox: Some(sandbox),
+        })
+    }
+
+    /// Ends the sandbox, its state kept.
+    pub async fn close(self) -> Result<(), Failure> {
+        if let Some(sandbox) = self.sandbox {
+            sandbox.stop().await;
+        }
+        Ok(())
+    }
+}
+
+fn client(args: &ConnectArgs, endpoints: Endpoints, token: TokenSource) -> Result<Http, Failure> {
+    Http::new(HttpOptions {
+        endpoints,
+        token,
+        parallelism: usize::from(args.parallelism),
+        ..HttpOptions::default()
+    })
+    .map_err(Failure::Message)
+}
+
+async fn start_sandbox(world: Option<&Path>, spec: &SpecArgs, desired: &Desired) -> Result<Sandbox, Failure> {
+    let file = match world {
+        Some(path) => Some(path.to_owned()),
+        None => world_beside(&spec.paths)?,
+    };
+    let state_file = state_file(file.as_deref(), &spec.paths);
+    let (world, origin) = match &file {
+        _ if is_newer(&state_file, file.as_deref()) => (read_world(&state_file)?, "continued".to_owned()),
+        Some(file) => (read_world(file)?, format!("started from {}", file.display())),
+        None => (empty_world(desired)?, "started from an empty world with the spec's clusters".to_owned()),
+    };
+    print::note(&format!(
+        "Sandbox {origin}; its state is kept in {} (delete it to start over).\n",
+        state_file.display()
+    ));
+    Sandbox::start(
+        world,
+        Options {
+            state_file: Some(state_file),
+            ..Options::default()
+        },
+    )
+    .await
+    .map_err(|e| Failure::Message(format!("the sandbox cannot start: {e}")))
+}
+
+/// A world that was edited since starts over.
+fn is_newer(state: &Path, world: Option<&Path>) -> bool {
+    let modified = |p: &Path| std::fs::metadata(p).and_then(|m| m.modified()).ok();
+    match (modified(state), world.and_then(modified)) {
+        (Some(state), Some(world)) => state >= world,
+        (Some(_), None) => true,
+        (None, _) => false,
+    }
+}
+
+pub(super) fn read_world(path: &Path) -> Result<World, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Failure::Message(format!("cannot read the world {}: {e}", path.display())))?;
+    World::parse(&text, &path.display().to_string()).map_err(|e| Failure::Message(e.to_string()))
+}
+
+/// The world file that lies in a directory of the spec: just one must be there.
+fn world_beside(paths: &[PathBuf]) -> Result<Option<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    for path in paths {
+        let directory = if path.is_dir() { Some(path.as_path()) } else { path.parent() };
+        let Some(entries) = directory.and_then(|d| std::fs::read_dir(if d.as_os_str().is_empty() { Path::new(".") } else { d }).ok()) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let file = entry.path();
+            let yaml = file.extension().is_some_and(|e| e == "yaml" || e == "yml");
+            if yaml && is_world(&file) && !found.contains(&file) {
+                found.push(file);
+            }
+        }
+    }
+    found.sort();
+    if found.len() > 1 {
+        let names: Vec<String> = found.iter().map(|f| f.display().to_string()).collect();
+        return Err(Failure::Message(format!(
+            "there are several worlds beside the spec ({}): name one, as in --sandbox {}",
+            names.join(", "),
+            names[0]
+        )));
+    }
+    Ok(found.pop())
+}
+
+fn is_world(file: &Path) -> bool {
+    use std::io::Read;
+    let mut start = String::new();
+    std::fs::File::open(file)
+        .and_then(|f| f.take(4096).read_to_string(&mut start))
+        .is_ok_and(|_| start.lines().any(|l| l.trim_end().starts_with("apiVersion: wi.sandbox/")))
+}
+
+/// Projects and clusters of the spec, with Workload Identity off.
+fn empty_world(desired: &Desired) -> Result<World, Failure> {
+    let mut yaml = String::from("apiVersion: wi.sandbox/v1\nprojects:\n");
+    let mut projects: std::collections::BTreeSet<_> = desired.accounts.values().map(|a| &a.project).collect();
+    projects.extend(desired.clusters.values().map(|c| &c.path.project));
+    for project in projects {
+        yaml.push_str(&format!("  \"{project}\": {{}}\n"));
+    }
+    let buckets: std::collections::BTreeSet<_> = desired
+        .bindings
+        .keys()
+        .filter_map(|b| match &b.resource {
+            crate::identity::Resource::Bucket(name) => Some(name),
+            _ => None,
+        })
+        .collect();
+    if let (Some(home), false) = (desired.accounts.values().map(|a| &a.project).next().or(desired.clusters.values().map(|c| &c.path.project).next()), buckets.is_empty()) {
+        yaml.push_str("buckets:\n");
+        for bucket in buckets {
+            yaml.push_str(&format!("  \"{bucket}\": {{ project: \"{home}\" }}\n"));
+        }
+    }
+    yaml.push_str("clusters:\n");
+    for cluster in desired.clusters.values() {
+        yaml.push_str(&format!(
+            "  - {{ project: \"{}\", location: \"{}\", name: \"{}\", nodePools: [ {{ name: default-pool, nodes: 3 }} ] }}\n",
+            cluster.path.project, cluster.path.location, cluster.path.name
+        ));
+    }
+    World::parse(&yaml, "the empty world").map_err(|e| Failure::Message(e.to_string()))
+}
+
+/// `.wi-sandbox/NAME-HASH.yaml`: readable, and another one for another world or spec.
+fn state_file(world: Option<&Path>, paths: &[PathBuf]) -> PathBuf {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let subject = world.map_or_else(|| paths.first().cloned().unwrap_or_default(), Path::to_owned);
+    let whole = std::fs::canonicalize(&subject).unwrap_or_else(|_| subject.clone());
+    let mut hasher = DefaultHasher::new();
+    whole.hash(&mut hasher);
+    let directory = if world.is_some() { whole.parent() } else { Some(whole.as_path()) };
+    let name = directory
+        .and_then(Path::file_name)
+        .map_or_else(|| "world".to_owned(), |n| n.to_string_lossy().into_owned());
+    Path::new(STATE_DIRECTORY).join(format!("{name}-{:08x}.yaml", hasher.finish() >> 32))
+}
+
+/// ^C and SIGTERM.
+#[derive(Debug)]
+pub(super) struct Interrupts {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Interrupts {
+    #[cfg(unix)]
+    pub fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    #[cfg(not(unix))]
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    /// The next one.
+    pub async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
