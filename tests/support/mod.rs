@@ -1,0 +1,108 @@
+//! Runs the real binary in a directory of its own.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A directory with a spec and a world, in which `wi` is run.
+pub struct Place {
+    pub dir: tempfile::TempDir,
+}
+
+impl Place {
+    pub fn new(spec: &str, world: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let place = Self { dir };
+        place.write("wi.yaml", spec);
+        place.write("world.yaml", world);
+        place
+    }
+
+    /// A copy of one of the examples.
+    pub fn example(name: &str) -> Self {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+        let read = |file: &str| std::fs::read_to_string(from.join(file)).expect(file);
+        Self::new(&read("wi.yaml"), &read("world.yaml"))
+    }
+
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.dir.path().join(file)
+    }
+
+    pub fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.path(file), text).expect(file);
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wi"));
+        command
+            .args(args)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .env("COLUMNS", "80")
+            .env("HOME", self.dir.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `wi` on the sandbox of this directory.
+    pub fn wi(&self, args: &[&str]) -> Ran {
+        let mut all = args.to_vec();
+        if matches!(args.first(), Some(&"plan" | &"apply")) {
+            all.push("--sandbox");
+        }
+        Ran::of(self.command(&all).output().expect("wi runs"))
+    }
+
+    /// The state of the sandbox between commands.
+    pub fn state(&self) -> serde_json::Value {
+        let directory = self.path(".wi-sandbox");
+        let file = std::fs::read_dir(directory)
+            .expect("a state directory")
+            .flatten()
+            .map(|e| e.path())
+            .find(|p| p.extension().is_some_and(|e| e == "yaml"))
+            .expect("a state file");
+        let text = std::fs::read_to_string(file).expect("state");
+        serde_saphyr::from_str(&text).expect("state is YAML")
+    }
+
+    /// Changes the text of the sandbox's state, as if somebody had changed the world.
+    pub fn edit_state(&self, edit: impl FnOnce(String) -> String) {
+        let directory = self.path(".wi-sandbox");
+        let file = std::fs::read_dir(directory).expect("state").flatten().next().expect("a file").path();
+        let text = std::fs::read_to_string(&file).expect("state");
+        std::fs::write(file, edit(text)).expect("state");
+    }
+}
+
+/// What a run printed and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    pub fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "out:\n{}\nerr:\n{}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    pub fn fails(self) -> Self {
+        assert_eq!(self.code, Some(1), "out:\n{}\nerr:\n{}", self.out, self.err);
+        self
+    }
+}
