@@ -14,6 +14,8 @@ pub mod desired;
 
 pub mod graph;
 
+pub mod auth;
+
 pub mod http;
 
 pub mod gcp;
@@ -29,4 +31,4 @@ pub mod render;
 
 pub mod apply;
 
-pub mod cli;
+

@@ -2,7 +2,7 @@
 
 use crate::desired::GKE_METADATA;
 use crate::gcp::container::{self, Cluster, Operation};
-use crate::http::ApiError;
+use crate::http::{ApiError, Http};
 use crate::identity::ClusterPath;
 
 use super::Context;
@@ -18,53 +18,55 @@ enum Now {
     Moved(String),
 }
 
-pub(super) async fn set_workload_pool(
-    context: &Context,
-    address: &str,
-    path: &ClusterPath,
-    before: &str,
-    pool: &str,
-) -> Result<(), String> {
-    let state = |cluster: &Cluster| match cluster.workload_identity_config.workload_pool.as_str() {
-        now if now == pool => Now::Done,
-        now if now == before => Now::AsPlanned(cluster.etag.clone()),
-        now => Now::Moved(format!("its workload pool is now {now}")),
-    };
-    change(context, address, path, state, async |etag: &str| {
-        container::set_workload_pool(&context.http, path, pool, etag).await
-    })
-    .await
+/// The one setting that is changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Setting<'a> {
+    /// The cluster's workload pool, before and after.
+    WorkloadPool { before: &'a str, after: &'a str },
+    /// The metadata server of a node pool, whose mode before is known.
+    MetadataServer { node_pool: &'a str, before: &'a str },
 }
 
-pub(super) async fn set_metadata_server(
-    context: &Context,
-    address: &str,
-    path: &ClusterPath,
-    node_pool: &str,
-    before: &str,
-) -> Result<(), String> {
-    let state = |cluster: &Cluster| match cluster.node_pools.iter().find(|p| p.name == node_pool) {
-        None => Now::Moved("the node pool is gone".to_owned()),
-        Some(pool) => match pool.config.workload_metadata_config.mode.as_str() {
-            GKE_METADATA => Now::Done,
-            now if now == before => Now::AsPlanned(pool.etag.clone()),
-            now => Now::Moved(format!("its mode is now {now}")),
-        },
-    };
-    change(context, address, path, state, async |etag: &str| {
-        container::set_node_pool_metadata_mode(&context.http, path, node_pool, GKE_METADATA, etag).await
-    })
-    .await
+impl Setting<'_> {
+    fn now(&self, cluster: &Cluster) -> Now {
+        match self {
+            Self::WorkloadPool { before, after } => {
+                match cluster.workload_identity_config.workload_pool.as_str() {
+                    now if now == *after => Now::Done,
+                    now if now == *before => Now::AsPlanned(cluster.etag.clone()),
+                    now => Now::Moved(format!("its workload pool is now {now}")),
+                }
+            }
+            Self::MetadataServer { node_pool, before } => {
+                let Some(pool) = cluster.node_pools.iter().find(|p| p.name == *node_pool) else {
+                    return Now::Moved("the node pool is gone".to_owned());
+                };
+                match pool.config.workload_metadata_config.mode.as_str() {
+                    GKE_METADATA => Now::Done,
+                    now if now == *before => Now::AsPlanned(pool.etag.clone()),
+                    now => Now::Moved(format!("its mode is now {now}")),
+                }
+            }
+        }
+    }
+
+    async fn write(&self, http: &Http, path: &ClusterPath, etag: &str) -> Result<Operation, ApiError> {
+        match self {
+            Self::WorkloadPool { after, .. } => container::set_workload_pool(http, path, after, etag).await,
+            Self::MetadataServer { node_pool, .. } => {
+                container::set_node_pool_metadata_mode(http, path, node_pool, GKE_METADATA, etag).await
+            }
+        }
+    }
 }
 
 /// Waits for the cluster, checks that it still is as planned, writes under its etag, and waits for
 /// the operation.
-async fn change(
+pub(super) async fn change(
     context: &Context,
     address: &str,
     path: &ClusterPath,
-    state: impl Fn(&Cluster) -> Now,
-    write: impl AsyncFn(&str) -> Result<Operation, ApiError>,
+    setting: Setting<'_>,
 ) -> Result<(), String> {
     let lock = context
         .one_operation
@@ -90,14 +92,14 @@ async fn change(
         let cluster = container::get_cluster(&context.http, path)
             .await
             .map_err(|e| e.for_user())?;
-        let etag = match state(&cluster) {
+        let etag = match setting.now(&cluster) {
             Now::Done => return Ok(()),
             Now::AsPlanned(etag) => etag,
             Now::Moved(how) => {
                 return Err(format!("{path} has changed since it was planned: {how}. Plan again"));
             }
         };
-        match write(&etag).await {
+        match setting.write(&context.http, path, &etag).await {
             Ok(operation) => {
                 if let Some(failure) = finish(context, address, path, operation, &mut wait).await? {
                     return Err(failure);
@@ -105,7 +107,7 @@ async fn change(
                 let cluster = container::get_cluster(&context.http, path)
                     .await
                     .map_err(|e| e.for_user())?;
-                return match state(&cluster) {
+                return match setting.now(&cluster) {
                     Now::Done => Ok(()),
                     _ => Err(format!("GKE reports the operation on {path} as done, but the setting reads back unchanged")),
                 };

@@ -19,12 +19,11 @@ enum Kind {
 
 pub(super) async fn namespace(context: &Context, change: &KubeChange) -> Result<(), String> {
     let kube = context.kube(&change.cluster)?;
-    match (&change.object, &change.before) {
-        (Some(object), before) => apply(context, kube, Kind::Namespace, object, before.as_ref(), change.force)
+    match &change.object {
+        Some(object) => apply(context, kube, Kind::Namespace, object, change.before.as_ref(), change.force)
             .await
             .map(|_| ()),
-        (None, Some(before)) => gone(kube.delete_namespace(before).await),
-        (None, None) => Ok(()),
+        None => Err("wi never deletes a namespace".to_owned()),
     }
 }
 

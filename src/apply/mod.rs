@@ -248,10 +248,12 @@ async fn run(context: &Context, step: Step) -> Vec<(String, End)> {
 async fn single(context: &Context, address: &str) -> Result<(), String> {
     match &context.plan.changes[address].what {
         What::ClusterPool { path, before, pool, .. } => {
-            gke::set_workload_pool(context, address, path, before, pool).await
+            let setting = gke::Setting::WorkloadPool { before, after: pool };
+            gke::change(context, address, path, setting).await
         }
         What::NodePool { path, node_pool, before, .. } => {
-            gke::set_metadata_server(context, address, path, node_pool, before).await
+            let setting = gke::Setting::MetadataServer { node_pool, before };
+            gke::change(context, address, path, setting).await
         }
         What::Account { project, email, change } => {
             accounts::change(context, address, project, email, change).await

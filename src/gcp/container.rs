@@ -1,8 +1,10 @@
 //! GKE: `container.googleapis.com/v1`.
 
+use http::Method;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
-use crate::http::{ApiError, Http};
+use crate::http::{Api, ApiError, Http, Request};
 use crate::identity::{ClusterPath, ProjectId};
 
 /// The answer of `projects.locations.clusters.list` over all locations; it is not paged.
@@ -154,58 +156,125 @@ pub struct Metric {
 }
 
 impl Operation {
+    /// Whether it has ended, well or not.
     pub fn is_done(&self) -> bool {
-        unimplemented!()
+        self.status == "DONE"
     }
-    /// What GKE says went wrong, once done.
+
+    /// What GKE says went wrong, once done: HTTP 200 and DONE may still be a failure.
     pub fn failure(&self) -> Option<String> {
-        unimplemented!()
+        match &self.error {
+            Some(error) if error.code != 0 || !error.message.is_empty() => {
+                Some(format!("{} (code {})", crate::render::safe(&error.message), error.code))
+            }
+            _ => None,
+        }
     }
-    /// Whether it works on this cluster or one of its node pools: by (location, name), since links
-    /// carry the project number and `zones/` or `locations/`.
-    pub fn targets(&self, _cluster: &ClusterPath) -> bool {
-        unimplemented!()
+
+    /// Whether it works on this cluster or one of its node pools: by location and name, since
+    /// links carry the project's number, and `zones/` or `locations/`.
+    pub fn targets(&self, cluster: &ClusterPath) -> bool {
+        let mut parts = self.target_link.split('/').skip_while(|p| *p != "projects").skip(2);
+        matches!(parts.next(), Some("zones" | "locations"))
+            && parts.next() == Some(cluster.location.as_str())
+            && parts.next() == Some("clusters")
+            && parts.next() == Some(cluster.name.as_str())
     }
-    /// (done, total) nodes, where GKE reports it.
+
+    /// Done and total nodes, where GKE reports them.
     pub fn node_progress(&self) -> Option<(u64, u64)> {
-        unimplemented!()
+        let metrics = &self.progress.as_ref()?.metrics;
+        let metric = |name: &str| metrics.iter().find(|m| m.name == name)?.int_value.as_ref()?.parse().ok();
+        Some((metric("NODES_DONE").unwrap_or(0), metric("NODES_TOTAL")?))
     }
 }
 
-pub async fn list_clusters(_http: &Http, _project: &ProjectId) -> Result<ClusterList, ApiError> {
-    unimplemented!()
+/// `projects.locations.clusters.list` over all locations; node pools are part of it.
+pub async fn list_clusters(http: &Http, project: &ProjectId) -> Result<ClusterList, ApiError> {
+    get(http, &format!("projects/{project}/locations/-/clusters")).await
 }
-pub async fn get_cluster(_http: &Http, _cluster: &ClusterPath) -> Result<Cluster, ApiError> {
-    unimplemented!()
+
+/// `projects.locations.clusters.get`.
+pub async fn get_cluster(http: &Http, cluster: &ClusterPath) -> Result<Cluster, ApiError> {
+    get(http, &cluster.to_string()).await
 }
-/// Operations of the cluster's location.
-pub async fn list_operations(
-    _http: &Http,
-    _cluster: &ClusterPath,
-) -> Result<Vec<Operation>, ApiError> {
-    unimplemented!()
+
+/// `projects.locations.operations.list` of the cluster's location; it is not paged.
+pub async fn list_operations(http: &Http, cluster: &ClusterPath) -> Result<Vec<Operation>, ApiError> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Operations {
+        operations: Vec<Operation>,
+    }
+    let path = format!("projects/{}/locations/{}/operations", cluster.project, cluster.location);
+    Ok(get::<Operations>(http, &path).await?.operations)
 }
-pub async fn get_operation(
-    _http: &Http,
-    _cluster: &ClusterPath,
-    _name: &str,
-) -> Result<Operation, ApiError> {
-    unimplemented!()
+
+/// `projects.locations.operations.get`.
+pub async fn get_operation(http: &Http, cluster: &ClusterPath, name: &str) -> Result<Operation, ApiError> {
+    let path = format!("projects/{}/locations/{}/operations/{name}", cluster.project, cluster.location);
+    get(http, &path).await
 }
+
+/// `projects.locations.clusters.update` of the workload pool, under the cluster's etag.
 pub async fn set_workload_pool(
-    _http: &Http,
-    _cluster: &ClusterPath,
-    _pool: &str,
-    _etag: &str,
+    http: &Http,
+    cluster: &ClusterPath,
+    pool: &str,
+    etag: &str,
 ) -> Result<Operation, ApiError> {
-    unimplemented!()
+    let mut update = json!({"desiredWorkloadIdentityConfig": {"workloadPool": pool}});
+    if !etag.is_empty() {
+        update["etag"] = etag.into();
+    }
+    put(http, &cluster.to_string(), json!({ "update": update })).await
 }
+
+/// `projects.locations.clusters.nodePools.update` of the metadata server alone, under the node
+/// pool's etag. A version or image type in this call would start an upgrade; none is sent.
 pub async fn set_node_pool_metadata_mode(
-    _http: &Http,
-    _cluster: &ClusterPath,
-    _node_pool: &str,
-    _mode: &str,
-    _etag: &str,
+    http: &Http,
+    cluster: &ClusterPath,
+    node_pool: &str,
+    mode: &str,
+    etag: &str,
 ) -> Result<Operation, ApiError> {
-    unimplemented!()
+    let mut body = json!({"workloadMetadataConfig": {"mode": mode}});
+    if !etag.is_empty() {
+        body["etag"] = etag.into();
+    }
+    put(http, &format!("{cluster}/nodePools/{node_pool}"), body).await
+}
+
+async fn get<T: serde::de::DeserializeOwned>(http: &Http, path: &str) -> Result<T, ApiError> {
+    let url = http.url(Api::Container, &format!("v1/{path}"));
+    http.json(Request::new(Method::GET, url)).await
+}
+
+async fn put(http: &Http, path: &str, body: Value) -> Result<Operation, ApiError> {
+    let url = http.url(Api::Container, &format!("v1/{path}"));
+    http.json(Request::new(Method::PUT, url).body(body)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_matched_by_location_and_name() {
+        let cluster = ClusterPath {
+            project: ProjectId::parse("acme-prod").expect("valid"),
+            location: "europe-west1-b".into(),
+            name: "main".into(),
+        };
+        let operation = |link: &str| Operation {
+            target_link: link.into(),
+            ..Operation::default()
+        };
+        let base = "https://container.googleapis.com/v1/projects/123";
+        assert!(operation(&format!("{base}/zones/europe-west1-b/clusters/main")).targets(&cluster));
+        assert!(operation(&format!("{base}/locations/europe-west1-b/clusters/main/nodePools/p")).targets(&cluster));
+        assert!(!operation(&format!("{base}/zones/europe-west1-b/clusters/main2")).targets(&cluster));
+        assert!(!operation(&format!("{base}/zones/europe-west1-c/clusters/main")).targets(&cluster));
+    }
 }

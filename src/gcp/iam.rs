@@ -1,8 +1,10 @@
 //! Service accounts: `iam.googleapis.com/v1`.
 
+use http::Method;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
-use crate::http::{ApiError, Http};
+use crate::http::{Api, ApiError, Http, Request, Retry};
 use crate::identity::{Email, ProjectId};
 
 /// A Google service account.
@@ -16,50 +18,83 @@ pub struct ServiceAccount {
     pub disabled: bool,
 }
 
-/// All accounts of a project, every page; deleted ones are not listed.
-pub async fn list_service_accounts(
-    _http: &Http,
-    _project: &ProjectId,
-) -> Result<Vec<ServiceAccount>, ApiError> {
-    unimplemented!()
+fn account_url(http: &Http, project: &ProjectId, email: &Email, verb: &str) -> String {
+    http.url(Api::Iam, &format!("v1/projects/{project}/serviceAccounts/{email}{verb}"))
 }
-pub async fn get_service_account(
-    _http: &Http,
-    _project: &ProjectId,
-    _email: &Email,
-) -> Result<ServiceAccount, ApiError> {
-    unimplemented!()
+
+/// `projects.serviceAccounts.list`, every page. Deleted accounts are not listed.
+pub async fn list_service_accounts(http: &Http, project: &ProjectId) -> Result<Vec<ServiceAccount>, ApiError> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Page {
+        accounts: Vec<ServiceAccount>,
+        next_page_token: String,
+    }
+    let mut accounts = Vec::new();
+    let mut query = "pageSize=100".to_owned();
+    loop {
+        let url = http.url(Api::Iam, &format!("v1/projects/{project}/serviceAccounts?{query}"));
+        let page: Page = http.json(Request::new(Method::GET, url)).await?;
+        accounts.extend(page.accounts);
+        if page.next_page_token.is_empty() {
+            return Ok(accounts);
+        }
+        query = format!("pageSize=100&pageToken={}", super::query_escaped(&page.next_page_token));
+    }
 }
+
+/// `projects.serviceAccounts.get`.
+pub async fn get_service_account(http: &Http, project: &ProjectId, email: &Email) -> Result<ServiceAccount, ApiError> {
+    http.json(Request::new(Method::GET, account_url(http, project, email, ""))).await
+}
+
+/// `projects.serviceAccounts.create`. Not tried again when its answer is lost: it may have worked.
 pub async fn create_service_account(
-    _http: &Http,
-    _project: &ProjectId,
-    _id: &str,
-    _display_name: &str,
-    _description: &str,
+    http: &Http,
+    project: &ProjectId,
+    id: &str,
+    display_name: &str,
+    description: &str,
 ) -> Result<ServiceAccount, ApiError> {
-    unimplemented!()
+    let url = http.url(Api::Iam, &format!("v1/projects/{project}/serviceAccounts"));
+    let body = json!({
+        "accountId": id,
+        "serviceAccount": {"displayName": display_name, "description": description},
+    });
+    http.json(Request::new(Method::POST, url).body(body).retry(Retry::IfRefused)).await
 }
-/// `None` leaves a field as it is. The mask is part of the body.
+
+/// `projects.serviceAccounts.patch`; `None` leaves a field as it is. The mask is part of the body.
 pub async fn patch_service_account(
-    _http: &Http,
-    _project: &ProjectId,
-    _email: &Email,
-    _display_name: Option<&str>,
-    _description: Option<&str>,
+    http: &Http,
+    project: &ProjectId,
+    email: &Email,
+    display_name: Option<&str>,
+    description: Option<&str>,
 ) -> Result<(), ApiError> {
-    unimplemented!()
+    let mut account = serde_json::Map::new();
+    for (field, value) in [("displayName", display_name), ("description", description)] {
+        if let Some(value) = value {
+            account.insert(field.to_owned(), value.into());
+        }
+    }
+    let mask: Vec<&str> = account.keys().map(String::as_str).collect();
+    let body = json!({"updateMask": mask.join(","), "serviceAccount": account});
+    let url = account_url(http, project, email, "");
+    http.send(&Request::new(Method::PATCH, url).body(body)).await.map(drop)
 }
-pub async fn enable_service_account(
-    _http: &Http,
-    _project: &ProjectId,
-    _email: &Email,
-) -> Result<(), ApiError> {
-    unimplemented!()
+
+/// `projects.serviceAccounts.enable`.
+pub async fn enable_service_account(http: &Http, project: &ProjectId, email: &Email) -> Result<(), ApiError> {
+    post(http, project, email, ":enable").await
 }
-pub async fn disable_service_account(
-    _http: &Http,
-    _project: &ProjectId,
-    _email: &Email,
-) -> Result<(), ApiError> {
-    unimplemented!()
+
+/// `projects.serviceAccounts.disable`.
+pub async fn disable_service_account(http: &Http, project: &ProjectId, email: &Email) -> Result<(), ApiError> {
+    post(http, project, email, ":disable").await
+}
+
+async fn post(http: &Http, project: &ProjectId, email: &Email, verb: &str) -> Result<(), ApiError> {
+    let request = Request::new(Method::POST, account_url(http, project, email, verb)).body(Value::Object(serde_json::Map::new()));
+    http.send(&request).await.map(drop)
 }

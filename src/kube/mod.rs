@@ -1,11 +1,18 @@
 //! The few Kubernetes calls that `wi` makes, on the one HTTP layer.
 
+pub mod pods;
+
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use http::Method;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use crate::gcp::container::Cluster;
-use crate::http::{ApiError, Http};
+use crate::gcp::query_escaped;
+use crate::http::{ApiError, Http, Request};
 
 /// `ObjectMeta`, the fields that `wi` reads.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -18,6 +25,7 @@ pub struct ObjectMeta {
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
     pub managed_fields: Vec<ManagedFields>,
+    pub owner_references: Vec<OwnerReference>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -29,64 +37,213 @@ pub struct ManagedFields {
     pub fields_v1: serde_json::Value,
 }
 
+/// `OwnerReference`: what made an object.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct OwnerReference {
+    pub kind: String,
+    pub name: String,
+    /// Whether it is the controller.
+    pub controller: bool,
+}
+
+/// How `wi` is known among the managers of an object's fields.
+pub const FIELD_MANAGER: &str = "wi";
+
+const LIST_METADATA: &str =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+const ONE_METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+
 /// The API server of one cluster. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Kube;
+pub struct Kube {
+    http: Http,
+    base: String,
+}
+
+/// An object of which only the metadata is read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    metadata: ObjectMeta,
+}
 
 impl Kube {
-    /// Chooses an endpoint that the cluster offers and trusts what belongs to it.
-    /// The error is for the user: no endpoint offered, or a CA that cannot be read.
-    pub fn connect(_http: &Http, _cluster: &Cluster) -> Result<Self, String> {
-        unimplemented!()
+    /// Chooses an endpoint that the cluster offers and trusts what belongs to it: the DNS endpoint
+    /// with public authorities, an IP endpoint with the cluster's own alone.
+    ///
+    /// The error is for the user: no endpoint is offered, or its CA cannot be read.
+    pub fn connect(http: &Http, cluster: &Cluster) -> Result<Self, String> {
+        let offered = &cluster.control_plane_endpoints_config;
+        let dns = &offered.dns_endpoint_config;
+        let ip = &offered.ip_endpoints_config;
+        if dns.allow_external_traffic && !dns.endpoint.is_empty() {
+            return Ok(Self {
+                http: http.clone(),
+                base: format!("https://{}", dns.endpoint),
+            });
+        }
+        if ip.enabled == Some(false) {
+            return Err("the cluster has only its DNS endpoint, and that takes no outside traffic (gcloud container clusters update --enable-dns-access)".to_owned());
+        }
+        let address = [&ip.public_endpoint, &cluster.endpoint, &ip.private_endpoint]
+            .into_iter()
+            .find(|a| !a.is_empty())
+            .ok_or("the cluster offers no endpoint")?;
+        let ca = base64::engine::general_purpose::STANDARD
+            .decode(&cluster.master_auth.cluster_ca_certificate)
+            .map_err(|e| format!("the cluster's CA certificate is not base64: {e}"))?;
+        let http = http
+            .trusting_only(&ca)
+            .map_err(|e| format!("the cluster's CA certificate cannot be used: {e}"))?;
+        Ok(Self {
+            http,
+            base: format!("https://{address}"),
+        })
     }
-    /// Metadata only, every page.
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// All namespaces: metadata only, every page.
     pub async fn list_namespaces(&self) -> Result<Vec<ObjectMeta>, ApiError> {
-        unimplemented!()
+        self.list_metadata("/api/v1/namespaces").await
     }
-    /// Metadata only, every page, all namespaces.
+
+    /// All service accounts of all namespaces: metadata only, every page.
     pub async fn list_service_accounts(&self) -> Result<Vec<ObjectMeta>, ApiError> {
-        unimplemented!()
+        self.list_metadata("/api/v1/serviceaccounts").await
     }
-    pub async fn get_namespace(&self, _name: &str) -> Result<ObjectMeta, ApiError> {
-        unimplemented!()
+
+    /// All nodes: metadata only, every page.
+    pub async fn list_nodes(&self) -> Result<Vec<ObjectMeta>, ApiError> {
+        self.list_metadata("/api/v1/nodes").await
     }
-    pub async fn get_service_account(
+
+    async fn list_metadata(&self, path: &str) -> Result<Vec<ObjectMeta>, ApiError> {
+        let items: Vec<Metadata> = self.list(path, "", LIST_METADATA).await?;
+        Ok(items.into_iter().map(|i| i.metadata).collect())
+    }
+
+    /// Every page of a list. A `continue` that has expired (410) starts the list over, once.
+    pub(crate) async fn list<T: DeserializeOwned>(
         &self,
-        _namespace: &str,
-        _name: &str,
-    ) -> Result<ObjectMeta, ApiError> {
-        unimplemented!()
+        path: &str,
+        query: &str,
+        accept: &'static str,
+    ) -> Result<Vec<T>, ApiError> {
+        let mut items = Vec::new();
+        let mut token = String::new();
+        let mut started_over = false;
+        loop {
+            let mut url = self.url(&format!("{path}?limit=500{query}"));
+            if !token.is_empty() {
+                url.push_str(&format!("&continue={}", query_escaped(&token)));
+            }
+            let mut request = Request::new(Method::GET, url);
+            request.accept = accept;
+            match self.http.json::<Page<T>>(request).await {
+                Ok(page) => {
+                    items.extend(page.items.unwrap_or_default());
+                    token = page.metadata.r#continue;
+                    if token.is_empty() {
+                        return Ok(items);
+                    }
+                }
+                Err(e) if e.code == 410 && !started_over => {
+                    started_over = true;
+                    items.clear();
+                    token.clear();
+                }
+                Err(e) => return Err(e),
+            }
+        }
     }
-    /// Server-side apply with field manager `wi`; `object` is the whole applied configuration
-    /// (apiVersion, kind, metadata). `force` takes fields over from other managers.
-    pub async fn apply_namespace(
-        &self,
-        _object: &serde_json::Value,
-        _force: bool,
-    ) -> Result<ObjectMeta, ApiError> {
-        unimplemented!()
+
+    async fn get(&self, path: &str) -> Result<ObjectMeta, ApiError> {
+        let mut request = Request::new(Method::GET, self.url(path));
+        request.accept = ONE_METADATA;
+        Ok(self.http.json::<Metadata>(request).await?.metadata)
     }
-    pub async fn apply_service_account(
-        &self,
-        _object: &serde_json::Value,
-        _force: bool,
-    ) -> Result<ObjectMeta, ApiError> {
-        unimplemented!()
+
+    /// One namespace.
+    pub async fn get_namespace(&self, name: &str) -> Result<ObjectMeta, ApiError> {
+        self.get(&format!("/api/v1/namespaces/{name}")).await
     }
-    /// A merge patch (`application/merge-patch+json`): removes an annotation that another manager owns.
+
+    /// One service account.
+    pub async fn get_service_account(&self, namespace: &str, name: &str) -> Result<ObjectMeta, ApiError> {
+        self.get(&format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}")).await
+    }
+
+    /// Server-side apply as [`FIELD_MANAGER`]: `object` is the whole applied configuration. `force`
+    /// takes fields over from other managers.
+    pub async fn apply_namespace(&self, object: &Value, force: bool) -> Result<ObjectMeta, ApiError> {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        self.apply(&format!("/api/v1/namespaces/{name}"), object, force).await
+    }
+
+    /// As [`Kube::apply_namespace`], for a service account. It is created if it is not there.
+    pub async fn apply_service_account(&self, object: &Value, force: bool) -> Result<ObjectMeta, ApiError> {
+        let metadata = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+        let path = format!(
+            "/api/v1/namespaces/{}/serviceaccounts/{}",
+            metadata("namespace"),
+            metadata("name")
+        );
+        self.apply(&path, object, force).await
+    }
+
+    async fn apply(&self, path: &str, object: &Value, force: bool) -> Result<ObjectMeta, ApiError> {
+        let url = self.url(&format!(
+            "{path}?fieldManager={FIELD_MANAGER}&force={force}&fieldValidation=Strict"
+        ));
+        let mut request = Request::new(Method::PATCH, url).body(object.clone());
+        request.content_type = "application/apply-patch+yaml";
+        Ok(self.http.json::<Metadata>(request).await?.metadata)
+    }
+
+    /// A merge patch: removes what another manager owns.
     pub async fn patch_service_account(
         &self,
-        _namespace: &str,
-        _name: &str,
-        _patch: &serde_json::Value,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
     ) -> Result<ObjectMeta, ApiError> {
-        unimplemented!()
+        let url = self.url(&format!(
+            "/api/v1/namespaces/{namespace}/serviceaccounts/{name}?fieldManager={FIELD_MANAGER}"
+        ));
+        let mut request = Request::new(Method::PATCH, url).body(patch.clone());
+        request.content_type = "application/merge-patch+json";
+        Ok(self.http.json::<Metadata>(request).await?.metadata)
     }
-    /// Deletes under preconditions `{uid, resourceVersion}`.
-    pub async fn delete_namespace(&self, _meta: &ObjectMeta) -> Result<(), ApiError> {
-        unimplemented!()
+
+    /// Deletes just the object that was seen, in the version that was seen.
+    pub async fn delete_service_account(&self, seen: &ObjectMeta) -> Result<(), ApiError> {
+        let path = format!("/api/v1/namespaces/{}/serviceaccounts/{}", seen.namespace, seen.name);
+        let body = json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": seen.uid, "resourceVersion": seen.resource_version},
+        });
+        let request = Request::new(Method::DELETE, self.url(&path)).body(body);
+        self.http.send(&request).await.map(drop)
     }
-    pub async fn delete_service_account(&self, _meta: &ObjectMeta) -> Result<(), ApiError> {
-        unimplemented!()
-    }
+}
+
+/// A page of a list.
+#[derive(Debug, Deserialize)]
+struct Page<T> {
+    #[serde(default)]
+    metadata: ListMeta,
+    /// Go writes an empty list as null.
+    #[serde(default = "Option::default")]
+    items: Option<Vec<T>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ListMeta {
+    r#continue: String,
 }

@@ -1,0 +1,106 @@
+//! Base URLs of the Google APIs, each of which can be pointed elsewhere.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// A Google API that `wi` calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Api {
+    /// GKE.
+    Container,
+    /// Service accounts.
+    Iam,
+    /// Projects.
+    CloudResourceManager,
+    /// Buckets.
+    Storage,
+}
+
+const APIS: [(Api, &str); 4] = [
+    (Api::Container, "container"),
+    (Api::Iam, "iam"),
+    (Api::CloudResourceManager, "cloudresourcemanager"),
+    (Api::Storage, "storage"),
+];
+
+/// Where each API is.
+#[derive(Debug, Clone, Default)]
+pub struct Endpoints(BTreeMap<Api, String>);
+
+impl Endpoints {
+    /// `API=URL` settings over `WI_ENDPOINT_API` over `WI_ENDPOINT` over Google's own.
+    pub fn from_environment(settings: &[String]) -> Result<Self, String> {
+        let mut endpoints = Self::default();
+        let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+        for (api, name) in APIS {
+            let own = variable(&format!("WI_ENDPOINT_{}", name.to_ascii_uppercase()));
+            if let Some(url) = own.or_else(|| variable("WI_ENDPOINT")) {
+                endpoints.0.insert(api, checked(&url)?);
+            }
+        }
+        for setting in settings {
+            let known = || APIS.map(|(_, name)| name).join(", ");
+            let (name, url) = setting
+                .split_once('=')
+                .ok_or_else(|| format!("--endpoint {setting}: write API=URL, where API is one of {}", known()))?;
+            let (api, _) = APIS
+                .into_iter()
+                .find(|(_, n)| *n == name)
+                .ok_or_else(|| format!("--endpoint {setting}: no API `{name}`; there are {}", known()))?;
+            endpoints.0.insert(api, checked(url)?);
+        }
+        Ok(endpoints)
+    }
+
+    /// All APIs at one base URL.
+    pub fn all_at(url: &str) -> Result<Self, String> {
+        let url = checked(url)?;
+        Ok(Self(APIS.into_iter().map(|(api, _)| (api, url.clone())).collect()))
+    }
+
+    /// The base URL, with a slash at its end.
+    pub(crate) fn base(&self, api: Api) -> String {
+        self.0.get(&api).cloned().unwrap_or_else(|| {
+            let name = APIS.into_iter().find(|(a, _)| *a == api).map_or("", |(_, n)| n);
+            format!("https://{name}.googleapis.com/")
+        })
+    }
+}
+
+/// A token must not travel in the clear, except to this very machine.
+fn checked(url: &str) -> Result<String, String> {
+    let parsed = reqwest::Url::parse(url).map_err(|e| format!("`{url}` is not a URL: {e}"))?;
+    let host = parsed.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let loopback = host == "localhost" || address.is_ok_and(|a| a.is_loopback());
+    match parsed.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        "http" => return Err(format!("`{url}` would carry the access token in the clear: use https")),
+        other => return Err(format!("`{url}`: {other} is not https")),
+    }
+    Ok(if url.ends_with('/') { url.to_owned() } else { format!("{url}/") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_travel_in_the_clear_to_loopback_only() {
+        assert!(Endpoints::all_at("http://example.com/").is_err());
+        assert!(Endpoints::all_at("ftp://127.0.0.1/").is_err());
+        assert!(Endpoints::all_at("http://127.0.0.1:1/").is_ok());
+        assert!(Endpoints::all_at("http://[::1]:1").is_ok());
+        assert!(Endpoints::all_at("https://proxy.example.com/gcp").is_ok());
+    }
+
+    #[test]
+    fn each_api_has_its_own_setting() {
+        let endpoints = Endpoints::from_environment(&["iam=https://iam.example/x".into()]).expect("valid");
+        assert_eq!(endpoints.base(Api::Iam), "https://iam.example/x/");
+        assert_eq!(endpoints.base(Api::Storage), "https://storage.googleapis.com/");
+        let error = Endpoints::from_environment(&["imm=https://x/".into()]).expect_err("unknown");
+        assert!(error.contains("container, iam"));
+    }
+}

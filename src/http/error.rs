@@ -1,0 +1,211 @@
+//! What an API answers when it refuses, in one shape.
+
+use serde_json::Value;
+
+/// An API call that failed: what was tried, what came back.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{method} {url}: {message}")]
+pub struct ApiError {
+    /// The HTTP method.
+    pub method: String,
+    /// The URL, which never holds a secret.
+    pub url: String,
+    /// HTTP status; 0 if no answer came.
+    pub code: u16,
+    /// `status` of a Google error (`PERMISSION_DENIED`) or `reason` of a Kubernetes Status.
+    pub status: String,
+    /// In the server's words, control characters made visible.
+    pub message: String,
+    /// `ErrorInfo.reason`, or `error.errors[].reason` of the older APIs.
+    pub reason: String,
+    /// `details.causes` of a Kubernetes Status.
+    pub causes: Vec<Cause>,
+    /// What to do about it, where that is known.
+    pub help: Option<String>,
+}
+
+/// One cause of a Kubernetes Status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// Such as `FieldManagerConflict`.
+    pub reason: String,
+    /// Names the other manager.
+    pub message: String,
+    /// The field.
+    pub field: String,
+}
+
+fn text(value: &Value) -> String {
+    crate::render::safe(value.as_str().unwrap_or_default())
+}
+
+impl ApiError {
+    /// A failure without an answer: network, TLS, credentials, an answer that cannot be read.
+    pub fn without_answer(method: &str, url: &str, message: String) -> Self {
+        Self {
+            method: method.to_owned(),
+            url: url.to_owned(),
+            code: 0,
+            status: String::new(),
+            message,
+            reason: String::new(),
+            causes: Vec::new(),
+            help: None,
+        }
+    }
+
+    /// Reads the answer of a refusing server: Google's shape, the older one of Storage, a
+    /// Kubernetes Status, or whatever a proxy says.
+    pub fn from_answer(method: &str, url: &str, code: u16, body: &[u8]) -> Self {
+        let mut error = Self::without_answer(method, url, String::new());
+        error.code = code;
+        let Ok(body) = serde_json::from_slice::<Value>(body) else {
+            let start: String = String::from_utf8_lossy(body).split_whitespace().collect::<Vec<_>>().join(" ");
+            let start: String = crate::render::safe(&start).chars().take(200).collect();
+            error.message = format!("HTTP {code}, and not from the API: {start}");
+            return error;
+        };
+        if body["kind"] == "Status" {
+            error.status = text(&body["reason"]);
+            error.message = text(&body["message"]);
+            error.causes = body["details"]["causes"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|c| Cause {
+                    reason: text(&c["reason"]),
+                    message: text(&c["message"]),
+                    field: text(&c["field"]),
+                })
+                .collect();
+            return error;
+        }
+        let google = &body["error"];
+        error.status = text(&google["status"]);
+        error.message = text(&google["message"]);
+        let info = google["details"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|d| d["@type"].as_str().is_some_and(|t| t.ends_with("google.rpc.ErrorInfo")));
+        error.reason = match info {
+            Some(info) => text(&info["reason"]),
+            None => text(&google["errors"][0]["reason"]),
+        };
+        if error.message.is_empty() {
+            error.message = format!("HTTP {code} without a reason");
+        }
+        error.help = help(&error, info);
+        error
+    }
+
+    /// The message with what was tried and what to do next.
+    pub fn for_user(&self) -> String {
+        let code = match self.code {
+            0 => String::new(),
+            code => format!(" (HTTP {code})"),
+        };
+        let help = self.help.as_ref().map(|h| format!(". {h}")).unwrap_or_default();
+        format!("{} {}: {}{code}{help}", self.method, self.url, self.message.trim_end_matches('.'))
+    }
+
+    /// Whether the object is not there.
+    pub fn is_not_found(&self) -> bool {
+        self.code == 404
+    }
+
+    /// 401 or 403, the quota forms of 403 not included.
+    pub fn is_denied(&self) -> bool {
+        matches!(self.code, 401 | 403) && !self.is_quota()
+    }
+
+    /// A stale etag or resourceVersion: 409 or 412. A create that met an object of that name
+    /// is none.
+    pub fn is_conflict(&self) -> bool {
+        match self.code {
+            412 => true,
+            409 => !matches!(self.status.as_str(), "ALREADY_EXISTS" | "AlreadyExists"),
+            _ => false,
+        }
+    }
+
+    /// GKE: another operation holds the cluster. It is said in two ways, 400 and 429.
+    pub fn is_operation_running(&self) -> bool {
+        let says_so = self.reason == "CLUSTER_ALREADY_HAS_OPERATION"
+            || self.message.contains("incompatible operation")
+            || self.message.contains("currently operating on cluster")
+            || self.message.contains("operation is already");
+        matches!(self.code, 400 | 409 | 429) && says_so
+    }
+
+    /// A quota was met: 429, or one of the forms of 403 that mean the same.
+    pub fn is_quota(&self) -> bool {
+        let forms = ["rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED", "quotaExceeded"];
+        let message = self.message.to_ascii_lowercase();
+        self.code == 429
+            || (self.code == 403
+                && (forms.contains(&self.reason.as_str())
+                    || message.contains("quota exceeded")
+                    || message.contains("exceeded rate limits")))
+    }
+}
+
+fn help(error: &ApiError, info: Option<&Value>) -> Option<String> {
+    let metadata = info.map(|i| &i["metadata"]);
+    match (error.code, error.reason.as_str()) {
+        (_, "SERVICE_DISABLED") => {
+            let service = text(&metadata?["service"]);
+            let project = text(&metadata?["consumer"]);
+            let project = project.strip_prefix("projects/").unwrap_or(&project);
+            Some(format!("Run `gcloud services enable {service} --project {project}`"))
+        }
+        (401, _) => Some("The access token is missing, expired or refused: run `gcloud auth application-default login`".to_owned()),
+        (403, "USER_PROJECT_DENIED") => Some("The quota project must be one in which you have serviceusage.services.use".to_owned()),
+        (403, _) if !error.is_quota() => {
+            let permission = metadata.map(|m| text(&m["permission"])).filter(|p| !p.is_empty());
+            Some(match permission {
+                Some(permission) => format!("The permission {permission} is missing; see docs/real-projects.md"),
+                None => "See docs/real-projects.md for the permissions that wi needs".to_owned(),
+            })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(code: u16, body: &Value) -> ApiError {
+        ApiError::from_answer("GET", "https://x/", code, body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_disabled_api_comes_with_the_command_that_enables_it() {
+        let error = parse(403, &serde_json::json!({"error": {"code": 403, "message": "off", "status": "PERMISSION_DENIED",
+            "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED",
+                "metadata": {"service": "container.googleapis.com", "consumer": "projects/acme-prod"}}]}}));
+        assert!(error.for_user().ends_with("Run `gcloud services enable container.googleapis.com --project acme-prod`"));
+        assert!(error.is_denied());
+    }
+
+    #[test]
+    fn quota_in_a_403_is_no_denial() {
+        let error = parse(403, &serde_json::json!({"error": {"code": 403, "message": "Quota exceeded for quota metric"}}));
+        assert!(error.is_quota() && !error.is_denied());
+    }
+
+    #[test]
+    fn kubernetes_conflicts_name_the_manager() {
+        let error = parse(409, &serde_json::json!({"kind": "Status", "reason": "Conflict", "message": "Apply failed",
+            "details": {"causes": [{"reason": "FieldManagerConflict", "message": "conflict with \"x\"", "field": ".a"}]}}));
+        assert!(error.is_conflict());
+        assert_eq!(error.causes[0].reason, "FieldManagerConflict");
+    }
+
+    #[test]
+    fn html_of_a_proxy_is_told_as_such() {
+        let error = ApiError::from_answer("GET", "https://x/", 502, b"<html>\x1b[31m bad gateway</html>");
+        assert!(error.message.contains("not from the API") && !error.message.contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,282 @@
+//! The one HTTP layer: tokens, TLS, retries, bounded concurrency, endpoints, traces.
+
+mod endpoints;
+mod error;
+mod retry;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+pub(crate) use endpoints::Api;
+pub use endpoints::Endpoints;
+pub use error::{ApiError, Cause};
+pub(crate) use retry::Retry;
+
+use crate::auth::TokenSource;
+
+/// What a client is made of.
+#[derive(Debug)]
+pub struct HttpOptions {
+    /// Where the Google APIs are.
+    pub endpoints: Endpoints,
+    /// Where tokens come from.
+    pub token: TokenSource,
+    /// Calls at the same time.
+    pub parallelism: usize,
+    /// How long one call may take, its body included.
+    pub timeout: Duration,
+    /// The largest answer that is read, in bytes.
+    pub largest_body: usize,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            endpoints: Endpoints::default(),
+            token: TokenSource::application_default(),
+            parallelism: 32,
+            timeout: Duration::from_secs(90),
+            largest_body: 256 << 20,
+        }
+    }
+}
+
+/// A client of all APIs: it shares connections, tokens and limits. Cheap to clone.
+#[derive(Clone)]
+pub struct Http {
+    shared: Arc<Shared>,
+    client: reqwest::Client,
+}
+
+struct Shared {
+    endpoints: Endpoints,
+    token: TokenSource,
+    permits: Semaphore,
+    timeout: Duration,
+    largest_body: usize,
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("endpoints", &self.shared.endpoints).finish_non_exhaustive()
+    }
+}
+
+/// One call.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub method: Method,
+    pub url: String,
+    pub body: Option<Value>,
+    pub content_type: &'static str,
+    pub accept: &'static str,
+    pub retry: Retry,
+}
+
+impl Request {
+    pub fn new(method: Method, url: String) -> Self {
+        Self {
+            method,
+            url,
+            body: None,
+            content_type: "application/json",
+            accept: "application/json",
+            retry: Retry::Always,
+        }
+    }
+
+    pub fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+}
+
+/// A try that failed, and what it says about the next.
+struct Failed {
+    error: ApiError,
+    connected: bool,
+    pause: Option<Duration>,
+}
+
+impl Http {
+    /// A client that trusts the system's certificate authorities.
+    pub fn new(options: HttpOptions) -> Result<Self, String> {
+        install_crypto();
+        let client = builder(options.timeout)
+            .build()
+            .map_err(|e| format!("cannot make an HTTP client: {}", causes(&e)))?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                endpoints: options.endpoints,
+                token: options.token,
+                permits: Semaphore::new(options.parallelism.max(1)),
+                timeout: options.timeout,
+                largest_body: options.largest_body,
+            }),
+            client,
+        })
+    }
+
+    /// The same client for a server that only this CA vouches for.
+    pub(crate) fn trusting_only(&self, ca_pem: &[u8]) -> Result<Self, String> {
+        let ca = reqwest::Certificate::from_pem(ca_pem).map_err(|e| causes(&e))?;
+        let client = builder(self.shared.timeout)
+            .tls_certs_only([ca])
+            .build()
+            .map_err(|e| causes(&e))?;
+        Ok(Self {
+            shared: Arc::clone(&self.shared),
+            client,
+        })
+    }
+
+    /// A URL of a Google API.
+    pub(crate) fn url(&self, api: Api, path: &str) -> String {
+        format!("{}{path}", self.shared.endpoints.base(api))
+    }
+
+    /// Calls, and reads the answer.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T, ApiError> {
+        let body = self.send(&request).await?;
+        serde_json::from_slice(&body).map_err(|e| {
+            let message = format!("the answer is not what the API documents: {e}");
+            ApiError::without_answer(request.method.as_str(), &request.url, message)
+        })
+    }
+
+    /// Calls until it succeeds, is refused for good, or the tries are used up.
+    pub(crate) async fn send(&self, request: &Request) -> Result<Vec<u8>, ApiError> {
+        let mut pauses = retry::pauses();
+        let mut fresh_token = false;
+        loop {
+            let failed = match self.attempt(request, fresh_token).await {
+                Ok(body) => return Ok(body),
+                Err(failed) => failed,
+            };
+            if failed.error.code == 401 && !fresh_token {
+                fresh_token = true; // it may just have expired
+                continue;
+            }
+            if !retry::may_retry(&failed.error, request.retry, failed.connected) {
+                return Err(failed.error);
+            }
+            let Some(pause) = pauses.next() else {
+                return Err(failed.error);
+            };
+            let pause = failed.pause.map_or(pause, |asked| asked.max(pause / 4));
+            tracing::debug!(url = request.url, error = %failed.error.message, ?pause, "trying again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&self, request: &Request, fresh_token: bool) -> Result<Vec<u8>, Failed> {
+        let started = Instant::now();
+        let (method, url) = (request.method.as_str(), request.url.as_str());
+        let failed = |message: String, connected: bool| Failed {
+            error: ApiError::without_answer(method, url, message),
+            connected,
+            pause: None,
+        };
+        // Held while the call is under way, not during pauses.
+        let _permit = self.shared.permits.acquire().await.map_err(|e| failed(e.to_string(), false))?;
+        let headers = self.shared.token.headers(fresh_token).await.map_err(|e| Failed {
+            error: ApiError {
+                code: 401,
+                ..ApiError::without_answer(method, url, e)
+            },
+            connected: false,
+            pause: None,
+        })?;
+        let mut call = self
+            .client
+            .request(request.method.clone(), url)
+            .headers(headers)
+            .header(http::header::ACCEPT, request.accept);
+        if let Some(body) = &request.body {
+            call = call.header(http::header::CONTENT_TYPE, request.content_type).body(body.to_string());
+        } else if request.method == Method::POST {
+            call = call.header(http::header::CONTENT_LENGTH, 0);
+        }
+        let mut response = call
+            .send()
+            .await
+            .map_err(|e| failed(causes(&e), !e.is_connect()))?;
+        let (status, answer_headers) = (response.status(), response.headers().clone());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| failed(causes(&e), true))? {
+            if body.len() + chunk.len() > self.shared.largest_body {
+                let limit = self.shared.largest_body;
+                let mut too_large = failed(format!("the answer is larger than {limit} bytes"), true);
+                too_large.error.code = status.as_u16();
+                return Err(too_large);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        tracing::debug!(method, url, status = status.as_u16(), bytes = body.len(), elapsed = ?started.elapsed(), "call");
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(Failed {
+            error: refusal(method, url, status, &answer_headers, &body),
+            connected: true,
+            pause: retry::pause_asked_for(&answer_headers, jiff::Timestamp::now()),
+        })
+    }
+}
+
+fn refusal(method: &str, url: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError {
+    if status.is_redirection() {
+        let to = headers.get(http::header::LOCATION).and_then(|l| l.to_str().ok()).unwrap_or("elsewhere");
+        let to = crate::render::safe(to);
+        let mut error = ApiError::without_answer(
+            method,
+            url,
+            format!("the server sends us to {to}, which is not followed: the access token would go with it"),
+        );
+        error.code = status.as_u16();
+        return error;
+    }
+    ApiError::from_answer(method, url, status.as_u16(), body)
+}
+
+fn builder(timeout: Duration) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("wi/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(15))
+        .read_timeout(Duration::from_secs(60))
+        .timeout(timeout)
+}
+
+/// One TLS provider for the whole process; a second call changes nothing.
+fn install_crypto() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// An error with all that caused it: reqwest's own text alone rarely says what went wrong.
+fn causes(e: &reqwest::Error) -> String {
+    let mut text = String::new();
+    let mut next: Option<&dyn std::error::Error> = std::error::Error::source(e);
+    if next.is_none() {
+        text = e.to_string();
+    }
+    while let Some(source) = next {
+        let message = source.to_string();
+        if !text.contains(&message) {
+            text = if text.is_empty() { message } else { format!("{text}: {message}") };
+        }
+        next = source.source();
+    }
+    crate::render::safe(&text)
+}

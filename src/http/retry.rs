@@ -1,0 +1,76 @@
+//! When to try a call again, and how long to wait before.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
+
+use super::ApiError;
+
+/// The longest that a server may make us wait by `Retry-After`.
+const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+
+/// Whether a second try may do harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Reads, and writes that a version or etag guards.
+    Always,
+    /// A write that must not happen twice: tried again only if the server cannot have begun it.
+    IfRefused,
+}
+
+/// The pauses between tries: from a quarter of a second, doubled each time, with jitter.
+pub(super) fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(250))
+        .with_max_delay(Duration::from_secs(30))
+        .with_max_times(7)
+        .with_jitter()
+        .build()
+}
+
+pub(super) fn may_retry(error: &ApiError, retry: Retry, connected: bool) -> bool {
+    if error.is_operation_running() {
+        return false; // whoever called knows how to wait for the operation
+    }
+    match error.code {
+        429 => true,
+        403 => error.is_quota(),
+        500 | 502 | 503 | 504 => retry == Retry::Always,
+        0 => retry == Retry::Always || !connected,
+        _ => false,
+    }
+}
+
+/// `Retry-After` in seconds or as a date.
+pub(super) fn pause_asked_for(headers: &HeaderMap, now: jiff::Timestamp) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let pause = match value.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
+            Duration::try_from(date.duration_since(now)).unwrap_or_default()
+        }
+    };
+    Some(pause.min(LONGEST_PAUSE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now: jiff::Timestamp = "2026-11-24T10:00:00Z".parse().expect("a time");
+        let asked = |value: &str| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().expect("a header"))]);
+            pause_asked_for(&headers, now)
+        };
+        assert_eq!(asked("3"), Some(Duration::from_secs(3)));
+        assert_eq!(asked("99999"), Some(LONGEST_PAUSE));
+        assert_eq!(asked("Tue, 24 Nov 2026 10:00:07 GMT"), Some(Duration::from_secs(7)));
+        assert_eq!(asked("Tue, 24 Nov 2026 09:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(asked("soon"), None);
+    }
+}
