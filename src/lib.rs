@@ -32,3 +32,5 @@ pub mod render;
 pub mod apply;
 
 
+
+pub mod cli;

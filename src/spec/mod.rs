@@ -1,3 +1,147 @@
-//! The spec: YAML in, a checked [`model::Spec`] out, or all mistakes at once.
+//! The spec: YAML in, a checked [`model::Spec`] out, or all mistakes at once. Knows nothing of the
+//! live state.
 
 pub mod model;
+mod raw;
+mod read;
+mod report;
+mod shape;
+mod sources;
+mod tree;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use raw::json_schema;
+pub use report::{Mistake, Source, SpecErrors};
+
+use model::Spec;
+use tree::{Node, Span};
+
+/// The `apiVersion` of documents that are read.
+pub const API_VERSION: &str = "wi/v1";
+
+/// A document of ours, and the file that it is in.
+struct Document {
+    source: Arc<Source>,
+    root: Node,
+}
+
+/// Reads and merges files, directories (recursively) and `-`, standard input.
+pub fn load(paths: &[PathBuf]) -> Result<Spec, SpecErrors> {
+    let mut mistakes = Vec::new();
+    let sources = sources::read(paths, &mut mistakes);
+    let where_looked: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
+    check(sources, mistakes, &where_looked.join(", "))
+}
+
+/// As [`load`], for texts in memory.
+pub fn load_sources(sources: Vec<Source>) -> Result<Spec, SpecErrors> {
+    check(sources, Vec::new(), "the input")
+}
+
+fn check(sources: Vec<Source>, mut mistakes: Vec<Mistake>, where_looked: &str) -> Result<Spec, SpecErrors> {
+    let schema = json_schema();
+    let mut documents = Vec::new();
+    for source in sources {
+        let source = Arc::new(source);
+        match tree::parse(&source.text) {
+            Ok(roots) => {
+                for root in roots {
+                    if let Some(document) = ours(&source, root, &mut mistakes) {
+                        documents.push(document);
+                    }
+                }
+            }
+            Err(e) if !is_for_us(&source.text) => {
+                tracing::debug!(file = source.name, error = %e, "skipped: not YAML, and not for wi");
+            }
+            Err(e) => mistakes.push(syntax(&source, &e)),
+        }
+    }
+    if documents.is_empty() && mistakes.is_empty() {
+        mistakes.push(Mistake {
+            code: "no_spec",
+            message: format!("no document with `apiVersion: {API_VERSION}` in {where_looked}"),
+            help: Some(format!("Start a spec with the line `apiVersion: {API_VERSION}`, or name the directory that has one.")),
+            label: None,
+            other: None,
+        });
+    }
+    for document in &documents {
+        shape::Shape {
+            root: &schema,
+            source: &document.source,
+            mistakes: &mut mistakes,
+        }
+        .check(&document.root, &schema, "the spec");
+    }
+    let spec = read::read(&documents, &mut mistakes);
+    match spec {
+        Some(spec) if mistakes.is_empty() => Ok(spec),
+        _ => Err(SpecErrors(mistakes)),
+    }
+}
+
+/// Whether a document is for us; one that looks like ours but does not say so is a mistake.
+fn ours(source: &Arc<Source>, root: Node, mistakes: &mut Vec<Mistake>) -> Option<Document> {
+    let mistake = |span: Span, message: &str, label: String| Mistake {
+        code: "api_version",
+        message: message.to_owned(),
+        help: Some(format!("Write `apiVersion: {API_VERSION}`.")),
+        label: Some((Arc::clone(source), span, label)),
+        other: None,
+    };
+    match root.get("apiVersion") {
+        Some(version) => match version.text() {
+            Some(API_VERSION) => {
+                return Some(Document {
+                    source: Arc::clone(source),
+                    root,
+                });
+            }
+            Some(other) if other.starts_with("wi/") => mistakes.push(mistake(
+                version.span,
+                &format!("this version of wi does not know `{other}`"),
+                "not known".to_owned(),
+            )),
+            _ => {}
+        },
+        None => {
+            let telling = ["googleServiceAccounts", "clusters"];
+            if let Some((key, _)) = root.entries().iter().find(|(k, _)| telling.contains(&k.text.as_str())) {
+                mistakes.push(mistake(
+                    key.span,
+                    "this looks like a spec, but has no `apiVersion`",
+                    "a field of a spec".to_owned(),
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// Whether a text that is no YAML was meant for us: other tools' templates lie in the same
+/// directories.
+fn is_for_us(text: &str) -> bool {
+    text.lines().any(|l| l.trim_start_matches("---").trim_start().starts_with("apiVersion: wi/"))
+        || !text.contains("apiVersion:")
+}
+
+fn syntax(source: &Arc<Source>, e: &serde_saphyr::Error) -> Mistake {
+    let span = e.location().map(|l| {
+        let start = l.span().byte_offset().unwrap_or_default();
+        Span {
+            start: usize::try_from(start).unwrap_or_default(),
+            len: 1,
+        }
+    });
+    let message = e.without_snippet().to_string();
+    Mistake {
+        code: "yaml",
+        message: format!("{} cannot be read as YAML", source.name),
+        help: None,
+        label: Some((Arc::clone(source), span.unwrap_or_default(), message)),
+        other: None,
+    }
+}

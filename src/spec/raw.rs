@@ -1,0 +1,119 @@
+//! The shape of the spec's YAML, of which the JSON Schema is made; the checks read that schema.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::identity::Condition;
+
+/// A spec of wi: clusters, Google service accounts, namespaces and grants. Any number of files are
+/// merged.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "wi/v1")]
+pub struct Document {
+    /// Says that this document is for wi.
+    #[schemars(extend("const" = "wi/v1"))]
+    pub api_version: String,
+    /// Who owns what this spec creates; it is part of the marks on the objects.
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
+    pub name: Option<String>,
+    /// The default project of clusters and accounts.
+    pub project: Option<String>,
+    /// Clusters, by the name that the spec uses for them.
+    pub clusters: Option<BTreeMap<String, Option<Cluster>>>,
+    /// Google service accounts, by the name that the spec uses for them.
+    pub google_service_accounts: Option<BTreeMap<String, Option<Account>>>,
+    /// Namespaces, by name.
+    pub namespaces: Option<BTreeMap<String, Option<Namespace>>>,
+}
+
+/// A GKE cluster.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cluster {
+    /// Its project; the spec's `project` if left out.
+    pub project: Option<String>,
+    /// A region (europe-west1) or a zone (europe-west1-b).
+    pub location: String,
+    /// Its name in GKE, if that is another one.
+    pub name: Option<String>,
+    /// For the selectors of namespaces.
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// A Google service account: made and kept by this spec, or one that exists elsewhere (`email`).
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Account {
+    /// An account that exists elsewhere: used, never created, changed or deleted.
+    pub email: Option<String>,
+    /// The part of the address before the @, if it is not the key.
+    pub id: Option<String>,
+    /// Its project; the spec's `project` if left out.
+    pub project: Option<String>,
+    /// Shown in the console, up to 100 bytes.
+    pub display_name: Option<String>,
+    /// Roles that it is to have.
+    pub grants: Option<Vec<Grant>>,
+}
+
+/// A role on a resource.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Grant {
+    /// A role on the account's own project.
+    Role(String),
+    /// A role on a resource.
+    On(GrantOn),
+}
+
+/// A role on a resource, possibly under a condition.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GrantOn {
+    /// roles/NAME, projects/PROJECT/roles/NAME or organizations/NUMBER/roles/NAME.
+    pub role: String,
+    /// project/ID or bucket/NAME, or a full resource name; the account's own project if left out.
+    pub resource: Option<String>,
+    /// When it holds.
+    pub condition: Option<Condition>,
+}
+
+/// A namespace, on each of its clusters.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Namespace {
+    /// Its clusters: labels that they must have, or their names; all if left out.
+    pub clusters: Option<Selector>,
+    /// Whether wi creates it (the default); otherwise it must exist.
+    pub create: Option<bool>,
+    /// Kubernetes service accounts, by name.
+    pub service_accounts: Option<BTreeMap<String, Option<ServiceAccount>>>,
+}
+
+/// Which clusters.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Selector {
+    /// Those with all of these labels.
+    Labels(BTreeMap<String, String>),
+    /// Those with these names.
+    Names(Vec<String>),
+}
+
+/// A Kubernetes service account.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServiceAccount {
+    /// The Google service account that its pods act as.
+    pub impersonates: Option<String>,
+    /// Roles of its own, without a Google service account.
+    pub grants: Option<Vec<Grant>>,
+}
+
+/// The JSON Schema of a document.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Document).to_value()
+}

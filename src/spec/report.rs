@@ -1,0 +1,210 @@
+//! Mistakes in the user's YAML: collected, then shown all at once, each with the words underlined.
+
+use std::fmt;
+use std::sync::Arc;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, SourceSpan};
+
+use super::model::Place;
+use super::tree::Span;
+
+/// A file of the spec.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// As the user gave it; `-` for standard input.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    line_starts: Vec<usize>,
+}
+
+impl Source {
+    /// A source of this name.
+    pub fn new(name: String, text: String) -> Self {
+        let newlines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
+        let line_starts = std::iter::once(0).chain(newlines.map(|(i, _)| i + 1)).collect();
+        Self {
+            name,
+            text,
+            line_starts,
+        }
+    }
+
+    /// The line of a byte, from 1.
+    pub fn line(&self, byte: usize) -> usize {
+        self.line_starts.partition_point(|start| *start <= byte)
+    }
+
+    /// Where a span is, for other messages to name.
+    pub fn place(&self, span: Span) -> Place {
+        Place {
+            file: self.name.clone(),
+            line: self.line(span.start),
+        }
+    }
+}
+
+/// One mistake.
+#[derive(Debug, Clone)]
+pub struct Mistake {
+    /// Such as `unknown_field`; shown as `wi::spec::unknown_field`.
+    pub code: &'static str,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// The way out.
+    pub help: Option<String>,
+    /// The words, and what to say about them; none for a file that cannot be read.
+    pub label: Option<(Arc<Source>, Span, String)>,
+    /// Another place that has to do with it.
+    pub other: Option<(Arc<Source>, Span, String)>,
+}
+
+/// All mistakes of a spec; never empty.
+#[derive(Debug, Clone)]
+pub struct SpecErrors(pub(super) Vec<Mistake>);
+
+impl SpecErrors {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Never true.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The mistakes, in the order of files and lines.
+    pub fn mistakes(&self) -> &[Mistake] {
+        &self.0
+    }
+
+    /// All mistakes for a terminal of this width.
+    pub fn render(&self, width: usize, colour: bool) -> String {
+        let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let handler = GraphicalReportHandler::new_themed(theme).with_width(width).with_links(false);
+        let mut out = String::new();
+        for mistake in &self.0 {
+            // Writing to a String cannot fail.
+            let _ = handler.render_report(&mut out, &Shown::of(mistake));
+            // Two files have one text each: the other place is shown by itself.
+            if let Some(other) = Shown::elsewhere(mistake) {
+                let _ = handler.render_report(&mut out, &other);
+            }
+            out.push('\n');
+        }
+        let n = self.0.len();
+        out.push_str(&format!("{n} mistake{} in the spec.\n", if n == 1 { "" } else { "s" }));
+        out
+    }
+}
+
+impl fmt::Display for SpecErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(80, false))
+    }
+}
+
+impl std::error::Error for SpecErrors {}
+
+/// A mistake as miette wants it.
+#[derive(Debug)]
+struct Shown {
+    code: String,
+    message: String,
+    help: Option<String>,
+    source: Option<NamedSource<String>>,
+    labels: Vec<LabeledSpan>,
+    severity: miette::Severity,
+}
+
+/// Control and bidi characters in one column each, so that byte places stay right where the
+/// characters are one byte, and nothing reaches the terminal raw.
+fn shown_text(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\t' => c,
+            c if crate::render::safe(c.encode_utf8(&mut [0; 4])).len() > c.len_utf8() => match c.len_utf8() {
+                1 => '?',
+                2 => '¿',
+                _ => '\u{fffd}',
+            },
+            c => c,
+        })
+        .collect()
+}
+
+fn label(source: &Source, span: Span, text: &str) -> LabeledSpan {
+    let start = span.start.min(source.text.len());
+    // A map or list is underlined on its first line only.
+    let end = (start + span.len.max(1)).min(source.text.len());
+    let first_line = source.text.get(start..end).map_or(1, |t| t.lines().next().unwrap_or("").trim_end().len());
+    LabeledSpan::new_with_span(Some(crate::render::safe(text)), SourceSpan::from((start, first_line.max(1))))
+}
+
+impl Shown {
+    fn of(mistake: &Mistake) -> Self {
+        let mut labels = Vec::new();
+        let mut shown_source = None;
+        if let Some((source, span, text)) = &mistake.label {
+            labels.push(label(source, *span, text));
+            shown_source = Some(NamedSource::new(crate::render::safe(&source.name), shown_text(&source.text)));
+            if let Some((other, span, text)) = &mistake.other {
+                if other.name == source.name {
+                    labels.push(label(other, *span, text));
+                }
+            }
+        }
+        Self {
+            code: format!("wi::spec::{}", mistake.code),
+            message: crate::render::safe(&mistake.message),
+            help: mistake.help.as_deref().map(crate::render::safe_lines),
+            source: shown_source,
+            labels,
+            severity: miette::Severity::Error,
+        }
+    }
+
+    fn elsewhere(mistake: &Mistake) -> Option<Self> {
+        let (source, ..) = mistake.label.as_ref()?;
+        let (other, span, text) = mistake.other.as_ref()?;
+        (other.name != source.name).then(|| Self {
+            code: format!("wi::spec::{}", mistake.code),
+            message: "the other place".to_owned(),
+            help: None,
+            source: Some(NamedSource::new(crate::render::safe(&other.name), shown_text(&other.text))),
+            labels: vec![label(other, *span, text)],
+            severity: miette::Severity::Advice,
+        })
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Shown {}
+
+impl Diagnostic for Shown {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(&self.code))
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(self.severity)
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|h| Box::new(h) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|s| s as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        Some(Box::new(self.labels.iter().cloned()))
+    }
+}
