@@ -14,3 +14,5 @@ pub mod http;
 pub mod gcp;
 
 pub mod kube;
+
+pub mod sandbox;
