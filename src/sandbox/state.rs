@@ -16,7 +16,7 @@ use super::world::{Bucket, Binding, DeletedServiceAccount, Policy, ServiceAccoun
 const UNDELETE_WINDOW: Millis = 30 * 24 * 3600 * 1000;
 
 /// The Kubernetes side of a cluster, while the sandbox runs.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct RunningKube {
     /// What it holds.
     pub kube: KubeCluster,

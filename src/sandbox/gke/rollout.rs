@@ -5,13 +5,13 @@
 
 use super::cluster::{MetadataMode, NodePool};
 use super::operations::Operation;
-use crate::sandbox::kube::{KubeCluster, NodeSpec};
+use crate::sandbox::kube::KubeCluster;
 use crate::sandbox::state::State;
 
 /// Lists the nodes to recreate.
 pub fn begin(state: &State, op: &mut Operation) {
     if let Some((kube, pool)) = subject(state, op) {
-        op.waiting = nodes_of(&kube, &pool.name).into_iter().map(|node| node.name).collect();
+        op.waiting = kube.nodes_of(&pool.name).into_iter().map(|node| node.name).collect();
         op.nodes_total = u32::try_from(op.waiting.len()).unwrap_or(u32::MAX);
     }
 }
@@ -51,15 +51,9 @@ fn subject(state: &State, op: &Operation) -> Option<(KubeCluster, NodePool)> {
     Some((kube, pool.clone()))
 }
 
-fn nodes_of(kube: &KubeCluster, pool: &str) -> Vec<NodeSpec> {
-    kube.state().nodes.into_iter().filter(|node| node.pool == pool).collect()
-}
-
 fn add(state: &mut State, op: &Operation, kube: &KubeCluster, pool: &NodePool, mode: MetadataMode, count: usize) {
     let renewed = NodePool { workload_metadata: Some(mode), ..pool.clone() };
-    let mut nodes = nodes_of(kube, &pool.name);
     for _ in 0..count {
-        nodes.push(renewed.node(&op.cluster, 1000 + state.next_revision()));
+        kube.add_node(renewed.node(&op.cluster, 1000 + state.next_revision()));
     }
-    kube.set_nodes(&pool.name, &nodes);
 }
