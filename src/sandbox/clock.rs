@@ -27,14 +27,20 @@ impl Clock {
     }
 
     /// The simulated time.
-    #[expect(clippy::cast_possible_truncation, reason = "saturates; a clock that far on is useless")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "saturates; a clock that far on is useless"
+    )]
     pub fn now(&self) -> Millis {
         let elapsed = self.started.elapsed().as_secs_f64() * self.scale * 1000.0;
         self.base.saturating_add(elapsed as Millis)
     }
 
     /// How long in real time until `at`.
-    #[expect(clippy::cast_precision_loss, reason = "durations of hours, not of ages")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "durations of hours, not of ages"
+    )]
     pub fn until(&self, at: Millis) -> Duration {
         let millis = (at - self.now()).max(0) as f64;
         Duration::from_secs_f64((millis / 1000.0 / self.scale).min(3600.0))

@@ -8,10 +8,23 @@ use super::server::Request;
 use super::state::State;
 
 /// Answers `{v1|v3}/projects/P[:verb]`; `name` is `P[:verb]`.
-pub fn handle(state: &mut State, version: &str, name: &str, request: &Request) -> Result<Value, ApiError> {
+pub fn handle(
+    state: &mut State,
+    version: &str,
+    name: &str,
+    request: &Request,
+) -> Result<Value, ApiError> {
     let method = request.method.as_str();
     // The id of a domain-scoped project (`example.com:acme`) has a colon of its own.
-    let known = |verb: &str| ["getIamPolicy", "setIamPolicy", "testIamPermissions", "getAncestry"].contains(&verb);
+    let known = |verb: &str| {
+        [
+            "getIamPolicy",
+            "setIamPolicy",
+            "testIamPermissions",
+            "getAncestry",
+        ]
+        .contains(&verb)
+    };
     let (name, verb) = match name.rsplit_once(':') {
         Some((name, verb)) if known(verb) => (name, verb),
         _ => (name, ""),
@@ -30,9 +43,14 @@ pub fn handle(state: &mut State, version: &str, name: &str, request: &Request) -
         ("GET", "") => Ok(show(state, version, &project)),
         ("POST", "getIamPolicy") => {
             known_fields(&request.body, &["options"], "")?;
-            let wanted = request.body["options"].get("requestedPolicyVersion").map(Value::to_string);
+            let wanted = request.body["options"]
+                .get("requestedPolicyVersion")
+                .map(Value::to_string);
             let version = policy::requested_version(wanted.as_deref())?;
-            Ok(policy::show(&state.world.projects[&project].policy, version))
+            Ok(policy::show(
+                &state.world.projects[&project].policy,
+                version,
+            ))
         }
         ("POST", "setIamPolicy") => {
             let (new, mask) = wrapped_policy(&request.body)?;
@@ -70,7 +88,9 @@ fn show(state: &State, version: &str, project: &str) -> Value {
 /// The policy and the mask of a `setIamPolicy` body.
 pub fn wrapped_policy(body: &Value) -> Result<(&Value, Option<&str>), ApiError> {
     known_fields(body, &["policy", "updateMask", "resource"], "")?;
-    let policy = body.get("policy").ok_or_else(|| ApiError::invalid("The request must have a policy."))?;
+    let policy = body
+        .get("policy")
+        .ok_or_else(|| ApiError::invalid("The request must have a policy."))?;
     Ok((policy, body["updateMask"].as_str()))
 }
 

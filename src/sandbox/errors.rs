@@ -145,7 +145,9 @@ impl ApiError {
 /// `place` is the path of `body` in the request, such as ` at 'update'`, or empty.
 pub fn known_fields(body: &Value, known: &[&str], place: &str) -> Result<(), ApiError> {
     let Some(fields) = body.as_object() else {
-        return Err(ApiError::invalid("Invalid JSON payload received. Expected an object."));
+        return Err(ApiError::invalid(
+            "Invalid JSON payload received. Expected an object.",
+        ));
     };
     for name in fields.keys() {
         if !known.contains(&name.as_str()) {
@@ -157,8 +159,9 @@ pub fn known_fields(body: &Value, known: &[&str], place: &str) -> Result<(), Api
 
 /// 400 for a field that the API's message type does not have.
 pub fn unknown_field(name: &str, place: &str) -> ApiError {
-    let message =
-        format!("Invalid JSON payload received. Unknown name \"{name}\"{place}: Cannot find field.");
+    let message = format!(
+        "Invalid JSON payload received. Unknown name \"{name}\"{place}: Cannot find field."
+    );
     let mut error = ApiError::invalid(message.clone());
     error.details.push(json!({
         "@type": "type.googleapis.com/google.rpc.BadRequest",

@@ -86,9 +86,15 @@ pub fn judge(faults: &mut Vec<Fault>, request: &str, mut draw: impl FnMut() -> f
 /// The error that an operation ends with, if a fault is meant for it.
 pub fn operation_error(faults: &mut Vec<Fault>, operation: &str) -> Option<String> {
     let fault = faults.iter_mut().find(|fault| {
-        fault.operation.as_deref().is_some_and(|wanted| operation.contains(wanted))
+        fault
+            .operation
+            .as_deref()
+            .is_some_and(|wanted| operation.contains(wanted))
     })?;
-    let error = fault.error.clone().unwrap_or_else(|| "Internal error.".to_owned());
+    let error = fault
+        .error
+        .clone()
+        .unwrap_or_else(|| "Internal error.".to_owned());
     if let Some(times) = &mut fault.times {
         *times -= 1;
     }
@@ -101,7 +107,8 @@ impl Fault {
         let code = if self.denied { 403 } else { self.status? };
         let text = self.message.clone().unwrap_or_else(|| match code {
             403 => "The caller does not have permission".to_owned(),
-            429 => "Quota exceeded for quota metric 'Requests' and limit 'Requests per minute'.".to_owned(),
+            429 => "Quota exceeded for quota metric 'Requests' and limit 'Requests per minute'."
+                .to_owned(),
             503 => "The service is currently unavailable.".to_owned(),
             _ => "Internal error encountered.".to_owned(),
         });
@@ -148,17 +155,32 @@ mod tests {
     #[test]
     fn patterns() {
         let put = "PUT /v1/projects/p/locations/l/clusters/c/nodePools/n?alt=json";
-        for pattern in ["PUT /v1/.*nodePools", "PUT", "*nodePools/n", "", "PUT *alt=json$"] {
+        for pattern in [
+            "PUT /v1/.*nodePools",
+            "PUT",
+            "*nodePools/n",
+            "",
+            "PUT *alt=json$",
+        ] {
             assert!(matches(pattern, put), "{pattern}");
         }
-        for pattern in ["GET", "PUT /v1/.*nodePools/n$", "/v1", "PUT *nodePools*clusters"] {
+        for pattern in [
+            "GET",
+            "PUT /v1/.*nodePools/n$",
+            "/v1",
+            "PUT *nodePools*clusters",
+        ] {
             assert!(!matches(pattern, put), "{pattern}");
         }
     }
 
     #[test]
     fn used_up_after_its_times() {
-        let mut faults = vec![Fault { status: Some(503), times: Some(2), ..Fault::default() }];
+        let mut faults = vec![Fault {
+            status: Some(503),
+            times: Some(2),
+            ..Fault::default()
+        }];
         let mut errors = 0;
         for _ in 0..4 {
             errors += usize::from(judge(&mut faults, "GET /", || 0.0).error.is_some());

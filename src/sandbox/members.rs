@@ -12,14 +12,23 @@ pub fn check(state: &State, member: &str) -> Result<String, ApiError> {
     if ["allUsers", "allAuthenticatedUsers"].contains(&member) {
         return Ok(member.to_owned());
     }
-    let invalid = || ApiError::invalid(format!("The member {member} is of an unknown type. Please set a valid type prefix for the member."));
+    let invalid = || {
+        ApiError::invalid(format!(
+            "The member {member} is of an unknown type. Please set a valid type prefix for the member."
+        ))
+    };
     let (kind, name) = member.split_once(':').ok_or_else(invalid)?;
     match kind {
-        "user" | "group" if name.contains('@') => Ok(format!("{kind}:{}", name.to_ascii_lowercase())),
+        "user" | "group" if name.contains('@') => {
+            Ok(format!("{kind}:{}", name.to_ascii_lowercase()))
+        }
         "domain" if name.contains('.') => Ok(format!("{kind}:{}", name.to_ascii_lowercase())),
         "serviceAccount" => match name.strip_suffix(']').and_then(|n| n.split_once('[')) {
             Some((pool, subject)) => {
-                if subject.split_once('/').is_none_or(|(ns, ksa)| ns.is_empty() || ksa.is_empty()) {
+                if subject
+                    .split_once('/')
+                    .is_none_or(|(ns, ksa)| ns.is_empty() || ksa.is_empty())
+                {
                     return Err(invalid());
                 }
                 check_pool(state, pool)?;
@@ -28,7 +37,9 @@ pub fn check(state: &State, member: &str) -> Result<String, ApiError> {
             None => check_account(state, &name.to_ascii_lowercase()),
         },
         "deleted" => check_deleted(state, member, name),
-        "principal" | "principalSet" => check_principal(state, member, name).map(|()| member.to_owned()),
+        "principal" | "principalSet" => {
+            check_principal(state, member, name).map(|()| member.to_owned())
+        }
         "projectOwner" | "projectEditor" | "projectViewer" if state.project(name).is_some() => {
             Ok(member.to_owned())
         }
@@ -44,13 +55,17 @@ fn check_account(state: &State, email: &str) -> Result<String, ApiError> {
     if known {
         Ok(format!("serviceAccount:{email}"))
     } else {
-        Err(ApiError::invalid(format!("Service account {email} does not exist.")))
+        Err(ApiError::invalid(format!(
+            "Service account {email} does not exist."
+        )))
     }
 }
 
 /// Service agents and default accounts, which the world file does not list.
 fn is_googles(state: &State, email: &str) -> bool {
-    let Some((name, domain)) = email.split_once('@') else { return false };
+    let Some((name, domain)) = email.split_once('@') else {
+        return false;
+    };
     let digits: String = name.chars().filter(char::is_ascii_digit).collect();
     match domain {
         "developer.gserviceaccount.com" | "cloudservices.gserviceaccount.com" => {
@@ -59,7 +74,9 @@ fn is_googles(state: &State, email: &str) -> bool {
         "appspot.gserviceaccount.com" => state.project(name).is_some(),
         _ => {
             domain.ends_with(".gserviceaccount.com")
-                && (name.starts_with("service-") || name.starts_with("p-") || !domain.contains(".iam."))
+                && (name.starts_with("service-")
+                    || name.starts_with("p-")
+                    || !domain.contains(".iam."))
         }
     }
 }
@@ -75,7 +92,9 @@ fn check_deleted(state: &State, member: &str, rest: &str) -> Result<String, ApiE
     if state.was_deleted(email, uid) {
         return Ok(member.to_owned());
     }
-    Err(ApiError::invalid(format!("Service account {email} (uid {uid}) does not exist.")))
+    Err(ApiError::invalid(format!(
+        "Service account {email} (uid {uid}) does not exist."
+    )))
 }
 
 fn check_principal(state: &State, member: &str, name: &str) -> Result<(), ApiError> {
@@ -84,8 +103,17 @@ fn check_principal(state: &State, member: &str, name: &str) -> Result<(), ApiErr
         return Ok(());
     }
     let parts: Vec<&str> = name.splitn(9, '/').collect();
-    let [_, _, "iam.googleapis.com", "projects", number, "locations", "global", "workloadIdentityPools", rest] =
-        parts.as_slice()
+    let [
+        _,
+        _,
+        "iam.googleapis.com",
+        "projects",
+        number,
+        "locations",
+        "global",
+        "workloadIdentityPools",
+        rest,
+    ] = parts.as_slice()
     else {
         return Err(invalid());
     };

@@ -69,7 +69,9 @@ pub struct Sandbox {
 
 impl std::fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sandbox").field("addr", &self.addr).finish_non_exhaustive()
+        f.debug_struct("Sandbox")
+            .field("addr", &self.addr)
+            .finish_non_exhaustive()
     }
 }
 
@@ -89,7 +91,8 @@ impl Sandbox {
         let mut tasks = JoinSet::new();
         let (router, stopped) = (server::router(core.clone()), stop.clone());
         tasks.spawn(async move {
-            let serving = axum::serve(listener, router).with_graceful_shutdown(stopped.cancelled_owned());
+            let serving =
+                axum::serve(listener, router).with_graceful_shutdown(stopped.cancelled_owned());
             // Accept errors are retried inside; there is no other way for this to fail.
             let _ended = serving.await;
         });
@@ -97,7 +100,14 @@ impl Sandbox {
         if let Some(file) = options.state_file.clone() {
             tasks.spawn(write_changes(core.clone(), file, stop.clone()));
         }
-        Ok(Self { core, addr, stop, tasks, served, state_file: options.state_file })
+        Ok(Self {
+            core,
+            addr,
+            stop,
+            tasks,
+            served,
+            state_file: options.state_file,
+        })
     }
 
     /// `http://127.0.0.1:PORT/`, where all Google APIs are.
@@ -138,7 +148,10 @@ impl Sandbox {
     pub async fn stop(mut self) {
         self.stop.cancel();
         let all_ended = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(Duration::from_secs(1), all_ended).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(1), all_ended)
+            .await
+            .is_err()
+        {
             self.tasks.shutdown().await;
         }
         for served in self.served.drain(..) {

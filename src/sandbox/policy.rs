@@ -25,11 +25,19 @@ read-modify-write with exponential backoff.";
 pub fn show(policy: &Policy, requested_version: i64) -> Value {
     let conditional = policy.bindings.iter().any(|b| b.condition.is_some());
     let full = requested_version >= 3;
-    let etag = if policy.etag.is_empty() { EMPTY_ETAG } else { &policy.etag };
+    let etag = if policy.etag.is_empty() {
+        EMPTY_ETAG
+    } else {
+        &policy.etag
+    };
     let mut shown = json!({ "etag": etag });
     if !policy.bindings.is_empty() {
         shown["version"] = json!(if conditional && full { 3 } else { 1 });
-        let bindings: Vec<Value> = policy.bindings.iter().map(|b| show_binding(b, full)).collect();
+        let bindings: Vec<Value> = policy
+            .bindings
+            .iter()
+            .map(|b| show_binding(b, full))
+            .collect();
         shown["bindings"] = bindings.into();
     }
     if !policy.audit_configs.is_empty() {
@@ -77,25 +85,44 @@ pub fn write(
 ) -> Result<Policy, ApiError> {
     known_fields(
         body,
-        &["version", "etag", "bindings", "auditConfigs", "kind", "resourceId"],
+        &[
+            "version",
+            "etag",
+            "bindings",
+            "auditConfigs",
+            "kind",
+            "resourceId",
+        ],
         " at 'policy'",
     )?;
     let etag = body["etag"].as_str().unwrap_or_default();
-    let current = if stored.etag.is_empty() { EMPTY_ETAG } else { &stored.etag };
+    let current = if stored.etag.is_empty() {
+        EMPTY_ETAG
+    } else {
+        &stored.etag
+    };
     if !etag.is_empty() && etag != current {
         return Err(ApiError::aborted(CONFLICT));
     }
     let version = body["version"].as_i64().unwrap_or(0);
     if ![0, 1, 3].contains(&version) {
-        return Err(ApiError::invalid(format!("Policy version {version} is not supported.")));
+        return Err(ApiError::invalid(format!(
+            "Policy version {version} is not supported."
+        )));
     }
     let bindings: Vec<Binding> = match body.get("bindings") {
         None | Some(Value::Null) => Vec::new(),
         Some(bindings) => serde_json::from_value(bindings.clone()).map_err(|e| {
-            ApiError::invalid(format!("Invalid JSON payload received. policy.bindings: {e}"))
+            ApiError::invalid(format!(
+                "Invalid JSON payload received. policy.bindings: {e}"
+            ))
         })?,
     };
-    let fields: Vec<&str> = mask.unwrap_or("bindings,etag").split(',').map(str::trim).collect();
+    let fields: Vec<&str> = mask
+        .unwrap_or("bindings,etag")
+        .split(',')
+        .map(str::trim)
+        .collect();
     let all = fields == ["*"];
     let has = |field: &str| all || fields.contains(&field);
     let audit_configs = match body.get("auditConfigs").and_then(Value::as_array) {
@@ -144,13 +171,19 @@ fn check_bindings(
     Ok(merged
         .into_iter()
         .filter(|(_, members)| !members.is_empty())
-        .map(|((role, condition), members)| Binding { role, members, condition })
+        .map(|((role, condition), members)| Binding {
+            role,
+            members,
+            condition,
+        })
         .collect())
 }
 
 fn check_role(role: &str) -> Result<(), ApiError> {
     let id = |s: &str| {
-        !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_')
+        !s.is_empty()
+            && s.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_')
     };
     let parts: Vec<&str> = role.split('/').collect();
     let ok = match parts.as_slice() {
@@ -173,7 +206,9 @@ fn check_condition(binding: &Binding, condition: &Condition, version: i64) -> Re
         ));
     }
     if condition.expression.is_empty() || condition.title.is_empty() {
-        return Err(ApiError::invalid("A condition must have a title and an expression."));
+        return Err(ApiError::invalid(
+            "A condition must have a title and an expression.",
+        ));
     }
     let everyone = |m: &String| m == "allUsers" || m == "allAuthenticatedUsers";
     if BASIC_ROLES.contains(&binding.role.as_str()) || binding.members.iter().any(everyone) {
@@ -198,7 +233,10 @@ pub fn mark_undeleted(policy: &mut Policy, email: &str, uid: &str) -> bool {
 }
 
 fn replace_member(policy: &mut Policy, from: &str, to: &str) -> bool {
-    let members = policy.bindings.iter_mut().flat_map(|b| b.members.iter_mut());
+    let members = policy
+        .bindings
+        .iter_mut()
+        .flat_map(|b| b.members.iter_mut());
     let mut any = false;
     for member in members.filter(|m| *m == from) {
         to.clone_into(member);

@@ -38,7 +38,12 @@ pub struct Core {
 impl Core {
     /// Around a state.
     pub fn new(state: State, token: String) -> Self {
-        Self { state: Mutex::new(state), token, moved: Notify::new(), changed: Notify::new() }
+        Self {
+            state: Mutex::new(state),
+            token,
+            moved: Notify::new(),
+            changed: Notify::new(),
+        }
     }
 
     /// The state. A request that panicked does not take the others down.
@@ -62,12 +67,18 @@ pub struct Request {
 impl Request {
     /// A query parameter, decoded.
     pub fn query(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.query
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// All values of a repeated query parameter.
     pub fn queries<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.query
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// 404 for a path or method that is not simulated.
@@ -101,7 +112,11 @@ async fn serve(Shared(core): Shared<Arc<Core>>, request: http::Request<Body>) ->
     respond(status, &body, retry_after, &parts.headers)
 }
 
-async fn answer(core: &Core, parts: &http::request::Parts, body: &Bytes) -> Result<Value, ApiError> {
+async fn answer(
+    core: &Core,
+    parts: &http::request::Parts,
+    body: &Bytes,
+) -> Result<Value, ApiError> {
     let storage = parts.uri.path().starts_with("/storage/");
     if !authorized(&parts.headers, &core.token) {
         let error = ApiError::new(
@@ -142,7 +157,10 @@ async fn answer(core: &Core, parts: &http::request::Parts, body: &Bytes) -> Resu
 }
 
 fn judge(core: &Core, parts: &http::request::Parts) -> Verdict {
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
     let mut state = core.state();
     let mut faults = std::mem::take(&mut state.world.faults);
     let verdict = faults::judge(&mut faults, &format!("{} {target}", parts.method), || {
@@ -155,7 +173,9 @@ fn judge(core: &Core, parts: &http::request::Parts) -> Verdict {
 }
 
 fn authorized(headers: &HeaderMap, token: &str) -> bool {
-    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
     given.and_then(|given| given.strip_prefix("Bearer ")) == Some(token)
 }
 
@@ -167,10 +187,16 @@ fn read_request(parts: &http::request::Parts, body: &Bytes) -> Result<Request, A
             .map_err(|e| ApiError::invalid(format!("Invalid JSON payload received. {e}")))?
     };
     let query = parts.uri.query().unwrap_or_default();
-    let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decode(&key.replace('+', " ")), decode(&value.replace('+', " ")))
-    });
+    let pairs = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (
+                decode(&key.replace('+', " ")),
+                decode(&value.replace('+', " ")),
+            )
+        });
     Ok(Request {
         method: parts.method.as_str().to_owned(),
         path: decode(parts.uri.path()),
@@ -200,7 +226,11 @@ fn decode(text: &str) -> String {
 
 /// Finds the API by the path.
 fn route(state: &mut State, request: &Request) -> Result<Value, ApiError> {
-    let segments: Vec<&str> = request.path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let segments: Vec<&str> = request
+        .path
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .collect();
     match segments.as_slice() {
         ["storage", "v1", "b", rest @ ..] => storage::handle(state, rest, request),
         ["v1", "projects", project, "serviceAccounts", rest @ ..] => {
@@ -228,9 +258,14 @@ fn debug(core: &Core, request: &Request) -> Result<Value, ApiError> {
             Ok(json!(state.snapshot()))
         }
         ("POST", "/sandbox/v1/faults") => {
-            let list = if request.body.is_array() { request.body.clone() } else { json!([request.body]) };
-            let faults: Vec<Fault> = serde_json::from_value(list)
-                .map_err(|e| ApiError::invalid(format!("not a fault, nor a list of faults: {e}")))?;
+            let list = if request.body.is_array() {
+                request.body.clone()
+            } else {
+                json!([request.body])
+            };
+            let faults: Vec<Fault> = serde_json::from_value(list).map_err(|e| {
+                ApiError::invalid(format!("not a fault, nor a list of faults: {e}"))
+            })?;
             state.world.faults.extend(faults);
             Ok(json!({"faults": state.world.faults}))
         }
@@ -256,7 +291,9 @@ fn only(answer: Value, fields: &str) -> Value {
         }
     }
     let wanted = |key: &String| {
-        names.iter().any(|name| name == "*" || name.split('/').next() == Some(key.as_str()))
+        names
+            .iter()
+            .any(|name| name == "*" || name.split('/').next() == Some(key.as_str()))
     };
     match answer {
         Value::Object(map) => map.into_iter().filter(|(key, _)| wanted(key)).collect(),
@@ -264,7 +301,12 @@ fn only(answer: Value, fields: &str) -> Value {
     }
 }
 
-fn respond(status: u16, body: &Value, retry_after: Option<u32>, asked: &HeaderMap) -> Response<Body> {
+fn respond(
+    status: u16,
+    body: &Value,
+    retry_after: Option<u32>,
+    asked: &HeaderMap,
+) -> Response<Body> {
     let mut bytes = body.to_string().into_bytes();
     let mut response = Response::builder()
         .status(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
@@ -272,7 +314,10 @@ fn respond(status: u16, body: &Value, retry_after: Option<u32>, asked: &HeaderMa
     if let Some(seconds) = retry_after {
         response = response.header(RETRY_AFTER, seconds);
     }
-    let encodings = asked.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let encodings = asked
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     if encodings.contains("gzip") && bytes.len() >= MIN_GZIP {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         let packed = encoder.write_all(&bytes).and_then(|()| encoder.finish());

@@ -10,7 +10,7 @@ use super::calls::Calls;
 use super::clock::{self, Clock, Millis};
 use super::kube::KubeCluster;
 use super::policy;
-use super::world::{Bucket, Binding, DeletedServiceAccount, Policy, ServiceAccount, World};
+use super::world::{Binding, Bucket, DeletedServiceAccount, Policy, ServiceAccount, World};
 
 /// Deleted accounts can be undeleted for 30 days.
 const UNDELETE_WINDOW: Millis = 30 * 24 * 3600 * 1000;
@@ -70,7 +70,9 @@ impl State {
             }
         };
         for (id, project) in &mut self.world.projects {
-            project.number.get_or_insert_with(|| 100_000_000_000 + hash(id) % 800_000_000_000);
+            project
+                .number
+                .get_or_insert_with(|| 100_000_000_000 + hash(id) % 800_000_000_000);
             complete(&mut project.policy);
             for (name, account) in &mut project.service_accounts {
                 if account.unique_id.is_empty() {
@@ -89,7 +91,10 @@ impl State {
                 bindings: vec![
                     Binding {
                         role: "roles/storage.legacyBucketOwner".to_owned(),
-                        members: vec![format!("projectEditor:{project}"), format!("projectOwner:{project}")],
+                        members: vec![
+                            format!("projectEditor:{project}"),
+                            format!("projectOwner:{project}"),
+                        ],
                         condition: None,
                     },
                     Binding {
@@ -115,7 +120,9 @@ impl State {
             if cluster.workload_pool.is_some()
                 && let Some(project) = self.world.projects.get_mut(&cluster.project)
             {
-                project.workload_pool_since.get_or_insert_with(|| now.clone());
+                project
+                    .workload_pool_since
+                    .get_or_insert_with(|| now.clone());
             }
         }
         self.world.revision = revision;
@@ -128,12 +135,18 @@ impl State {
         }
         let number: u64 = id_or_number.parse().ok()?;
         let mut projects = self.world.projects.iter();
-        projects.find(|(_, p)| p.number == Some(number)).map(|(id, _)| id.clone())
+        projects
+            .find(|(_, p)| p.number == Some(number))
+            .map(|(id, _)| id.clone())
     }
 
     /// The number of a project that exists.
     pub fn number(&self, id: &str) -> u64 {
-        self.world.projects.get(id).and_then(|p| p.number).unwrap_or_default()
+        self.world
+            .projects
+            .get(id)
+            .and_then(|p| p.number)
+            .unwrap_or_default()
     }
 
     /// The name of the project's workload pool, whether or not it exists.
@@ -145,7 +158,10 @@ impl State {
     pub fn pool_exists(&self, pool: &str) -> bool {
         let now = self.clock.now();
         self.world.projects.iter().any(|(id, project)| {
-            let since = project.workload_pool_since.as_deref().and_then(clock::parse);
+            let since = project
+                .workload_pool_since
+                .as_deref()
+                .and_then(clock::parse);
             pool_of(id) == pool && since.is_some_and(|since| since <= now)
         })
     }
@@ -177,16 +193,27 @@ impl State {
         });
         deleted
             || self.policies().any(|policy| {
-                policy.bindings.iter().any(|binding| binding.members.contains(&member))
+                policy
+                    .bindings
+                    .iter()
+                    .any(|binding| binding.members.contains(&member))
             })
     }
 
     fn policies(&self) -> impl Iterator<Item = &Policy> {
         let projects = self.world.projects.values().flat_map(|project| {
-            let accounts = project.service_accounts.values().map(|account| &account.policy);
+            let accounts = project
+                .service_accounts
+                .values()
+                .map(|account| &account.policy);
             accounts.chain(std::iter::once(&project.policy))
         });
-        projects.chain(self.world.buckets.values().filter_map(|bucket| bucket.policy.as_ref()))
+        projects.chain(
+            self.world
+                .buckets
+                .values()
+                .filter_map(|bucket| bucket.policy.as_ref()),
+        )
     }
 
     /// Rewrites all policies after an account was deleted (`gone`) or came back.
@@ -204,14 +231,22 @@ impl State {
             changed.then_some(revision)
         };
         for project in self.world.projects.values_mut() {
-            let accounts = project.service_accounts.values_mut().map(|account| &mut account.policy);
+            let accounts = project
+                .service_accounts
+                .values_mut()
+                .map(|account| &mut account.policy);
             for stored in accounts.chain(std::iter::once(&mut project.policy)) {
                 if let Some(revision) = rewrite(stored) {
                     stored.etag = policy_etag(revision);
                 }
             }
         }
-        for stored in self.world.buckets.values_mut().filter_map(|b| b.policy.as_mut()) {
+        for stored in self
+            .world
+            .buckets
+            .values_mut()
+            .filter_map(|b| b.policy.as_mut())
+        {
             if let Some(revision) = rewrite(stored) {
                 stored.etag = bucket_etag(revision);
             }

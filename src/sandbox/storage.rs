@@ -17,12 +17,14 @@ fn answer(state: &mut State, path: &[&str], request: &Request) -> Result<Value, 
     let Some((name, rest)) = path.split_first() else {
         return list(state, request);
     };
-    let (bucket, stored) =
-        state.bucket(name).ok_or_else(|| ApiError::not_found("The specified bucket does not exist."))?;
+    let (bucket, stored) = state
+        .bucket(name)
+        .ok_or_else(|| ApiError::not_found("The specified bucket does not exist."))?;
     match (request.method.as_str(), rest) {
         ("GET", []) => Ok(show(state, name, bucket, stored)),
         ("GET", ["iam"]) => {
-            let version = policy::requested_version(request.query("optionsRequestedPolicyVersion"))?;
+            let version =
+                policy::requested_version(request.query("optionsRequestedPolicyVersion"))?;
             Ok(show_policy(name, stored, version))
         }
         ("PUT", ["iam"]) => set_policy(state, name, &request.body),
@@ -35,9 +37,17 @@ fn answer(state: &mut State, path: &[&str], request: &Request) -> Result<Value, 
 }
 
 fn list(state: &State, request: &Request) -> Result<Value, ApiError> {
-    let project = request.query("project").ok_or_else(|| ApiError::invalid("Required parameter: project"))?;
-    let project = state.project(project).ok_or_else(|| ApiError::not_found("Unknown project id."))?;
-    let buckets = state.world.buckets.iter().filter(|(_, bucket)| bucket.project == project);
+    let project = request
+        .query("project")
+        .ok_or_else(|| ApiError::invalid("Required parameter: project"))?;
+    let project = state
+        .project(project)
+        .ok_or_else(|| ApiError::not_found("Unknown project id."))?;
+    let buckets = state
+        .world
+        .buckets
+        .iter()
+        .filter(|(_, bucket)| bucket.project == project);
     let items: Vec<Value> = buckets
         .filter_map(|(name, bucket)| Some(show(state, name, bucket, bucket.policy.as_ref()?)))
         .collect();
@@ -76,14 +86,21 @@ fn set_policy(state: &mut State, name: &str, body: &Value) -> Result<Value, ApiE
     };
     let (uniform, stored) = (bucket.uniform_bucket_level_access, stored.clone());
     let bindings = body["bindings"].as_array().cloned().unwrap_or_default();
-    if !uniform && bindings.iter().any(|binding| binding.get("condition").is_some()) {
+    if !uniform
+        && bindings
+            .iter()
+            .any(|binding| binding.get("condition").is_some())
+    {
         return Err(ApiError::invalid(
             "The bucket must have uniform bucket-level access enabled for conditions to be set.",
         ));
     }
     let mut written = policy::write(state, &stored, body, None).map_err(|error| {
         if error.code == 409 {
-            return ApiError::new(412, "At least one of the pre-conditions you specified did not hold.");
+            return ApiError::new(
+                412,
+                "At least one of the pre-conditions you specified did not hold.",
+            );
         }
         error
     })?;

@@ -206,7 +206,9 @@ pub struct Binding {
 }
 
 /// The condition of a binding.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Condition {
     /// The CEL expression.
@@ -269,7 +271,9 @@ impl World {
             if self.projects.contains_key(project) {
                 return Ok(());
             }
-            Err(format!("{what} is in project `{project}`, which `projects` does not have"))
+            Err(format!(
+                "{what} is in project `{project}`, which `projects` does not have"
+            ))
         };
         for (name, bucket) in &self.buckets {
             known(&bucket.project, format!("bucket `{name}`"))?;
@@ -292,7 +296,8 @@ impl World {
     pub fn to_yaml(&self) -> String {
         // A JSON document is YAML too, should the YAML writer ever refuse.
         serde_saphyr::to_string(self).unwrap_or_else(|_| {
-            serde_json::to_string_pretty(self).unwrap_or_else(|e| format!("# cannot be written: {e}\n"))
+            serde_json::to_string_pretty(self)
+                .unwrap_or_else(|e| format!("# cannot be written: {e}\n"))
         })
     }
 }

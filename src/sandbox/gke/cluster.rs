@@ -72,7 +72,10 @@ pub struct NodePool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload_metadata: Option<MetadataMode>,
     /// The nodes' service account; `default` is the Compute Engine default account.
-    #[serde(default = "default_account", skip_serializing_if = "is_default_account")]
+    #[serde(
+        default = "default_account",
+        skip_serializing_if = "is_default_account"
+    )]
     pub service_account: String,
     /// How many nodes an update may add.
     #[serde(default = "one")]
@@ -108,7 +111,10 @@ impl Cluster {
                 ));
             }
             if !names.insert(&pool.name) {
-                return Err(format!("cluster `{}` has node pool `{}` twice", self.name, pool.name));
+                return Err(format!(
+                    "cluster `{}` has node pool `{}` twice",
+                    self.name, pool.name
+                ));
             }
         }
         Ok(())
@@ -116,7 +122,11 @@ impl Cluster {
 
     /// Project, location and name.
     pub fn key(&self) -> ClusterKey {
-        (self.project.clone(), self.location.clone(), self.name.clone())
+        (
+            self.project.clone(),
+            self.location.clone(),
+            self.name.clone(),
+        )
     }
 
     /// Fills in what people leave out.
@@ -139,7 +149,9 @@ impl Cluster {
         }
         if self.nodes.is_empty() {
             let pools = self.node_pools.iter();
-            self.nodes = pools.flat_map(|p| (0..p.nodes).map(|i| p.node(&self.name, u64::from(i)))).collect();
+            self.nodes = pools
+                .flat_map(|p| (0..p.nodes).map(|i| p.node(&self.name, u64::from(i))))
+                .collect();
         }
     }
 
@@ -170,14 +182,29 @@ impl Cluster {
 
     /// `projects/NUMBER/zones/Z` for zonal clusters, `projects/NUMBER/locations/R` for regional ones.
     pub fn parent(&self, number: u64) -> String {
-        format!("projects/{number}/{}/{}", location_kind(&self.location), self.location)
+        format!(
+            "projects/{number}/{}/{}",
+            location_kind(&self.location),
+            self.location
+        )
     }
 
     /// The cluster as the API shows it.
-    pub fn show(&self, number: u64, busy_pool: Option<Option<&str>>, kube: Option<&RunningKube>) -> Value {
+    pub fn show(
+        &self,
+        number: u64,
+        busy_pool: Option<Option<&str>>,
+        kube: Option<&RunningKube>,
+    ) -> Value {
         let pools = self.node_pools.iter();
         let pools: Vec<Value> = pools
-            .map(|p| p.show(self, number, busy_pool.is_some_and(|busy| busy == Some(p.name.as_str()))))
+            .map(|p| {
+                p.show(
+                    self,
+                    number,
+                    busy_pool.is_some_and(|busy| busy == Some(p.name.as_str())),
+                )
+            })
             .collect();
         let nodes: u32 = self.node_pools.iter().map(|p| p.nodes).sum();
         let mut shown = json!({
@@ -224,7 +251,10 @@ impl Cluster {
         if location_kind(&self.location) == "zones" {
             return vec![self.location.clone()];
         }
-        ["b", "c", "d"].iter().map(|z| format!("{}-{z}", self.location)).collect()
+        ["b", "c", "d"]
+            .iter()
+            .map(|z| format!("{}-{z}", self.location))
+            .collect()
     }
 }
 
@@ -255,7 +285,10 @@ impl NodePool {
             config["workloadMetadataConfig"] = json!({"mode": mode});
         }
         let mut upgrade = json!({"strategy": "SURGE"});
-        for (field, count) in [("maxSurge", self.max_surge), ("maxUnavailable", self.max_unavailable)] {
+        for (field, count) in [
+            ("maxSurge", self.max_surge),
+            ("maxUnavailable", self.max_unavailable),
+        ] {
             if count > 0 {
                 upgrade[field] = count.into();
             }
@@ -280,7 +313,10 @@ impl NodePool {
 
 /// `zones` for names such as `europe-west1-b`, otherwise `locations`.
 pub fn location_kind(location: &str) -> &'static str {
-    let zone = location.rsplit('-').next().is_some_and(|last| last.len() == 1);
+    let zone = location
+        .rsplit('-')
+        .next()
+        .is_some_and(|last| last.len() == 1);
     if zone { "zones" } else { "locations" }
 }
 
@@ -288,7 +324,14 @@ pub fn location_kind(location: &str) -> &'static str {
 pub fn etag(revision: u64) -> String {
     let h = hash(&revision);
     let hex = format!("{h:016x}{:016x}", hash(&h));
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
 }
 
 fn running() -> String {

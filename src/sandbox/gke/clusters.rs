@@ -14,7 +14,9 @@ use crate::sandbox::state::{ClusterKey, State, hash};
 pub fn list(state: &State, project: &str, location: &str) -> Value {
     let missing = missing_zones(state);
     let clusters = state.world.clusters.iter().filter(|c| {
-        c.project == project && (location == "-" || c.location == location) && !missing.contains(&c.location)
+        c.project == project
+            && (location == "-" || c.location == location)
+            && !missing.contains(&c.location)
     });
     let clusters: Vec<Value> = clusters.map(|c| show(state, c)).collect();
     list_answer("clusters", clusters, missing)
@@ -27,15 +29,26 @@ pub fn get(state: &State, key: &ClusterKey) -> Result<Value, ApiError> {
 
 /// The cluster, or 404.
 pub fn find<'a>(state: &'a State, key: &ClusterKey) -> Result<&'a Cluster, ApiError> {
-    state.world.clusters.iter().find(|c| c.key() == *key).ok_or_else(|| {
-        let (project, location, name) = key;
-        ApiError::not_found(format!("Not found: projects/{project}/locations/{location}/clusters/{name}."))
-    })
+    state
+        .world
+        .clusters
+        .iter()
+        .find(|c| c.key() == *key)
+        .ok_or_else(|| {
+            let (project, location, name) = key;
+            ApiError::not_found(format!(
+                "Not found: projects/{project}/locations/{location}/clusters/{name}."
+            ))
+        })
 }
 
 /// The operation that holds the cluster.
 pub fn running<'a>(state: &'a State, key: &ClusterKey) -> Option<&'a Operation> {
-    state.world.operations.iter().find(|op| op.is_running() && op.key() == *key)
+    state
+        .world
+        .operations
+        .iter()
+        .find(|op| op.is_running() && op.key() == *key)
 }
 
 fn show(state: &State, cluster: &Cluster) -> Value {
@@ -46,7 +59,11 @@ fn show(state: &State, cluster: &Cluster) -> Value {
 
 /// `PUT` of one setting.
 pub fn update(state: &mut State, key: &ClusterKey, body: &Value) -> Result<Value, ApiError> {
-    known_fields(body, &["name", "update", "projectId", "zone", "clusterId"], "")?;
+    known_fields(
+        body,
+        &["name", "update", "projectId", "zone", "clusterId"],
+        "",
+    )?;
     let update = body.get("update").and_then(Value::as_object);
     let update = update.ok_or_else(|| ApiError::invalid("Must specify a field to update."))?;
     let mut settings = Vec::new();
@@ -61,7 +78,11 @@ pub fn update(state: &mut State, key: &ClusterKey, body: &Value) -> Result<Value
         [] => return Err(ApiError::invalid("Must specify a field to update.")),
         ["desiredWorkloadIdentityConfig"] => {
             let config = &update["desiredWorkloadIdentityConfig"];
-            known_fields(config, &["workloadPool"], " at 'update.desired_workload_identity_config'")?;
+            known_fields(
+                config,
+                &["workloadPool"],
+                " at 'update.desired_workload_identity_config'",
+            )?;
             workload_pool(state, cluster, config)?
         }
         [_] => Change::Nothing,
@@ -85,7 +106,9 @@ fn workload_pool(state: &State, cluster: &Cluster, config: &Value) -> Result<Cha
     }
     let own = state.workload_pool(&cluster.project);
     let Some(pool) = config["workloadPool"].as_str() else {
-        return Err(ApiError::invalid("Must specify workload_pool in desired_workload_identity_config."));
+        return Err(ApiError::invalid(
+            "Must specify workload_pool in desired_workload_identity_config.",
+        ));
     };
     if !pool.is_empty() && pool != own {
         return Err(ApiError::invalid(format!(
@@ -93,7 +116,10 @@ fn workload_pool(state: &State, cluster: &Cluster, config: &Value) -> Result<Cha
         )));
     }
     let gke = Some(super::cluster::MetadataMode::GkeMetadata);
-    let in_use = cluster.node_pools.iter().find(|p| p.workload_metadata == gke);
+    let in_use = cluster
+        .node_pools
+        .iter()
+        .find(|p| p.workload_metadata == gke);
     if let (true, Some(node_pool)) = (pool.is_empty(), in_use) {
         return Err(ApiError::invalid(format!(
             "Workload Identity cannot be disabled while node pool {:?} uses GKE_METADATA.",
@@ -115,15 +141,31 @@ pub fn check_etag(given: Option<&Value>, current: &str) -> Result<(), ApiError> 
 
 /// `:setResourceLabels` replaces all labels.
 pub fn set_labels(state: &mut State, key: &ClusterKey, body: &Value) -> Result<Value, ApiError> {
-    known_fields(body, &["name", "resourceLabels", "labelFingerprint", "projectId", "zone", "clusterId"], "")?;
+    known_fields(
+        body,
+        &[
+            "name",
+            "resourceLabels",
+            "labelFingerprint",
+            "projectId",
+            "zone",
+            "clusterId",
+        ],
+        "",
+    )?;
     let cluster = find(state, key)?;
     let fingerprint = format!("{:08x}", hash(&cluster.labels) >> 32);
     if body["labelFingerprint"].as_str() != Some(&fingerprint) {
-        return Err(ApiError::precondition("Labels could not be set due to fingerprint mismatch."));
+        return Err(ApiError::precondition(
+            "Labels could not be set due to fingerprint mismatch.",
+        ));
     }
-    let labels = body.get("resourceLabels").cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-    let labels: BTreeMap<String, String> =
-        serde_json::from_value(labels).map_err(|e| ApiError::invalid(format!("resourceLabels: {e}")))?;
+    let labels = body
+        .get("resourceLabels")
+        .cloned()
+        .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let labels: BTreeMap<String, String> = serde_json::from_value(labels)
+        .map_err(|e| ApiError::invalid(format!("resourceLabels: {e}")))?;
     operations::ensure_idle(state, key)?;
     Ok(operations::start(state, key, None, Change::Labels(labels)))
 }

@@ -14,7 +14,12 @@ use super::server::Request;
 use super::state::State;
 
 /// Answers `v1/projects/P/{locations|zones}/L/...`; `path` is what follows `projects/P`.
-pub fn handle(state: &mut State, project: &str, path: &[&str], request: &Request) -> Result<Value, ApiError> {
+pub fn handle(
+    state: &mut State,
+    project: &str,
+    path: &[&str],
+    request: &Request,
+) -> Result<Value, ApiError> {
     let Some(project) = state.project(project) else {
         return Err(ApiError::denied(format!(
             "Permission denied on resource project {project} (or it may not exist)."
@@ -24,7 +29,9 @@ pub fn handle(state: &mut State, project: &str, path: &[&str], request: &Request
     match (method, path) {
         ("GET", [_, location, "clusters"]) => Ok(clusters::list(state, &project, location)),
         ("GET", [_, location, "operations"]) => Ok(list_operations(state, &project, location)),
-        ("GET", [_, location, "operations", name]) => get_operation(state, &project, location, name),
+        ("GET", [_, location, "operations", name]) => {
+            get_operation(state, &project, location, name)
+        }
         ("POST", [_, location, "operations", name]) if name.ends_with(":cancel") => {
             get_operation(state, &project, location, name.trim_end_matches(":cancel"))?;
             Err(ApiError::invalid("This operation cannot be cancelled."))
@@ -36,10 +43,14 @@ pub fn handle(state: &mut State, project: &str, path: &[&str], request: &Request
             match (method, verb, &rest[1..]) {
                 ("GET", "", []) => clusters::get(state, &key),
                 ("PUT", "", []) => clusters::update(state, &key, &request.body),
-                ("POST", "setResourceLabels", []) => clusters::set_labels(state, &key, &request.body),
+                ("POST", "setResourceLabels", []) => {
+                    clusters::set_labels(state, &key, &request.body)
+                }
                 ("GET", "", ["nodePools"]) => node_pools::list(state, &key),
                 ("GET", "", ["nodePools", pool]) => node_pools::get(state, &key, pool),
-                ("PUT", "", ["nodePools", pool]) => node_pools::update(state, &key, pool, &request.body),
+                ("PUT", "", ["nodePools", pool]) => {
+                    node_pools::update(state, &key, pool, &request.body)
+                }
                 _ => Err(request.no_such_method()),
             }
         }
@@ -49,24 +60,39 @@ pub fn handle(state: &mut State, project: &str, path: &[&str], request: &Request
 
 /// The zones that a fault declares missing.
 fn missing_zones(state: &State) -> Vec<String> {
-    state.world.faults.iter().flat_map(|fault| fault.missing_zones.clone()).collect()
+    state
+        .world
+        .faults
+        .iter()
+        .flat_map(|fault| fault.missing_zones.clone())
+        .collect()
 }
 
 fn list_operations(state: &State, project: &str, location: &str) -> Value {
     let missing = missing_zones(state);
     let number = state.number(project);
     let operations = state.world.operations.iter().filter(|op| {
-        op.project == project && (location == "-" || op.location == location) && !missing.contains(&op.location)
+        op.project == project
+            && (location == "-" || op.location == location)
+            && !missing.contains(&op.location)
     });
     let operations: Vec<Value> = operations.map(|op| op.show(number)).collect();
     list("operations", operations, missing)
 }
 
-fn get_operation(state: &State, project: &str, location: &str, name: &str) -> Result<Value, ApiError> {
+fn get_operation(
+    state: &State,
+    project: &str,
+    location: &str,
+    name: &str,
+) -> Result<Value, ApiError> {
     let mut operations = state.world.operations.iter();
-    let found = operations.find(|op| op.project == project && op.location == location && op.name == name);
+    let found =
+        operations.find(|op| op.project == project && op.location == location && op.name == name);
     let op = found.ok_or_else(|| {
-        ApiError::not_found(format!("Not found: projects/{project}/locations/{location}/operations/{name}."))
+        ApiError::not_found(format!(
+            "Not found: projects/{project}/locations/{location}/operations/{name}."
+        ))
     })?;
     Ok(op.show(state.number(project)))
 }

@@ -30,7 +30,12 @@ pub struct OperationSeconds {
 
 impl Default for OperationSeconds {
     fn default() -> Self {
-        Self { pending: 2, update_cluster: 240, set_labels: 20, node_recreate: 90 }
+        Self {
+            pending: 2,
+            update_cluster: 240,
+            set_labels: 20,
+            node_recreate: 90,
+        }
     }
 }
 
@@ -98,7 +103,11 @@ pub enum Change {
 impl Operation {
     /// The cluster that it is about.
     pub fn key(&self) -> ClusterKey {
-        (self.project.clone(), self.location.clone(), self.cluster.clone())
+        (
+            self.project.clone(),
+            self.location.clone(),
+            self.cluster.clone(),
+        )
     }
 
     /// Whether it still holds its cluster.
@@ -151,18 +160,32 @@ impl Operation {
 
 /// Refuses a change while an operation holds the cluster.
 pub fn ensure_idle(state: &State, key: &ClusterKey) -> Result<(), ApiError> {
-    match state.world.operations.iter().find(|op| op.is_running() && op.key() == *key) {
+    match state
+        .world
+        .operations
+        .iter()
+        .find(|op| op.is_running() && op.key() == *key)
+    {
         None => Ok(()),
         Some(op) => Err(ApiError::precondition(format!(
             "Cluster is running incompatible operation {}.",
             op.name
         ))
-        .with_info("CLUSTER_ALREADY_HAS_OPERATION", "container.googleapis.com", json!({}))),
+        .with_info(
+            "CLUSTER_ALREADY_HAS_OPERATION",
+            "container.googleapis.com",
+            json!({}),
+        )),
     }
 }
 
 /// Starts an operation and gives it as the API shows it.
-pub fn start(state: &mut State, key: &ClusterKey, node_pool: Option<&str>, change: Change) -> Value {
+pub fn start(
+    state: &mut State,
+    key: &ClusterKey,
+    node_pool: Option<&str>,
+    change: Change,
+) -> Value {
     let kind = match change {
         Change::Labels(_) => "SET_LABELS",
         // The v1 API shows changes of a node pool's configuration as updates of the cluster.
@@ -199,7 +222,9 @@ pub fn start(state: &mut State, key: &ClusterKey, node_pool: Option<&str>, chang
 /// When the next thing happens, if an operation runs.
 pub fn next_due(state: &State) -> Option<Millis> {
     let running = state.world.operations.iter().filter(|op| op.is_running());
-    running.filter_map(|op| clock::parse(op.next_at.as_deref()?)).min()
+    running
+        .filter_map(|op| clock::parse(op.next_at.as_deref()?))
+        .min()
 }
 
 /// Does all that was due by now. Says if anything happened.
@@ -267,28 +292,49 @@ impl Operation {
 /// Takes the error that a fault has for this operation.
 fn fails(state: &mut State, op: &mut Operation) -> bool {
     let number = state.number(&op.project);
-    let parent = format!("projects/{number}/{}/{}", location_kind(&op.location), op.location);
+    let parent = format!(
+        "projects/{number}/{}/{}",
+        location_kind(&op.location),
+        op.location
+    );
     let about = format!("{} {}", op.operation_type, op.target(&parent));
-    op.error = op.error.take().or_else(|| faults::operation_error(&mut state.world.faults, &about));
+    op.error = op
+        .error
+        .take()
+        .or_else(|| faults::operation_error(&mut state.world.faults, &about));
     op.error.is_some()
 }
 
 fn complete(state: &mut State, op: &Operation, due: Millis) {
-    let Some(change) = op.change.clone() else { return };
+    let Some(change) = op.change.clone() else {
+        return;
+    };
     let revision = state.next_revision();
     let pool_seen = due + i64::from(state.world.propagation_seconds.workload_pool) * 1000;
-    let Some(cluster) = state.world.clusters.iter_mut().find(|c| c.key() == op.key()) else { return };
+    let Some(cluster) = state
+        .world
+        .clusters
+        .iter_mut()
+        .find(|c| c.key() == op.key())
+    else {
+        return;
+    };
     match change {
         Change::WorkloadPool(pool) if pool.is_empty() => cluster.workload_pool = None,
         Change::WorkloadPool(pool) => {
             cluster.workload_pool = Some(pool);
             if let Some(project) = state.world.projects.get_mut(&op.project) {
-                project.workload_pool_since.get_or_insert_with(|| clock::text(pool_seen));
+                project
+                    .workload_pool_since
+                    .get_or_insert_with(|| clock::text(pool_seen));
             }
         }
         Change::Labels(labels) => cluster.labels = labels,
         Change::WorkloadMetadata(mode) => {
-            let pool = cluster.node_pools.iter_mut().find(|p| Some(&p.name) == op.node_pool.as_ref());
+            let pool = cluster
+                .node_pools
+                .iter_mut()
+                .find(|p| Some(&p.name) == op.node_pool.as_ref());
             if let Some(pool) = pool {
                 pool.workload_metadata = Some(mode);
                 pool.etag = etag(revision + 1_000_000_007);

@@ -12,7 +12,15 @@ use crate::sandbox::state::{State, unique_id};
 use crate::sandbox::world::{DeletedServiceAccount, ServiceAccount};
 
 const FIELDS: [&str; 9] = [
-    "name", "projectId", "uniqueId", "email", "displayName", "etag", "description", "oauth2ClientId", "disabled",
+    "name",
+    "projectId",
+    "uniqueId",
+    "email",
+    "displayName",
+    "etag",
+    "description",
+    "oauth2ClientId",
+    "disabled",
 ];
 
 /// The account as the API shows it; what is empty is left out.
@@ -26,7 +34,10 @@ pub fn show(project: &str, id: &str, account: &ServiceAccount) -> Value {
         "oauth2ClientId": account.unique_id,
         "etag": "MDEwMjE5MjA=",
     });
-    for (field, text) in [("displayName", &account.display_name), ("description", &account.description)] {
+    for (field, text) in [
+        ("displayName", &account.display_name),
+        ("description", &account.description),
+    ] {
         if !text.is_empty() {
             shown[field] = text.clone().into();
         }
@@ -44,11 +55,17 @@ pub fn list(state: &State, project: &str, request: &Request) -> Result<Value, Ap
         Some(Ok(size)) => size.min(100),
         Some(Err(_)) => return Err(ApiError::invalid("Invalid value for pageSize.")),
     };
-    let after = request.query("pageToken").filter(|token| !token.is_empty()).map(last_of_page).transpose()?;
+    let after = request
+        .query("pageToken")
+        .filter(|token| !token.is_empty())
+        .map(last_of_page)
+        .transpose()?;
     let all = &state.world.projects[project].service_accounts;
     let mut rest = all
         .iter()
-        .filter(|(id, account)| state.visible(account) && after.as_ref().is_none_or(|after| *id > after))
+        .filter(|(id, account)| {
+            state.visible(account) && after.as_ref().is_none_or(|after| *id > after)
+        })
         .peekable();
     let mut page = Vec::new();
     let mut last = None;
@@ -79,7 +96,9 @@ pub fn create(state: &mut State, project: &str, body: &Value) -> Result<Value, A
     known_fields(body, &["accountId", "serviceAccount"], "")?;
     let id = body["accountId"].as_str().unwrap_or_default().to_owned();
     let well_formed = (6..=30).contains(&id.len())
-        && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && id.starts_with(|c: char| c.is_ascii_lowercase())
         && !id.ends_with('-');
     if !well_formed {
@@ -92,7 +111,10 @@ pub fn create(state: &mut State, project: &str, body: &Value) -> Result<Value, A
         known_fields(given, &FIELDS, " at 'service_account'")?;
         set_texts(&mut account, given, &["displayName", "description"])?;
     }
-    if state.world.projects[project].service_accounts.contains_key(&id) {
+    if state.world.projects[project]
+        .service_accounts
+        .contains_key(&id)
+    {
         return Err(ApiError::already_exists(format!(
             "Service account {id} already exists within project projects/{project}."
         )));
@@ -117,7 +139,9 @@ fn set_texts(account: &mut ServiceAccount, given: &Value, fields: &[&str]) -> Re
             _ => (256, &mut account.description),
         };
         if text.len() > max {
-            return Err(ApiError::invalid(format!("{field} must be at most {max} bytes long.")));
+            return Err(ApiError::invalid(format!(
+                "{field} must be at most {max} bytes long."
+            )));
         }
         *target = text;
     }
@@ -127,13 +151,25 @@ fn set_texts(account: &mut ServiceAccount, given: &Value, fields: &[&str]) -> Re
 /// Changes what the mask in the body names; the answer has the name and these fields only.
 pub fn patch(state: &mut State, owner: &str, id: &str, body: &Value) -> Result<Value, ApiError> {
     known_fields(body, &["serviceAccount", "updateMask"], "")?;
-    let mask = body["updateMask"].as_str().unwrap_or_default().replace("display_name", "displayName");
-    let fields: Vec<&str> = mask.split(',').map(str::trim).filter(|field| !field.is_empty()).collect();
+    let mask = body["updateMask"]
+        .as_str()
+        .unwrap_or_default()
+        .replace("display_name", "displayName");
+    let fields: Vec<&str> = mask
+        .split(',')
+        .map(str::trim)
+        .filter(|field| !field.is_empty())
+        .collect();
     if fields.is_empty() {
         return Err(ApiError::invalid("The update mask must not be empty."));
     }
-    if let Some(other) = fields.iter().find(|field| !["displayName", "description"].contains(*field)) {
-        return Err(ApiError::invalid(format!("Field {other} cannot be updated.")));
+    if let Some(other) = fields
+        .iter()
+        .find(|field| !["displayName", "description"].contains(*field))
+    {
+        return Err(ApiError::invalid(format!(
+            "Field {other} cannot be updated."
+        )));
     }
     known_fields(&body["serviceAccount"], &FIELDS, " at 'service_account'")?;
     let changed = account_mut(state, owner, id);
@@ -161,11 +197,13 @@ pub fn delete(state: &mut State, owner: &str, id: &str) -> Value {
     let uid = gone.unique_id.clone();
     if let Some(project) = state.world.projects.get_mut(owner) {
         project.service_accounts.remove(id);
-        project.deleted_service_accounts.push(DeletedServiceAccount {
-            account_id: id.to_owned(),
-            deleted_at,
-            account: gone,
-        });
+        project
+            .deleted_service_accounts
+            .push(DeletedServiceAccount {
+                account_id: id.to_owned(),
+                deleted_at,
+                account: gone,
+            });
     }
     state.rewrite_members(&email(owner, id), &uid, true);
     json!({})
@@ -174,14 +212,23 @@ pub fn delete(state: &mut State, owner: &str, id: &str) -> Value {
 /// Brings back the account of this unique id.
 pub fn undelete(state: &mut State, unique_id: &str) -> Result<Value, ApiError> {
     if !unique_id.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(ApiError::invalid("Undelete requires the numeric unique ID of the service account."));
+        return Err(ApiError::invalid(
+            "Undelete requires the numeric unique ID of the service account.",
+        ));
     }
     let place = state.world.projects.iter().find_map(|(owner, project)| {
-        let at = project.deleted_service_accounts.iter().position(|d| d.account.unique_id == unique_id)?;
+        let at = project
+            .deleted_service_accounts
+            .iter()
+            .position(|d| d.account.unique_id == unique_id)?;
         Some((owner.clone(), at))
     });
     let (owner, at) = place.ok_or_else(|| ApiError::not_found("Unknown service account"))?;
-    let project = state.world.projects.get_mut(&owner).expect("found under this id");
+    let project = state
+        .world
+        .projects
+        .get_mut(&owner)
+        .expect("found under this id");
     let id = project.deleted_service_accounts[at].account_id.clone();
     if project.service_accounts.contains_key(&id) {
         return Err(ApiError::already_exists(format!(

@@ -12,12 +12,24 @@ use super::state::{State, email};
 use super::world::ServiceAccount;
 
 /// Answers `v1/projects/P/serviceAccounts...`; `path` is what follows `serviceAccounts`.
-pub fn handle(state: &mut State, project: &str, path: &[&str], request: &Request) -> Result<Value, ApiError> {
+pub fn handle(
+    state: &mut State,
+    project: &str,
+    path: &[&str],
+    request: &Request,
+) -> Result<Value, ApiError> {
     state.expire_deleted();
     let method = request.method.as_str();
-    let scope = if project == "-" { None } else { state.project(project) };
+    let scope = if project == "-" {
+        None
+    } else {
+        state.project(project)
+    };
     if project != "-" && scope.is_none() {
-        return Err(ApiError::permission("iam.serviceAccounts.list", &format!("projects/{project}")));
+        return Err(ApiError::permission(
+            "iam.serviceAccounts.list",
+            &format!("projects/{project}"),
+        ));
     }
     let Some((name, rest)) = path.split_first() else {
         let project = scope.ok_or_else(|| request.no_such_method())?;
@@ -36,10 +48,16 @@ pub fn handle(state: &mut State, project: &str, path: &[&str], request: &Request
         ("GET", "", []) => Ok(accounts::show(&owner, &id, account(state, &owner, &id))),
         ("PATCH", "", []) => accounts::patch(state, &owner, &id, &request.body),
         ("DELETE", "", []) => Ok(accounts::delete(state, &owner, &id)),
-        ("POST", "disable" | "enable", []) => Ok(accounts::set_disabled(state, &owner, &id, verb == "disable")),
+        ("POST", "disable" | "enable", []) => Ok(accounts::set_disabled(
+            state,
+            &owner,
+            &id,
+            verb == "disable",
+        )),
         ("GET", "", ["keys"]) => Ok(json!({})),
         ("POST", "getIamPolicy", []) => {
-            let version = policy::requested_version(request.query("options.requestedPolicyVersion"))?;
+            let version =
+                policy::requested_version(request.query("options.requestedPolicyVersion"))?;
             Ok(policy::show(&account(state, &owner, &id).policy, version))
         }
         ("POST", "setIamPolicy", []) => set_policy(state, &owner, &id, &request.body),
@@ -65,7 +83,10 @@ fn find(state: &State, scope: Option<&str>, name: &str) -> Result<(String, Strin
     found.ok_or_else(|| match scope {
         Some(_) => ApiError::not_found("Unknown service account"),
         // With the wildcard, IAM does not tell what is missing from what is forbidden.
-        None => ApiError::permission("iam.serviceAccounts.get", &format!("projects/-/serviceAccounts/{name}")),
+        None => ApiError::permission(
+            "iam.serviceAccounts.get",
+            &format!("projects/-/serviceAccounts/{name}"),
+        ),
     })
 }
 
@@ -76,6 +97,13 @@ fn account<'a>(state: &'a State, project: &str, id: &str) -> &'a ServiceAccount 
 
 /// An account that [`find`] found.
 fn account_mut<'a>(state: &'a mut State, project: &str, id: &str) -> &'a mut ServiceAccount {
-    let project = state.world.projects.get_mut(project).expect("found under this project");
-    project.service_accounts.get_mut(id).expect("found under this id")
+    let project = state
+        .world
+        .projects
+        .get_mut(project)
+        .expect("found under this project");
+    project
+        .service_accounts
+        .get_mut(id)
+        .expect("found under this id")
 }
