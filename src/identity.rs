@@ -67,9 +67,9 @@ fn lower_digits_hyphens(s: &str) -> bool {
 impl ProjectId {
     /// 6 to 30 lower-case letters, digits and hyphens, a letter first, no hyphen last.
     pub fn parse(s: &str) -> Result<Self, NameError> {
-        let id =
-            s.split_once(':')
-                .map_or(s, |(domain, id)| if domain.contains('.') { id } else { s });
+        let id = s
+            .split_once(':')
+            .map_or(s, |(domain, id)| if domain.contains('.') { id } else { s });
         let ok = (6..=30).contains(&id.len())
             && lower_digits_hyphens(id)
             && id.starts_with(|c: char| c.is_ascii_lowercase())

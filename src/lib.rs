@@ -29,6 +29,8 @@ pub mod plan;
 pub mod render;
 
 
+pub mod sandbox;
+
 pub mod apply;
 
 

@@ -1,0 +1,38 @@
+//! The record of requests, for tests that count them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::{Value, json};
+
+/// How many requests the list keeps; the counts go on.
+const KEPT: usize = 10_000;
+
+/// The requests so far.
+#[derive(Debug, Default)]
+pub struct Calls {
+    total: usize,
+    counts: BTreeMap<String, usize>,
+    list: VecDeque<Value>,
+}
+
+impl Calls {
+    /// Adds a request and how it was answered.
+    pub fn record(&mut self, method: &str, path: &str, query: &str, status: u16) {
+        self.total += 1;
+        *self.counts.entry(format!("{method} {path}")).or_default() += 1;
+        if self.list.len() == KEPT {
+            self.list.pop_front();
+        }
+        self.list.push_back(json!({
+            "method": method,
+            "path": path,
+            "query": query,
+            "status": status,
+        }));
+    }
+
+    /// `{total, counts: {"METHOD /path": n}, calls: [{method, path, query, status}]}`.
+    pub fn show(&self) -> Value {
+        json!({"total": self.total, "counts": self.counts, "calls": self.list})
+    }
+}

@@ -1,0 +1,58 @@
+//! Simulated time: real time, faster.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+/// Milliseconds of simulated time since the Unix epoch.
+pub type Millis = i64;
+
+/// A clock that runs `scale` times as fast as the real one.
+#[derive(Debug, Clone)]
+pub struct Clock {
+    started: Instant,
+    base: Millis,
+    scale: f64,
+}
+
+impl Clock {
+    /// Starts at `saved`, or now when it is absent or in the past.
+    pub fn start(saved: Option<&str>, scale: f64) -> Self {
+        let now = Timestamp::now().as_millisecond();
+        Self {
+            started: Instant::now(),
+            base: saved.and_then(parse).map_or(now, |saved| saved.max(now)),
+            scale,
+        }
+    }
+
+    /// The simulated time.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "saturates; a clock that far on is useless"
+    )]
+    pub fn now(&self) -> Millis {
+        let elapsed = self.started.elapsed().as_secs_f64() * self.scale * 1000.0;
+        self.base.saturating_add(elapsed as Millis)
+    }
+
+    /// How long in real time until `at`.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "durations of hours, not of ages"
+    )]
+    pub fn until(&self, at: Millis) -> Duration {
+        let millis = (at - self.now()).max(0) as f64;
+        Duration::from_secs_f64((millis / 1000.0 / self.scale).min(3600.0))
+    }
+}
+
+/// RFC 3339, as the APIs write it.
+pub fn text(at: Millis) -> String {
+    Timestamp::from_millisecond(at).map_or_else(|_| String::new(), |t| t.to_string())
+}
+
+/// Reads RFC 3339.
+pub fn parse(text: &str) -> Option<Millis> {
+    text.parse::<Timestamp>().ok().map(|t| t.as_millisecond())
+}

@@ -1,0 +1,103 @@
+//! `cloudresourcemanager.googleapis.com`, v1 and v3: projects and their policies.
+
+use serde_json::{Value, json};
+
+use super::errors::{ApiError, known_fields};
+use super::policy;
+use super::server::Request;
+use super::state::State;
+
+/// Answers `{v1|v3}/projects/P[:verb]`; `name` is `P[:verb]`.
+pub fn handle(
+    state: &mut State,
+    version: &str,
+    name: &str,
+    request: &Request,
+) -> Result<Value, ApiError> {
+    let method = request.method.as_str();
+    // The id of a domain-scoped project (`example.com:acme`) has a colon of its own.
+    let known = |verb: &str| {
+        [
+            "getIamPolicy",
+            "setIamPolicy",
+            "testIamPermissions",
+            "getAncestry",
+        ]
+        .contains(&verb)
+    };
+    let (name, verb) = match name.rsplit_once(':') {
+        Some((name, verb)) if known(verb) => (name, verb),
+        _ => (name, ""),
+    };
+    let permission = match verb {
+        "getIamPolicy" | "setIamPolicy" => verb,
+        _ => "get",
+    };
+    let project = state.project(name).ok_or_else(|| {
+        ApiError::permission(
+            &format!("resourcemanager.projects.{permission}"),
+            &format!("projects/{name}"),
+        )
+    })?;
+    match (method, verb) {
+        ("GET", "") => Ok(show(state, version, &project)),
+        ("POST", "getIamPolicy") => {
+            known_fields(&request.body, &["options"], "")?;
+            let wanted = request.body["options"]
+                .get("requestedPolicyVersion")
+                .map(Value::to_string);
+            let version = policy::requested_version(wanted.as_deref())?;
+            Ok(policy::show(
+                &state.world.projects[&project].policy,
+                version,
+            ))
+        }
+        ("POST", "setIamPolicy") => {
+            let (new, mask) = wrapped_policy(&request.body)?;
+            let stored = state.world.projects[&project].policy.clone();
+            let written = policy::write(state, &stored, new, mask)?;
+            let shown = policy::show(&written, 3);
+            if let Some(project) = state.world.projects.get_mut(&project) {
+                project.policy = written;
+            }
+            Ok(shown)
+        }
+        ("POST", "testIamPermissions") => Ok(test_permissions(&request.body)),
+        ("POST", "getAncestry") if version == "v1" => {
+            Ok(json!({"ancestor": [{"resourceId": {"type": "project", "id": project}}]}))
+        }
+        _ => Err(request.no_such_method()),
+    }
+}
+
+fn show(state: &State, version: &str, project: &str) -> Value {
+    let number = state.number(project);
+    if version == "v1" {
+        // v1 gives the number as a string, as int64 fields are in JSON.
+        return json!({
+            "projectId": project, "projectNumber": number.to_string(), "name": project,
+            "lifecycleState": "ACTIVE", "createTime": "2026-01-05T08:00:00.000Z",
+        });
+    }
+    json!({
+        "name": format!("projects/{number}"), "projectId": project, "displayName": project,
+        "state": "ACTIVE", "createTime": "2026-01-05T08:00:00.000Z", "etag": "W/\"1\"",
+    })
+}
+
+/// The policy and the mask of a `setIamPolicy` body.
+pub fn wrapped_policy(body: &Value) -> Result<(&Value, Option<&str>), ApiError> {
+    known_fields(body, &["policy", "updateMask", "resource"], "")?;
+    let policy = body
+        .get("policy")
+        .ok_or_else(|| ApiError::invalid("The request must have a policy."))?;
+    Ok((policy, body["updateMask"].as_str()))
+}
+
+/// The caller may do everything that no fault forbids.
+pub fn test_permissions(body: &Value) -> Value {
+    match body["permissions"].as_array() {
+        Some(asked) if !asked.is_empty() => json!({"permissions": asked}),
+        _ => json!({}),
+    }
+}

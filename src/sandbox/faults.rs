@@ -1,0 +1,190 @@
+//! Failures on demand: which requests and operations go wrong, how, and how often.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::errors::ApiError;
+use super::world::is_default;
+
+/// One failure to inject. The first fault whose conditions hold answers; latencies add up.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Fault {
+    /// Which requests: `METHOD /path?query`, from the start; `*` (or `.*`) stands for anything, and
+    /// what comes after the pattern does not matter unless it ends in `$`. Absent: all requests.
+    #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// Answer with this HTTP status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The message of that answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Its `Retry-After` header, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u32>,
+    /// Answer 403 `PERMISSION_DENIED`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub denied: bool,
+    /// Wait before answering, in real milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<u64>,
+    /// How many requests it hits before it is used up. Absent: no end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
+    /// How many of 100 matching requests it hits. Absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub percent: Option<f64>,
+    /// Cluster and operation lists say that they lack these zones; what is in them is left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing_zones: Vec<String>,
+    /// Operations whose `TYPE targetLink` has this text in it end with `error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// The message of the failed operation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What the faults make of one request.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// Wait this long first.
+    pub latency: Duration,
+    /// Then answer with this, if anything.
+    pub error: Option<ApiError>,
+}
+
+/// Decides about one request. `draw` gives numbers in 0..100; used-up faults are removed.
+pub fn judge(faults: &mut Vec<Fault>, request: &str, mut draw: impl FnMut() -> f64) -> Verdict {
+    let mut verdict = Verdict::default();
+    for fault in faults.iter_mut() {
+        let about_requests = fault.status.is_some() || fault.denied || fault.latency_ms.is_some();
+        let hits = about_requests
+            && fault.pattern.as_deref().is_none_or(|p| matches(p, request))
+            && fault.percent.is_none_or(|percent| draw() < percent);
+        if !hits {
+            continue;
+        }
+        if let Some(times) = &mut fault.times {
+            *times -= 1;
+        }
+        verdict.latency += Duration::from_millis(fault.latency_ms.unwrap_or(0));
+        if let Some(error) = fault.answer() {
+            verdict.error = Some(error);
+            break;
+        }
+    }
+    faults.retain(|fault| fault.times != Some(0));
+    verdict
+}
+
+/// The error that an operation ends with, if a fault is meant for it.
+pub fn operation_error(faults: &mut Vec<Fault>, operation: &str) -> Option<String> {
+    let fault = faults.iter_mut().find(|fault| {
+        fault
+            .operation
+            .as_deref()
+            .is_some_and(|wanted| operation.contains(wanted))
+    })?;
+    let error = fault
+        .error
+        .clone()
+        .unwrap_or_else(|| "Internal error.".to_owned());
+    if let Some(times) = &mut fault.times {
+        *times -= 1;
+    }
+    faults.retain(|fault| fault.times != Some(0));
+    Some(error)
+}
+
+impl Fault {
+    fn answer(&self) -> Option<ApiError> {
+        let code = if self.denied { 403 } else { self.status? };
+        let text = self.message.clone().unwrap_or_else(|| match code {
+            403 => "The caller does not have permission".to_owned(),
+            429 => "Quota exceeded for quota metric 'Requests' and limit 'Requests per minute'."
+                .to_owned(),
+            503 => "The service is currently unavailable.".to_owned(),
+            _ => "Internal error encountered.".to_owned(),
+        });
+        let mut error = ApiError::new(code, text);
+        if code == 429 {
+            error = error.with_info("RATE_LIMIT_EXCEEDED", "googleapis.com", json!({}));
+        }
+        if code == 403 {
+            error = error.with_info("IAM_PERMISSION_DENIED", "iam.googleapis.com", json!({}));
+        }
+        error.retry_after = self.retry_after;
+        Some(error)
+    }
+}
+
+/// Whether `pattern` fits `text` from its start; see [`Fault::pattern`].
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, to_the_end) = match pattern.strip_suffix('$') {
+        Some(pattern) => (pattern, true),
+        None => (pattern, false),
+    };
+    let pattern = pattern.trim_start_matches('^').replace(".*", "*");
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = text.strip_prefix(pieces.next().unwrap_or_default()) else {
+        return false;
+    };
+    let pieces: Vec<&str> = pieces.collect();
+    for (i, piece) in pieces.iter().enumerate() {
+        if to_the_end && i + 1 == pieces.len() {
+            return rest.ends_with(piece);
+        }
+        match rest.find(piece) {
+            Some(at) => rest = &rest[at + piece.len()..],
+            None => return false,
+        }
+    }
+    !to_the_end || rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        let put = "PUT /v1/projects/p/locations/l/clusters/c/nodePools/n?alt=json";
+        for pattern in [
+            "PUT /v1/.*nodePools",
+            "PUT",
+            "*nodePools/n",
+            "",
+            "PUT *alt=json$",
+        ] {
+            assert!(matches(pattern, put), "{pattern}");
+        }
+        for pattern in [
+            "GET",
+            "PUT /v1/.*nodePools/n$",
+            "/v1",
+            "PUT *nodePools*clusters",
+        ] {
+            assert!(!matches(pattern, put), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn used_up_after_its_times() {
+        let mut faults = vec![Fault {
+            status: Some(503),
+            times: Some(2),
+            ..Fault::default()
+        }];
+        let mut errors = 0;
+        for _ in 0..4 {
+            errors += usize::from(judge(&mut faults, "GET /", || 0.0).error.is_some());
+        }
+        assert_eq!((errors, faults.len()), (2, 0));
+    }
+}

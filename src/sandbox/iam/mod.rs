@@ -1,0 +1,109 @@
+//! `iam.googleapis.com` v1: Google service accounts and their policies.
+
+mod accounts;
+
+use serde_json::{Value, json};
+
+use super::crm;
+use super::errors::ApiError;
+use super::policy;
+use super::server::Request;
+use super::state::{State, email};
+use super::world::ServiceAccount;
+
+/// Answers `v1/projects/P/serviceAccounts...`; `path` is what follows `serviceAccounts`.
+pub fn handle(
+    state: &mut State,
+    project: &str,
+    path: &[&str],
+    request: &Request,
+) -> Result<Value, ApiError> {
+    state.expire_deleted();
+    let method = request.method.as_str();
+    let scope = if project == "-" {
+        None
+    } else {
+        state.project(project)
+    };
+    if project != "-" && scope.is_none() {
+        return Err(ApiError::permission(
+            "iam.serviceAccounts.list",
+            &format!("projects/{project}"),
+        ));
+    }
+    let Some((name, rest)) = path.split_first() else {
+        let project = scope.ok_or_else(|| request.no_such_method())?;
+        return match method {
+            "GET" => accounts::list(state, &project, request),
+            "POST" => accounts::create(state, &project, &request.body),
+            _ => Err(request.no_such_method()),
+        };
+    };
+    let (name, verb) = name.rsplit_once(':').unwrap_or((name, ""));
+    if (method, verb) == ("POST", "undelete") {
+        return accounts::undelete(state, name);
+    }
+    let (owner, id) = find(state, scope.as_deref(), name)?;
+    match (method, verb, rest) {
+        ("GET", "", []) => Ok(accounts::show(&owner, &id, account(state, &owner, &id))),
+        ("PATCH", "", []) => accounts::patch(state, &owner, &id, &request.body),
+        ("DELETE", "", []) => Ok(accounts::delete(state, &owner, &id)),
+        ("POST", "disable" | "enable", []) => Ok(accounts::set_disabled(
+            state,
+            &owner,
+            &id,
+            verb == "disable",
+        )),
+        ("GET", "", ["keys"]) => Ok(json!({})),
+        ("POST", "getIamPolicy", []) => {
+            let version =
+                policy::requested_version(request.query("options.requestedPolicyVersion"))?;
+            Ok(policy::show(&account(state, &owner, &id).policy, version))
+        }
+        ("POST", "setIamPolicy", []) => set_policy(state, &owner, &id, &request.body),
+        ("POST", "testIamPermissions", []) => Ok(crm::test_permissions(&request.body)),
+        _ => Err(request.no_such_method()),
+    }
+}
+
+fn set_policy(state: &mut State, owner: &str, id: &str, body: &Value) -> Result<Value, ApiError> {
+    let (new, mask) = crm::wrapped_policy(body)?;
+    let stored = account(state, owner, id).policy.clone();
+    let written = policy::write(state, &stored, new, mask)?;
+    let shown = policy::show(&written, 3);
+    account_mut(state, owner, id).policy = written;
+    Ok(shown)
+}
+
+/// Finds a visible account; `scope` is the project of the URL, none for `-`.
+fn find(state: &State, scope: Option<&str>, name: &str) -> Result<(String, String), ApiError> {
+    let found = state.find_account(name).filter(|(owner, id)| {
+        scope.is_none_or(|scope| scope == owner) && state.visible(account(state, owner, id))
+    });
+    found.ok_or_else(|| match scope {
+        Some(_) => ApiError::not_found("Unknown service account"),
+        // With the wildcard, IAM does not tell what is missing from what is forbidden.
+        None => ApiError::permission(
+            "iam.serviceAccounts.get",
+            &format!("projects/-/serviceAccounts/{name}"),
+        ),
+    })
+}
+
+/// An account that [`find`] found.
+fn account<'a>(state: &'a State, project: &str, id: &str) -> &'a ServiceAccount {
+    &state.world.projects[project].service_accounts[id]
+}
+
+/// An account that [`find`] found.
+fn account_mut<'a>(state: &'a mut State, project: &str, id: &str) -> &'a mut ServiceAccount {
+    let project = state
+        .world
+        .projects
+        .get_mut(project)
+        .expect("found under this project");
+    project
+        .service_accounts
+        .get_mut(id)
+        .expect("found under this id")
+}

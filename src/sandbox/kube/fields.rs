@@ -1,0 +1,353 @@
+//! `metadata.managedFields`: who owns which field, and server-side apply on top of it.
+//!
+//! A field is the path of its leaf, such as `metadata`, `annotations`, `iam.gke.io/gcp-service-account`.
+//! Lists are leaves (atomic), and so are empty maps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::status::Status;
+use super::store::now;
+
+type Path = Vec<String>;
+type FieldSet = BTreeSet<Path>;
+
+/// Fields of `metadata` that nobody owns: the server's, and the names.
+const UNOWNED_META: [&str; 8] = [
+    "name",
+    "namespace",
+    "generateName",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "managedFields",
+];
+
+/// The field manager of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manager(pub String);
+
+/// One entry of `managedFields`.
+#[derive(Debug, Clone)]
+struct Entry {
+    manager: String,
+    operation: String,
+    time: String,
+    fields: FieldSet,
+}
+
+impl Entry {
+    fn is(&self, manager: &Manager, operation: &str) -> bool {
+        self.manager == manager.0 && self.operation == operation
+    }
+
+    /// How a conflict names it; the API version is shown for `Update` only.
+    fn label(&self) -> String {
+        match self.operation.as_str() {
+            "Update" => format!("{:?} using v1", self.manager),
+            _ => format!("{:?}", self.manager),
+        }
+    }
+}
+
+/// Server-side apply of `applied` on `live`: the merged object with its `managedFields`.
+///
+/// # Errors
+/// 409 with a cause for each field that another manager owns with another value, unless `force`.
+pub fn apply(
+    live: Option<&Value>,
+    applied: &Value,
+    manager: &Manager,
+    force: bool,
+) -> Result<Value, Status> {
+    let empty = json!({ "metadata": {} });
+    let live = live.unwrap_or(&empty);
+    let mut entries = entries_of(live);
+    let wanted = leaves(applied);
+
+    let mut conflicts: Vec<(String, Path)> = Vec::new();
+    for entry in entries.iter().filter(|entry| !entry.is(manager, "Apply")) {
+        for path in &wanted {
+            if entry.fields.contains(path) && at(live, path) != at(applied, path) {
+                conflicts.push((entry.label(), path.clone()));
+            }
+        }
+    }
+    if !conflicts.is_empty() && !force {
+        return Err(conflict_status(&conflicts));
+    }
+
+    let mut object = live.clone();
+    for path in &wanted {
+        if let Some(value) = at(applied, path) {
+            set(&mut object, path, value.clone());
+        }
+    }
+    // Taking over with force: a field that changed hands has one owner.
+    for entry in entries
+        .iter_mut()
+        .filter(|entry| !entry.is(manager, "Apply"))
+    {
+        entry
+            .fields
+            .retain(|path| !conflicts.iter().any(|(_, taken)| taken == path));
+    }
+    let owned = take_fields(&mut entries, manager, "Apply");
+    let (former, former_time) = owned.unwrap_or_default();
+    for path in former.difference(&wanted) {
+        if !entries.iter().any(|entry| entry.fields.contains(path)) {
+            remove(&mut object, path);
+        }
+    }
+    let unchanged = former == wanted
+        && conflicts.is_empty()
+        && without_entries(&object) == without_entries(live);
+    entries.push(Entry {
+        manager: manager.0.clone(),
+        operation: "Apply".to_owned(),
+        time: if unchanged { former_time } else { now() },
+        fields: wanted,
+    });
+    store_entries(&mut object, entries);
+    Ok(object)
+}
+
+/// Books every field in which `object` differs from `live` to `manager`, operation `Update`.
+pub fn record_update(live: Option<&Value>, mut object: Value, manager: &Manager) -> Value {
+    let empty = json!({ "metadata": {} });
+    let before = live.unwrap_or(&empty);
+    let mut entries = entries_of(before);
+    let after = leaves(&object);
+    let changed: FieldSet = after
+        .iter()
+        .filter(|path| at(before, path) != at(&object, path))
+        .cloned()
+        .collect();
+    for entry in &mut entries {
+        entry
+            .fields
+            .retain(|path| !changed.contains(path) && (at(&object, path).is_some()));
+    }
+    if !changed.is_empty() {
+        let (mut fields, _) = take_fields(&mut entries, manager, "Update").unwrap_or_default();
+        fields.extend(changed);
+        entries.push(Entry {
+            manager: manager.0.clone(),
+            operation: "Update".to_owned(),
+            time: now(),
+            fields,
+        });
+    }
+    store_entries(&mut object, entries);
+    object
+}
+
+/// The Status of k8s.io/apimachinery `NewConflictError`, words included.
+fn conflict_status(conflicts: &[(String, Path)]) -> Status {
+    let causes: Vec<Value> = conflicts
+        .iter()
+        .map(|(label, path)| {
+            json!({
+                "reason": "FieldManagerConflict",
+                "message": format!("conflict with {label}"),
+                "field": dotted(path),
+            })
+        })
+        .collect();
+    if let [(label, path)] = conflicts {
+        let path = dotted(path);
+        let message = format!("Apply failed with 1 conflict: conflict with {label}: {path}");
+        return Status::apply_conflict(message, &causes);
+    }
+    let mut by_manager: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (label, path) in conflicts {
+        let line = format!("- {}", dotted(path));
+        by_manager.entry(label).or_default().push(line);
+    }
+    let managers: Vec<String> = by_manager
+        .into_iter()
+        .map(|(label, lines)| format!("conflicts with {label}:\n{}", lines.join("\n")))
+        .collect();
+    let message = format!(
+        "Apply failed with {} conflicts: {}",
+        conflicts.len(),
+        managers.join("\n")
+    );
+    Status::apply_conflict(message, &causes)
+}
+
+fn dotted(path: &Path) -> String {
+    path.iter().map(|part| format!(".{part}")).collect()
+}
+
+/// The fields that an object sets, without those that nobody owns.
+fn leaves(object: &Value) -> FieldSet {
+    let mut set = FieldSet::new();
+    for (key, value) in object.as_object().into_iter().flatten() {
+        match key.as_str() {
+            "apiVersion" | "kind" | "status" => {}
+            "metadata" => {
+                for (key, value) in value.as_object().into_iter().flatten() {
+                    if !UNOWNED_META.contains(&key.as_str()) {
+                        collect(
+                            value,
+                            &mut vec!["metadata".to_owned(), key.clone()],
+                            &mut set,
+                        );
+                    }
+                }
+            }
+            _ => collect(value, &mut vec![key.clone()], &mut set),
+        }
+    }
+    set
+}
+
+fn collect(value: &Value, path: &mut Path, set: &mut FieldSet) {
+    match value {
+        Value::Null => {}
+        Value::Object(map) if !map.is_empty() => {
+            for (key, value) in map {
+                path.push(key.clone());
+                collect(value, path, set);
+                path.pop();
+            }
+        }
+        _ => {
+            set.insert(path.clone());
+        }
+    }
+}
+
+fn at<'a>(object: &'a Value, path: &Path) -> Option<&'a Value> {
+    path.iter().try_fold(object, |value, key| value.get(key))
+}
+
+fn set(object: &mut Value, path: &Path, value: Value) {
+    let mut place = object;
+    for key in path {
+        if !place.is_object() {
+            *place = json!({});
+        }
+        place = &mut place[key.as_str()];
+    }
+    *place = value;
+}
+
+/// Removes a leaf, and the maps that it leaves empty.
+fn remove(object: &mut Value, path: &[String]) {
+    let (Some(map), [key, rest @ ..]) = (object.as_object_mut(), path) else {
+        return;
+    };
+    if rest.is_empty() {
+        map.remove(key);
+        return;
+    }
+    let Some(inner) = map.get_mut(key) else {
+        return;
+    };
+    remove(inner, rest);
+    if inner.as_object().is_some_and(Map::is_empty) {
+        map.remove(key);
+    }
+}
+
+fn take_fields(
+    entries: &mut Vec<Entry>,
+    manager: &Manager,
+    operation: &str,
+) -> Option<(FieldSet, String)> {
+    let index = entries
+        .iter()
+        .position(|entry| entry.is(manager, operation))?;
+    let entry = entries.remove(index);
+    Some((entry.fields, entry.time))
+}
+
+fn without_entries(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(meta) = object["metadata"].as_object_mut() {
+        meta.remove("managedFields");
+    }
+    object
+}
+
+fn entries_of(object: &Value) -> Vec<Entry> {
+    let list = object["metadata"]["managedFields"].as_array();
+    list.into_iter()
+        .flatten()
+        .map(|entry| {
+            let word = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+            let mut fields = FieldSet::new();
+            decode(&entry["fieldsV1"], &mut Vec::new(), &mut fields);
+            Entry {
+                manager: word("manager"),
+                operation: word("operation"),
+                time: word("time"),
+                fields,
+            }
+        })
+        .collect()
+}
+
+fn store_entries(object: &mut Value, mut entries: Vec<Entry>) {
+    entries.retain(|entry| !entry.fields.is_empty());
+    // The API lists `Apply` before `Update`, then by age and manager.
+    entries.sort_by(|a, b| {
+        (&a.operation, &a.time, &a.manager).cmp(&(&b.operation, &b.time, &b.manager))
+    });
+    let list: Vec<Value> = entries
+        .iter()
+        .map(|entry| {
+            json!({
+                "manager": entry.manager,
+                "operation": entry.operation,
+                "apiVersion": "v1",
+                "time": entry.time,
+                "fieldsType": "FieldsV1",
+                "fieldsV1": encode(&entry.fields),
+            })
+        })
+        .collect();
+    if list.is_empty() {
+        if let Some(meta) = object["metadata"].as_object_mut() {
+            meta.remove("managedFields");
+        }
+    } else {
+        object["metadata"]["managedFields"] = json!(list);
+    }
+}
+
+/// `FieldsV1`: a tree of `f:NAME` keys whose leaves are empty maps.
+fn encode(fields: &FieldSet) -> Value {
+    let mut tree = json!({});
+    for path in fields {
+        let mut place = &mut tree;
+        for part in path {
+            place = &mut place[format!("f:{part}")];
+            if place.is_null() {
+                *place = json!({});
+            }
+        }
+    }
+    tree
+}
+
+fn decode(tree: &Value, path: &mut Path, set: &mut FieldSet) {
+    let Some(map) = tree.as_object() else { return };
+    let mut inner = false;
+    for (key, value) in map {
+        // `.`, `k:` and `v:` of a real cluster's dump end in the field above them.
+        if let Some(part) = key.strip_prefix("f:") {
+            inner = true;
+            path.push(part.to_owned());
+            decode(value, path, set);
+            path.pop();
+        }
+    }
+    if !inner && !path.is_empty() {
+        set.insert(path.clone());
+    }
+}

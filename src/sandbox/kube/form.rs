@@ -1,0 +1,126 @@
+//! The forms in which a client accepts objects: whole, metadata only, or as a table.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::list::{Page, cells, columns};
+use super::manifest;
+use super::store::Kind;
+
+/// The first form of the `Accept` header that this server knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Whole,
+    Metadata,
+    Table,
+}
+
+impl Form {
+    /// `None` when the client accepts nothing that this server writes (protobuf alone, say).
+    pub fn of(accept: &str) -> Option<Self> {
+        if accept.is_empty() {
+            return Some(Self::Whole);
+        }
+        accept.split(',').find_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let json = matches!(
+                parts.next(),
+                Some("application/json" | "application/*" | "*/*")
+            );
+            let parameters: Vec<&str> = parts.collect();
+            let form = parameters.iter().find_map(|part| part.strip_prefix("as="));
+            let meta_v1 = parameters.contains(&"v=v1") && parameters.contains(&"g=meta.k8s.io");
+            match form {
+                _ if !json => None,
+                None => Some(Self::Whole),
+                Some("PartialObjectMetadata" | "PartialObjectMetadataList") if meta_v1 => {
+                    Some(Self::Metadata)
+                }
+                Some("Table") if meta_v1 => Some(Self::Table),
+                Some(_) => None,
+            }
+        })
+    }
+
+    /// One object.
+    pub fn object(self, kind: Kind, object: &Arc<Value>) -> Value {
+        match self {
+            Self::Whole => (**object).clone(),
+            Self::Metadata => metadata_only(object),
+            Self::Table => {
+                let version = manifest::text(object, "/metadata/resourceVersion");
+                table(
+                    kind,
+                    std::slice::from_ref(object),
+                    json!({ "resourceVersion": version }),
+                )
+            }
+        }
+    }
+
+    /// One page of a list.
+    pub fn page(self, kind: Kind, page: &Page) -> Value {
+        let mut metadata = json!({ "resourceVersion": page.resource_version.to_string() });
+        if !page.continue_token.is_empty() {
+            metadata["continue"] = json!(page.continue_token);
+        }
+        if let Some(remaining) = page.remaining {
+            metadata["remainingItemCount"] = json!(remaining);
+        }
+        match self {
+            Self::Whole => json!({
+                "kind": format!("{}List", kind.name()),
+                "apiVersion": "v1",
+                "metadata": metadata,
+                // Typed lists say kind and apiVersion once, for all their items.
+                "items": page.items.iter().map(|object| without_type(object)).collect::<Vec<_>>(),
+            }),
+            Self::Metadata => json!({
+                "kind": "PartialObjectMetadataList",
+                "apiVersion": "meta.k8s.io/v1",
+                "metadata": metadata,
+                "items": page.items.iter().map(|object| metadata_only(object)).collect::<Vec<_>>(),
+            }),
+            Self::Table => table(kind, &page.items, metadata),
+        }
+    }
+}
+
+fn metadata_only(object: &Value) -> Value {
+    json!({
+        "kind": "PartialObjectMetadata",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": object["metadata"],
+    })
+}
+
+fn without_type(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(map) = object.as_object_mut() {
+        map.remove("kind");
+        map.remove("apiVersion");
+    }
+    object
+}
+
+fn table(kind: Kind, items: &[Arc<Value>], metadata: Value) -> Value {
+    let definitions: Vec<Value> = columns(kind)
+        .iter()
+        .map(|name| {
+            let format = if *name == "Name" { "name" } else { "" };
+            json!({ "name": name, "type": "string", "format": format, "description": "", "priority": 0 })
+        })
+        .collect();
+    let rows: Vec<Value> = items
+        .iter()
+        .map(|object| json!({ "cells": cells(kind, object), "object": metadata_only(object) }))
+        .collect();
+    json!({
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": metadata,
+        "columnDefinitions": definitions,
+        "rows": rows,
+    })
+}

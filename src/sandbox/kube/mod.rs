@@ -1,0 +1,114 @@
+//! A simulated Kubernetes API server for one cluster: real TLS, real HTTP, kubectl speaks to it.
+//!
+//! Namespaces, service accounts, pods and nodes, with the parts that planners trip over: paging with
+//! expiring tokens, optimistic locks, server-side apply with field managers and conflicts.
+
+mod check;
+mod discovery;
+mod fields;
+mod form;
+mod http;
+mod list;
+mod manifest;
+mod nodes;
+mod serve;
+mod state;
+mod status;
+mod store;
+mod tls;
+mod uid;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use serve::Served;
+pub use state::{KubeState, NamespaceState, NodeSpec, PodOwner, PodState, ServiceAccountState};
+
+use store::{Key, Kind, Store};
+
+/// One cluster. Clones share it.
+#[derive(Debug, Clone)]
+pub struct KubeCluster {
+    store: Arc<Mutex<Store>>,
+}
+
+impl KubeCluster {
+    pub fn new(state: KubeState) -> Self {
+        Self {
+            store: Arc::new(Mutex::new(Store::load(state))),
+        }
+    }
+
+    /// The whole state; `KubeCluster::new` of it gives the same cluster again.
+    pub fn state(&self) -> KubeState {
+        self.lock().to_state()
+    }
+
+    /// Serves the API over TLS on a free port of 127.0.0.1, with a CA of its own.
+    ///
+    /// `accept_token` decides on bearer tokens. `on_change` is called after each request that changed
+    /// the state, without a lock held; the methods of this type do not call it.
+    ///
+    /// # Errors
+    /// When no certificate can be made or no port be had.
+    pub async fn serve(
+        &self,
+        accept_token: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+        on_change: Arc<dyn Fn() + Send + Sync>,
+    ) -> std::io::Result<Served> {
+        let api = http::Api {
+            cluster: self.clone(),
+            accept_token,
+            on_change,
+        };
+        serve::serve(http::router(api)).await
+    }
+
+    /// Makes `nodes` the nodes of `pool`: creates, relabels, and removes those that are not named.
+    pub fn set_nodes(&self, pool: &str, nodes: &[NodeSpec]) {
+        self.lock().set_nodes(pool, nodes);
+    }
+
+    /// The nodes of `pool`, by name.
+    pub fn nodes_of(&self, pool: &str) -> Vec<NodeSpec> {
+        self.lock().nodes_of(pool)
+    }
+
+    /// All pods, by namespace and name.
+    pub fn pods(&self) -> Vec<PodState> {
+        self.lock().pods()
+    }
+
+    /// Creates a node, or relabels the one of that name.
+    pub fn add_node(&self, node: NodeSpec) {
+        self.lock().add_node(node);
+    }
+
+    /// Removes a node. Its pods become Pending under new names when a controller owns them; pods of
+    /// DaemonSets and pods without a controller are gone.
+    pub fn remove_node(&self, name: &str) {
+        self.lock().remove_node(name);
+    }
+
+    /// Binds Pending pods to ready nodes that their node selector admits, and runs them.
+    pub fn schedule(&self) {
+        self.lock().schedule();
+    }
+
+    /// The annotations of a service account, `None` when there is no such account.
+    pub fn annotations_of(&self, namespace: &str, ksa: &str) -> Option<BTreeMap<String, String>> {
+        let key = Key::new(Kind::ServiceAccount, namespace, ksa);
+        let account = self.lock().get(&key).ok()?;
+        Some(manifest::labels_of(&account, "annotations"))
+    }
+
+    /// Forgets the snapshots behind running lists: their continue tokens answer 410 Expired.
+    pub fn compact(&self) {
+        self.lock().compact();
+    }
+
+    /// The store is whole after each write, so a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

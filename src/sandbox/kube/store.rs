@@ -1,0 +1,544 @@
+//! The objects of one cluster, and the writes that the API offers on them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::fields::{self, Manager};
+use super::manifest;
+use super::state::KubeState;
+use super::status::Status;
+use super::{check, uid};
+
+/// The kinds that this API server knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Namespace,
+    Node,
+    Pod,
+    ServiceAccount,
+}
+
+impl Kind {
+    pub const ALL: [Self; 4] = [Self::Namespace, Self::Node, Self::Pod, Self::ServiceAccount];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Namespace => "Namespace",
+            Self::Node => "Node",
+            Self::Pod => "Pod",
+            Self::ServiceAccount => "ServiceAccount",
+        }
+    }
+
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Namespace => "namespaces",
+            Self::Node => "nodes",
+            Self::Pod => "pods",
+            Self::ServiceAccount => "serviceaccounts",
+        }
+    }
+
+    pub fn namespaced(self) -> bool {
+        matches!(self, Self::Pod | Self::ServiceAccount)
+    }
+
+    pub fn from_plural(plural: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.plural() == plural)
+    }
+}
+
+/// Names one object; the order is that of lists.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    pub kind: Kind,
+    /// Empty for kinds without a namespace.
+    pub namespace: String,
+    pub name: String,
+}
+
+impl Key {
+    pub fn new(kind: Kind, namespace: &str, name: &str) -> Self {
+        Self {
+            kind,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// All objects at one resourceVersion.
+pub type Objects = BTreeMap<Key, Arc<Value>>;
+
+/// How a patch body is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PatchKind {
+    Merge,
+    StrategicMerge,
+}
+
+/// What must hold for a delete.
+#[derive(Debug, Clone, Default)]
+pub struct Preconditions {
+    pub uid: Option<String>,
+    pub resource_version: Option<String>,
+}
+
+/// The store. A clone is cheap, so a dry run works on one and drops it.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(super) objects: Objects,
+    pub(super) revision: u64,
+    pub(super) snapshots: VecDeque<(u64, Objects)>,
+    cluster_id: String,
+}
+
+impl Store {
+    pub fn load(state: KubeState) -> Self {
+        let mut store = Self {
+            objects: Objects::new(),
+            revision: state.resource_version,
+            snapshots: VecDeque::new(),
+            cluster_id: state.cluster_id,
+        };
+        let mut loaded = Vec::new();
+        for (name, namespace) in &state.namespaces {
+            let object = manifest::namespace(name, namespace);
+            loaded.push((Key::new(Kind::Namespace, "", name), object));
+            for (account, accounts_state) in &namespace.service_accounts {
+                let object = manifest::service_account(name, account, accounts_state);
+                loaded.push((Key::new(Kind::ServiceAccount, name, account), object));
+            }
+        }
+        for pod in &state.pods {
+            loaded.push((
+                Key::new(Kind::Pod, &pod.namespace, &pod.name),
+                manifest::pod(pod),
+            ));
+        }
+        for node in &state.nodes {
+            loaded.push((Key::new(Kind::Node, "", &node.name), manifest::node(node)));
+        }
+        // Given versions count first, so that none is handed out twice.
+        for (_, object) in &loaded {
+            let version = manifest::text(object, "/metadata/resourceVersion");
+            let version = version
+                .and_then(|version| version.parse().ok())
+                .unwrap_or(0);
+            store.revision = store.revision.max(version);
+        }
+        for (key, object) in loaded {
+            store.adopt(key, object);
+        }
+        let pods: Vec<String> = store.names_of_pod_namespaces();
+        for namespace in ["default", "kube-system"]
+            .into_iter()
+            .chain(pods.iter().map(String::as_str))
+        {
+            store.ensure_namespace(namespace);
+        }
+        let namespaces: Vec<String> = store
+            .of_kind(Kind::Namespace)
+            .map(|(key, _)| key.name.clone())
+            .collect();
+        for namespace in &namespaces {
+            store.ensure_default_account(namespace);
+        }
+        store
+    }
+
+    pub fn to_state(&self) -> KubeState {
+        let mut state = KubeState {
+            cluster_id: self.cluster_id.clone(),
+            resource_version: self.revision,
+            ..KubeState::default()
+        };
+        for (key, object) in &self.objects {
+            match key.kind {
+                Kind::Namespace => {
+                    let namespace = manifest::namespace_state(object);
+                    state.namespaces.insert(key.name.clone(), namespace);
+                }
+                Kind::Node => state.nodes.push(manifest::node_spec(object)),
+                Kind::Pod => state.pods.push(manifest::pod_state(object)),
+                Kind::ServiceAccount => {
+                    // Namespaces sort before accounts, so theirs is there already.
+                    let namespace = state.namespaces.entry(key.namespace.clone()).or_default();
+                    let account = manifest::service_account_state(object);
+                    namespace.service_accounts.insert(key.name.clone(), account);
+                }
+            }
+        }
+        state
+    }
+
+    pub fn get(&self, key: &Key) -> Result<Arc<Value>, Status> {
+        let object = self.objects.get(key).cloned();
+        object.ok_or_else(|| Status::not_found(key.kind, &key.name))
+    }
+
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&Key, &Arc<Value>)> {
+        self.objects
+            .range(Key::new(kind, "", "")..)
+            .take_while(move |(key, _)| key.kind == kind)
+    }
+
+    /// `POST` on a collection.
+    pub fn create(
+        &mut self,
+        kind: Kind,
+        namespace: &str,
+        mut body: Value,
+        manager: &Manager,
+    ) -> Result<Arc<Value>, Status> {
+        if let Some(prefix) = manifest::text(&body, "/metadata/generateName")
+            && manifest::name_of(&body).is_empty()
+        {
+            let revision = self.revision.to_string();
+            let suffix = uid::suffix(&[&self.cluster_id, kind.plural(), namespace, &revision]);
+            body["metadata"]["name"] = json!(format!("{prefix}{suffix}"));
+        }
+        let key = Key::new(kind, namespace, &manifest::name_of(&body));
+        if self.objects.contains_key(&key) {
+            return Err(Status::already_exists(kind, &key.name));
+        }
+        self.admit_new(&key, &body)?;
+        let object = self.sealed(&key, body, None)?;
+        let object = fields::record_update(None, object, manager);
+        Ok(self.put(key, object))
+    }
+
+    /// `PUT` on an object.
+    pub fn update(
+        &mut self,
+        key: &Key,
+        body: Value,
+        manager: &Manager,
+    ) -> Result<Arc<Value>, Status> {
+        let live = self.get(key)?;
+        self.write(key, &live, body, manager)
+    }
+
+    /// `PATCH` on an object with a merge patch of either kind.
+    pub fn patch(
+        &mut self,
+        key: &Key,
+        patch: &Value,
+        kind: PatchKind,
+        manager: &Manager,
+    ) -> Result<Arc<Value>, Status> {
+        let live = self.get(key)?;
+        let mut object = (*live).clone();
+        // The lock is what the patch says, not what the live object has anyway.
+        check_lock(key, &live, patch)?;
+        merge_patch(&mut object, patch, kind);
+        self.write(key, &live, object, manager)
+    }
+
+    /// `PATCH` on an object by server-side apply; true when it was created.
+    pub fn apply(
+        &mut self,
+        key: &Key,
+        applied: &Value,
+        manager: &Manager,
+        force: bool,
+    ) -> Result<(Arc<Value>, bool), Status> {
+        let live = self.objects.get(key).cloned();
+        match &live {
+            Some(live) => check_lock(key, live, applied)?,
+            None => {
+                if manifest::text(applied, "/metadata/uid").is_some() {
+                    let why = "uid mismatch: the provided object specified a uid, and no existing object was found";
+                    return Err(Status::conflict(key.kind, &key.name, why));
+                }
+                if manifest::text(applied, "/metadata/resourceVersion").is_some() {
+                    return Err(Status::not_found(key.kind, &key.name));
+                }
+                self.admit_new(key, applied)?;
+            }
+        }
+        let merged = fields::apply(live.as_deref(), applied, manager, force)?;
+        let sealed = self.sealed(key, merged, live.as_deref())?;
+        match &live {
+            Some(live) if **live == sealed => Ok((live.clone(), false)),
+            _ => Ok((self.put(key.clone(), sealed), live.is_none())),
+        }
+    }
+
+    /// `DELETE` on an object; the object as it was.
+    pub fn delete(
+        &mut self,
+        key: &Key,
+        preconditions: &Preconditions,
+    ) -> Result<Arc<Value>, Status> {
+        let live = self.get(key)?;
+        for (wanted, field, label) in [
+            (&preconditions.uid, "/metadata/uid", "UID"),
+            (
+                &preconditions.resource_version,
+                "/metadata/resourceVersion",
+                "ResourceVersion",
+            ),
+        ] {
+            let found = manifest::text(&live, field).unwrap_or_default();
+            if let Some(wanted) = wanted
+                && *wanted != found
+            {
+                let why = format!(
+                    "Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {found}"
+                );
+                return Err(Status::conflict(key.kind, &key.name, &why));
+            }
+        }
+        match key.kind {
+            Kind::Namespace if matches!(key.name.as_str(), "default" | "kube-system") => {
+                let why = "this namespace may not be deleted";
+                return Err(Status::forbidden(key.kind, &key.name, why));
+            }
+            Kind::Namespace => {
+                self.revision += 1;
+                self.objects
+                    .retain(|other, _| other != key && other.namespace != key.name);
+            }
+            Kind::Node => self.remove_node(&key.name),
+            Kind::Pod => self.remove(key),
+            Kind::ServiceAccount => {
+                self.remove(key);
+                // The controller brings the default account back at once.
+                self.ensure_default_account(&key.namespace);
+            }
+        }
+        Ok(live)
+    }
+
+    pub(super) fn remove(&mut self, key: &Key) {
+        if self.objects.remove(key).is_some() {
+            self.revision += 1;
+        }
+    }
+
+    /// Stores an object under the next resourceVersion.
+    pub(super) fn put(&mut self, key: Key, mut object: Value) -> Arc<Value> {
+        self.revision += 1;
+        object["metadata"]["resourceVersion"] = json!(self.revision.to_string());
+        let object = Arc::new(object);
+        let made_namespace = key.kind == Kind::Namespace && !self.objects.contains_key(&key);
+        let name = key.name.clone();
+        self.objects.insert(key, object.clone());
+        if made_namespace {
+            self.ensure_default_account(&name);
+        }
+        object
+    }
+
+    /// Stores an object that is not made through the API: missing system fields are filled in.
+    pub(super) fn adopt(&mut self, key: Key, mut object: Value) {
+        complete(&key, &mut object);
+        let meta = &mut object["metadata"];
+        if meta["uid"].is_null() {
+            meta["uid"] = json!(self.new_uid(&key));
+        }
+        if meta["creationTimestamp"].is_null() {
+            meta["creationTimestamp"] = json!(now());
+        }
+        if meta["resourceVersion"].is_null() {
+            self.revision += 1;
+            meta["resourceVersion"] = json!(self.revision.to_string());
+        }
+        self.objects.insert(key, Arc::new(object));
+    }
+
+    pub(super) fn new_uid(&self, key: &Key) -> String {
+        let revision = self.revision.to_string();
+        uid::derive(&[
+            &self.cluster_id,
+            key.kind.plural(),
+            &key.namespace,
+            &key.name,
+            &revision,
+        ])
+    }
+
+    fn write(
+        &mut self,
+        key: &Key,
+        live: &Arc<Value>,
+        mut body: Value,
+        manager: &Manager,
+    ) -> Result<Arc<Value>, Status> {
+        check_lock(key, live, &body)?;
+        // Bookkeeping is the server's: what a full write sends back is ignored.
+        if let Some(meta) = body["metadata"].as_object_mut() {
+            meta.remove("managedFields");
+            if let Some(entries) = live["metadata"].get("managedFields") {
+                meta.insert("managedFields".to_owned(), entries.clone());
+            }
+        }
+        let object = self.sealed(key, body, Some(live))?;
+        if object == **live {
+            return Ok(live.clone());
+        }
+        let object = fields::record_update(Some(live), object, manager);
+        Ok(self.put(key.clone(), object))
+    }
+
+    /// The object with the fields that only the server sets: those of `live`, or fresh ones.
+    fn sealed(&self, key: &Key, mut object: Value, live: Option<&Value>) -> Result<Value, Status> {
+        check::object(key, &object)?;
+        object["apiVersion"] = json!("v1");
+        object["kind"] = json!(key.kind.name());
+        object["metadata"]["name"] = json!(key.name);
+        if key.kind.namespaced() {
+            object["metadata"]["namespace"] = json!(key.namespace);
+        }
+        let meta = &mut object["metadata"];
+        match live {
+            Some(live) => {
+                for field in ["uid", "creationTimestamp", "resourceVersion"] {
+                    meta[field] = live["metadata"][field].clone();
+                }
+            }
+            None => {
+                meta["uid"] = json!(self.new_uid(key));
+                meta["creationTimestamp"] = json!(now());
+            }
+        }
+        complete(key, &mut object);
+        Ok(object)
+    }
+
+    /// What a new object needs beside itself.
+    fn admit_new(&self, key: &Key, body: &Value) -> Result<(), Status> {
+        check::name(key)?;
+        if !key.kind.namespaced() {
+            return Ok(());
+        }
+        let namespace = Key::new(Kind::Namespace, "", &key.namespace);
+        if !self.objects.contains_key(&namespace) {
+            return Err(Status::not_found(Kind::Namespace, &key.namespace));
+        }
+        if key.kind == Kind::Pod {
+            let account = manifest::text(body, "/spec/serviceAccountName");
+            let account = account.as_deref().unwrap_or("default");
+            if !self
+                .objects
+                .contains_key(&Key::new(Kind::ServiceAccount, &key.namespace, account))
+            {
+                let why = format!(
+                    "error looking up service account {}/{account}: serviceaccount {account:?} not found",
+                    key.namespace
+                );
+                return Err(Status::forbidden(key.kind, &key.name, &why));
+            }
+        }
+        Ok(())
+    }
+
+    fn ensure_namespace(&mut self, name: &str) {
+        let key = Key::new(Kind::Namespace, "", name);
+        if !self.objects.contains_key(&key) {
+            self.adopt(key, manifest::namespace(name, &Default::default()));
+        }
+    }
+
+    fn ensure_default_account(&mut self, namespace: &str) {
+        let key = Key::new(Kind::ServiceAccount, namespace, "default");
+        if !self.objects.contains_key(&key) {
+            let account = manifest::service_account(namespace, "default", &Default::default());
+            self.adopt(key, account);
+        }
+    }
+
+    fn names_of_pod_namespaces(&self) -> Vec<String> {
+        self.objects
+            .keys()
+            .filter(|key| key.kind.namespaced())
+            .map(|key| key.namespace.clone())
+            .collect()
+    }
+}
+
+/// Fields that the server itself adds to any object of a kind.
+fn complete(key: &Key, object: &mut Value) {
+    match key.kind {
+        Kind::Namespace => {
+            object["metadata"]["labels"]["kubernetes.io/metadata.name"] = json!(key.name);
+            if object["spec"]["finalizers"].is_null() {
+                object["spec"]["finalizers"] = json!(["kubernetes"]);
+            }
+            object["status"]["phase"] = json!("Active");
+        }
+        Kind::Node => {
+            object["metadata"]["labels"]["kubernetes.io/hostname"] = json!(key.name);
+            object["metadata"]["labels"]["kubernetes.io/os"] = json!("linux");
+        }
+        Kind::Pod => {
+            if object["spec"]["serviceAccountName"].is_null() {
+                object["spec"]["serviceAccountName"] = json!("default");
+            }
+            if object["status"]["phase"].is_null() {
+                object["status"]["phase"] = json!("Pending");
+            }
+        }
+        Kind::ServiceAccount => {}
+    }
+}
+
+/// `metadata.uid` and `metadata.resourceVersion` of a body are an optimistic lock.
+fn check_lock(key: &Key, live: &Value, body: &Value) -> Result<(), Status> {
+    for field in ["uid", "resourceVersion"] {
+        let pointer = format!("/metadata/{field}");
+        let found = manifest::text(live, &pointer).unwrap_or_default();
+        let Some(wanted) = manifest::text(body, &pointer).filter(|wanted| !wanted.is_empty())
+        else {
+            continue;
+        };
+        if wanted == found {
+            continue;
+        }
+        let why = if field == "uid" {
+            format!(
+                "Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+            )
+        } else {
+            "the object has been modified; please apply your changes to the latest version and try again"
+                .to_owned()
+        };
+        return Err(Status::conflict(key.kind, &key.name, &why));
+    }
+    Ok(())
+}
+
+/// RFC 7396, with the directives of a strategic merge patch skipped.
+///
+/// Lists are replaced: the kinds here have none whose elements people merge.
+fn merge_patch(target: &mut Value, patch: &Value, kind: PatchKind) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (key, value) in patch {
+        if kind == PatchKind::StrategicMerge && key.starts_with('$') {
+            continue;
+        }
+        if value.is_null() {
+            if let Some(target) = target.as_object_mut() {
+                target.remove(key);
+            }
+        } else {
+            merge_patch(&mut target[key.as_str()], value, kind);
+        }
+    }
+}
+
+/// The current time as the API writes it: RFC 3339, whole seconds, UTC.
+pub fn now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
+}

@@ -1,0 +1,249 @@
+//! The embedded simulator of the Google and Kubernetes APIs.
+//!
+//! It shares no decision with the planner: it only imitates the servers, from a world file, over
+//! real HTTP on 127.0.0.1. `docs/sandbox.md` describes the world file and what is simulated.
+
+pub mod kube;
+pub mod world;
+
+mod calls;
+mod clock;
+mod crm;
+mod errors;
+mod faults;
+mod gke;
+mod iam;
+mod members;
+mod policy;
+mod server;
+mod state;
+mod storage;
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use faults::Fault;
+pub use gke::cluster::{Cluster, MetadataMode, NodePool};
+pub use gke::operations::{Change, Operation, OperationSeconds};
+pub use world::World;
+
+use gke::operations;
+use kube::{KubeCluster, Served};
+use server::Core;
+use state::{RunningKube, State};
+
+/// How long writes are collected before the state file is written.
+const DEBOUNCE: Duration = Duration::from_millis(50);
+
+/// How a sandbox is started.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The port on 127.0.0.1; 0 takes any.
+    pub port: u16,
+    /// The bearer token to accept; none makes a random one.
+    pub token: Option<String>,
+    /// Simulated seconds per real second; none takes the world's.
+    pub time_scale: Option<f64>,
+    /// Where the state is written after changes and at the end, as a world file.
+    pub state_file: Option<PathBuf>,
+}
+
+/// A running simulator. Dropping it stops it too, without writing the state file.
+pub struct Sandbox {
+    core: Arc<Core>,
+    addr: SocketAddr,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    served: Vec<Served>,
+    state_file: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("addr", &self.addr)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sandbox {
+    /// Starts serving the world on 127.0.0.1, each cluster's Kubernetes API on a port of its own.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub async fn start(world: World, options: Options) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
+        let addr = listener.local_addr()?;
+        let token = options.token.unwrap_or_else(random_token);
+        let core = Arc::new(Core::new(State::new(world, options.time_scale), token));
+        let served = serve_clusters(&core).await?;
+
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let (router, stopped) = (server::router(core.clone()), stop.clone());
+        tasks.spawn(async move {
+            let serving =
+                axum::serve(listener, router).with_graceful_shutdown(stopped.cancelled_owned());
+            // Accept errors are retried inside; there is no other way for this to fail.
+            let _ended = serving.await;
+        });
+        tasks.spawn(move_on(core.clone(), stop.clone()));
+        if let Some(file) = options.state_file.clone() {
+            tasks.spawn(write_changes(core.clone(), file, stop.clone()));
+        }
+        Ok(Self {
+            core,
+            addr,
+            stop,
+            tasks,
+            served,
+            state_file: options.state_file,
+        })
+    }
+
+    /// `http://127.0.0.1:PORT/`, where all Google APIs are.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}/", self.addr)
+    }
+
+    /// The bearer token that Google's and the clusters' APIs accept.
+    pub fn token(&self) -> String {
+        self.core.token.clone()
+    }
+
+    /// The whole state, itself a valid world file.
+    pub fn snapshot(&self) -> World {
+        let mut state = self.core.state();
+        operations::advance(&mut state);
+        state.snapshot()
+    }
+
+    /// Waits until no operation runs.
+    pub async fn settle(&self) {
+        loop {
+            let wait = {
+                let mut state = self.core.state();
+                operations::advance(&mut state);
+                match operations::next_due(&state) {
+                    None => return,
+                    Some(due) => state.clock.until(due),
+                }
+            };
+            tokio::time::sleep(wait.max(Duration::from_millis(1))).await;
+        }
+    }
+
+    /// Ends running requests, stops, and writes the state file.
+    ///
+    /// A client that keeps its connection open does not hold this up for more than a second.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        let all_ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(Duration::from_secs(1), all_ended)
+            .await
+            .is_err()
+        {
+            self.tasks.shutdown().await;
+        }
+        for served in self.served.drain(..) {
+            // As above; dropping the future drops the server.
+            let _timed_out = tokio::time::timeout(Duration::from_secs(1), served.stop()).await;
+        }
+        if let Some(file) = &self.state_file {
+            save(&self.core, file).await;
+        }
+    }
+}
+
+async fn serve_clusters(core: &Arc<Core>) -> std::io::Result<Vec<Served>> {
+    let clusters = core.state().world.clusters.clone();
+    let mut all = Vec::new();
+    for cluster in clusters {
+        let kube = KubeCluster::new(cluster.kube());
+        kube.schedule();
+        let (accepting, changing) = (core.clone(), core.clone());
+        let served = kube
+            .serve(
+                Arc::new(move |token| token == accepting.token),
+                Arc::new(move || changing.changed.notify_one()),
+            )
+            .await?;
+        let running = RunningKube {
+            kube,
+            endpoint: served.addr.to_string(),
+            ca: STANDARD.encode(&served.ca_pem),
+        };
+        core.state().kubes.insert(cluster.key(), running);
+        all.push(served);
+    }
+    Ok(all)
+}
+
+/// Moves operations on when they are due.
+async fn move_on(core: Arc<Core>, stop: CancellationToken) {
+    loop {
+        let wait = {
+            let mut state = core.state();
+            if operations::advance(&mut state) {
+                core.changed.notify_one();
+            }
+            operations::next_due(&state).map(|due| state.clock.until(due))
+        };
+        let pause = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait.max(Duration::from_millis(1))).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = core.moved.notified() => {}
+            () = pause => {}
+        }
+    }
+}
+
+async fn write_changes(core: Arc<Core>, file: PathBuf, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = core.changed.notified() => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(DEBOUNCE) => save(&core, &file).await,
+        }
+    }
+}
+
+/// Writes the state next to the file and moves it there, so that a reader never sees half of it.
+async fn save(core: &Core, file: &Path) {
+    let world = core.state().snapshot().to_yaml();
+    let mut draft = file.as_os_str().to_owned();
+    draft.push(".new");
+    let written = async {
+        if let Some(folder) = file.parent() {
+            tokio::fs::create_dir_all(folder).await?;
+        }
+        tokio::fs::write(&draft, world).await?;
+        tokio::fs::rename(&draft, file).await
+    };
+    if let Err(error) = written.await {
+        tracing::warn!(file = %file.display(), %error, "cannot write the sandbox's state");
+    }
+}
+
+/// Not a secret worth more: it opens a simulator on loopback, for as long as it runs.
+fn random_token() -> String {
+    let random = || RandomState::new().hash_one(std::process::id());
+    format!("sandbox-{:016x}{:016x}", random(), random())
+}

@@ -1,0 +1,330 @@
+//! The HTTP side: one port for all Google APIs, told apart by path.
+
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::State as Shared;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::errors::ApiError;
+use super::faults::{self, Fault, Verdict};
+use super::gke::operations;
+use super::state::State;
+use super::{crm, gke, iam, storage};
+
+/// Larger bodies than any policy.
+const MAX_BODY: usize = 4 << 20;
+/// Smaller answers are not worth compressing.
+const MIN_GZIP: usize = 512;
+
+/// What the server's tasks share.
+pub struct Core {
+    state: Mutex<State>,
+    /// The bearer token that is accepted.
+    pub token: String,
+    /// Wakes the task that moves operations on.
+    pub moved: Notify,
+    /// Wakes the task that writes the state file.
+    pub changed: Notify,
+}
+
+impl Core {
+    /// Around a state.
+    pub fn new(state: State, token: String) -> Self {
+        Self {
+            state: Mutex::new(state),
+            token,
+            moved: Notify::new(),
+            changed: Notify::new(),
+        }
+    }
+
+    /// The state. A request that panicked does not take the others down.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request as the services see it.
+#[derive(Debug)]
+pub struct Request {
+    /// The method, in capitals.
+    pub method: String,
+    /// The path, decoded.
+    pub path: String,
+    /// The JSON body; an empty object when there is none.
+    pub body: Value,
+    query: Vec<(String, String)>,
+}
+
+impl Request {
+    /// A query parameter, decoded.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        self.query
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a repeated query parameter.
+    pub fn queries<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.query
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// 404 for a path or method that is not simulated.
+    pub fn no_such_method(&self) -> ApiError {
+        ApiError::not_found(format!(
+            "The requested URL was not found on this server, or the sandbox does not simulate it: {} {}",
+            self.method, self.path
+        ))
+    }
+}
+
+/// The routes: there is one, and [`route`] tells the APIs apart.
+pub fn router(core: Arc<Core>) -> Router {
+    Router::new().fallback(serve).with_state(core)
+}
+
+async fn serve(Shared(core): Shared<Arc<Core>>, request: http::Request<Body>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let method = parts.method.as_str();
+    let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
+    let answer = match to_bytes(body, MAX_BODY).await {
+        Ok(body) => answer(&core, &parts, &body).await,
+        Err(_) => Err(ApiError::new(413, "The request is too large.")),
+    };
+    let status = answer.as_ref().map_or_else(|error| error.code, |_| 200);
+    if !path.starts_with("/sandbox/") {
+        core.state().calls.record(method, path, query, status);
+    }
+    let retry_after = answer.as_ref().err().and_then(|error| error.retry_after);
+    let body = answer.unwrap_or_else(|error| error.body());
+    respond(status, &body, retry_after, &parts.headers)
+}
+
+async fn answer(
+    core: &Core,
+    parts: &http::request::Parts,
+    body: &Bytes,
+) -> Result<Value, ApiError> {
+    let storage = parts.uri.path().starts_with("/storage/");
+    if !authorized(&parts.headers, &core.token) {
+        let error = ApiError::new(
+            401,
+            "Request had invalid authentication credentials. Expected OAuth 2 access token, login \
+             cookie or other valid authentication credential.",
+        );
+        return Err(if storage {
+            error.for_storage()
+        } else {
+            error.with_info("ACCESS_TOKEN_TYPE_UNSUPPORTED", "googleapis.com", json!({}))
+        });
+    }
+    let request = read_request(parts, body)?;
+    if request.path.starts_with("/sandbox/") {
+        return debug(core, &request);
+    }
+    let verdict = judge(core, parts);
+    if !verdict.latency.is_zero() {
+        tokio::time::sleep(verdict.latency).await;
+    }
+    if let Some(error) = verdict.error {
+        return Err(if storage { error.for_storage() } else { error });
+    }
+    let answer = {
+        let mut state = core.state();
+        operations::advance(&mut state);
+        route(&mut state, &request)?
+    };
+    if request.method != "GET" {
+        core.moved.notify_one();
+        core.changed.notify_one();
+    }
+    Ok(match request.query("fields") {
+        Some(fields) => only(answer, fields),
+        None => answer,
+    })
+}
+
+fn judge(core: &Core, parts: &http::request::Parts) -> Verdict {
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    let mut state = core.state();
+    let mut faults = std::mem::take(&mut state.world.faults);
+    let verdict = faults::judge(&mut faults, &format!("{} {target}", parts.method), || {
+        // From the write count and the request: the same run draws the same numbers.
+        let drawn = super::state::hash(&(state.next_revision(), target));
+        f64::from(u16::try_from(drawn % 10_000).unwrap_or_default()) / 100.0
+    });
+    state.world.faults = faults;
+    verdict
+}
+
+fn authorized(headers: &HeaderMap, token: &str) -> bool {
+    let given = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    given.and_then(|given| given.strip_prefix("Bearer ")) == Some(token)
+}
+
+fn read_request(parts: &http::request::Parts, body: &Bytes) -> Result<Request, ApiError> {
+    let body = if body.iter().all(u8::is_ascii_whitespace) {
+        json!({})
+    } else {
+        serde_json::from_slice(body)
+            .map_err(|e| ApiError::invalid(format!("Invalid JSON payload received. {e}")))?
+    };
+    let query = parts.uri.query().unwrap_or_default();
+    let pairs = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (
+                decode(&key.replace('+', " ")),
+                decode(&value.replace('+', " ")),
+            )
+        });
+    Ok(Request {
+        method: parts.method.as_str().to_owned(),
+        path: decode(parts.uri.path()),
+        body,
+        query: pairs.collect(),
+    })
+}
+
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) if first == b'%' => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Finds the API by the path.
+fn route(state: &mut State, request: &Request) -> Result<Value, ApiError> {
+    let segments: Vec<&str> = request
+        .path
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .collect();
+    match segments.as_slice() {
+        ["storage", "v1", "b", rest @ ..] => storage::handle(state, rest, request),
+        ["v1", "projects", project, "serviceAccounts", rest @ ..] => {
+            iam::handle(state, project, rest, request)
+        }
+        ["v1", "projects", project, "locations" | "zones", ..] => {
+            gke::handle(state, project, &segments[3..], request)
+        }
+        [version @ ("v1" | "v3"), "projects", name] => crm::handle(state, version, name, request),
+        _ => Err(request.no_such_method()),
+    }
+}
+
+/// What tests ask the sandbox itself.
+fn debug(core: &Core, request: &Request) -> Result<Value, ApiError> {
+    let mut state = core.state();
+    match (request.method.as_str(), request.path.as_str()) {
+        ("GET", "/sandbox/v1/calls") => Ok(state.calls.show()),
+        ("DELETE", "/sandbox/v1/calls") => {
+            state.calls = super::calls::Calls::default();
+            Ok(json!({}))
+        }
+        ("GET", "/sandbox/v1/world") => {
+            operations::advance(&mut state);
+            Ok(json!(state.snapshot()))
+        }
+        ("POST", "/sandbox/v1/faults") => {
+            let list = if request.body.is_array() {
+                request.body.clone()
+            } else {
+                json!([request.body])
+            };
+            let faults: Vec<Fault> = serde_json::from_value(list).map_err(|e| {
+                ApiError::invalid(format!("not a fault, nor a list of faults: {e}"))
+            })?;
+            state.world.faults.extend(faults);
+            Ok(json!({"faults": state.world.faults}))
+        }
+        ("DELETE", "/sandbox/v1/faults") => {
+            state.world.faults.clear();
+            Ok(json!({}))
+        }
+        _ => Err(request.no_such_method()),
+    }
+}
+
+/// A partial answer: the fields of the first level that `fields` names, with all below them.
+fn only(answer: Value, fields: &str) -> Value {
+    let mut depth = 0_usize;
+    let mut names = vec![String::new()];
+    for c in fields.chars() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => names.push(String::new()),
+            _ if depth == 0 => names.last_mut().into_iter().for_each(|name| name.push(c)),
+            _ => {}
+        }
+    }
+    let wanted = |key: &String| {
+        names
+            .iter()
+            .any(|name| name == "*" || name.split('/').next() == Some(key.as_str()))
+    };
+    match answer {
+        Value::Object(map) => map.into_iter().filter(|(key, _)| wanted(key)).collect(),
+        other => other,
+    }
+}
+
+fn respond(
+    status: u16,
+    body: &Value,
+    retry_after: Option<u32>,
+    asked: &HeaderMap,
+) -> Response<Body> {
+    let mut bytes = body.to_string().into_bytes();
+    let mut response = Response::builder()
+        .status(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
+        .header(CONTENT_TYPE, "application/json; charset=UTF-8");
+    if let Some(seconds) = retry_after {
+        response = response.header(RETRY_AFTER, seconds);
+    }
+    let encodings = asked
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if encodings.contains("gzip") && bytes.len() >= MIN_GZIP {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        let packed = encoder.write_all(&bytes).and_then(|()| encoder.finish());
+        if let Ok(packed) = packed {
+            bytes = packed;
+            response = response.header(CONTENT_ENCODING, "gzip");
+        }
+    }
+    response.body(Body::from(bytes)).unwrap_or_default()
+}

@@ -1,0 +1,113 @@
+//! Storage's JSON API: buckets and their policies.
+
+use serde_json::{Value, json};
+
+use super::errors::ApiError;
+use super::policy;
+use super::server::Request;
+use super::state::State;
+use super::world::{Bucket, Policy};
+
+/// Answers `storage/v1/b...`; `path` is what follows `b`.
+pub fn handle(state: &mut State, path: &[&str], request: &Request) -> Result<Value, ApiError> {
+    answer(state, path, request).map_err(ApiError::for_storage)
+}
+
+fn answer(state: &mut State, path: &[&str], request: &Request) -> Result<Value, ApiError> {
+    let Some((name, rest)) = path.split_first() else {
+        return list(state, request);
+    };
+    let (bucket, stored) = state
+        .bucket(name)
+        .ok_or_else(|| ApiError::not_found("The specified bucket does not exist."))?;
+    match (request.method.as_str(), rest) {
+        ("GET", []) => Ok(show(state, name, bucket, stored)),
+        ("GET", ["iam"]) => {
+            let version =
+                policy::requested_version(request.query("optionsRequestedPolicyVersion"))?;
+            Ok(show_policy(name, stored, version))
+        }
+        ("PUT", ["iam"]) => set_policy(state, name, &request.body),
+        ("GET", ["iam", "testPermissions"]) => {
+            let asked: Vec<&str> = request.queries("permissions").collect();
+            Ok(json!({"kind": "storage#testIamPermissionsResponse", "permissions": asked}))
+        }
+        _ => Err(request.no_such_method()),
+    }
+}
+
+fn list(state: &State, request: &Request) -> Result<Value, ApiError> {
+    let project = request
+        .query("project")
+        .ok_or_else(|| ApiError::invalid("Required parameter: project"))?;
+    let project = state
+        .project(project)
+        .ok_or_else(|| ApiError::not_found("Unknown project id."))?;
+    let buckets = state
+        .world
+        .buckets
+        .iter()
+        .filter(|(_, bucket)| bucket.project == project);
+    let items: Vec<Value> = buckets
+        .filter_map(|(name, bucket)| Some(show(state, name, bucket, bucket.policy.as_ref()?)))
+        .collect();
+    Ok(json!({"kind": "storage#buckets", "items": items}))
+}
+
+fn show(state: &State, name: &str, bucket: &Bucket, policy: &Policy) -> Value {
+    json!({
+        "kind": "storage#bucket",
+        "id": name,
+        "name": name,
+        "projectNumber": state.number(&bucket.project).to_string(),
+        "location": bucket.location,
+        "storageClass": "STANDARD",
+        "etag": policy.etag,
+        "iamConfiguration": {
+            "uniformBucketLevelAccess": {"enabled": bucket.uniform_bucket_level_access},
+            "publicAccessPrevention": "inherited",
+        },
+    })
+}
+
+fn show_policy(name: &str, policy: &Policy, version: i64) -> Value {
+    let mut shown = policy::show(policy, version);
+    shown["kind"] = "storage#policy".into();
+    shown["resourceId"] = format!("projects/_/buckets/{name}").into();
+    if shown.get("version").is_none() {
+        shown["version"] = 1.into();
+    }
+    shown
+}
+
+fn set_policy(state: &mut State, name: &str, body: &Value) -> Result<Value, ApiError> {
+    let Some((bucket, stored)) = state.bucket(name) else {
+        return Err(ApiError::not_found("The specified bucket does not exist."));
+    };
+    let (uniform, stored) = (bucket.uniform_bucket_level_access, stored.clone());
+    let bindings = body["bindings"].as_array().cloned().unwrap_or_default();
+    if !uniform
+        && bindings
+            .iter()
+            .any(|binding| binding.get("condition").is_some())
+    {
+        return Err(ApiError::invalid(
+            "The bucket must have uniform bucket-level access enabled for conditions to be set.",
+        ));
+    }
+    let mut written = policy::write(state, &stored, body, None).map_err(|error| {
+        if error.code == 409 {
+            return ApiError::new(
+                412,
+                "At least one of the pre-conditions you specified did not hold.",
+            );
+        }
+        error
+    })?;
+    written.etag = state.next_bucket_etag();
+    let shown = show_policy(name, &written, 3);
+    if let Some(bucket) = state.world.buckets.get_mut(name) {
+        bucket.policy = Some(written);
+    }
+    Ok(shown)
+}

@@ -1,0 +1,344 @@
+//! The world file: everything that the simulated services hold, as people write it and as it is
+//! saved. `docs/sandbox.md` describes it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::faults::Fault;
+use super::gke::cluster::Cluster;
+use super::gke::operations::{Operation, OperationSeconds};
+
+/// The `apiVersion` that marks a world file.
+pub const API_VERSION: &str = "wi.sandbox/v1";
+
+/// Why a world file was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// The text is not YAML of the right shape; the message has the line and column.
+    #[error("{file}: {message}")]
+    Syntax {
+        /// The name of the file, as given.
+        file: String,
+        /// What is wrong, with its place.
+        message: String,
+    },
+    /// The shape is right, but the parts contradict each other.
+    #[error("{file}: {message}")]
+    Contradiction {
+        /// The name of the file, as given.
+        file: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// The whole state of the sandbox.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct World {
+    /// `wi.sandbox/v1`.
+    pub api_version: String,
+    /// Who the token belongs to.
+    #[serde(default = "default_caller")]
+    pub caller: String,
+    /// Simulated seconds per real second, for long-running operations and delays.
+    #[serde(default = "default_time_scale")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub time_scale: f64,
+    /// The simulated time (RFC 3339) at which the state was saved. Absent: now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<String>,
+    /// Counts the writes; etags and ids are made from it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub revision: u64,
+    /// Projects by id.
+    #[serde(default, deserialize_with = "nullable_values")]
+    #[schemars(with = "BTreeMap<String, Option<Project>>")]
+    pub projects: BTreeMap<String, Project>,
+    /// Buckets by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub buckets: BTreeMap<String, Bucket>,
+    /// GKE clusters.
+    #[serde(default)]
+    pub clusters: Vec<Cluster>,
+    /// GKE operations, running and ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<Operation>,
+    /// How long operations take, in simulated seconds.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub operation_seconds: OperationSeconds,
+    /// How long a change stays unseen by other services, in simulated seconds.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub propagation_seconds: PropagationSeconds,
+    /// Failures to inject.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            api_version: API_VERSION.to_owned(),
+            caller: default_caller(),
+            time_scale: default_time_scale(),
+            clock: None,
+            revision: 0,
+            projects: BTreeMap::new(),
+            buckets: BTreeMap::new(),
+            clusters: Vec::new(),
+            operations: Vec::new(),
+            operation_seconds: OperationSeconds::default(),
+            propagation_seconds: PropagationSeconds::default(),
+            faults: Vec::new(),
+        }
+    }
+}
+
+/// A project.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Project {
+    /// The project number. Absent: made from the id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// The allow policy.
+    #[serde(skip_serializing_if = "is_default")]
+    pub policy: Policy,
+    /// Google service accounts by account id (the part before the `@`).
+    #[serde(
+        deserialize_with = "nullable_values",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    #[schemars(with = "BTreeMap<String, Option<ServiceAccount>>")]
+    pub service_accounts: BTreeMap<String, ServiceAccount>,
+    /// Accounts deleted within the last 30 days.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deleted_service_accounts: Vec<DeletedServiceAccount>,
+    /// Whether the project has its workload pool, and since when (RFC 3339, simulated). A cluster
+    /// that has the pool creates it; once there it stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workload_pool_since: Option<String>,
+}
+
+/// A Google service account.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ServiceAccount {
+    /// Shown in the console.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub display_name: String,
+    /// What it is for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Whether it is disabled.
+    #[serde(skip_serializing_if = "is_default")]
+    pub disabled: bool,
+    /// 21 digits. Absent: made from the email.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub unique_id: String,
+    /// Who may act as the account.
+    #[serde(skip_serializing_if = "is_default")]
+    pub policy: Policy,
+    /// From when on IAM sees the account (RFC 3339, simulated). Absent: it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub visible_from: Option<String>,
+}
+
+/// A service account within the 30 days in which it can be undeleted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeletedServiceAccount {
+    /// The part of its email before the `@`.
+    pub account_id: String,
+    /// When it was deleted (RFC 3339, simulated).
+    pub deleted_at: String,
+    /// What comes back when it is undeleted.
+    pub account: ServiceAccount,
+}
+
+/// A bucket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Bucket {
+    /// The project that it is in.
+    pub project: String,
+    /// Conditions and Kubernetes principals in the policy need it.
+    #[serde(default = "yes")]
+    pub uniform_bucket_level_access: bool,
+    /// Where it is.
+    #[serde(default = "default_bucket_location")]
+    pub location: String,
+    /// The allow policy. Absent: the legacy roles of a new bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+}
+
+/// An allow policy as it is stored.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Policy {
+    /// Changes with every write. Absent: never written.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub etag: String,
+    /// Who has which role.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bindings: Vec<Binding>,
+    /// Which audit logs are written, as the API has it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub audit_configs: Vec<Value>,
+}
+
+/// The members of one role under one condition.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Binding {
+    /// The role.
+    pub role: String,
+    /// The members, as IAM writes them.
+    #[serde(default)]
+    pub members: Vec<String>,
+    /// When the binding holds. Absent: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Condition>,
+}
+
+/// The condition of a binding.
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Condition {
+    /// The CEL expression.
+    pub expression: String,
+    /// A short title.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+}
+
+/// How long a change stays unseen by other services, in simulated seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PropagationSeconds {
+    /// From the creation of an account until IAM sees it.
+    pub service_account: u32,
+    /// From the end of the first cluster's operation until IAM knows the project's pool.
+    pub workload_pool: u32,
+}
+
+impl Default for PropagationSeconds {
+    fn default() -> Self {
+        Self {
+            service_account: 10,
+            workload_pool: 5,
+        }
+    }
+}
+
+impl World {
+    /// Reads a world file. `file_name` is only shown in errors.
+    ///
+    /// # Errors
+    /// When the text is not YAML of this shape, or names a project that it does not have.
+    pub fn parse(text: &str, file_name: &str) -> Result<Self, WorldError> {
+        let world: Self = serde_saphyr::from_str(text).map_err(|e| WorldError::Syntax {
+            file: file_name.to_owned(),
+            message: e.to_string(),
+        })?;
+        world.check().map_err(|message| WorldError::Contradiction {
+            file: file_name.to_owned(),
+            message,
+        })?;
+        Ok(world)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.api_version != API_VERSION {
+            return Err(format!(
+                "apiVersion is `{}`; a world file has `{API_VERSION}`",
+                self.api_version
+            ));
+        }
+        if !(self.time_scale.is_finite() && self.time_scale > 0.0) {
+            return Err("timeScale must be a number above 0".to_owned());
+        }
+        let known = |project: &str, what: String| {
+            if self.projects.contains_key(project) {
+                return Ok(());
+            }
+            Err(format!(
+                "{what} is in project `{project}`, which `projects` does not have"
+            ))
+        };
+        for (name, bucket) in &self.buckets {
+            known(&bucket.project, format!("bucket `{name}`"))?;
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for cluster in &self.clusters {
+            known(&cluster.project, format!("cluster `{}`", cluster.name))?;
+            if !seen.insert((&cluster.project, &cluster.location, &cluster.name)) {
+                return Err(format!(
+                    "cluster `{}` of {} is there twice",
+                    cluster.name, cluster.location
+                ));
+            }
+            cluster.check()?;
+        }
+        Ok(())
+    }
+
+    /// The world as YAML: a valid world file again.
+    pub fn to_yaml(&self) -> String {
+        // A JSON document is YAML too, should the YAML writer ever refuse.
+        serde_saphyr::to_string(self).unwrap_or_else(|_| {
+            serde_json::to_string_pretty(self)
+                .unwrap_or_else(|e| format!("# cannot be written: {e}\n"))
+        })
+    }
+}
+
+/// The JSON Schema of world files.
+pub fn json_schema() -> Value {
+    let mut schema = schemars::schema_for!(World).to_value();
+    schema["title"] = "World file of the wi sandbox".into();
+    schema
+}
+
+fn default_caller() -> String {
+    "dev@example.com".to_owned()
+}
+
+fn default_time_scale() -> f64 {
+    100.0
+}
+
+fn default_bucket_location() -> String {
+    "EU".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// For `skip_serializing_if`: what has its default need not be written.
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// `acme-prod:` with nothing after it is null in YAML; people mean one with defaults.
+pub(super) fn nullable_values<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    let map = BTreeMap::<String, Option<T>>::deserialize(deserializer)?;
+    Ok(map
+        .into_iter()
+        .map(|(name, value)| (name, value.unwrap_or_default()))
+        .collect())
+}

@@ -1,0 +1,159 @@
+//! gcloud against the sandbox: what Google's own client makes of the answers.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use wi::sandbox::world::World;
+use wi::sandbox::{Options, Sandbox};
+
+const BROWNFIELD: &str = include_str!("../examples/brownfield/world.yaml");
+
+struct Gcloud {
+    endpoint: String,
+    folder: tempfile::TempDir,
+}
+
+impl Gcloud {
+    fn new(sandbox: &Sandbox) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("token"), sandbox.token()).unwrap();
+        Self {
+            endpoint: sandbox.endpoint(),
+            folder,
+        }
+    }
+
+    fn run(&self, line: &str) -> Value {
+        // A `|` stands for a blank within an argument.
+        let arguments = line.split_whitespace().map(|word| word.replace('|', " "));
+        let mut command = Command::new("gcloud");
+        command.args(arguments).args(["--format=json", "--quiet"]);
+        for api in ["CONTAINER", "IAM", "CLOUDRESOURCEMANAGER"] {
+            command.env(
+                format!("CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}"),
+                &self.endpoint,
+            );
+        }
+        let output = command
+            .env(
+                "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE",
+                format!("{}storage/v1/", self.endpoint),
+            )
+            .env("CLOUDSDK_CONFIG", self.folder.path())
+            .env(
+                "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE",
+                self.folder.path().join("token"),
+            )
+            .env("CLOUDSDK_CORE_PROJECT", "acme-prod")
+            .env("CLOUDSDK_CORE_DISABLE_PROMPTS", "1")
+            .env("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "true")
+            .env("CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "true")
+            .env("CLOUDSDK_SURVEY_DISABLE_PROMPTS", "true")
+            .env("CLOUDSDK_CORE_CHECK_GCE_METADATA", "false")
+            .env("NO_GCE_CHECK", "true")
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "gcloud {line}: {errors}");
+        serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+    }
+}
+
+/// Whether gcloud is there; says so when it is not.
+fn gcloud_is_here() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let here =
+        std::env::split_paths(&path).any(|folder| Path::new(&folder).join("gcloud").exists());
+    if !here {
+        eprintln!("skipped: gcloud is not on this machine");
+    }
+    here
+}
+
+async fn start(time_scale: f64) -> Sandbox {
+    let world = World::parse(BROWNFIELD, "world.yaml").unwrap();
+    let options = Options {
+        time_scale: Some(time_scale),
+        ..Options::default()
+    };
+    Sandbox::start(world, options).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clusters_and_node_pools() {
+    if !gcloud_is_here() {
+        return;
+    }
+    let sandbox = start(10_000.0).await;
+    let gcloud = Gcloud::new(&sandbox);
+    assert_eq!(
+        gcloud
+            .run("container clusters list")
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    gcloud.run(
+        "container clusters update edge --zone=us-central1-a --workload-pool=acme-prod.svc.id.goog",
+    );
+    let edge = gcloud.run("container clusters describe edge --zone=us-central1-a");
+    assert_eq!(
+        edge["workloadIdentityConfig"]["workloadPool"],
+        "acme-prod.svc.id.goog"
+    );
+    gcloud.run("container node-pools update pool-1 --cluster=edge --zone=us-central1-a --workload-metadata=GKE_METADATA");
+    let pools = gcloud.run("container node-pools list --cluster=edge --zone=us-central1-a");
+    assert_eq!(
+        pools[0]["config"]["workloadMetadataConfig"]["mode"],
+        "GKE_METADATA"
+    );
+    let operations = gcloud.run("container operations list");
+    assert_eq!(operations.as_array().unwrap().len(), 2);
+    let name = operations[0]["name"].as_str().unwrap();
+    let operation = gcloud.run(&format!(
+        "container operations describe {name} --zone=us-central1-a"
+    ));
+    assert_eq!(operation["status"], "DONE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_and_policies() {
+    if !gcloud_is_here() {
+        return;
+    }
+    let sandbox = start(10_000.0).await;
+    let gcloud = Gcloud::new(&sandbox);
+    gcloud.run("iam service-accounts create reporter --display-name=Reporter");
+    let accounts = gcloud.run("iam service-accounts list");
+    assert_eq!(accounts.as_array().unwrap().len(), 3);
+    let email = "reporter@acme-prod.iam.gserviceaccount.com";
+    let user = "--role=roles/iam.workloadIdentityUser --member=serviceAccount:acme-prod.svc.id.goog[shop/reporter]";
+    gcloud.run(&format!(
+        "iam service-accounts add-iam-policy-binding {email} {user} --condition=None"
+    ));
+    let policy = gcloud.run(&format!("iam service-accounts get-iam-policy {email}"));
+    assert_eq!(
+        policy["bindings"][0]["members"][0],
+        "serviceAccount:acme-prod.svc.id.goog[shop/reporter]"
+    );
+
+    let condition =
+        "--condition=title=soon,expression=request.time<timestamp('2027-01-01T00:00:00Z')";
+    gcloud.run(&format!("projects add-iam-policy-binding acme-prod --role=roles/browser --member=serviceAccount:{email} {condition}"));
+    let policy = gcloud.run("projects get-iam-policy acme-prod");
+    let added = policy["bindings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|b| b["role"] == "roles/browser")
+        .unwrap();
+    assert_eq!(added["condition"]["title"], "soon");
+    assert_eq!(policy["auditConfigs"][0]["service"], "allServices");
+
+    gcloud.run(&format!("storage buckets add-iam-policy-binding gs://acme-receipts --role=roles/storage.objectViewer --member=serviceAccount:{email}"));
+    let policy = gcloud.run("storage buckets get-iam-policy gs://acme-receipts");
+    assert!(policy.to_string().contains(email), "{policy}");
+}
