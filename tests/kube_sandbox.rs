@@ -1,5 +1,7 @@
 //! The simulated Kubernetes API over the wire: TLS with its own CA, bearer tokens, JSON.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -18,8 +18,9 @@ use super::fields::Manager;
 use super::form::Form;
 use super::list::ListQuery;
 use super::manifest;
+use super::patch::PatchKind;
 use super::status::Status;
-use super::store::{Key, Kind, PatchKind, Preconditions, Store};
+use super::store::{Key, Kind, Preconditions, Store};
 use super::{KubeCluster, check, discovery, protobuf};
 
 /// The largest body that is read, as by the API server.

@@ -11,6 +11,7 @@ mod http;
 mod list;
 mod manifest;
 mod nodes;
+mod patch;
 mod protobuf;
 mod serve;
 mod state;
