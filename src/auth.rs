@@ -65,13 +65,18 @@ impl TokenSource {
         match &self.0 {
             Source::Fixed(token) => bearer(token),
             Source::File { path, read } => {
-                let mut read = read.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                let usable = read.as_ref().filter(|(_, at)| !fresh && at.elapsed() < FILE_FRESH);
+                let mut read = read
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                let usable = read
+                    .as_ref()
+                    .filter(|(_, at)| !fresh && at.elapsed() < FILE_FRESH);
                 if let Some((token, _)) = usable {
                     return bearer(token);
                 }
-                let token = std::fs::read_to_string(path)
-                    .map_err(|e| format!("cannot read the access token file {}: {e}", path.display()))?;
+                let token = std::fs::read_to_string(path).map_err(|e| {
+                    format!("cannot read the access token file {}: {e}", path.display())
+                })?;
                 let headers = bearer(token.trim())?;
                 *read = Some((token.trim().to_owned(), Instant::now()));
                 Ok(headers)
@@ -87,7 +92,9 @@ impl TokenSource {
                     .await?;
                 match credentials.headers(http::Extensions::new()).await {
                     Ok(CacheableResource::New { data, .. }) => Ok(data),
-                    Ok(CacheableResource::NotModified) => Err("the credentials gave no token".to_owned()),
+                    Ok(CacheableResource::NotModified) => {
+                        Err("the credentials gave no token".to_owned())
+                    }
                     Err(e) => Err(no_credentials(&e)),
                 }
             }

@@ -162,7 +162,10 @@ impl Desired {
             );
         }
         for account in spec.accounts.values() {
-            desired.grant(Member::ServiceAccount(account.email.clone()), &account.grants);
+            desired.grant(
+                Member::ServiceAccount(account.email.clone()),
+                &account.grants,
+            );
         }
         for (namespace, declared) in &spec.namespaces {
             for cluster in &declared.clusters {
@@ -252,7 +255,10 @@ impl Desired {
     fn account_label<'a>(&'a self, email: &'a Email) -> &'a str {
         self.account_name(email).unwrap_or_else(|| {
             // Two projects can have an account of the same id; the email is then the clearer name.
-            if email.project().is_some_and(|p| self.accounts.values().any(|a| a.managed && a.project == p)) {
+            if email
+                .project()
+                .is_some_and(|p| self.accounts.values().any(|a| a.managed && a.project == p))
+            {
                 email.account_id()
             } else {
                 email.as_str()

@@ -47,7 +47,11 @@ impl Graph {
                 .into_iter()
                 .flatten()
             {
-                if desired.accounts.values().any(|a| a.managed && a.email == *email) {
+                if desired
+                    .accounts
+                    .values()
+                    .any(|a| a.managed && a.email == *email)
+                {
                     graph.need(&address, &desired.account_address(email));
                 }
             }

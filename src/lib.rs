@@ -28,11 +28,8 @@ pub mod plan;
 
 pub mod render;
 
-
 pub mod sandbox;
 
 pub mod apply;
-
-
 
 pub mod cli;

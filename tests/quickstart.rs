@@ -17,13 +17,18 @@ fn the_quickstart_plans_applies_and_has_nothing_left_to_do() {
 
     let apply = place.wi(&["apply", "--auto-approve"]).ok();
     assert!(
-        apply.out.contains("Apply complete! Resources: 5 added, 2 changed, 0 destroyed."),
+        apply
+            .out
+            .contains("Apply complete! Resources: 5 added, 2 changed, 0 destroyed."),
         "{}",
         apply.out
     );
 
     let again = place.wi(&["apply", "--auto-approve"]).ok();
-    assert_eq!(again.out, "No changes. Your infrastructure matches the configuration.\n");
+    assert_eq!(
+        again.out,
+        "No changes. Your infrastructure matches the configuration.\n"
+    );
     let plan = place.wi(&["plan", "--detailed-exitcode"]);
     assert_eq!(plan.code, Some(0), "{plan:?}");
 }
@@ -33,7 +38,10 @@ fn without_a_terminal_apply_asks_for_auto_approve_at_once() {
     let place = Place::example("quickstart");
     let ran = place.wi(&["apply"]).fails();
     assert!(ran.err.contains("--auto-approve"), "{}", ran.err);
-    assert!(!place.path(".wi-sandbox").exists(), "nothing was read or written");
+    assert!(
+        !place.path(".wi-sandbox").exists(),
+        "nothing was read or written"
+    );
 }
 
 #[test]

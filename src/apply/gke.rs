@@ -50,11 +50,19 @@ impl Setting<'_> {
         }
     }
 
-    async fn write(&self, http: &Http, path: &ClusterPath, etag: &str) -> Result<Operation, ApiError> {
+    async fn write(
+        &self,
+        http: &Http,
+        path: &ClusterPath,
+        etag: &str,
+    ) -> Result<Operation, ApiError> {
         match self {
-            Self::WorkloadPool { after, .. } => container::set_workload_pool(http, path, after, etag).await,
+            Self::WorkloadPool { after, .. } => {
+                container::set_workload_pool(http, path, after, etag).await
+            }
             Self::MetadataServer { node_pool, .. } => {
-                container::set_node_pool_metadata_mode(http, path, node_pool, GKE_METADATA, etag).await
+                container::set_node_pool_metadata_mode(http, path, node_pool, GKE_METADATA, etag)
+                    .await
             }
         }
     }
@@ -83,7 +91,10 @@ pub(super) async fn change(
         if let Some(operation) = running {
             context.progress.still(
                 address,
-                &format!("waiting for {} {} of {}", operation.operation_type, operation.name, operation.start_time),
+                &format!(
+                    "waiting for {} {} of {}",
+                    operation.operation_type, operation.name, operation.start_time
+                ),
             );
             // Its failure is its owner's; what counts here is the state that it leaves behind.
             let _ = finish(context, address, path, operation, &mut wait).await?;
@@ -96,7 +107,9 @@ pub(super) async fn change(
             Now::Done => return Ok(()),
             Now::AsPlanned(etag) => etag,
             Now::Moved(how) => {
-                return Err(format!("{path} has changed since it was planned: {how}. Plan again"));
+                return Err(format!(
+                    "{path} has changed since it was planned: {how}. Plan again"
+                ));
             }
         };
         match setting.write(&context.http, path, &etag).await {
@@ -109,13 +122,18 @@ pub(super) async fn change(
                     .map_err(|e| e.for_user())?;
                 return match setting.now(&cluster) {
                     Now::Done => Ok(()),
-                    _ => Err(format!("GKE reports the operation on {path} as done, but the setting reads back unchanged")),
+                    _ => Err(format!(
+                        "GKE reports the operation on {path} as done, but the setting reads back unchanged"
+                    )),
                 };
             }
             Err(e) if e.is_operation_running() || e.is_conflict() => {
                 context.progress.still(address, "waiting for the cluster");
                 if !wait.again().await {
-                    return Err(format!("{path} did not become free in time: {}", e.for_user()));
+                    return Err(format!(
+                        "{path} did not become free in time: {}",
+                        e.for_user()
+                    ));
                 }
             }
             Err(e) => return Err(e.for_user()),

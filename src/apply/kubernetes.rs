@@ -20,9 +20,16 @@ enum Kind {
 pub(super) async fn namespace(context: &Context, change: &KubeChange) -> Result<(), String> {
     let kube = context.kube(&change.cluster)?;
     match &change.object {
-        Some(object) => apply(context, kube, Kind::Namespace, object, change.before.as_ref(), change.force)
-            .await
-            .map(|_| ()),
+        Some(object) => apply(
+            context,
+            kube,
+            Kind::Namespace,
+            object,
+            change.before.as_ref(),
+            change.force,
+        )
+        .await
+        .map(|_| ()),
         None => Err("wi never deletes a namespace".to_owned()),
     }
 }
@@ -38,7 +45,15 @@ pub(super) async fn service_account(
         (None, Some(before)) => return gone(kube.delete_service_account(before).await),
         (None, None) => return Ok(()),
     };
-    let after = apply(context, kube, Kind::ServiceAccount, object, before, change.force).await?;
+    let after = apply(
+        context,
+        kube,
+        Kind::ServiceAccount,
+        object,
+        before,
+        change.force,
+    )
+    .await?;
     if drop_annotation && after.annotations.contains_key(GSA_ANNOTATION) {
         // Another manager owns the field, so leaving it out of our configuration keeps it there.
         let patch = json!({"metadata": {
@@ -85,13 +100,20 @@ async fn apply(
             Ok(meta) => return Ok(meta),
             Err(e) => e,
         };
-        let stale = error.is_conflict() && error.causes.iter().all(|c| c.reason != "FieldManagerConflict");
+        let stale = error.is_conflict()
+            && error
+                .causes
+                .iter()
+                .all(|c| c.reason != "FieldManagerConflict");
         let (Some(planned), true) = (before, stale) else {
             return Err(for_user(&error));
         };
         let now = match kind {
             Kind::Namespace => kube.get_namespace(&planned.name).await,
-            Kind::ServiceAccount => kube.get_service_account(&planned.namespace, &planned.name).await,
+            Kind::ServiceAccount => {
+                kube.get_service_account(&planned.namespace, &planned.name)
+                    .await
+            }
         }
         .map_err(|e| for_user(&e))?;
         if now.uid != planned.uid || !same_to_us(&now, planned) {

@@ -73,7 +73,13 @@ pub struct Context {
 
 impl Context {
     /// Prepares to carry out `plan`, which was made from `live`.
-    pub fn new(http: Http, plan: Plan, live: &Live, progress: Arc<Progress>, limits: Limits) -> Self {
+    pub fn new(
+        http: Http,
+        plan: Plan,
+        live: &Live,
+        progress: Arc<Progress>,
+        limits: Limits,
+    ) -> Self {
         let kubes = live
             .clusters
             .iter()
@@ -95,7 +101,11 @@ impl Context {
         let makes_principals = plan.changes.values().any(|c| {
             matches!(
                 c.what,
-                What::ClusterPool { .. } | What::Account { change: AccountChange::Create { .. }, .. }
+                What::ClusterPool { .. }
+                    | What::Account {
+                        change: AccountChange::Create { .. },
+                        ..
+                    }
             )
         });
         Self {
@@ -117,7 +127,9 @@ impl Context {
 
     fn operations(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
         // Entries are inserted and removed whole, so a poisoned map is still right.
-        self.operations.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.operations
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn kube(&self, cluster: &str) -> Result<&Kube, String> {
@@ -150,7 +162,11 @@ pub async fn apply(context: Arc<Context>, stop: CancellationToken) -> Outcome {
             }
             if stop.is_cancelled() {
                 let why = End::NotStarted("interrupted".to_owned());
-                let ended = runnable.addresses.into_iter().map(|a| (a, why.clone())).collect();
+                let ended = runnable
+                    .addresses
+                    .into_iter()
+                    .map(|a| (a, why.clone()))
+                    .collect();
                 settle(&mut steps, &mut outcome, ended);
                 continue;
             }
@@ -167,9 +183,9 @@ pub async fn apply(context: Arc<Context>, stop: CancellationToken) -> Outcome {
         }
     }
     for address in context.plan.changes.keys() {
-        outcome
-            .entry(address.clone())
-            .or_insert_with(|| End::Failed("wi failed while carrying this out; run apply again".to_owned()));
+        outcome.entry(address.clone()).or_insert_with(|| {
+            End::Failed("wi failed while carrying this out; run apply again".to_owned())
+        });
     }
     outcome
 }
@@ -215,7 +231,9 @@ fn split_by_needs(plan: &Plan, step: Step, outcome: &Outcome) -> (Step, Vec<(Str
 
 async fn run(context: &Context, step: Step) -> Vec<(String, End)> {
     for address in &step.addresses {
-        context.progress.start(address, doing(context.plan.changes[address].action));
+        context
+            .progress
+            .start(address, doing(context.plan.changes[address].action));
     }
     let results: Vec<(String, Result<(), String>)> = if let Some(resource) = &step.policy {
         policy::edit(context, resource, &step.addresses).await
@@ -247,21 +265,35 @@ async fn run(context: &Context, step: Step) -> Vec<(String, End)> {
 
 async fn single(context: &Context, address: &str) -> Result<(), String> {
     match &context.plan.changes[address].what {
-        What::ClusterPool { path, before, pool, .. } => {
-            let setting = gke::Setting::WorkloadPool { before, after: pool };
+        What::ClusterPool {
+            path, before, pool, ..
+        } => {
+            let setting = gke::Setting::WorkloadPool {
+                before,
+                after: pool,
+            };
             gke::change(context, address, path, setting).await
         }
-        What::NodePool { path, node_pool, before, .. } => {
+        What::NodePool {
+            path,
+            node_pool,
+            before,
+            ..
+        } => {
             let setting = gke::Setting::MetadataServer { node_pool, before };
             gke::change(context, address, path, setting).await
         }
-        What::Account { project, email, change } => {
-            accounts::change(context, address, project, email, change).await
-        }
+        What::Account {
+            project,
+            email,
+            change,
+        } => accounts::change(context, address, project, email, change).await,
         What::Namespace(change) => kubernetes::namespace(context, change).await,
-        What::Ksa { change, drop_annotation, .. } => {
-            kubernetes::service_account(context, change, *drop_annotation).await
-        }
+        What::Ksa {
+            change,
+            drop_annotation,
+            ..
+        } => kubernetes::service_account(context, change, *drop_annotation).await,
         What::Binding { key, .. } => {
             // Bindings are always steps of their policy.
             Err(format!("{} was not grouped with its policy", key.resource))

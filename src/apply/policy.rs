@@ -56,7 +56,10 @@ pub(super) async fn edit(
             }
             Err(e) => {
                 let why = e.for_user();
-                results.extend(part.iter().map(|e| (e.address.to_owned(), Err(why.clone()))));
+                results.extend(
+                    part.iter()
+                        .map(|e| (e.address.to_owned(), Err(why.clone()))),
+                );
             }
         }
     }
@@ -81,7 +84,9 @@ async fn write(context: &Context, resource: &Resource, edits: &[Edit<'_>]) -> Re
             }
             Err(e) if context.makes_principals && is_not_visible_yet(&e) => {
                 for edit in edits {
-                    context.progress.still(edit.address, "waiting until IAM accepts the new principal");
+                    context
+                        .progress
+                        .still(edit.address, "waiting until IAM accepts the new principal");
                 }
                 if !wait.again().await {
                     return Err(e);
@@ -102,7 +107,11 @@ fn is_not_visible_yet(e: &ApiError) -> bool {
 fn merge(policy: &mut Policy, edits: &[Edit<'_>]) -> bool {
     let mut changed = false;
     for edit in edits {
-        changed |= if edit.adds { add(policy, edit) } else { remove(policy, edit) };
+        changed |= if edit.adds {
+            add(policy, edit)
+        } else {
+            remove(policy, edit)
+        };
     }
     // IAM drops bindings without members; doing it ourselves keeps what we send honest.
     if changed {
@@ -120,12 +129,20 @@ fn add(policy: &mut Policy, edit: &Edit<'_>) -> bool {
         .bindings
         .iter()
         .filter(|b| is_binding_of(b, edit.key))
-        .any(|b| b.members.iter().any(|m| Member::parse(m) == edit.key.member));
+        .any(|b| {
+            b.members
+                .iter()
+                .any(|m| Member::parse(m) == edit.key.member)
+        });
     if there {
         return false;
     }
     let members = edit.members.iter().cloned();
-    match policy.bindings.iter_mut().find(|b| is_binding_of(b, edit.key)) {
+    match policy
+        .bindings
+        .iter_mut()
+        .find(|b| is_binding_of(b, edit.key))
+    {
         Some(binding) => binding.members.extend(members),
         None => policy.bindings.push(Binding {
             role: edit.key.role.to_string(),
@@ -140,7 +157,11 @@ fn add(policy: &mut Policy, edit: &Edit<'_>) -> bool {
 /// Takes out just the spellings that the plan showed.
 fn remove(policy: &mut Policy, edit: &Edit<'_>) -> bool {
     let mut changed = false;
-    for binding in policy.bindings.iter_mut().filter(|b| is_binding_of(b, edit.key)) {
+    for binding in policy
+        .bindings
+        .iter_mut()
+        .filter(|b| is_binding_of(b, edit.key))
+    {
         let before = binding.members.len();
         binding.members.retain(|m| !edit.members.contains(m));
         changed |= binding.members.len() != before;

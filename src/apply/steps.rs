@@ -80,7 +80,9 @@ impl Steps {
 
     /// A step whose needs have all settled, each handed out once.
     pub fn next_ready(&mut self) -> Option<Step> {
-        self.ready.pop_front().and_then(|index| self.steps[index].take())
+        self.ready
+            .pop_front()
+            .and_then(|index| self.steps[index].take())
     }
 
     /// The change at this address ended, one way or another.

@@ -37,6 +37,8 @@ impl Wait {
 /// A number from 0 to 1 that differs from call to call; it need not be random.
 fn fraction() -> f64 {
     use std::hash::{BuildHasher, Hasher};
-    let hash = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    let hash = std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish();
     (hash >> 11) as f64 / (1u64 << 53) as f64
 }

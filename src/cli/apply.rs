@@ -15,10 +15,12 @@ use crate::render::progress::Progress;
 use crate::render::{self, print};
 
 pub(super) fn run(args: ApplyArgs) -> Result<Success, Failure> {
-    let interactive = std::io::stdin().is_terminal() && std::env::var("WI_INPUT").as_deref() != Ok("0");
+    let interactive =
+        std::io::stdin().is_terminal() && std::env::var("WI_INPUT").as_deref() != Ok("0");
     if !args.auto_approve && !interactive {
         return Err(Failure::Message(
-            "there is no terminal to ask on: pass --auto-approve to apply without a question".to_owned(),
+            "there is no terminal to ask on: pass --auto-approve to apply without a question"
+                .to_owned(),
         ));
     }
     let spec = validate::load(&args.spec)?;
@@ -31,7 +33,11 @@ pub(super) fn run(args: ApplyArgs) -> Result<Success, Failure> {
     })
 }
 
-async fn plan_and_apply(session: &Session, desired: &Desired, args: &ApplyArgs) -> Result<Success, Failure> {
+async fn plan_and_apply(
+    session: &Session,
+    desired: &Desired,
+    args: &ApplyArgs,
+) -> Result<Success, Failure> {
     let (plan, live) = plan::make(session, desired, &args.choice).await?;
     print::data(&render::text::plan(&plan, print::width()));
     plan::check(&plan, &args.choice)?;
@@ -46,7 +52,13 @@ async fn plan_and_apply(session: &Session, desired: &Desired, args: &ApplyArgs) 
         operation: Duration::from_secs(args.operation_timeout.saturating_mul(60)),
         ..Limits::default()
     };
-    let context = Arc::new(Context::new(session.http.clone(), plan.clone(), &live, Arc::clone(&progress), limits));
+    let context = Arc::new(Context::new(
+        session.http.clone(),
+        plan.clone(),
+        &live,
+        Arc::clone(&progress),
+        limits,
+    ));
     let stop = CancellationToken::new();
     let outcome = {
         let applying = apply::apply(Arc::clone(&context), stop.clone());

@@ -36,7 +36,9 @@ impl Global {
             1 => "wi=debug",
             _ => "wi=trace,info",
         };
-        let filter = std::env::var("WI_LOG").ok().filter(|f| !f.is_empty() && self.verbose == 0);
+        let filter = std::env::var("WI_LOG")
+            .ok()
+            .filter(|f| !f.is_empty() && self.verbose == 0);
         let filter = match filter.as_deref() {
             // A bare level is about wi, not about each library's own chatter.
             Some(bare @ ("trace" | "debug" | "info" | "warn" | "error")) => format!("wi={bare}"),
@@ -188,7 +190,13 @@ pub(super) struct SandboxArgs {
 
 /// Terraform's users type one dash: `-auto-approve` is taken for `--auto-approve`.
 pub(super) fn with_long_dashes(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    const LONG: [&str; 5] = ["auto-approve", "detailed-exitcode", "no-color", "parallelism", "target"];
+    const LONG: [&str; 5] = [
+        "auto-approve",
+        "detailed-exitcode",
+        "no-color",
+        "parallelism",
+        "target",
+    ];
     let mut rest_is_paths = false;
     args.into_iter()
         .map(|arg| {
@@ -196,7 +204,9 @@ pub(super) fn with_long_dashes(args: impl IntoIterator<Item = OsString>) -> Vec<
                 return arg;
             };
             rest_is_paths |= text == "--";
-            let name = text.strip_prefix('-').map(|t| t.split('=').next().unwrap_or(t));
+            let name = text
+                .strip_prefix('-')
+                .map(|t| t.split('=').next().unwrap_or(t));
             if !rest_is_paths && name.is_some_and(|n| LONG.contains(&n)) {
                 format!("-{text}").into()
             } else {
@@ -218,8 +228,18 @@ mod tests {
 
     #[test]
     fn one_dash_is_as_good_as_two() {
-        let args = ["wi", "apply", "-auto-approve", "-target=gsa.a", "--", "-target"];
+        let args = [
+            "wi",
+            "apply",
+            "-auto-approve",
+            "-target=gsa.a",
+            "--",
+            "-target",
+        ];
         let args = with_long_dashes(args.map(OsString::from));
-        assert_eq!(args[2..], ["--auto-approve", "--target=gsa.a", "--", "-target"]);
+        assert_eq!(
+            args[2..],
+            ["--auto-approve", "--target=gsa.a", "--", "-target"]
+        );
     }
 }

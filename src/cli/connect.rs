@@ -32,14 +32,22 @@ pub(super) struct Session {
 
 impl Session {
     /// Connects as the arguments and the environment say.
-    pub async fn open(args: &ConnectArgs, spec: &SpecArgs, desired: &Desired) -> Result<Self, Failure> {
+    pub async fn open(
+        args: &ConnectArgs,
+        spec: &SpecArgs,
+        desired: &Desired,
+    ) -> Result<Self, Failure> {
         let Some(world) = &args.sandbox else {
-            let token = match (&args.access_token_file, std::env::var("GOOGLE_OAUTH_ACCESS_TOKEN")) {
+            let token = match (
+                &args.access_token_file,
+                std::env::var("GOOGLE_OAUTH_ACCESS_TOKEN"),
+            ) {
                 (Some(file), _) => TokenSource::file(file.clone()),
                 (None, Ok(token)) if !token.is_empty() => TokenSource::fixed(token),
                 _ => TokenSource::application_default(),
             };
-            let endpoints = Endpoints::from_environment(&args.endpoint).map_err(Failure::Message)?;
+            let endpoints =
+                Endpoints::from_environment(&args.endpoint).map_err(Failure::Message)?;
             return Ok(Self {
                 http: client(args, endpoints, token)?,
                 sandbox: None,
@@ -72,16 +80,28 @@ fn client(args: &ConnectArgs, endpoints: Endpoints, token: TokenSource) -> Resul
     .map_err(Failure::Message)
 }
 
-async fn start_sandbox(world: Option<&Path>, spec: &SpecArgs, desired: &Desired) -> Result<Sandbox, Failure> {
+async fn start_sandbox(
+    world: Option<&Path>,
+    spec: &SpecArgs,
+    desired: &Desired,
+) -> Result<Sandbox, Failure> {
     let file = match world {
         Some(path) => Some(path.to_owned()),
         None => world_beside(&spec.paths)?,
     };
     let state_file = state_file(file.as_deref(), &spec.paths);
     let (world, origin) = match &file {
-        _ if is_newer(&state_file, file.as_deref()) => (read_world(&state_file)?, "continued".to_owned()),
-        Some(file) => (read_world(file)?, format!("started from {}", file.display())),
-        None => (empty_world(desired)?, "started from an empty world with the spec's clusters".to_owned()),
+        _ if is_newer(&state_file, file.as_deref()) => {
+            (read_world(&state_file)?, "continued".to_owned())
+        }
+        Some(file) => (
+            read_world(file)?,
+            format!("started from {}", file.display()),
+        ),
+        None => (
+            empty_world(desired)?,
+            "started from an empty world with the spec's clusters".to_owned(),
+        ),
     };
     print::note(&format!(
         "Sandbox {origin}; its state is kept in {} (delete it to start over).\n",
@@ -118,8 +138,19 @@ pub(super) fn read_world(path: &Path) -> Result<World, Failure> {
 fn world_beside(paths: &[PathBuf]) -> Result<Option<PathBuf>, Failure> {
     let mut found = Vec::new();
     for path in paths {
-        let directory = if path.is_dir() { Some(path.as_path()) } else { path.parent() };
-        let Some(entries) = directory.and_then(|d| std::fs::read_dir(if d.as_os_str().is_empty() { Path::new(".") } else { d }).ok()) else {
+        let directory = if path.is_dir() {
+            Some(path.as_path())
+        } else {
+            path.parent()
+        };
+        let Some(entries) = directory.and_then(|d| {
+            std::fs::read_dir(if d.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                d
+            })
+            .ok()
+        }) else {
             continue;
         };
         for entry in entries.flatten() {
@@ -147,13 +178,18 @@ fn is_world(file: &Path) -> bool {
     let mut start = String::new();
     std::fs::File::open(file)
         .and_then(|f| f.take(4096).read_to_string(&mut start))
-        .is_ok_and(|_| start.lines().any(|l| l.trim_end().starts_with("apiVersion: wi.sandbox/")))
+        .is_ok_and(|_| {
+            start
+                .lines()
+                .any(|l| l.trim_end().starts_with("apiVersion: wi.sandbox/"))
+        })
 }
 
 /// Projects and clusters of the spec, with Workload Identity off.
 fn empty_world(desired: &Desired) -> Result<World, Failure> {
     let mut yaml = String::from("apiVersion: wi.sandbox/v1\nprojects:\n");
-    let mut projects: std::collections::BTreeSet<_> = desired.accounts.values().map(|a| &a.project).collect();
+    let mut projects: std::collections::BTreeSet<_> =
+        desired.accounts.values().map(|a| &a.project).collect();
     projects.extend(desired.clusters.values().map(|c| &c.path.project));
     for project in projects {
         yaml.push_str(&format!("  \"{project}\": {{}}\n"));
@@ -166,7 +202,15 @@ fn empty_world(desired: &Desired) -> Result<World, Failure> {
             _ => None,
         })
         .collect();
-    if let (Some(home), false) = (desired.accounts.values().map(|a| &a.project).next().or(desired.clusters.values().map(|c| &c.path.project).next()), buckets.is_empty()) {
+    if let (Some(home), false) = (
+        desired
+            .accounts
+            .values()
+            .map(|a| &a.project)
+            .next()
+            .or(desired.clusters.values().map(|c| &c.path.project).next()),
+        buckets.is_empty(),
+    ) {
         yaml.push_str("buckets:\n");
         for bucket in buckets {
             yaml.push_str(&format!("  \"{bucket}\": {{ project: \"{home}\" }}\n"));
@@ -185,11 +229,18 @@ fn empty_world(desired: &Desired) -> Result<World, Failure> {
 /// `.wi-sandbox/NAME-HASH.yaml`: readable, and another one for another world or spec.
 fn state_file(world: Option<&Path>, paths: &[PathBuf]) -> PathBuf {
     use std::hash::{DefaultHasher, Hash, Hasher};
-    let subject = world.map_or_else(|| paths.first().cloned().unwrap_or_default(), Path::to_owned);
+    let subject = world.map_or_else(
+        || paths.first().cloned().unwrap_or_default(),
+        Path::to_owned,
+    );
     let whole = std::fs::canonicalize(&subject).unwrap_or_else(|_| subject.clone());
     let mut hasher = DefaultHasher::new();
     whole.hash(&mut hasher);
-    let directory = if world.is_some() { whole.parent() } else { Some(whole.as_path()) };
+    let directory = if world.is_some() {
+        whole.parent()
+    } else {
+        Some(whole.as_path())
+    };
     let name = directory
         .and_then(Path::file_name)
         .map_or_else(|| "world".to_owned(), |n| n.to_string_lossy().into_owned());

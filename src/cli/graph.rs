@@ -18,7 +18,9 @@ pub(super) fn run(args: GraphArgs) -> Result<Success, Failure> {
         .collect();
     let graph = Graph::of(&desired, &node_pools);
     if let Some(address) = graph.cycle() {
-        return Err(Failure::Message(format!("the spec asks for a cycle through {address}")));
+        return Err(Failure::Message(format!(
+            "the spec asks for a cycle through {address}"
+        )));
     }
     print::data(&match args.format {
         GraphFormat::Dot => render::graph::dot(&graph),

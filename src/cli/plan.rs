@@ -22,12 +22,20 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
         }
         check(&plan, &args.choice)?;
         let changes = args.detailed_exitcode && !plan.is_empty();
-        Ok(if changes { Success::Changes } else { Success::Ok })
+        Ok(if changes {
+            Success::Changes
+        } else {
+            Success::Ok
+        })
     })
 }
 
 /// Reads the live state and plans.
-pub(super) async fn make(session: &Session, desired: &Desired, choice: &ChoiceArgs) -> Result<(Plan, Live), Failure> {
+pub(super) async fn make(
+    session: &Session,
+    desired: &Desired,
+    choice: &ChoiceArgs,
+) -> Result<(Plan, Live), Failure> {
     let live = live::read(&session.http, desired).await;
     let options = Options {
         accept_loss: choice.accept_loss,
@@ -37,7 +45,8 @@ pub(super) async fn make(session: &Session, desired: &Desired, choice: &ChoiceAr
     if !choice.target.is_empty() {
         let unmatched = plan::restrict_to(&mut plan, &choice.target);
         for target in unmatched {
-            plan.warnings.push(format!("--target {target} matches no change of this plan"));
+            plan.warnings
+                .push(format!("--target {target} matches no change of this plan"));
         }
     }
     Ok((plan, live))

@@ -25,8 +25,14 @@ pub(super) fn run(args: SandboxArgs) -> Result<Success, Failure> {
             },
         )
         .await
-        .map_err(|e| Failure::Message(format!("the sandbox cannot listen on port {}: {e}", args.port)))?;
-        let token_file = std::env::temp_dir().join(format!("wi-sandbox-{}.token", std::process::id()));
+        .map_err(|e| {
+            Failure::Message(format!(
+                "the sandbox cannot listen on port {}: {e}",
+                args.port
+            ))
+        })?;
+        let token_file =
+            std::env::temp_dir().join(format!("wi-sandbox-{}.token", std::process::id()));
         write_private(&token_file, &sandbox.token())?;
         if let Some(kubeconfig) = &args.kubeconfig {
             write_private(kubeconfig, &sandbox.kubeconfig())?;
@@ -56,21 +62,32 @@ fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
 fn settings(sandbox: &Sandbox, token_file: &Path, kubeconfig: Option<&Path>) -> String {
     let endpoint = sandbox.endpoint();
     let token_file = token_file.display();
-    let mut out = format!("# The sandbox listens on {endpoint} until ^C. In another shell:\n\n# wi\n");
+    let mut out =
+        format!("# The sandbox listens on {endpoint} until ^C. In another shell:\n\n# wi\n");
     let _ = writeln!(out, "export WI_ENDPOINT={endpoint}");
     let _ = writeln!(out, "export CLOUDSDK_AUTH_ACCESS_TOKEN_FILE={token_file}\n");
     out.push_str("# gcloud\n");
     for api in ["CONTAINER", "IAM", "CLOUDRESOURCEMANAGER"] {
-        let _ = writeln!(out, "export CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}={endpoint}");
+        let _ = writeln!(
+            out,
+            "export CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}={endpoint}"
+        );
     }
-    let _ = writeln!(out, "export CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE={endpoint}storage/v1/");
+    let _ = writeln!(
+        out,
+        "export CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE={endpoint}storage/v1/"
+    );
     if let Some(project) = sandbox.snapshot().projects.keys().next() {
         let _ = writeln!(out, "export CLOUDSDK_CORE_PROJECT={project}");
     }
     out.push_str("export CLOUDSDK_CORE_CHECK_GCE_METADATA=false NO_GCE_CHECK=true\n");
     match kubeconfig {
         Some(file) => {
-            let _ = writeln!(out, "\n# kubectl: a context for each cluster\nexport KUBECONFIG={}", file.display());
+            let _ = writeln!(
+                out,
+                "\n# kubectl: a context for each cluster\nexport KUBECONFIG={}",
+                file.display()
+            );
         }
         None => out.push_str("\n# kubectl: start with --kubeconfig FILE to get its settings\n"),
     }

@@ -7,7 +7,11 @@ use crate::spec::model::Spec;
 
 pub(super) fn run(args: SpecArgs) -> Result<Success, Failure> {
     let spec = load(&args)?;
-    let accounts: usize = spec.namespaces.values().map(|n| n.service_accounts.len()).sum();
+    let accounts: usize = spec
+        .namespaces
+        .values()
+        .map(|n| n.service_accounts.len())
+        .sum();
     print::data(&format!(
         "Success! The spec `{}` is valid: {}, {}, {} with {}.\n",
         spec.name,
@@ -25,5 +29,6 @@ fn count(n: usize, what: &str) -> String {
 
 /// Reads the spec; all its mistakes are one failure.
 pub(super) fn load(args: &SpecArgs) -> Result<Spec, Failure> {
-    crate::spec::load(&args.paths).map_err(|errors| Failure::Rendered(errors.render(print::width(), true)))
+    crate::spec::load(&args.paths)
+        .map_err(|errors| Failure::Rendered(errors.render(print::width(), true)))
 }

@@ -164,9 +164,11 @@ impl Operation {
     /// What GKE says went wrong, once done: HTTP 200 and DONE may still be a failure.
     pub fn failure(&self) -> Option<String> {
         match &self.error {
-            Some(error) if error.code != 0 || !error.message.is_empty() => {
-                Some(format!("{} (code {})", crate::render::safe(&error.message), error.code))
-            }
+            Some(error) if error.code != 0 || !error.message.is_empty() => Some(format!(
+                "{} (code {})",
+                crate::render::safe(&error.message),
+                error.code
+            )),
             _ => None,
         }
     }
@@ -174,7 +176,11 @@ impl Operation {
     /// Whether it works on this cluster or one of its node pools: by location and name, since
     /// links carry the project's number, and `zones/` or `locations/`.
     pub fn targets(&self, cluster: &ClusterPath) -> bool {
-        let mut parts = self.target_link.split('/').skip_while(|p| *p != "projects").skip(2);
+        let mut parts = self
+            .target_link
+            .split('/')
+            .skip_while(|p| *p != "projects")
+            .skip(2);
         matches!(parts.next(), Some("zones" | "locations"))
             && parts.next() == Some(cluster.location.as_str())
             && parts.next() == Some("clusters")
@@ -184,7 +190,15 @@ impl Operation {
     /// Done and total nodes, where GKE reports them.
     pub fn node_progress(&self) -> Option<(u64, u64)> {
         let metrics = &self.progress.as_ref()?.metrics;
-        let metric = |name: &str| metrics.iter().find(|m| m.name == name)?.int_value.as_ref()?.parse().ok();
+        let metric = |name: &str| {
+            metrics
+                .iter()
+                .find(|m| m.name == name)?
+                .int_value
+                .as_ref()?
+                .parse()
+                .ok()
+        };
         Some((metric("NODES_DONE").unwrap_or(0), metric("NODES_TOTAL")?))
     }
 }
@@ -200,19 +214,32 @@ pub async fn get_cluster(http: &Http, cluster: &ClusterPath) -> Result<Cluster, 
 }
 
 /// `projects.locations.operations.list` of the cluster's location; it is not paged.
-pub async fn list_operations(http: &Http, cluster: &ClusterPath) -> Result<Vec<Operation>, ApiError> {
+pub async fn list_operations(
+    http: &Http,
+    cluster: &ClusterPath,
+) -> Result<Vec<Operation>, ApiError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Operations {
         operations: Vec<Operation>,
     }
-    let path = format!("projects/{}/locations/{}/operations", cluster.project, cluster.location);
+    let path = format!(
+        "projects/{}/locations/{}/operations",
+        cluster.project, cluster.location
+    );
     Ok(get::<Operations>(http, &path).await?.operations)
 }
 
 /// `projects.locations.operations.get`.
-pub async fn get_operation(http: &Http, cluster: &ClusterPath, name: &str) -> Result<Operation, ApiError> {
-    let path = format!("projects/{}/locations/{}/operations/{name}", cluster.project, cluster.location);
+pub async fn get_operation(
+    http: &Http,
+    cluster: &ClusterPath,
+    name: &str,
+) -> Result<Operation, ApiError> {
+    let path = format!(
+        "projects/{}/locations/{}/operations/{name}",
+        cluster.project, cluster.location
+    );
     get(http, &path).await
 }
 
@@ -273,8 +300,17 @@ mod tests {
         };
         let base = "https://container.googleapis.com/v1/projects/123";
         assert!(operation(&format!("{base}/zones/europe-west1-b/clusters/main")).targets(&cluster));
-        assert!(operation(&format!("{base}/locations/europe-west1-b/clusters/main/nodePools/p")).targets(&cluster));
-        assert!(!operation(&format!("{base}/zones/europe-west1-b/clusters/main2")).targets(&cluster));
-        assert!(!operation(&format!("{base}/zones/europe-west1-c/clusters/main")).targets(&cluster));
+        assert!(
+            operation(&format!(
+                "{base}/locations/europe-west1-b/clusters/main/nodePools/p"
+            ))
+            .targets(&cluster)
+        );
+        assert!(
+            !operation(&format!("{base}/zones/europe-west1-b/clusters/main2")).targets(&cluster)
+        );
+        assert!(
+            !operation(&format!("{base}/zones/europe-west1-c/clusters/main")).targets(&cluster)
+        );
     }
 }

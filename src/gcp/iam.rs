@@ -19,11 +19,17 @@ pub struct ServiceAccount {
 }
 
 fn account_url(http: &Http, project: &ProjectId, email: &Email, verb: &str) -> String {
-    http.url(Api::Iam, &format!("v1/projects/{project}/serviceAccounts/{email}{verb}"))
+    http.url(
+        Api::Iam,
+        &format!("v1/projects/{project}/serviceAccounts/{email}{verb}"),
+    )
 }
 
 /// `projects.serviceAccounts.list`, every page. Deleted accounts are not listed.
-pub async fn list_service_accounts(http: &Http, project: &ProjectId) -> Result<Vec<ServiceAccount>, ApiError> {
+pub async fn list_service_accounts(
+    http: &Http,
+    project: &ProjectId,
+) -> Result<Vec<ServiceAccount>, ApiError> {
     #[derive(Default, Deserialize)]
     #[serde(rename_all = "camelCase", default)]
     struct Page {
@@ -33,19 +39,33 @@ pub async fn list_service_accounts(http: &Http, project: &ProjectId) -> Result<V
     let mut accounts = Vec::new();
     let mut query = "pageSize=100".to_owned();
     loop {
-        let url = http.url(Api::Iam, &format!("v1/projects/{project}/serviceAccounts?{query}"));
+        let url = http.url(
+            Api::Iam,
+            &format!("v1/projects/{project}/serviceAccounts?{query}"),
+        );
         let page: Page = http.json(Request::new(Method::GET, url)).await?;
         accounts.extend(page.accounts);
         if page.next_page_token.is_empty() {
             return Ok(accounts);
         }
-        query = format!("pageSize=100&pageToken={}", super::query_escaped(&page.next_page_token));
+        query = format!(
+            "pageSize=100&pageToken={}",
+            super::query_escaped(&page.next_page_token)
+        );
     }
 }
 
 /// `projects.serviceAccounts.get`.
-pub async fn get_service_account(http: &Http, project: &ProjectId, email: &Email) -> Result<ServiceAccount, ApiError> {
-    http.json(Request::new(Method::GET, account_url(http, project, email, ""))).await
+pub async fn get_service_account(
+    http: &Http,
+    project: &ProjectId,
+    email: &Email,
+) -> Result<ServiceAccount, ApiError> {
+    http.json(Request::new(
+        Method::GET,
+        account_url(http, project, email, ""),
+    ))
+    .await
 }
 
 /// `projects.serviceAccounts.create`. Not tried again when its answer is lost: it may have worked.
@@ -61,7 +81,12 @@ pub async fn create_service_account(
         "accountId": id,
         "serviceAccount": {"displayName": display_name, "description": description},
     });
-    http.json(Request::new(Method::POST, url).body(body).retry(Retry::IfRefused)).await
+    http.json(
+        Request::new(Method::POST, url)
+            .body(body)
+            .retry(Retry::IfRefused),
+    )
+    .await
 }
 
 /// `projects.serviceAccounts.patch`; `None` leaves a field as it is. The mask is part of the body.
@@ -81,20 +106,31 @@ pub async fn patch_service_account(
     let mask: Vec<&str> = account.keys().map(String::as_str).collect();
     let body = json!({"updateMask": mask.join(","), "serviceAccount": account});
     let url = account_url(http, project, email, "");
-    http.send(&Request::new(Method::PATCH, url).body(body)).await.map(drop)
+    http.send(&Request::new(Method::PATCH, url).body(body))
+        .await
+        .map(drop)
 }
 
 /// `projects.serviceAccounts.enable`.
-pub async fn enable_service_account(http: &Http, project: &ProjectId, email: &Email) -> Result<(), ApiError> {
+pub async fn enable_service_account(
+    http: &Http,
+    project: &ProjectId,
+    email: &Email,
+) -> Result<(), ApiError> {
     post(http, project, email, ":enable").await
 }
 
 /// `projects.serviceAccounts.disable`.
-pub async fn disable_service_account(http: &Http, project: &ProjectId, email: &Email) -> Result<(), ApiError> {
+pub async fn disable_service_account(
+    http: &Http,
+    project: &ProjectId,
+    email: &Email,
+) -> Result<(), ApiError> {
     post(http, project, email, ":disable").await
 }
 
 async fn post(http: &Http, project: &ProjectId, email: &Email, verb: &str) -> Result<(), ApiError> {
-    let request = Request::new(Method::POST, account_url(http, project, email, verb)).body(Value::Object(serde_json::Map::new()));
+    let request = Request::new(Method::POST, account_url(http, project, email, verb))
+        .body(Value::Object(serde_json::Map::new()));
     http.send(&request).await.map(drop)
 }

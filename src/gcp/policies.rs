@@ -77,9 +77,15 @@ fn row(resource: &Resource) -> Row {
         set: ":setIamPolicy",
     };
     match resource {
-        Resource::Project(id) => verbs(Api::CloudResourceManager, Version::Body, format!("v3/projects/{id}")),
+        Resource::Project(id) => verbs(
+            Api::CloudResourceManager,
+            Version::Body,
+            format!("v3/projects/{id}"),
+        ),
         Resource::ServiceAccount(email) => {
-            let project = email.project().map_or_else(|| "-".to_owned(), |p| p.to_string());
+            let project = email
+                .project()
+                .map_or_else(|| "-".to_owned(), |p| p.to_string());
             let path = format!("v1/projects/{project}/serviceAccounts/{email}");
             verbs(Api::Iam, Version::Query, path)
         }

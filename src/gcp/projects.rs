@@ -19,5 +19,14 @@ pub async fn project_number(http: &Http, project: &ProjectId) -> Result<u64, Api
         .name
         .strip_prefix("projects/")
         .and_then(|n| n.parse().ok())
-        .ok_or_else(|| ApiError::without_answer("GET", &url, format!("`{}` holds no project number", crate::render::safe(&answer.name))))
+        .ok_or_else(|| {
+            ApiError::without_answer(
+                "GET",
+                &url,
+                format!(
+                    "`{}` holds no project number",
+                    crate::render::safe(&answer.name)
+                ),
+            )
+        })
 }

@@ -40,13 +40,18 @@ impl Endpoints {
         }
         for setting in settings {
             let known = || APIS.map(|(_, name)| name).join(", ");
-            let (name, url) = setting
-                .split_once('=')
-                .ok_or_else(|| format!("--endpoint {setting}: write API=URL, where API is one of {}", known()))?;
-            let (api, _) = APIS
-                .into_iter()
-                .find(|(_, n)| *n == name)
-                .ok_or_else(|| format!("--endpoint {setting}: no API `{name}`; there are {}", known()))?;
+            let (name, url) = setting.split_once('=').ok_or_else(|| {
+                format!(
+                    "--endpoint {setting}: write API=URL, where API is one of {}",
+                    known()
+                )
+            })?;
+            let (api, _) = APIS.into_iter().find(|(_, n)| *n == name).ok_or_else(|| {
+                format!(
+                    "--endpoint {setting}: no API `{name}`; there are {}",
+                    known()
+                )
+            })?;
             endpoints.0.insert(api, checked(url)?);
         }
         Ok(endpoints)
@@ -55,13 +60,20 @@ impl Endpoints {
     /// All APIs at one base URL.
     pub fn all_at(url: &str) -> Result<Self, String> {
         let url = checked(url)?;
-        Ok(Self(APIS.into_iter().map(|(api, _)| (api, url.clone())).collect()))
+        Ok(Self(
+            APIS.into_iter()
+                .map(|(api, _)| (api, url.clone()))
+                .collect(),
+        ))
     }
 
     /// The base URL, with a slash at its end.
     pub(crate) fn base(&self, api: Api) -> String {
         self.0.get(&api).cloned().unwrap_or_else(|| {
-            let name = APIS.into_iter().find(|(a, _)| *a == api).map_or("", |(_, n)| n);
+            let name = APIS
+                .into_iter()
+                .find(|(a, _)| *a == api)
+                .map_or("", |(_, n)| n);
             format!("https://{name}.googleapis.com/")
         })
     }
@@ -71,15 +83,26 @@ impl Endpoints {
 fn checked(url: &str) -> Result<String, String> {
     let parsed = reqwest::Url::parse(url).map_err(|e| format!("`{url}` is not a URL: {e}"))?;
     let host = parsed.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let address = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>();
     let loopback = host == "localhost" || address.is_ok_and(|a| a.is_loopback());
     match parsed.scheme() {
         "https" => {}
         "http" if loopback => {}
-        "http" => return Err(format!("`{url}` would carry the access token in the clear: use https")),
+        "http" => {
+            return Err(format!(
+                "`{url}` would carry the access token in the clear: use https"
+            ));
+        }
         other => return Err(format!("`{url}`: {other} is not https")),
     }
-    Ok(if url.ends_with('/') { url.to_owned() } else { format!("{url}/") })
+    Ok(if url.ends_with('/') {
+        url.to_owned()
+    } else {
+        format!("{url}/")
+    })
 }
 
 #[cfg(test)]
@@ -97,9 +120,13 @@ mod tests {
 
     #[test]
     fn each_api_has_its_own_setting() {
-        let endpoints = Endpoints::from_environment(&["iam=https://iam.example/x".into()]).expect("valid");
+        let endpoints =
+            Endpoints::from_environment(&["iam=https://iam.example/x".into()]).expect("valid");
         assert_eq!(endpoints.base(Api::Iam), "https://iam.example/x/");
-        assert_eq!(endpoints.base(Api::Storage), "https://storage.googleapis.com/");
+        assert_eq!(
+            endpoints.base(Api::Storage),
+            "https://storage.googleapis.com/"
+        );
         let error = Endpoints::from_environment(&["imm=https://x/".into()]).expect_err("unknown");
         assert!(error.contains("container, iam"));
     }

@@ -60,7 +60,10 @@ impl ApiError {
         let mut error = Self::without_answer(method, url, String::new());
         error.code = code;
         let Ok(body) = serde_json::from_slice::<Value>(body) else {
-            let start: String = String::from_utf8_lossy(body).split_whitespace().collect::<Vec<_>>().join(" ");
+            let start: String = String::from_utf8_lossy(body)
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ");
             let start: String = crate::render::safe(&start).chars().take(200).collect();
             error.message = format!("HTTP {code}, and not from the API: {start}");
             return error;
@@ -87,7 +90,11 @@ impl ApiError {
             .as_array()
             .into_iter()
             .flatten()
-            .find(|d| d["@type"].as_str().is_some_and(|t| t.ends_with("google.rpc.ErrorInfo")));
+            .find(|d| {
+                d["@type"]
+                    .as_str()
+                    .is_some_and(|t| t.ends_with("google.rpc.ErrorInfo"))
+            });
         error.reason = match info {
             Some(info) => text(&info["reason"]),
             None => text(&google["errors"][0]["reason"]),
@@ -105,8 +112,17 @@ impl ApiError {
             0 => String::new(),
             code => format!(" (HTTP {code})"),
         };
-        let help = self.help.as_ref().map(|h| format!(". {h}")).unwrap_or_default();
-        format!("{} {}: {}{code}{help}", self.method, self.url, self.message.trim_end_matches('.'))
+        let help = self
+            .help
+            .as_ref()
+            .map(|h| format!(". {h}"))
+            .unwrap_or_default();
+        format!(
+            "{} {}: {}{code}{help}",
+            self.method,
+            self.url,
+            self.message.trim_end_matches('.')
+        )
     }
 
     /// Whether the object is not there.
@@ -140,7 +156,12 @@ impl ApiError {
 
     /// A quota was met: 429, or one of the forms of 403 that mean the same.
     pub fn is_quota(&self) -> bool {
-        let forms = ["rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED", "quotaExceeded"];
+        let forms = [
+            "rateLimitExceeded",
+            "userRateLimitExceeded",
+            "RATE_LIMIT_EXCEEDED",
+            "quotaExceeded",
+        ];
         let message = self.message.to_ascii_lowercase();
         self.code == 429
             || (self.code == 403
@@ -182,30 +203,46 @@ mod tests {
 
     #[test]
     fn a_disabled_api_comes_with_the_command_that_enables_it() {
-        let error = parse(403, &serde_json::json!({"error": {"code": 403, "message": "off", "status": "PERMISSION_DENIED",
+        let error = parse(
+            403,
+            &serde_json::json!({"error": {"code": 403, "message": "off", "status": "PERMISSION_DENIED",
             "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED",
-                "metadata": {"service": "container.googleapis.com", "consumer": "projects/acme-prod"}}]}}));
-        assert!(error.for_user().ends_with("Run `gcloud services enable container.googleapis.com --project acme-prod`"));
+                "metadata": {"service": "container.googleapis.com", "consumer": "projects/acme-prod"}}]}}),
+        );
+        assert!(error.for_user().ends_with(
+            "Run `gcloud services enable container.googleapis.com --project acme-prod`"
+        ));
         assert!(error.is_denied());
     }
 
     #[test]
     fn quota_in_a_403_is_no_denial() {
-        let error = parse(403, &serde_json::json!({"error": {"code": 403, "message": "Quota exceeded for quota metric"}}));
+        let error = parse(
+            403,
+            &serde_json::json!({"error": {"code": 403, "message": "Quota exceeded for quota metric"}}),
+        );
         assert!(error.is_quota() && !error.is_denied());
     }
 
     #[test]
     fn kubernetes_conflicts_name_the_manager() {
-        let error = parse(409, &serde_json::json!({"kind": "Status", "reason": "Conflict", "message": "Apply failed",
-            "details": {"causes": [{"reason": "FieldManagerConflict", "message": "conflict with \"x\"", "field": ".a"}]}}));
+        let error = parse(
+            409,
+            &serde_json::json!({"kind": "Status", "reason": "Conflict", "message": "Apply failed",
+            "details": {"causes": [{"reason": "FieldManagerConflict", "message": "conflict with \"x\"", "field": ".a"}]}}),
+        );
         assert!(error.is_conflict());
         assert_eq!(error.causes[0].reason, "FieldManagerConflict");
     }
 
     #[test]
     fn html_of_a_proxy_is_told_as_such() {
-        let error = ApiError::from_answer("GET", "https://x/", 502, b"<html>\x1b[31m bad gateway</html>");
+        let error = ApiError::from_answer(
+            "GET",
+            "https://x/",
+            502,
+            b"<html>\x1b[31m bad gateway</html>",
+        );
         assert!(error.message.contains("not from the API") && !error.message.contains('\u{1b}'));
     }
 }

@@ -64,7 +64,9 @@ struct Shared {
 
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http").field("endpoints", &self.shared.endpoints).finish_non_exhaustive()
+        f.debug_struct("Http")
+            .field("endpoints", &self.shared.endpoints)
+            .finish_non_exhaustive()
     }
 }
 
@@ -189,22 +191,34 @@ impl Http {
             pause: None,
         };
         // Held while the call is under way, not during pauses.
-        let _permit = self.shared.permits.acquire().await.map_err(|e| failed(e.to_string(), false))?;
-        let headers = self.shared.token.headers(fresh_token).await.map_err(|e| Failed {
-            error: ApiError {
-                code: 401,
-                ..ApiError::without_answer(method, url, e)
-            },
-            connected: false,
-            pause: None,
-        })?;
+        let _permit = self
+            .shared
+            .permits
+            .acquire()
+            .await
+            .map_err(|e| failed(e.to_string(), false))?;
+        let headers = self
+            .shared
+            .token
+            .headers(fresh_token)
+            .await
+            .map_err(|e| Failed {
+                error: ApiError {
+                    code: 401,
+                    ..ApiError::without_answer(method, url, e)
+                },
+                connected: false,
+                pause: None,
+            })?;
         let mut call = self
             .client
             .request(request.method.clone(), url)
             .headers(headers)
             .header(http::header::ACCEPT, request.accept);
         if let Some(body) = &request.body {
-            call = call.header(http::header::CONTENT_TYPE, request.content_type).body(body.to_string());
+            call = call
+                .header(http::header::CONTENT_TYPE, request.content_type)
+                .body(body.to_string());
         } else if request.method == Method::POST {
             call = call.header(http::header::CONTENT_LENGTH, 0);
         }
@@ -214,10 +228,15 @@ impl Http {
             .map_err(|e| failed(causes(&e), !e.is_connect()))?;
         let (status, answer_headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| failed(causes(&e), true))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|e| failed(causes(&e), true))?
+        {
             if body.len() + chunk.len() > self.shared.largest_body {
                 let limit = self.shared.largest_body;
-                let mut too_large = failed(format!("the answer is larger than {limit} bytes"), true);
+                let mut too_large =
+                    failed(format!("the answer is larger than {limit} bytes"), true);
                 too_large.error.code = status.as_u16();
                 return Err(too_large);
             }
@@ -235,14 +254,25 @@ impl Http {
     }
 }
 
-fn refusal(method: &str, url: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError {
+fn refusal(
+    method: &str,
+    url: &str,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> ApiError {
     if status.is_redirection() {
-        let to = headers.get(http::header::LOCATION).and_then(|l| l.to_str().ok()).unwrap_or("elsewhere");
+        let to = headers
+            .get(http::header::LOCATION)
+            .and_then(|l| l.to_str().ok())
+            .unwrap_or("elsewhere");
         let to = crate::render::safe(to);
         let mut error = ApiError::without_answer(
             method,
             url,
-            format!("the server sends us to {to}, which is not followed: the access token would go with it"),
+            format!(
+                "the server sends us to {to}, which is not followed: the access token would go with it"
+            ),
         );
         error.code = status.as_u16();
         return error;
@@ -274,7 +304,11 @@ fn causes(e: &reqwest::Error) -> String {
     while let Some(source) = next {
         let message = source.to_string();
         if !text.contains(&message) {
-            text = if text.is_empty() { message } else { format!("{text}: {message}") };
+            text = if text.is_empty() {
+                message
+            } else {
+                format!("{text}: {message}")
+            };
         }
         next = source.source();
     }

@@ -69,7 +69,10 @@ mod tests {
         };
         assert_eq!(asked("3"), Some(Duration::from_secs(3)));
         assert_eq!(asked("99999"), Some(LONGEST_PAUSE));
-        assert_eq!(asked("Tue, 24 Nov 2026 10:00:07 GMT"), Some(Duration::from_secs(7)));
+        assert_eq!(
+            asked("Tue, 24 Nov 2026 10:00:07 GMT"),
+            Some(Duration::from_secs(7))
+        );
         assert_eq!(asked("Tue, 24 Nov 2026 09:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(asked("soon"), None);
     }

@@ -52,7 +52,8 @@ pub const FIELD_MANAGER: &str = "wi";
 
 const LIST_METADATA: &str =
     "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
-const ONE_METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+const ONE_METADATA: &str =
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 
 /// The API server of one cluster. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -173,19 +174,35 @@ impl Kube {
     }
 
     /// One service account.
-    pub async fn get_service_account(&self, namespace: &str, name: &str) -> Result<ObjectMeta, ApiError> {
-        self.get(&format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}")).await
+    pub async fn get_service_account(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<ObjectMeta, ApiError> {
+        self.get(&format!(
+            "/api/v1/namespaces/{namespace}/serviceaccounts/{name}"
+        ))
+        .await
     }
 
     /// Server-side apply as [`FIELD_MANAGER`]: `object` is the whole applied configuration. `force`
     /// takes fields over from other managers.
-    pub async fn apply_namespace(&self, object: &Value, force: bool) -> Result<ObjectMeta, ApiError> {
+    pub async fn apply_namespace(
+        &self,
+        object: &Value,
+        force: bool,
+    ) -> Result<ObjectMeta, ApiError> {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        self.apply(&format!("/api/v1/namespaces/{name}"), object, force).await
+        self.apply(&format!("/api/v1/namespaces/{name}"), object, force)
+            .await
     }
 
     /// As [`Kube::apply_namespace`], for a service account. It is created if it is not there.
-    pub async fn apply_service_account(&self, object: &Value, force: bool) -> Result<ObjectMeta, ApiError> {
+    pub async fn apply_service_account(
+        &self,
+        object: &Value,
+        force: bool,
+    ) -> Result<ObjectMeta, ApiError> {
         let metadata = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
         let path = format!(
             "/api/v1/namespaces/{}/serviceaccounts/{}",
@@ -221,7 +238,10 @@ impl Kube {
 
     /// Deletes just the object that was seen, in the version that was seen.
     pub async fn delete_service_account(&self, seen: &ObjectMeta) -> Result<(), ApiError> {
-        let path = format!("/api/v1/namespaces/{}/serviceaccounts/{}", seen.namespace, seen.name);
+        let path = format!(
+            "/api/v1/namespaces/{}/serviceaccounts/{}",
+            seen.namespace, seen.name
+        );
         let body = json!({
             "apiVersion": "v1",
             "kind": "DeleteOptions",

@@ -144,7 +144,10 @@ async fn read_policies(
 type Accounts = BTreeMap<ProjectId, Seen<BTreeMap<Email, ServiceAccount>>>;
 
 /// Lists the accounts of each project, then reads the policies of those that are there and managed.
-async fn read_accounts(http: &Http, desired: &Desired) -> (Accounts, BTreeMap<Resource, Seen<Policy>>) {
+async fn read_accounts(
+    http: &Http,
+    desired: &Desired,
+) -> (Accounts, BTreeMap<Resource, Seen<Policy>>) {
     let projects: BTreeSet<&ProjectId> = desired
         .accounts
         .values()
@@ -201,10 +204,16 @@ async fn read_numbers(http: &Http, desired: &Desired) -> BTreeMap<ProjectId, See
 
 type Clusters = BTreeMap<String, Seen<Cluster>>;
 
-async fn read_clusters(http: &Http, desired: &Desired) -> (Clusters, BTreeMap<String, Seen<Objects>>) {
+async fn read_clusters(
+    http: &Http,
+    desired: &Desired,
+) -> (Clusters, BTreeMap<String, Seen<Objects>>) {
     let mut by_project: BTreeMap<&ProjectId, Vec<&str>> = BTreeMap::new();
     for (name, cluster) in &desired.clusters {
-        by_project.entry(&cluster.path.project).or_default().push(name);
+        by_project
+            .entry(&cluster.path.project)
+            .or_default()
+            .push(name);
     }
     let per_project = join_all(by_project.into_iter().map(async |(project, names)| {
         let list = container::list_clusters(http, project).await;
@@ -225,7 +234,11 @@ async fn read_clusters(http: &Http, desired: &Desired) -> (Clusters, BTreeMap<St
     (clusters, kubernetes)
 }
 
-fn find_cluster(list: &Result<ClusterList, ApiError>, desired: &Desired, name: &str) -> Seen<Cluster> {
+fn find_cluster(
+    list: &Result<ClusterList, ApiError>,
+    desired: &Desired,
+    name: &str,
+) -> Seen<Cluster> {
     let path = &desired.clusters[name].path;
     let list = match list {
         Ok(list) => list,
@@ -250,7 +263,12 @@ fn find_cluster(list: &Result<ClusterList, ApiError>, desired: &Desired, name: &
     }
 }
 
-async fn read_objects(http: &Http, desired: &Desired, name: &str, cluster: &Seen<Cluster>) -> Seen<Objects> {
+async fn read_objects(
+    http: &Http,
+    desired: &Desired,
+    name: &str,
+    cluster: &Seen<Cluster>,
+) -> Seen<Objects> {
     let uses_kubernetes = desired.namespaces.keys().any(|k| k.cluster == name);
     let Seen::Found(cluster) = cluster else {
         return Seen::Unknown("the cluster itself could not be read".to_owned());
@@ -264,7 +282,10 @@ async fn read_objects(http: &Http, desired: &Desired, name: &str, cluster: &Seen
         // Objects with our mark may be left there all the same; they are looked for below.
         tracing::debug!(cluster = name, "no namespaces declared");
     }
-    if matches!(cluster.status.as_str(), "PROVISIONING" | "STOPPING" | "ERROR") {
+    if matches!(
+        cluster.status.as_str(),
+        "PROVISIONING" | "STOPPING" | "ERROR"
+    ) {
         return Seen::Unknown(format!("the cluster is {}", cluster.status));
     }
     let kube = match Kube::connect(http, cluster) {
@@ -290,14 +311,20 @@ async fn read_objects(http: &Http, desired: &Desired, name: &str, cluster: &Seen
             (Err(e), _) | (_, Err(e)) => Err(e.for_user()),
         })
     };
-    let (namespaces, service_accounts, workloads) =
-        tokio::join!(kube.list_namespaces(), kube.list_service_accounts(), workloads);
+    let (namespaces, service_accounts, workloads) = tokio::join!(
+        kube.list_namespaces(),
+        kube.list_service_accounts(),
+        workloads
+    );
     let (namespaces, service_accounts) = match (namespaces, service_accounts) {
         (Ok(n), Ok(s)) => (n, s),
         (Err(e), _) | (_, Err(e)) => return Seen::Unknown(e.for_user()),
     };
     Seen::Found(Objects {
-        namespaces: namespaces.into_iter().map(|m| (m.name.clone(), m)).collect(),
+        namespaces: namespaces
+            .into_iter()
+            .map(|m| (m.name.clone(), m))
+            .collect(),
         service_accounts: service_accounts
             .into_iter()
             .map(|m| ((m.namespace.clone(), m.name.clone()), m))

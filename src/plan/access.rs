@@ -31,7 +31,11 @@ pub(super) fn list(desired: &Desired, plan: &mut Plan) {
                     clusters,
                 });
             }
-            What::Account { email, change: AccountChange::Disable, .. } => rows.push(AccessChange {
+            What::Account {
+                email,
+                change: AccountChange::Disable,
+                ..
+            } => rows.push(AccessChange {
                 gains: false,
                 principal: email.to_string(),
                 role: "everything (disabled)".to_owned(),

@@ -83,7 +83,13 @@ fn create(desired: &Desired, address: String, wanted: &AccountSpec, plan: &mut P
     );
 }
 
-fn update(desired: &Desired, address: String, wanted: &AccountSpec, account: &ServiceAccount, plan: &mut Plan) {
+fn update(
+    desired: &Desired,
+    address: String,
+    wanted: &AccountSpec,
+    account: &ServiceAccount,
+    plan: &mut Plan,
+) {
     let mut attributes = Vec::new();
     let mut reason = None;
     let display_name = wanted
@@ -91,7 +97,11 @@ fn update(desired: &Desired, address: String, wanted: &AccountSpec, account: &Se
         .clone()
         .filter(|d| *d != account.display_name);
     if let Some(after) = &display_name {
-        attributes.push(Attribute::new("displayName", Some(&account.display_name), Some(after)));
+        attributes.push(Attribute::new(
+            "displayName",
+            Some(&account.display_name),
+            Some(after),
+        ));
     }
     let description = match owner_in_description(&account.description) {
         Some(owner) if owner == desired.owner => None,
@@ -118,7 +128,11 @@ fn update(desired: &Desired, address: String, wanted: &AccountSpec, account: &Se
                 );
             }
             reason = Some("adopted: it exists and nobody has marked it".to_owned());
-            attributes.push(Attribute::new("description", Some(&account.description), Some(&after)));
+            attributes.push(Attribute::new(
+                "description",
+                Some(&account.description),
+                Some(&after),
+            ));
             Some(after)
         }
     };
@@ -163,7 +177,9 @@ fn disable(desired: &Desired, project: &ProjectId, email: &Email, plan: &mut Pla
                 Attribute::new("email", Some(email.as_str()), Some(email.as_str())),
                 Attribute::new("disabled", Some("false"), Some("true")),
             ],
-            reason: Some("marked by this spec and no longer in it: it is disabled, not deleted".to_owned()),
+            reason: Some(
+                "marked by this spec and no longer in it: it is disabled, not deleted".to_owned(),
+            ),
             place: None,
             needs: BTreeSet::new(),
         },

@@ -16,7 +16,11 @@ struct Managed<'a> {
 
 impl<'a> Managed<'a> {
     fn of(desired: &'a Desired, live: &'a Live) -> Self {
-        let declared = desired.accounts.values().filter(|a| a.managed).map(|a| &a.email);
+        let declared = desired
+            .accounts
+            .values()
+            .filter(|a| a.managed)
+            .map(|a| &a.email);
         let left = live
             .accounts
             .values()
@@ -75,7 +79,11 @@ pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
     for key in desired.bindings.keys() {
         wanted_on.entry(&key.resource).or_default().push(key);
     }
-    let resources: BTreeSet<&Resource> = wanted_on.keys().copied().chain(live.policies.keys()).collect();
+    let resources: BTreeSet<&Resource> = wanted_on
+        .keys()
+        .copied()
+        .chain(live.policies.keys())
+        .collect();
     for resource in resources {
         let wanted = wanted_on.get(resource).map_or(&[][..], Vec::as_slice);
         let policy = match policy_of(resource, desired, live) {
@@ -116,9 +124,15 @@ fn policy_of(resource: &Resource, desired: &Desired, live: &Live) -> Seen<Policy
     let Resource::ServiceAccount(email) = resource else {
         return Seen::Unknown("it was not read".to_owned());
     };
-    let project = desired.accounts.values().find(|a| a.email == *email).map(|a| &a.project);
+    let project = desired
+        .accounts
+        .values()
+        .find(|a| a.email == *email)
+        .map(|a| &a.project);
     match project.and_then(|p| live.accounts.get(p)) {
-        Some(Seen::Found(accounts)) if !accounts.contains_key(email) => Seen::Found(Policy::default()),
+        Some(Seen::Found(accounts)) if !accounts.contains_key(email) => {
+            Seen::Found(Policy::default())
+        }
         Some(Seen::Unknown(why)) => Seen::Unknown(why.clone()),
         _ => Seen::Unknown("its project could not be read".to_owned()),
     }
@@ -129,7 +143,10 @@ fn add(desired: &Desired, live: &Live, key: &BindingKey, plan: &mut Plan) {
         Member::ServiceAccount(email) => format!("serviceAccount:{email}"),
         Member::Ksa(ksa) if key.is_impersonation() => ksa.legacy_member(),
         Member::Ksa(ksa) => {
-            let number = desired.pools.get(&ksa.pool).and_then(|p| live.numbers.get(p));
+            let number = desired
+                .pools
+                .get(&ksa.pool)
+                .and_then(|p| live.numbers.get(p));
             match number {
                 Some(Seen::Found(number)) => ksa.principal(*number),
                 Some(Seen::Unknown(why)) => {
@@ -161,7 +178,13 @@ fn add(desired: &Desired, live: &Live, key: &BindingKey, plan: &mut Plan) {
     );
 }
 
-fn remove(desired: &Desired, live: &Live, key: BindingKey, spellings: Vec<String>, plan: &mut Plan) {
+fn remove(
+    desired: &Desired,
+    live: &Live,
+    key: BindingKey,
+    spellings: Vec<String>,
+    plan: &mut Plan,
+) {
     // A cluster that could not be read may still hold pods that live on this identity.
     if let Member::Ksa(ksa) = &key.member {
         let unseen: Vec<&str> = desired
@@ -183,9 +206,14 @@ fn remove(desired: &Desired, live: &Live, key: BindingKey, spellings: Vec<String
             action: Action::Delete,
             attributes: attributes(&key, &members, Action::Delete),
             reason: Some(match &key.member {
-                Member::ServiceAccount(e) => format!("{e} is managed by this spec, which does not grant it this"),
-                Member::Ksa(k) => format!("{k} is managed by this spec, which does not grant it this"),
-                _ => "only the workloads that the spec names may act as an account that it owns".to_owned(),
+                Member::ServiceAccount(e) => {
+                    format!("{e} is managed by this spec, which does not grant it this")
+                }
+                Member::Ksa(k) => {
+                    format!("{k} is managed by this spec, which does not grant it this")
+                }
+                _ => "only the workloads that the spec names may act as an account that it owns"
+                    .to_owned(),
             }),
             what: What::Binding {
                 key,

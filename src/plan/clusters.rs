@@ -8,7 +8,11 @@ use crate::gcp::container::Cluster;
 use crate::live::{Live, Seen};
 
 /// Compares clusters and their node pools; answers with the node pools of each cluster.
-pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) -> BTreeMap<String, Vec<String>> {
+pub(super) fn diff(
+    desired: &Desired,
+    live: &Live,
+    plan: &mut Plan,
+) -> BTreeMap<String, Vec<String>> {
     let mut node_pools = BTreeMap::new();
     for (name, wanted) in &desired.clusters {
         let address = cluster_address(name);
@@ -35,8 +39,13 @@ pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) -> BTreeMap<
             cluster.node_pools.iter().map(|p| p.name.clone()).collect(),
         );
         if cluster.status == "DEGRADED" {
-            let says: Vec<&str> = cluster.conditions.iter().map(|c| c.message.as_str()).collect();
-            plan.warnings.push(format!("{address} is DEGRADED: {}", says.join("; ")));
+            let says: Vec<&str> = cluster
+                .conditions
+                .iter()
+                .map(|c| c.message.as_str())
+                .collect();
+            plan.warnings
+                .push(format!("{address} is DEGRADED: {}", says.join("; ")));
         }
         diff_cluster(name, wanted, cluster, plan);
     }
@@ -48,11 +57,17 @@ fn diff_cluster(name: &str, wanted: &DesiredCluster, cluster: &Cluster, plan: &m
     if cluster.autopilot.enabled {
         return; // Workload Identity is always on there, and node pools cannot be edited
     }
-    if !matches!(cluster.status.as_str(), "RUNNING" | "RECONCILING" | "DEGRADED") {
+    if !matches!(
+        cluster.status.as_str(),
+        "RUNNING" | "RECONCILING" | "DEGRADED"
+    ) {
         plan.error(
             address,
             Some(&wanted.place),
-            format!("{} is {}; it takes no changes until it is RUNNING", wanted.path, cluster.status),
+            format!(
+                "{} is {}; it takes no changes until it is RUNNING",
+                wanted.path, cluster.status
+            ),
         );
         return;
     }
@@ -75,7 +90,8 @@ fn diff_cluster(name: &str, wanted: &DesiredCluster, cluster: &Cluster, plan: &m
                     Some(&pool),
                 )],
                 reason: Some(
-                    "disturbs no pod; node pools created from now on start with GKE_METADATA".to_owned(),
+                    "disturbs no pod; node pools created from now on start with GKE_METADATA"
+                        .to_owned(),
                 ),
                 place: Some(wanted.place.clone()),
                 needs: BTreeSet::new(),

@@ -36,8 +36,10 @@ pub struct Workload {
 
 /// Namespaces whose pods GKE itself runs and fits to the metadata server.
 fn is_gke_own(namespace: &str) -> bool {
-    matches!(namespace, "kube-system" | "kube-node-lease" | "kube-public" | "gmp-system")
-        || namespace.starts_with("gke-")
+    matches!(
+        namespace,
+        "kube-system" | "kube-node-lease" | "kube-public" | "gmp-system"
+    ) || namespace.starts_with("gke-")
 }
 
 fn workload(pod: &Pod) -> Workload {
@@ -65,9 +67,9 @@ pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan:
         .changes
         .iter()
         .filter_map(|(address, change)| match &change.what {
-            What::NodePool { cluster, node_pool, .. } => {
-                Some((address.clone(), cluster.clone(), node_pool.clone()))
-            }
+            What::NodePool {
+                cluster, node_pool, ..
+            } => Some((address.clone(), cluster.clone(), node_pool.clone())),
             _ => None,
         })
         .collect();
@@ -171,7 +173,10 @@ fn losing(
         .pods
         .iter()
         .filter(|pod| {
-            workloads.pool_of_node.get(&pod.spec.node_name).is_some_and(|p| p == node_pool)
+            workloads
+                .pool_of_node
+                .get(&pod.spec.node_name)
+                .is_some_and(|p| p == node_pool)
                 && !pod.spec.host_network
                 && !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed")
                 && !is_gke_own(&pod.metadata.namespace)

@@ -56,8 +56,18 @@ pub(super) fn diff(desired: &Desired, live: &Live, options: &Options, plan: &mut
     }
 }
 
-fn diff_cluster(cluster: &str, desired: &Desired, objects: &Objects, options: &Options, plan: &mut Plan) {
-    for (key, wanted) in desired.namespaces.iter().filter(|(k, _)| k.cluster == cluster) {
+fn diff_cluster(
+    cluster: &str,
+    desired: &Desired,
+    objects: &Objects,
+    options: &Options,
+    plan: &mut Plan,
+) {
+    for (key, wanted) in desired
+        .namespaces
+        .iter()
+        .filter(|(k, _)| k.cluster == cluster)
+    {
         if objects.namespaces.contains_key(key.namespace.as_str()) {
             continue; // not adopted: it holds more than what the spec knows of
         }
@@ -69,11 +79,27 @@ fn diff_cluster(cluster: &str, desired: &Desired, objects: &Objects, options: &O
             );
             continue;
         }
-        let object = object("Namespace", &key.namespace, None, &desired.owner, None, false);
+        let object = object(
+            "Namespace",
+            &key.namespace,
+            None,
+            &desired.owner,
+            None,
+            false,
+        );
         plan.changes.insert(
             key.to_string(),
-            change(Action::Create, None, cluster, Some(object), &[], None, false, What::Namespace)
-                .at(&wanted.place),
+            change(
+                Action::Create,
+                None,
+                cluster,
+                Some(object),
+                &[],
+                None,
+                false,
+                What::Namespace,
+            )
+            .at(&wanted.place),
         );
     }
     for (key, wanted) in desired.ksas.iter().filter(|(k, _)| k.cluster == cluster) {
@@ -94,7 +120,9 @@ fn diff_ksa(
     plan: &mut Plan,
 ) {
     let after = wanted.account.as_ref().map(Email::as_str);
-    let before = there.and_then(|m| m.annotations.get(GSA_ANNOTATION)).map(String::as_str);
+    let before = there
+        .and_then(|m| m.annotations.get(GSA_ANNOTATION))
+        .map(String::as_str);
     let mut attributes = Vec::new();
     if before != after {
         attributes.push(Attribute::new(GSA_ANNOTATION, before, after));
@@ -116,7 +144,11 @@ fn diff_ksa(
             adopted = true;
             attributes.push(Attribute::new(OWNER, None, Some(&desired.owner)));
             reason = Some("adopted: it exists and nobody has marked it".to_owned());
-            if before != after && before.is_some() && !foreign.is_empty() && !options.force_conflicts {
+            if before != after
+                && before.is_some()
+                && !foreign.is_empty()
+                && !options.force_conflicts
+            {
                 return plan.error(
                     key.to_string(),
                     Some(&wanted.place),
@@ -161,19 +193,31 @@ fn diff_ksa(
             metadata.remove("labels");
         }
     }
-    let action = if there.is_some() { Action::Update } else { Action::Create };
+    let action = if there.is_some() {
+        Action::Update
+    } else {
+        Action::Create
+    };
     let account_before = before.and_then(|b| Email::parse(b).ok());
     let drop_annotation = before.is_some()
         && after.is_none()
         && (!foreign.is_empty() || !there.is_some_and(wi_owns_annotation));
-    let change = change(action, there, &key.cluster, Some(object), &attributes, reason, force, |change| {
-        What::Ksa {
+    let change = change(
+        action,
+        there,
+        &key.cluster,
+        Some(object),
+        &attributes,
+        reason,
+        force,
+        |change| What::Ksa {
             change,
             account_before,
             drop_annotation,
-        }
-    });
-    plan.changes.insert(key.to_string(), change.at(&wanted.place));
+        },
+    );
+    plan.changes
+        .insert(key.to_string(), change.at(&wanted.place));
 }
 
 /// What carries our mark and left the spec: what `wi` made is deleted, what it adopted is released.
@@ -200,22 +244,38 @@ fn remove_what_left(cluster: &str, desired: &Desired, objects: &Objects, plan: &
                 "metadata": {"name": meta.name, "namespace": meta.namespace}})
         });
         let (action, reason) = if adopted {
-            (Action::Update, "released: it was there before this spec, which no longer names it")
+            (
+                Action::Update,
+                "released: it was there before this spec, which no longer names it",
+            )
         } else {
-            (Action::Delete, "made by this spec and no longer in it; pods that still use it lose their identity")
+            (
+                Action::Delete,
+                "made by this spec and no longer in it; pods that still use it lose their identity",
+            )
         };
         let attributes = [
             Attribute::new(GSA_ANNOTATION, annotation.map(String::as_str), None),
             Attribute::new(OWNER, Some(&desired.owner), None),
         ];
-        let attributes: Vec<Attribute> = attributes.into_iter().filter(|a| a.before.is_some()).collect();
-        let change = change(action, Some(meta), cluster, object, &attributes, Some(reason.to_owned()), true, |change| {
-            What::Ksa {
+        let attributes: Vec<Attribute> = attributes
+            .into_iter()
+            .filter(|a| a.before.is_some())
+            .collect();
+        let change = change(
+            action,
+            Some(meta),
+            cluster,
+            object,
+            &attributes,
+            Some(reason.to_owned()),
+            true,
+            |change| What::Ksa {
                 change,
                 account_before,
                 drop_annotation: false,
-            }
-        });
+            },
+        );
         plan.changes.insert(key.to_string(), change);
     }
     for meta in objects.namespaces.values() {
@@ -226,15 +286,27 @@ fn remove_what_left(cluster: &str, desired: &Desired, objects: &Objects, plan: &
             cluster: cluster.to_owned(),
             namespace,
         };
-        if desired.namespaces.contains_key(&key) || !matches!(mark(meta, &desired.owner), Mark::Ours) {
+        if desired.namespaces.contains_key(&key)
+            || !matches!(mark(meta, &desired.owner), Mark::Ours)
+        {
             continue;
         }
-        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": meta.name}});
+        let object =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": meta.name}});
         let attributes = [Attribute::new(OWNER, Some(&desired.owner), None)];
         let reason = "released: no longer in the spec; wi never deletes a namespace, since all in it would go";
         plan.changes.insert(
             key.to_string(),
-            change(Action::Update, Some(meta), cluster, Some(object), &attributes, Some(reason.to_owned()), true, What::Namespace),
+            change(
+                Action::Update,
+                Some(meta),
+                cluster,
+                Some(object),
+                &attributes,
+                Some(reason.to_owned()),
+                true,
+                What::Namespace,
+            ),
         );
     }
 }
@@ -267,7 +339,10 @@ fn object(
     json!({"apiVersion": "v1", "kind": kind, "metadata": metadata})
 }
 
-#[allow(clippy::too_many_arguments, reason = "one place that fills a Change of this kind")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one place that fills a Change of this kind"
+)]
 fn change(
     action: Action,
     before: Option<&ObjectMeta>,

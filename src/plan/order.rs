@@ -29,7 +29,11 @@ pub(super) fn set_needs(graph: &Graph, desired: &Desired, live: &Live, plan: &mu
                     waits
                 }
             },
-            What::Account { email, change: AccountChange::Disable, .. } => {
+            What::Account {
+                email,
+                change: AccountChange::Disable,
+                ..
+            } => {
                 let mut waits = leaving(plan, email);
                 waits.extend(node_pools_running_as(plan, live, email));
                 waits
@@ -89,7 +93,9 @@ fn node_pools_running_as(plan: &Plan, live: &Live, email: &Email) -> BTreeSet<St
     plan.changes
         .iter()
         .filter(|(_, c)| match &c.what {
-            What::NodePool { cluster, node_pool, .. } => live
+            What::NodePool {
+                cluster, node_pool, ..
+            } => live
                 .clusters
                 .get(cluster)
                 .and_then(Seen::found)

@@ -24,7 +24,12 @@ pub fn restrict_to(plan: &mut Plan, targets: &[String]) -> Vec<String> {
     }
     let mut todo: Vec<String> = keep.iter().cloned().collect();
     while let Some(address) = todo.pop() {
-        for needed in plan.changes.get(&address).into_iter().flat_map(|c| &c.needs) {
+        for needed in plan
+            .changes
+            .get(&address)
+            .into_iter()
+            .flat_map(|c| &c.needs)
+        {
             if keep.insert(needed.clone()) {
                 todo.push(needed.clone());
             }

@@ -27,7 +27,10 @@ pub fn dot(graph: &Graph) -> String {
 /// For Markdown: GitHub and GitLab draw it in a `mermaid` fence.
 pub fn mermaid(graph: &Graph) -> String {
     let rows = graph.rows();
-    let id = |address: &str| rows.binary_search_by(|(a, _)| (*a).cmp(address)).unwrap_or(usize::MAX);
+    let id = |address: &str| {
+        rows.binary_search_by(|(a, _)| (*a).cmp(address))
+            .unwrap_or(usize::MAX)
+    };
     let mut out = String::from("flowchart LR\n");
     for (number, (address, _)) in rows.iter().enumerate() {
         let label = super::safe(address).replace('"', "#quot;");

@@ -31,6 +31,9 @@ pub fn safe_lines(text: &str) -> String {
 mod tests {
     #[test]
     fn escapes_and_bidi_are_shown_not_obeyed() {
-        assert_eq!(super::safe("a\u{1b}[31m\u{202e}b"), "a\\u{1b}[31m\\u{202e}b");
+        assert_eq!(
+            super::safe("a\u{1b}[31m\u{202e}b"),
+            "a\\u{1b}[31m\\u{202e}b"
+        );
     }
 }

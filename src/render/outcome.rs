@@ -14,7 +14,11 @@ pub fn text(plan: &Plan, outcome: &Outcome) -> String {
         outcome
             .iter()
             .filter(|(address, end)| {
-                **end == End::Done && plan.changes.get(*address).is_some_and(|c| c.action == action)
+                **end == End::Done
+                    && plan
+                        .changes
+                        .get(*address)
+                        .is_some_and(|c| c.action == action)
             })
             .count()
     };
@@ -35,14 +39,24 @@ pub fn text(plan: &Plan, outcome: &Outcome) -> String {
         }
     }
     if failed.is_empty() && waiting.is_empty() {
-        let _ = writeln!(out, "{}", paint(GREEN, paint(BOLD, format!("Apply complete! {counts}"))));
+        let _ = writeln!(
+            out,
+            "{}",
+            paint(GREEN, paint(BOLD, format!("Apply complete! {counts}")))
+        );
         return out;
     }
     let _ = writeln!(out, "{}", paint(RED, format!("Apply incomplete. {counts}")));
     if !failed.is_empty() {
         let _ = writeln!(out, "\n{}", paint(BOLD, "Failed:"));
         for (address, why) in failed {
-            let _ = writeln!(out, "  {} {}: {}", paint(RED, "✗"), safe(address), safe_lines(why));
+            let _ = writeln!(
+                out,
+                "  {} {}: {}",
+                paint(RED, "✗"),
+                safe(address),
+                safe_lines(why)
+            );
         }
     }
     for (because, addresses) in waiting {
@@ -50,12 +64,19 @@ pub fn text(plan: &Plan, outcome: &Outcome) -> String {
             "interrupted" => "interrupted".to_owned(),
             need => format!("because of {need}"),
         };
-        let _ = writeln!(out, "\n{}", paint(BOLD, format!("Not started, {}:", safe(&why))));
+        let _ = writeln!(
+            out,
+            "\n{}",
+            paint(BOLD, format!("Not started, {}:", safe(&why)))
+        );
         for address in addresses {
             let _ = writeln!(out, "  {} {}", paint(YELLOW, "·"), safe(address));
         }
     }
-    let _ = writeln!(out, "\nRun `wi apply` again once this is mended: it finds what is left to do.");
+    let _ = writeln!(
+        out,
+        "\nRun `wi apply` again once this is mended: it finds what is left to do."
+    );
     out
 }
 

@@ -19,7 +19,11 @@ pub fn note(text: &str) {
 
 /// An error, on standard error.
 pub fn error(message: &str) {
-    note(&format!("{} {}", paint(RED, "Error:"), super::safe_lines(message)));
+    note(&format!(
+        "{} {}",
+        paint(RED, "Error:"),
+        super::safe_lines(message)
+    ));
 }
 
 /// A question, on standard error; answers with the line that was typed.

@@ -49,7 +49,9 @@ impl Progress {
 
     fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Running>> {
         // A panic of another task while it held the lock leaves whole entries behind.
-        self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.running
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// A change begins.
@@ -57,7 +59,8 @@ impl Progress {
         let now = Instant::now();
         let bar = self.bars.as_ref().map(|bars| {
             let bar = bars.add(ProgressBar::new_spinner());
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {msg} [{elapsed}]") {
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {msg} [{elapsed}]")
+            {
                 bar.set_style(style);
             }
             bar.set_prefix(safe(address));
@@ -89,7 +92,11 @@ impl Progress {
             bar.set_message(format!("{} {}", running.doing, safe(detail)));
         } else if running.last_line.elapsed() >= STILL {
             running.last_line = Instant::now();
-            let detail = if detail.is_empty() { String::new() } else { format!(", {}", safe(detail)) };
+            let detail = if detail.is_empty() {
+                String::new()
+            } else {
+                format!(", {}", safe(detail))
+            };
             print(&format!(
                 "{}: Still {}... [{}s elapsed{detail}]",
                 paint(BOLD, safe(address)),
@@ -124,7 +131,12 @@ impl Progress {
         if let Some(bar) = self.running().remove(address).and_then(|r| r.bar) {
             bar.finish_and_clear();
         }
-        self.line(&format!("{}: {}: {}", paint(BOLD, safe(address)), paint(RED, "failed"), safe(why)));
+        self.line(&format!(
+            "{}: {}: {}",
+            paint(BOLD, safe(address)),
+            paint(RED, "failed"),
+            safe(why)
+        ));
     }
 
     /// Something that the user should see while it happens.

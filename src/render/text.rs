@@ -21,7 +21,13 @@ fn rank(change: &Change) -> u8 {
 
 fn verb(change: &Change) -> &'static str {
     match (&change.what, change.action) {
-        (What::Account { change: AccountChange::Disable, .. }, _) => "will be disabled",
+        (
+            What::Account {
+                change: AccountChange::Disable,
+                ..
+            },
+            _,
+        ) => "will be disabled",
         (What::NodePool { .. }, _) => "will be updated in-place, its nodes recreated",
         (What::Binding { .. }, Action::Delete) => "will be removed",
         (_, Action::Create) => "will be created",
@@ -49,7 +55,9 @@ pub fn plan(plan: &Plan, width: usize) -> String {
         block("Warning", YELLOW, &safe(warning), width, &mut out);
     }
     if !plan.unseen.is_empty() {
-        let mut text = String::from("The plan is incomplete: not all could be read, and what was not seen is not taken for absent.\n");
+        let mut text = String::from(
+            "The plan is incomplete: not all could be read, and what was not seen is not taken for absent.\n",
+        );
         for unseen in &plan.unseen {
             let _ = write!(text, "\n- {}: {}", safe(&unseen.what), safe(&unseen.why));
         }
@@ -64,8 +72,17 @@ pub fn plan(plan: &Plan, width: usize) -> String {
         block("Warning", YELLOW, &text, width, &mut out);
     }
     for error in &plan.errors {
-        let place = error.place.as_ref().map(|p| format!(" ({p})")).unwrap_or_default();
-        let text = format!("{}{}\n{}", safe(&error.address), safe(&place), safe(&error.message));
+        let place = error
+            .place
+            .as_ref()
+            .map(|p| format!(" ({p})"))
+            .unwrap_or_default();
+        let text = format!(
+            "{}{}\n{}",
+            safe(&error.address),
+            safe(&place),
+            safe(&error.message)
+        );
         block("Error", RED, &text, width, &mut out);
     }
     summary(plan, &mut out);
@@ -88,7 +105,11 @@ fn legend(plan: &Plan, out: &mut String) {
 }
 
 fn resource(address: &str, change: &Change, width: usize, out: &mut String) {
-    let _ = writeln!(out, "  {}", paint(BOLD, format!("# {} {}", safe(address), verb(change))));
+    let _ = writeln!(
+        out,
+        "  {}",
+        paint(BOLD, format!("# {} {}", safe(address), verb(change)))
+    );
     if let Some(reason) = &change.reason {
         for line in wrap(&format!("({})", safe(reason)), width.saturating_sub(4)) {
             let _ = writeln!(out, "  {}", paint(DIM, format!("# {line}")));
@@ -96,12 +117,21 @@ fn resource(address: &str, change: &Change, width: usize, out: &mut String) {
     }
     let sign = symbol(change.action);
     let _ = writeln!(out, "  {sign} {}", paint(BOLD, safe(address)));
-    let pad = change.attributes.iter().map(|a| a.name.len()).max().unwrap_or(0);
+    let pad = change
+        .attributes
+        .iter()
+        .map(|a| a.name.len())
+        .max()
+        .unwrap_or(0);
     for attribute in &change.attributes {
         let _ = writeln!(out, "      {}", attribute_row(attribute, pad));
     }
     if let Some(place) = &change.place {
-        let _ = writeln!(out, "      {}", paint(DIM, format!("# {}", safe(&place.to_string()))));
+        let _ = writeln!(
+            out,
+            "      {}",
+            paint(DIM, format!("# {}", safe(&place.to_string())))
+        );
     }
     out.push('\n');
 }
@@ -110,7 +140,12 @@ fn attribute_row(attribute: &Attribute, pad: usize) -> String {
     let name = format!("{:pad$}", attribute.name);
     match (&attribute.before, &attribute.after) {
         (Some(b), Some(a)) if b == a => format!("  {name} = {}", safe(a)),
-        (Some(b), Some(a)) => format!("{} {name} = {} -> {}", symbol(Action::Update), safe(b), safe(a)),
+        (Some(b), Some(a)) => format!(
+            "{} {name} = {} -> {}",
+            symbol(Action::Update),
+            safe(b),
+            safe(a)
+        ),
         (None, Some(a)) => format!("{} {name} = {}", symbol(Action::Create), safe(a)),
         (Some(b), None) => format!("{} {name} = {}", symbol(Action::Delete), safe(b)),
         (None, None) => format!("  {name}"),
@@ -122,10 +157,19 @@ fn access(rows: &[AccessChange], out: &mut String) {
         return;
     }
     let _ = writeln!(out, "{}", paint(BOLD, "Who gains and who loses access:"));
-    let columns = |f: fn(&AccessChange) -> &str| rows.iter().map(|r| safe(f(r)).len()).max().unwrap_or(0);
+    let columns =
+        |f: fn(&AccessChange) -> &str| rows.iter().map(|r| safe(f(r)).len()).max().unwrap_or(0);
     let (who, role) = (columns(|r| &r.principal), columns(|r| &r.role));
-    for row in rows.iter().filter(|r| r.gains).chain(rows.iter().filter(|r| !r.gains)) {
-        let sign = if row.gains { paint(GREEN, "+ gains") } else { paint(RED, "- loses") };
+    for row in rows
+        .iter()
+        .filter(|r| r.gains)
+        .chain(rows.iter().filter(|r| !r.gains))
+    {
+        let sign = if row.gains {
+            paint(GREEN, "+ gains")
+        } else {
+            paint(RED, "- loses")
+        };
         let clusters = match row.clusters {
             0 | 1 => String::new(),
             n => paint(DIM, format!("  (in {n} clusters at once)")),

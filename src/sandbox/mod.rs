@@ -120,6 +120,41 @@ impl Sandbox {
         self.core.token.clone()
     }
 
+    /// A kubeconfig (JSON is YAML) with a context for each cluster, named `PROJECT_LOCATION_NAME`
+    /// as gcloud does.
+    pub fn kubeconfig(&self) -> String {
+        let state = self.core.state();
+        let name = |c: &gke::cluster::Cluster| format!("gke_{}_{}_{}", c.project, c.location, c.name);
+        let running: Vec<(String, &RunningKube)> = state
+            .world
+            .clusters
+            .iter()
+            .filter_map(|c| Some((name(c), state.kubes.get(&c.key())?)))
+            .collect();
+        let clusters: Vec<_> = running
+            .iter()
+            .map(|(name, kube)| {
+                serde_json::json!({"name": name, "cluster": {
+                    "server": format!("https://{}", kube.endpoint),
+                    "certificate-authority-data": kube.ca,
+                }})
+            })
+            .collect();
+        let contexts: Vec<_> = running
+            .iter()
+            .map(|(name, _)| serde_json::json!({"name": name, "context": {"cluster": name, "user": "sandbox"}}))
+            .collect();
+        let config = serde_json::json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": clusters,
+            "contexts": contexts,
+            "users": [{"name": "sandbox", "user": {"token": self.token()}}],
+            "current-context": running.first().map_or("", |(name, _)| name.as_str()),
+        });
+        format!("{config:#}\n")
+    }
+
     /// The whole state, itself a valid world file.
     pub fn snapshot(&self) -> World {
         let mut state = self.core.state();

@@ -40,7 +40,11 @@ pub fn load_sources(sources: Vec<Source>) -> Result<Spec, SpecErrors> {
     check(sources, Vec::new(), "the input")
 }
 
-fn check(sources: Vec<Source>, mut mistakes: Vec<Mistake>, where_looked: &str) -> Result<Spec, SpecErrors> {
+fn check(
+    sources: Vec<Source>,
+    mut mistakes: Vec<Mistake>,
+    where_looked: &str,
+) -> Result<Spec, SpecErrors> {
     let schema = json_schema();
     let mut documents = Vec::new();
     for source in sources {
@@ -109,7 +113,11 @@ fn ours(source: &Arc<Source>, root: Node, mistakes: &mut Vec<Mistake>) -> Option
         },
         None => {
             let telling = ["googleServiceAccounts", "clusters"];
-            if let Some((key, _)) = root.entries().iter().find(|(k, _)| telling.contains(&k.text.as_str())) {
+            if let Some((key, _)) = root
+                .entries()
+                .iter()
+                .find(|(k, _)| telling.contains(&k.text.as_str()))
+            {
                 mistakes.push(mistake(
                     key.span,
                     "this looks like a spec, but has no `apiVersion`",
@@ -124,8 +132,11 @@ fn ours(source: &Arc<Source>, root: Node, mistakes: &mut Vec<Mistake>) -> Option
 /// Whether a text that is no YAML was meant for us: other tools' templates lie in the same
 /// directories.
 fn is_for_us(text: &str) -> bool {
-    text.lines().any(|l| l.trim_start_matches("---").trim_start().starts_with("apiVersion: wi/"))
-        || !text.contains("apiVersion:")
+    text.lines().any(|l| {
+        l.trim_start_matches("---")
+            .trim_start()
+            .starts_with("apiVersion: wi/")
+    }) || !text.contains("apiVersion:")
 }
 
 fn syntax(source: &Arc<Source>, e: &serde_saphyr::Error) -> Mistake {

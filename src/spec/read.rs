@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Document;
-use super::model::{AccountSpec, ClusterSpec, Grant, KsaAccess, KsaSpec, NamespaceSpec, Place, Spec};
+use super::model::{
+    AccountSpec, ClusterSpec, Grant, KsaAccess, KsaSpec, NamespaceSpec, Place, Spec,
+};
 use super::report::{Mistake, Source};
 use super::shape::nearest;
 use super::tree::{Key, Node, Span, Value};
 use crate::identity::{
-    ClusterPath, Condition, Email, KubeName, NameError, ProjectId, Resource, Role, check_service_account_id,
+    ClusterPath, Condition, Email, KubeName, NameError, ProjectId, Resource, Role,
+    check_service_account_id,
 };
 
 /// Where something is: the file and the words.
@@ -54,7 +57,10 @@ pub(super) fn read(documents: &[Document], mistakes: &mut Vec<Mistake>) -> Optio
     if let (None, Some(first)) = (&name, documents.first()) {
         let at = At {
             source: Arc::clone(&first.source),
-            span: first.root.get("apiVersion").map_or(first.root.span, |n| n.span),
+            span: first
+                .root
+                .get("apiVersion")
+                .map_or(first.root.span, |n| n.span),
         };
         reader.tell(
             "missing_field",
@@ -64,7 +70,11 @@ pub(super) fn read(documents: &[Document], mistakes: &mut Vec<Mistake>) -> Optio
             Some("It marks what the spec creates as its own: name: shop".to_owned()),
         );
     }
-    let name = name.and_then(|(text, at)| reader.parsed(&at, KubeName::label(&text)).map(|n| n.to_string()));
+    let name = name.and_then(|(text, at)| {
+        reader
+            .parsed(&at, KubeName::label(&text))
+            .map(|n| n.to_string())
+    });
     let project = project.and_then(|(text, at)| reader.parsed(&at, ProjectId::parse(&text)));
     let cluster_entries = reader.entries(documents, "clusters");
     let account_entries = reader.entries(documents, "googleServiceAccounts");
@@ -93,7 +103,14 @@ struct Context<'a> {
 }
 
 impl Reader<'_> {
-    fn tell(&mut self, code: &'static str, at: &At, message: String, label: &str, help: Option<String>) {
+    fn tell(
+        &mut self,
+        code: &'static str,
+        at: &At,
+        message: String,
+        label: &str,
+        help: Option<String>,
+    ) {
         self.mistakes.push(Mistake {
             code,
             message,
@@ -109,7 +126,11 @@ impl Reader<'_> {
             message,
             help: Some(help.to_owned()),
             label: Some((Arc::clone(&at.source), at.span, "again here".to_owned())),
-            other: Some((Arc::clone(&other.source), other.span, "first here".to_owned())),
+            other: Some((
+                Arc::clone(&other.source),
+                other.span,
+                "first here".to_owned(),
+            )),
         });
     }
 
@@ -135,8 +156,15 @@ impl Reader<'_> {
             };
             match &found {
                 Some((first, other)) if first != text => {
-                    let message = format!("two documents disagree on `{field}`: `{first}` and `{text}`");
-                    self.tell_both("disagreement", &at, other, message, "Files that are read together are one spec: say it once, or the same.");
+                    let message =
+                        format!("two documents disagree on `{field}`: `{first}` and `{text}`");
+                    self.tell_both(
+                        "disagreement",
+                        &at,
+                        other,
+                        message,
+                        "Files that are read together are one spec: say it once, or the same.",
+                    );
                 }
                 Some(_) => {}
                 None => found = Some((text.to_owned(), at)),
@@ -163,7 +191,13 @@ impl Reader<'_> {
                     let first = entries[*first].at.clone();
                     if first.source.name != at.source.name || !same_map(&first, map.span) {
                         let message = format!("`{}` is declared twice among `{field}`", key.text);
-                        self.tell_both("duplicate_key", &at, &first, message, "Keep one of the two: files are merged, their entries are not.");
+                        self.tell_both(
+                            "duplicate_key",
+                            &at,
+                            &first,
+                            message,
+                            "Keep one of the two: files are merged, their entries are not.",
+                        );
                     }
                     continue;
                 }
@@ -190,7 +224,10 @@ impl Reader<'_> {
                         &entry.at,
                         format!("`{}` has no project", entry.name),
                         "in which project?",
-                        Some("Give it a `project`, or give the spec one for all: project: acme-prod".to_owned()),
+                        Some(
+                            "Give it a `project`, or give the spec one for all: project: acme-prod"
+                                .to_owned(),
+                        ),
                     );
                 }
                 default.cloned()
@@ -198,7 +235,11 @@ impl Reader<'_> {
         }
     }
 
-    fn clusters(&mut self, entries: &[Entry<'_>], default: Option<&ProjectId>) -> BTreeMap<String, ClusterSpec> {
+    fn clusters(
+        &mut self,
+        entries: &[Entry<'_>],
+        default: Option<&ProjectId>,
+    ) -> BTreeMap<String, ClusterSpec> {
         let mut clusters = BTreeMap::new();
         let mut paths: HashMap<ClusterPath, At> = HashMap::new();
         for entry in entries {
@@ -233,7 +274,13 @@ impl Reader<'_> {
                 name,
             };
             if let Some(first) = paths.insert(path.clone(), entry.at.clone()) {
-                self.tell_both("same_cluster", &entry.at, &first, format!("{path} has two names in the spec"), "Keep one of them.");
+                self.tell_both(
+                    "same_cluster",
+                    &entry.at,
+                    &first,
+                    format!("{path} has two names in the spec"),
+                    "Keep one of them.",
+                );
             }
             clusters.insert(
                 entry.name.to_owned(),
@@ -247,7 +294,11 @@ impl Reader<'_> {
         clusters
     }
 
-    fn accounts(&mut self, entries: &[Entry<'_>], default: Option<&ProjectId>) -> BTreeMap<String, AccountSpec> {
+    fn accounts(
+        &mut self,
+        entries: &[Entry<'_>],
+        default: Option<&ProjectId>,
+    ) -> BTreeMap<String, AccountSpec> {
         let mut accounts = BTreeMap::new();
         let mut emails: HashMap<Email, At> = HashMap::new();
         for entry in entries {
@@ -255,7 +306,13 @@ impl Reader<'_> {
                 continue;
             };
             if let Some(first) = emails.insert(account.email.clone(), entry.at.clone()) {
-                self.tell_both("same_account", &entry.at, &first, format!("{} has two names in the spec", account.email), "Keep one of them.");
+                self.tell_both(
+                    "same_account",
+                    &entry.at,
+                    &first,
+                    format!("{} has two names in the spec", account.email),
+                    "Keep one of them.",
+                );
             }
             accounts.insert(entry.name.to_owned(), account);
         }
@@ -292,17 +349,32 @@ impl Reader<'_> {
                 None => (entry.at.clone(), entry.name),
             };
             if let Err(e) = check_service_account_id(id) {
-                let help = (id == entry.name).then(|| "The key is the account's id. Rename it, or keep it and give an `id`.".to_owned());
+                let help = (id == entry.name).then(|| {
+                    "The key is the account's id. Rename it, or keep it and give an `id`."
+                        .to_owned()
+                });
                 self.tell("name", &at, e.0, "not allowed", help);
                 return None;
             }
             let project = project?;
             (project.service_account(id), project)
         };
-        let display_name = entry.node.get("displayName").and_then(|n| Some((n.span, n.text()?)));
+        let display_name = entry
+            .node
+            .get("displayName")
+            .and_then(|n| Some((n.span, n.text()?)));
         if let Some((span, text)) = display_name {
             if text.len() > 100 {
-                self.tell("too_long", &entry.at(span), format!("a display name has at most 100 bytes; this has {}", text.len()), "too long", None);
+                self.tell(
+                    "too_long",
+                    &entry.at(span),
+                    format!(
+                        "a display name has at most 100 bytes; this has {}",
+                        text.len()
+                    ),
+                    "too long",
+                    None,
+                );
             }
         }
         let grants = self.grants(entry, entry.node.get("grants"), Some(&project), "");
@@ -317,11 +389,21 @@ impl Reader<'_> {
     }
 
     /// Grants of an account; a role without a resource is on `home`.
-    fn grants(&mut self, entry: &Entry<'_>, list: Option<&Node>, home: Option<&ProjectId>, why_no_home: &str) -> Vec<Grant> {
+    fn grants(
+        &mut self,
+        entry: &Entry<'_>,
+        list: Option<&Node>,
+        home: Option<&ProjectId>,
+        why_no_home: &str,
+    ) -> Vec<Grant> {
         let mut grants: Vec<Grant> = Vec::new();
         let mut places: Vec<At> = Vec::new();
         for item in list.map(Node::items).unwrap_or_default() {
-            let role_node = if item.text().is_some() { Some(item) } else { item.get("role") };
+            let role_node = if item.text().is_some() {
+                Some(item)
+            } else {
+                item.get("role")
+            };
             let Some((role_node, role)) = role_node.and_then(|n| Some((n, n.text()?))) else {
                 continue;
             };
@@ -341,7 +423,9 @@ impl Reader<'_> {
                     home.cloned().map(Resource::Project)
                 }
             };
-            let condition = item.get("condition").and_then(|node| self.condition(entry, node, role.as_ref()));
+            let condition = item
+                .get("condition")
+                .and_then(|node| self.condition(entry, node, role.as_ref()));
             let (Some(role), Some(resource)) = (role, resource) else {
                 continue;
             };
@@ -352,10 +436,19 @@ impl Reader<'_> {
                 condition,
                 place: at.place(),
             };
-            let same = |g: &Grant| (&g.role, &g.resource, &g.condition) == (&grant.role, &grant.resource, &grant.condition);
+            let same = |g: &Grant| {
+                (&g.role, &g.resource, &g.condition)
+                    == (&grant.role, &grant.resource, &grant.condition)
+            };
             if let Some(first) = grants.iter().position(same) {
                 let first = places[first].clone();
-                self.tell_both("duplicate_grant", &at, &first, format!("{} on {} is granted twice", grant.role, grant.resource), "Keep one of the two.");
+                self.tell_both(
+                    "duplicate_grant",
+                    &at,
+                    &first,
+                    format!("{} on {} is granted twice", grant.role, grant.resource),
+                    "Keep one of the two.",
+                );
                 continue;
             }
             grants.push(grant);
@@ -369,14 +462,20 @@ impl Reader<'_> {
             Ok(role) => Some(role),
             Err(e) => {
                 let bare = format!("roles/{text}");
-                let help = (!text.contains('/') && Role::parse(&bare).is_ok()).then(|| format!("Did you mean `{bare}`?"));
+                let help = (!text.contains('/') && Role::parse(&bare).is_ok())
+                    .then(|| format!("Did you mean `{bare}`?"));
                 self.tell("name", at, e.0, "not a role", help);
                 None
             }
         }
     }
 
-    fn condition(&mut self, entry: &Entry<'_>, node: &Node, role: Option<&Role>) -> Option<Condition> {
+    fn condition(
+        &mut self,
+        entry: &Entry<'_>,
+        node: &Node,
+        role: Option<&Role>,
+    ) -> Option<Condition> {
         let text = |field: &str| node.get(field).and_then(Node::text);
         if let Some(role) = role.filter(|r| r.is_basic()) {
             self.tell(
@@ -394,18 +493,30 @@ impl Reader<'_> {
         })
     }
 
-    fn namespaces(&mut self, entries: &[Entry<'_>], context: &Context<'_>) -> BTreeMap<KubeName, NamespaceSpec> {
+    fn namespaces(
+        &mut self,
+        entries: &[Entry<'_>],
+        context: &Context<'_>,
+    ) -> BTreeMap<KubeName, NamespaceSpec> {
         let mut namespaces = BTreeMap::new();
         for entry in entries {
             let name = self.parsed(&entry.at, KubeName::label(entry.name));
             let clusters = self.selected(entry, context);
             let mut service_accounts = BTreeMap::new();
-            for (key, node) in entry.node.get("serviceAccounts").map(Node::entries).unwrap_or_default() {
+            for (key, node) in entry
+                .node
+                .get("serviceAccounts")
+                .map(Node::entries)
+                .unwrap_or_default()
+            {
                 if let Some((name, ksa)) = self.ksa(entry, key, node, &clusters, context) {
                     service_accounts.entry(name).or_insert(ksa);
                 }
             }
-            let create = entry.node.get("create").is_none_or(|n| !matches!(n.value, Value::Bool(false)));
+            let create = entry
+                .node
+                .get("create")
+                .is_none_or(|n| !matches!(n.value, Value::Bool(false)));
             if let Some(name) = name {
                 namespaces.insert(
                     name,
@@ -426,7 +537,13 @@ impl Reader<'_> {
         let all = || context.clusters.keys().cloned();
         let Some(node) = entry.node.get("clusters") else {
             if context.cluster_names.is_empty() {
-                self.tell("no_match", &entry.at, format!("the namespace `{}` is on no cluster", entry.name), "the spec has no clusters", Some("Declare one: clusters: { main: { location: europe-west1 } }".to_owned()));
+                self.tell(
+                    "no_match",
+                    &entry.at,
+                    format!("the namespace `{}` is on no cluster", entry.name),
+                    "the spec has no clusters",
+                    Some("Declare one: clusters: { main: { location: europe-west1 } }".to_owned()),
+                );
             }
             return all().collect();
         };
@@ -436,7 +553,12 @@ impl Reader<'_> {
                 .filter_map(|item| {
                     let name = item.text()?;
                     if !context.cluster_names.contains(name) {
-                        self.unknown(&entry.at(item.span), "cluster", name, &context.cluster_names);
+                        self.unknown(
+                            &entry.at(item.span),
+                            "cluster",
+                            name,
+                            &context.cluster_names,
+                        );
                     }
                     Some(name.to_owned())
                 })
@@ -461,7 +583,16 @@ impl Reader<'_> {
                         let some: Vec<String> = labels.into_iter().take(12).collect();
                         format!("Labels of the spec's clusters: {}.", some.join(", "))
                     };
-                    self.tell("no_match", &entry.at(node.span), format!("no cluster has the labels that the namespace `{}` selects", entry.name), "matches nothing", Some(help));
+                    self.tell(
+                        "no_match",
+                        &entry.at(node.span),
+                        format!(
+                            "no cluster has the labels that the namespace `{}` selects",
+                            entry.name
+                        ),
+                        "matches nothing",
+                        Some(help),
+                    );
                 }
                 found
             }
@@ -478,12 +609,29 @@ impl Reader<'_> {
             format!("The spec declares no {what}.")
         } else {
             let some: Vec<&str> = known.iter().copied().take(12).collect();
-            format!("Declared: {}{}", some.join(", "), if known.len() > 12 { " …" } else { "." })
+            format!(
+                "Declared: {}{}",
+                some.join(", "),
+                if known.len() > 12 { " …" } else { "." }
+            )
         };
-        self.tell("unknown_name", at, format!("there is no {what} `{name}`"), &label, Some(help));
+        self.tell(
+            "unknown_name",
+            at,
+            format!("there is no {what} `{name}`"),
+            &label,
+            Some(help),
+        );
     }
 
-    fn ksa(&mut self, entry: &Entry<'_>, key: &Key, node: &Node, clusters: &BTreeSet<String>, context: &Context<'_>) -> Option<(KubeName, KsaSpec)> {
+    fn ksa(
+        &mut self,
+        entry: &Entry<'_>,
+        key: &Key,
+        node: &Node,
+        clusters: &BTreeSet<String>,
+        context: &Context<'_>,
+    ) -> Option<(KubeName, KsaSpec)> {
         let at = entry.at(key.span);
         let name = self.parsed(&at, KubeName::parse(&key.text));
         let impersonates = node.get("impersonates").and_then(|n| Some((n, n.text()?)));
@@ -501,7 +649,12 @@ impl Reader<'_> {
             }
             (Some((account, text)), None) => {
                 if !context.account_names.contains(text) {
-                    self.unknown(&entry.at(account.span), "Google service account", text, &context.account_names);
+                    self.unknown(
+                        &entry.at(account.span),
+                        "Google service account",
+                        text,
+                        &context.account_names,
+                    );
                 }
                 KsaAccess::Impersonates(text.to_owned())
             }
@@ -511,8 +664,14 @@ impl Reader<'_> {
                     .filter_map(|c| context.clusters.get(c))
                     .map(|c| &c.path.project)
                     .collect();
-                let home = (projects.len() == 1).then(|| projects.iter().next().copied()).flatten();
-                let why = if projects.len() > 1 { "on which project? its clusters are in several" } else { "" };
+                let home = (projects.len() == 1)
+                    .then(|| projects.iter().next().copied())
+                    .flatten();
+                let why = if projects.len() > 1 {
+                    "on which project? its clusters are in several"
+                } else {
+                    ""
+                };
                 KsaAccess::Direct(self.grants(entry, grants, home, why))
             }
         };

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, SourceSpan};
+use miette::{
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
+    SourceSpan,
+};
 
 use super::model::Place;
 use super::tree::Span;
@@ -22,7 +25,9 @@ impl Source {
     /// A source of this name.
     pub fn new(name: String, text: String) -> Self {
         let newlines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
-        let line_starts = std::iter::once(0).chain(newlines.map(|(i, _)| i + 1)).collect();
+        let line_starts = std::iter::once(0)
+            .chain(newlines.map(|(i, _)| i + 1))
+            .collect();
         Self {
             name,
             text,
@@ -81,8 +86,14 @@ impl SpecErrors {
 
     /// All mistakes for a terminal of this width.
     pub fn render(&self, width: usize, colour: bool) -> String {
-        let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-        let handler = GraphicalReportHandler::new_themed(theme).with_width(width).with_links(false);
+        let theme = if colour {
+            GraphicalTheme::unicode()
+        } else {
+            GraphicalTheme::unicode_nocolor()
+        };
+        let handler = GraphicalReportHandler::new_themed(theme)
+            .with_width(width)
+            .with_links(false);
         let mut out = String::new();
         for mistake in &self.0 {
             // Writing to a String cannot fail.
@@ -94,7 +105,10 @@ impl SpecErrors {
             out.push('\n');
         }
         let n = self.0.len();
-        out.push_str(&format!("{n} mistake{} in the spec.\n", if n == 1 { "" } else { "s" }));
+        out.push_str(&format!(
+            "{n} mistake{} in the spec.\n",
+            if n == 1 { "" } else { "s" }
+        ));
         out
     }
 }
@@ -124,11 +138,13 @@ fn shown_text(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' | '\t' => c,
-            c if crate::render::safe(c.encode_utf8(&mut [0; 4])).len() > c.len_utf8() => match c.len_utf8() {
-                1 => '?',
-                2 => '¿',
-                _ => '\u{fffd}',
-            },
+            c if crate::render::safe(c.encode_utf8(&mut [0; 4])).len() > c.len_utf8() => {
+                match c.len_utf8() {
+                    1 => '?',
+                    2 => '¿',
+                    _ => '\u{fffd}',
+                }
+            }
             c => c,
         })
         .collect()
@@ -138,8 +154,14 @@ fn label(source: &Source, span: Span, text: &str) -> LabeledSpan {
     let start = span.start.min(source.text.len());
     // A map or list is underlined on its first line only.
     let end = (start + span.len.max(1)).min(source.text.len());
-    let first_line = source.text.get(start..end).map_or(1, |t| t.lines().next().unwrap_or("").trim_end().len());
-    LabeledSpan::new_with_span(Some(crate::render::safe(text)), SourceSpan::from((start, first_line.max(1))))
+    let first_line = source
+        .text
+        .get(start..end)
+        .map_or(1, |t| t.lines().next().unwrap_or("").trim_end().len());
+    LabeledSpan::new_with_span(
+        Some(crate::render::safe(text)),
+        SourceSpan::from((start, first_line.max(1))),
+    )
 }
 
 impl Shown {
@@ -148,7 +170,10 @@ impl Shown {
         let mut shown_source = None;
         if let Some((source, span, text)) = &mistake.label {
             labels.push(label(source, *span, text));
-            shown_source = Some(NamedSource::new(crate::render::safe(&source.name), shown_text(&source.text)));
+            shown_source = Some(NamedSource::new(
+                crate::render::safe(&source.name),
+                shown_text(&source.text),
+            ));
             if let Some((other, span, text)) = &mistake.other {
                 if other.name == source.name {
                     labels.push(label(other, *span, text));
@@ -172,7 +197,10 @@ impl Shown {
             code: format!("wi::spec::{}", mistake.code),
             message: "the other place".to_owned(),
             help: None,
-            source: Some(NamedSource::new(crate::render::safe(&other.name), shown_text(&other.text))),
+            source: Some(NamedSource::new(
+                crate::render::safe(&other.name),
+                shown_text(&other.text),
+            )),
             labels: vec![label(other, *span, text)],
             severity: miette::Severity::Advice,
         })
@@ -197,7 +225,9 @@ impl Diagnostic for Shown {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|h| Box::new(h) as Box<dyn fmt::Display>)
+        self.help
+            .as_ref()
+            .map(|h| Box::new(h) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

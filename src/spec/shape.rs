@@ -10,7 +10,15 @@ use super::report::{Mistake, Source};
 use super::tree::{Node, Span, Value};
 
 /// Fields of later versions of the language: known to people who read ahead.
-const LATER: [&str; 7] = ["discover", "rollout", "guard", "removed", "access", "nodePools", "acceptLoss"];
+const LATER: [&str; 7] = [
+    "discover",
+    "rollout",
+    "guard",
+    "removed",
+    "access",
+    "nodePools",
+    "acceptLoss",
+];
 
 /// The check of one document.
 pub struct Shape<'a> {
@@ -21,7 +29,14 @@ pub struct Shape<'a> {
 
 impl Shape<'_> {
     /// Adds a mistake at a place.
-    fn add(&mut self, code: &'static str, span: Span, message: String, label: &str, help: Option<String>) {
+    fn add(
+        &mut self,
+        code: &'static str,
+        span: Span,
+        message: String,
+        label: &str,
+        help: Option<String>,
+    ) {
         self.mistakes.push(Mistake {
             code,
             message,
@@ -66,7 +81,13 @@ impl Shape<'_> {
         }
     }
 
-    fn check_map(&mut self, node: &Node, entries: &[(super::tree::Key, Node)], schema: &Json, name: &str) {
+    fn check_map(
+        &mut self,
+        node: &Node,
+        entries: &[(super::tree::Key, Node)],
+        schema: &Json,
+        name: &str,
+    ) {
         let mut seen: HashMap<&str, Span> = HashMap::with_capacity(entries.len());
         let properties = schema["properties"].as_object();
         for (key, value) in entries {
@@ -88,9 +109,17 @@ impl Shape<'_> {
                 None => self.unknown_field(key, properties, name),
             }
         }
-        for required in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
+        for required in schema["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Json::as_str)
+        {
             if !seen.contains_key(required) {
-                let span = Span { len: node.span.len.max(1), ..node.span };
+                let span = Span {
+                    len: node.span.len.max(1),
+                    ..node.span
+                };
                 self.add(
                     "missing_field",
                     span,
@@ -102,21 +131,47 @@ impl Shape<'_> {
         }
     }
 
-    fn unknown_field(&mut self, key: &super::tree::Key, properties: Option<&serde_json::Map<String, Json>>, name: &str) {
-        let fields: Vec<&str> = properties.into_iter().flat_map(|p| p.keys()).map(String::as_str).collect();
+    fn unknown_field(
+        &mut self,
+        key: &super::tree::Key,
+        properties: Option<&serde_json::Map<String, Json>>,
+        name: &str,
+    ) {
+        let fields: Vec<&str> = properties
+            .into_iter()
+            .flat_map(|p| p.keys())
+            .map(String::as_str)
+            .collect();
         let (label, help) = if LATER.contains(&key.text.as_str()) {
-            ("not in this version".to_owned(), Some(format!("This version of wi does not know `{}` yet: take it out.", key.text)))
+            (
+                "not in this version".to_owned(),
+                Some(format!(
+                    "This version of wi does not know `{}` yet: take it out.",
+                    key.text
+                )),
+            )
         } else if let Some(near) = nearest(&key.text, fields.iter().copied()) {
             (format!("did you mean `{near}`?"), None)
         } else {
             ("not a field".to_owned(), None)
         };
         let help = help.or_else(|| Some(format!("There are: {}.", fields.join(", "))));
-        self.add("unknown_field", key.span, format!("`{name}` has no field `{}`", key.text), &label, help);
+        self.add(
+            "unknown_field",
+            key.span,
+            format!("`{name}` has no field `{}`", key.text),
+            &label,
+            help,
+        );
     }
 
     fn wrong_kind(&mut self, node: &Node, options: &[Json], name: &str) {
-        let mut wanted: Vec<&str> = options.iter().flat_map(kinds).filter(|k| *k != "null").map(in_words).collect();
+        let mut wanted: Vec<&str> = options
+            .iter()
+            .flat_map(kinds)
+            .filter(|k| *k != "null")
+            .map(in_words)
+            .collect();
         wanted.dedup();
         let help = match (&node.value, wanted.contains(&"a text")) {
             (Value::Number(written), true) => Some(format!("Quote it: \"{written}\"")),
@@ -127,7 +182,11 @@ impl Shape<'_> {
         self.add(
             "wrong_type",
             node.span,
-            format!("`{name}` must be {}, not {}", wanted.join(" or "), node.kind()),
+            format!(
+                "`{name}` must be {}, not {}",
+                wanted.join(" or "),
+                node.kind()
+            ),
             &format!("this is {}", node.kind()),
             help,
         );

@@ -45,7 +45,12 @@ pub fn read(paths: &[PathBuf], mistakes: &mut Vec<Mistake>) -> Vec<Source> {
         .collect()
 }
 
-fn walk(directory: &Path, files: &mut Vec<PathBuf>, seen: &mut BTreeSet<PathBuf>, mistakes: &mut Vec<Mistake>) {
+fn walk(
+    directory: &Path,
+    files: &mut Vec<PathBuf>,
+    seen: &mut BTreeSet<PathBuf>,
+    mistakes: &mut Vec<Mistake>,
+) {
     // A link back up would go round for ever.
     if !seen.insert(std::fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned())) {
         return;
@@ -60,7 +65,9 @@ fn walk(directory: &Path, files: &mut Vec<PathBuf>, seen: &mut BTreeSet<PathBuf>
     let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
     paths.sort();
     for path in paths {
-        let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+        let hidden = path
+            .file_name()
+            .is_some_and(|n| n.to_string_lossy().starts_with('.'));
         let yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
         if hidden {
             continue;
@@ -69,7 +76,10 @@ fn walk(directory: &Path, files: &mut Vec<PathBuf>, seen: &mut BTreeSet<PathBuf>
             walk(&path, files, seen, mistakes);
         } else if yaml {
             // `./wi.yaml` is `wi.yaml` to a reader.
-            files.push(path.strip_prefix(".").map_or_else(|_| path.clone(), Path::to_owned));
+            files.push(
+                path.strip_prefix(".")
+                    .map_or_else(|_| path.clone(), Path::to_owned),
+            );
         }
     }
 }
@@ -77,7 +87,11 @@ fn walk(directory: &Path, files: &mut Vec<PathBuf>, seen: &mut BTreeSet<PathBuf>
 fn read_file(path: &Path) -> Result<String, Mistake> {
     let too_large = || {
         let help = "Split it, or take what is not a spec out of the directory.".to_owned();
-        unreadable(path, &format!("larger than {} MiB", LARGEST >> 20), Some(help))
+        unreadable(
+            path,
+            &format!("larger than {} MiB", LARGEST >> 20),
+            Some(help),
+        )
     };
     let failed = |e: std::io::Error| {
         let help = (e.kind() == std::io::ErrorKind::NotFound)
@@ -86,7 +100,11 @@ fn read_file(path: &Path) -> Result<String, Mistake> {
     };
     let mut bytes = Vec::new();
     if path.as_os_str() == "-" {
-        std::io::stdin().lock().take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
+        std::io::stdin()
+            .lock()
+            .take(LARGEST + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
     } else {
         let file = std::fs::File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
@@ -96,18 +114,32 @@ fn read_file(path: &Path) -> Result<String, Mistake> {
         if !metadata.is_file() {
             return Err(unreadable(path, "not a file", None));
         }
-        file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
+        file.take(LARGEST + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
     }
     if bytes.len() as u64 > LARGEST {
         return Err(too_large());
     }
     let text = String::from_utf8(bytes).map_err(|e| {
-        let line = e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
-        unreadable(path, &format!("line {line} is not UTF-8"), Some("Save the file as UTF-8.".to_owned()))
+        let line = e.as_bytes()[..e.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count()
+            + 1;
+        unreadable(
+            path,
+            &format!("line {line} is not UTF-8"),
+            Some("Save the file as UTF-8.".to_owned()),
+        )
     })?;
     if let Some(at) = text.find('\0') {
         let line = text[..at].matches('\n').count() + 1;
-        return Err(unreadable(path, &format!("line {line} has a NUL character"), Some("Take it out: YAML is text.".to_owned())));
+        return Err(unreadable(
+            path,
+            &format!("line {line} has a NUL character"),
+            Some("Take it out: YAML is text.".to_owned()),
+        ));
     }
     Ok(text)
 }

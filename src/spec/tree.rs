@@ -179,7 +179,10 @@ pub fn parse(text: &str) -> Result<Vec<Node>, serde_saphyr::Error> {
 impl Node {
     /// The value of a map's key; the first one, should it be there twice.
     pub fn get(&self, key: &str) -> Option<&Node> {
-        self.entries().iter().find(|(k, _)| k.text == key).map(|(_, v)| v)
+        self.entries()
+            .iter()
+            .find(|(k, _)| k.text == key)
+            .map(|(_, v)| v)
     }
 
     /// The entries of a map; nothing and anything else has none.

@@ -21,7 +21,9 @@ impl Place {
 
     /// A copy of one of the examples.
     pub fn example(name: &str) -> Self {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+        let from = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("examples")
+            .join(name);
         let read = |file: &str| std::fs::read_to_string(from.join(file)).expect(file);
         Self::new(&read("wi.yaml"), &read("world.yaml"))
     }
@@ -71,7 +73,12 @@ impl Place {
     /// Changes the text of the sandbox's state, as if somebody had changed the world.
     pub fn edit_state(&self, edit: impl FnOnce(String) -> String) {
         let directory = self.path(".wi-sandbox");
-        let file = std::fs::read_dir(directory).expect("state").flatten().next().expect("a file").path();
+        let file = std::fs::read_dir(directory)
+            .expect("state")
+            .flatten()
+            .next()
+            .expect("a file")
+            .path();
         let text = std::fs::read_to_string(&file).expect("state");
         std::fs::write(file, edit(text)).expect("state");
     }
