@@ -55,10 +55,10 @@ impl Graph {
                     graph.need(&address, &desired.account_address(email));
                 }
             }
-            if let Member::Ksa(ksa) = &key.member {
-                if let Some(cluster) = pool_cluster.get(ksa.pool.as_str()) {
-                    graph.need(&address, cluster);
-                }
+            if let Member::Ksa(ksa) = &key.member
+                && let Some(cluster) = pool_cluster.get(ksa.pool.as_str())
+            {
+                graph.need(&address, cluster);
             }
             grants_of.entry(&key.member).or_default().push(address);
         }

@@ -298,27 +298,27 @@ impl Member {
     /// Reads any member string; what is not recognised is kept as [`Member::Other`].
     pub fn parse(s: &str) -> Self {
         if let Some(rest) = s.strip_prefix("serviceAccount:") {
-            if let Some((pool, subject)) = rest.strip_suffix(']').and_then(|r| r.split_once('[')) {
-                if let Some((ns, name)) = subject.split_once('/') {
-                    return Self::Ksa(KsaIdentity {
-                        pool: pool.to_owned(),
-                        namespace: ns.to_owned(),
-                        name: name.to_owned(),
-                    });
-                }
+            if let Some((pool, subject)) = rest.strip_suffix(']').and_then(|r| r.split_once('['))
+                && let Some((ns, name)) = subject.split_once('/')
+            {
+                return Self::Ksa(KsaIdentity {
+                    pool: pool.to_owned(),
+                    namespace: ns.to_owned(),
+                    name: name.to_owned(),
+                });
             }
             return match Email::parse(rest) {
                 Ok(email) => Self::ServiceAccount(email),
                 Err(_) => Self::Other(s.to_owned()),
             };
         }
-        if let Some(rest) = s.strip_prefix("deleted:serviceAccount:") {
-            if let Some((email, uid)) = rest.split_once("?uid=") {
-                return Self::DeletedServiceAccount {
-                    email: email.to_ascii_lowercase(),
-                    uid: uid.to_owned(),
-                };
-            }
+        if let Some(rest) = s.strip_prefix("deleted:serviceAccount:")
+            && let Some((email, uid)) = rest.split_once("?uid=")
+        {
+            return Self::DeletedServiceAccount {
+                email: email.to_ascii_lowercase(),
+                uid: uid.to_owned(),
+            };
         }
         Self::parse_principal(s).unwrap_or_else(|| Self::Other(s.to_owned()))
     }

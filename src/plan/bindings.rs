@@ -249,13 +249,13 @@ fn attributes(key: &BindingKey, members: &[&str], action: Action) -> Vec<Attribu
 fn warn_of_dead_members(resource: &Resource, policy: &Policy, managed: &Managed, plan: &mut Plan) {
     for binding in &policy.bindings {
         for member in &binding.members {
-            if let Member::DeletedServiceAccount { email, uid } = Member::parse(member) {
-                if managed.accounts.iter().any(|a| a.as_str() == email) {
-                    plan.warnings.push(format!(
+            if let Member::DeletedServiceAccount { email, uid } = Member::parse(member)
+                && managed.accounts.iter().any(|a| a.as_str() == email)
+            {
+                plan.warnings.push(format!(
                         "{resource} still grants {} to a deleted account that had the address {email} (unique id {uid}): that binding is dead, and the account of today does not have it",
                         binding.role
                     ));
-                }
             }
         }
     }

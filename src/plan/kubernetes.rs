@@ -188,10 +188,8 @@ fn diff_ksa(
         after,
         adopted,
     );
-    if foreign_label {
-        if let Some(metadata) = object["metadata"].as_object_mut() {
-            metadata.remove("labels");
-        }
+    if foreign_label && let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("labels");
     }
     let action = if there.is_some() {
         Action::Update

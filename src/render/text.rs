@@ -190,9 +190,9 @@ fn held_back(held: &HeldBack, width: usize, out: &mut String) {
     if let Some(why) = &held.why {
         let _ = write!(text, "{}", safe(why));
     } else {
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "Moved to the GKE metadata server, these workloads on it would silently lose the identity of {}:\n",
+            "Moved to the GKE metadata server, these workloads on it would silently lose the identity of {}:",
             safe(&held.node_account)
         );
         for w in &held.workloads {

@@ -124,7 +124,8 @@ impl Sandbox {
     /// as gcloud does.
     pub fn kubeconfig(&self) -> String {
         let state = self.core.state();
-        let name = |c: &gke::cluster::Cluster| format!("gke_{}_{}_{}", c.project, c.location, c.name);
+        let name =
+            |c: &gke::cluster::Cluster| format!("gke_{}_{}_{}", c.project, c.location, c.name);
         let running: Vec<(String, &RunningKube)> = state
             .world
             .clusters

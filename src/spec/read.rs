@@ -259,10 +259,10 @@ impl Reader<'_> {
             });
             let named = entry.node.get("name").and_then(|n| Some((n, n.text()?)));
             let name = named.map_or(entry.name, |(_, text)| text).to_owned();
-            if let Some((node, text)) = named {
-                if text.len() > 40 || KubeName::label(text).is_err() {
-                    self.tell("name", &entry.at(node.span), format!("`{text}` is not a cluster name: up to 40 lower-case letters, digits and hyphens"), "not allowed", None);
-                }
+            if let Some((node, text)) = named
+                && (text.len() > 40 || KubeName::label(text).is_err())
+            {
+                self.tell("name", &entry.at(node.span), format!("`{text}` is not a cluster name: up to 40 lower-case letters, digits and hyphens"), "not allowed", None);
             }
             let labels = entry.node.get("labels").map(texts).unwrap_or_default();
             let (Some(project), Some(location)) = (project, location) else {
@@ -363,19 +363,19 @@ impl Reader<'_> {
             .node
             .get("displayName")
             .and_then(|n| Some((n.span, n.text()?)));
-        if let Some((span, text)) = display_name {
-            if text.len() > 100 {
-                self.tell(
-                    "too_long",
-                    &entry.at(span),
-                    format!(
-                        "a display name has at most 100 bytes; this has {}",
-                        text.len()
-                    ),
-                    "too long",
-                    None,
-                );
-            }
+        if let Some((span, text)) = display_name
+            && text.len() > 100
+        {
+            self.tell(
+                "too_long",
+                &entry.at(span),
+                format!(
+                    "a display name has at most 100 bytes; this has {}",
+                    text.len()
+                ),
+                "too long",
+                None,
+            );
         }
         let grants = self.grants(entry, entry.node.get("grants"), Some(&project), "");
         Some(AccountSpec {

@@ -174,10 +174,10 @@ impl Shown {
                 crate::render::safe(&source.name),
                 shown_text(&source.text),
             ));
-            if let Some((other, span, text)) = &mistake.other {
-                if other.name == source.name {
-                    labels.push(label(other, *span, text));
-                }
+            if let Some((other, span, text)) = &mistake.other
+                && other.name == source.name
+            {
+                labels.push(label(other, *span, text));
             }
         }
         Self {

@@ -38,11 +38,15 @@ pub fn read(paths: &[PathBuf], mistakes: &mut Vec<Mistake>) -> Vec<Source> {
         .filter_map(|file| match read_file(&file) {
             Ok(text) => Some(Source::new(file.display().to_string(), text)),
             Err(mistake) => {
-                mistakes.push(mistake);
+                mistakes.push(*mistake);
                 None
             }
         })
         .collect()
+}
+
+fn boxed(path: &Path, why: &str, help: Option<String>) -> Box<Mistake> {
+    Box::new(unreadable(path, why, help))
 }
 
 fn walk(
@@ -84,7 +88,7 @@ fn walk(
     }
 }
 
-fn read_file(path: &Path) -> Result<String, Mistake> {
+fn read_file(path: &Path) -> Result<String, Box<Mistake>> {
     let too_large = || {
         let help = "Split it, or take what is not a spec out of the directory.".to_owned();
         unreadable(
@@ -96,7 +100,7 @@ fn read_file(path: &Path) -> Result<String, Mistake> {
     let failed = |e: std::io::Error| {
         let help = (e.kind() == std::io::ErrorKind::NotFound)
             .then(|| "Name a spec file, or a directory with spec files.".to_owned());
-        unreadable(path, &e.to_string(), help)
+        boxed(path, &e.to_string(), help)
     };
     let mut bytes = Vec::new();
     if path.as_os_str() == "-" {
@@ -112,7 +116,7 @@ fn read_file(path: &Path) -> Result<String, Mistake> {
             return Err(too_large());
         }
         if !metadata.is_file() {
-            return Err(unreadable(path, "not a file", None));
+            return Err(boxed(path, "not a file", None));
         }
         file.take(LARGEST + 1)
             .read_to_end(&mut bytes)
