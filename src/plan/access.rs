@@ -17,7 +17,7 @@ pub(super) fn list(desired: &Desired, plan: &mut Plan) {
                     Resource::ServiceAccount(email) if key.is_impersonation() => {
                         ("acts as".to_owned(), email.to_string())
                     }
-                    resource => (key.role.to_string(), resource.to_string()),
+                    resource => (key.role.to_string(), format!("on {resource}")),
                 };
                 let role = match &key.condition {
                     Some(condition) => format!("{role} if {}", condition.title),
@@ -38,8 +38,8 @@ pub(super) fn list(desired: &Desired, plan: &mut Plan) {
             } => rows.push(AccessChange {
                 gains: false,
                 principal: email.to_string(),
-                role: "everything (disabled)".to_owned(),
-                resource: "everywhere".to_owned(),
+                role: "everything:".to_owned(),
+                resource: "it is disabled".to_owned(),
                 clusters: 0,
             }),
             _ => {}

@@ -112,9 +112,9 @@ fn diff_cluster(name: &str, wanted: &DesiredCluster, cluster: &Cluster, plan: &m
         }
         let surge = &node_pool.upgrade_settings;
         let how = match surge.strategy.as_str() {
-            "BLUE_GREEN" => "its nodes are recreated blue-green".to_owned(),
+            "BLUE_GREEN" => "blue-green: a second set of nodes, then the first goes".to_owned(),
             _ => format!(
-                "its nodes are recreated, {} more and {} fewer than now at a time",
+                "at most {} more and {} fewer nodes than now at any time",
                 surge.max_surge, surge.max_unavailable
             ),
         };

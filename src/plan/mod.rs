@@ -216,7 +216,7 @@ pub struct AccessChange {
     pub principal: String,
     /// The role, or `acts as` for impersonation.
     pub role: String,
-    /// On what.
+    /// `on RESOURCE`, or the account that it acts as.
     pub resource: String,
     /// In how many clusters of the spec the principal is this same one; 0 where it does not apply.
     pub clusters: usize,

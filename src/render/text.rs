@@ -1,5 +1,6 @@
 //! A plan as Terraform's users expect to read it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::safe;
@@ -152,35 +153,39 @@ fn attribute_row(attribute: &Attribute, pad: usize) -> String {
     }
 }
 
+/// By principal, so that each one's gains and losses are read together.
 fn access(rows: &[AccessChange], out: &mut String) {
     if rows.is_empty() {
         return;
     }
     let _ = writeln!(out, "{}", paint(BOLD, "Who gains and who loses access:"));
-    let columns =
-        |f: fn(&AccessChange) -> &str| rows.iter().map(|r| safe(f(r)).len()).max().unwrap_or(0);
-    let (who, role) = (columns(|r| &r.principal), columns(|r| &r.role));
-    for row in rows
-        .iter()
-        .filter(|r| r.gains)
-        .chain(rows.iter().filter(|r| !r.gains))
-    {
-        let sign = if row.gains {
-            paint(GREEN, "+ gains")
-        } else {
-            paint(RED, "- loses")
-        };
-        let clusters = match row.clusters {
+    let mut of_principal: BTreeMap<&str, Vec<&AccessChange>> = BTreeMap::new();
+    for row in rows {
+        of_principal.entry(&row.principal).or_default().push(row);
+    }
+    for (principal, rows) in of_principal {
+        let clusters = match rows[0].clusters {
             0 | 1 => String::new(),
             n => paint(DIM, format!("  (in {n} clusters at once)")),
         };
-        let _ = writeln!(
-            out,
-            "  {sign}  {:who$}  {:role$}  {}{clusters}",
-            safe(&row.principal),
-            safe(&row.role),
-            safe(&row.resource),
-        );
+        let _ = writeln!(out, "  {}{clusters}", safe(principal));
+        for row in rows
+            .iter()
+            .filter(|r| r.gains)
+            .chain(rows.iter().filter(|r| !r.gains))
+        {
+            let sign = if row.gains {
+                paint(GREEN, "+ gains")
+            } else {
+                paint(RED, "- loses")
+            };
+            let _ = writeln!(
+                out,
+                "    {sign} {} {}",
+                safe(&row.role),
+                safe(&row.resource)
+            );
+        }
     }
     out.push('\n');
 }

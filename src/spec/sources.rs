@@ -9,14 +9,14 @@ use super::report::{Mistake, Source};
 /// The largest file that is read: a spec of many thousand accounts is a tenth of it.
 const LARGEST: u64 = 16 << 20;
 
-fn unreadable(path: &Path, why: &str, help: Option<String>) -> Mistake {
-    Mistake {
+fn unreadable(path: &Path, why: &str, help: Option<String>) -> Box<Mistake> {
+    Box::new(Mistake {
         code: "unreadable",
         message: format!("{}: {why}", path.display()),
         help,
         label: None,
         other: None,
-    }
+    })
 }
 
 /// Reads files, directories (recursively, hidden ones left out), and `-` for standard input.
@@ -45,10 +45,6 @@ pub fn read(paths: &[PathBuf], mistakes: &mut Vec<Mistake>) -> Vec<Source> {
         .collect()
 }
 
-fn boxed(path: &Path, why: &str, help: Option<String>) -> Box<Mistake> {
-    Box::new(unreadable(path, why, help))
-}
-
 fn walk(
     directory: &Path,
     files: &mut Vec<PathBuf>,
@@ -62,7 +58,7 @@ fn walk(
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(e) => {
-            mistakes.push(unreadable(directory, &e.to_string(), None));
+            mistakes.push(*unreadable(directory, &e.to_string(), None));
             return;
         }
     };
@@ -100,7 +96,7 @@ fn read_file(path: &Path) -> Result<String, Box<Mistake>> {
     let failed = |e: std::io::Error| {
         let help = (e.kind() == std::io::ErrorKind::NotFound)
             .then(|| "Name a spec file, or a directory with spec files.".to_owned());
-        boxed(path, &e.to_string(), help)
+        unreadable(path, &e.to_string(), help)
     };
     let mut bytes = Vec::new();
     if path.as_os_str() == "-" {
@@ -116,7 +112,7 @@ fn read_file(path: &Path) -> Result<String, Box<Mistake>> {
             return Err(too_large());
         }
         if !metadata.is_file() {
-            return Err(boxed(path, "not a file", None));
+            return Err(unreadable(path, "not a file", None));
         }
         file.take(LARGEST + 1)
             .read_to_end(&mut bytes)

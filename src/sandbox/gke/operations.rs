@@ -267,7 +267,8 @@ fn step(state: &mut State, op: &mut Operation, due: Millis) {
         }
         // A failing operation stops half way: some nodes are new, the pool keeps its old setting.
         let failing = op.nodes_done * 2 >= op.nodes_total;
-        if !op.waiting.is_empty() && !(failing && fails(state, op)) {
+        let ends_early = failing && fails(state, op);
+        if !op.waiting.is_empty() && !ends_early {
             rollout::begin_batch(state, op, mode);
             return wait(op, seconds.node_recreate);
         }
