@@ -81,7 +81,9 @@ pub fn apply(
 
     let mut object = live.clone();
     for path in &wanted {
-        if let Some(value) = at(applied, path) {
+        // An empty map asks for the map to be there, not for what others keep in it to go.
+        let holds_map = holds_fields(at(&object, path));
+        if let Some(value) = at(applied, path).filter(|value| !value.is_object() || !holds_map) {
             set(&mut object, path, value.clone());
         }
     }
@@ -97,7 +99,8 @@ pub fn apply(
     let owned = take_fields(&mut entries, manager, "Apply");
     let (former, former_time) = owned.unwrap_or_default();
     for path in former.difference(&wanted) {
-        if !entries.iter().any(|entry| entry.fields.contains(path)) {
+        let shared = entries.iter().any(|entry| entry.fields.contains(path));
+        if !shared && !holds_fields(at(&object, path)) {
             remove(&mut object, path);
         }
     }
@@ -223,6 +226,13 @@ fn collect(value: &Value, path: &mut Path, set: &mut FieldSet) {
 
 fn at<'a>(object: &'a Value, path: &Path) -> Option<&'a Value> {
     path.iter().try_fold(object, |value, key| value.get(key))
+}
+
+/// A map with something in it, which has fields of its own.
+fn holds_fields(value: Option<&Value>) -> bool {
+    value
+        .and_then(Value::as_object)
+        .is_some_and(|map| !map.is_empty())
 }
 
 fn set(object: &mut Value, path: &Path, value: Value) {

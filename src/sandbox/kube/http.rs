@@ -18,15 +18,17 @@ use super::fields::Manager;
 use super::form::Form;
 use super::list::ListQuery;
 use super::manifest;
+use super::patch::PatchKind;
 use super::status::Status;
-use super::store::{Key, Kind, PatchKind, Preconditions, Store};
-use super::{KubeCluster, check, discovery};
+use super::store::{Key, Kind, Preconditions, Store};
+use super::{KubeCluster, check, discovery, protobuf};
 
 /// The largest body that is read, as by the API server.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
 /// Bodies from this size on are compressed when the client accepts gzip.
 const GZIP_FROM: usize = 1024;
 
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 const APPLY: &str = "application/apply-patch+yaml";
 
 /// What the routes need.
@@ -94,10 +96,8 @@ impl Call {
     fn object(&self, kind: Kind) -> Result<Value, Status> {
         let mut object = match self.content_type() {
             "application/yaml" | APPLY => yaml(&self.body)?,
-            "application/vnd.kubernetes.protobuf" => return Err(unsupported(self.content_type())),
-            _ => serde_json::from_slice(&self.body).map_err(|error| {
-                Status::bad_request(format!("error decoding the body: {error}"))
-            })?,
+            PROTOBUF => protobuf::object(kind, &self.body).ok_or_else(|| unsupported(PROTOBUF))?,
+            _ => decode(&self.body)?,
         };
         check::prune(
             kind,
@@ -204,9 +204,13 @@ fn route(api: &Api, path: &str, call: &Call) -> Result<Answer, Status> {
             "v1",
             "selfsubjectaccessreviews",
         ] if call.method == Method::POST => {
-            let mut review: Value = serde_json::from_slice(&call.body).map_err(|error| {
-                Status::bad_request(format!("error decoding the body: {error}"))
-            })?;
+            // `kubectl auth can-i` writes protobuf; the answer is the same for every question.
+            let mut review = match call.content_type() {
+                PROTOBUF => {
+                    json!({ "kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1" })
+                }
+                _ => decode(&call.body)?,
+            };
             if !review.is_object() {
                 return Err(Status::bad_request(
                     "the object provided is not a JSON object",
@@ -318,9 +322,7 @@ fn item(api: &Api, call: &Call, form: Form, key: &Key, verb: &str) -> Result<Ans
             let options: Value = if call.body.is_empty() {
                 json!({})
             } else {
-                serde_json::from_slice(&call.body).map_err(|error| {
-                    Status::bad_request(format!("error decoding the body: {error}"))
-                })?
+                decode(&call.body)?
             };
             let preconditions = Preconditions {
                 uid: manifest::text(&options, "/preconditions/uid"),
@@ -410,6 +412,11 @@ fn unsupported(media_type: &str) -> Status {
          application/strategic-merge-patch+json, application/apply-patch+yaml"
     );
     Status::new(415, "UnsupportedMediaType", message)
+}
+
+fn decode(body: &[u8]) -> Result<Value, Status> {
+    serde_json::from_slice(body)
+        .map_err(|error| Status::bad_request(format!("error decoding the body: {error}")))
 }
 
 fn yaml(body: &[u8]) -> Result<Value, Status> {

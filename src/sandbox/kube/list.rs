@@ -7,7 +7,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::manifest;
 use super::status::Status;
 use super::store::{Key, Kind, Objects, Store};
 
@@ -281,54 +280,4 @@ fn terms(selector: &str) -> Vec<String> {
         .map(|term| term.trim().to_owned())
         .filter(|term| !term.is_empty())
         .collect()
-}
-
-/// The name that `kubectl get` prints and the parts of the object that follow it.
-pub fn columns(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        Kind::Namespace => &["Name", "Status", "Age"],
-        Kind::ServiceAccount => &["Name", "Secrets", "Age"],
-        Kind::Pod => &["Name", "Status", "Node", "Age"],
-        Kind::Node => &["Name", "Status", "Age"],
-    }
-}
-
-/// The cells of one row of the `Table` form, in the order of [`columns`].
-pub fn cells(kind: Kind, object: &Value) -> Vec<Value> {
-    let text =
-        |pointer: &str| manifest::text(object, pointer).unwrap_or_else(|| "<none>".to_owned());
-    let name = manifest::name_of(object);
-    let age = age(object);
-    let cells: Vec<String> = match kind {
-        Kind::Namespace => vec![name, text("/status/phase"), age],
-        Kind::ServiceAccount => {
-            let secrets = object["secrets"].as_array().map_or(0, Vec::len);
-            vec![name, secrets.to_string(), age]
-        }
-        Kind::Pod => vec![name, text("/status/phase"), text("/spec/nodeName"), age],
-        Kind::Node => {
-            let ready = manifest::node_spec(object).ready;
-            vec![
-                name,
-                if ready { "Ready" } else { "NotReady" }.to_owned(),
-                age,
-            ]
-        }
-    };
-    cells.into_iter().map(Value::from).collect()
-}
-
-/// Since `creationTimestamp`, in the largest whole unit.
-fn age(object: &Value) -> String {
-    let created = manifest::text(object, "/metadata/creationTimestamp");
-    let Some(created) = created.and_then(|text| text.parse::<jiff::Timestamp>().ok()) else {
-        return "<unknown>".to_owned();
-    };
-    let seconds = jiff::Timestamp::now().as_second() - created.as_second();
-    match seconds.max(0) {
-        seconds @ 0..120 => format!("{seconds}s"),
-        seconds @ 120..7200 => format!("{}m", seconds / 60),
-        seconds @ 7200..172_800 => format!("{}h", seconds / 3600),
-        seconds => format!("{}d", seconds / 86400),
-    }
 }

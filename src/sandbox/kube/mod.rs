@@ -11,6 +11,8 @@ mod http;
 mod list;
 mod manifest;
 mod nodes;
+mod patch;
+mod protobuf;
 mod serve;
 mod state;
 mod status;

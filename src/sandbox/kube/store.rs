@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::fields::{self, Manager};
 use super::manifest;
+use super::patch::{PatchKind, check_lock, merge_patch};
 use super::state::KubeState;
 use super::status::Status;
 use super::{check, uid};
@@ -71,13 +72,6 @@ impl Key {
 
 /// All objects at one resourceVersion.
 pub type Objects = BTreeMap<Key, Arc<Value>>;
-
-/// How a patch body is to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PatchKind {
-    Merge,
-    StrategicMerge,
-}
 
 /// What must hold for a delete.
 #[derive(Debug, Clone, Default)]
@@ -483,56 +477,6 @@ fn complete(key: &Key, object: &mut Value) {
             }
         }
         Kind::ServiceAccount => {}
-    }
-}
-
-/// `metadata.uid` and `metadata.resourceVersion` of a body are an optimistic lock.
-fn check_lock(key: &Key, live: &Value, body: &Value) -> Result<(), Status> {
-    for field in ["uid", "resourceVersion"] {
-        let pointer = format!("/metadata/{field}");
-        let found = manifest::text(live, &pointer).unwrap_or_default();
-        let Some(wanted) = manifest::text(body, &pointer).filter(|wanted| !wanted.is_empty())
-        else {
-            continue;
-        };
-        if wanted == found {
-            continue;
-        }
-        let why = if field == "uid" {
-            format!(
-                "Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
-            )
-        } else {
-            "the object has been modified; please apply your changes to the latest version and try again"
-                .to_owned()
-        };
-        return Err(Status::conflict(key.kind, &key.name, &why));
-    }
-    Ok(())
-}
-
-/// RFC 7396, with the directives of a strategic merge patch skipped.
-///
-/// Lists are replaced: the kinds here have none whose elements people merge.
-fn merge_patch(target: &mut Value, patch: &Value, kind: PatchKind) {
-    let Value::Object(patch) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    for (key, value) in patch {
-        if kind == PatchKind::StrategicMerge && key.starts_with('$') {
-            continue;
-        }
-        if value.is_null() {
-            if let Some(target) = target.as_object_mut() {
-                target.remove(key);
-            }
-        } else {
-            merge_patch(&mut target[key.as_str()], value, kind);
-        }
     }
 }
 

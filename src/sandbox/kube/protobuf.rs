@@ -1,0 +1,119 @@
+//! Reads what `kubectl create namespace` and `create serviceaccount` send since 1.32: Kubernetes
+//! protobuf (k8s.io/api/core/v1/generated.proto). Only names, labels, annotations and the lock
+//! fields are there to read in such requests.
+
+use serde_json::{Map, Value, json};
+
+use super::store::Kind;
+
+/// What the envelope `runtime.Unknown` begins with.
+const MAGIC: &[u8] = b"k8s\0";
+
+/// The object as JSON, `None` for a kind or an encoding that is not read here.
+pub fn object(kind: Kind, body: &[u8]) -> Option<Value> {
+    let raw = bytes(body.strip_prefix(MAGIC)?, 2)?;
+    let mut object = json!({
+        "apiVersion": "v1",
+        "kind": kind.name(),
+        "metadata": metadata(bytes(raw, 1).unwrap_or_default())?,
+    });
+    match kind {
+        Kind::Namespace => {}
+        Kind::ServiceAccount => {
+            for field in fields(raw)? {
+                match field {
+                    (4, Wire::Number(automount)) => {
+                        object["automountServiceAccountToken"] = json!(automount != 0);
+                    }
+                    (1, _) => {}
+                    _ => return None,
+                }
+            }
+        }
+        // Their specs are not decoded, and must not be lost in silence.
+        Kind::Node | Kind::Pod => return None,
+    }
+    Some(object)
+}
+
+fn metadata(message: &[u8]) -> Option<Value> {
+    let mut meta = Map::new();
+    for (number, wire) in fields(message)? {
+        let Wire::Bytes(value) = wire else { continue };
+        let name = match number {
+            1 => "name",
+            2 => "generateName",
+            3 => "namespace",
+            5 => "uid",
+            6 => "resourceVersion",
+            11 | 12 => {
+                let map = if number == 11 {
+                    "labels"
+                } else {
+                    "annotations"
+                };
+                let key = text(bytes(value, 1).unwrap_or_default())?;
+                let entry = text(bytes(value, 2).unwrap_or_default())?;
+                let map = meta.entry(map).or_insert_with(|| json!({}));
+                map[key] = json!(entry);
+                continue;
+            }
+            _ => continue,
+        };
+        // An empty string is how proto2 of Kubernetes writes a field that is not set.
+        if !value.is_empty() {
+            meta.insert(name.to_owned(), json!(text(value)?));
+        }
+    }
+    Some(Value::Object(meta))
+}
+
+enum Wire<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+}
+
+/// The first length-delimited field of a number.
+fn bytes(message: &[u8], wanted: u64) -> Option<&[u8]> {
+    fields(message)?.into_iter().find_map(|field| match field {
+        (number, Wire::Bytes(value)) if number == wanted => Some(value),
+        _ => None,
+    })
+}
+
+/// The fields of a message in their order; `None` when it is not well formed.
+fn fields(mut message: &[u8]) -> Option<Vec<(u64, Wire<'_>)>> {
+    let mut fields = Vec::new();
+    while !message.is_empty() {
+        let tag = varint(&mut message)?;
+        let wire = match tag & 7 {
+            0 => Wire::Number(varint(&mut message)?),
+            2 => {
+                let length = usize::try_from(varint(&mut message)?).ok()?;
+                let (value, rest) = message.split_at_checked(length)?;
+                message = rest;
+                Wire::Bytes(value)
+            }
+            _ => return None,
+        };
+        fields.push((tag >> 3, wire));
+    }
+    Some(fields)
+}
+
+fn varint(message: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = message.split_first()?;
+        *message = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+fn text(value: &[u8]) -> Option<&str> {
+    std::str::from_utf8(value).ok()
+}
