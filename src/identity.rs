@@ -67,9 +67,9 @@ fn lower_digits_hyphens(s: &str) -> bool {
 impl ProjectId {
     /// 6 to 30 lower-case letters, digits and hyphens, a letter first, no hyphen last.
     pub fn parse(s: &str) -> Result<Self, NameError> {
-        let id = s.split_once(':').map_or(s, |(domain, id)| {
-            if domain.contains('.') { id } else { s }
-        });
+        let id =
+            s.split_once(':')
+                .map_or(s, |(domain, id)| if domain.contains('.') { id } else { s });
         let ok = (6..=30).contains(&id.len())
             && lower_digits_hyphens(id)
             && id.starts_with(|c: char| c.is_ascii_lowercase())
@@ -77,11 +77,17 @@ impl ProjectId {
         if ok {
             return Ok(Self(s.to_owned()));
         }
-        Err(NameError(if s.bytes().all(|b| b.is_ascii_digit()) && !s.is_empty() {
-            format!("`{s}` is a project number; the project id is needed, since the workload pool is named after it")
-        } else {
-            format!("`{s}` is not a project id: 6 to 30 lower-case letters, digits and hyphens, starting with a letter and not ending in a hyphen")
-        }))
+        Err(NameError(
+            if s.bytes().all(|b| b.is_ascii_digit()) && !s.is_empty() {
+                format!(
+                    "`{s}` is a project number; the project id is needed, since the workload pool is named after it"
+                )
+            } else {
+                format!(
+                    "`{s}` is not a project id: 6 to 30 lower-case letters, digits and hyphens, starting with a letter and not ending in a hyphen"
+                )
+            },
+        ))
     }
 
     /// The project's workload pool, `PROJECT.svc.id.goog`.
@@ -187,7 +193,10 @@ impl Role {
 
     /// Whether this is one of owner, editor and viewer.
     pub fn is_basic(&self) -> bool {
-        matches!(self.as_str(), "roles/owner" | "roles/editor" | "roles/viewer")
+        matches!(
+            self.as_str(),
+            "roles/owner" | "roles/editor" | "roles/viewer"
+        )
     }
 }
 
@@ -217,10 +226,7 @@ impl KubeName {
 
     fn check(s: &str, max: usize, what: &str) -> Result<(), NameError> {
         let part = |p: &str| {
-            !p.is_empty()
-                && lower_digits_hyphens(p)
-                && !p.starts_with('-')
-                && !p.ends_with('-')
+            !p.is_empty() && lower_digits_hyphens(p) && !p.starts_with('-') && !p.ends_with('-')
         };
         if s.len() <= max && s.split('.').all(part) {
             Ok(())
@@ -246,7 +252,10 @@ pub struct KsaIdentity {
 impl KsaIdentity {
     /// `serviceAccount:POOL[NS/KSA]`, the spelling used on a Google service account's own policy.
     pub fn legacy_member(&self) -> String {
-        format!("serviceAccount:{}[{}/{}]", self.pool, self.namespace, self.name)
+        format!(
+            "serviceAccount:{}[{}/{}]",
+            self.pool, self.namespace, self.name
+        )
     }
 
     /// `principal://…/subject/ns/NS/sa/KSA`, the spelling used for direct grants.
@@ -357,7 +366,9 @@ impl fmt::Display for Member {
 }
 
 /// The condition of a binding. Two bindings with different conditions are different bindings.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct Condition {
     /// A short title, shown in the console.
@@ -394,9 +405,9 @@ impl Resource {
             .or_else(|| s.strip_prefix("//storage.googleapis.com/projects/_/buckets/"))
         {
             let ok = (3..=222).contains(&name.len())
-                && name.bytes().all(|b| {
-                    b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b)
-                })
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b))
                 && name.starts_with(|c: char| c.is_ascii_alphanumeric())
                 && name.ends_with(|c: char| c.is_ascii_alphanumeric());
             return if ok {
@@ -456,7 +467,10 @@ mod tests {
             namespace: "shop".into(),
             name: "checkout".into(),
         };
-        assert_eq!(Member::parse(&ksa.legacy_member()), Member::Ksa(ksa.clone()));
+        assert_eq!(
+            Member::parse(&ksa.legacy_member()),
+            Member::Ksa(ksa.clone())
+        );
         assert_eq!(Member::parse(&ksa.principal(42)), Member::Ksa(ksa));
     }
 
@@ -470,7 +484,9 @@ mod tests {
             Member::parse("deleted:serviceAccount:a@b.c?uid=12"),
             Member::DeletedServiceAccount { .. }
         ));
-        let set = Member::parse("principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p.svc.id.goog/namespace/x");
+        let set = Member::parse(
+            "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p.svc.id.goog/namespace/x",
+        );
         assert!(set.is_gke_pool_member());
         assert!(!Member::parse("user:a@b.c").is_gke_pool_member());
     }
