@@ -219,7 +219,7 @@ async fn read_clusters(
         let list = container::list_clusters(http, project).await;
         join_all(names.into_iter().map(async |name| {
             let cluster = find_cluster(&list, desired, name);
-            let objects = read_objects(http, desired, name, &cluster).await;
+            let objects = read_objects(http, &cluster).await;
             (name.to_owned(), cluster, objects)
         }))
         .await
@@ -263,13 +263,7 @@ fn find_cluster(
     }
 }
 
-async fn read_objects(
-    http: &Http,
-    desired: &Desired,
-    name: &str,
-    cluster: &Seen<Cluster>,
-) -> Seen<Objects> {
-    let uses_kubernetes = desired.namespaces.keys().any(|k| k.cluster == name);
+async fn read_objects(http: &Http, cluster: &Seen<Cluster>) -> Seen<Objects> {
     let Seen::Found(cluster) = cluster else {
         return Seen::Unknown("the cluster itself could not be read".to_owned());
     };
@@ -278,10 +272,6 @@ async fn read_objects(
             .node_pools
             .iter()
             .any(|p| p.config.workload_metadata_config.mode != GKE_METADATA);
-    if !uses_kubernetes && !pools_move {
-        // Objects with our mark may be left there all the same; they are looked for below.
-        tracing::debug!(cluster = name, "no namespaces declared");
-    }
     if matches!(
         cluster.status.as_str(),
         "PROVISIONING" | "STOPPING" | "ERROR"

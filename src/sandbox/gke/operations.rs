@@ -266,9 +266,9 @@ fn step(state: &mut State, op: &mut Operation, due: Millis) {
             rollout::finish_batch(state, op, mode);
         }
         // A failing operation stops half way: some nodes are new, the pool keeps its old setting.
-        let failing = op.nodes_done * 2 >= op.nodes_total;
-        let ends_early = failing && fails(state, op);
-        if !op.waiting.is_empty() && !ends_early {
+        let half_way = op.nodes_done * 2 >= op.nodes_total;
+        let stopped = half_way && fails(state, op);
+        if !op.waiting.is_empty() && !stopped {
             rollout::begin_batch(state, op, mode);
             return wait(op, seconds.node_recreate);
         }
