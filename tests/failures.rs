@@ -119,8 +119,9 @@ fn zones_that_did_not_answer_are_unknown_not_absent() {
 fn a_cluster_that_is_not_there_is_an_error_with_a_way_out() {
     let place = Place::new(&SPEC.replace("europe-west2", "europe-west3"), &world(""));
     let plan = place.wi(&["plan"]).fails();
+    let unwrapped = plan.out.replace("\n│ ", " ");
     assert!(
-        plan.out.contains("does not exist. Check project, location"),
+        unwrapped.contains("does not exist. Check project, location"),
         "{}",
         plan.out
     );
