@@ -159,17 +159,17 @@ async fn cluster_then_node_pool() {
         "{:?}",
         cluster.nodes
     );
-    let web = cluster
+    let dns = cluster
         .pods
         .iter()
-        .find(|pod| pod.name.starts_with("web"))
+        .find(|pod| pod.name.starts_with("kube-dns"))
         .unwrap();
     assert!(
         cluster
             .nodes
             .iter()
-            .any(|node| Some(&node.name) == web.node.as_ref()),
-        "{web:?}"
+            .any(|node| Some(&node.name) == dns.node.as_ref()),
+        "{dns:?}"
     );
     assert_eq!(world.operations.len(), 2);
     let again = World::parse(&world.to_yaml(), "saved").unwrap();

@@ -1,0 +1,226 @@
+//! Mistakes in the spec: all at once, each in the user's own YAML, with a way out.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use wi::spec::{Source, load, load_sources};
+
+const HEAD: &str = "apiVersion: wi/v1\nname: shop\nproject: acme-prod\n";
+
+/// The errors of these files, as on a terminal of 80 columns without colours.
+fn errors(files: &[(&str, &str)]) -> String {
+    let sources = files
+        .iter()
+        .map(|(name, text)| Source::new((*name).to_owned(), (*text).to_owned()))
+        .collect();
+    load_sources(sources)
+        .expect_err("mistakes")
+        .render(80, false)
+}
+
+fn of(body: &str) -> String {
+    errors(&[("wi.yaml", &format!("{HEAD}{body}"))])
+}
+
+macro_rules! mistake {
+    ($name:ident, $body:expr) => {
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(of($body));
+        }
+    };
+}
+
+mistake!(
+    unknown_fields_and_a_wrong_type_are_told_at_once,
+    "clusters:\n  main: { location: europe-west1, lables: { a: b } }\ngoogleServiceAccount:\n  x: {}\nnamespaces:\n  shop: { create: perhaps }\n"
+);
+mistake!(
+    a_field_of_a_later_version,
+    "discover: []\nclusters:\n  main: { location: europe-west1 }\n"
+);
+mistake!(
+    a_key_twice_in_one_file,
+    "clusters:\n  main: { location: europe-west1 }\n  main: { location: europe-west2 }\n"
+);
+mistake!(
+    unknown_references,
+    "clusters:\n  prod-eu: { location: europe-west1 }\ngoogleServiceAccounts:\n  checkout: {}\nnamespaces:\n  shop:\n    clusters: [prod-us]\n    serviceAccounts:\n      checkout: { impersonates: chekout }\n"
+);
+mistake!(
+    names_that_google_and_kubernetes_refuse,
+    "clusters:\n  main: { project: \"12345678\", location: Europe }\ngoogleServiceAccounts:\n  db: {}\n  checkout: { grants: [storage.objectViewer, { role: roles/viewer, resource: bucket/A }] }\n  other: { email: nobody }\nnamespaces:\n  My_Shop:\n    serviceAccounts:\n      Checkout:\n"
+);
+mistake!(
+    two_identities_for_one_account,
+    "clusters:\n  main: { location: europe-west1 }\ngoogleServiceAccounts:\n  checkout: {}\nnamespaces:\n  shop:\n    serviceAccounts:\n      checkout:\n        impersonates: checkout\n        grants: [roles/viewer]\n"
+);
+mistake!(
+    a_selector_that_matches_nothing,
+    "clusters:\n  main: { location: europe-west1, labels: { env: prod } }\nnamespaces:\n  shop: { clusters: { env: prd } }\n"
+);
+mistake!(
+    a_number_where_a_text_belongs,
+    "clusters:\n  main: { location: europe-west1, labels: { ring: 1 } }\n"
+);
+mistake!(
+    conditions_and_grants,
+    "clusters:\n  main: { location: europe-west1 }\ngoogleServiceAccounts:\n  checkout:\n    grants:\n      - { role: roles/editor, condition: { title: t, expression: 'true' } }\n      - roles/viewer\n      - roles/viewer\n"
+);
+mistake!(
+    a_direct_role_without_a_resource_in_several_projects,
+    "clusters:\n  eu: { location: europe-west1 }\n  us: { project: acme-us, location: us-east1 }\nnamespaces:\n  shop:\n    serviceAccounts:\n      reporter: { grants: [roles/viewer] }\n"
+);
+
+#[test]
+fn a_key_in_two_files_shows_both_places() {
+    let other = "apiVersion: wi/v1\nname: store\nclusters:\n  main: { location: europe-west4 }\n";
+    let one = format!("{HEAD}clusters:\n  main: {{ location: europe-west1 }}\n");
+    insta::assert_snapshot!(errors(&[("one.yaml", &one), ("two.yaml", other)]));
+}
+
+#[test]
+fn missing_name_and_project() {
+    insta::assert_snapshot!(errors(&[(
+        "wi.yaml",
+        "apiVersion: wi/v1\nclusters:\n  main: { location: europe-west1 }\n"
+    )]));
+}
+
+#[test]
+fn a_syntax_error_does_not_hide_the_mistakes_of_other_files() {
+    let broken = "apiVersion: wi/v1\nclusters: { main: [\n";
+    let other = format!("{HEAD}clusterz: {{}}\n");
+    insta::assert_snapshot!(errors(&[("a.yaml", broken), ("b.yaml", &other)]));
+}
+
+#[test]
+fn documents_of_others_are_left_alone_and_none_of_ours_is_an_error() {
+    let text = "apiVersion: v1\nkind: ConfigMap\n---\napiVersion: apps/v1\nkind: Deployment\n";
+    let rendered = errors(&[("k8s.yaml", text)]);
+    assert!(
+        rendered.contains("no document with `apiVersion: wi/v1`"),
+        "{rendered}"
+    );
+    let both = format!("{HEAD}clusters:\n  main: {{ location: europe-west1 }}\n---\n{text}");
+    assert!(load_sources(vec![Source::new("x.yaml".into(), both)]).is_ok());
+}
+
+#[test]
+fn hostile_yaml_is_refused_quickly_and_clearly() {
+    let mut laughs = String::from("apiVersion: wi/v1\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for i in 1..12 {
+        let refs = vec![format!("*a{}", i - 1); 10].join(", ");
+        laughs.push_str(&format!("a{i}: &a{i} [{refs}]\n"));
+    }
+    let deep = format!("apiVersion: wi/v1\nname: {}\n", "[".repeat(100_000));
+    let cases = [
+        ("laughs", laughs),
+        ("deep", deep),
+        ("recursive", "apiVersion: wi/v1\nname: &a [*a]\n".to_owned()),
+        (
+            "tag",
+            format!("{HEAD}clusters: !!python/object:os.system {{}}\n"),
+        ),
+    ];
+    for (name, text) in cases {
+        let started = Instant::now();
+        let rendered = errors(&[("wi.yaml", &text)]);
+        assert!(
+            started.elapsed() < Duration::from_secs(2),
+            "{name} took {:?}",
+            started.elapsed()
+        );
+        assert!(rendered.len() < 20_000, "{name}: {} bytes", rendered.len());
+        assert!(rendered.contains("wi::spec::"), "{name}: {rendered}");
+    }
+}
+
+#[test]
+fn hostile_files_are_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        load(&[path]).expect_err("refused").render(80, false)
+    };
+    assert!(
+        file("latin1.yaml", b"apiVersion: wi/v1\nname: caf\xe9\n").contains("line 2 is not UTF-8")
+    );
+    assert!(file("nul.yaml", b"apiVersion: wi/v1\nname: a\0b\n").contains("NUL"));
+    let large = dir.path().join("large.yaml");
+    std::fs::File::create(&large)
+        .and_then(|f| f.set_len(100 << 20))
+        .expect("a sparse file");
+    let started = Instant::now();
+    assert!(
+        load(&[large])
+            .expect_err("refused")
+            .render(80, false)
+            .contains("larger than 16 MiB")
+    );
+    assert!(started.elapsed() < Duration::from_secs(1));
+    assert!(
+        load(&[dir.path().join("none.yaml")])
+            .expect_err("refused")
+            .render(80, false)
+            .contains("none.yaml")
+    );
+}
+
+#[test]
+fn names_with_escapes_reach_no_terminal_raw() {
+    let rendered = of("clusters:\n  main: { location: europe-west1, \"\\e[31mx\\u202e\": 1 }\n");
+    assert!(
+        !rendered.contains('\u{1b}') && !rendered.contains('\u{202e}'),
+        "{rendered}"
+    );
+}
+
+#[test]
+fn the_committed_schema_is_the_one_of_the_types() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/wi.v1.schema.json");
+    let committed = std::fs::read_to_string(path).expect("schema");
+    let made = format!("{:#}\n", wi::spec::json_schema());
+    assert!(
+        committed == made,
+        "run: cargo run -- schema > schemas/wi.v1.schema.json"
+    );
+}
+
+#[test]
+fn every_example_is_valid_and_fits_the_schema() {
+    let validator = jsonschema::validator_for(&wi::spec::json_schema()).expect("a schema");
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut seen = 0;
+    for directory in std::fs::read_dir(examples).expect("examples").flatten() {
+        let file = directory.path().join("wi.yaml");
+        let text = std::fs::read_to_string(&file).expect("a spec");
+        let value: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
+        let errors: Vec<String> = validator
+            .iter_errors(&value)
+            .map(|e| e.to_string())
+            .collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", file.display());
+        load(&[directory.path()]).expect("valid");
+        seen += 1;
+    }
+    assert!(seen >= 3);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+        let _ = load_sources(vec![Source::new("x".into(), format!("apiVersion: wi/v1\n{text}"))]);
+    }
+
+    #[test]
+    fn no_broken_spec_makes_it_panic(at in 0usize..600, with in "[ \\[\\]{}:&*!|>\\-\\n\\t\"'#a1]{0,4}") {
+        let spec = include_str!("../examples/shop/wi.yaml");
+        let at = (at.min(spec.len())..spec.len()).find(|i| spec.is_char_boundary(*i)).unwrap_or(spec.len());
+        let text = format!("{}{with}{}", &spec[..at], &spec[at..]);
+        if let Err(errors) = load_sources(vec![Source::new("x".into(), text)]) {
+            let _ = errors.render(80, true);
+        }
+    }
+}
