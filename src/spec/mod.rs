@@ -140,12 +140,9 @@ fn is_for_us(text: &str) -> bool {
 }
 
 fn syntax(source: &Arc<Source>, e: &serde_saphyr::Error) -> Mistake {
-    let span = e.location().map(|l| {
-        let start = l.span().byte_offset().unwrap_or_default();
-        Span {
-            start: usize::try_from(start).unwrap_or_default(),
-            len: 1,
-        }
+    let span = e.location().map(|l| Span {
+        start: source.byte_at(l.line(), l.column()),
+        len: 1,
     });
     let message = e.without_snippet().to_string();
     Mistake {

@@ -40,6 +40,19 @@ impl Source {
         self.line_starts.partition_point(|start| *start <= byte)
     }
 
+    /// The byte at a line and a column (in characters), both from 1.
+    pub fn byte_at(&self, line: u64, column: u64) -> usize {
+        let count = |n: u64| usize::try_from(n.saturating_sub(1)).unwrap_or(usize::MAX);
+        let start = self.line_starts.get(count(line)).copied();
+        let start = start.unwrap_or(self.text.len());
+        let rest = self.text.get(start..).unwrap_or_default();
+        start
+            + rest
+                .char_indices()
+                .nth(count(column))
+                .map_or(rest.trim_end().len(), |(i, _)| i)
+    }
+
     /// Where a span is, for other messages to name.
     pub fn place(&self, span: Span) -> Place {
         Place {

@@ -167,6 +167,9 @@ pub fn parse(text: &str) -> Result<Vec<Node>, serde_saphyr::Error> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         with_snippet: false,
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 200_000,
+        },
         budget: serde_saphyr::budget! {
             max_depth: 64,
             max_nodes: 4_000_000,
