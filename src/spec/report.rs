@@ -11,6 +11,12 @@ use miette::{
 use super::model::Place;
 use super::tree::Span;
 
+/// How many mistakes are shown: more than anybody mends in one go.
+const MOST_SHOWN: usize = 50;
+
+/// A line of more bytes is not shown, only named.
+const LONGEST_LINE: usize = 400;
+
 /// A file of the spec.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -38,6 +44,16 @@ impl Source {
     /// The line of a byte, from 1.
     pub fn line(&self, byte: usize) -> usize {
         self.line_starts.partition_point(|start| *start <= byte)
+    }
+
+    fn line_len(&self, byte: usize) -> usize {
+        let line = self.line(byte);
+        let end = self
+            .line_starts
+            .get(line)
+            .copied()
+            .unwrap_or(self.text.len());
+        end - self.line_starts.get(line - 1).copied().unwrap_or_default()
     }
 
     /// The byte at a line and a column (in characters), both from 1.
@@ -108,7 +124,7 @@ impl SpecErrors {
             .with_width(width)
             .with_links(false);
         let mut out = String::new();
-        for mistake in &self.0 {
+        for mistake in self.0.iter().take(MOST_SHOWN) {
             // Writing to a String cannot fail.
             let _ = handler.render_report(&mut out, &Shown::of(mistake));
             // Two files have one text each: the other place is shown by itself.
@@ -118,6 +134,9 @@ impl SpecErrors {
             out.push('\n');
         }
         let n = self.0.len();
+        if n > MOST_SHOWN {
+            out.push_str(&format!("… and {} more.\n", n - MOST_SHOWN));
+        }
         out.push_str(&format!(
             "{n} mistake{} in the spec.\n",
             if n == 1 { "" } else { "s" }
@@ -181,7 +200,17 @@ impl Shown {
     fn of(mistake: &Mistake) -> Self {
         let mut labels = Vec::new();
         let mut shown_source = None;
-        if let Some((source, span, text)) = &mistake.label {
+        let mut message = crate::render::safe(&mistake.message);
+        if let Some((source, span, text)) = &mistake.label
+            && source.line_len(span.start) > LONGEST_LINE
+        {
+            let place = source.place(*span).to_string();
+            message = format!(
+                "{}: {message} ({})",
+                crate::render::safe(&place),
+                crate::render::safe(text)
+            );
+        } else if let Some((source, span, text)) = &mistake.label {
             labels.push(label(source, *span, text));
             shown_source = Some(NamedSource::new(
                 crate::render::safe(&source.name),
@@ -195,7 +224,7 @@ impl Shown {
         }
         Self {
             code: format!("wi::spec::{}", mistake.code),
-            message: crate::render::safe(&mistake.message),
+            message,
             help: mistake.help.as_deref().map(crate::render::safe_lines),
             source: shown_source,
             labels,
