@@ -47,6 +47,7 @@ fn check(
 ) -> Result<Spec, SpecErrors> {
     let schema = json_schema();
     let mut documents = Vec::new();
+    let mut skipped = Vec::new();
     for source in sources {
         let source = Arc::new(source);
         match tree::parse(&source.text) {
@@ -58,7 +59,7 @@ fn check(
                 }
             }
             Err(e) if !is_for_us(&source.text) => {
-                tracing::debug!(file = source.name, error = %e, "skipped: not YAML, and not for wi");
+                skipped.push(format!("{}: {}", source.name, e.without_snippet()));
             }
             Err(e) => mistakes.push(syntax(&source, &e)),
         }
@@ -67,7 +68,7 @@ fn check(
         mistakes.push(Mistake {
             code: "no_spec",
             message: format!("no document with `apiVersion: {API_VERSION}` in {where_looked}"),
-            help: Some(format!("Start a spec with the line `apiVersion: {API_VERSION}`, or name the directory that has one.")),
+            help: Some(no_spec_help(&skipped)),
             label: None,
             other: None,
         });
@@ -84,6 +85,20 @@ fn check(
     match spec {
         Some(spec) if mistakes.is_empty() => Ok(spec),
         _ => Err(SpecErrors(mistakes)),
+    }
+}
+
+fn no_spec_help(skipped: &[String]) -> String {
+    let help = format!(
+        "Start a spec with the line `apiVersion: {API_VERSION}`, or name the directory that has one."
+    );
+    if skipped.is_empty() {
+        help
+    } else {
+        format!(
+            "{help}\nSkipped, since they are not YAML: {}",
+            skipped.join("; ")
+        )
     }
 }
 
@@ -132,11 +147,13 @@ fn ours(source: &Arc<Source>, root: Node, mistakes: &mut Vec<Mistake>) -> Option
 /// Whether a text that is no YAML was meant for us: other tools' templates lie in the same
 /// directories.
 fn is_for_us(text: &str) -> bool {
-    text.lines().any(|l| {
-        l.trim_start_matches("---")
-            .trim_start()
-            .starts_with("apiVersion: wi/")
-    }) || !text.contains("apiVersion:")
+    text.lines().any(|line| {
+        let line = line.trim_start_matches("---").trim();
+        let version = line
+            .strip_prefix("apiVersion:")
+            .map(|v| v.trim().trim_matches(['"', '\'']));
+        version.is_some_and(|v| v.starts_with("wi/"))
+    })
 }
 
 fn syntax(source: &Arc<Source>, e: &serde_saphyr::Error) -> Mistake {

@@ -167,6 +167,7 @@ pub fn parse(text: &str) -> Result<Vec<Node>, serde_saphyr::Error> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         with_snippet: false,
+        reject_unsupported_tags: true,
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: 200_000,
         },
