@@ -3,100 +3,42 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use support::{Place, Ran};
+use support::Place;
+use support::served::Served;
 
-/// `wi sandbox`, serving until it is dropped.
-struct Served {
-    place: Place,
-    child: Child,
-    endpoint: String,
-    token_file: String,
-}
-
-impl Served {
-    fn example(name: &str) -> Self {
-        let place = Place::example(name);
-        let mut child = place
-            .command(&[
-                "sandbox",
-                "world.yaml",
-                "--port",
-                "0",
-                "--kubeconfig",
-                "kubeconfig",
-            ])
-            .env("TMPDIR", place.dir.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("wi sandbox starts");
-        let stdout = BufReader::new(child.stdout.take().expect("stdout"));
-        let (mut endpoint, mut token_file) = (None, None);
-        for line in stdout.lines() {
-            let line = line.expect("a line");
-            if let Some(url) = line.strip_prefix("export WI_ENDPOINT=") {
-                endpoint = Some(url.to_owned());
-            }
-            if let Some(file) = line.strip_prefix("export CLOUDSDK_AUTH_ACCESS_TOKEN_FILE=") {
-                token_file = Some(file.to_owned());
-                break;
-            }
-        }
-        Self {
-            place,
-            child,
-            endpoint: endpoint.expect("an endpoint is printed"),
-            token_file: token_file.expect("a token file is printed"),
-        }
-    }
-
-    /// `wi`, with endpoint overrides and a token file, and no sandbox flag.
-    fn wi(&self, args: &[&str]) -> Ran {
-        let mut command = self.place.command(args);
-        command
-            .env("WI_ENDPOINT", &self.endpoint)
-            .env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", &self.token_file);
-        Ran::of(command.output().expect("wi runs"))
-    }
-
-    /// A client that the machine may have; its answer in JSON.
-    fn client(&self, program: &str, args: &[&str]) -> serde_json::Value {
-        let output = Command::new(program)
-            .args(args)
-            .env("KUBECONFIG", self.place.path("kubeconfig"))
-            .env("CLOUDSDK_CONFIG", self.place.path("gcloud"))
-            .env("CLOUDSDK_CORE_PROJECT", "acme-prod")
-            .env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", &self.token_file)
-            .env("CLOUDSDK_CORE_DISABLE_PROMPTS", "1")
-            .env("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "true")
-            .env("CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "true")
-            .env("CLOUDSDK_SURVEY_DISABLE_PROMPTS", "true")
-            .env("CLOUDSDK_CORE_CHECK_GCE_METADATA", "false")
-            .env("NO_GCE_CHECK", "true")
-            .env("CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER", &self.endpoint)
-            .env("CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM", &self.endpoint)
-            .env(
-                "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER",
-                &self.endpoint,
-            )
-            .output()
-            .expect(program);
-        assert!(
-            output.status.success(),
-            "{program} {args:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        serde_json::from_slice(&output.stdout).unwrap_or_default()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A client that the machine may have; its answer in JSON.
+fn client(served: &Served, program: &str, args: &[&str]) -> serde_json::Value {
+    let output = Command::new(program)
+        .args(args)
+        .env("KUBECONFIG", served.place.path("kubeconfig"))
+        .env("CLOUDSDK_CONFIG", served.place.path("gcloud"))
+        .env("CLOUDSDK_CORE_PROJECT", "acme-prod")
+        .env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", &served.token_file)
+        .env("CLOUDSDK_CORE_DISABLE_PROMPTS", "1")
+        .env("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "true")
+        .env("CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "true")
+        .env("CLOUDSDK_SURVEY_DISABLE_PROMPTS", "true")
+        .env("CLOUDSDK_CORE_CHECK_GCE_METADATA", "false")
+        .env("NO_GCE_CHECK", "true")
+        .env(
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER",
+            &served.endpoint,
+        )
+        .env("CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM", &served.endpoint)
+        .env(
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER",
+            &served.endpoint,
+        )
+        .output()
+        .expect(program);
+    assert!(
+        output.status.success(),
+        "{program} {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
 fn is_there(program: &str) -> bool {
@@ -114,7 +56,7 @@ fn is_there(program: &str) -> bool {
 
 #[test]
 fn the_binary_works_on_any_server_that_speaks_the_apis() {
-    let served = Served::example("quickstart");
+    let served = Served::of(Place::example("quickstart"));
     let plan = served.wi(&["plan", "wi.yaml", "--detailed-exitcode", "-vv"]);
     assert_eq!(plan.code, Some(2), "{plan:?}");
     let token = std::fs::read_to_string(&served.token_file).expect("token");
@@ -135,7 +77,7 @@ fn the_binary_works_on_any_server_that_speaks_the_apis() {
 
 #[test]
 fn a_refused_token_is_an_error_with_a_way_out_and_no_changes() {
-    let served = Served::example("quickstart");
+    let served = Served::of(Place::example("quickstart"));
     std::fs::write(&served.token_file, "not-the-token").expect("written");
     let plan = served.wi(&["plan", "wi.yaml"]).fails();
     assert!(
@@ -151,11 +93,12 @@ fn gcloud_sees_what_wi_did_and_wi_sees_what_gcloud_does() {
     if !is_there("gcloud") {
         return;
     }
-    let served = Served::example("quickstart");
+    let served = Served::of(Place::example("quickstart"));
     served.wi(&["apply", "wi.yaml", "--auto-approve"]).ok();
     let json = "--format=json";
     let at = "--location=europe-west1";
-    let cluster = served.client(
+    let cluster = client(
+        &served,
         "gcloud",
         &["container", "clusters", "describe", "main", at, json],
     );
@@ -172,13 +115,14 @@ fn gcloud_sees_what_wi_did_and_wi_sees_what_gcloud_does() {
         at,
         json,
     ];
-    let pool = served.client("gcloud", &pool);
+    let pool = client(&served, "gcloud", &pool);
     assert_eq!(
         pool["config"]["workloadMetadataConfig"]["mode"],
         "GKE_METADATA"
     );
     let email = "checkout@acme-prod.iam.gserviceaccount.com";
-    let policy = served.client(
+    let policy = client(
+        &served,
         "gcloud",
         &["iam", "service-accounts", "get-iam-policy", email, json],
     );
@@ -190,7 +134,11 @@ fn gcloud_sees_what_wi_did_and_wi_sees_what_gcloud_does() {
         policy["bindings"][0]["members"][0],
         "serviceAccount:acme-prod.svc.id.goog[shop/checkout]"
     );
-    let policy = served.client("gcloud", &["projects", "get-iam-policy", "acme-prod", json]);
+    let policy = client(
+        &served,
+        "gcloud",
+        &["projects", "get-iam-policy", "acme-prod", json],
+    );
     assert_eq!(policy["bindings"][0]["role"], "roles/cloudsql.client");
 
     let member = format!("--member=serviceAccount:{email}");
@@ -202,7 +150,7 @@ fn gcloud_sees_what_wi_did_and_wi_sees_what_gcloud_does() {
         "--role=roles/editor",
         "--condition=None",
     ];
-    served.client("gcloud", &add);
+    client(&served, "gcloud", &add);
     let plan = served.wi(&["plan", "wi.yaml"]).ok();
     assert!(
         plan.out
@@ -217,10 +165,10 @@ fn kubectl_sees_what_wi_did_and_wi_sees_and_mends_what_kubectl_does() {
     if !is_there("kubectl") {
         return;
     }
-    let served = Served::example("quickstart");
+    let served = Served::of(Place::example("quickstart"));
     served.wi(&["apply", "wi.yaml", "--auto-approve"]).ok();
     let get = ["get", "sa", "checkout", "-n", "shop", "-o", "json"];
-    let account = served.client("kubectl", &get);
+    let account = client(&served, "kubectl", &get);
     let annotation = |account: &serde_json::Value| {
         account["metadata"]["annotations"]["iam.gke.io/gcp-service-account"].clone()
     };
@@ -234,7 +182,8 @@ fn kubectl_sees_what_wi_did_and_wi_sees_and_mends_what_kubectl_does() {
     );
 
     let other = "iam.gke.io/gcp-service-account=other@acme-prod.iam.gserviceaccount.com";
-    served.client(
+    client(
+        &served,
         "kubectl",
         &[
             "annotate",
@@ -254,7 +203,7 @@ fn kubectl_sees_what_wi_did_and_wi_sees_and_mends_what_kubectl_does() {
     );
     served.wi(&["apply", "wi.yaml", "--auto-approve"]).ok();
     assert_eq!(
-        annotation(&served.client("kubectl", &get)),
+        annotation(&client(&served, "kubectl", &get)),
         "checkout@acme-prod.iam.gserviceaccount.com"
     );
 }
