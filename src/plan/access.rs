@@ -15,7 +15,7 @@ pub(super) fn list(desired: &Desired, plan: &mut Plan) {
                 };
                 let (role, resource) = match &key.resource {
                     Resource::ServiceAccount(email) if key.is_impersonation() => {
-                        ("acts as".to_owned(), email.to_string())
+                        ("the right to act as".to_owned(), email.to_string())
                     }
                     resource => (key.role.to_string(), format!("on {resource}")),
                 };

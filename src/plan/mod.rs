@@ -214,7 +214,7 @@ pub struct AccessChange {
     pub gains: bool,
     /// Who.
     pub principal: String,
-    /// The role, or `acts as` for impersonation.
+    /// The role, or `the right to act as` for impersonation.
     pub role: String,
     /// `on RESOURCE`, or the account that it acts as.
     pub resource: String,
