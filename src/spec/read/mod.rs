@@ -1,0 +1,249 @@
+//! From trees to the checked [`Spec`]: parses names, resolves references, and tells every mistake.
+
+mod accounts;
+mod clusters;
+mod grants;
+mod namespaces;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::Document;
+use super::model::{ClusterSpec, Place, Spec};
+use super::report::{Mistake, Source};
+use super::tree::{Node, Span};
+use crate::identity::{KubeName, NameError, ProjectId};
+
+/// Where something is: the file and the words.
+#[derive(Clone)]
+struct At {
+    source: Arc<Source>,
+    span: Span,
+}
+
+impl At {
+    fn place(&self) -> Place {
+        self.source.place(self.span)
+    }
+}
+
+struct Reader<'a> {
+    mistakes: &'a mut Vec<Mistake>,
+}
+
+/// An entry of a map of the spec, of whichever document.
+struct Entry<'a> {
+    name: &'a str,
+    at: At,
+    node: &'a Node,
+    source: &'a Arc<Source>,
+}
+
+impl Entry<'_> {
+    fn at(&self, span: Span) -> At {
+        At {
+            source: Arc::clone(self.source),
+            span,
+        }
+    }
+}
+
+/// Reads documents whose shape has been checked; what has the wrong shape has been told already.
+pub(super) fn read(documents: &[Document], mistakes: &mut Vec<Mistake>) -> Option<Spec> {
+    let mut reader = Reader { mistakes };
+    let name = reader.setting(documents, "name");
+    let project = reader.setting(documents, "project");
+    if let (None, Some(first)) = (&name, documents.first()) {
+        let at = At {
+            source: Arc::clone(&first.source),
+            span: first
+                .root
+                .get("apiVersion")
+                .map_or(first.root.span, |n| n.span),
+        };
+        reader.tell(
+            "missing_field",
+            &at,
+            "the spec has no `name`".to_owned(),
+            "`name` is needed in one document",
+            Some("It marks what the spec creates as its own: name: shop".to_owned()),
+        );
+    }
+    let name = name.and_then(|(text, at)| {
+        reader
+            .parsed(&at, KubeName::label(&text))
+            .map(|n| n.to_string())
+    });
+    let project = project.and_then(|(text, at)| reader.parsed(&at, ProjectId::parse(&text)));
+    let cluster_entries = reader.entries(documents, "clusters");
+    let account_entries = reader.entries(documents, "googleServiceAccounts");
+    let namespace_entries = reader.entries(documents, "namespaces");
+    let clusters = reader.clusters(&cluster_entries, project.as_ref());
+    let accounts = reader.accounts(&account_entries, project.as_ref());
+    let context = Context {
+        clusters: &clusters,
+        cluster_names: cluster_entries.iter().map(|e| e.name).collect(),
+        account_names: account_entries.iter().map(|e| e.name).collect(),
+    };
+    let namespaces = reader.namespaces(&namespace_entries, &context);
+    Some(Spec {
+        name: name?,
+        clusters,
+        accounts,
+        namespaces,
+    })
+}
+
+/// What references may point at. Names that are declared, rightly or not, are not unknown.
+struct Context<'a> {
+    clusters: &'a BTreeMap<String, ClusterSpec>,
+    cluster_names: BTreeSet<&'a str>,
+    account_names: BTreeSet<&'a str>,
+}
+
+impl Reader<'_> {
+    fn tell(
+        &mut self,
+        code: &'static str,
+        at: &At,
+        message: String,
+        label: &str,
+        help: Option<String>,
+    ) {
+        self.mistakes.push(Mistake {
+            code,
+            message,
+            help,
+            label: Some((Arc::clone(&at.source), at.span, label.to_owned())),
+            other: None,
+        });
+    }
+
+    fn tell_both(&mut self, code: &'static str, at: &At, other: &At, message: String, help: &str) {
+        self.mistakes.push(Mistake {
+            code,
+            message,
+            help: Some(help.to_owned()),
+            label: Some((Arc::clone(&at.source), at.span, "again here".to_owned())),
+            other: Some((
+                Arc::clone(&other.source),
+                other.span,
+                "first here".to_owned(),
+            )),
+        });
+    }
+
+    fn parsed<T>(&mut self, at: &At, result: Result<T, NameError>) -> Option<T> {
+        result
+            .map_err(|e| self.tell("name", at, e.0, "not allowed", None))
+            .ok()
+    }
+
+    /// A setting of the whole spec: it may stand in several documents if it is the same.
+    fn setting(&mut self, documents: &[Document], field: &str) -> Option<(String, At)> {
+        let mut found: Option<(String, At)> = None;
+        for document in documents {
+            let Some(node) = document.root.get(field) else {
+                continue;
+            };
+            let Some(text) = node.text() else {
+                continue;
+            };
+            let at = At {
+                source: Arc::clone(&document.source),
+                span: node.span,
+            };
+            match &found {
+                Some((first, other)) if first != text => {
+                    let message =
+                        format!("two documents disagree on `{field}`: `{first}` and `{text}`");
+                    self.tell_both(
+                        "disagreement",
+                        &at,
+                        other,
+                        message,
+                        "Files that are read together are one spec: say it once, or the same.",
+                    );
+                }
+                Some(_) => {}
+                None => found = Some((text.to_owned(), at)),
+            }
+        }
+        found
+    }
+
+    /// The entries of a map over all documents. One key in two files is a mistake; twice in one
+    /// file has been told already.
+    fn entries<'d>(&mut self, documents: &'d [Document], field: &str) -> Vec<Entry<'d>> {
+        let mut entries: Vec<Entry<'d>> = Vec::new();
+        let mut seen: HashMap<&str, usize> = HashMap::new();
+        for document in documents {
+            let Some(map) = document.root.get(field) else {
+                continue;
+            };
+            for (key, node) in map.entries() {
+                let at = At {
+                    source: Arc::clone(&document.source),
+                    span: key.span,
+                };
+                if let Some(first) = seen.get(key.text.as_str()) {
+                    let first = entries[*first].at.clone();
+                    if first.source.name != at.source.name || !same_map(&first, map.span) {
+                        let message = format!("`{}` is declared twice among `{field}`", key.text);
+                        self.tell_both(
+                            "duplicate_key",
+                            &at,
+                            &first,
+                            message,
+                            "Keep one of the two: files are merged, their entries are not.",
+                        );
+                    }
+                    continue;
+                }
+                seen.insert(&key.text, entries.len());
+                entries.push(Entry {
+                    name: &key.text,
+                    at,
+                    node,
+                    source: &document.source,
+                });
+            }
+        }
+        entries
+    }
+
+    /// The entry's `project`, or the spec's.
+    fn project(&mut self, entry: &Entry<'_>, default: Option<&ProjectId>) -> Option<ProjectId> {
+        match entry.node.get("project").and_then(|n| Some((n, n.text()?))) {
+            Some((node, text)) => self.parsed(&entry.at(node.span), ProjectId::parse(text)),
+            None => {
+                if default.is_none() {
+                    self.tell(
+                        "missing_field",
+                        &entry.at,
+                        format!("`{}` has no project", entry.name),
+                        "in which project?",
+                        Some(
+                            "Give it a `project`, or give the spec one for all: project: acme-prod"
+                                .to_owned(),
+                        ),
+                    );
+                }
+                default.cloned()
+            }
+        }
+    }
+}
+
+/// Whether a key lies in this very map (and not in another document of the same file).
+fn same_map(key: &At, map: Span) -> bool {
+    (map.start..=map.start + map.len).contains(&key.span.start)
+}
+
+/// A map of texts. Values of other kinds have been told already.
+fn texts(node: &Node) -> BTreeMap<String, String> {
+    node.entries()
+        .iter()
+        .filter_map(|(k, v)| Some((k.text.clone(), v.text()?.to_owned())))
+        .collect()
+}
