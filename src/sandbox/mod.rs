@@ -14,7 +14,9 @@ mod faults;
 mod gke;
 mod iam;
 mod members;
+mod oracle;
 mod policy;
+mod roles;
 mod server;
 mod state;
 mod storage;
@@ -34,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 pub use faults::Fault;
 pub use gke::cluster::{Cluster, MetadataMode, NodePool};
 pub use gke::operations::{Change, Operation, OperationSeconds};
+pub use oracle::{Granted, PodAccess, Sample, Token};
 pub use world::World;
 
 use gke::operations;
@@ -163,6 +166,23 @@ impl Sandbox {
         state.snapshot()
     }
 
+    /// Which token each running pod gets now, and which roles come with it.
+    pub fn access(&self) -> Vec<PodAccess> {
+        let mut state = self.core.state();
+        operations::advance(&mut state);
+        oracle::of_pods(&state)
+    }
+
+    /// Takes a sample of all pods' access now and after every mutation from now on.
+    pub fn record_access(&self) {
+        oracle::Recorder::start(&mut self.core.state());
+    }
+
+    /// The samples since [`Sandbox::record_access`], each different from the one before.
+    pub fn recorded_access(&self) -> Vec<Sample> {
+        self.core.state().recorder.samples().to_vec()
+    }
+
     /// Waits until no operation runs.
     pub async fn settle(&self) {
         loop {
@@ -210,7 +230,10 @@ async fn serve_clusters(core: &Arc<Core>) -> std::io::Result<Vec<Served>> {
         let served = kube
             .serve(
                 Arc::new(move |token| token == accepting.token),
-                Arc::new(move || changing.changed.notify_one()),
+                Arc::new(move || {
+                    oracle::record(&mut changing.state(), "a write to a Kubernetes API");
+                    changing.changed.notify_one();
+                }),
             )
             .await?;
         let running = RunningKube {

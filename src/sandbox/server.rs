@@ -17,7 +17,7 @@ use super::errors::ApiError;
 use super::faults::{self, Fault, Verdict};
 use super::gke::operations;
 use super::state::State;
-use super::{crm, gke, iam, storage};
+use super::{crm, gke, iam, oracle, storage};
 
 /// Larger bodies than any policy.
 const MAX_BODY: usize = 4 << 20;
@@ -144,7 +144,11 @@ async fn answer(
     let answer = {
         let mut state = core.state();
         operations::advance(&mut state);
-        route(&mut state, &request)?
+        let answer = route(&mut state, &request)?;
+        if request.method != "GET" {
+            oracle::record(&mut state, &format!("{} {}", request.method, request.path));
+        }
+        answer
     };
     if request.method != "GET" {
         core.moved.notify_one();
@@ -256,6 +260,10 @@ fn debug(core: &Core, request: &Request) -> Result<Value, ApiError> {
         ("GET", "/sandbox/v1/world") => {
             operations::advance(&mut state);
             Ok(json!(state.snapshot()))
+        }
+        ("GET", "/sandbox/v1/access") => {
+            operations::advance(&mut state);
+            oracle::answer(&state, request)
         }
         ("POST", "/sandbox/v1/faults") => {
             let list = if request.body.is_array() {

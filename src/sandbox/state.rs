@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::calls::Calls;
 use super::clock::{self, Clock, Millis};
 use super::kube::KubeCluster;
+use super::oracle::Recorder;
 use super::policy;
 use super::world::{Binding, Bucket, DeletedServiceAccount, Policy, ServiceAccount, World};
 
@@ -39,6 +40,8 @@ pub struct State {
     pub kubes: BTreeMap<ClusterKey, RunningKube>,
     /// The requests so far.
     pub calls: Calls,
+    /// Samples of all pods' access.
+    pub recorder: Recorder,
 }
 
 impl State {
@@ -53,6 +56,7 @@ impl State {
             clock,
             kubes: BTreeMap::new(),
             calls: Calls::default(),
+            recorder: Recorder::default(),
         };
         state.complete_projects();
         state.complete_buckets();

@@ -31,9 +31,27 @@ pub struct Cluster {
     /// `RUNNING` unless said otherwise. `RECONCILING` is shown while an operation runs.
     #[serde(default = "running", skip_serializing_if = "is_running")]
     pub status: String,
+    /// Messages of `conditions`: why the status is what it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<String>,
+    /// `currentMasterVersion`. Absent: a recent one.
+    #[serde(default = "version", skip_serializing_if = "is_version")]
+    pub version: String,
     /// `resourceLabels`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// Whether GKE makes node pools by itself when pods need them.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub node_auto_provisioning: bool,
+    /// Times without maintenance, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub maintenance_exclusions: BTreeMap<String, Exclusion>,
+    /// How the Kubernetes API is offered.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub control_plane: ControlPlane,
+    /// Nothing listens where the Kubernetes API is said to be.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unreachable: bool,
     /// Node pools. Absent: one, `default-pool`, of 3 nodes.
     #[serde(default = "default_pools")]
     pub node_pools: Vec<NodePool>,
@@ -59,6 +77,33 @@ pub struct Cluster {
     pub resource_version: u64,
 }
 
+/// How the Kubernetes API of a cluster is offered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ControlPlane {
+    /// By an IP address that is called public.
+    #[default]
+    Public,
+    /// By an IP address that is called private; there is no public one.
+    Private,
+    /// By the DNS endpoint alone. Its certificate is the sandbox's, which no public authority has
+    /// signed, so clients that do as Google says cannot connect.
+    Dns,
+}
+
+/// A time without maintenance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Exclusion {
+    /// RFC 3339.
+    pub start_time: String,
+    /// RFC 3339.
+    pub end_time: String,
+    /// `NO_UPGRADES`, `NO_MINOR_UPGRADES` or `NO_MINOR_OR_NODE_UPGRADES`.
+    #[serde(default = "no_upgrades")]
+    pub scope: String,
+}
+
 /// A node pool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -77,15 +122,150 @@ pub struct NodePool {
         skip_serializing_if = "is_default_account"
     )]
     pub service_account: String,
-    /// How many nodes an update may add.
-    #[serde(default = "one")]
-    pub max_surge: u32,
-    /// How many nodes an update may take away at once.
-    #[serde(default)]
-    pub max_unavailable: u32,
+    /// `RUNNING` unless said otherwise. `RECONCILING` is shown while an operation runs.
+    #[serde(default = "running", skip_serializing_if = "is_running")]
+    pub status: String,
+    /// Whether GKE made it by itself.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub autoprovisioned: bool,
+    /// How nodes are recreated.
+    #[serde(flatten)]
+    pub upgrade: Upgrade,
     /// Changes with the node pool.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub etag: String,
+}
+
+/// How the nodes of a pool are recreated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Upgrade {
+    /// A few nodes at a time, or a second set of nodes beside the first.
+    #[serde(skip_serializing_if = "is_default")]
+    pub strategy: Strategy,
+    /// `SURGE`: how many nodes an update may add.
+    pub max_surge: u32,
+    /// `SURGE`: how many nodes an update may take away at once.
+    pub max_unavailable: u32,
+    /// `BLUE_GREEN`: its settings.
+    #[serde(skip_serializing_if = "is_default")]
+    pub blue_green: BlueGreen,
+}
+
+impl Default for Upgrade {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::Surge,
+            max_surge: 1,
+            max_unavailable: 0,
+            blue_green: BlueGreen::default(),
+        }
+    }
+}
+
+/// `upgradeSettings.strategy`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Strategy {
+    /// A few nodes at a time.
+    #[default]
+    Surge,
+    /// A second set of nodes beside the first.
+    BlueGreen,
+}
+
+/// `upgradeSettings.blueGreenSettings`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct BlueGreen {
+    /// How many nodes are drained at a time.
+    pub batch_node_count: u32,
+    /// How long after each batch.
+    pub batch_soak_seconds: u32,
+    /// How long after the last batch until the first set goes.
+    pub node_pool_soak_seconds: u32,
+}
+
+impl Default for BlueGreen {
+    fn default() -> Self {
+        Self {
+            batch_node_count: 1,
+            batch_soak_seconds: 0,
+            node_pool_soak_seconds: 3600,
+        }
+    }
+}
+
+impl Upgrade {
+    /// `upgradeSettings` as the API shows them.
+    fn show(&self) -> Value {
+        if self.strategy == Strategy::BlueGreen {
+            let blue_green = &self.blue_green;
+            return json!({"strategy": "BLUE_GREEN", "blueGreenSettings": {
+                "nodePoolSoakDuration": format!("{}s", blue_green.node_pool_soak_seconds),
+                "standardRolloutPolicy": {
+                    "batchNodeCount": blue_green.batch_node_count,
+                    "batchSoakDuration": format!("{}s", blue_green.batch_soak_seconds),
+                },
+            }});
+        }
+        let mut shown = json!({"strategy": "SURGE"});
+        for (field, count) in [
+            ("maxSurge", self.max_surge),
+            ("maxUnavailable", self.max_unavailable),
+        ] {
+            if count > 0 {
+                shown[field] = count.into();
+            }
+        }
+        shown
+    }
+
+    /// Reads `upgradeSettings` of a request; what it leaves out has its default.
+    pub fn read(wire: &Value) -> Result<Self, String> {
+        let number = |name: &str| match &wire[name] {
+            Value::Null => Ok(0),
+            value => value
+                .as_u64()
+                .and_then(|n| u32::try_from(n).ok())
+                .ok_or(format!("upgrade_settings.{name} is not a count: {value}")),
+        };
+        let strategy = match wire["strategy"].as_str().unwrap_or("SURGE") {
+            "SURGE" | "NODE_POOL_UPDATE_STRATEGY_UNSPECIFIED" => Strategy::Surge,
+            "BLUE_GREEN" => Strategy::BlueGreen,
+            other => return Err(format!("Invalid value at 'upgrade_settings.strategy': {other}")),
+        };
+        let seconds = |value: &Value, default: u32| match value.as_str() {
+            None => Ok(default),
+            Some(text) => text
+                .strip_suffix('s')
+                .and_then(|n| n.parse().ok())
+                .ok_or(format!("Illegal duration format: {text}")),
+        };
+        let settings = &wire["blueGreenSettings"];
+        let policy = &settings["standardRolloutPolicy"];
+        let default = BlueGreen::default();
+        let (max_surge, max_unavailable) = (number("maxSurge")?, number("maxUnavailable")?);
+        if strategy == Strategy::Surge && max_surge + max_unavailable == 0 {
+            return Err("max_surge and max_unavailable cannot both be 0.".to_owned());
+        }
+        Ok(Self {
+            strategy,
+            max_surge,
+            max_unavailable,
+            blue_green: BlueGreen {
+                batch_node_count: policy["batchNodeCount"]
+                    .as_u64()
+                    .and_then(|n| u32::try_from(n).ok())
+                    .unwrap_or(default.batch_node_count),
+                batch_soak_seconds: seconds(&policy["batchSoakDuration"], 0)?,
+                node_pool_soak_seconds: seconds(
+                    &settings["nodePoolSoakDuration"],
+                    default.node_pool_soak_seconds,
+                )?,
+            },
+        })
+    }
 }
 
 /// What pods get from the metadata address.
@@ -96,6 +276,10 @@ pub enum MetadataMode {
     GceMetadata,
     /// The pod's own identity.
     GkeMetadata,
+    /// The node's identity, parts of the metadata concealed: a setting of old node pools.
+    Secure,
+    /// The node's identity: a setting of old node pools.
+    Expose,
 }
 
 impl Cluster {
@@ -217,7 +401,7 @@ impl Cluster {
             "status": if busy_pool.is_some() { "RECONCILING" } else { &self.status },
             "etag": self.etag,
             "labelFingerprint": format!("{:08x}", hash(&self.labels) >> 32),
-            "currentMasterVersion": VERSION,
+            "currentMasterVersion": self.version,
             "currentNodeVersion": VERSION,
             "initialClusterVersion": VERSION,
             "currentNodeCount": nodes,
@@ -235,16 +419,60 @@ impl Cluster {
         if let Some(pool) = &self.workload_pool {
             shown["workloadIdentityConfig"] = json!({"workloadPool": pool});
         }
+        if !self.conditions.is_empty() {
+            let conditions = self.conditions.iter();
+            shown["conditions"] = conditions
+                .map(|message| json!({"canonicalCode": "UNKNOWN", "message": message}))
+                .collect();
+        }
+        if self.node_auto_provisioning {
+            shown["autoscaling"] = json!({"enableNodeAutoprovisioning": true});
+        }
+        if !self.maintenance_exclusions.is_empty() {
+            let exclusions: BTreeMap<&String, Value> = self
+                .maintenance_exclusions
+                .iter()
+                .map(|(name, e)| {
+                    let shown = json!({
+                        "startTime": e.start_time,
+                        "endTime": e.end_time,
+                        "maintenanceExclusionOptions": {"scope": e.scope},
+                    });
+                    (name, shown)
+                })
+                .collect();
+            shown["maintenancePolicy"] = json!({"window": {"maintenanceExclusions": exclusions}});
+        }
         if let Some(kube) = kube {
-            shown["endpoint"] = kube.endpoint.clone().into();
-            shown["masterAuth"] = json!({"clusterCaCertificate": kube.ca});
-            shown["controlPlaneEndpointsConfig"] = json!({
-                "ipEndpointsConfig": {
-                    "enabled": true, "enablePublicEndpoint": true, "publicEndpoint": kube.endpoint, "globalAccess": false,
-                },
-            });
+            self.show_control_plane(&mut shown, kube);
         }
         shown
+    }
+
+    fn show_control_plane(&self, shown: &mut Value, kube: &RunningKube) {
+        // Port 9 (discard) is where nothing listens.
+        let address = if self.unreachable {
+            "127.0.0.1:9"
+        } else {
+            kube.endpoint.as_str()
+        };
+        shown["masterAuth"] = json!({"clusterCaCertificate": kube.ca});
+        if self.control_plane != ControlPlane::Dns {
+            shown["endpoint"] = address.into();
+        }
+        let endpoints = match self.control_plane {
+            ControlPlane::Public => json!({"ipEndpointsConfig": {
+                "enabled": true, "enablePublicEndpoint": true, "publicEndpoint": address, "globalAccess": false,
+            }}),
+            ControlPlane::Private => json!({"ipEndpointsConfig": {
+                "enabled": true, "enablePublicEndpoint": false, "privateEndpoint": address, "globalAccess": false,
+            }}),
+            ControlPlane::Dns => json!({
+                "ipEndpointsConfig": {"enabled": false},
+                "dnsEndpointConfig": {"endpoint": address, "allowExternalTraffic": true},
+            }),
+        };
+        shown["controlPlaneEndpointsConfig"] = endpoints;
     }
 
     fn zones(&self) -> Vec<String> {
@@ -284,30 +512,25 @@ impl NodePool {
         if let Some(mode) = self.workload_metadata {
             config["workloadMetadataConfig"] = json!({"mode": mode});
         }
-        let mut upgrade = json!({"strategy": "SURGE"});
-        for (field, count) in [
-            ("maxSurge", self.max_surge),
-            ("maxUnavailable", self.max_unavailable),
-        ] {
-            if count > 0 {
-                upgrade[field] = count.into();
-            }
-        }
-        json!({
+        let mut shown = json!({
             "name": self.name,
-            "status": if busy { "RECONCILING" } else { "RUNNING" },
+            "status": if busy { "RECONCILING" } else { &self.status },
             "etag": self.etag,
             "version": VERSION,
             "initialNodeCount": self.nodes,
             "locations": cluster.zones(),
             "config": config,
             "management": {"autoUpgrade": true, "autoRepair": true},
-            "upgradeSettings": upgrade,
+            "upgradeSettings": self.upgrade.show(),
             "selfLink": format!(
                 "https://container.googleapis.com/v1/{}/clusters/{}/nodePools/{}",
                 cluster.parent(number), cluster.name, self.name
             ),
-        })
+        });
+        if self.autoprovisioned {
+            shown["autoscaling"] = json!({"enabled": true, "autoprovisioned": true});
+        }
+        shown
     }
 }
 
@@ -342,12 +565,20 @@ fn is_running(status: &str) -> bool {
     status == "RUNNING"
 }
 
-fn three() -> u32 {
-    3
+fn version() -> String {
+    VERSION.to_owned()
 }
 
-fn one() -> u32 {
-    1
+fn is_version(version: &str) -> bool {
+    version == VERSION
+}
+
+fn no_upgrades() -> String {
+    "NO_UPGRADES".to_owned()
+}
+
+fn three() -> u32 {
+    3
 }
 
 fn default_account() -> String {
@@ -364,8 +595,9 @@ fn default_pools() -> Vec<NodePool> {
         nodes: three(),
         workload_metadata: None,
         service_account: default_account(),
-        max_surge: 1,
-        max_unavailable: 0,
+        status: running(),
+        autoprovisioned: false,
+        upgrade: Upgrade::default(),
         etag: String::new(),
     }]
 }

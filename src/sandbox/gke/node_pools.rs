@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, MetadataMode, NodePool};
+use super::cluster::{Cluster, MetadataMode, NodePool, Upgrade};
 use super::clusters::{check_etag, find as find_cluster, running};
 use super::operations::{self, Change};
 use crate::sandbox::errors::{ApiError, known_fields};
@@ -90,7 +90,7 @@ fn find<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a NodePool, ApiError> 
         })
 }
 
-/// `PUT` of the metadata mode; the pool's nodes are recreated.
+/// `PUT` of the metadata mode, for which the pool's nodes are recreated, or of the upgrade settings.
 pub fn update(
     state: &mut State,
     key: &ClusterKey,
@@ -106,19 +106,29 @@ pub fn update(
         ));
     }
     check_etag(body.get("etag"), &pool.etag)?;
+    if let Some(settings) = body.get("upgradeSettings") {
+        let upgrade = Upgrade::read(settings).map_err(ApiError::invalid)?;
+        operations::ensure_idle(state, key)?;
+        let change = Change::Upgrade(upgrade);
+        return Ok(operations::start(state, key, Some(name), change));
+    }
     let Some(config) = body.get("workloadMetadataConfig") else {
         return Err(ApiError::new(
             501,
-            "The sandbox only updates workloadMetadataConfig of node pools.",
+            "The sandbox only updates workloadMetadataConfig and upgradeSettings of node pools.",
         ));
     };
     known_fields(config, &["mode"], " at 'workload_metadata_config'")?;
-    let mode: MetadataMode = serde_json::from_value(config["mode"].clone()).map_err(|_| {
-        ApiError::invalid(format!(
-            "Invalid value at 'workload_metadata_config.mode': {}",
-            config["mode"]
-        ))
-    })?;
+    let mode = match config["mode"].as_str() {
+        Some("GKE_METADATA") => MetadataMode::GkeMetadata,
+        Some("GCE_METADATA") => MetadataMode::GceMetadata,
+        _ => {
+            return Err(ApiError::invalid(format!(
+                "Invalid value at 'workload_metadata_config.mode': {}",
+                config["mode"]
+            )));
+        }
+    };
     if mode == MetadataMode::GkeMetadata && cluster.workload_pool.is_none() {
         return Err(ApiError::invalid(
             "GKE_METADATA requires Workload Identity to be enabled on the cluster: set its workload pool first.",

@@ -6,11 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::cluster::{MetadataMode, etag, location_kind};
+use super::cluster::{MetadataMode, Upgrade, etag, location_kind};
 use super::rollout;
 use crate::sandbox::clock::{self, Millis};
 use crate::sandbox::errors::ApiError;
 use crate::sandbox::faults;
+use crate::sandbox::oracle;
 use crate::sandbox::state::{ClusterKey, State, hash};
 use crate::sandbox::world::is_default;
 
@@ -22,7 +23,7 @@ pub struct OperationSeconds {
     pub pending: u32,
     /// An update of a cluster.
     pub update_cluster: u32,
-    /// New labels.
+    /// New labels, of a cluster; new upgrade settings, of a node pool.
     pub set_labels: u32,
     /// The recreation of as many nodes as `maxSurge` and `maxUnavailable` allow at once.
     pub node_recreate: u32,
@@ -84,6 +85,10 @@ pub struct Operation {
     /// For node pools: the nodes that make room now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub draining: Vec<String>,
+    /// For node pools that are updated blue-green: whether all nodes are drained and the last soak
+    /// has begun.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub soaking: bool,
 }
 
 /// What an operation changes when it is done.
@@ -96,6 +101,8 @@ pub enum Change {
     Labels(BTreeMap<String, String>),
     /// The node pool's metadata server.
     WorkloadMetadata(MetadataMode),
+    /// How the node pool's nodes are recreated.
+    Upgrade(Upgrade),
     /// A change that the sandbox does not keep, such as a cluster's logging settings.
     Nothing,
 }
@@ -212,6 +219,7 @@ pub fn start(
         nodes_done: 0,
         waiting: Vec::new(),
         draining: Vec::new(),
+        soaking: false,
     };
     let number = state.number(&operation.project);
     let shown = operation.show(number);
@@ -238,7 +246,9 @@ pub fn advance(state: &mut State) -> bool {
         let Some(at) = at else { break };
         let mut op = state.world.operations[at].clone();
         step(state, &mut op, due);
+        let after = format!("a step of {} on {}", op.name, op.cluster);
         state.world.operations[at] = op;
+        oracle::record(state, &after);
         any = true;
     }
     any
@@ -255,13 +265,13 @@ fn step(state: &mut State, op: &mut Operation, due: Millis) {
         op.status = "RUNNING".to_owned();
         match op.change {
             Some(Change::WorkloadMetadata(_)) => {}
-            Some(Change::Labels(_)) => return wait(op, seconds.set_labels),
+            Some(Change::Labels(_) | Change::Upgrade(_)) => return wait(op, seconds.set_labels),
             _ => return wait(op, seconds.update_cluster),
         }
     }
     if let Some(Change::WorkloadMetadata(mode)) = op.change {
         if begins {
-            rollout::begin(state, op);
+            rollout::begin(state, op, mode);
         } else {
             rollout::finish_batch(state, op, mode);
         }
@@ -269,8 +279,15 @@ fn step(state: &mut State, op: &mut Operation, due: Millis) {
         let half_way = op.nodes_done * 2 >= op.nodes_total;
         let stopped = half_way && fails(state, op);
         if !op.waiting.is_empty() && !stopped {
-            rollout::begin_batch(state, op, mode);
-            return wait(op, seconds.node_recreate);
+            let extra = rollout::begin_batch(state, op, mode);
+            return wait(op, seconds.node_recreate + extra);
+        }
+        if !stopped && !op.soaking {
+            let soak = rollout::last_soak(state, op);
+            if soak > 0 {
+                op.soaking = true;
+                return wait(op, soak);
+            }
         }
     }
     if op.error.is_none() && !fails(state, op) {
@@ -339,6 +356,16 @@ fn complete(state: &mut State, op: &Operation, due: Millis) {
             if let Some(pool) = pool {
                 pool.workload_metadata = Some(mode);
                 pool.etag = etag(revision + 1_000_000_007);
+            }
+        }
+        Change::Upgrade(upgrade) => {
+            let pool = cluster
+                .node_pools
+                .iter_mut()
+                .find(|p| Some(&p.name) == op.node_pool.as_ref());
+            if let Some(pool) = pool {
+                pool.upgrade = upgrade;
+                pool.etag = self::etag(revision + 1_000_000_007);
             }
         }
         Change::Nothing => {}

@@ -1,39 +1,60 @@
-//! A node pool's nodes recreated in batches, as its surge settings allow.
+//! A node pool's nodes recreated in batches, as its upgrade settings say.
 //!
-//! Of a batch of `maxSurge + maxUnavailable` nodes, `maxUnavailable` go at once and `maxSurge` new
-//! ones come; when those are ready, the rest of the batch is drained and replaced.
+//! Surge: of a batch of `maxSurge + maxUnavailable` nodes, `maxUnavailable` go at once and
+//! `maxSurge` new ones come; when those are ready, the rest of the batch is drained and replaced.
+//! Blue-green: a second set of nodes comes, the first is cordoned, drained in batches, and goes.
 
-use super::cluster::{MetadataMode, NodePool};
+use serde_json::json;
+
+use super::cluster::{MetadataMode, NodePool, Strategy};
 use super::operations::Operation;
-use crate::sandbox::kube::KubeCluster;
+use crate::sandbox::kube::{KubeCluster, NodeSpec};
 use crate::sandbox::state::State;
 
-/// Lists the nodes to recreate.
-pub fn begin(state: &State, op: &mut Operation) {
-    if let Some((kube, pool)) = subject(state, op) {
-        op.waiting = kube
-            .nodes_of(&pool.name)
-            .into_iter()
-            .map(|node| node.name)
-            .collect();
-        op.nodes_total = u32::try_from(op.waiting.len()).unwrap_or(u32::MAX);
-    }
-}
-
-/// Brings the surge nodes of the next batch, and takes the nodes that may be missing.
-pub fn begin_batch(state: &mut State, op: &mut Operation, mode: MetadataMode) {
+/// Lists the nodes to recreate; blue-green brings all new ones at once.
+pub fn begin(state: &mut State, op: &mut Operation, mode: MetadataMode) {
     let Some((kube, pool)) = subject(state, op) else {
         return;
     };
-    let size = (pool.max_surge + pool.max_unavailable).max(1) as usize;
+    let blue = kube.nodes_of(&pool.name);
+    op.waiting = blue.iter().map(|node| node.name.clone()).collect();
+    op.nodes_total = u32::try_from(op.waiting.len()).unwrap_or(u32::MAX);
+    if pool.upgrade.strategy == Strategy::BlueGreen {
+        add(state, op, &kube, &pool, mode, blue.len());
+        for node in blue {
+            let mut extra = node.extra.clone();
+            extra.insert("spec".to_owned(), json!({"unschedulable": true}));
+            kube.add_node(NodeSpec { extra, ..node });
+        }
+    }
+}
+
+/// Begins with the next batch: brings the surge nodes, and takes the nodes that may be missing.
+/// Answers with the seconds that the batch takes beyond the recreation of nodes.
+pub fn begin_batch(state: &mut State, op: &mut Operation, mode: MetadataMode) -> u32 {
+    let Some((kube, pool)) = subject(state, op) else {
+        return 0;
+    };
+    let upgrade = &pool.upgrade;
+    let blue_green = upgrade.strategy == Strategy::BlueGreen;
+    let size = if blue_green {
+        upgrade.blue_green.batch_node_count
+    } else {
+        upgrade.max_surge + upgrade.max_unavailable
+    };
+    let size = size.max(1) as usize;
     op.draining = op.waiting.drain(..size.min(op.waiting.len())).collect();
-    let surge = (pool.max_surge as usize).min(op.draining.len());
+    if blue_green {
+        return upgrade.blue_green.batch_soak_seconds;
+    }
+    let surge = (upgrade.max_surge as usize).min(op.draining.len());
     add(state, op, &kube, &pool, mode, surge);
     let unavailable = op.draining.len() - surge;
     for name in &op.draining[..unavailable] {
         kube.remove_node(name);
     }
     kube.schedule();
+    0
 }
 
 /// Drains the rest of the batch; what is missing then is added.
@@ -41,15 +62,32 @@ pub fn finish_batch(state: &mut State, op: &mut Operation, mode: MetadataMode) {
     let Some((kube, pool)) = subject(state, op) else {
         return;
     };
-    let surge = (pool.max_surge as usize).min(op.draining.len());
-    let unavailable = op.draining.len() - surge;
-    add(state, op, &kube, &pool, mode, unavailable);
-    for name in &op.draining[unavailable..] {
-        kube.remove_node(name);
+    if pool.upgrade.strategy == Strategy::BlueGreen {
+        // Drained nodes hold no pods, so that they stay until the last soak ends shows nowhere.
+        for name in &op.draining {
+            kube.remove_node(name);
+        }
+    } else {
+        let surge = (pool.upgrade.max_surge as usize).min(op.draining.len());
+        let unavailable = op.draining.len() - surge;
+        add(state, op, &kube, &pool, mode, unavailable);
+        for name in &op.draining[unavailable..] {
+            kube.remove_node(name);
+        }
     }
     kube.schedule();
     op.nodes_done += u32::try_from(op.draining.len()).unwrap_or(0);
     op.draining.clear();
+}
+
+/// How long blue-green waits after the last batch, in seconds.
+pub fn last_soak(state: &State, op: &Operation) -> u32 {
+    match subject(state, op) {
+        Some((_, pool)) if pool.upgrade.strategy == Strategy::BlueGreen => {
+            pool.upgrade.blue_green.node_pool_soak_seconds
+        }
+        _ => 0,
+    }
 }
 
 fn subject(state: &State, op: &Operation) -> Option<(KubeCluster, NodePool)> {
