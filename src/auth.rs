@@ -22,6 +22,7 @@ const FILE_FRESH: Duration = Duration::from_secs(60);
 pub struct TokenSource(Source);
 
 enum Source {
+    None,
     Fixed(String),
     File {
         path: PathBuf,
@@ -33,6 +34,7 @@ enum Source {
 impl fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
+            Source::None => "TokenSource::none()",
             Source::Fixed(_) => "TokenSource::fixed([redacted])",
             Source::File { .. } => "TokenSource::file(…)",
             Source::ApplicationDefault(_) => "TokenSource::application_default()",
@@ -41,6 +43,11 @@ impl fmt::Debug for TokenSource {
 }
 
 impl TokenSource {
+    /// No token: the server knows its clients in another way.
+    pub fn none() -> Self {
+        Self(Source::None)
+    }
+
     /// This token, which nobody refreshes.
     pub fn fixed(token: String) -> Self {
         Self(Source::Fixed(token))
@@ -63,6 +70,7 @@ impl TokenSource {
     /// The headers that authenticate a call, marked as sensitive. `fresh` distrusts what is cached.
     pub(crate) async fn headers(&self, fresh: bool) -> Result<HeaderMap, String> {
         match &self.0 {
+            Source::None => Ok(HeaderMap::new()),
             Source::Fixed(token) => bearer(token),
             Source::File { path, read } => {
                 let mut read = read

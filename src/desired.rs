@@ -6,7 +6,9 @@ use std::fmt;
 use crate::identity::{
     ClusterPath, Condition, Email, KsaIdentity, KubeName, Member, ProjectId, Resource, Role,
 };
-use crate::spec::model::{AccountSpec, Grant, KsaAccess, Place, Spec};
+use crate::spec::model::{
+    Access, AccountSpec, Grant, KsaAccess, NodePools, Place, Spec, WorkloadPattern,
+};
 
 /// The annotation that makes a Kubernetes service account act as a Google one.
 pub const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
@@ -33,11 +35,17 @@ pub struct Desired {
     pub pools: BTreeMap<String, ProjectId>,
 }
 
-/// A cluster that is to have its project's workload pool, on all its node pools.
+/// A cluster that is to have its project's workload pool, on the selected node pools.
 #[derive(Debug, Clone)]
 pub struct DesiredCluster {
     /// Where GKE has it.
     pub path: ClusterPath,
+    /// The node pools that are to run the GKE metadata server.
+    pub node_pools: NodePools,
+    /// Workloads that may lose the node's identity.
+    pub accept_loss: Vec<WorkloadPattern>,
+    /// How its Kubernetes API is reached.
+    pub access: Access,
     /// Where it is declared.
     pub place: Place,
 }
@@ -157,6 +165,9 @@ impl Desired {
                 name.clone(),
                 DesiredCluster {
                     path: cluster.path.clone(),
+                    node_pools: cluster.node_pools.clone(),
+                    accept_loss: cluster.accept_loss.clone(),
+                    access: cluster.access.clone(),
                     place: cluster.place.clone(),
                 },
             );
@@ -237,6 +248,16 @@ impl Desired {
                 })
                 .or_insert_with(|| grant.place.clone());
         }
+    }
+
+    /// A Kubernetes service account of the spec.
+    pub fn ksa(&self, cluster: &str, namespace: &str, name: &str) -> Option<&DesiredKsa> {
+        let key = KsaKey {
+            cluster: cluster.to_owned(),
+            namespace: KubeName::parse(namespace).ok()?,
+            name: KubeName::parse(name).ok()?,
+        };
+        self.ksas.get(&key)
     }
 
     /// The spec's name of the account with this email.

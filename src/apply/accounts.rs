@@ -6,7 +6,6 @@ use crate::live::owner_in_description;
 use crate::plan::AccountChange;
 
 use super::Context;
-use super::wait::Wait;
 
 pub(super) async fn change(
     context: &Context,
@@ -129,7 +128,7 @@ async fn wait_until_visible(
     project: &ProjectId,
     email: &Email,
 ) -> Result<(), String> {
-    let mut wait = Wait::up_to(context.limits.propagation);
+    let mut wait = context.propagation_wait();
     loop {
         match iam::get_service_account(&context.http, project, email).await {
             Ok(_) => return Ok(()),

@@ -1,12 +1,38 @@
 //! GKE: one operation per cluster at a time; a running one is waited for, not fought.
 
+use tokio::sync::MutexGuard;
+
 use crate::desired::GKE_METADATA;
-use crate::gcp::container::{self, Cluster, Operation};
+use crate::gcp::container::{self, Cluster, NodePool, Operation};
+use crate::gcp::upgrade::UpgradeSettings;
 use crate::http::{ApiError, Http};
 use crate::identity::ClusterPath;
 
 use super::Context;
 use super::wait::Wait;
+
+/// Why a change did not come about.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The operation goes on at GKE, longer than we wait.
+    StillRuns(String),
+    /// It was refused, it failed, or the cluster is not as it was planned.
+    Other(String),
+}
+
+impl From<ApiError> for Failure {
+    fn from(e: ApiError) -> Self {
+        Self::Other(e.for_user())
+    }
+}
+
+impl From<Failure> for String {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::StillRuns(why) | Failure::Other(why) => why,
+        }
+    }
+}
 
 /// What a cluster's state means for the change.
 enum Now {
@@ -25,11 +51,29 @@ pub(super) enum Setting<'a> {
     WorkloadPool { before: &'a str, after: &'a str },
     /// The metadata server of a node pool, whose mode before is known.
     MetadataServer { node_pool: &'a str, before: &'a str },
+    /// How a node pool's nodes are recreated.
+    Upgrade {
+        node_pool: &'a str,
+        settings: &'a UpgradeSettings,
+    },
+    /// One of the cluster's labels; `None` takes it away.
+    Label {
+        key: &'a str,
+        value: Option<&'a str>,
+    },
+}
+
+fn pool<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a NodePool, Now> {
+    cluster
+        .node_pools
+        .iter()
+        .find(|p| p.name == name)
+        .ok_or_else(|| Now::Moved("the node pool is gone".to_owned()))
 }
 
 impl Setting<'_> {
-    fn now(&self, cluster: &Cluster) -> Now {
-        match self {
+    fn now(&self, cluster: &Cluster) -> Result<Now, Now> {
+        Ok(match self {
             Self::WorkloadPool { before, after } => {
                 match cluster.workload_identity_config.workload_pool.as_str() {
                     now if now == *after => Now::Done,
@@ -38,22 +82,41 @@ impl Setting<'_> {
                 }
             }
             Self::MetadataServer { node_pool, before } => {
-                let Some(pool) = cluster.node_pools.iter().find(|p| p.name == *node_pool) else {
-                    return Now::Moved("the node pool is gone".to_owned());
-                };
+                let pool = pool(cluster, node_pool)?;
                 match pool.config.workload_metadata_config.mode.as_str() {
                     GKE_METADATA => Now::Done,
                     now if now == *before => Now::AsPlanned(pool.etag.clone()),
                     now => Now::Moved(format!("its mode is now {now}")),
                 }
             }
-        }
+            Self::Upgrade {
+                node_pool,
+                settings,
+            } => {
+                let pool = pool(cluster, node_pool)?;
+                let now = pool.upgrade_settings.clone();
+                let now = now.unwrap_or_else(UpgradeSettings::gke_default);
+                if now.to_label() == settings.to_label() {
+                    Now::Done
+                } else {
+                    Now::AsPlanned(pool.etag.clone())
+                }
+            }
+            Self::Label { key, value } => {
+                if cluster.resource_labels.get(*key).map(String::as_str) == *value {
+                    Now::Done
+                } else {
+                    Now::AsPlanned(cluster.label_fingerprint.clone())
+                }
+            }
+        })
     }
 
     async fn write(
         &self,
         http: &Http,
         path: &ClusterPath,
+        cluster: &Cluster,
         etag: &str,
     ) -> Result<Operation, ApiError> {
         match self {
@@ -64,81 +127,137 @@ impl Setting<'_> {
                 container::set_node_pool_metadata_mode(http, path, node_pool, GKE_METADATA, etag)
                     .await
             }
+            Self::Upgrade {
+                node_pool,
+                settings,
+            } => container::set_upgrade_settings(http, path, node_pool, settings, etag).await,
+            Self::Label { key, value } => {
+                let mut labels = cluster.resource_labels.clone();
+                match value {
+                    Some(value) => labels.insert((*key).to_owned(), (*value).to_owned()),
+                    None => labels.remove(*key),
+                };
+                container::set_labels(http, path, &labels, etag).await
+            }
         }
     }
 }
 
+/// The right to change one cluster.
+pub(super) async fn queue<'a>(
+    context: &'a Context,
+    path: &ClusterPath,
+) -> Result<MutexGuard<'a, ()>, Failure> {
+    let lock = context
+        .one_operation
+        .get(path)
+        .ok_or_else(|| Failure::Other(format!("{path} has no operation queue")))?;
+    Ok(lock.lock().await)
+}
+
 /// Waits for the cluster, checks that it still is as planned, writes under its etag, and waits for
-/// the operation.
+/// the operation. The caller holds the cluster's [`queue`].
 pub(super) async fn change(
     context: &Context,
     address: &str,
     path: &ClusterPath,
     setting: Setting<'_>,
-) -> Result<(), String> {
-    let lock = context
-        .one_operation
-        .get(path)
-        .ok_or_else(|| format!("{path} has no operation queue"))?;
-    let _alone = lock.lock().await;
-    let mut wait = Wait::up_to(context.limits.operation);
+) -> Result<(), Failure> {
+    let mut wait = context.operation_wait();
+    let mut without_etag = None;
     loop {
         let running = container::list_operations(&context.http, path)
-            .await
-            .map_err(|e| e.for_user())?
+            .await?
             .into_iter()
             .find(|o| !o.is_done() && o.targets(path));
         if let Some(operation) = running {
-            context.progress.still(
-                address,
-                &format!(
-                    "waiting for {} {} of {}",
-                    operation.operation_type, operation.name, operation.start_time
-                ),
-            );
+            context.progress.waits_for(address, &in_words(&operation));
             // Its failure is its owner's; what counts here is the state that it leaves behind.
             let _ = finish(context, address, path, operation, &mut wait).await?;
             continue;
         }
-        let cluster = container::get_cluster(&context.http, path)
-            .await
-            .map_err(|e| e.for_user())?;
-        let etag = match setting.now(&cluster) {
+        let cluster = container::get_cluster(&context.http, path).await?;
+        let etag = match setting.now(&cluster).unwrap_or_else(|moved| moved) {
             Now::Done => return Ok(()),
             Now::AsPlanned(etag) => etag,
             Now::Moved(how) => {
-                return Err(format!(
+                return Err(Failure::Other(format!(
                     "{path} has changed since it was planned: {how}. Plan again"
-                ));
+                )));
             }
         };
-        match setting.write(&context.http, path, &etag).await {
+        if matches!(setting, Setting::MetadataServer { .. })
+            && !context.limits.ignore_exclusions
+            && let Some((name, until)) = cluster.exclusion_at(jiff::Timestamp::now())
+        {
+            return Err(Failure::Other(format!(
+                "the maintenance exclusion {name} of {path} holds until {until}: apply again then, or pass --ignore-maintenance-exclusions"
+            )));
+        }
+        let under = if without_etag.as_ref() == Some(&etag) {
+            "" // refused with it, and unchanged since
+        } else {
+            &etag
+        };
+        match setting.write(&context.http, path, &cluster, under).await {
             Ok(operation) => {
                 if let Some(failure) = finish(context, address, path, operation, &mut wait).await? {
-                    return Err(failure);
+                    return Err(Failure::Other(failure));
                 }
-                let cluster = container::get_cluster(&context.http, path)
-                    .await
-                    .map_err(|e| e.for_user())?;
+                let cluster = container::get_cluster(&context.http, path).await?;
                 return match setting.now(&cluster) {
-                    Now::Done => Ok(()),
-                    _ => Err(format!(
+                    Ok(Now::Done) => Ok(()),
+                    _ => Err(Failure::Other(format!(
                         "GKE reports the operation on {path} as done, but the setting reads back unchanged"
-                    )),
+                    ))),
                 };
             }
             Err(e) if e.is_operation_running() || e.is_conflict() => {
-                context.progress.still(address, "waiting for the cluster");
+                context
+                    .progress
+                    .still(address, "waiting until GKE lets go of the cluster");
                 if !wait.again().await {
-                    return Err(format!(
-                        "{path} did not become free in time: {}",
+                    return Err(Failure::StillRuns(format!(
+                        "{path} did not become free within {}: {}",
+                        context.operation_limit(),
                         e.for_user()
-                    ));
+                    )));
                 }
             }
-            Err(e) => return Err(e.for_user()),
+            // Whether a cluster update takes an etag beside its one setting is not documented: if
+            // that is what GKE minds, the state that was just read is all there is to go by.
+            Err(e)
+                if e.code == 400
+                    && matches!(setting, Setting::WorkloadPool { .. })
+                    && without_etag.is_none() =>
+            {
+                without_etag = Some(etag);
+            }
+            Err(e) => return Err(e.into()),
         }
     }
+}
+
+/// `UPGRADE_NODES operation-1 (2 of 9 nodes), which runs for 12 min`.
+fn in_words(operation: &Operation) -> String {
+    let nodes = operation
+        .node_progress()
+        .map(|(done, total)| format!(" ({done} of {total} nodes)"))
+        .unwrap_or_default();
+    let age = operation
+        .start_time
+        .parse::<jiff::Timestamp>()
+        .map(|start| (jiff::Timestamp::now() - start).get_seconds().max(0))
+        .map(|seconds| match seconds {
+            0..120 => format!(", which runs for {seconds} s"),
+            120..7200 => format!(", which runs for {} min", seconds / 60),
+            _ => format!(", which runs for {} h", seconds / 3600),
+        })
+        .unwrap_or_default();
+    format!(
+        "{} {}{nodes}{age}",
+        operation.operation_type, operation.name
+    )
 }
 
 /// Polls an operation to its end; answers with GKE's own words if it failed.
@@ -148,11 +267,11 @@ async fn finish(
     path: &ClusterPath,
     mut operation: Operation,
     wait: &mut Wait,
-) -> Result<Option<String>, String> {
+) -> Result<Option<String>, Failure> {
     context
         .operations()
         .insert(address.to_owned(), operation.name.clone());
-    let mut poll = Wait::up_to(context.limits.operation);
+    let mut poll = context.operation_wait();
     while !operation.is_done() {
         let nodes = match operation.node_progress() {
             Some((done, total)) => format!("{done} of {total} nodes, {}", operation.name),
@@ -160,18 +279,16 @@ async fn finish(
         };
         context.progress.still(address, &nodes);
         if !poll.again().await {
-            return Err(format!(
-                "operation {} on {path} still runs after {} minutes. It goes on at GKE; run apply again to wait for it",
+            return Err(Failure::StillRuns(format!(
+                "operation {} on {path} still runs after {}. It goes on at GKE; run apply again to wait for it",
                 operation.name,
-                context.limits.operation.as_secs() / 60
-            ));
+                context.operation_limit()
+            )));
         }
-        operation = container::get_operation(&context.http, path, &operation.name)
-            .await
-            .map_err(|e| e.for_user())?;
+        operation = container::get_operation(&context.http, path, &operation.name).await?;
     }
     context.operations().remove(address);
-    *wait = Wait::up_to(context.limits.operation);
+    *wait = context.operation_wait();
     Ok(operation
         .failure()
         .map(|why| format!("operation {} on {path} failed: {why}", operation.name)))

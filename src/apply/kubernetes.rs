@@ -8,7 +8,6 @@ use crate::kube::{Kube, ObjectMeta};
 use crate::plan::KubeChange;
 
 use super::Context;
-use super::wait::Wait;
 
 /// Which kind of object a change is about.
 #[derive(Clone, Copy)]
@@ -84,7 +83,7 @@ async fn apply(
     before: Option<&ObjectMeta>,
     force: bool,
 ) -> Result<ObjectMeta, String> {
-    let mut wait = Wait::up_to(context.limits.propagation);
+    let mut wait = context.propagation_wait();
     let mut lock = before.cloned();
     loop {
         let mut locked = object.clone();

@@ -4,6 +4,7 @@
 mod accounts;
 mod gke;
 mod kubernetes;
+mod node_pool;
 mod policy;
 mod steps;
 mod wait;
@@ -15,14 +16,16 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::desired::Desired;
 use crate::http::Http;
 use crate::identity::ClusterPath;
 use crate::kube::Kube;
-use crate::live::{Live, Seen};
+use crate::live::Live;
 use crate::plan::{AccountChange, Action, Plan, What};
 use crate::render::progress::Progress;
 use std::sync::Arc;
 use steps::{Step, Steps};
+use wait::Wait;
 
 /// How a change ended. Nothing is carried over in files: running again finds what is left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +48,10 @@ pub struct Limits {
     pub operation: Duration,
     /// How long a new account or pool may take until IAM accepts it.
     pub propagation: Duration,
+    /// The shortest interval between two looks at the same thing.
+    pub poll: Duration,
+    /// Move node pools within their clusters' maintenance exclusions, too.
+    pub ignore_exclusions: bool,
 }
 
 impl Default for Limits {
@@ -52,6 +59,8 @@ impl Default for Limits {
         Self {
             operation: Duration::from_secs(6 * 3600),
             propagation: Duration::from_secs(300),
+            poll: Duration::from_millis(500),
+            ignore_exclusions: false,
         }
     }
 }
@@ -72,10 +81,11 @@ pub struct Context {
 }
 
 impl Context {
-    /// Prepares to carry out `plan`, which was made from `live`.
+    /// Prepares to carry out `plan`, which was made of `desired` and `live`.
     pub fn new(
         http: Http,
         plan: Plan,
+        desired: &Desired,
         live: &Live,
         progress: Arc<Progress>,
         limits: Limits,
@@ -83,18 +93,18 @@ impl Context {
         let kubes = live
             .clusters
             .iter()
-            .filter_map(|(name, seen)| match seen {
-                Seen::Found(cluster) => Some((name.clone(), Kube::connect(&http, cluster))),
-                _ => None,
+            .filter_map(|(name, seen)| {
+                let access = &desired.clusters.get(name)?.access;
+                Some((name.clone(), Kube::connect(&http, seen.found()?, access)))
             })
             .collect();
         let one_operation = plan
             .changes
             .values()
             .filter_map(|c| match &c.what {
-                What::ClusterPool { path, .. } | What::NodePool { path, .. } => {
-                    Some((path.clone(), Mutex::new(())))
-                }
+                What::ClusterPool { path, .. }
+                | What::NodePool { path, .. }
+                | What::RestoreSettings { path, .. } => Some((path.clone(), Mutex::new(()))),
                 _ => None,
             })
             .collect();
@@ -130,6 +140,22 @@ impl Context {
         self.operations
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn operation_wait(&self) -> Wait {
+        Wait::up_to(self.limits.operation, self.limits.poll)
+    }
+
+    fn propagation_wait(&self) -> Wait {
+        Wait::up_to(self.limits.propagation, self.limits.poll)
+    }
+
+    /// The bound on one operation, for the user.
+    fn operation_limit(&self) -> String {
+        match self.limits.operation.as_secs() {
+            seconds @ 0..120 => format!("{seconds} s"),
+            seconds => format!("{} minutes", seconds / 60),
+        }
     }
 
     fn kube(&self, cluster: &str) -> Result<&Kube, String> {
@@ -272,16 +298,35 @@ async fn single(context: &Context, address: &str) -> Result<(), String> {
                 before,
                 after: pool,
             };
-            gke::change(context, address, path, setting).await
+            let _alone = gke::queue(context, path).await?;
+            Ok(gke::change(context, address, path, setting).await?)
         }
         What::NodePool {
             path,
             node_pool,
             before,
+            settings,
             ..
         } => {
-            let setting = gke::Setting::MetadataServer { node_pool, before };
-            gke::change(context, address, path, setting).await
+            let target = node_pool::Target {
+                address,
+                path,
+                node_pool,
+            };
+            node_pool::change(context, &target, before, settings.as_ref()).await
+        }
+        What::RestoreSettings {
+            path,
+            node_pool,
+            own,
+            ..
+        } => {
+            let target = node_pool::Target {
+                address,
+                path,
+                node_pool,
+            };
+            node_pool::restore(context, &target, own).await
         }
         What::Account {
             project,

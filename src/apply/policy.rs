@@ -9,7 +9,6 @@ use crate::identity::{Member, Resource};
 use crate::plan::{Action, What};
 
 use super::Context;
-use super::wait::Wait;
 
 /// How often a write that met another writer is tried again.
 const CONFLICTS: usize = 20;
@@ -67,7 +66,7 @@ pub(super) async fn edit(
 }
 
 async fn write(context: &Context, resource: &Resource, edits: &[Edit<'_>]) -> Result<(), ApiError> {
-    let mut wait = Wait::up_to(context.limits.propagation);
+    let mut wait = context.propagation_wait();
     let mut conflicts = 0;
     loop {
         let mut policy = policies::read(&context.http, resource).await?;

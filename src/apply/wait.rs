@@ -1,35 +1,40 @@
-//! Waiting for the servers: growing intervals with jitter, never a fixed sleep.
+//! Waiting for the servers: intervals that grow with what has been waited, never a fixed sleep.
 
 use std::time::{Duration, Instant};
 
-/// Intervals from half a second to twenty, half as long again each time, up to a deadline.
+/// The longest interval.
+const LONGEST: Duration = Duration::from_secs(20);
+/// An interval is this share of the time waited so far: what has ended is noticed within as much.
+const SHARE: f64 = 0.03;
+
+/// Polls of something that takes seconds to hours, up to a deadline.
 #[derive(Debug)]
 pub(super) struct Wait {
-    deadline: Instant,
-    next: Duration,
-    longest: Duration,
+    started: Instant,
+    limit: Duration,
+    shortest: Duration,
 }
 
 impl Wait {
-    /// Polls of something that takes seconds to hours.
-    pub fn up_to(limit: Duration) -> Self {
+    /// Up to `limit`, at intervals of at least `shortest`.
+    pub fn up_to(limit: Duration, shortest: Duration) -> Self {
         Self {
-            deadline: Instant::now() + limit,
-            next: Duration::from_millis(400),
-            longest: Duration::from_secs(20),
+            started: Instant::now(),
+            limit,
+            shortest,
         }
     }
 
     /// Sleeps until the next try; `false` when the time is up.
     pub async fn again(&mut self) -> bool {
-        let now = Instant::now();
-        if now >= self.deadline {
+        let waited = self.started.elapsed();
+        if waited >= self.limit {
             return false;
         }
+        let interval = waited.mul_f64(SHARE).clamp(self.shortest, LONGEST);
         // Two thirds to all of the interval, so that many waiters spread out.
-        let jitter = self.next.mul_f64(0.67 + 0.33 * fraction());
-        tokio::time::sleep(jitter.min(self.deadline - now)).await;
-        self.next = self.next.mul_f64(1.5).min(self.longest);
+        let jittered = interval.mul_f64(0.67 + 0.33 * fraction());
+        tokio::time::sleep(jittered.min(self.limit - waited)).await;
         true
     }
 }

@@ -50,11 +50,13 @@ async fn plan_and_apply(
     let progress = Arc::new(Progress::new());
     let limits = Limits {
         operation: Duration::from_secs(args.operation_timeout.saturating_mul(60)),
+        ignore_exclusions: args.choice.ignore_maintenance_exclusions,
         ..Limits::default()
     };
     let context = Arc::new(Context::new(
         session.http.clone(),
         plan.clone(),
+        desired,
         &live,
         Arc::clone(&progress),
         limits,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::plan::UpgradeOverride;
+
 /// Workload Identity for GKE, planned like Terraform and applied without an outage.
 #[derive(Debug, Parser)]
 #[command(name = "wi", version, max_term_width = 100, propagate_version = true)]
@@ -103,12 +105,49 @@ pub(super) struct ChoiceArgs {
     /// Move node pools although workloads on them lose the node's identity
     #[arg(long)]
     pub accept_loss: bool,
+    /// Move node pools within their clusters' maintenance exclusions, too
+    #[arg(long)]
+    pub ignore_maintenance_exclusions: bool,
+    /// Recreate nodes in this way, in this run; the node pools' own settings are put back
+    #[arg(long, value_enum)]
+    pub strategy: Option<UpgradeStrategy>,
+    /// With at most so many nodes more than now, in this run
+    #[arg(long, value_name = "NODES", value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub max_surge: Option<u32>,
+    /// With at most so many nodes fewer than now, in this run
+    #[arg(long, value_name = "NODES", value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub max_unavailable: Option<u32>,
     /// Take Kubernetes fields over from other field managers
     #[arg(long)]
     pub force_conflicts: bool,
     /// Succeed although not all of the live state could be read
     #[arg(long)]
     pub allow_incomplete: bool,
+}
+
+impl ChoiceArgs {
+    /// How nodes are recreated in this run.
+    pub fn upgrade(&self) -> UpgradeOverride {
+        UpgradeOverride {
+            strategy: self.strategy.map(|s| {
+                match s {
+                    UpgradeStrategy::Surge => "SURGE",
+                    UpgradeStrategy::BlueGreen => "BLUE_GREEN",
+                }
+                .to_owned()
+            }),
+            max_surge: self.max_surge,
+            max_unavailable: self.max_unavailable,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum UpgradeStrategy {
+    /// A few nodes at a time
+    Surge,
+    /// A second set of nodes beside the first
+    BlueGreen,
 }
 
 #[derive(Debug, Args)]

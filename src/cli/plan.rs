@@ -37,9 +37,15 @@ pub(super) async fn make(
     choice: &ChoiceArgs,
 ) -> Result<(Plan, Live), Failure> {
     let live = live::read(&session.http, desired).await;
+    if let Some(text) = render::reached_by(&live.reached_by) {
+        print::note(&text);
+    }
     let options = Options {
         accept_loss: choice.accept_loss,
         force_conflicts: choice.force_conflicts,
+        ignore_exclusions: choice.ignore_maintenance_exclusions,
+        upgrade: choice.upgrade(),
+        now: Some(jiff::Timestamp::now()),
     };
     let mut plan = plan::plan(desired, &live, &options);
     if !choice.target.is_empty() {

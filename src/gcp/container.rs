@@ -1,11 +1,15 @@
 //! GKE: `container.googleapis.com/v1`.
 
+use std::collections::BTreeMap;
+
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::http::{Api, ApiError, Http, Request};
 use crate::identity::{ClusterPath, ProjectId};
+
+pub use super::upgrade::UpgradeSettings;
 
 /// The answer of `projects.locations.clusters.list` over all locations; it is not paged.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -33,6 +37,73 @@ pub struct Cluster {
     pub control_plane_endpoints_config: ControlPlaneEndpoints,
     pub node_pools: Vec<NodePool>,
     pub conditions: Vec<StatusCondition>,
+    pub private_cluster_config: PrivateCluster,
+    pub autoscaling: ClusterAutoscaling,
+    pub maintenance_policy: MaintenancePolicy,
+    pub resource_labels: BTreeMap<String, String>,
+    pub label_fingerprint: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PrivateCluster {
+    pub private_endpoint: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClusterAutoscaling {
+    /// Whether GKE makes node pools by itself.
+    pub enable_node_autoprovisioning: bool,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct MaintenancePolicy {
+    pub window: MaintenanceWindow,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MaintenanceWindow {
+    /// By name.
+    pub maintenance_exclusions: BTreeMap<String, Exclusion>,
+}
+
+/// A time in which nodes are to be left alone.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Exclusion {
+    /// RFC 3339.
+    pub start_time: String,
+    /// RFC 3339.
+    pub end_time: String,
+    pub maintenance_exclusion_options: ExclusionOptions,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ExclusionOptions {
+    /// `NO_UPGRADES` (the default), `NO_MINOR_UPGRADES` or `NO_MINOR_OR_NODE_UPGRADES`.
+    pub scope: String,
+}
+
+impl Cluster {
+    /// The exclusion that covers `now` and means nodes: its name and end.
+    pub fn exclusion_at(&self, now: jiff::Timestamp) -> Option<(&str, &str)> {
+        let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
+        self.maintenance_policy
+            .window
+            .maintenance_exclusions
+            .iter()
+            .find(|(_, e)| {
+                // NO_MINOR_UPGRADES lets nodes be upgraded, so it does not mean them.
+                e.maintenance_exclusion_options.scope != "NO_MINOR_UPGRADES"
+                    && time(&e.start_time).is_none_or(|start| start <= now)
+                    && time(&e.end_time).is_some_and(|end| now < end)
+            })
+            .map(|(name, e)| (name.as_str(), e.end_time.as_str()))
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -91,8 +162,20 @@ pub struct NodePool {
     pub status: String,
     pub etag: String,
     pub config: NodeConfig,
-    pub upgrade_settings: UpgradeSettings,
+    /// `None`: GKE's default, one surge node.
+    pub upgrade_settings: Option<UpgradeSettings>,
+    /// Per zone.
     pub initial_node_count: u32,
+    /// Its zones.
+    pub locations: Vec<String>,
+    pub autoscaling: NodePoolAutoscaling,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct NodePoolAutoscaling {
+    /// Whether GKE made it by itself.
+    pub autoprovisioned: bool,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -108,14 +191,6 @@ pub struct NodeConfig {
 pub struct WorkloadMetadataConfig {
     /// `GCE_METADATA`, `GKE_METADATA`, or a legacy name; empty is the Compute Engine server.
     pub mode: String,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct UpgradeSettings {
-    pub strategy: String,
-    pub max_surge: u32,
-    pub max_unavailable: u32,
 }
 
 /// A long-running operation.
@@ -271,6 +346,36 @@ pub async fn set_node_pool_metadata_mode(
         body["etag"] = etag.into();
     }
     put(http, &format!("{cluster}/nodePools/{node_pool}"), body).await
+}
+
+/// `projects.locations.clusters.nodePools.update` of how nodes are recreated; it recreates none.
+pub async fn set_upgrade_settings(
+    http: &Http,
+    cluster: &ClusterPath,
+    node_pool: &str,
+    settings: &UpgradeSettings,
+    etag: &str,
+) -> Result<Operation, ApiError> {
+    let mut body = json!({ "upgradeSettings": settings });
+    if !etag.is_empty() {
+        body["etag"] = etag.into();
+    }
+    put(http, &format!("{cluster}/nodePools/{node_pool}"), body).await
+}
+
+/// `projects.locations.clusters.setResourceLabels`: replaces all labels, under their fingerprint.
+pub async fn set_labels(
+    http: &Http,
+    cluster: &ClusterPath,
+    labels: &BTreeMap<String, String>,
+    fingerprint: &str,
+) -> Result<Operation, ApiError> {
+    let url = http.url(
+        Api::Container,
+        &format!("v1/{cluster}:setResourceLabels"),
+    );
+    let body = json!({"resourceLabels": labels, "labelFingerprint": fingerprint});
+    http.json(Request::new(Method::POST, url).body(body)).await
 }
 
 async fn get<T: serde::de::DeserializeOwned>(http: &Http, path: &str) -> Result<T, ApiError> {

@@ -4,6 +4,7 @@ pub mod container;
 pub mod iam;
 pub mod policies;
 pub mod projects;
+pub mod upgrade;
 
 /// A value for a URL's query: tokens may hold anything.
 pub(crate) fn query_escaped(value: &str) -> String {

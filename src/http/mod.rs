@@ -52,11 +52,11 @@ impl Default for HttpOptions {
 pub struct Http {
     shared: Arc<Shared>,
     client: reqwest::Client,
+    token: Arc<TokenSource>,
 }
 
 struct Shared {
     endpoints: Endpoints,
-    token: TokenSource,
     permits: Semaphore,
     timeout: Duration,
     largest_body: usize,
@@ -121,26 +121,52 @@ impl Http {
         Ok(Self {
             shared: Arc::new(Shared {
                 endpoints: options.endpoints,
-                token: options.token,
                 permits: Semaphore::new(options.parallelism.max(1)),
                 timeout: options.timeout,
                 largest_body: options.largest_body,
             }),
             client,
+            token: Arc::new(options.token),
         })
     }
 
     /// The same client for a server that only this CA vouches for.
     pub(crate) fn trusting_only(&self, ca_pem: &[u8]) -> Result<Self, String> {
-        let ca = reqwest::Certificate::from_pem(ca_pem).map_err(|e| causes(&e))?;
-        let client = builder(self.shared.timeout)
-            .tls_certs_only([ca])
-            .build()
-            .map_err(|e| causes(&e))?;
+        self.for_server(Some(ca_pem), None)
+    }
+
+    /// The same client for a server that only this CA vouches for (`None`: the system's), and that
+    /// asks for this certificate and key, both PEM in one text.
+    pub(crate) fn for_server(
+        &self,
+        ca_pem: Option<&[u8]>,
+        identity_pem: Option<&[u8]>,
+    ) -> Result<Self, String> {
+        let mut builder = builder(self.shared.timeout);
+        if let Some(ca) = ca_pem {
+            let cas = reqwest::Certificate::from_pem_bundle(ca).map_err(|e| causes(&e))?;
+            if cas.is_empty() {
+                return Err("it holds no certificate".to_owned());
+            }
+            builder = builder.tls_certs_only(cas);
+        }
+        if let Some(identity) = identity_pem {
+            // The library's error could quote what it could not read, a private key.
+            let identity = reqwest::Identity::from_pem(identity)
+                .map_err(|_| "the client certificate or its key cannot be read".to_owned())?;
+            builder = builder.identity(identity);
+        }
         Ok(Self {
             shared: Arc::clone(&self.shared),
-            client,
+            client: builder.build().map_err(|e| causes(&e))?,
+            token: Arc::clone(&self.token),
         })
+    }
+
+    /// The same client with another token: for a server that Google's is not meant for.
+    pub(crate) fn with_token(mut self, token: TokenSource) -> Self {
+        self.token = Arc::new(token);
+        self
     }
 
     /// A URL of a Google API.
@@ -198,7 +224,6 @@ impl Http {
             .await
             .map_err(|e| failed(e.to_string(), false))?;
         let headers = self
-            .shared
             .token
             .headers(fresh_token)
             .await

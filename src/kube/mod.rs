@@ -1,16 +1,17 @@
 //! The few Kubernetes calls that `wi` makes, on the one HTTP layer.
 
+mod connect;
+mod kubeconfig;
+pub mod budgets;
 pub mod pods;
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
 use http::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::gcp::container::Cluster;
 use crate::gcp::query_escaped;
 use crate::http::{ApiError, Http, Request};
 
@@ -60,6 +61,7 @@ const ONE_METADATA: &str =
 pub struct Kube {
     http: Http,
     base: String,
+    reached_by: String,
 }
 
 /// An object of which only the metadata is read.
@@ -70,37 +72,9 @@ struct Metadata {
 }
 
 impl Kube {
-    /// Chooses an endpoint that the cluster offers and trusts what belongs to it: the DNS endpoint
-    /// with public authorities, an IP endpoint with the cluster's own alone.
-    ///
-    /// The error is for the user: no endpoint is offered, or its CA cannot be read.
-    pub fn connect(http: &Http, cluster: &Cluster) -> Result<Self, String> {
-        let offered = &cluster.control_plane_endpoints_config;
-        let dns = &offered.dns_endpoint_config;
-        let ip = &offered.ip_endpoints_config;
-        if dns.allow_external_traffic && !dns.endpoint.is_empty() {
-            return Ok(Self {
-                http: http.clone(),
-                base: format!("https://{}", dns.endpoint),
-            });
-        }
-        if ip.enabled == Some(false) {
-            return Err("the cluster has only its DNS endpoint, and that takes no outside traffic (gcloud container clusters update --enable-dns-access)".to_owned());
-        }
-        let address = [&ip.public_endpoint, &cluster.endpoint, &ip.private_endpoint]
-            .into_iter()
-            .find(|a| !a.is_empty())
-            .ok_or("the cluster offers no endpoint")?;
-        let ca = base64::engine::general_purpose::STANDARD
-            .decode(&cluster.master_auth.cluster_ca_certificate)
-            .map_err(|e| format!("the cluster's CA certificate is not base64: {e}"))?;
-        let http = http
-            .trusting_only(&ca)
-            .map_err(|e| format!("the cluster's CA certificate cannot be used: {e}"))?;
-        Ok(Self {
-            http,
-            base: format!("https://{address}"),
-        })
+    /// How it is reached, for the user: `public endpoint 34.1.2.3`.
+    pub fn reached_by(&self) -> &str {
+        &self.reached_by
     }
 
     fn url(&self, path: &str) -> String {

@@ -20,6 +20,43 @@ pub struct PodSpec {
     pub service_account_name: String,
     pub node_name: String,
     pub host_network: bool,
+    pub containers: Vec<Container>,
+    pub volumes: Vec<Volume>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Container {
+    pub env: Vec<EnvVar>,
+    pub volume_mounts: Vec<VolumeMount>,
+}
+
+/// An environment variable; values from elsewhere are not read.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct EnvVar {
+    pub name: String,
+    pub value: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VolumeMount {
+    pub name: String,
+    pub mount_path: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Volume {
+    pub name: String,
+    pub secret: Option<SecretVolume>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SecretVolume {
+    pub secret_name: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -39,6 +76,12 @@ impl Pod {
 }
 
 impl Kube {
+    /// The pods of one namespace, every page.
+    pub async fn list_pods_of(&self, namespace: &str) -> Result<Vec<Pod>, ApiError> {
+        let path = format!("/api/v1/namespaces/{namespace}/pods");
+        self.list(&path, "", "application/json").await
+    }
+
     /// All pods of all namespaces, every page.
     pub async fn list_pods(&self) -> Result<Vec<Pod>, ApiError> {
         self.list("/api/v1/pods", "", "application/json").await

@@ -5,15 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 
-use crate::desired::{Desired, GKE_METADATA};
-use crate::gcp::container::{Cluster, ClusterList};
+use crate::desired::Desired;
+use crate::gcp::container::Cluster;
 use crate::gcp::iam::ServiceAccount;
 use crate::gcp::policies::Policy;
-use crate::gcp::{container, iam, policies, projects};
+use crate::gcp::{iam, policies, projects};
 use crate::http::{ApiError, Http};
 use crate::identity::{Email, Member, ProjectId, Resource};
-use crate::kube::pods::Pod;
-use crate::kube::{Kube, ObjectMeta};
+
+mod background;
+mod clusters;
+mod objects;
+
+pub use objects::{Objects, Workloads};
 
 /// What a read found. Not seen is not absent: nothing is concluded from `Unknown`.
 #[derive(Debug, Clone)]
@@ -57,26 +61,13 @@ pub struct Live {
     pub kubernetes: BTreeMap<String, Seen<Objects>>,
     /// Project numbers, for `principal://` members.
     pub numbers: BTreeMap<ProjectId, Seen<u64>>,
-}
-
-/// The Kubernetes objects of a cluster that `wi` looks at.
-#[derive(Debug, Clone, Default)]
-pub struct Objects {
-    /// By name.
-    pub namespaces: BTreeMap<String, ObjectMeta>,
-    /// By namespace and name.
-    pub service_accounts: BTreeMap<(String, String), ObjectMeta>,
-    /// Pods and nodes, read only where a node pool is to be moved.
-    pub workloads: Option<Result<Workloads, String>>,
-}
-
-/// Which pods run on which node pool.
-#[derive(Debug, Clone, Default)]
-pub struct Workloads {
-    /// All pods that run.
-    pub pods: Vec<Pod>,
-    /// The node pool of each node, by the node's name.
-    pub pool_of_node: BTreeMap<String, String>,
+    /// How each cluster's Kubernetes API is reached, by the spec's name.
+    pub reached_by: BTreeMap<String, String>,
+    /// Policies that are read to tell what a node pool's pods can do today; nothing is planned by
+    /// them, so that one that cannot be read holds nothing up.
+    pub background: BTreeMap<Resource, Seen<Policy>>,
+    /// The Compute Engine default service accounts of projects whose node pools are to be moved.
+    pub default_accounts: BTreeMap<ProjectId, Email>,
 }
 
 /// The mark at the end of a Google service account's description: `[wi:NAME]`.
@@ -87,21 +78,25 @@ pub fn owner_in_description(description: &str) -> Option<&str> {
 
 /// Reads all that `desired` touches. Failures are in the result, not errors.
 pub async fn read(http: &Http, desired: &Desired) -> Live {
-    let ((clusters, kubernetes), (accounts, account_policies), resource_policies, numbers) = tokio::join!(
-        read_clusters(http, desired),
+    let (clusters, (accounts, account_policies), resource_policies, numbers) = tokio::join!(
+        clusters::read(http, desired),
         read_accounts(http, desired),
         read_policies(http, resources_to_look_at(desired)),
         read_numbers(http, desired),
     );
     let mut policies = resource_policies;
     policies.extend(account_policies);
-    Live {
-        clusters,
+    let mut live = Live {
+        clusters: clusters.clusters,
+        kubernetes: clusters.kubernetes,
+        reached_by: clusters.reached_by,
         accounts,
         policies,
-        kubernetes,
         numbers,
-    }
+        ..Live::default()
+    };
+    background::read(http, desired, &mut live).await;
+    live
 }
 
 /// Policies that are read whether or not an account is there: those that grants name, and the
@@ -200,125 +195,4 @@ async fn read_numbers(http: &Http, desired: &Desired) -> BTreeMap<ProjectId, See
     .await
     .into_iter()
     .collect()
-}
-
-type Clusters = BTreeMap<String, Seen<Cluster>>;
-
-async fn read_clusters(
-    http: &Http,
-    desired: &Desired,
-) -> (Clusters, BTreeMap<String, Seen<Objects>>) {
-    let mut by_project: BTreeMap<&ProjectId, Vec<&str>> = BTreeMap::new();
-    for (name, cluster) in &desired.clusters {
-        by_project
-            .entry(&cluster.path.project)
-            .or_default()
-            .push(name);
-    }
-    let per_project = join_all(by_project.into_iter().map(async |(project, names)| {
-        let list = container::list_clusters(http, project).await;
-        join_all(names.into_iter().map(async |name| {
-            let cluster = find_cluster(&list, desired, name);
-            let objects = read_objects(http, &cluster).await;
-            (name.to_owned(), cluster, objects)
-        }))
-        .await
-    }))
-    .await;
-    let mut clusters = BTreeMap::new();
-    let mut kubernetes = BTreeMap::new();
-    for (name, cluster, objects) in per_project.into_iter().flatten() {
-        clusters.insert(name.clone(), cluster);
-        kubernetes.insert(name, objects);
-    }
-    (clusters, kubernetes)
-}
-
-fn find_cluster(
-    list: &Result<ClusterList, ApiError>,
-    desired: &Desired,
-    name: &str,
-) -> Seen<Cluster> {
-    let path = &desired.clusters[name].path;
-    let list = match list {
-        Ok(list) => list,
-        // A project that is not there has no clusters, but more likely is a typing error.
-        Err(e) => return Seen::Unknown(e.for_user()),
-    };
-    let found = list
-        .clusters
-        .iter()
-        .find(|c| c.name == path.name && c.location == path.location);
-    let in_missing_zone = list
-        .missing_zones
-        .iter()
-        .any(|zone| *zone == path.location || zone.starts_with(&format!("{}-", path.location)));
-    match found {
-        Some(cluster) => Seen::Found(cluster.clone()),
-        None if in_missing_zone => Seen::Unknown(format!(
-            "GKE did not hear from {} (missingZones), so {path} may or may not exist",
-            list.missing_zones.join(", ")
-        )),
-        None => Seen::Absent,
-    }
-}
-
-async fn read_objects(http: &Http, cluster: &Seen<Cluster>) -> Seen<Objects> {
-    let Seen::Found(cluster) = cluster else {
-        return Seen::Unknown("the cluster itself could not be read".to_owned());
-    };
-    let pools_move = !cluster.autopilot.enabled
-        && cluster
-            .node_pools
-            .iter()
-            .any(|p| p.config.workload_metadata_config.mode != GKE_METADATA);
-    if matches!(
-        cluster.status.as_str(),
-        "PROVISIONING" | "STOPPING" | "ERROR"
-    ) {
-        return Seen::Unknown(format!("the cluster is {}", cluster.status));
-    }
-    let kube = match Kube::connect(http, cluster) {
-        Ok(kube) => kube,
-        Err(e) => return Seen::Unknown(e),
-    };
-    let workloads = async {
-        if !pools_move {
-            return None;
-        }
-        let (pods, nodes) = tokio::join!(kube.list_pods(), kube.list_nodes());
-        Some(match (pods, nodes) {
-            (Ok(pods), Ok(nodes)) => Ok(Workloads {
-                pods,
-                pool_of_node: nodes
-                    .into_iter()
-                    .filter_map(|n| {
-                        let pool = n.labels.get("cloud.google.com/gke-nodepool")?.clone();
-                        Some((n.name, pool))
-                    })
-                    .collect(),
-            }),
-            (Err(e), _) | (_, Err(e)) => Err(e.for_user()),
-        })
-    };
-    let (namespaces, service_accounts, workloads) = tokio::join!(
-        kube.list_namespaces(),
-        kube.list_service_accounts(),
-        workloads
-    );
-    let (namespaces, service_accounts) = match (namespaces, service_accounts) {
-        (Ok(n), Ok(s)) => (n, s),
-        (Err(e), _) | (_, Err(e)) => return Seen::Unknown(e.for_user()),
-    };
-    Seen::Found(Objects {
-        namespaces: namespaces
-            .into_iter()
-            .map(|m| (m.name.clone(), m))
-            .collect(),
-        service_accounts: service_accounts
-            .into_iter()
-            .map(|m| ((m.namespace.clone(), m.name.clone()), m))
-            .collect(),
-        workloads,
-    })
 }

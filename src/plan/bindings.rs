@@ -171,7 +171,7 @@ fn add(desired: &Desired, live: &Live, key: &BindingKey, plan: &mut Plan) {
                 key: key.clone(),
                 members: vec![member],
             },
-            reason: None,
+            notes: Vec::new(),
             place: desired.bindings.get(key).cloned(),
             needs: BTreeSet::new(),
         },
@@ -205,7 +205,7 @@ fn remove(
         Change {
             action: Action::Delete,
             attributes: attributes(&key, &members, Action::Delete),
-            reason: Some(match &key.member {
+            notes: vec![match &key.member {
                 Member::ServiceAccount(e) => {
                     format!("{e} is managed by this spec, which does not grant it this")
                 }
@@ -214,7 +214,7 @@ fn remove(
                 }
                 _ => "only the workloads that the spec names may act as an account that it owns"
                     .to_owned(),
-            }),
+            }],
             what: What::Binding {
                 key,
                 members: spellings,

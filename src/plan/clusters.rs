@@ -1,9 +1,9 @@
-//! The GKE half: workload pools and the metadata server of node pools.
+//! Clusters: their state and their workload pool.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Attribute, Change, Plan, What};
-use crate::desired::{Desired, DesiredCluster, GKE_METADATA, cluster_address, node_pool_address};
+use super::{Action, Attribute, Change, Options, Plan, What, node_pools};
+use crate::desired::{Desired, DesiredCluster, cluster_address};
 use crate::gcp::container::Cluster;
 use crate::live::{Live, Seen};
 
@@ -11,9 +11,10 @@ use crate::live::{Live, Seen};
 pub(super) fn diff(
     desired: &Desired,
     live: &Live,
+    options: &Options,
     plan: &mut Plan,
 ) -> BTreeMap<String, Vec<String>> {
-    let mut node_pools = BTreeMap::new();
+    let mut pools = BTreeMap::new();
     for (name, wanted) in &desired.clusters {
         let address = cluster_address(name);
         let cluster = match &live.clusters[name] {
@@ -34,42 +35,52 @@ pub(super) fn diff(
                 continue;
             }
         };
-        node_pools.insert(
+        pools.insert(
             name.clone(),
             cluster.node_pools.iter().map(|p| p.name.clone()).collect(),
         );
         if cluster.status == "DEGRADED" {
-            let says: Vec<&str> = cluster
-                .conditions
-                .iter()
-                .map(|c| c.message.as_str())
-                .collect();
             plan.warnings
-                .push(format!("{address} is DEGRADED: {}", says.join("; ")));
+                .push(format!("{address} is DEGRADED{}", conditions(cluster)));
         }
-        diff_cluster(name, wanted, cluster, plan);
+        diff_cluster(name, wanted, cluster, live, options, plan);
     }
-    node_pools
+    pools
 }
 
-fn diff_cluster(name: &str, wanted: &DesiredCluster, cluster: &Cluster, plan: &mut Plan) {
+fn diff_cluster(
+    name: &str,
+    wanted: &DesiredCluster,
+    cluster: &Cluster,
+    live: &Live,
+    options: &Options,
+    plan: &mut Plan,
+) {
     let address = cluster_address(name);
+    match cluster.status.as_str() {
+        "RUNNING" | "RECONCILING" | "DEGRADED" => {}
+        "PROVISIONING" => {
+            let why = "it is PROVISIONING, being created: plan again once it is RUNNING";
+            return plan.unseen(address, why);
+        }
+        status => {
+            let message = format!(
+                "{} is {status}{}; it takes no changes until it is RUNNING. If it is to go, take it out of the spec",
+                wanted.path,
+                conditions(cluster)
+            );
+            return plan.error(address, Some(&wanted.place), message);
+        }
+    }
     if cluster.autopilot.enabled {
         return; // Workload Identity is always on there, and node pools cannot be edited
     }
-    if !matches!(
-        cluster.status.as_str(),
-        "RUNNING" | "RECONCILING" | "DEGRADED"
-    ) {
-        plan.error(
-            address,
-            Some(&wanted.place),
-            format!(
-                "{} is {}; it takes no changes until it is RUNNING",
-                wanted.path, cluster.status
-            ),
+    if version(&cluster.current_master_version).is_some_and(|v| v < OLDEST) {
+        let message = format!(
+            "{} runs Kubernetes {}; Workload Identity needs {}.{} or later: upgrade the control plane first",
+            wanted.path, cluster.current_master_version, OLDEST.0, OLDEST.1
         );
-        return;
+        return plan.error(address, Some(&wanted.place), message);
     }
     let pool = wanted.path.project.workload_pool();
     let before = &cluster.workload_identity_config.workload_pool;
@@ -89,10 +100,7 @@ fn diff_cluster(name: &str, wanted: &DesiredCluster, cluster: &Cluster, plan: &m
                     Some(before),
                     Some(&pool),
                 )],
-                reason: Some(
-                    "disturbs no pod; node pools created from now on start with GKE_METADATA"
-                        .to_owned(),
-                ),
+                notes: pool_notes(cluster),
                 place: Some(wanted.place.clone()),
                 needs: BTreeSet::new(),
             },
@@ -105,38 +113,41 @@ fn diff_cluster(name: &str, wanted: &DesiredCluster, cluster: &Cluster, plan: &m
         );
         return;
     }
-    for node_pool in &cluster.node_pools {
-        let mode = &node_pool.config.workload_metadata_config.mode;
-        if mode == GKE_METADATA {
-            continue;
-        }
-        let surge = &node_pool.upgrade_settings;
-        let how = match surge.strategy.as_str() {
-            "BLUE_GREEN" => "blue-green: a second set of nodes, then the first goes".to_owned(),
-            _ => format!(
-                "at most {} more and {} fewer nodes than now at any time",
-                surge.max_surge, surge.max_unavailable
-            ),
-        };
-        plan.changes.insert(
-            node_pool_address(name, &node_pool.name),
-            Change {
-                action: Action::Update,
-                what: What::NodePool {
-                    cluster: name.to_owned(),
-                    path: wanted.path.clone(),
-                    node_pool: node_pool.name.clone(),
-                    before: mode.clone(),
-                },
-                attributes: vec![Attribute::new(
-                    "config.workloadMetadataConfig.mode",
-                    Some(mode),
-                    Some(GKE_METADATA),
-                )],
-                reason: Some(how),
-                place: Some(wanted.place.clone()),
-                needs: BTreeSet::new(),
-            },
+    node_pools::diff(name, wanted, cluster, live, options, plan);
+}
+
+fn pool_notes(cluster: &Cluster) -> Vec<String> {
+    let mut notes = vec![
+        "disturbs no pod; node pools created from now on start with GKE_METADATA".to_owned(),
+    ];
+    if cluster.autoscaling.enable_node_autoprovisioning {
+        notes.push(
+            "so do those that node auto-provisioning creates: a pod without an identity of its own that lands there no longer has the node's"
+                .to_owned(),
         );
+    }
+    notes
+}
+
+/// Workload Identity needs a control plane of at least this version.
+const OLDEST: (u32, u32) = (1, 12);
+
+/// `1.33.5-gke.1308000` as (1, 33).
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+fn conditions(cluster: &Cluster) -> String {
+    let says: Vec<&str> = cluster
+        .conditions
+        .iter()
+        .map(|c| c.message.as_str())
+        .filter(|m| !m.is_empty())
+        .collect();
+    if says.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", says.join("; "))
     }
 }

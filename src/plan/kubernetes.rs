@@ -360,7 +360,7 @@ fn change(
             force,
         }),
         attributes: attributes.to_vec(),
-        reason,
+        notes: reason.into_iter().collect(),
         place: None,
         needs: BTreeSet::new(),
     }

@@ -9,17 +9,21 @@ mod clusters;
 mod impact;
 mod kubernetes;
 pub mod marks;
+mod node_pools;
 mod order;
+mod restarts;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-pub use impact::{HeldBack, Workload};
+pub use impact::{Fate, HeldBack, Impact, NodeRoles, Why, Workload};
+pub use restarts::Restart;
 pub use target::restrict_to;
 
 use crate::desired::{BindingKey, Desired};
+use crate::gcp::upgrade::UpgradeSettings;
 use crate::graph::Graph;
 use crate::identity::{ClusterPath, Email, ProjectId};
 use crate::kube::ObjectMeta;
@@ -33,8 +37,12 @@ pub struct Plan {
     pub owner: String,
     /// By address.
     pub changes: BTreeMap<String, Change>,
-    /// Node pools that are not moved, and because of whom.
+    /// What moving each node pool means for the workloads on it, by the node pool's address.
+    pub impact: BTreeMap<String, Impact>,
+    /// Node pools that are not moved, and why.
     pub held_back: Vec<HeldBack>,
+    /// Workloads that see their new identity for sure once they are restarted.
+    pub restarts: Vec<Restart>,
     /// Who gains and who loses what.
     pub access: Vec<AccessChange>,
     /// Things to know; nothing stops because of them.
@@ -87,8 +95,8 @@ pub struct Change {
     pub what: What,
     /// Attributes that change, in the order in which they are shown.
     pub attributes: Vec<Attribute>,
-    /// Why, where it is not obvious.
-    pub reason: Option<String>,
+    /// Why, and what it means, where that is not obvious.
+    pub notes: Vec<String>,
     /// Where the spec asks for it; nothing for what left the spec.
     pub place: Option<Place>,
     /// Addresses of changes that must be done before.
@@ -141,6 +149,19 @@ pub enum What {
         node_pool: String,
         /// The mode before; empty for none.
         before: String,
+        /// Upgrade settings of this run alone.
+        settings: Option<RunSettings>,
+    },
+    /// A node pool's own upgrade settings, which an interrupted run left changed.
+    RestoreSettings {
+        /// The spec's name of the cluster.
+        cluster: String,
+        /// The cluster.
+        path: ClusterPath,
+        /// The node pool.
+        node_pool: String,
+        /// Its own settings.
+        own: UpgradeSettings,
     },
     /// A Google service account.
     Account {
@@ -169,6 +190,15 @@ pub enum What {
         /// Whether the annotation must go although another manager owns it.
         drop_annotation: bool,
     },
+}
+
+/// Upgrade settings that a node pool has while it is moved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunSettings {
+    /// Its own, which it gets back.
+    pub own: UpgradeSettings,
+    /// Those of this run.
+    pub during: UpgradeSettings,
 }
 
 /// What is done to a Google service account.
@@ -229,6 +259,23 @@ pub struct Options {
     pub accept_loss: bool,
     /// Take fields over from other field managers.
     pub force_conflicts: bool,
+    /// Move node pools within their clusters' maintenance exclusions, too.
+    pub ignore_exclusions: bool,
+    /// How nodes are recreated in this run.
+    pub upgrade: UpgradeOverride,
+    /// The time, for maintenance exclusions.
+    pub now: Option<jiff::Timestamp>,
+}
+
+/// How nodes are recreated in this run, instead of by each node pool's own settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpgradeOverride {
+    /// `SURGE` or `BLUE_GREEN`.
+    pub strategy: Option<String>,
+    /// Nodes more than now, at any time.
+    pub max_surge: Option<u32>,
+    /// Nodes fewer than now, at any time.
+    pub max_unavailable: Option<u32>,
 }
 
 impl Plan {
@@ -265,11 +312,12 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
         owner: desired.owner.clone(),
         ..Plan::default()
     };
-    let node_pools = clusters::diff(desired, live, &mut plan);
+    let node_pools = clusters::diff(desired, live, options, &mut plan);
     accounts::diff(desired, live, &mut plan);
     bindings::diff(desired, live, &mut plan);
     kubernetes::diff(desired, live, options, &mut plan);
     impact::hold_back(desired, live, options, &mut plan);
+    restarts::list(live, &mut plan);
     order::set_needs(&Graph::of(desired, &node_pools), desired, live, &mut plan);
     access::list(desired, &mut plan);
     plan.errors.sort();

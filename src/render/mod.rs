@@ -1,6 +1,7 @@
 //! Turns values into what people and programs read. Nothing else prints.
 
 pub mod graph;
+mod impact;
 pub mod outcome;
 pub mod print;
 pub mod progress;
@@ -20,6 +21,37 @@ pub fn safe(text: &str) -> String {
         }
     }
     out
+}
+
+/// How the Kubernetes APIs of clusters were reached: each one, or how many of each kind.
+pub fn reached_by(clusters: &std::collections::BTreeMap<String, String>) -> Option<String> {
+    if clusters.is_empty() {
+        return None;
+    }
+    if clusters.len() <= 3 {
+        let each = clusters
+            .iter()
+            .map(|(cluster, by)| format!("cluster.{} by its {}", safe(cluster), safe(by)));
+        return Some(format!("Read {}.\n", each.collect::<Vec<_>>().join(", ")));
+    }
+    let mut kinds = std::collections::BTreeMap::new();
+    for by in clusters.values() {
+        // `public endpoint 34.1.2.3`, `context kind-dev of FILE`
+        let kind = if by.starts_with("context ") {
+            "kubeconfig"
+        } else {
+            by.rsplit_once(' ').map_or(by.as_str(), |(kind, _)| kind)
+        };
+        *kinds.entry(kind).or_insert(0) += 1;
+    }
+    let each = kinds
+        .iter()
+        .map(|(kind, count)| format!("{count} by their {kind}"));
+    Some(format!(
+        "Read {} clusters: {}.\n",
+        clusters.len(),
+        each.collect::<Vec<_>>().join(", ")
+    ))
 }
 
 /// As [`safe`], with line breaks kept.

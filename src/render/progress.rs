@@ -17,6 +17,7 @@ const STILL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Progress {
     bars: Option<MultiProgress>,
+    silent: bool,
     running: Mutex<BTreeMap<String, Running>>,
 }
 
@@ -35,15 +36,32 @@ impl Progress {
         let bars = std::io::stderr().is_terminal() && !dumb;
         Self {
             bars: bars.then(MultiProgress::new),
+            silent: false,
             running: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// Says nothing.
+    pub fn silent() -> Self {
+        Self {
+            bars: None,
+            silent: true,
+            running: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    fn print(&self, text: &str) {
+        if !self.silent {
+            // A closed standard error must not stop an apply half-way.
+            let _ = writeln!(anstream::stderr(), "{text}");
         }
     }
 
     /// A line that stays.
     pub fn line(&self, text: &str) {
         match &self.bars {
-            Some(bars) => bars.suspend(|| print(text)),
-            None => print(text),
+            Some(bars) => bars.suspend(|| self.print(text)),
+            None => self.print(text),
         }
     }
 
@@ -69,7 +87,7 @@ impl Progress {
             bar
         });
         if bar.is_none() {
-            print(&format!("{}: {doing}...", paint(BOLD, safe(address))));
+            self.print(&format!("{}: {doing}...", paint(BOLD, safe(address))));
         }
         self.running().insert(
             address.to_owned(),
@@ -97,13 +115,23 @@ impl Progress {
             } else {
                 format!(", {}", safe(detail))
             };
-            print(&format!(
+            self.print(&format!(
                 "{}: Still {}... [{}s elapsed{detail}]",
                 paint(BOLD, safe(address)),
                 running.doing.to_lowercase(),
                 running.since.elapsed().as_secs()
             ));
         }
+    }
+
+    /// A change waits for a GKE operation that somebody else, or an earlier run, has started.
+    pub fn waits_for(&self, address: &str, operation: &str) {
+        self.still(address, &format!("waiting for {operation}"));
+        self.line(&format!(
+            "{}: Waiting for {}",
+            paint(BOLD, safe(address)),
+            safe(operation)
+        ));
     }
 
     /// A change is done.
@@ -149,9 +177,4 @@ impl Default for Progress {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn print(text: &str) {
-    // A closed standard error must not stop an apply half-way.
-    let _ = writeln!(anstream::stderr(), "{text}");
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::safe;
+use super::{impact, safe};
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint, symbol};
-use crate::plan::{AccessChange, AccountChange, Action, Attribute, Change, HeldBack, Plan, What};
+use crate::plan::{AccessChange, AccountChange, Action, Attribute, Change, Plan, What};
 
 /// The order of the sections: that of carrying them out.
 fn rank(change: &Change) -> u8 {
@@ -16,7 +16,7 @@ fn rank(change: &Change) -> u8 {
         (What::Binding { key, .. }, _) => 2 + u8::from(key.is_impersonation()),
         (What::Namespace(_), _) => 4,
         (What::Ksa { .. }, _) => 5,
-        (What::NodePool { .. }, _) => 6,
+        (What::NodePool { .. } | What::RestoreSettings { .. }, _) => 6,
     }
 }
 
@@ -45,12 +45,18 @@ pub fn plan(plan: &Plan, width: usize) -> String {
         let mut rows: Vec<(&String, &Change)> = plan.changes.iter().collect();
         rows.sort_by_key(|(address, change)| (rank(change), *address));
         for (address, change) in rows {
-            resource(address, change, width, &mut out);
+            resource(address, change, &mut out, width);
+            if let Some(impact) = plan.impact.get(address).filter(|i| !i.workloads.is_empty()) {
+                out.push('\n');
+                impact::table(impact, width, &mut out);
+            }
+            out.push('\n');
         }
         access(&plan.access, &mut out);
     }
+    impact::restarts(&plan.restarts, width, &mut out);
     for held in &plan.held_back {
-        held_back(held, width, &mut out);
+        impact::held_back(held, plan.impact.get(&held.address), width, &mut out);
     }
     for warning in &plan.warnings {
         block("Warning", YELLOW, &safe(warning), width, &mut out);
@@ -105,14 +111,14 @@ fn legend(plan: &Plan, out: &mut String) {
     out.push('\n');
 }
 
-fn resource(address: &str, change: &Change, width: usize, out: &mut String) {
+fn resource(address: &str, change: &Change, out: &mut String, width: usize) {
     let _ = writeln!(
         out,
         "  {}",
         paint(BOLD, format!("# {} {}", safe(address), verb(change)))
     );
-    if let Some(reason) = &change.reason {
-        for line in wrap(&format!("({})", safe(reason)), width.saturating_sub(4)) {
+    for note in &change.notes {
+        for line in wrap(&format!("({})", safe(note)), width.saturating_sub(4)) {
             let _ = writeln!(out, "  {}", paint(DIM, format!("# {line}")));
         }
     }
@@ -134,7 +140,6 @@ fn resource(address: &str, change: &Change, width: usize, out: &mut String) {
             paint(DIM, format!("# {}", safe(&place.to_string())))
         );
     }
-    out.push('\n');
 }
 
 fn attribute_row(attribute: &Attribute, pad: usize) -> String {
@@ -190,38 +195,17 @@ fn access(rows: &[AccessChange], out: &mut String) {
     out.push('\n');
 }
 
-fn held_back(held: &HeldBack, width: usize, out: &mut String) {
-    let mut text = format!("{} is held back: it stays as it is.\n", safe(&held.address));
-    if let Some(why) = &held.why {
-        let _ = write!(text, "{}", safe(why));
-    } else {
-        let _ = writeln!(
-            text,
-            "Moved to the GKE metadata server, these workloads on it would silently lose the identity of {}:",
-            safe(&held.node_account)
-        );
-        for w in &held.workloads {
-            let _ = write!(
-                text,
-                "\n- {} {}/{} (service account {})",
-                safe(&w.kind),
-                safe(&w.namespace),
-                safe(&w.name),
-                safe(&w.service_account)
-            );
-        }
-        text.push_str("\n\nGive their service accounts an identity in the spec (`impersonates:` or `grants:`), or pass --accept-loss if they need none.");
-    }
-    block("Warning", YELLOW, &text, width, out);
-}
-
 /// A boxed diagnostic.
-fn block(kind: &str, style: anstyle::Style, text: &str, width: usize, out: &mut String) {
+pub(super) fn block(kind: &str, style: anstyle::Style, text: &str, width: usize, out: &mut String) {
     let bar = paint(style, "│");
     let _ = writeln!(out, "{}", paint(style, "╷"));
     let mut head = Some(paint(style, format!("{kind}: ")));
     let head_len = kind.len() + 2;
     for paragraph in text.lines() {
+        if paragraph.starts_with("    ") {
+            let _ = writeln!(out, "{bar} {paragraph}"); // lines to copy stay as they are
+            continue;
+        }
         let indent = if head.is_some() { head_len } else { 0 };
         for line in wrap_with(paragraph, width.saturating_sub(2), indent) {
             let _ = writeln!(out, "{bar} {}{line}", head.take().unwrap_or_default());
@@ -233,7 +217,7 @@ fn block(kind: &str, style: anstyle::Style, text: &str, width: usize, out: &mut 
     let _ = writeln!(out, "{}\n", paint(style, "╵"));
 }
 
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     wrap_with(text, width, 0)
 }
 

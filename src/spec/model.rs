@@ -40,8 +40,88 @@ pub struct ClusterSpec {
     pub path: ClusterPath,
     /// For selectors; these are the spec's, not the cluster's resource labels.
     pub labels: BTreeMap<String, String>,
+    /// The node pools that are to run the GKE metadata server.
+    pub node_pools: NodePools,
+    /// Workloads that may lose the node's identity.
+    pub accept_loss: Vec<WorkloadPattern>,
+    /// How its Kubernetes API is reached.
+    pub access: Access,
     /// Where it is declared.
     pub place: Place,
+}
+
+/// Node pools of a cluster; those that are not selected stay as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum NodePools {
+    /// All that there are.
+    #[default]
+    All,
+    /// These, each with its place.
+    Only(BTreeMap<String, Place>),
+    /// All but these.
+    Except(BTreeSet<String>),
+}
+
+impl NodePools {
+    /// Whether a node pool of this name is selected.
+    pub fn select(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains_key(name),
+            Self::Except(names) => !names.contains(name),
+        }
+    }
+}
+
+/// Workloads by namespace, kind and name: `NS/*`, `NS/NAME` or `NS/KIND/NAME`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkloadPattern {
+    /// The namespace.
+    pub namespace: String,
+    /// `None`: of any kind.
+    pub kind: Option<String>,
+    /// `None`: of any name.
+    pub name: Option<String>,
+}
+
+impl WorkloadPattern {
+    /// Whether it means this workload; kinds are compared without regard to case, as kubectl does.
+    pub fn matches(&self, namespace: &str, kind: &str, name: &str) -> bool {
+        self.namespace == namespace
+            && self
+                .kind
+                .as_ref()
+                .is_none_or(|k| k.eq_ignore_ascii_case(kind))
+            && self.name.as_ref().is_none_or(|n| n == name)
+    }
+}
+
+/// How a cluster's Kubernetes API is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Access {
+    /// By the best endpoint that the cluster offers.
+    #[default]
+    Offered,
+    /// By this endpoint of the cluster.
+    Endpoint(Endpoint),
+    /// As a kubeconfig says.
+    Kubeconfig {
+        /// The file.
+        path: std::path::PathBuf,
+        /// `None`: the current context.
+        context: Option<String>,
+    },
+}
+
+/// The endpoints that a GKE cluster can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `gke-….gke.goog`, behind Google's front end and IAM.
+    Dns,
+    /// A public IP address.
+    Public,
+    /// An IP address of the cluster's network.
+    Private,
 }
 
 /// A Google service account of the spec.

@@ -27,6 +27,9 @@ pub struct Document {
     pub google_service_accounts: Option<BTreeMap<String, Option<Account>>>,
     /// Namespaces, by name.
     pub namespaces: Option<BTreeMap<String, Option<Namespace>>>,
+    /// Workloads that may lose the node's identity, on all clusters: NAMESPACE/*,
+    /// NAMESPACE/NAME or NAMESPACE/KIND/NAME.
+    pub accept_loss: Option<Vec<String>>,
 }
 
 /// A GKE cluster.
@@ -41,6 +44,47 @@ pub struct Cluster {
     pub name: Option<String>,
     /// For the selectors of namespaces.
     pub labels: Option<BTreeMap<String, String>>,
+    /// Node pools to move to the GKE metadata server: `all` (the default), a list of names, or
+    /// `exclude` with a list of names. Others stay as they are.
+    pub node_pools: Option<NodePools>,
+    /// Workloads on this cluster that may lose the node's identity: NAMESPACE/*, NAMESPACE/NAME or
+    /// NAMESPACE/KIND/NAME.
+    pub accept_loss: Option<Vec<String>>,
+    /// How its Kubernetes API is reached; left out, by what the cluster offers.
+    pub access: Option<Access>,
+}
+
+/// Which node pools of a cluster.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum NodePools {
+    /// `all`.
+    All(String),
+    /// Those with these names.
+    Names(Vec<String>),
+    /// All but some.
+    AllBut(AllBut),
+}
+
+/// All but some.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AllBut {
+    /// The names of those that stay as they are.
+    pub exclude: Vec<String>,
+}
+
+/// How a cluster's Kubernetes API is reached: an endpoint that GKE offers, or a kubeconfig.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Access {
+    /// dns, public or private.
+    #[schemars(extend("enum" = ["dns", "public", "private", null]))]
+    pub endpoint: Option<String>,
+    /// A kubeconfig file; `~/` is the home directory.
+    pub kubeconfig: Option<String>,
+    /// Its context; the current one if left out.
+    pub context: Option<String>,
 }
 
 /// A Google service account: made and kept by this spec, or one that exists elsewhere (`email`).

@@ -10,15 +10,7 @@ use super::report::{Mistake, Source};
 use super::tree::{Node, Span, Value};
 
 /// Fields of later versions of the language: known to people who read ahead.
-const LATER: [&str; 7] = [
-    "discover",
-    "rollout",
-    "guard",
-    "removed",
-    "access",
-    "nodePools",
-    "acceptLoss",
-];
+const LATER: [&str; 4] = ["discover", "rollout", "guard", "removed"];
 
 /// The check of one document.
 pub struct Shape<'a> {

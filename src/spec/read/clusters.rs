@@ -1,16 +1,20 @@
-//! Clusters: where GKE has them, and their labels.
+//! Clusters: where GKE has them, their labels, which node pools are meant, how they are reached.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 
 use super::{At, Entry, Reader, texts};
 use crate::identity::{ClusterPath, KubeName, ProjectId};
-use crate::spec::model::ClusterSpec;
+use crate::spec::Document;
+use crate::spec::model::{Access, ClusterSpec, Endpoint, NodePools, WorkloadPattern};
+use crate::spec::tree::{Node, Value};
 
 impl Reader<'_> {
     pub(super) fn clusters(
         &mut self,
         entries: &[Entry<'_>],
         default: Option<&ProjectId>,
+        accept_loss: &[WorkloadPattern],
     ) -> BTreeMap<String, ClusterSpec> {
         let mut clusters = BTreeMap::new();
         let mut paths: HashMap<ClusterPath, At> = HashMap::new();
@@ -37,6 +41,12 @@ impl Reader<'_> {
                 self.tell("name", &entry.at(node.span), format!("`{text}` is not a cluster name: up to 40 lower-case letters, digits and hyphens"), "not allowed", None);
             }
             let labels = entry.node.get("labels").map(texts).unwrap_or_default();
+            let node_pools = self.node_pools(entry);
+            let mut accept_loss = accept_loss.to_vec();
+            if let Some(list) = entry.node.get("acceptLoss") {
+                accept_loss.extend(self.workload_patterns(list, &|node| entry.at(node.span)));
+            }
+            let access = self.access(entry);
             let (Some(project), Some(location)) = (project, location) else {
                 continue;
             };
@@ -59,10 +69,172 @@ impl Reader<'_> {
                 ClusterSpec {
                     path,
                     labels,
+                    node_pools,
+                    accept_loss,
+                    access,
                     place: entry.at.place(),
                 },
             );
         }
         clusters
+    }
+
+    /// `acceptLoss` of all documents, which is meant for all clusters.
+    pub(super) fn accepted_everywhere(&mut self, documents: &[Document]) -> Vec<WorkloadPattern> {
+        let mut all = Vec::new();
+        for document in documents {
+            if let Some(list) = document.root.get("acceptLoss") {
+                let at = |node: &Node| At {
+                    source: std::sync::Arc::clone(&document.source),
+                    span: node.span,
+                };
+                all.extend(self.workload_patterns(list, &at));
+            }
+        }
+        all
+    }
+
+    fn node_pools(&mut self, entry: &Entry<'_>) -> NodePools {
+        let Some(node) = entry.node.get("nodePools") else {
+            return NodePools::All;
+        };
+        match &node.value {
+            Value::List(items) if items.is_empty() => {
+                self.tell(
+                    "no_match",
+                    &entry.at(node.span),
+                    format!("`{}` selects no node pool", entry.name),
+                    "an empty list",
+                    Some("Name some, or leave `nodePools` out for all; to leave all as they are: nodePools: { exclude: [...] }.".to_owned()),
+                );
+                NodePools::All
+            }
+            Value::List(items) => NodePools::Only(
+                items
+                    .iter()
+                    .filter_map(|n| Some((n.text()?.to_owned(), entry.at(n.span).place())))
+                    .collect(),
+            ),
+            Value::Map(_) => {
+                let names: BTreeSet<String> = node
+                    .get("exclude")
+                    .map(Node::items)
+                    .unwrap_or_default()
+                    .iter()
+                    .filter_map(|n| Some(n.text()?.to_owned()))
+                    .collect();
+                NodePools::Except(names)
+            }
+            _ => {
+                if let Some(text) = node.text().filter(|t| *t != "all") {
+                    self.tell(
+                        "name",
+                        &entry.at(node.span),
+                        format!("`nodePools` is `all`, a list of names, or `exclude`, not `{text}`"),
+                        "not a selection",
+                        Some(format!("For one node pool: nodePools: [{text}]")),
+                    );
+                }
+                NodePools::All
+            }
+        }
+    }
+
+    fn workload_patterns(
+        &mut self,
+        list: &Node,
+        at: &dyn Fn(&Node) -> At,
+    ) -> Vec<WorkloadPattern> {
+        let mut patterns = Vec::new();
+        for node in list.items() {
+            let Some(text) = node.text() else { continue };
+            let parts: Vec<&str> = text.split('/').collect();
+            let owned = |s: &str| Some(s.to_owned());
+            let (namespace, kind, name) = match parts.as_slice() {
+                [namespace, "*"] => (*namespace, None, None),
+                [namespace, name] => (*namespace, None, owned(name)),
+                [namespace, kind, "*"] => (*namespace, owned(kind), None),
+                [namespace, kind, name] => (*namespace, owned(kind), owned(name)),
+                _ => ("", None, None),
+            };
+            let empty = [&kind, &name]
+                .into_iter()
+                .any(|part| part.as_ref().is_some_and(String::is_empty));
+            if empty || KubeName::label(namespace).is_err() {
+                self.tell(
+                    "name",
+                    &at(node),
+                    format!("`{text}` names no workload"),
+                    "not a workload",
+                    Some(
+                        "NAMESPACE/*, NAMESPACE/NAME or NAMESPACE/KIND/NAME, such as jobs/CronJob/nightly."
+                            .to_owned(),
+                    ),
+                );
+                continue;
+            }
+            patterns.push(WorkloadPattern {
+                namespace: namespace.to_owned(),
+                kind,
+                name,
+            });
+        }
+        patterns
+    }
+
+    fn access(&mut self, entry: &Entry<'_>) -> Access {
+        let Some(node) = entry.node.get("access") else {
+            return Access::Offered;
+        };
+        let text = |name: &str| node.get(name).and_then(|n| Some((n, n.text()?)));
+        match (text("endpoint"), text("kubeconfig"), text("context")) {
+            (Some((endpoint, _)), Some(_), _) => {
+                self.tell(
+                    "two_ways",
+                    &entry.at(endpoint.span),
+                    format!("`{}` is to be reached in two ways", entry.name),
+                    "an endpoint, and a kubeconfig as well",
+                    Some("A kubeconfig has the address in it: keep one of the two.".to_owned()),
+                );
+                Access::Offered
+            }
+            (Some((node, text)), None, _) => match text {
+                "dns" => Access::Endpoint(Endpoint::Dns),
+                "public" => Access::Endpoint(Endpoint::Public),
+                "private" => Access::Endpoint(Endpoint::Private),
+                other => {
+                    self.tell(
+                        "name",
+                        &entry.at(node.span),
+                        format!("there is no endpoint `{other}`"),
+                        "dns, public or private",
+                        None,
+                    );
+                    Access::Offered
+                }
+            },
+            (None, Some((_, path)), context) => Access::Kubeconfig {
+                path: home_expanded(path),
+                context: context.map(|(_, name)| name.to_owned()),
+            },
+            (None, None, Some((node, _))) => {
+                self.tell(
+                    "missing_field",
+                    &entry.at(node.span),
+                    "a `context` of which kubeconfig?".to_owned(),
+                    "`kubeconfig` is missing",
+                    Some("access: { kubeconfig: ~/.kube/config, context: NAME }".to_owned()),
+                );
+                Access::Offered
+            }
+            (None, None, None) => Access::Offered,
+        }
+    }
+}
+
+fn home_expanded(path: &str) -> PathBuf {
+    match (path.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(path),
     }
 }

@@ -78,7 +78,8 @@ pub(super) fn read(documents: &[Document], mistakes: &mut Vec<Mistake>) -> Optio
     let cluster_entries = reader.entries(documents, "clusters");
     let account_entries = reader.entries(documents, "googleServiceAccounts");
     let namespace_entries = reader.entries(documents, "namespaces");
-    let clusters = reader.clusters(&cluster_entries, project.as_ref());
+    let accept_loss = reader.accepted_everywhere(documents);
+    let clusters = reader.clusters(&cluster_entries, project.as_ref(), &accept_loss);
     let accounts = reader.accounts(&account_entries, project.as_ref());
     let context = Context {
         clusters: &clusters,

@@ -1,0 +1,85 @@
+//! Moving a node pool to the GKE metadata server, with upgrade settings of this run if there are
+//! any: its own are kept in a label of the cluster until it has them back, whatever happens.
+
+use super::Context;
+use super::gke::{self, Failure, Setting};
+use crate::gcp::upgrade::{RESTORE_LABEL, UpgradeSettings};
+use crate::identity::ClusterPath;
+use crate::plan::RunSettings;
+
+/// A node pool of a cluster, and the address of its change.
+pub(super) struct Target<'a> {
+    pub address: &'a str,
+    pub path: &'a ClusterPath,
+    pub node_pool: &'a str,
+}
+
+/// Moves it.
+pub(super) async fn change(
+    context: &Context,
+    target: &Target<'_>,
+    before: &str,
+    settings: Option<&RunSettings>,
+) -> Result<(), String> {
+    let _alone = gke::queue(context, target.path).await?;
+    let metadata_server = Setting::MetadataServer {
+        node_pool: target.node_pool,
+        before,
+    };
+    let Some(settings) = settings else {
+        return Ok(gke::change(context, target.address, target.path, metadata_server).await?);
+    };
+    // The label comes first: whoever finds it knows what to put back.
+    let kept = settings.own.to_label();
+    let label = format!("{RESTORE_LABEL}{}", target.node_pool);
+    let keep = Setting::Label {
+        key: &label,
+        value: kept.as_deref(),
+    };
+    gke::change(context, target.address, target.path, keep).await?;
+    let moved = async {
+        let during = Setting::Upgrade {
+            node_pool: target.node_pool,
+            settings: &settings.during,
+        };
+        gke::change(context, target.address, target.path, during).await?;
+        gke::change(context, target.address, target.path, metadata_server).await
+    }
+    .await;
+    if let Err(Failure::StillRuns(why)) = moved {
+        return Err(format!(
+            "{why}. The node pool's own upgrade settings are put back then"
+        ));
+    }
+    let restored = put_back(context, target, &settings.own).await;
+    moved?;
+    Ok(restored?)
+}
+
+/// Gives a node pool its own upgrade settings back.
+pub(super) async fn restore(
+    context: &Context,
+    target: &Target<'_>,
+    own: &UpgradeSettings,
+) -> Result<(), String> {
+    let _alone = gke::queue(context, target.path).await?;
+    Ok(put_back(context, target, own).await?)
+}
+
+async fn put_back(
+    context: &Context,
+    target: &Target<'_>,
+    own: &UpgradeSettings,
+) -> Result<(), Failure> {
+    let own = Setting::Upgrade {
+        node_pool: target.node_pool,
+        settings: own,
+    };
+    gke::change(context, target.address, target.path, own).await?;
+    let label = format!("{RESTORE_LABEL}{}", target.node_pool);
+    let forget = Setting::Label {
+        key: &label,
+        value: None,
+    };
+    gke::change(context, target.address, target.path, forget).await
+}

@@ -1,0 +1,73 @@
+//! Clusters: one list per project, then each one's Kubernetes objects.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+
+use super::{Objects, Seen, objects};
+use crate::desired::Desired;
+use crate::gcp::container::{self, Cluster, ClusterList};
+use crate::http::{ApiError, Http};
+use crate::identity::ProjectId;
+
+/// What was read of the clusters, all by the spec's names.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub clusters: BTreeMap<String, Seen<Cluster>>,
+    pub kubernetes: BTreeMap<String, Seen<Objects>>,
+    pub reached_by: BTreeMap<String, String>,
+}
+
+pub(super) async fn read(http: &Http, desired: &Desired) -> Read {
+    let mut by_project: BTreeMap<&ProjectId, Vec<&str>> = BTreeMap::new();
+    for (name, cluster) in &desired.clusters {
+        by_project
+            .entry(&cluster.path.project)
+            .or_default()
+            .push(name);
+    }
+    let per_project = join_all(by_project.into_iter().map(async |(project, names)| {
+        let list = container::list_clusters(http, project).await;
+        join_all(names.into_iter().map(async |name| {
+            let cluster = find(&list, desired, name);
+            let (objects, reached_by) = objects::read(http, desired, name, &cluster).await;
+            (name.to_owned(), cluster, objects, reached_by)
+        }))
+        .await
+    }))
+    .await;
+    let mut read = Read::default();
+    for (name, cluster, objects, reached_by) in per_project.into_iter().flatten() {
+        read.clusters.insert(name.clone(), cluster);
+        read.kubernetes.insert(name.clone(), objects);
+        if let Some(reached_by) = reached_by {
+            read.reached_by.insert(name, reached_by);
+        }
+    }
+    read
+}
+
+fn find(list: &Result<ClusterList, ApiError>, desired: &Desired, name: &str) -> Seen<Cluster> {
+    let path = &desired.clusters[name].path;
+    let list = match list {
+        Ok(list) => list,
+        // A project that is not there has no clusters, but more likely is a typing error.
+        Err(e) => return Seen::Unknown(e.for_user()),
+    };
+    let found = list
+        .clusters
+        .iter()
+        .find(|c| c.name == path.name && c.location == path.location);
+    let in_missing_zone = list
+        .missing_zones
+        .iter()
+        .any(|zone| *zone == path.location || zone.starts_with(&format!("{}-", path.location)));
+    match found {
+        Some(cluster) => Seen::Found(cluster.clone()),
+        None if in_missing_zone => Seen::Unknown(format!(
+            "GKE did not hear from {} (missingZones), so {path} may or may not exist",
+            list.missing_zones.join(", ")
+        )),
+        None => Seen::Absent,
+    }
+}

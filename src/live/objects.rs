@@ -1,0 +1,198 @@
+//! The Kubernetes objects of one cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::try_join_all;
+
+use super::Seen;
+use crate::desired::{Desired, GKE_METADATA, GSA_ANNOTATION};
+use crate::gcp::container::Cluster;
+use crate::http::{ApiError, Http};
+use crate::identity::Email;
+use crate::kube::budgets::Budget;
+use crate::kube::pods::Pod;
+use crate::kube::{Kube, ObjectMeta};
+
+/// The Kubernetes objects of a cluster that `wi` looks at.
+#[derive(Debug, Clone, Default)]
+pub struct Objects {
+    /// By name.
+    pub namespaces: BTreeMap<String, ObjectMeta>,
+    /// By namespace and name.
+    pub service_accounts: BTreeMap<(String, String), ObjectMeta>,
+    /// Pods and nodes: all of them where a node pool is to be moved; those of the namespaces in
+    /// which an account's identity changes where none is; otherwise they are not read.
+    pub workloads: Option<Result<Workloads, String>>,
+}
+
+/// Which pods run on which node pool.
+#[derive(Debug, Clone, Default)]
+pub struct Workloads {
+    /// All pods.
+    pub pods: Vec<Pod>,
+    /// The node pool of each node, by the node's name.
+    pub pool_of_node: BTreeMap<String, String>,
+    /// What keeps nodes from being drained, read where a node pool is to be moved.
+    pub budgets: Vec<Budget>,
+    /// Why `budgets` could not be read.
+    pub budgets_unseen: Option<String>,
+}
+
+type ServiceAccounts = BTreeMap<(String, String), ObjectMeta>;
+
+/// Reads one cluster's objects; answers with how the API was reached, too.
+pub(super) async fn read(
+    http: &Http,
+    desired: &Desired,
+    name: &str,
+    cluster: &Seen<Cluster>,
+) -> (Seen<Objects>, Option<String>) {
+    let Seen::Found(cluster) = cluster else {
+        let why = "the cluster itself could not be read".to_owned();
+        return (Seen::Unknown(why), None);
+    };
+    if matches!(
+        cluster.status.as_str(),
+        "PROVISIONING" | "STOPPING" | "ERROR"
+    ) {
+        let why = format!("the cluster is {}", cluster.status);
+        return (Seen::Unknown(why), None);
+    }
+    let kube = match Kube::connect(http, cluster, &desired.clusters[name].access) {
+        Ok(kube) => kube,
+        Err(e) => return (Seen::Unknown(e), None),
+    };
+    let reached_by = kube.reached_by().to_owned();
+    match read_with(&kube, desired, name, cluster).await {
+        Ok(objects) => (Seen::Found(objects), Some(reached_by)),
+        Err(e) => (Seen::Unknown(unreached(&reached_by, &e)), None),
+    }
+}
+
+fn unreached(reached_by: &str, e: &ApiError) -> String {
+    let way_out = if e.code != 0 {
+        ""
+    } else if reached_by.starts_with("private endpoint") {
+        ". It is reached from the cluster's network only: run wi there, or set the cluster's `access`, or enable its DNS endpoint"
+    } else {
+        ". If it is reached in another way, set the cluster's `access` (docs/spec.md)"
+    };
+    format!("by the {reached_by}: {}{way_out}", e.for_user())
+}
+
+async fn read_with(
+    kube: &Kube,
+    desired: &Desired,
+    name: &str,
+    cluster: &Cluster,
+) -> Result<Objects, ApiError> {
+    let selected = &desired.clusters[name].node_pools;
+    let on_node_identity = |p: &crate::gcp::container::NodePool| {
+        !cluster.autopilot.enabled && p.config.workload_metadata_config.mode != GKE_METADATA
+    };
+    let pools_move = cluster
+        .node_pools
+        .iter()
+        .any(|p| on_node_identity(p) && selected.select(&p.name));
+    let service_accounts = async {
+        let list = kube.list_service_accounts().await?;
+        Ok(list
+            .into_iter()
+            .map(|m| ((m.namespace.clone(), m.name.clone()), m))
+            .collect::<ServiceAccounts>())
+    };
+    let all_workloads = async {
+        if !pools_move {
+            return None;
+        }
+        let (pods, nodes, budgets) =
+            tokio::join!(kube.list_pods(), kube.list_nodes(), kube.list_budgets());
+        let (budgets, budgets_unseen) = match budgets {
+            Ok(budgets) => (budgets, None),
+            Err(e) => (Vec::new(), Some(e.for_user())),
+        };
+        let pods_and_nodes = pods.and_then(|pods| Ok((pods, nodes?)));
+        Some(
+            pods_and_nodes
+                .map(|(pods, nodes)| Workloads {
+                    pods,
+                    pool_of_node: pool_of_node(nodes),
+                    budgets,
+                    budgets_unseen,
+                })
+                .map_err(|e| e.for_user()),
+        )
+    };
+    let (namespaces, service_accounts, mut workloads) =
+        tokio::join!(kube.list_namespaces(), service_accounts, all_workloads);
+    let (namespaces, service_accounts) = (namespaces?, service_accounts?);
+    if workloads.is_none() {
+        let changing = namespaces_with_new_identities(desired, name, &service_accounts);
+        if !changing.is_empty() {
+            let mixed = cluster.node_pools.iter().any(on_node_identity);
+            let read = workloads_of(kube, &changing, mixed).await;
+            workloads = Some(read.map_err(|e| e.for_user()));
+        }
+    }
+    Ok(Objects {
+        namespaces: namespaces
+            .into_iter()
+            .map(|m| (m.name.clone(), m))
+            .collect(),
+        service_accounts,
+        workloads,
+    })
+}
+
+/// Namespaces in which an account that is there is to get another identity.
+fn namespaces_with_new_identities(
+    desired: &Desired,
+    cluster: &str,
+    there: &ServiceAccounts,
+) -> BTreeSet<String> {
+    desired
+        .ksas
+        .iter()
+        .filter(|(key, _)| key.cluster == cluster)
+        .filter(|(key, wanted)| {
+            there
+                .get(&(key.namespace.to_string(), key.name.to_string()))
+                .is_some_and(|meta| {
+                    meta.annotations.get(GSA_ANNOTATION).map(String::as_str)
+                        != wanted.account.as_ref().map(Email::as_str)
+                })
+        })
+        .map(|(key, _)| key.namespace.to_string())
+        .collect()
+}
+
+async fn workloads_of(
+    kube: &Kube,
+    namespaces: &BTreeSet<String>,
+    with_nodes: bool,
+) -> Result<Workloads, ApiError> {
+    let nodes = async {
+        if with_nodes {
+            kube.list_nodes().await
+        } else {
+            Ok(Vec::new())
+        }
+    };
+    let pods = try_join_all(namespaces.iter().map(|ns| kube.list_pods_of(ns)));
+    let (pods, nodes) = tokio::try_join!(pods, nodes)?;
+    Ok(Workloads {
+        pods: pods.into_iter().flatten().collect(),
+        pool_of_node: pool_of_node(nodes),
+        ..Workloads::default()
+    })
+}
+
+fn pool_of_node(nodes: Vec<ObjectMeta>) -> BTreeMap<String, String> {
+    nodes
+        .into_iter()
+        .filter_map(|n| {
+            let pool = n.labels.get("cloud.google.com/gke-nodepool")?.clone();
+            Some((n.name, pool))
+        })
+        .collect()
+}
