@@ -14,7 +14,7 @@ use wi::desired::Desired;
 use wi::http::{Endpoints, Http, HttpOptions};
 use wi::plan::{self, Options, Plan, What};
 use wi::render::progress::Progress;
-use wi::sandbox::{self, Granted, PodAccess, Sandbox, Sample, Token, World};
+use wi::sandbox::{self, Granted, PodAccess, Sample, Sandbox, Token, World};
 
 const PROJECTS: [&str; 2] = ["acme-one", "acme-two"];
 const NAMESPACES: [&str; 2] = ["shop", "jobs"];
@@ -102,7 +102,8 @@ struct Bystander {
 }
 
 fn fleet() -> impl Strategy<Value = Fleet> {
-    let pool = (any::<bool>(), 1..=3_u32, 0..SETTINGS.len(), any::<bool>()).prop_map(
+    let mostly = || prop::bool::weighted(0.75);
+    let pool = (mostly(), 1..=3_u32, 0..SETTINGS.len(), any::<bool>()).prop_map(
         |(moved, nodes, settings, own_account)| PoolGen {
             moved,
             nodes,
@@ -112,7 +113,7 @@ fn fleet() -> impl Strategy<Value = Fleet> {
     );
     let cluster = (
         0..PROJECTS.len(),
-        any::<bool>(),
+        mostly(),
         prop::collection::vec(pool, 1..=3),
     )
         .prop_map(|(project, enabled, pools)| ClusterGen {
@@ -120,7 +121,7 @@ fn fleet() -> impl Strategy<Value = Fleet> {
             enabled,
             pools,
         });
-    let account = (any::<bool>(), 0..16_u8, 0..16_u8).prop_map(|(exists, has, wants)| AccountGen {
+    let account = (mostly(), 0..16_u8, 0..16_u8).prop_map(|(exists, has, wants)| AccountGen {
         exists,
         has,
         wants,
@@ -128,11 +129,11 @@ fn fleet() -> impl Strategy<Value = Fleet> {
     let ksa = (
         0..NAMESPACES.len(),
         prop_oneof![(0..3_usize).prop_map(Ok), (0..16_u8).prop_map(Err)],
-        any::<bool>(),
-        prop::option::of(0..3_usize),
-        any::<bool>(),
+        mostly(),
+        prop::option::weighted(0.75, 0..3_usize),
+        mostly(),
         0..16_u8,
-        prop::collection::vec((0..3_usize, 0..3_usize), 0..=3),
+        prop::collection::vec((0..3_usize, 0..3_usize), 1..=4),
     )
         .prop_map(
             |(namespace, wants, exists, annotated, bound, has, pods)| KsaGen {
@@ -181,7 +182,8 @@ fn email(account: usize) -> String {
 
 impl Fleet {
     fn spec(&self) -> String {
-        let mut yaml = String::from("apiVersion: wi/v1\nname: fleet\nproject: acme-one\nclusters:\n");
+        let mut yaml =
+            String::from("apiVersion: wi/v1\nname: fleet\nproject: acme-one\nclusters:\n");
         for (i, c) in self.clusters.iter().enumerate() {
             let _ = writeln!(
                 yaml,
@@ -203,10 +205,16 @@ impl Fleet {
         for (n, namespace) in NAMESPACES.iter().enumerate() {
             let _ = writeln!(yaml, "  {namespace}:\n    serviceAccounts:");
             let _ = writeln!(yaml, "      always: {{ impersonates: account0 }}");
-            for (k, ksa) in self.ksas.iter().enumerate().filter(|(_, k)| k.namespace == n) {
+            for (k, ksa) in self
+                .ksas
+                .iter()
+                .enumerate()
+                .filter(|(_, k)| k.namespace == n)
+            {
                 match ksa.wants {
                     Ok(account) => {
-                        let _ = writeln!(yaml, "      ksa{k}: {{ impersonates: account{account} }}");
+                        let _ =
+                            writeln!(yaml, "      ksa{k}: {{ impersonates: account{account} }}");
                     }
                     Err(mask) => {
                         let _ = writeln!(yaml, "      ksa{k}: {{ grants: {} }}", list(mask));
@@ -249,7 +257,11 @@ impl Fleet {
         let subject = |k: usize| format!("{}/ksa{k}", NAMESPACES[self.ksas[k].namespace]);
         for (k, ksa) in self.ksas.iter().enumerate() {
             for project in &pools {
-                let member = format!("serviceAccount:{}.svc.id.goog[{}]", PROJECTS[*project], subject(k));
+                let member = format!(
+                    "serviceAccount:{}.svc.id.goog[{}]",
+                    PROJECTS[*project],
+                    subject(k)
+                );
                 grant(ksa.has, &member);
             }
         }
@@ -267,7 +279,11 @@ impl Fleet {
             self.seconds.0, self.seconds.1, self.slow_percent
         );
         for (p, project) in PROJECTS.iter().enumerate() {
-            let _ = writeln!(yaml, "  {project}:\n    policy: {}", policy(&format!("project/{project}")));
+            let _ = writeln!(
+                yaml,
+                "  {project}:\n    policy: {}",
+                policy(&format!("project/{project}"))
+            );
             if p > 0 {
                 continue;
             }
@@ -278,12 +294,14 @@ impl Fleet {
                     .iter()
                     .enumerate()
                     .filter(|(_, k)| k.bound && k.annotated == Some(i))
-                    .flat_map(|(k, _)| {
-                        pools
-                            .iter()
-                            .map(move |p| (k, *p))
+                    .flat_map(|(k, _)| pools.iter().map(move |p| (k, *p)))
+                    .map(|(k, p)| {
+                        format!(
+                            "\"serviceAccount:{}.svc.id.goog[{}]\"",
+                            PROJECTS[p],
+                            subject(k)
+                        )
                     })
-                    .map(|(k, p)| format!("\"serviceAccount:{}.svc.id.goog[{}]\"", PROJECTS[p], subject(k)))
                     .collect();
                 let _ = writeln!(
                     yaml,
@@ -292,7 +310,11 @@ impl Fleet {
                 );
             }
         }
-        let _ = writeln!(yaml, "buckets: {{ receipts: {{ project: acme-one, policy: {} }} }}", policy("bucket/receipts"));
+        let _ = writeln!(
+            yaml,
+            "buckets: {{ receipts: {{ project: acme-one, policy: {} }} }}",
+            policy("bucket/receipts")
+        );
         yaml.push_str("clusters:\n");
         for (c, cluster) in self.clusters.iter().enumerate() {
             self.write_cluster(c, cluster, &mut yaml);
@@ -302,7 +324,10 @@ impl Fleet {
 
     fn write_cluster(&self, c: usize, cluster: &ClusterGen, yaml: &mut String) {
         let project = PROJECTS[cluster.project];
-        let _ = writeln!(yaml, "  - project: {project}\n    location: europe-west1\n    name: c{c}");
+        let _ = writeln!(
+            yaml,
+            "  - project: {project}\n    location: europe-west1\n    name: c{c}"
+        );
         if cluster.enabled {
             let _ = writeln!(yaml, "    workloadPool: {project}.svc.id.goog");
         }
@@ -341,16 +366,18 @@ impl Fleet {
                     Some(a) => format!("iam.gke.io/gcp-service-account: {}", email(a)),
                     None => String::new(),
                 };
-                let _ = writeln!(yaml, "          ksa{k}: {{ annotations: {{ {annotation} }} }}");
+                let _ = writeln!(
+                    yaml,
+                    "          ksa{k}: {{ annotations: {{ {annotation} }} }}"
+                );
             }
         }
         yaml.push_str("    pods:\n");
         let mut any = false;
         for (k, ksa) in self.ksas.iter().enumerate().filter(|(_, k)| k.exists) {
-            for (i, (_, pool)) in ksa.pods.iter().enumerate().filter(|(_, (pc, _))| *pc == c) {
-                let Some(pool) = cluster.pools.get(*pool).map(|_| pool) else {
-                    continue;
-                };
+            let here = |at: usize| at % self.clusters.len() == c;
+            for (i, (_, pool)) in ksa.pods.iter().enumerate().filter(|(_, p)| here(p.0)) {
+                let pool = pool % cluster.pools.len();
                 any = true;
                 let _ = writeln!(
                     yaml,
@@ -359,21 +386,23 @@ impl Fleet {
                 );
             }
         }
-        for (b, by) in self.bystanders.iter().enumerate().filter(|(_, b)| b.cluster == c) {
-            if by.pool >= cluster.pools.len() {
+        for (b, by) in self.bystanders.iter().enumerate() {
+            if by.cluster % self.clusters.len() != c {
                 continue;
             }
             any = true;
             let extra = match by.kind {
                 1 => ", hostNetwork: true",
                 2 => ", serviceAccountName: ann",
-                3 => ", containers: [{ name: c, env: [{ name: GOOGLE_APPLICATION_CREDENTIALS, value: /key.json }] }]",
+                3 => {
+                    ", containers: [{ name: c, env: [{ name: GOOGLE_APPLICATION_CREDENTIALS, value: /key.json }] }]"
+                }
                 _ => "",
             };
             let _ = writeln!(
                 yaml,
                 "      - {{ name: by{b}, namespace: other, owner: {{ kind: ReplicaSet, name: by{b}-66d9c }}, nodeSelector: {{ cloud.google.com/gke-nodepool: p{} }}{extra} }}",
-                by.pool
+                by.pool % cluster.pools.len()
             );
         }
         if !any {
@@ -386,7 +415,11 @@ impl Fleet {
 type WorkloadKey = (String, String, String);
 
 fn key(pod: &PodAccess) -> WorkloadKey {
-    (pod.cluster.clone(), pod.namespace.clone(), pod.workload.clone())
+    (
+        pod.cluster.clone(),
+        pod.namespace.clone(),
+        pod.workload.clone(),
+    )
 }
 
 /// What all pods of each workload can do; `None` where one of them gets no token.
@@ -496,14 +529,22 @@ async fn migrate(fleet: &Fleet, stop_after: Option<Duration>) -> Result<(), Test
     }
     sandbox.settle().await;
     let operations = sandbox.snapshot().operations.len();
-    prop_assert_eq!(operations, pools + moves, "as few operations as there are settings to change");
+    prop_assert_eq!(
+        operations,
+        pools + moves,
+        "as few operations as there are settings to change"
+    );
     check_samples(fleet, &sandbox.recorded_access(), &sandbox.access())?;
     check_end(fleet, &sandbox.access())?;
     sandbox.stop().await;
     Ok(())
 }
 
-fn check_samples(fleet: &Fleet, samples: &[Sample], end: &[PodAccess]) -> Result<(), TestCaseError> {
+fn check_samples(
+    fleet: &Fleet,
+    samples: &[Sample],
+    end: &[PodAccess],
+) -> Result<(), TestCaseError> {
     let start = by_workload(&samples[0].pods);
     let end = by_workload(end);
     for sample in samples {
@@ -542,7 +583,13 @@ fn check_samples(fleet: &Fleet, samples: &[Sample], end: &[PodAccess]) -> Result
             .any(|i| fleet.bystanders[i].kind == 3 && *name == format!("ReplicaSet/by{i}-66d9c"));
         if let (Some(before), false, false) = (before, accepted, own_file) {
             let after = end[workload].clone().unwrap_or_default();
-            prop_assert!(before.is_subset(&after), "{:?} had {:?} and has {:?}", workload, before, after);
+            prop_assert!(
+                before.is_subset(&after),
+                "{:?} had {:?} and has {:?}",
+                workload,
+                before,
+                after
+            );
         }
     }
     Ok(())

@@ -370,10 +370,7 @@ pub async fn set_labels(
     labels: &BTreeMap<String, String>,
     fingerprint: &str,
 ) -> Result<Operation, ApiError> {
-    let url = http.url(
-        Api::Container,
-        &format!("v1/{cluster}:setResourceLabels"),
-    );
+    let url = http.url(Api::Container, &format!("v1/{cluster}:setResourceLabels"));
     let body = json!({"resourceLabels": labels, "labelFingerprint": fingerprint});
     http.json(Request::new(Method::POST, url).body(body)).await
 }

@@ -223,18 +223,14 @@ impl Http {
             .acquire()
             .await
             .map_err(|e| failed(e.to_string(), false))?;
-        let headers = self
-            .token
-            .headers(fresh_token)
-            .await
-            .map_err(|e| Failed {
-                error: ApiError {
-                    code: 401,
-                    ..ApiError::without_answer(method, url, e)
-                },
-                connected: false,
-                pause: None,
-            })?;
+        let headers = self.token.headers(fresh_token).await.map_err(|e| Failed {
+            error: ApiError {
+                code: 401,
+                ..ApiError::without_answer(method, url, e)
+            },
+            connected: false,
+            pause: None,
+        })?;
         let mut call = self
             .client
             .request(request.method.clone(), url)

@@ -79,7 +79,11 @@ impl Budget {
 
     /// What it asks for, for the user.
     pub fn asks_for(&self) -> String {
-        let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let shown = |value: &Value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        };
         match (&self.spec.min_available, &self.spec.max_unavailable) {
             (Some(min), _) => format!("minAvailable: {}", shown(min)),
             (None, Some(max)) => format!("maxUnavailable: {}", shown(max)),
@@ -91,7 +95,11 @@ impl Budget {
 impl Kube {
     /// All PodDisruptionBudgets of all namespaces, every page.
     pub async fn list_budgets(&self) -> Result<Vec<Budget>, ApiError> {
-        self.list("/apis/policy/v1/poddisruptionbudgets", "", "application/json")
-            .await
+        self.list(
+            "/apis/policy/v1/poddisruptionbudgets",
+            "",
+            "application/json",
+        )
+        .await
     }
 }

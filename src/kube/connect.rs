@@ -105,10 +105,12 @@ mod tests {
     #[test]
     fn the_best_endpoint_that_is_offered() {
         let dns = serde_json::json!({"endpoint": "gke-1.europe-west1.gke.goog", "allowExternalTraffic": true});
-        let both = cluster(serde_json::json!({"endpoint": "34.1.2.3", "controlPlaneEndpointsConfig": {
-            "dnsEndpointConfig": dns,
-            "ipEndpointsConfig": {"enabled": true, "publicEndpoint": "34.1.2.3", "privateEndpoint": "10.0.0.2"},
-        }}));
+        let both = cluster(
+            serde_json::json!({"endpoint": "34.1.2.3", "controlPlaneEndpointsConfig": {
+                "dnsEndpointConfig": dns,
+                "ipEndpointsConfig": {"enabled": true, "publicEndpoint": "34.1.2.3", "privateEndpoint": "10.0.0.2"},
+            }}),
+        );
         assert_eq!(offered(&both), Ok(Endpoint::Dns));
         assert_eq!(address(&both, Endpoint::Private), "10.0.0.2");
         assert_eq!(address(&both, Endpoint::Public), "34.1.2.3");
@@ -121,10 +123,16 @@ mod tests {
         assert_eq!(offered(&private), Ok(Endpoint::Private));
         assert_eq!(address(&private, Endpoint::Public), "");
 
-        let closed = cluster(serde_json::json!({"endpoint": "10.0.0.2", "controlPlaneEndpointsConfig": {
-            "dnsEndpointConfig": {"endpoint": "gke-1.europe-west1.gke.goog"},
-            "ipEndpointsConfig": {"enabled": false},
-        }}));
-        assert!(offered(&closed).expect_err("closed").contains("--enable-dns-access"));
+        let closed = cluster(
+            serde_json::json!({"endpoint": "10.0.0.2", "controlPlaneEndpointsConfig": {
+                "dnsEndpointConfig": {"endpoint": "gke-1.europe-west1.gke.goog"},
+                "ipEndpointsConfig": {"enabled": false},
+            }}),
+        );
+        assert!(
+            offered(&closed)
+                .expect_err("closed")
+                .contains("--enable-dns-access")
+        );
     }
 }

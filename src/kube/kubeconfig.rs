@@ -77,15 +77,17 @@ pub(super) fn connect(http: &Http, path: &Path, context: Option<&str>) -> Result
         format!("{file} is not a kubeconfig{place}")
     })?;
     let context_name = context.unwrap_or(&config.current_context);
-    let find = |what: &str, name: &str| {
-        format!("the kubeconfig {file} has no {what} `{name}`")
-    };
+    let find = |what: &str, name: &str| format!("the kubeconfig {file} has no {what} `{name}`");
     let context = entry(&config.contexts, context_name).ok_or_else(|| {
         let there: Vec<&str> = config.contexts.iter().map(|c| c.name.as_str()).collect();
-        format!("{}; it has: {}", find("context", context_name), there.join(", "))
+        format!(
+            "{}; it has: {}",
+            find("context", context_name),
+            there.join(", ")
+        )
     })?;
-    let cluster =
-        entry(&config.clusters, &context.cluster).ok_or_else(|| find("cluster", &context.cluster))?;
+    let cluster = entry(&config.clusters, &context.cluster)
+        .ok_or_else(|| find("cluster", &context.cluster))?;
     let user = entry(&config.users, &context.user).ok_or_else(|| find("user", &context.user))?;
     if cluster.insecure_skip_tls_verify {
         return Err(format!(
@@ -99,8 +101,16 @@ pub(super) fn connect(http: &Http, path: &Path, context: Option<&str>) -> Result
         ));
     }
     let directory = path.parent().unwrap_or(Path::new("."));
-    let ca = pem(&cluster.certificate_authority_data, &cluster.certificate_authority, directory)?;
-    let certificate = pem(&user.client_certificate_data, &user.client_certificate, directory)?;
+    let ca = pem(
+        &cluster.certificate_authority_data,
+        &cluster.certificate_authority,
+        directory,
+    )?;
+    let certificate = pem(
+        &user.client_certificate_data,
+        &user.client_certificate,
+        directory,
+    )?;
     let key = pem(&user.client_key_data, &user.client_key, directory)?;
     let identity = match (certificate, key) {
         (Some(certificate), Some(key)) => Some([certificate, b"\n".to_vec(), key].concat()),
@@ -109,10 +119,11 @@ pub(super) fn connect(http: &Http, path: &Path, context: Option<&str>) -> Result
     let client = http
         .for_server(ca.as_deref(), identity.as_deref())
         .map_err(|e| format!("context {context_name} of {file} cannot be used: {e}"))?;
-    let google = user
-        .exec
-        .as_ref()
-        .is_some_and(|e| Path::new(&e.command).file_stem().is_some_and(|c| c == "gke-gcloud-auth-plugin"));
+    let google = user.exec.as_ref().is_some_and(|e| {
+        Path::new(&e.command)
+            .file_stem()
+            .is_some_and(|c| c == "gke-gcloud-auth-plugin")
+    });
     let client = if !user.token.is_empty() {
         client.with_token(TokenSource::fixed(user.token.clone()))
     } else if !user.token_file.is_empty() {
@@ -123,7 +134,10 @@ pub(super) fn connect(http: &Http, path: &Path, context: Option<&str>) -> Result
         client // the plugin would give kubectl the very token that we have
     } else {
         let why = match &user.exec {
-            Some(exec) => format!("runs `{}`, which wi does not", crate::render::safe(&exec.command)),
+            Some(exec) => format!(
+                "runs `{}`, which wi does not",
+                crate::render::safe(&exec.command)
+            ),
             None => "has neither token nor client certificate".to_owned(),
         };
         return Err(format!("user {} of {file} {why}", context.user));
@@ -151,7 +165,10 @@ fn pem(data: &str, file: &str, directory: &Path) -> Result<Option<Vec<u8>>, Stri
         return Ok(None);
     }
     let path = directory.join(file);
-    std::fs::read(&path)
-        .map(Some)
-        .map_err(|e| format!("{}, named by the kubeconfig, cannot be read: {e}", path.display()))
+    std::fs::read(&path).map(Some).map_err(|e| {
+        format!(
+            "{}, named by the kubeconfig, cannot be read: {e}",
+            path.display()
+        )
+    })
 }

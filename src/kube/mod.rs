@@ -1,8 +1,8 @@
 //! The few Kubernetes calls that `wi` makes, on the one HTTP layer.
 
+pub mod budgets;
 mod connect;
 mod kubeconfig;
-pub mod budgets;
 pub mod pods;
 
 use std::collections::BTreeMap;

@@ -58,7 +58,9 @@ fn clusters_that_move<'a>(desired: &'a Desired, live: &'a Live) -> Moving<'a> {
         cluster
             .node_pools
             .iter()
-            .filter(|p| !cluster.autopilot.enabled && desired.clusters[name].node_pools.select(&p.name))
+            .filter(|p| {
+                !cluster.autopilot.enabled && desired.clusters[name].node_pools.select(&p.name)
+            })
             .filter(|p| p.config.workload_metadata_config.mode != GKE_METADATA)
             .collect()
     };

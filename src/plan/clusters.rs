@@ -117,9 +117,8 @@ fn diff_cluster(
 }
 
 fn pool_notes(cluster: &Cluster) -> Vec<String> {
-    let mut notes = vec![
-        "disturbs no pod; node pools created from now on start with GKE_METADATA".to_owned(),
-    ];
+    let mut notes =
+        vec!["disturbs no pod; node pools created from now on start with GKE_METADATA".to_owned()];
     if cluster.autoscaling.enable_node_autoprovisioning {
         notes.push(
             "so do those that node auto-provisioning creates: a pod without an identity of its own that lands there no longer has the node's"

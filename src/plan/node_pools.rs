@@ -223,9 +223,7 @@ fn nodes(cluster: &str, node_pool: &NodePool, live: &Live) -> u64 {
             .values()
             .filter(|p| **p == node_pool.name)
             .count() as u64,
-        None => {
-            u64::from(node_pool.initial_node_count) * node_pool.locations.len().max(1) as u64
-        }
+        None => u64::from(node_pool.initial_node_count) * node_pool.locations.len().max(1) as u64,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{impact, safe};
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint, symbol};
+use super::{impact, safe};
 use crate::plan::{AccessChange, AccountChange, Action, Attribute, Change, Plan, What};
 
 /// The order of the sections: that of carrying them out.

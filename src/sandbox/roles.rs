@@ -85,10 +85,7 @@ const ROLES: &[(&str, &[&str])] = &[
     ),
     ("roles/monitoring.viewer", &["monitoring.timeSeries.list"]),
     ("roles/pubsub.publisher", &["pubsub.topics.publish"]),
-    (
-        "roles/pubsub.subscriber",
-        &["pubsub.subscriptions.consume"],
-    ),
+    ("roles/pubsub.subscriber", &["pubsub.subscriptions.consume"]),
     (
         "roles/secretmanager.secretAccessor",
         &["secretmanager.versions.access"],

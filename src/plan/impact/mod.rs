@@ -214,10 +214,9 @@ impl Pool<'_> {
 
     /// Pods on its nodes whose identity is the user's concern.
     fn pods(&self) -> impl Iterator<Item = &Pod> {
-        self.workloads
-            .pods
-            .iter()
-            .filter(|p| self.is_here(p) && workloads::is_live(p) && !is_gke_own(&p.metadata.namespace))
+        self.workloads.pods.iter().filter(|p| {
+            self.is_here(p) && workloads::is_live(p) && !is_gke_own(&p.metadata.namespace)
+        })
     }
 
     fn is_here(&self, pod: &Pod) -> bool {

@@ -233,7 +233,11 @@ impl Upgrade {
         let strategy = match wire["strategy"].as_str().unwrap_or("SURGE") {
             "SURGE" | "NODE_POOL_UPDATE_STRATEGY_UNSPECIFIED" => Strategy::Surge,
             "BLUE_GREEN" => Strategy::BlueGreen,
-            other => return Err(format!("Invalid value at 'upgrade_settings.strategy': {other}")),
+            other => {
+                return Err(format!(
+                    "Invalid value at 'upgrade_settings.strategy': {other}"
+                ));
+            }
         };
         let seconds = |value: &Value, default: u32| match value.as_str() {
             None => Ok(default),

@@ -130,7 +130,9 @@ impl Reader<'_> {
                     self.tell(
                         "name",
                         &entry.at(node.span),
-                        format!("`nodePools` is `all`, a list of names, or `exclude`, not `{text}`"),
+                        format!(
+                            "`nodePools` is `all`, a list of names, or `exclude`, not `{text}`"
+                        ),
                         "not a selection",
                         Some(format!("For one node pool: nodePools: [{text}]")),
                     );
@@ -140,11 +142,7 @@ impl Reader<'_> {
         }
     }
 
-    fn workload_patterns(
-        &mut self,
-        list: &Node,
-        at: &dyn Fn(&Node) -> At,
-    ) -> Vec<WorkloadPattern> {
+    fn workload_patterns(&mut self, list: &Node, at: &dyn Fn(&Node) -> At) -> Vec<WorkloadPattern> {
         let mut patterns = Vec::new();
         for node in list.items() {
             let Some(text) = node.text() else { continue };
