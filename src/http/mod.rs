@@ -79,6 +79,8 @@ pub(crate) struct Request {
     pub content_type: &'static str,
     pub accept: &'static str,
     pub retry: Retry,
+    /// How long to go on trying to connect; `None`: as long as there are tries.
+    pub connect_within: Option<Duration>,
 }
 
 impl Request {
@@ -90,6 +92,7 @@ impl Request {
             content_type: "application/json",
             accept: "application/json",
             retry: Retry::Always,
+            connect_within: None,
         }
     }
 
@@ -187,6 +190,7 @@ impl Http {
     pub(crate) async fn send(&self, request: &Request) -> Result<Vec<u8>, ApiError> {
         let mut pauses = retry::pauses();
         let mut fresh_token = false;
+        let started = Instant::now();
         loop {
             let failed = match self.attempt(request, fresh_token).await {
                 Ok(body) => return Ok(body),
@@ -197,6 +201,13 @@ impl Http {
                 continue;
             }
             if !retry::may_retry(&failed.error, request.retry, failed.connected) {
+                return Err(failed.error);
+            }
+            let out_of_reach = !failed.connected
+                && request
+                    .connect_within
+                    .is_some_and(|limit| started.elapsed() >= limit);
+            if out_of_reach {
                 return Err(failed.error);
             }
             let Some(pause) = pauses.next() else {
@@ -305,7 +316,7 @@ fn builder(timeout: Duration) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(concat!("wi/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(15))
+        .connect_timeout(Duration::from_secs(10))
         .read_timeout(Duration::from_secs(60))
         .timeout(timeout)
 }

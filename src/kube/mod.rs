@@ -6,6 +6,7 @@ mod kubeconfig;
 pub mod pods;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use http::Method;
 use serde::Deserialize;
@@ -50,6 +51,10 @@ pub struct OwnerReference {
 
 /// How `wi` is known among the managers of an object's fields.
 pub const FIELD_MANAGER: &str = "wi";
+
+/// A control plane that nothing connects to for so long is not reachable from here, as private ones
+/// often are: the plan goes on without it.
+const REACHABLE_WITHIN: Duration = Duration::from_secs(3);
 
 const LIST_METADATA: &str =
     "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
@@ -118,6 +123,7 @@ impl Kube {
             }
             let mut request = Request::new(Method::GET, url);
             request.accept = accept;
+            request.connect_within = Some(REACHABLE_WITHIN);
             match self.http.json::<Page<T>>(request).await {
                 Ok(page) => {
                     items.extend(page.items.unwrap_or_default());

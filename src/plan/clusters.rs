@@ -141,7 +141,7 @@ fn conditions(cluster: &Cluster) -> String {
     let says: Vec<&str> = cluster
         .conditions
         .iter()
-        .map(|c| c.message.as_str())
+        .map(|c| c.message.trim_end_matches('.'))
         .filter(|m| !m.is_empty())
         .collect();
     if says.is_empty() {

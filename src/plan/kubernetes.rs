@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::marks::{ADOPTED, MANAGED_BY, OWNER};
 use super::{Action, Attribute, Change, KubeChange, Options, Plan, What};
 use crate::desired::{Desired, DesiredKsa, GSA_ANNOTATION, KsaKey, NamespaceKey};
+use crate::gcp::container::Cluster;
 use crate::identity::{Email, KubeName};
 use crate::kube::ObjectMeta;
 use crate::live::{Live, Objects, Seen};
@@ -48,12 +49,19 @@ pub(super) fn diff(desired: &Desired, live: &Live, options: &Options, plan: &mut
     for cluster in desired.clusters.keys() {
         match live.kubernetes.get(cluster) {
             Some(Seen::Found(objects)) => diff_cluster(cluster, desired, objects, options, plan),
-            Some(Seen::Unknown(why)) if live.clusters[cluster].found().is_some() => {
+            Some(Seen::Unknown(why)) if takes_changes(&live.clusters[cluster]) => {
                 plan.unseen(format!("the Kubernetes objects of cluster.{cluster}"), why);
             }
             _ => {} // the cluster itself is reported already
         }
     }
+}
+
+/// A cluster that comes or goes is told of as such.
+fn takes_changes(cluster: &Seen<Cluster>) -> bool {
+    cluster
+        .found()
+        .is_some_and(|c| !matches!(c.status.as_str(), "PROVISIONING" | "STOPPING" | "ERROR"))
 }
 
 fn diff_cluster(

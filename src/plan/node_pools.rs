@@ -248,10 +248,11 @@ fn how(settings: &UpgradeSettings, nodes: u64) -> String {
             .map(|s| s.node_pool_soak_duration.as_str())
             .filter(|d| !d.is_empty())
             .unwrap_or("3600s");
+        let batches = if rounds == 1 { "batch" } else { "batches" };
         return format!(
-            "blue-green: {} come beside the {nodes} that there are, which are drained in {} and go {soak} later",
+            "blue-green: {} come beside the {nodes} that there are, which are drained in {rounds} {batches} and go {} later",
             count(nodes, "new node"),
-            count(rounds, "batch").replace("batchs", "batches")
+            in_words(soak)
         );
     }
     format!(
@@ -261,6 +262,18 @@ fn how(settings: &UpgradeSettings, nodes: u64) -> String {
         settings.max_surge,
         settings.max_unavailable,
     )
+}
+
+/// `7200s` as `2 h`.
+fn in_words(duration: &str) -> String {
+    match duration
+        .strip_suffix('s')
+        .and_then(|s| s.parse::<u64>().ok())
+    {
+        Some(seconds) if seconds % 3600 == 0 && seconds > 0 => format!("{} h", seconds / 3600),
+        Some(seconds) if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        _ => duration.to_owned(),
+    }
 }
 
 fn legacy(mode: &str) -> Option<String> {

@@ -29,7 +29,7 @@ pub(super) fn table(impact: &Impact, width: usize, out: &mut String) {
             .keys()
             .any(|f| !matches!(f, Fate::Keeps(_)))
         {
-            lines(&roles(impact), DIM);
+            lines(&roles("That account", impact), DIM);
         }
     }
     if !impact.budgets.is_empty() {
@@ -75,19 +75,21 @@ fn workload(w: &Workload) -> String {
     )
 }
 
-/// What the node's account may do.
-fn roles(impact: &Impact) -> String {
+/// What the node's account may do; `who` begins the sentence.
+fn roles(who: &str, impact: &Impact) -> String {
     match &impact.node_roles {
-        NodeRoles::Unknown(why) => format!("Which roles it holds is not known: {}.", safe(why)),
+        NodeRoles::Unknown(why) => {
+            format!("Which roles {who} holds is not known: {}.", safe(why))
+        }
         NodeRoles::Known(held) if held.is_empty() => {
-            "It holds no role on its project, nor on what the spec grants on.".to_owned()
+            format!("{who} holds no role on its project, nor on what the spec grants on.")
         }
         NodeRoles::Known(held) => {
             let held: Vec<String> = held
                 .iter()
                 .map(|(role, resource)| format!("{} on {resource}", safe(role)))
                 .collect();
-            format!("It holds {}.", held.join(", "))
+            format!("{who} holds {}.", held.join(", "))
         }
     }
 }
@@ -104,9 +106,9 @@ fn budgets(impact: &Impact) -> String {
 pub(super) fn held_back(held: &HeldBack, impact: Option<&Impact>, width: usize, out: &mut String) {
     let mut text = format!("{} is held back: it stays as it is.\n", safe(&held.address));
     match (&held.why, impact) {
-        (Why::Unread(why), _) => {
-            let _ = write!(text, "Its pods could not be read: {}", safe(why));
-        }
+        (Why::Unread, _) => text.push_str(
+            "Its pods could not be read, so that who would lose the node's identity is not known.",
+        ),
         (Why::Exclusion { name, until }, _) => {
             let _ = write!(
                 text,
@@ -137,12 +139,7 @@ fn loss(impact: &Impact, text: &mut String) {
             let _ = write!(text, "\n- {}{why}", workload(w));
         }
     }
-    let _ = write!(
-        text,
-        "\n\n{}: {}",
-        safe(&impact.node_account),
-        roles(impact)
-    );
+    let _ = write!(text, "\n\n{}", roles("That account", impact));
     let _ = write!(
         text,
         "\n\nGive their service accounts an identity:\n\n{}",

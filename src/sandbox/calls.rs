@@ -17,21 +17,26 @@ pub struct Calls {
 
 impl Calls {
     /// Adds a request and how it was answered.
-    pub fn record(&mut self, method: &str, path: &str, query: &str, status: u16) {
+    pub fn record(&mut self, method: &str, path: &str, query: &str, body: &[u8], status: u16) {
         self.total += 1;
         *self.counts.entry(format!("{method} {path}")).or_default() += 1;
         if self.list.len() == KEPT {
             self.list.pop_front();
         }
-        self.list.push_back(json!({
+        let mut call = json!({
             "method": method,
             "path": path,
             "query": query,
             "status": status,
-        }));
+        });
+        if let Ok(body) = serde_json::from_slice::<Value>(body) {
+            call["body"] = body;
+        }
+        self.list.push_back(call);
     }
 
-    /// `{total, counts: {"METHOD /path": n}, calls: [{method, path, query, status}]}`.
+    /// `{total, counts: {"METHOD /path": n}, calls: [{method, path, query, status,
+    /// body}]}`.
     pub fn show(&self) -> Value {
         json!({"total": self.total, "counts": self.counts, "calls": self.list})
     }

@@ -99,13 +99,15 @@ async fn serve(Shared(core): Shared<Arc<Core>>, request: http::Request<Body>) ->
     let (parts, body) = request.into_parts();
     let method = parts.method.as_str();
     let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
-    let answer = match to_bytes(body, MAX_BODY).await {
-        Ok(body) => answer(&core, &parts, &body).await,
+    let body = to_bytes(body, MAX_BODY).await;
+    let answer = match &body {
+        Ok(body) => answer(&core, &parts, body).await,
         Err(_) => Err(ApiError::new(413, "The request is too large.")),
     };
     let status = answer.as_ref().map_or_else(|error| error.code, |_| 200);
     if !path.starts_with("/sandbox/") {
-        core.state().calls.record(method, path, query, status);
+        let body = body.as_deref().unwrap_or_default();
+        core.state().calls.record(method, path, query, body, status);
     }
     let retry_after = answer.as_ref().err().and_then(|error| error.retry_after);
     let body = answer.unwrap_or_else(|error| error.body());

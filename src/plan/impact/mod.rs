@@ -71,8 +71,8 @@ pub struct HeldBack {
 pub enum Why {
     /// Workloads on it would lose the node's identity; [`Plan::impact`] says which.
     Loss,
-    /// Its pods could not be read.
-    Unread(String),
+    /// Its pods could not be read; [`Plan::unseen`] says why.
+    Unread,
     /// Its cluster is not to be maintained now.
     Exclusion {
         /// The exclusion's name.
@@ -115,9 +115,12 @@ pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan:
                 };
                 let impact = pool.impact(options);
                 if let Some(why) = &workloads.budgets_unseen {
-                    plan.warnings.push(format!(
-                        "whether PodDisruptionBudgets keep {address} from being drained is not known: {why}"
-                    ));
+                    let warning = format!(
+                        "whether PodDisruptionBudgets keep nodes of cluster.{cluster} from being drained is not known: {why}"
+                    );
+                    if !plan.warnings.contains(&warning) {
+                        plan.warnings.push(warning);
+                    }
                 }
                 let loses = impact
                     .workloads
@@ -133,8 +136,15 @@ pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan:
                 None
             }
             Some(Err(why)) => {
-                plan.unseen(format!("the pods on {address}"), &why);
-                Some(Why::Unread(why))
+                // A cluster of which nothing could be read is told of once.
+                if live
+                    .kubernetes
+                    .get(&cluster)
+                    .is_some_and(|k| k.found().is_some())
+                {
+                    plan.unseen(format!("the pods of cluster.{cluster}"), &why);
+                }
+                Some(Why::Unread)
             }
             None => None,
         };
