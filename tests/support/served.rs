@@ -62,8 +62,8 @@ impl Served {
         Ran::of(self.command(args).output().expect("wi runs"))
     }
 
-    /// How often each `METHOD /path` was called, as the server counted.
-    pub fn calls(&self) -> serde_json::Map<String, serde_json::Value> {
+    /// One request to the sandbox, as another client would send it.
+    pub fn request(&self, method: &str, path: &str, body: &str) -> serde_json::Value {
         let address = self
             .endpoint
             .trim_start_matches("http://")
@@ -72,8 +72,9 @@ impl Served {
         let mut stream = std::net::TcpStream::connect(address).expect("connected");
         write!(
             stream,
-            "GET /sandbox/v1/calls HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
-            token.trim()
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            token.trim(),
+            body.len()
         )
         .expect("sent");
         let mut answer = String::new();
@@ -82,8 +83,29 @@ impl Served {
             answer.find('{').expect("JSON"),
             answer.rfind('}').expect("JSON"),
         );
-        let body: serde_json::Value = serde_json::from_str(&answer[from..=to]).expect("JSON");
-        body["counts"].as_object().expect("counts").clone()
+        serde_json::from_str(&answer[from..=to]).expect("JSON")
+    }
+
+    /// How often each `METHOD /path` was called, as the server counted.
+    pub fn calls(&self) -> serde_json::Map<String, serde_json::Value> {
+        let calls = self.request("GET", "/sandbox/v1/calls", "");
+        calls["counts"].as_object().expect("counts").clone()
+    }
+
+    /// Bodies of the requests that changed something, each after `METHOD /path`.
+    pub fn writes(&self) -> Vec<(String, serde_json::Value)> {
+        let calls = self.request("GET", "/sandbox/v1/calls", "");
+        let text = |v: &serde_json::Value| v.as_str().unwrap_or_default().to_owned();
+        calls["calls"]
+            .as_array()
+            .expect("calls")
+            .iter()
+            .filter(|c| c["method"] != "GET" && !text(&c["path"]).ends_with(":getIamPolicy"))
+            .map(|c| {
+                let what = format!("{} {}", text(&c["method"]), text(&c["path"]));
+                (what, c["body"].clone())
+            })
+            .collect()
     }
 }
 
