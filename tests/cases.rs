@@ -79,6 +79,7 @@ fn an_accepted_loss_is_shown_and_carried_out() {
 
 cases! {
     autopilot "autopilot" true
+    budgets "budgets" true
     cluster_states "cluster-states" false
     exclusion "exclusion" true
     impact "impact" true

@@ -419,8 +419,7 @@ fn a_kubeconfig_reaches_a_cluster_whose_endpoints_do_not() {
     served.place.write("wi.yaml", &with("nowhere"));
     let unknown = served.wi(&["plan", "wi.yaml"]).fails();
     assert!(
-        flat(&unknown.out)
-            .contains(&format!("has no context `nowhere`; it has: {context}")),
+        flat(&unknown.out).contains(&format!("has no context `nowhere`; it has: {context}")),
         "{}",
         unknown.out
     );

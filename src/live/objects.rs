@@ -111,17 +111,15 @@ async fn read_with(
             Ok(budgets) => (budgets, None),
             Err(e) => (Vec::new(), Some(e.for_user())),
         };
-        let pods_and_nodes = pods.and_then(|pods| Ok((pods, nodes?)));
-        Some(
-            pods_and_nodes
-                .map(|(pods, nodes)| Workloads {
-                    pods,
-                    pool_of_node: pool_of_node(nodes),
-                    budgets,
-                    budgets_unseen,
-                })
-                .map_err(|e| e.for_user()),
-        )
+        Some(match (pods, nodes) {
+            (Ok(pods), Ok(nodes)) => Ok(Workloads {
+                pods,
+                pool_of_node: pool_of_node(nodes),
+                budgets,
+                budgets_unseen,
+            }),
+            (Err(e), _) | (_, Err(e)) => Err(e.for_user()),
+        })
     };
     let (namespaces, service_accounts, mut workloads) =
         tokio::join!(kube.list_namespaces(), service_accounts, all_workloads);

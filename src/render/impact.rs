@@ -97,7 +97,7 @@ fn roles(who: &str, impact: &Impact) -> String {
 fn budgets(impact: &Impact) -> String {
     let names: Vec<String> = impact.budgets.iter().map(|b| safe(b)).collect();
     format!(
-        "No eviction is ever admitted by the PodDisruptionBudget {}: GKE waits up to an hour for each node with such pods, and then evicts them.",
+        "PodDisruptionBudgets that never admit an eviction: {}. GKE waits up to an hour for each node with such pods, and then evicts them.",
         names.join(", ")
     )
 }

@@ -30,6 +30,7 @@ async fn kubectl_gets_annotates_creates_applies_and_deletes() {
         "namespaces": { "shop": { "serviceAccounts": { "checkout": null } } },
         "pods": [{ "name": "web", "namespace": "shop", "node": "n1" }],
         "nodes": [{ "name": "n1", "pool": "main" }],
+        "podDisruptionBudgets": [{ "name": "web", "namespace": "shop", "minAvailable": 1 }],
     }))
     .await;
     let home = tempfile::tempdir().unwrap();
@@ -44,6 +45,12 @@ async fn kubectl_gets_annotates_creates_applies_and_deletes() {
     assert_eq!(
         kubectl(&["auth", "can-i", "create", "serviceaccounts"]).trim(),
         "yes"
+    );
+
+    let listed = kubectl(&["get", "pdb", "-A"]);
+    assert!(
+        listed.contains("ALLOWED DISRUPTIONS") && listed.contains("web"),
+        "{listed}"
     );
 
     let email = format!("{ANNOTATION}=g@p.iam.gserviceaccount.com");

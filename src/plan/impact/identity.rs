@@ -54,10 +54,10 @@ fn impersonating(live: &Live, ksa: &KsaIdentity, account: &str) -> Fate {
     ];
     for place in places.into_iter().flatten() {
         match policies(live).find(|(r, _)| **r == place).map(|(_, p)| p) {
-            Some(Seen::Found(policy)) => {
-                if holds_any(policy, ksa, |role| IMPERSONATION.contains(&role)) {
-                    return Fate::Gets(email.to_string());
-                }
+            Some(Seen::Found(policy))
+                if holds_any(policy, ksa, |role| IMPERSONATION.contains(&role)) =>
+            {
+                return Fate::Gets(email.to_string());
             }
             Some(Seen::Absent) if matches!(place, Resource::ServiceAccount(_)) => {
                 return Fate::Loses(format!(

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::sandbox::kube::{KubeState, NamespaceState, NodeSpec, PodState};
+use crate::sandbox::kube::{BudgetState, KubeState, NamespaceState, NodeSpec, PodState};
 use crate::sandbox::state::{ClusterKey, RunningKube, hash};
 use crate::sandbox::world::{is_default, nullable_values};
 
@@ -72,6 +72,9 @@ pub struct Cluster {
     /// Nodes. Absent: made from the node pools.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeSpec>,
+    /// PodDisruptionBudgets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pod_disruption_budgets: Vec<BudgetState>,
     /// The highest Kubernetes `resourceVersion` given out so far.
     #[serde(default, skip_serializing_if = "is_default")]
     pub resource_version: u64,
@@ -357,6 +360,7 @@ impl Cluster {
             namespaces: self.namespaces.clone(),
             pods: self.pods.clone(),
             nodes: self.nodes.clone(),
+            pod_disruption_budgets: self.pod_disruption_budgets.clone(),
         }
     }
 
@@ -366,6 +370,7 @@ impl Cluster {
         self.namespaces = kube.namespaces;
         self.pods = kube.pods;
         self.nodes = kube.nodes;
+        self.pod_disruption_budgets = kube.pod_disruption_budgets;
     }
 
     /// `projects/NUMBER/zones/Z` for zonal clusters, `projects/NUMBER/locations/R` for regional ones.

@@ -280,7 +280,8 @@ fn step(state: &mut State, op: &mut Operation, due: Millis) {
         let stopped = half_way && fails(state, op);
         if !op.waiting.is_empty() && !stopped {
             let extra = rollout::begin_batch(state, op, mode);
-            return wait(op, seconds.node_recreate + extra);
+            let held_up = rollout::held_up(state, op);
+            return wait(op, seconds.node_recreate + extra + held_up);
         }
         if !stopped && !op.soaking {
             let soak = rollout::last_soak(state, op);

@@ -57,6 +57,17 @@ pub fn begin_batch(state: &mut State, op: &mut Operation, mode: MetadataMode) ->
     0
 }
 
+/// How long the nodes that are drained now are kept by PodDisruptionBudgets that never let a pod go:
+/// GKE gives up on them after an hour. In seconds.
+pub fn held_up(state: &State, op: &Operation) -> u32 {
+    let blocked = subject(state, op).is_some_and(|(kube, _)| {
+        op.draining
+            .iter()
+            .any(|node| kube.blocks_eviction(node).is_some())
+    });
+    if blocked { 3600 } else { 0 }
+}
+
 /// Drains the rest of the batch; what is missing then is added.
 pub fn finish_batch(state: &mut State, op: &mut Operation, mode: MetadataMode) {
     let Some((kube, pool)) = subject(state, op) else {

@@ -8,7 +8,7 @@ use super::store::{Key, Kind};
 /// The top-level fields of a kind; others are dropped, or refused under `fieldValidation=Strict`.
 fn known_fields(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::Namespace | Kind::Node | Kind::Pod => {
+        Kind::Namespace | Kind::Node | Kind::Pod | Kind::PodDisruptionBudget => {
             &["apiVersion", "kind", "metadata", "spec", "status"]
         }
         Kind::ServiceAccount => &[
@@ -29,7 +29,7 @@ pub fn prune(kind: Kind, body: &mut Value, strict: bool) -> Result<(), Status> {
             "the object provided is not a JSON object",
         ));
     };
-    for (field, expected) in [("apiVersion", "v1"), ("kind", kind.name())] {
+    for (field, expected) in [("apiVersion", kind.api_version()), ("kind", kind.name())] {
         if let Some(found) = object.get(field).filter(|found| *found != expected) {
             let message = format!(
                 "the {field} in the data ({found}) does not match the expected {expected:?}"
@@ -95,6 +95,11 @@ pub fn name(key: &Key) -> Result<(), Status> {
 /// Name, namespace, labels and annotations of a body that is to be stored under `key`.
 pub fn object(key: &Key, body: &Value) -> Result<(), Status> {
     let meta = &body["metadata"];
+    let set = |field: &str| !body["spec"][field].is_null();
+    if key.kind == Kind::PodDisruptionBudget && set("minAvailable") && set("maxUnavailable") {
+        let why = "Invalid value: minAvailable and maxUnavailable cannot be both set";
+        return Err(Status::invalid(key.kind, &key.name, "spec", why));
+    }
     for (field, expected, place) in [
         ("name", &key.name, "name"),
         ("namespace", &key.namespace, "namespace"),

@@ -9,11 +9,41 @@ pub const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=API
 
 const REVIEWS: &str = "selfsubjectaccessreviews";
 
+/// The groups beside the core.
+const GROUPS: [&str; 2] = ["authorization.k8s.io", "policy"];
+
 /// The document of a discovery path; `aggregated` as the client accepts it.
 pub fn document(path: &str, aggregated: bool) -> Option<Value> {
+    if let Some(path) = path.strip_prefix("/apis/") {
+        let (name, version) = path.split_once('/').unwrap_or((path, ""));
+        let name = GROUPS.into_iter().find(|g| *g == name)?;
+        return match version {
+            "" => {
+                let mut group = group(name);
+                group["kind"] = json!("APIGroup");
+                group["apiVersion"] = json!("v1");
+                Some(group)
+            }
+            "v1" if name == "authorization.k8s.io" => Some(resource_list(
+                "authorization.k8s.io/v1",
+                &[json!({
+                    "name": REVIEWS,
+                    "singularName": "selfsubjectaccessreview",
+                    "namespaced": false,
+                    "kind": "SelfSubjectAccessReview",
+                    "verbs": ["create"],
+                })],
+            )),
+            "v1" => Some(resource_list(&format!("{name}/v1"), &plain_of(name))),
+            _ => None,
+        };
+    }
     Some(match (path, aggregated) {
-        ("/api", true) => aggregate("", core_resources()),
-        ("/apis", true) => aggregate("authorization.k8s.io", vec![reviews()]),
+        ("/api", true) => aggregate(vec![("", resources_of(""))]),
+        ("/apis", true) => aggregate(vec![
+            ("authorization.k8s.io", vec![reviews()]),
+            ("policy", resources_of("policy")),
+        ]),
         ("/api", false) => json!({
             "kind": "APIVersions",
             "versions": ["v1"],
@@ -22,28 +52,9 @@ pub fn document(path: &str, aggregated: bool) -> Option<Value> {
         ("/apis", false) => json!({
             "kind": "APIGroupList",
             "apiVersion": "v1",
-            "groups": [group()],
+            "groups": GROUPS.map(group),
         }),
-        ("/apis/authorization.k8s.io", _) => {
-            let mut group = group();
-            group["kind"] = json!("APIGroup");
-            group["apiVersion"] = json!("v1");
-            group
-        }
-        ("/api/v1", _) => {
-            let resources: Vec<Value> = Kind::ALL.iter().map(|kind| plain(*kind)).collect();
-            resource_list("v1", &resources)
-        }
-        ("/apis/authorization.k8s.io/v1", _) => resource_list(
-            "authorization.k8s.io/v1",
-            &[json!({
-                "name": REVIEWS,
-                "singularName": "selfsubjectaccessreview",
-                "namespaced": false,
-                "kind": "SelfSubjectAccessReview",
-                "verbs": ["create"],
-            })],
-        ),
+        ("/api/v1", _) => resource_list("v1", &plain_of("")),
         ("/version", _) => json!({
             "major": "1",
             "minor": "32",
@@ -68,10 +79,10 @@ fn resource_list(group_version: &str, resources: &[Value]) -> Value {
     })
 }
 
-fn group() -> Value {
-    let version = json!({ "groupVersion": "authorization.k8s.io/v1", "version": "v1" });
+fn group(name: &str) -> Value {
+    let version = json!({ "groupVersion": format!("{name}/v1"), "version": "v1" });
     json!({
-        "name": "authorization.k8s.io",
+        "name": name,
         "versions": [version],
         "preferredVersion": version,
     })
@@ -82,6 +93,7 @@ fn short_names(kind: Kind) -> &'static [&'static str] {
         Kind::Namespace => &["ns"],
         Kind::Node => &["no"],
         Kind::Pod => &["po"],
+        Kind::PodDisruptionBudget => &["pdb"],
         Kind::ServiceAccount => &["sa"],
     }
 }
@@ -99,18 +111,22 @@ fn plain(kind: Kind) -> Value {
     })
 }
 
-fn core_resources() -> Vec<Value> {
-    let resource = |kind: &Kind| {
+fn plain_of(group: &str) -> Vec<Value> {
+    Kind::of_group(group).map(plain).collect()
+}
+
+fn resources_of(group: &str) -> Vec<Value> {
+    let resource = |kind: Kind| {
         json!({
             "resource": kind.plural(),
-            "responseKind": { "group": "", "version": "v1", "kind": kind.name() },
+            "responseKind": { "group": kind.group(), "version": "v1", "kind": kind.name() },
             "scope": if kind.namespaced() { "Namespaced" } else { "Cluster" },
             "singularResource": kind.name().to_lowercase(),
             "verbs": VERBS,
-            "shortNames": short_names(*kind),
+            "shortNames": short_names(kind),
         })
     };
-    Kind::ALL.iter().map(resource).collect()
+    Kind::of_group(group).map(resource).collect()
 }
 
 fn reviews() -> Value {
@@ -125,18 +141,24 @@ fn reviews() -> Value {
     })
 }
 
-fn aggregate(group: &str, resources: Vec<Value>) -> Value {
-    let mut metadata = json!({ "creationTimestamp": null });
-    if !group.is_empty() {
-        metadata["name"] = json!(group);
-    }
+fn aggregate(groups: Vec<(&str, Vec<Value>)>) -> Value {
+    let items: Vec<Value> = groups
+        .into_iter()
+        .map(|(group, resources)| {
+            let mut metadata = json!({ "creationTimestamp": null });
+            if !group.is_empty() {
+                metadata["name"] = json!(group);
+            }
+            json!({
+                "metadata": metadata,
+                "versions": [{ "version": "v1", "resources": resources, "freshness": "Current" }],
+            })
+        })
+        .collect();
     json!({
         "kind": "APIGroupDiscoveryList",
         "apiVersion": "apidiscovery.k8s.io/v2",
         "metadata": {},
-        "items": [{
-            "metadata": metadata,
-            "versions": [{ "version": "v1", "resources": resources, "freshness": "Current" }],
-        }],
+        "items": items,
     })
 }

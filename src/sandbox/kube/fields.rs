@@ -62,7 +62,7 @@ pub fn apply(
     manager: &Manager,
     force: bool,
 ) -> Result<Value, Status> {
-    let empty = json!({ "metadata": {} });
+    let empty = json!({ "apiVersion": applied["apiVersion"], "metadata": {} });
     let live = live.unwrap_or(&empty);
     let mut entries = entries_of(live);
     let wanted = leaves(applied);
@@ -314,7 +314,7 @@ fn store_entries(object: &mut Value, mut entries: Vec<Entry>) {
             json!({
                 "manager": entry.manager,
                 "operation": entry.operation,
-                "apiVersion": "v1",
+                "apiVersion": object["apiVersion"],
                 "time": entry.time,
                 "fieldsType": "FieldsV1",
                 "fieldsV1": encode(&entry.fields),

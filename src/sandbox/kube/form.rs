@@ -71,7 +71,7 @@ impl Form {
         match self {
             Self::Whole => json!({
                 "kind": format!("{}List", kind.name()),
-                "apiVersion": "v1",
+                "apiVersion": kind.api_version(),
                 "metadata": metadata,
                 // Typed lists say kind and apiVersion once, for all their items.
                 "items": page.items.iter().map(|object| without_type(object)).collect::<Vec<_>>(),
@@ -132,6 +132,13 @@ fn columns(kind: Kind) -> &'static [&'static str] {
         Kind::ServiceAccount => &["Name", "Secrets", "Age"],
         Kind::Pod => &["Name", "Status", "Node", "Age"],
         Kind::Node => &["Name", "Status", "Age"],
+        Kind::PodDisruptionBudget => &[
+            "Name",
+            "Min Available",
+            "Max Unavailable",
+            "Allowed Disruptions",
+            "Age",
+        ],
     }
 }
 
@@ -148,6 +155,20 @@ fn cells(kind: Kind, object: &Value) -> Vec<Value> {
             vec![name, secrets.to_string(), age]
         }
         Kind::Pod => vec![name, text("/status/phase"), text("/spec/nodeName"), age],
+        Kind::PodDisruptionBudget => {
+            let shown = |pointer: &str| match object.pointer(pointer) {
+                None | Some(Value::Null) => "N/A".to_owned(),
+                Some(Value::String(text)) => text.clone(),
+                Some(other) => other.to_string(),
+            };
+            vec![
+                name,
+                shown("/spec/minAvailable"),
+                shown("/spec/maxUnavailable"),
+                shown("/status/disruptionsAllowed"),
+                age,
+            ]
+        }
         Kind::Node => {
             let ready = manifest::node_spec(object).ready;
             vec![

@@ -219,20 +219,29 @@ fn route(api: &Api, path: &str, call: &Call) -> Result<Answer, Status> {
             review["status"] = json!({ "allowed": true });
             Ok(Answer::created(review))
         }
-        ["api", "v1", "namespaces", namespace, plural, rest @ ..] => {
-            let kind = Kind::from_plural(plural).filter(|kind| kind.namespaced());
+        ["api", "v1", path @ ..] => in_group(api, call, "", path),
+        ["apis", "policy", "v1", path @ ..] => in_group(api, call, "policy", path),
+        _ => Err(Status::no_such_path()),
+    }
+}
+
+/// What follows the group and version of a path.
+fn in_group(api: &Api, call: &Call, group: &str, path: &[&str]) -> Result<Answer, Status> {
+    match path {
+        ["namespaces", namespace, plural, rest @ ..] => {
+            let kind = Kind::from_plural(group, plural).filter(|kind| kind.namespaced());
             let kind = kind.ok_or_else(Status::no_such_path)?;
             resource(api, call, kind, Some(namespace), rest)
         }
-        ["api", "v1", plural, rest @ ..] => {
-            let kind = Kind::from_plural(plural).ok_or_else(Status::no_such_path)?;
+        [plural, rest @ ..] => {
+            let kind = Kind::from_plural(group, plural).ok_or_else(Status::no_such_path)?;
             // Across all namespaces there are only lists.
             if kind.namespaced() && !rest.is_empty() {
                 return Err(Status::no_such_path());
             }
             resource(api, call, kind, None, rest)
         }
-        _ => Err(Status::no_such_path()),
+        [] => Err(Status::no_such_path()),
     }
 }
 

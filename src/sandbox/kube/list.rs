@@ -97,7 +97,7 @@ impl Store {
         };
         let items = matching
             .into_iter()
-            .map(|(_, object)| object.clone())
+            .map(|(key, object)| self.with_status(key, object))
             .collect();
         let selected = !(query.label_selector.is_empty() && query.field_selector.is_empty());
         if rest > 0 && !self.snapshots.iter().any(|(known, _)| *known == revision) {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::state::{NamespaceState, NodeSpec, PodOwner, PodState, ServiceAccountState};
+use super::state::{
+    BudgetState, NamespaceState, NodeSpec, PodOwner, PodState, ServiceAccountState,
+};
 
 /// The label that GKE puts on the nodes of a pool.
 pub const POOL_LABEL: &str = "cloud.google.com/gke-nodepool";
@@ -209,6 +211,59 @@ pub fn pod_state(object: &Value) -> PodState {
         extra: BTreeMap::new(),
     };
     state.extra = rest(object, &pod(&state));
+    state
+}
+
+/// The PodDisruptionBudget as the API serves it, its status aside.
+pub fn budget(state: &BudgetState) -> Value {
+    let mut object = Meta {
+        name: &state.name,
+        namespace: Some(&state.namespace),
+        labels: &state.labels,
+        annotations: &state.annotations,
+        uid: &state.uid,
+        resource_version: &state.resource_version,
+        creation_timestamp: &state.creation_timestamp,
+        managed_fields: &state.managed_fields,
+    }
+    .object("PodDisruptionBudget");
+    object["apiVersion"] = json!("policy/v1");
+    let mut spec = Map::new();
+    for (field, value) in [
+        ("selector", &state.selector),
+        ("minAvailable", &state.min_available),
+        ("maxUnavailable", &state.max_unavailable),
+    ] {
+        if let Some(value) = value {
+            spec.insert(field.to_owned(), value.clone());
+        }
+    }
+    object["spec"] = spec.into();
+    overlay(&mut object, &state.extra);
+    object
+}
+
+/// The PodDisruptionBudget as the state file has it.
+pub fn budget_state(object: &Value) -> BudgetState {
+    let mut object = object.clone();
+    // It follows from the pods.
+    object.as_object_mut().map(|o| o.remove("status"));
+    let spec = |field: &str| object["spec"].get(field).filter(|v| !v.is_null()).cloned();
+    let mut state = BudgetState {
+        name: name_of(&object),
+        namespace: text(&object, "/metadata/namespace").unwrap_or_default(),
+        selector: spec("selector"),
+        min_available: spec("minAvailable"),
+        max_unavailable: spec("maxUnavailable"),
+        labels: labels_of(&object, "labels"),
+        annotations: labels_of(&object, "annotations"),
+        uid: text(&object, "/metadata/uid"),
+        resource_version: text(&object, "/metadata/resourceVersion"),
+        creation_timestamp: text(&object, "/metadata/creationTimestamp"),
+        managed_fields: list(&object, "/metadata/managedFields"),
+        extra: BTreeMap::new(),
+    };
+    state.extra = rest(&object, &budget(&state));
     state
 }
 

@@ -3,6 +3,7 @@
 //! Namespaces, service accounts, pods and nodes, with the parts that planners trip over: paging with
 //! expiring tokens, optimistic locks, server-side apply with field managers and conflicts.
 
+mod budgets;
 mod check;
 mod discovery;
 mod fields;
@@ -24,7 +25,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use serve::Served;
-pub use state::{KubeState, NamespaceState, NodeSpec, PodOwner, PodState, ServiceAccountState};
+pub use state::{
+    BudgetState, KubeState, NamespaceState, NodeSpec, PodOwner, PodState, ServiceAccountState,
+};
 
 use store::{Key, Kind, Store};
 
@@ -95,6 +98,11 @@ impl KubeCluster {
     /// Binds Pending pods to ready nodes that their node selector admits, and runs them.
     pub fn schedule(&self) {
         self.lock().schedule();
+    }
+
+    /// `NS/NAME` of a PodDisruptionBudget that never admits the eviction of a pod on this node.
+    pub fn blocks_eviction(&self, node: &str) -> Option<String> {
+        self.lock().blocks_eviction(node)
     }
 
     /// The annotations of a service account, `None` when there is no such account.

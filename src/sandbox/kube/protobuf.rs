@@ -13,7 +13,7 @@ const MAGIC: &[u8] = b"k8s\0";
 pub fn object(kind: Kind, body: &[u8]) -> Option<Value> {
     let raw = bytes(body.strip_prefix(MAGIC)?, 2)?;
     let mut object = json!({
-        "apiVersion": "v1",
+        "apiVersion": kind.api_version(),
         "kind": kind.name(),
         "metadata": metadata(bytes(raw, 1).unwrap_or_default())?,
     });
@@ -31,7 +31,7 @@ pub fn object(kind: Kind, body: &[u8]) -> Option<Value> {
             }
         }
         // Their specs are not decoded, and must not be lost in silence.
-        Kind::Node | Kind::Pod => return None,
+        Kind::Node | Kind::Pod | Kind::PodDisruptionBudget => return None,
     }
     Some(object)
 }

@@ -18,17 +18,25 @@ pub enum Kind {
     Namespace,
     Node,
     Pod,
+    PodDisruptionBudget,
     ServiceAccount,
 }
 
 impl Kind {
-    pub const ALL: [Self; 4] = [Self::Namespace, Self::Node, Self::Pod, Self::ServiceAccount];
+    pub const ALL: [Self; 5] = [
+        Self::Namespace,
+        Self::Node,
+        Self::Pod,
+        Self::PodDisruptionBudget,
+        Self::ServiceAccount,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Namespace => "Namespace",
             Self::Node => "Node",
             Self::Pod => "Pod",
+            Self::PodDisruptionBudget => "PodDisruptionBudget",
             Self::ServiceAccount => "ServiceAccount",
         }
     }
@@ -38,16 +46,38 @@ impl Kind {
             Self::Namespace => "namespaces",
             Self::Node => "nodes",
             Self::Pod => "pods",
+            Self::PodDisruptionBudget => "poddisruptionbudgets",
             Self::ServiceAccount => "serviceaccounts",
         }
     }
 
     pub fn namespaced(self) -> bool {
-        matches!(self, Self::Pod | Self::ServiceAccount)
+        !matches!(self, Self::Namespace | Self::Node)
     }
 
-    pub fn from_plural(plural: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.plural() == plural)
+    /// The API group; empty for the core.
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::PodDisruptionBudget => "policy",
+            _ => "",
+        }
+    }
+
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Self::PodDisruptionBudget => "policy/v1",
+            _ => "v1",
+        }
+    }
+
+    pub fn of_group(group: &str) -> impl Iterator<Item = Self> {
+        Self::ALL
+            .into_iter()
+            .filter(move |kind| kind.group() == group)
+    }
+
+    pub fn from_plural(group: &str, plural: &str) -> Option<Self> {
+        Self::of_group(group).find(|kind| kind.plural() == plural)
     }
 }
 
@@ -112,6 +142,12 @@ impl Store {
                 manifest::pod(pod),
             ));
         }
+        for budget in &state.pod_disruption_budgets {
+            loaded.push((
+                Key::new(Kind::PodDisruptionBudget, &budget.namespace, &budget.name),
+                manifest::budget(budget),
+            ));
+        }
         for node in &state.nodes {
             loaded.push((Key::new(Kind::Node, "", &node.name), manifest::node(node)));
         }
@@ -157,6 +193,10 @@ impl Store {
                 }
                 Kind::Node => state.nodes.push(manifest::node_spec(object)),
                 Kind::Pod => state.pods.push(manifest::pod_state(object)),
+                Kind::PodDisruptionBudget => {
+                    let budget = manifest::budget_state(object);
+                    state.pod_disruption_budgets.push(budget);
+                }
                 Kind::ServiceAccount => {
                     // Namespaces sort before accounts, so theirs is there already.
                     let namespace = state.namespaces.entry(key.namespace.clone()).or_default();
@@ -169,8 +209,10 @@ impl Store {
     }
 
     pub fn get(&self, key: &Key) -> Result<Arc<Value>, Status> {
-        let object = self.objects.get(key).cloned();
-        object.ok_or_else(|| Status::not_found(key.kind, &key.name))
+        let object = self.objects.get(key);
+        object
+            .map(|object| self.with_status(key, object))
+            .ok_or_else(|| Status::not_found(key.kind, &key.name))
     }
 
     pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&Key, &Arc<Value>)> {
@@ -297,7 +339,7 @@ impl Store {
                     .retain(|other, _| other != key && other.namespace != key.name);
             }
             Kind::Node => self.remove_node(&key.name),
-            Kind::Pod => self.remove(key),
+            Kind::Pod | Kind::PodDisruptionBudget => self.remove(key),
             Kind::ServiceAccount => {
                 self.remove(key);
                 // The controller brings the default account back at once.
@@ -381,7 +423,7 @@ impl Store {
     /// The object with the fields that only the server sets: those of `live`, or fresh ones.
     fn sealed(&self, key: &Key, mut object: Value, live: Option<&Value>) -> Result<Value, Status> {
         check::object(key, &object)?;
-        object["apiVersion"] = json!("v1");
+        object["apiVersion"] = json!(key.kind.api_version());
         object["kind"] = json!(key.kind.name());
         object["metadata"]["name"] = json!(key.name);
         if key.kind.namespaced() {
@@ -476,7 +518,7 @@ fn complete(key: &Key, object: &mut Value) {
                 object["status"]["phase"] = json!("Pending");
             }
         }
-        Kind::ServiceAccount => {}
+        Kind::PodDisruptionBudget | Kind::ServiceAccount => {}
     }
 }
 
