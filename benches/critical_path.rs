@@ -50,8 +50,7 @@ fn chain(enabled: bool, pools: &[(u32, u32)]) -> u32 {
 }
 
 fn spec_and_world() -> (String, String) {
-    let mut spec =
-        String::from("apiVersion: wi/v1\nname: bench\nproject: acme-prod\nclusters:\n");
+    let mut spec = String::from("apiVersion: wi/v1\nname: bench\nproject: acme-prod\nclusters:\n");
     let mut world = format!(
         "apiVersion: wi.sandbox/v1\ntimeScale: {SCALE}\nprojects: {{ acme-prod: {{}} }}\n\
          operationSeconds: {{ pending: {PENDING}, updateCluster: {UPDATE_CLUSTER}, nodeRecreate: {NODE} }}\n\
@@ -101,7 +100,10 @@ async fn measure() -> (f64, f64) {
     .expect("a client");
     let live = wi::live::read(&http, &desired).await;
     let plan = plan::plan(&desired, &live, &Options::default());
-    assert!(plan.errors.is_empty() && plan.held_back.is_empty(), "{plan:?}");
+    assert!(
+        plan.errors.is_empty() && plan.held_back.is_empty(),
+        "{plan:?}"
+    );
 
     let started = Instant::now();
     let context = Context::new(

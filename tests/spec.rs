@@ -56,6 +56,10 @@ mistake!(
     "clusters:\n  main: { location: europe-west1 }\ngoogleServiceAccounts:\n  checkout: {}\nnamespaces:\n  shop:\n    serviceAccounts:\n      checkout:\n        impersonates: checkout\n        grants: [roles/viewer]\n"
 );
 mistake!(
+    node_pools_losses_and_access_that_mean_nothing,
+    "clusters:\n  a: { location: europe-west1, nodePools: web, acceptLoss: [web, Legacy/x, legacy//x] }\n  b: { location: europe-west1, nodePools: [], access: { endpoint: tunnel } }\n  c: { location: europe-west1, access: { endpoint: dns, kubeconfig: k } }\n  d: { location: europe-west1, access: { context: k } }\nacceptLoss: [all]\n"
+);
+mistake!(
     a_selector_that_matches_nothing,
     "clusters:\n  main: { location: europe-west1, labels: { env: prod } }\nnamespaces:\n  shop: { clusters: { env: prd } }\n"
 );
