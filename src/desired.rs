@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::identity::{
-    ClusterPath, Condition, Email, KsaIdentity, KubeName, Member, ProjectId, Resource, Role,
+    ClusterPath, Condition, Email, KsaIdentity, KubeName, Member, ProjectId, Role,
 };
+use crate::resources::Resource;
 use crate::spec::model::{
     Access, AccountSpec, Grant, KsaAccess, NodePools, Place, Spec, WorkloadPattern,
 };

@@ -10,7 +10,8 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
 use crate::desired::{Desired, cluster_address, node_pool_address};
-use crate::identity::{Member, Resource};
+use crate::identity::Member;
+use crate::resources::Resource;
 
 /// Addresses and their needs; an edge points from what is needed to what needs it.
 #[derive(Debug, Clone, Default)]

@@ -380,60 +380,6 @@ pub struct Condition {
     pub expression: String,
 }
 
-/// A resource that has an allow policy.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Resource {
-    /// `project/ID`.
-    Project(ProjectId),
-    /// `bucket/NAME`; names are global.
-    Bucket(String),
-    /// A Google service account's own policy: who may act as it.
-    ServiceAccount(Email),
-}
-
-impl Resource {
-    /// Reads `project/ID`, `bucket/NAME` or their full resource names.
-    pub fn parse(s: &str) -> Result<Self, NameError> {
-        if let Some(id) = s
-            .strip_prefix("project/")
-            .or_else(|| s.strip_prefix("//cloudresourcemanager.googleapis.com/projects/"))
-        {
-            return ProjectId::parse(id).map(Self::Project);
-        }
-        if let Some(name) = s
-            .strip_prefix("bucket/")
-            .or_else(|| s.strip_prefix("//storage.googleapis.com/projects/_/buckets/"))
-        {
-            let ok = (3..=222).contains(&name.len())
-                && name
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b))
-                && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && name.ends_with(|c: char| c.is_ascii_alphanumeric());
-            return if ok {
-                Ok(Self::Bucket(name.to_owned()))
-            } else {
-                Err(NameError(format!(
-                    "`{name}` is not a bucket name: 3 to 222 lower-case letters, digits, `-`, `_` and `.`, with a letter or digit at both ends"
-                )))
-            };
-        }
-        Err(NameError(format!(
-            "`{s}` is not a resource that wi can grant on: write project/ID or bucket/NAME"
-        )))
-    }
-}
-
-impl fmt::Display for Resource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Project(id) => write!(f, "project/{id}"),
-            Self::Bucket(name) => write!(f, "bucket/{name}"),
-            Self::ServiceAccount(email) => write!(f, "serviceaccount/{email}"),
-        }
-    }
-}
-
 /// Where a cluster is: the key under which GKE knows it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClusterPath {

@@ -8,6 +8,8 @@
 
 pub mod identity;
 
+pub mod resources;
+
 pub mod spec;
 
 pub mod desired;

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use crate::desired::BindingKey;
 use crate::gcp::policies::{self, Binding, Policy};
 use crate::http::ApiError;
-use crate::identity::{Member, Resource};
+use crate::identity::Member;
 use crate::plan::{Action, What};
+use crate::resources::Resource;
 
 use super::Context;
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::identity::Resource;
 use crate::plan::{Plan, What};
+use crate::resources::Resource;
 
 /// Changes that are carried out together.
 #[derive(Debug, Clone)]

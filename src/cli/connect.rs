@@ -8,6 +8,7 @@ use crate::auth::TokenSource;
 use crate::desired::Desired;
 use crate::http::{Endpoints, Http, HttpOptions};
 use crate::render::print;
+use crate::resources::Resource;
 use crate::sandbox::world::World;
 use crate::sandbox::{Options, Sandbox};
 
@@ -194,26 +195,28 @@ fn empty_world(desired: &Desired) -> Result<World, Failure> {
     for project in projects {
         yaml.push_str(&format!("  \"{project}\": {{}}\n"));
     }
-    let buckets: std::collections::BTreeSet<_> = desired
-        .bindings
-        .keys()
-        .filter_map(|b| match &b.resource {
-            crate::identity::Resource::Bucket(name) => Some(name),
-            _ => None,
-        })
-        .collect();
-    if let (Some(home), false) = (
-        desired
-            .accounts
-            .values()
-            .map(|a| &a.project)
-            .next()
-            .or(desired.clusters.values().map(|c| &c.path.project).next()),
-        buckets.is_empty(),
-    ) {
-        yaml.push_str("buckets:\n");
-        for bucket in buckets {
-            yaml.push_str(&format!("  \"{bucket}\": {{ project: \"{home}\" }}\n"));
+    let home = desired
+        .accounts
+        .values()
+        .map(|a| &a.project)
+        .chain(desired.clusters.values().map(|c| &c.path.project))
+        .next();
+    let granted: std::collections::BTreeSet<_> =
+        desired.bindings.keys().map(|b| &b.resource).collect();
+    let mut buckets = std::collections::BTreeSet::new();
+    let mut others = std::collections::BTreeSet::new();
+    for resource in granted {
+        if let (Some(bucket), Some(home)) = (resource.bucket(), home) {
+            buckets.insert(format!("  \"{bucket}\": {{ project: \"{home}\" }}\n"));
+        }
+        if matches!(resource, Resource::Named(n) if n.kind.short != "bucket") {
+            others.insert(format!("  \"{}\": {{}}\n", resource.full_name()));
+        }
+    }
+    for (key, entries) in [("buckets", buckets), ("resources", others)] {
+        if !entries.is_empty() {
+            yaml.push_str(&format!("{key}:\n"));
+            yaml.extend(entries);
         }
     }
     yaml.push_str("clusters:\n");

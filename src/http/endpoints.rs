@@ -14,13 +14,43 @@ pub enum Api {
     CloudResourceManager,
     /// Buckets.
     Storage,
+    /// Secrets.
+    SecretManager,
+    /// Topics and subscriptions.
+    Pubsub,
+    /// Datasets and tables.
+    Bigquery,
+    /// Keys and key rings.
+    Cloudkms,
+    /// Spanner instances and databases.
+    Spanner,
+    /// Repositories.
+    ArtifactRegistry,
+    /// Cloud Run services and jobs.
+    Run,
+    /// Queues.
+    CloudTasks,
+    /// Functions.
+    CloudFunctions,
+    /// Bigtable instances and tables.
+    BigtableAdmin,
 }
 
-const APIS: [(Api, &str); 4] = [
+const APIS: [(Api, &str); 14] = [
     (Api::Container, "container"),
     (Api::Iam, "iam"),
     (Api::CloudResourceManager, "cloudresourcemanager"),
     (Api::Storage, "storage"),
+    (Api::SecretManager, "secretmanager"),
+    (Api::Pubsub, "pubsub"),
+    (Api::Bigquery, "bigquery"),
+    (Api::Cloudkms, "cloudkms"),
+    (Api::Spanner, "spanner"),
+    (Api::ArtifactRegistry, "artifactregistry"),
+    (Api::Run, "run"),
+    (Api::CloudTasks, "cloudtasks"),
+    (Api::CloudFunctions, "cloudfunctions"),
+    (Api::BigtableAdmin, "bigtableadmin"),
 ];
 
 /// Where each API is.
@@ -65,6 +95,17 @@ impl Endpoints {
                 .map(|(api, _)| (api, url.clone()))
                 .collect(),
         ))
+    }
+
+    /// The base URL in a location, for APIs that keep what is regional there.
+    pub(crate) fn regional(&self, api: Api, location: &str) -> String {
+        let base = self.base(api);
+        match base.strip_suffix(".googleapis.com/") {
+            Some(name) if !self.0.contains_key(&api) => {
+                format!("{name}.{location}.rep.googleapis.com/")
+            }
+            _ => base,
+        }
     }
 
     /// The base URL, with a slash at its end.

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-pub(crate) use endpoints::Api;
+pub use endpoints::Api;
 pub use endpoints::Endpoints;
 pub use error::{ApiError, Cause};
 pub(crate) use retry::Retry;
@@ -79,6 +79,8 @@ pub(crate) struct Request {
     pub content_type: &'static str,
     pub accept: &'static str,
     pub retry: Retry,
+    /// The `If-Match` header.
+    pub if_match: Option<String>,
     /// How long to go on trying to connect; `None`: as long as there are tries.
     pub connect_within: Option<Duration>,
 }
@@ -92,6 +94,7 @@ impl Request {
             content_type: "application/json",
             accept: "application/json",
             retry: Retry::Always,
+            if_match: None,
             connect_within: None,
         }
     }
@@ -177,6 +180,11 @@ impl Http {
         format!("{}{path}", self.shared.endpoints.base(api))
     }
 
+    /// A URL of a Google API in a location.
+    pub(crate) fn regional_url(&self, api: Api, location: &str, path: &str) -> String {
+        format!("{}{path}", self.shared.endpoints.regional(api, location))
+    }
+
     /// Calls, and reads the answer.
     pub(crate) async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T, ApiError> {
         let body = self.send(&request).await?;
@@ -247,6 +255,9 @@ impl Http {
             .request(request.method.clone(), url)
             .headers(headers)
             .header(http::header::ACCEPT, request.accept);
+        if let Some(etag) = &request.if_match {
+            call = call.header(http::header::IF_MATCH, etag);
+        }
         if let Some(body) = &request.body {
             call = call
                 .header(http::header::CONTENT_TYPE, request.content_type)

@@ -10,7 +10,8 @@ use crate::desired::{Desired, GKE_METADATA, GSA_ANNOTATION};
 use crate::gcp::container::{Cluster, NodePool};
 use crate::gcp::projects;
 use crate::http::Http;
-use crate::identity::{Email, ProjectId, Resource};
+use crate::identity::{Email, ProjectId};
+use crate::resources::Resource;
 
 pub(super) async fn read(http: &Http, desired: &Desired, live: &mut Live) {
     let moving = clusters_that_move(desired, live);

@@ -11,7 +11,8 @@ use crate::gcp::iam::ServiceAccount;
 use crate::gcp::policies::Policy;
 use crate::gcp::{iam, policies, projects};
 use crate::http::{ApiError, Http};
-use crate::identity::{Email, Member, ProjectId, Resource};
+use crate::identity::{Email, Member, ProjectId};
+use crate::resources::Resource;
 
 mod background;
 mod clusters;

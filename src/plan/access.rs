@@ -2,7 +2,8 @@
 
 use super::{AccessChange, AccountChange, Action, Plan, What};
 use crate::desired::Desired;
-use crate::identity::{Member, Resource};
+use crate::identity::Member;
+use crate::resources::Resource;
 
 pub(super) fn list(desired: &Desired, plan: &mut Plan) {
     let mut rows: Vec<AccessChange> = Vec::new();

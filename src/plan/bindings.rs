@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Action, Attribute, Change, Plan, What};
 use crate::desired::{BindingKey, Desired};
 use crate::gcp::policies::Policy;
-use crate::identity::{Email, KsaIdentity, Member, Resource, Role};
+use crate::identity::{Email, KsaIdentity, Member, Role};
 use crate::live::{Live, Seen, owner_in_description};
+use crate::resources::Resource;
 
 /// The principals over which this spec has authority.
 struct Managed<'a> {

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use super::{AccountChange, Action, Plan, What};
 use crate::desired::Desired;
 use crate::graph::Graph;
-use crate::identity::{Email, Member, Resource};
+use crate::identity::{Email, Member};
 use crate::live::{Live, Seen};
+use crate::resources::Resource;
 
 pub(super) fn set_needs(graph: &Graph, desired: &Desired, live: &Live, plan: &mut Plan) {
     let mut needs: Vec<(String, BTreeSet<String>)> = Vec::with_capacity(plan.changes.len());

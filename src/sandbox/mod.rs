@@ -15,6 +15,7 @@ mod gke;
 mod iam;
 mod members;
 mod oracle;
+mod policies;
 mod policy;
 mod roles;
 mod server;

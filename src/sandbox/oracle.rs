@@ -312,7 +312,10 @@ fn policies(state: &State) -> impl Iterator<Item = (String, &Policy)> {
         let policy = bucket.policy.as_ref()?;
         Some((format!("bucket/{name}"), policy))
     });
-    projects.chain(buckets)
+    let others = state.world.resources.iter();
+    projects
+        .chain(buckets)
+        .chain(others.map(|(name, resource)| (name.clone(), &resource.policy)))
 }
 
 fn project_of(state: &State, resource: &str) -> Option<String> {
@@ -320,7 +323,11 @@ fn project_of(state: &State, resource: &str) -> Option<String> {
     match kind {
         "bucket" => Some(state.world.buckets.get(name)?.project.clone()),
         "serviceaccount" => state.find_account(name).map(|(project, _)| project),
-        _ => None,
+        _ => {
+            // `//SERVICE/projects/P/…`
+            let id = resource.split_once("/projects/")?.1.split('/').next()?;
+            state.project(id)
+        }
     }
 }
 

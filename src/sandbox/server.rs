@@ -17,7 +17,7 @@ use super::errors::ApiError;
 use super::faults::{self, Fault, Verdict};
 use super::gke::operations;
 use super::state::State;
-use super::{crm, gke, iam, oracle, storage};
+use super::{crm, gke, iam, oracle, policies, storage};
 
 /// Larger bodies than any policy.
 const MAX_BODY: usize = 4 << 20;
@@ -61,6 +61,8 @@ pub struct Request {
     pub path: String,
     /// The JSON body; an empty object when there is none.
     pub body: Value,
+    /// The `If-Match` header.
+    pub if_match: Option<String>,
     query: Vec<(String, String)>,
 }
 
@@ -207,6 +209,11 @@ fn read_request(parts: &http::request::Parts, body: &Bytes) -> Result<Request, A
         method: parts.method.as_str().to_owned(),
         path: decode(parts.uri.path()),
         body,
+        if_match: parts
+            .headers
+            .get(http::header::IF_MATCH)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned),
         query: pairs.collect(),
     })
 }
@@ -237,6 +244,9 @@ fn route(state: &mut State, request: &Request) -> Result<Value, ApiError> {
         .split('/')
         .filter(|segment| !segment.is_empty())
         .collect();
+    if let Some(answer) = policies::handle(state, request) {
+        return answer;
+    }
     match segments.as_slice() {
         ["storage", "v1", "b", rest @ ..] => storage::handle(state, rest, request),
         ["v1", "projects", project, "serviceAccounts", rest @ ..] => {

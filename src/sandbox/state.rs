@@ -85,6 +85,9 @@ impl State {
                 complete(&mut account.policy);
             }
         }
+        for resource in self.world.resources.values_mut() {
+            complete(&mut resource.policy);
+        }
         self.world.revision = revision;
     }
 
@@ -212,12 +215,11 @@ impl State {
                 .map(|account| &account.policy);
             accounts.chain(std::iter::once(&project.policy))
         });
-        projects.chain(
-            self.world
-                .buckets
-                .values()
-                .filter_map(|bucket| bucket.policy.as_ref()),
-        )
+        let buckets = self.world.buckets.values();
+        let others = self.world.resources.values();
+        projects
+            .chain(buckets.filter_map(|bucket| bucket.policy.as_ref()))
+            .chain(others.map(|resource| &resource.policy))
     }
 
     /// Rewrites all policies after an account was deleted (`gone`) or came back.
@@ -243,6 +245,11 @@ impl State {
                 if let Some(revision) = rewrite(stored) {
                     stored.etag = policy_etag(revision);
                 }
+            }
+        }
+        for resource in self.world.resources.values_mut() {
+            if let Some(revision) = rewrite(&mut resource.policy) {
+                resource.policy.etag = policy_etag(revision);
             }
         }
         for stored in self

@@ -61,6 +61,14 @@ pub struct World {
     /// Buckets by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub buckets: BTreeMap<String, Bucket>,
+    /// Other resources with a policy, by full resource name (`//secretmanager.googleapis.com/…`).
+    #[serde(
+        default,
+        deserialize_with = "nullable_values",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    #[schemars(with = "BTreeMap<String, Option<PolicyResource>>")]
+    pub resources: BTreeMap<String, PolicyResource>,
     /// GKE clusters.
     #[serde(default)]
     pub clusters: Vec<Cluster>,
@@ -88,6 +96,7 @@ impl Default for World {
             revision: 0,
             projects: BTreeMap::new(),
             buckets: BTreeMap::new(),
+            resources: BTreeMap::new(),
             clusters: Vec::new(),
             operations: Vec::new(),
             operation_seconds: OperationSeconds::default(),
@@ -174,6 +183,18 @@ pub struct Bucket {
     /// The allow policy. Absent: the legacy roles of a new bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
+}
+
+/// A resource of which only the policy is simulated.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PolicyResource {
+    /// The allow policy; of a dataset, the entries of its access list that name a member.
+    #[serde(skip_serializing_if = "is_default")]
+    pub policy: Policy,
+    /// Of a dataset: the other entries of its access list, as the API has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_access: Vec<Value>,
 }
 
 /// An allow policy as it is stored.

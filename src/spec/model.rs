@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::identity::{ClusterPath, Condition, Email, KubeName, ProjectId, Resource, Role};
+use crate::identity::{ClusterPath, Condition, Email, KubeName, ProjectId, Role};
+use crate::resources::Resource;
 
 /// Where a value stands in the user's YAML.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,8 +3,9 @@
 
 use super::{Fate, policies};
 use crate::gcp::policies::Policy;
-use crate::identity::{Email, KsaIdentity, Member, ProjectId, Resource};
+use crate::identity::{Email, KsaIdentity, Member, ProjectId};
 use crate::live::{Live, Seen};
+use crate::resources::Resource;
 
 /// Roles that let their holder make tokens of a service account.
 const IMPERSONATION: [&str; 2] = [

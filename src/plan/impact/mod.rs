@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Options, Plan, What};
 use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::gcp::container::NodePool;
-use crate::identity::{Email, Member, Resource};
+use crate::identity::{Email, Member};
 use crate::kube::pods::Pod;
 use crate::live::{Live, Objects, Seen, Workloads};
+use crate::resources::Resource;
 
 pub use workloads::Workload;
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::{NodeRoles, Workload};
 use crate::desired::Desired;
-use crate::identity::Resource;
+use crate::resources::Resource;
 
 /// Roles that nobody should hand to a workload just because the node has them.
 const BASIC: [&str; 3] = ["roles/owner", "roles/editor", "roles/viewer"];

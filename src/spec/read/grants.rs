@@ -1,7 +1,8 @@
 //! Roles on resources, with their conditions.
 
 use super::{At, Entry, Reader};
-use crate::identity::{Condition, ProjectId, Resource, Role};
+use crate::identity::{Condition, ProjectId, Role};
+use crate::resources::Resource;
 use crate::spec::model::Grant;
 use crate::spec::tree::Node;
 
@@ -27,7 +28,9 @@ impl Reader<'_> {
             };
             let role = self.role(&entry.at(role_node.span), role);
             let resource = match item.get("resource").and_then(|n| Some((n, n.text()?))) {
-                Some((node, text)) => self.parsed(&entry.at(node.span), Resource::parse(text)),
+                Some((node, text)) => {
+                    self.parsed(&entry.at(node.span), Resource::parse(text, home))
+                }
                 None => {
                     if home.is_none() && !why_no_home.is_empty() {
                         self.tell(

@@ -1,0 +1,439 @@
+//! The kinds of resources that roles are granted on: one row a kind, with its names and with how
+//! its policy is read and written.
+//!
+//! The rows follow the discovery documents of the APIs; the shapes are those of each API's
+//! `getIamPolicy` and `setIamPolicy`.
+
+use std::fmt;
+
+use crate::http::Api;
+use crate::identity::{Email, NameError, ProjectId};
+
+/// Where a read says that it understands conditions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// `?options.requestedPolicyVersion=3`.
+    Query,
+    /// `?optionsRequestedPolicyVersion=3`.
+    CamelQuery,
+    /// `{"options": {"requestedPolicyVersion": 3}}`.
+    Body,
+}
+
+/// What a write sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Write {
+    /// `POST {"policy": …, "updateMask": "bindings,etag"}`: audit settings are not even touched.
+    Masked,
+    /// `POST {"policy": …}`: the API has no mask.
+    Wrapped,
+    /// `PUT` of the policy itself.
+    Bare,
+    /// `PATCH` of BigQuery's access list, under `If-Match`.
+    AccessList,
+}
+
+/// One kind of resource.
+#[derive(Debug)]
+pub struct Kind {
+    /// What the spec calls it: `secret/[PROJECT/]NAME`.
+    pub short: &'static str,
+    /// The names after `short/`, for error messages; `[PROJECT/]` may be left out.
+    pub form: &'static str,
+    /// The full resource name after `//`; each `{}` is a name of the short form, in order.
+    pub full: &'static str,
+    /// The API.
+    pub api: Api,
+    /// The path of its policy in that API, up to `:getIamPolicy` or `/iam`.
+    pub path: &'static str,
+    /// How a policy is asked for: with GET or POST.
+    pub post: bool,
+    /// Where a read says that it understands conditions.
+    pub version: Version,
+    /// What a write sends.
+    pub write: Write,
+}
+
+macro_rules! kind {
+    ($short:literal $form:literal $full:literal $api:ident $path:literal $method:ident $version:ident $write:ident) => {
+        Kind {
+            short: $short,
+            form: $form,
+            full: $full,
+            api: Api::$api,
+            path: $path,
+            post: kind!(@post $method),
+            version: Version::$version,
+            write: Write::$write,
+        }
+    };
+    (@post GET) => { false };
+    (@post POST) => { true };
+}
+
+/// The table. A new kind is a new row (and its twin in the sandbox, which knows nothing of this one).
+#[rustfmt::skip]
+pub static KINDS: [Kind; 25] = [
+    kind!("project" "ID" "cloudresourcemanager.googleapis.com/projects/{}" CloudResourceManager "v3/projects/{}" POST Body Masked),
+    kind!("folder" "NUMBER" "cloudresourcemanager.googleapis.com/folders/{}" CloudResourceManager "v3/folders/{}" POST Body Masked),
+    kind!("organization" "NUMBER" "cloudresourcemanager.googleapis.com/organizations/{}" CloudResourceManager "v3/organizations/{}" POST Body Masked),
+    kind!("serviceaccount" "EMAIL" "iam.googleapis.com/projects/-/serviceAccounts/{}" Iam "v1/projects/-/serviceAccounts/{}" POST Query Masked),
+    kind!("bucket" "NAME" "storage.googleapis.com/projects/_/buckets/{}" Storage "storage/v1/b/{}" GET CamelQuery Bare),
+    kind!("managedfolder" "BUCKET/FOLDER" "storage.googleapis.com/projects/_/buckets/{}/managedFolders/{}" Storage "storage/v1/b/{}/managedFolders/{}" GET CamelQuery Bare),
+    kind!("secret" "[PROJECT/]NAME" "secretmanager.googleapis.com/projects/{}/secrets/{}" SecretManager "v1/projects/{}/secrets/{}" GET Query Masked),
+    kind!("regional-secret" "[PROJECT/]LOCATION/NAME" "secretmanager.googleapis.com/projects/{}/locations/{}/secrets/{}" SecretManager "v1/projects/{}/locations/{}/secrets/{}" GET Query Masked),
+    kind!("topic" "[PROJECT/]NAME" "pubsub.googleapis.com/projects/{}/topics/{}" Pubsub "v1/projects/{}/topics/{}" GET Query Wrapped),
+    kind!("subscription" "[PROJECT/]NAME" "pubsub.googleapis.com/projects/{}/subscriptions/{}" Pubsub "v1/projects/{}/subscriptions/{}" GET Query Wrapped),
+    kind!("dataset" "[PROJECT/]NAME" "bigquery.googleapis.com/projects/{}/datasets/{}" Bigquery "bigquery/v2/projects/{}/datasets/{}" GET Query AccessList),
+    kind!("table" "[PROJECT/]DATASET/NAME" "bigquery.googleapis.com/projects/{}/datasets/{}/tables/{}" Bigquery "bigquery/v2/projects/{}/datasets/{}/tables/{}" POST Body Masked),
+    kind!("keyring" "[PROJECT/]LOCATION/NAME" "cloudkms.googleapis.com/projects/{}/locations/{}/keyRings/{}" Cloudkms "v1/projects/{}/locations/{}/keyRings/{}" GET Query Masked),
+    kind!("key" "[PROJECT/]LOCATION/KEYRING/NAME" "cloudkms.googleapis.com/projects/{}/locations/{}/keyRings/{}/cryptoKeys/{}" Cloudkms "v1/projects/{}/locations/{}/keyRings/{}/cryptoKeys/{}" GET Query Masked),
+    kind!("spanner-instance" "[PROJECT/]NAME" "spanner.googleapis.com/projects/{}/instances/{}" Spanner "v1/projects/{}/instances/{}" POST Body Wrapped),
+    kind!("spanner" "[PROJECT/]INSTANCE/DATABASE" "spanner.googleapis.com/projects/{}/instances/{}/databases/{}" Spanner "v1/projects/{}/instances/{}/databases/{}" POST Body Wrapped),
+    kind!("repository" "[PROJECT/]LOCATION/NAME" "artifactregistry.googleapis.com/projects/{}/locations/{}/repositories/{}" ArtifactRegistry "v1/projects/{}/locations/{}/repositories/{}" GET Query Wrapped),
+    kind!("run" "[PROJECT/]LOCATION/SERVICE" "run.googleapis.com/projects/{}/locations/{}/services/{}" Run "v2/projects/{}/locations/{}/services/{}" GET Query Masked),
+    kind!("run-job" "[PROJECT/]LOCATION/JOB" "run.googleapis.com/projects/{}/locations/{}/jobs/{}" Run "v2/projects/{}/locations/{}/jobs/{}" GET Query Masked),
+    kind!("queue" "[PROJECT/]LOCATION/NAME" "cloudtasks.googleapis.com/projects/{}/locations/{}/queues/{}" CloudTasks "v2/projects/{}/locations/{}/queues/{}" POST Body Wrapped),
+    kind!("function" "[PROJECT/]LOCATION/NAME" "cloudfunctions.googleapis.com/projects/{}/locations/{}/functions/{}" CloudFunctions "v2/projects/{}/locations/{}/functions/{}" GET Query Masked),
+    kind!("bigtable-instance" "[PROJECT/]NAME" "bigtable.googleapis.com/projects/{}/instances/{}" BigtableAdmin "v2/projects/{}/instances/{}" POST Body Masked),
+    kind!("bigtable" "[PROJECT/]INSTANCE/TABLE" "bigtable.googleapis.com/projects/{}/instances/{}/tables/{}" BigtableAdmin "v2/projects/{}/instances/{}/tables/{}" POST Body Masked),
+    kind!("snapshot" "[PROJECT/]NAME" "pubsub.googleapis.com/projects/{}/snapshots/{}" Pubsub "v1/projects/{}/snapshots/{}" GET Query Wrapped),
+    kind!("schema" "[PROJECT/]NAME" "pubsub.googleapis.com/projects/{}/schemas/{}" Pubsub "v1/projects/{}/schemas/{}" GET Query Wrapped),
+];
+
+impl Kind {
+    fn of(short: &str) -> Option<&'static Self> {
+        KINDS.iter().find(|k| k.short == short)
+    }
+
+    /// How many names it has, the project included.
+    fn names(&self) -> usize {
+        self.full.matches("{}").count()
+    }
+
+    fn in_project(&self) -> bool {
+        self.form.starts_with("[PROJECT/]")
+    }
+}
+
+/// A resource by kind and names.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// Its kind.
+    pub kind: &'static Kind,
+    /// In the order of [`Kind::full`]; the project first, for those that are in one.
+    pub names: Vec<String>,
+}
+
+/// A resource that has an allow policy.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Resource {
+    /// `project/ID`.
+    Project(ProjectId),
+    /// A Google service account's own policy: who may act as it.
+    ServiceAccount(Email),
+    /// Any other.
+    Named(Named),
+}
+
+impl Named {
+    fn key(&self) -> (&'static str, &[String]) {
+        (self.kind.short, &self.names)
+    }
+}
+
+impl PartialEq for Named {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Named {}
+
+impl PartialOrd for Named {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Named {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl std::hash::Hash for Named {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl Resource {
+    /// Reads `KIND/NAME…` or a full resource name (`//SERVICE/…`). `default` is the project of a
+    /// short name that has none.
+    pub fn parse(s: &str, default: Option<&ProjectId>) -> Result<Self, NameError> {
+        let (kind, names) = match s.strip_prefix("//") {
+            Some(full) => Self::from_full(full).ok_or_else(|| {
+                NameError(format!(
+                    "`{s}` is not the name of a resource that wi can grant on"
+                ))
+            })?,
+            None => Self::from_short(s, default)?,
+        };
+        check(kind, &names)?;
+        match kind.short {
+            "project" => ProjectId::parse(&names[0]).map(Self::Project),
+            "serviceaccount" => Email::parse(&names[0]).map(Self::ServiceAccount),
+            _ => Ok(Self::Named(Named { kind, names })),
+        }
+    }
+
+    fn from_full(full: &str) -> Option<(&'static Kind, Vec<String>)> {
+        KINDS.iter().find_map(|kind| {
+            let (pattern, given): (Vec<&str>, Vec<&str>) =
+                (kind.full.split('/').collect(), full.split('/').collect());
+            // A service account has a project in its name, which its email says too.
+            let fits =
+                |(p, g): (&&str, &&str)| *p == "{}" || p == g || (*p == "-" && !g.is_empty());
+            if pattern.len() != given.len() || !pattern.iter().zip(&given).all(fits) {
+                return None;
+            }
+            let names = pattern
+                .iter()
+                .zip(&given)
+                .filter(|(p, _)| **p == "{}")
+                .map(|(_, g)| (*g).to_owned())
+                .collect();
+            Some((kind, names))
+        })
+    }
+
+    fn from_short(
+        s: &str,
+        default: Option<&ProjectId>,
+    ) -> Result<(&'static Kind, Vec<String>), NameError> {
+        let (short, rest) = s.split_once('/').unwrap_or((s, ""));
+        let Some(kind) = Kind::of(short) else {
+            let kinds: Vec<&str> = KINDS.iter().map(|k| k.short).collect();
+            return Err(NameError(format!(
+                "`{s}` is not a resource that wi can grant on: write KIND/NAME, where KIND is one of {}, or a full resource name (//SERVICE/…)",
+                kinds.join(", ")
+            )));
+        };
+        let mut names: Vec<String> = rest.split('/').map(str::to_owned).collect();
+        if kind.in_project() && names.len() + 1 == kind.names() {
+            let project = default.ok_or_else(|| {
+                NameError(format!(
+                    "`{s}` has no project: write {short}/{}",
+                    kind.form.replace(['[', ']'], "")
+                ))
+            })?;
+            names.insert(0, project.to_string());
+        }
+        if names.len() != kind.names() {
+            return Err(NameError(format!(
+                "`{s}` is not a {short}: write {short}/{}",
+                kind.form
+            )));
+        }
+        Ok((kind, names))
+    }
+
+    /// The row of its kind.
+    pub fn kind(&self) -> &'static Kind {
+        match self {
+            Self::Project(_) => &KINDS[0],
+            Self::ServiceAccount(_) => &KINDS[3],
+            Self::Named(named) => named.kind,
+        }
+    }
+
+    /// The names that fill the places of its kind's paths.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::Project(id) => vec![id.to_string()],
+            Self::ServiceAccount(email) => vec![email.to_string()],
+            Self::Named(named) => named.names.clone(),
+        }
+    }
+
+    /// Whether it is a bucket, or a folder in one.
+    pub fn bucket(&self) -> Option<&str> {
+        match self {
+            Self::Named(named) if matches!(named.kind.short, "bucket" | "managedfolder") => {
+                named.names.first().map(String::as_str)
+            }
+            _ => None,
+        }
+    }
+
+    /// `//SERVICE/…`.
+    pub fn full_name(&self) -> String {
+        format!("//{}", filled(self.kind().full, &self.names()))
+    }
+
+    /// The path of its policy in its API, the names escaped.
+    pub fn path(&self) -> String {
+        let names: Vec<String> = self.names().iter().map(|n| escaped(n)).collect();
+        match self {
+            // Through the wildcard IAM hides what is missing behind what is forbidden.
+            Self::ServiceAccount(email) => match email.project() {
+                Some(project) => format!("v1/projects/{project}/serviceAccounts/{email}"),
+                None => filled(self.kind().path, &names),
+            },
+            _ => filled(self.kind().path, &names),
+        }
+    }
+}
+
+fn filled(pattern: &str, names: &[String]) -> String {
+    let mut out = String::new();
+    let mut names = names.iter();
+    for (i, piece) in pattern.split("{}").enumerate() {
+        if i > 0 {
+            out.push_str(names.next().map_or("", String::as_str));
+        }
+        out.push_str(piece);
+    }
+    out
+}
+
+/// A name as a segment of a path. Google leaves the colon of domain-scoped projects as it is.
+fn escaped(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+fn check(kind: &Kind, names: &[String]) -> Result<(), NameError> {
+    if kind.in_project() {
+        ProjectId::parse(&names[0])?;
+    }
+    if matches!(kind.short, "folder" | "organization")
+        && !names[0].bytes().all(|b| b.is_ascii_digit())
+    {
+        return Err(NameError(format!(
+            "`{}` is not the number of a {}",
+            names[0], kind.short
+        )));
+    }
+    if matches!(kind.short, "bucket" | "managedfolder") {
+        let name = &names[0];
+        let ok = (3..=222).contains(&name.len())
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b))
+            && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.ends_with(|c: char| c.is_ascii_alphanumeric());
+        if !ok {
+            return Err(NameError(format!(
+                "`{name}` is not a bucket name: 3 to 222 lower-case letters, digits, `-`, `_` and `.`, with a letter or digit at both ends"
+            )));
+        }
+    }
+    let bad = names.iter().find(|n| {
+        n.is_empty()
+            || n.len() > 1024
+            || matches!(n.as_str(), "." | "..")
+            || n.chars().any(|c| c.is_control() || c.is_whitespace())
+    });
+    match bad {
+        Some(name) => Err(NameError(format!(
+            "`{name}` is not the name of a {}",
+            kind.short
+        ))),
+        None => Ok(()),
+    }
+}
+
+impl fmt::Display for Resource {
+    /// The short name, the project always in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind().short, self.names().join("/"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(s: &str) -> Result<String, String> {
+        let default = ProjectId::parse("acme-prod").expect("valid");
+        Resource::parse(s, Some(&default))
+            .map(|r| r.to_string())
+            .map_err(|e| e.0)
+    }
+
+    #[test]
+    fn short_and_full_names_mean_the_same() {
+        for (short, full) in [
+            (
+                "project/acme-prod",
+                "//cloudresourcemanager.googleapis.com/projects/acme-prod",
+            ),
+            (
+                "secret/stripe",
+                "//secretmanager.googleapis.com/projects/acme-prod/secrets/stripe",
+            ),
+            (
+                "key/acme-kms/eu/ring/k",
+                "//cloudkms.googleapis.com/projects/acme-kms/locations/eu/keyRings/ring/cryptoKeys/k",
+            ),
+            (
+                "table/sales/orders",
+                "//bigquery.googleapis.com/projects/acme-prod/datasets/sales/tables/orders",
+            ),
+            (
+                "bucket/acme-receipts",
+                "//storage.googleapis.com/projects/_/buckets/acme-receipts",
+            ),
+            (
+                "folder/123",
+                "//cloudresourcemanager.googleapis.com/folders/123",
+            ),
+        ] {
+            let one =
+                Resource::parse(short, ProjectId::parse("acme-prod").ok().as_ref()).expect(short);
+            assert_eq!(Resource::parse(full, None).expect(full), one);
+            assert_eq!(one.full_name(), full);
+        }
+        let account = "serviceaccount/a@p-12345.iam.gserviceaccount.com";
+        let full = "//iam.googleapis.com/projects/p-12345/serviceAccounts/a@p-12345.iam.gserviceaccount.com";
+        assert_eq!(parse(account), parse(full));
+    }
+
+    #[test]
+    fn names_that_cannot_be_are_refused_with_the_form() {
+        assert!(parse("secret/").is_err());
+        assert!(
+            parse("key/ring/k")
+                .expect_err("too few")
+                .contains("key/[PROJECT/]LOCATION/KEYRING/NAME")
+        );
+        assert!(parse("vault/x").expect_err("no kind").contains("secret, "));
+        assert!(parse("secret/../x").is_err());
+        assert!(parse("folder/shop").is_err());
+        assert!(
+            Resource::parse("topic/t", None)
+                .expect_err("no project")
+                .0
+                .contains("topic/PROJECT/NAME")
+        );
+    }
+
+    #[test]
+    fn paths_hold_escaped_names() {
+        let folder = Resource::parse(
+            "//storage.googleapis.com/projects/_/buckets/b-1/managedFolders/a%b",
+            None,
+        )
+        .expect("a folder");
+        assert_eq!(folder.path(), "storage/v1/b/b-1/managedFolders/a%25b");
+    }
+}
