@@ -1,6 +1,6 @@
 //! What the spec asks for, as the resources of four systems, each with an address.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::identity::{
@@ -8,7 +8,7 @@ use crate::identity::{
 };
 use crate::resources::Resource;
 use crate::spec::model::{
-    Access, AccountSpec, Grant, KsaAccess, NodePools, Place, Spec, WorkloadPattern,
+    Access, AccountSpec, Grant, Guard, KsaAccess, NodePools, Place, Spec, WorkloadPattern,
 };
 
 /// The annotation that makes a Kubernetes service account act as a Google one.
@@ -34,6 +34,10 @@ pub struct Desired {
     pub bindings: BTreeMap<BindingKey, Place>,
     /// The project of each workload pool in use.
     pub pools: BTreeMap<String, ProjectId>,
+    /// Resources on which a former spec granted.
+    pub removed: BTreeSet<Resource>,
+    /// What a plan must not do.
+    pub guard: Guard,
 }
 
 /// A cluster that is to have its project's workload pool, on the selected node pools.
@@ -158,6 +162,8 @@ impl Desired {
             ksas: BTreeMap::new(),
             bindings: BTreeMap::new(),
             pools: BTreeMap::new(),
+            removed: spec.removed.keys().cloned().collect(),
+            guard: spec.guard.clone(),
         };
         for (name, cluster) in &spec.clusters {
             let project = cluster.path.project.clone();

@@ -113,9 +113,17 @@ fn what_leaves_the_spec_is_disabled_released_or_destroyed() {
         "wi.yaml",
         "apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters:\n  main: { location: europe-west1 }\n  edge: { location: us-central1-a }\ngoogleServiceAccounts:\n  another:\n",
     );
-    let plan = place.wi(&["plan"]).ok();
+    let too_much = place.wi(&["apply", "--auto-approve"]).fails();
+    assert!(
+        too_much.out.contains("pass --allow-mass-removal"),
+        "{}",
+        too_much.out
+    );
+    let plan = place.wi(&["plan", "--allow-mass-removal"]).ok();
     insta::assert_snapshot!("left_the_spec_plan", plan.out);
-    place.wi(&["apply", "--auto-approve"]).ok();
+    place
+        .wi(&["apply", "--auto-approve", "--allow-mass-removal"])
+        .ok();
     assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
     let state = place.state();
     let checkout = &state["projects"]["acme-prod"]["serviceAccounts"]["checkout"];

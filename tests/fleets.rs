@@ -463,7 +463,11 @@ impl Client {
 
     async fn plan(&self) -> (Plan, wi::live::Live) {
         let live = wi::live::read(&self.http, &self.desired).await;
-        (plan::plan(&self.desired, &live, &Options::default()), live)
+        let options = Options {
+            allow_mass_removal: true,
+            ..Options::default()
+        };
+        (plan::plan(&self.desired, &live, &options), live)
     }
 
     async fn apply(&self, plan: &Plan, live: &wi::live::Live, stop: CancellationToken) -> Outcome {

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use wi::auth::TokenSource;
 use wi::gcp::{container, iam, policies};
 use wi::http::{Endpoints, Http, HttpOptions};
-use wi::identity::{Email, ProjectId, Resource};
+use wi::identity::{Email, ProjectId};
+use wi::resources::Resource;
 
 /// A request as the server saw it.
 #[derive(Debug, Clone)]
@@ -271,7 +272,11 @@ async fn the_policy_of_an_account_goes_over_the_wire_as_documented() {
 async fn the_policy_of_a_bucket_goes_over_the_wire_as_documented() {
     let policy = json!({"kind": "storage#policy", "resourceId": "projects/_/buckets/b-1", "version": 1, "etag": "CAE=",
         "bindings": [{"role": "roles/storage.legacyBucketOwner", "members": ["projectOwner:acme-prod"]}]});
-    let (read, write) = read_and_write(Resource::Bucket("b-1".into()), policy).await;
+    let (read, write) = read_and_write(
+        Resource::parse("bucket/b-1", None).expect("a bucket"),
+        policy,
+    )
+    .await;
     assert_eq!(
         (read.method.as_str(), read.uri.as_str()),
         (

@@ -60,6 +60,18 @@ mistake!(
     "clusters:\n  a: { location: europe-west1, nodePools: web, acceptLoss: [web, Legacy/x, legacy//x] }\n  b: { location: europe-west1, nodePools: [], access: { endpoint: tunnel } }\n  c: { location: europe-west1, access: { endpoint: dns, kubeconfig: k } }\n  d: { location: europe-west1, access: { context: k } }\nacceptLoss: [all]\n"
 );
 mistake!(
+    what_the_guard_forbids,
+    "guard:\n  forbidRoles: [roles/owner, \"roles/*.admin\"]\n  requireConditionFor: [roles/editor, roles/iam.securityReviewer]\n  maxRemovals: some\nclusters:\n  main: { location: europe-west1 }\ngoogleServiceAccounts:\n  checkout:\n    grants:\n      - roles/owner\n      - { role: roles/storage.admin, resource: bucket/acme-receipts }\n      - roles/iam.securityReviewer\n      - { role: roles/iam.securityReviewer, expires: 2027-01-01 }\n"
+);
+mistake!(
+    conditions_that_iam_would_refuse,
+    "clusters:\n  main: { location: europe-west1 }\ngoogleServiceAccounts:\n  checkout:\n    grants:\n      - { role: roles/viewer, expires: 2027-01-01 }\n      - { role: roles/browser, expires: tomorrow }\n      - { role: roles/browser, expires: 2027-01-01, condition: { title: t, expression: \"true\" } }\n      - { role: roles/browser, condition: { title: t, expression: \"a && b && c && d && e && f && g && h && i && j && k && l && m && n\" } }\n"
+);
+mistake!(
+    resources_that_are_none,
+    "clusters:\n  main: { location: europe-west1 }\nremoved: [bucket/b-1, vault/x]\ngoogleServiceAccounts:\n  checkout:\n    grants:\n      - { role: roles/viewer, resource: key/ring/k }\n      - { role: roles/viewer, resource: folder/shop }\n      - { role: roles/viewer, resource: //vault.example.com/x }\n"
+);
+mistake!(
     a_selector_that_matches_nothing,
     "clusters:\n  main: { location: europe-west1, labels: { env: prod } }\nnamespaces:\n  shop: { clusters: { env: prd } }\n"
 );

@@ -105,6 +105,9 @@ pub(super) struct ChoiceArgs {
     /// Move node pools although workloads on them lose the node's identity
     #[arg(long)]
     pub accept_loss: bool,
+    /// Remove more than a fifth of what the spec owns
+    #[arg(long)]
+    pub allow_mass_removal: bool,
     /// Move node pools within their clusters' maintenance exclusions, too
     #[arg(long)]
     pub ignore_maintenance_exclusions: bool,

@@ -44,6 +44,7 @@ pub(super) async fn make(
         accept_loss: choice.accept_loss,
         force_conflicts: choice.force_conflicts,
         ignore_exclusions: choice.ignore_maintenance_exclusions,
+        allow_mass_removal: choice.allow_mass_removal,
         upgrade: choice.upgrade(),
         now: Some(jiff::Timestamp::now()),
     };
@@ -62,10 +63,10 @@ pub(super) async fn make(
 pub(super) fn check(plan: &Plan, choice: &ChoiceArgs) -> Result<(), Failure> {
     if !plan.errors.is_empty() {
         return Err(Failure::Message(format!(
-            "{} of the spec cannot be planned; see above",
+            "the plan has {}; see above",
             match plan.errors.len() {
-                1 => "1 resource".to_owned(),
-                n => format!("{n} resources"),
+                1 => "1 error".to_owned(),
+                n => format!("{n} errors"),
             }
         )));
     }

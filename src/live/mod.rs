@@ -9,7 +9,7 @@ use crate::desired::Desired;
 use crate::gcp::container::Cluster;
 use crate::gcp::iam::ServiceAccount;
 use crate::gcp::policies::Policy;
-use crate::gcp::{iam, policies, projects};
+use crate::gcp::{buckets, iam, policies, projects};
 use crate::http::{ApiError, Http};
 use crate::identity::{Email, Member, ProjectId};
 use crate::resources::Resource;
@@ -60,6 +60,8 @@ pub struct Live {
     pub policies: BTreeMap<Resource, Seen<Policy>>,
     /// The Kubernetes objects of each cluster, by the spec's name.
     pub kubernetes: BTreeMap<String, Seen<Objects>>,
+    /// Whether buckets have uniform bucket-level access, for those where it matters.
+    pub uniform_access: BTreeMap<String, Seen<bool>>,
     /// Project numbers, for `principal://` members.
     pub numbers: BTreeMap<ProjectId, Seen<u64>>,
     /// How each cluster's Kubernetes API is reached, by the spec's name.
@@ -79,11 +81,12 @@ pub fn owner_in_description(description: &str) -> Option<&str> {
 
 /// Reads all that `desired` touches. Failures are in the result, not errors.
 pub async fn read(http: &Http, desired: &Desired) -> Live {
-    let (clusters, (accounts, account_policies), resource_policies, numbers) = tokio::join!(
+    let (clusters, (accounts, account_policies), resource_policies, numbers, uniform_access) = tokio::join!(
         clusters::read(http, desired),
         read_accounts(http, desired),
         read_policies(http, resources_to_look_at(desired)),
         read_numbers(http, desired),
+        read_uniform_access(http, desired),
     );
     let mut policies = resource_policies;
     policies.extend(account_policies);
@@ -94,6 +97,7 @@ pub async fn read(http: &Http, desired: &Desired) -> Live {
         accounts,
         policies,
         numbers,
+        uniform_access,
         ..Live::default()
     };
     background::read(http, desired, &mut live).await;
@@ -109,9 +113,16 @@ fn resources_to_look_at(desired: &Desired) -> BTreeSet<Resource> {
         .values()
         .filter(|a| a.managed)
         .map(|a| Resource::Project(a.project.clone()));
+    // Direct grants are most likely on the project of the pool.
+    let pools = desired
+        .clusters
+        .values()
+        .map(|c| Resource::Project(c.path.project.clone()));
     let managed: BTreeSet<&Email> = managed_emails(desired).collect();
     granted
         .chain(homes)
+        .chain(pools)
+        .chain(desired.removed.iter().cloned())
         .filter(|r| !matches!(r, Resource::ServiceAccount(e) if managed.contains(e)))
         .collect()
 }
@@ -176,6 +187,23 @@ async fn read_accounts(
         policies.extend(read);
     }
     (accounts, policies)
+}
+
+/// Only conditions and direct grants ask for uniform bucket-level access.
+async fn read_uniform_access(http: &Http, desired: &Desired) -> BTreeMap<String, Seen<bool>> {
+    let buckets: BTreeSet<&str> = desired
+        .bindings
+        .keys()
+        .filter(|b| b.condition.is_some() || matches!(b.member, Member::Ksa(_)))
+        .filter_map(|b| b.resource.bucket())
+        .collect();
+    join_all(buckets.into_iter().map(async |bucket| {
+        let uniform = Seen::of(buckets::has_uniform_access(http, bucket).await);
+        (bucket.to_owned(), uniform)
+    }))
+    .await
+    .into_iter()
+    .collect()
 }
 
 async fn read_numbers(http: &Http, desired: &Desired) -> BTreeMap<ProjectId, Seen<u64>> {

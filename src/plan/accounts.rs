@@ -46,6 +46,7 @@ pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
         for (email, account) in accounts.found().into_iter().flatten() {
             let ours = owner_in_description(&account.description) == Some(desired.owner.as_str());
             let wanted = desired.accounts.values().any(|a| a.email == *email);
+            plan.owned += usize::from(ours);
             if ours && !wanted && !account.disabled {
                 disable(desired, project, email, plan);
             }

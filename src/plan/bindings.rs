@@ -108,6 +108,7 @@ pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
         for key in wanted.iter().filter(|k| !there.contains_key(**k)) {
             add(desired, live, key, plan);
         }
+        plan.owned += there.keys().filter(|k| managed.decides(k)).count();
         for (key, spellings) in there {
             if !desired.bindings.contains_key(&key) && managed.decides(&key) {
                 remove(desired, live, key, spellings, plan);

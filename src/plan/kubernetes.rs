@@ -116,6 +116,8 @@ fn diff_cluster(
             .get(&(key.namespace.to_string(), key.name.to_string()));
         diff_ksa(key, wanted, there, desired, options, plan);
     }
+    let marked = |m: &&ObjectMeta| matches!(mark(m, &desired.owner), Mark::Ours);
+    plan.owned += objects.service_accounts.values().filter(marked).count();
     remove_what_left(cluster, desired, objects, plan);
 }
 

@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod bindings;
+mod brakes;
 mod clusters;
 mod impact;
 mod kubernetes;
@@ -51,6 +52,8 @@ pub struct Plan {
     pub errors: Vec<Problem>,
     /// What could not be read: the plan says nothing about it and removes nothing there.
     pub unseen: Vec<Unseen>,
+    /// How many live things this spec has authority over: what removals are measured against.
+    pub owned: usize,
     /// Set when `--target` left changes out; how many.
     pub left_out: usize,
 }
@@ -261,6 +264,8 @@ pub struct Options {
     pub force_conflicts: bool,
     /// Move node pools within their clusters' maintenance exclusions, too.
     pub ignore_exclusions: bool,
+    /// Remove more than a fifth of what the spec owns.
+    pub allow_mass_removal: bool,
     /// How nodes are recreated in this run.
     pub upgrade: UpgradeOverride,
     /// The time, for maintenance exclusions.
@@ -320,6 +325,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     restarts::list(live, &mut plan);
     order::set_needs(&Graph::of(desired, &node_pools), desired, live, &mut plan);
     access::list(desired, &mut plan);
+    brakes::check(desired, live, options, &mut plan);
     plan.errors.sort();
     plan.unseen.sort();
     plan.unseen.dedup();

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use raw::json_schema;
+pub use read::guard::glob;
 pub use report::{Mistake, Source, SpecErrors};
 
 use model::Spec;

@@ -32,6 +32,19 @@ pub struct Spec {
     pub accounts: BTreeMap<String, AccountSpec>,
     /// By the namespace's name.
     pub namespaces: BTreeMap<KubeName, NamespaceSpec>,
+    /// Resources that the spec no longer grants on.
+    pub removed: BTreeMap<Resource, Place>,
+    /// What a plan must not do.
+    pub guard: Guard,
+}
+
+/// What a plan must not do. Rules about roles are checked when the spec is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// Members that get no role, as IAM writes them; `*` stands for anything.
+    pub forbid_members: Vec<(String, Place)>,
+    /// How many things one plan may remove at most.
+    pub max_removals: Option<(usize, Place)>,
 }
 
 /// A cluster of the spec.

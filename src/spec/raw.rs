@@ -30,6 +30,24 @@ pub struct Document {
     /// Workloads that may lose the node's identity, on all clusters: NAMESPACE/*,
     /// NAMESPACE/NAME or NAMESPACE/KIND/NAME.
     pub accept_loss: Option<Vec<String>>,
+    /// Resources that the spec no longer grants on: what its principals still have there is removed.
+    pub removed: Option<Vec<String>>,
+    /// What the spec must not ask for.
+    pub guard: Option<Guard>,
+}
+
+/// What the spec must not ask for; `*` stands for anything.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Guard {
+    /// Roles that are not granted: roles/owner, roles/*.admin.
+    pub forbid_roles: Option<Vec<String>>,
+    /// Members that get no role, as IAM writes them: serviceAccount:*@old-project.*.
+    pub forbid_members: Option<Vec<String>>,
+    /// Roles that are granted under a condition only.
+    pub require_condition_for: Option<Vec<String>>,
+    /// How many things one plan may remove at most.
+    pub max_removals: Option<u32>,
 }
 
 /// A GKE cluster.
@@ -123,6 +141,8 @@ pub struct GrantOn {
     pub resource: Option<String>,
     /// When it holds.
     pub condition: Option<Condition>,
+    /// Until when it holds, in place of a condition: 2027-01-01 or 2027-01-01T12:00:00Z.
+    pub expires: Option<String>,
 }
 
 /// A namespace, on each of its clusters.

@@ -10,7 +10,7 @@ use super::report::{Mistake, Source};
 use super::tree::{Node, Span, Value};
 
 /// Fields of later versions of the language: known to people who read ahead.
-const LATER: [&str; 4] = ["discover", "rollout", "guard", "removed"];
+const LATER: [&str; 2] = ["discover", "rollout"];
 
 /// The check of one document.
 pub struct Shape<'a> {
@@ -203,6 +203,7 @@ fn in_words(kind: &str) -> &str {
         "object" => "a map",
         "array" => "a list",
         "boolean" => "true or false",
+        "integer" => "a whole number",
         other => other,
     }
 }
@@ -211,6 +212,7 @@ fn accepts_kind(schema: &Json, node: &Node) -> bool {
     let kind = match node.value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
+        Value::Number(ref text) if text.parse::<u64>().is_ok() => "integer",
         Value::Number(_) => "number",
         Value::Text(_) => "string",
         Value::List(_) => "array",

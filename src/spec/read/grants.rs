@@ -1,10 +1,16 @@
 //! Roles on resources, with their conditions.
 
+use std::collections::BTreeMap;
+
 use super::{At, Entry, Reader};
 use crate::identity::{Condition, ProjectId, Role};
 use crate::resources::Resource;
-use crate::spec::model::Grant;
+use crate::spec::Document;
+use crate::spec::model::{Grant, Place};
 use crate::spec::tree::Node;
+
+/// Of `&&`, `||` and `!` in one condition.
+const MAX_OPERATORS: usize = 12;
 
 impl Reader<'_> {
     /// Grants of an account; a role without a resource is on `home`.
@@ -44,9 +50,27 @@ impl Reader<'_> {
                     home.cloned().map(Resource::Project)
                 }
             };
-            let condition = item
-                .get("condition")
-                .and_then(|node| self.condition(entry, node, role.as_ref()));
+            let condition = match (item.get("condition"), item.get("expires")) {
+                (Some(node), Some(expires)) => {
+                    self.tell(
+                        "two_conditions",
+                        &entry.at(expires.span),
+                        "a grant has a `condition` or `expires`, not both".to_owned(),
+                        "and a condition as well",
+                        Some(
+                            "Put the end into the condition: request.time < timestamp(\"…\")"
+                                .to_owned(),
+                        ),
+                    );
+                    self.condition(entry, node, role.as_ref())
+                }
+                (Some(node), None) => self.condition(entry, node, role.as_ref()),
+                (None, Some(node)) => self.expires(entry, node, role.as_ref()),
+                (None, None) => None,
+            };
+            if let Some(role) = &role {
+                self.check_role(&entry.at(item.span), role, condition.is_some());
+            }
             let (Some(role), Some(resource)) = (role, resource) else {
                 continue;
             };
@@ -98,6 +122,63 @@ impl Reader<'_> {
         role: Option<&Role>,
     ) -> Option<Condition> {
         let text = |field: &str| node.get(field).and_then(Node::text);
+        self.no_basic_role(entry, node, role);
+        if let Some(expression) = node.get("expression") {
+            let count = operators(expression.text().unwrap_or_default());
+            if count > MAX_OPERATORS {
+                self.tell(
+                    "condition",
+                    &entry.at(expression.span),
+                    format!(
+                        "the condition has {count} logical operators; IAM allows {MAX_OPERATORS}"
+                    ),
+                    "too many",
+                    Some("Split it into several grants with a condition each.".to_owned()),
+                );
+            }
+        }
+        Some(Condition {
+            title: text("title")?.to_owned(),
+            description: text("description").unwrap_or_default().to_owned(),
+            expression: text("expression")?.to_owned(),
+        })
+    }
+
+    /// `expires: 2027-01-01` is a condition on the time.
+    fn expires(
+        &mut self,
+        entry: &Entry<'_>,
+        node: &Node,
+        role: Option<&Role>,
+    ) -> Option<Condition> {
+        let text = node.text()?;
+        let day = text.parse::<jiff::civil::Date>().ok();
+        let end = match day {
+            Some(day) => day
+                .to_zoned(jiff::tz::TimeZone::UTC)
+                .ok()
+                .map(|start| start.timestamp()),
+            None => text.parse::<jiff::Timestamp>().ok(),
+        };
+        let Some(end) = end else {
+            self.tell(
+                "name",
+                &entry.at(node.span),
+                format!("`{text}` is not a day or a time"),
+                "not a time",
+                Some("expires: 2027-01-01, or 2027-01-01T12:00:00Z".to_owned()),
+            );
+            return None;
+        };
+        self.no_basic_role(entry, node, role);
+        Some(Condition {
+            title: format!("expires {text}"),
+            description: String::new(),
+            expression: format!("request.time < timestamp(\"{end}\")"),
+        })
+    }
+
+    fn no_basic_role(&mut self, entry: &Entry<'_>, node: &Node, role: Option<&Role>) {
         if let Some(role) = role.filter(|r| r.is_basic()) {
             self.tell(
                 "condition",
@@ -107,10 +188,66 @@ impl Reader<'_> {
                 Some("Grant a predefined or custom role instead.".to_owned()),
             );
         }
-        Some(Condition {
-            title: text("title")?.to_owned(),
-            description: text("description").unwrap_or_default().to_owned(),
-            expression: text("expression")?.to_owned(),
-        })
+    }
+
+    /// `removed` of all documents.
+    pub(super) fn removed(
+        &mut self,
+        documents: &[Document],
+        project: Option<&ProjectId>,
+    ) -> BTreeMap<Resource, Place> {
+        let mut removed = BTreeMap::new();
+        for document in documents {
+            let items = document.root.get("removed").map(Node::items);
+            for node in items.unwrap_or_default() {
+                let at = At {
+                    source: std::sync::Arc::clone(&document.source),
+                    span: node.span,
+                };
+                let Some(text) = node.text() else { continue };
+                if let Some(resource) = self.parsed(&at, Resource::parse(text, project)) {
+                    removed.insert(resource, at.place());
+                }
+            }
+        }
+        removed
+    }
+}
+
+/// How many logical operators an expression has, texts aside.
+fn operators(expression: &str) -> usize {
+    let mut count = 0;
+    let mut quote = None;
+    let mut characters = expression.chars().peekable();
+    while let Some(c) = characters.next() {
+        match quote {
+            Some(q) if c == '\\' => {
+                characters.next();
+                let _ = q;
+            }
+            Some(q) if c == q => quote = None,
+            Some(_) => {}
+            None => match c {
+                '"' | '\'' => quote = Some(c),
+                '&' | '|' if characters.peek() == Some(&c) => {
+                    characters.next();
+                    count += 1;
+                }
+                '!' if characters.peek() != Some(&'=') => count += 1,
+                _ => {}
+            },
+        }
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn operators_in_texts_do_not_count() {
+        assert_eq!(
+            super::operators(r#"a && (b || !c) && d != "x && \" || y""#),
+            4
+        );
     }
 }

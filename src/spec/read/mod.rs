@@ -3,6 +3,7 @@
 mod accounts;
 mod clusters;
 mod grants;
+pub mod guard;
 mod namespaces;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -29,6 +30,7 @@ impl At {
 
 struct Reader<'a> {
     mistakes: &'a mut Vec<Mistake>,
+    rules: guard::RoleRules,
 }
 
 /// An entry of a map of the spec, of whichever document.
@@ -50,7 +52,10 @@ impl Entry<'_> {
 
 /// Reads documents whose shape has been checked; what has the wrong shape has been told already.
 pub(super) fn read(documents: &[Document], mistakes: &mut Vec<Mistake>) -> Option<Spec> {
-    let mut reader = Reader { mistakes };
+    let mut reader = Reader {
+        mistakes,
+        rules: guard::RoleRules::default(),
+    };
     let name = reader.setting(documents, "name");
     let project = reader.setting(documents, "project");
     if let (None, Some(first)) = (&name, documents.first()) {
@@ -78,6 +83,8 @@ pub(super) fn read(documents: &[Document], mistakes: &mut Vec<Mistake>) -> Optio
     let cluster_entries = reader.entries(documents, "clusters");
     let account_entries = reader.entries(documents, "googleServiceAccounts");
     let namespace_entries = reader.entries(documents, "namespaces");
+    let guard = reader.guard(documents);
+    let removed = reader.removed(documents, project.as_ref());
     let accept_loss = reader.accepted_everywhere(documents);
     let clusters = reader.clusters(&cluster_entries, project.as_ref(), &accept_loss);
     let accounts = reader.accounts(&account_entries, project.as_ref());
@@ -92,6 +99,8 @@ pub(super) fn read(documents: &[Document], mistakes: &mut Vec<Mistake>) -> Optio
         clusters,
         accounts,
         namespaces,
+        removed,
+        guard,
     })
 }
 

@@ -1,0 +1,180 @@
+//! The IAM half from outside: ownership, brakes, limits.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::Place;
+
+const SPEC: &str = "\
+apiVersion: wi/v1
+name: shop
+project: acme-prod
+clusters:
+  main: { location: europe-west1 }
+";
+
+/// An autopilot cluster, so that only IAM and Kubernetes have anything to do.
+fn world(project: &str, rest: &str) -> String {
+    format!(
+        "apiVersion: wi.sandbox/v1
+timeScale: 2000
+projects:
+  acme-prod:
+    number: 123456789012
+{project}
+{rest}
+clusters:
+  - {{ project: acme-prod, location: europe-west1, name: main, autopilot: true }}
+"
+    )
+}
+
+fn place(spec: &str, project: &str, rest: &str) -> Place {
+    Place::new(&format!("{SPEC}{spec}"), &world(project, rest))
+}
+
+/// The text of boxes, without the boxes.
+fn flat(text: &str) -> String {
+    let words = text.split_whitespace().filter(|w| *w != "│");
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[track_caller]
+fn says(text: &str, part: &str) {
+    assert!(flat(text).contains(part), "`{part}` is not in:\n{text}");
+}
+
+fn members(state: &Value, role: &str) -> Vec<Value> {
+    state["projects"]["acme-prod"]["policy"]["bindings"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|b| b["role"] == role)
+        .flat_map(|b| b["members"].as_array().cloned().unwrap_or_default())
+        .collect()
+}
+
+#[test]
+fn a_grant_can_expire() {
+    let place = place(
+        "googleServiceAccounts:\n  checkout:\n    grants: [{ role: roles/cloudsql.client, expires: 2027-01-01 }]\n",
+        "",
+        "",
+    );
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let binding = &place.state()["projects"]["acme-prod"]["policy"]["bindings"][0];
+    assert_eq!(
+        binding["condition"],
+        json!({"title": "expires 2027-01-01", "expression": "request.time < timestamp(\"2027-01-01T00:00:00Z\")"})
+    );
+    assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
+}
+
+#[test]
+fn members_that_the_guard_forbids_get_nothing() {
+    let place = place(
+        "guard: { forbidMembers: [\"*[shop/*]\"] }\ngoogleServiceAccounts:\n  checkout: {}\nnamespaces:\n  shop: { serviceAccounts: { checkout: { impersonates: checkout } } }\n",
+        "",
+        "",
+    );
+    let apply = place.wi(&["apply", "--auto-approve"]).fails();
+    says(
+        &apply.out,
+        "the guard forbids the member serviceAccount:acme-prod.svc.id.goog[shop/checkout] (`*[shop/*]` at wi.yaml:6)",
+    );
+    assert!(place.state()["projects"]["acme-prod"]["serviceAccounts"].is_null());
+}
+
+#[test]
+fn more_removals_than_the_guard_allows_are_an_error() {
+    let place = place(
+        "guard: { maxRemovals: 0 }\ngoogleServiceAccounts:\n  checkout: {}\n",
+        "    serviceAccounts: { checkout: {} }\n    policy: { bindings: [{ role: roles/editor, members: [\"serviceAccount:checkout@acme-prod.iam.gserviceaccount.com\"] }] }",
+        "",
+    );
+    let plan = place.wi(&["plan"]).fails();
+    says(&plan.out, "it removes 1, and the guard allows 0");
+    says(&plan.out, "the plan as a whole (wi.yaml:6)");
+}
+
+#[test]
+fn a_policy_that_is_full_is_an_error_before_anything_is_written() {
+    let many = |n: usize| {
+        let users: Vec<String> = (0..n).map(|i| format!("user:u{i}@example.com")).collect();
+        format!(
+            "    policy: {{ bindings: [{{ role: roles/viewer, members: [{}] }}] }}",
+            users.join(", ")
+        )
+    };
+    let spec = "googleServiceAccounts:\n  checkout: { grants: [roles/cloudsql.client, roles/pubsub.publisher] }\n";
+    let full = place(spec, &many(1499), "");
+    let plan = full.wi(&["plan"]).fails();
+    says(
+        &plan.out,
+        "has 1499 members and would have 1501; IAM allows 1500",
+    );
+    let nearly = place(spec, &many(1498), "");
+    let plan = nearly.wi(&["plan"]).ok();
+    says(
+        &plan.out,
+        "will have 1500 of the 1500 members that IAM allows",
+    );
+    nearly.wi(&["apply", "--auto-approve"]).ok();
+}
+
+#[test]
+fn what_a_direct_principal_cannot_do_is_said_with_a_way_out() {
+    let place = place(
+        "namespaces:
+  shop:
+    serviceAccounts:
+      web:
+        grants:
+          - { role: roles/storage.objectViewer, resource: bucket/acls }
+          - { role: roles/run.invoker, resource: run/europe-west1/api }
+",
+        "    policy: { bindings: [{ role: roles/iam.workloadIdentityUser, members: [\"serviceAccount:acme-prod.svc.id.goog[other/x]\"] }] }",
+        "buckets: { acls: { project: acme-prod, uniformBucketLevelAccess: false } }
+resources: { //run.googleapis.com/projects/acme-prod/locations/europe-west1/services/api: {} }",
+    );
+    let plan = place.wi(&["plan"]).fails();
+    says(
+        &plan.out,
+        "need uniform bucket-level access, which bucket/acls does not have: gcloud storage buckets update gs://acls --uniform-bucket-level-access",
+    );
+    says(
+        &plan.out,
+        "is called with ID tokens of Google, which a Kubernetes service account alone cannot get. Give it a Google service account",
+    );
+    says(
+        &plan.out,
+        "acme-prod/other/x has roles/iam.workloadIdentityUser on project/acme-prod: it can act as every Google service account there",
+    );
+}
+
+/// What a former spec granted on a resource that nobody names any more.
+#[test]
+fn removed_names_resources_that_the_spec_no_longer_grants_on() {
+    let theirs = "user:ann@example.com";
+    let ours = "serviceAccount:checkout@acme-prod.iam.gserviceaccount.com";
+    let secret = "//secretmanager.googleapis.com/projects/acme-prod/secrets/old";
+    let place = place(
+        "removed: [secret/old]\ngoogleServiceAccounts:\n  checkout: { grants: [roles/cloudsql.client] }\n",
+        "    serviceAccounts: { checkout: {} }",
+        &format!(
+            "resources: {{ {secret}: {{ policy: {{ bindings: [{{ role: roles/secretmanager.secretAccessor, members: [\"{theirs}\", \"{ours}\"] }}] }} }} }}"
+        ),
+    );
+    let plan = place.wi(&["plan"]).ok();
+    says(
+        &plan.out,
+        "- loses roles/secretmanager.secretAccessor on secret/acme-prod/old",
+    );
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let state = place.state();
+    assert_eq!(
+        state["resources"][secret]["policy"]["bindings"][0]["members"],
+        json!([theirs])
+    );
+    assert_eq!(members(&state, "roles/cloudsql.client"), [json!(ours)]);
+}
