@@ -298,6 +298,7 @@ impl Desired {
     pub fn binding_address(&self, key: &BindingKey) -> String {
         let member = match &key.member {
             Member::ServiceAccount(email) => self.account_label(email).to_owned(),
+            Member::DeletedServiceAccount { email, uid } => format!("deleted:{email}:{uid}"),
             other => other.to_string(),
         };
         let address = match &key.resource {

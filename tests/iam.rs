@@ -35,7 +35,7 @@ fn place(spec: &str, project: &str, rest: &str) -> Place {
 
 /// The text of boxes, without the boxes.
 fn flat(text: &str) -> String {
-    let words = text.split_whitespace().filter(|w| *w != "│");
+    let words = text.split_whitespace().filter(|w| !["│", "#"].contains(w));
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -177,4 +177,124 @@ fn removed_names_resources_that_the_spec_no_longer_grants_on() {
         json!([theirs])
     );
     assert_eq!(members(&state, "roles/cloudsql.client"), [json!(ours)]);
+}
+
+const CHECKOUT: &str = "googleServiceAccounts:\n  checkout: { grants: [roles/cloudsql.client] }\n";
+const EMAIL: &str = "checkout@acme-prod.iam.gserviceaccount.com";
+
+/// `onRemove` is in the mark, since the spec no longer says it when it counts.
+#[test]
+fn an_account_that_leaves_is_disabled_deleted_or_kept_as_the_spec_had_said() {
+    for (on_remove, exists, disabled, granted) in [
+        ("disable", true, true, false),
+        ("delete", false, false, false),
+        ("keep", true, false, true),
+    ] {
+        let spec = CHECKOUT.replace(
+            "checkout: {",
+            &format!("checkout: {{ onRemove: {on_remove},"),
+        );
+        let place = place(&format!("{spec}  other-one: {{}}\n"), "", "");
+        place.wi(&["apply", "--auto-approve"]).ok();
+        place.write(
+            "wi.yaml",
+            &format!("{SPEC}googleServiceAccounts:\n  other-one: {{}}\n"),
+        );
+        let plan = place.wi(&["plan", "--allow-mass-removal"]).ok();
+        says(
+            &plan.out,
+            match on_remove {
+                "delete" => "it is deleted",
+                "keep" => "released: marked with `onRemove: keep`",
+                _ => "it is disabled",
+            },
+        );
+        place
+            .wi(&["apply", "--auto-approve", "--allow-mass-removal"])
+            .ok();
+        assert_eq!(
+            place.wi(&["plan", "--detailed-exitcode"]).code,
+            Some(0),
+            "{on_remove}"
+        );
+        let state = place.state();
+        let account = &state["projects"]["acme-prod"]["serviceAccounts"]["checkout"];
+        assert_eq!(!account.is_null(), exists, "{on_remove}: {account}");
+        assert_eq!(
+            account["disabled"] == true,
+            disabled,
+            "{on_remove}: {account}"
+        );
+        assert_eq!(
+            !members(&state, "roles/cloudsql.client").is_empty(),
+            granted,
+            "{on_remove}"
+        );
+        if on_remove == "delete" {
+            // Its members went first, so that no dead ones are left.
+            assert!(
+                !state.to_string().contains("deleted:serviceAccount:"),
+                "{state}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_deleted_account_is_undeleted_and_has_its_roles_again() {
+    let place = place(
+        CHECKOUT,
+        &format!("    policy: {{ bindings: [{{ role: roles/cloudsql.client, members: [\"deleted:serviceAccount:{EMAIL}?uid=123456789012345678901\"] }}] }}
+    deletedServiceAccounts: [{{ accountId: checkout, deletedAt: DELETED, account: {{ uniqueId: \"123456789012345678901\", description: Pays }} }}]")
+        .replace("DELETED", &jiff::Timestamp::now().to_string()),
+        "",
+    );
+    let plan = place.wi(&["plan"]).ok();
+    says(&plan.out, "gsa.checkout will be undeleted");
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let state = place.state();
+    let account = &state["projects"]["acme-prod"]["serviceAccounts"]["checkout"];
+    assert_eq!(account["uniqueId"], "123456789012345678901");
+    assert_eq!(account["description"], "Pays [wi:shop]");
+    assert_eq!(
+        members(&state, "roles/cloudsql.client"),
+        [json!(format!("serviceAccount:{EMAIL}"))]
+    );
+    assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
+}
+
+/// After 30 days there is nothing to undelete.
+#[test]
+fn an_account_that_is_gone_for_good_is_made_anew() {
+    let dead = format!("deleted:serviceAccount:{EMAIL}?uid=123456789012345678901");
+    let place = place(
+        CHECKOUT,
+        &format!(
+            "    policy: {{ bindings: [{{ role: roles/cloudsql.client, members: [\"{dead}\", \"user:ann@example.com\"] }}] }}"
+        ),
+        "",
+    );
+    place.wi(&["apply", "--auto-approve"]).ok();
+    // Now that it is known to be another account, the dead member is cleaned up.
+    let plan = place.wi(&["plan"]).ok();
+    says(
+        &plan.out,
+        "dead: it was of an account checkout@acme-prod.iam.gserviceaccount.com that is deleted",
+    );
+    assert!(
+        !plan.out.contains("loses"),
+        "a dead member loses nothing:\n{}",
+        plan.out
+    );
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let mut now = members(&place.state(), "roles/cloudsql.client");
+    now.sort_by_key(Value::to_string);
+    assert_eq!(
+        now,
+        [
+            json!(format!("serviceAccount:{EMAIL}")),
+            json!("user:ann@example.com")
+        ]
+    );
+    assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
 }

@@ -2,8 +2,8 @@
 
 use crate::gcp::iam::{self, ServiceAccount};
 use crate::identity::{Email, ProjectId};
-use crate::live::owner_in_description;
 use crate::plan::AccountChange;
+use crate::plan::marks::{marked_description, owner_in_description, split_description};
 
 use super::Context;
 
@@ -35,13 +35,9 @@ pub(super) async fn change(
                     now.description
                 ));
             }
-            // Adoption appends to the description that the plan saw.
+            // Of the description only the mark is ours to change.
             if let Some(after) = description {
-                let as_planned = now.description == *after
-                    || after
-                        .strip_prefix(now.description.as_str())
-                        .is_some_and(|rest| rest.trim_start().starts_with("[wi:"));
-                if !as_planned {
+                if split_description(&now.description).0 != split_description(after).0 {
                     return Err(format!(
                         "the description of {email} has changed since it was planned. Plan again"
                     ));
@@ -65,16 +61,66 @@ pub(super) async fn change(
             }
             Ok(())
         }
-        AccountChange::Disable => {
+        AccountChange::Undelete {
+            unique_id,
+            display_name,
+            description,
+        } => {
+            match iam::undelete_service_account(&context.http, project, unique_id).await {
+                Ok(()) => {}
+                // Its 30 days are over; or it is back, by a try whose answer was lost.
+                Err(e) if matches!(e.code, 400 | 404 | 409) => {
+                    let back = iam::get_service_account(&context.http, project, email).await;
+                    if back.is_err() {
+                        create(context, project, email, display_name, description).await?;
+                    }
+                }
+                Err(e) => return Err(e.for_user()),
+            }
+            wait_until_visible(context, address, project, email).await?;
             let now = get(context, project, email).await?;
+            let (text, mark) = split_description(&now.description);
+            if let Some(mark) = mark.filter(|m| m.owner != context.plan.owner) {
+                return Err(format!(
+                    "{email} is back, and belongs to the spec named `{}`. Plan again",
+                    mark.owner
+                ));
+            }
+            let (_, wanted) = split_description(description);
+            let after = wanted.map(|m| marked_description(text, m.owner, m.on_remove));
+            let display_name = Some(display_name.as_str()).filter(|d| !d.is_empty());
+            iam::patch_service_account(
+                &context.http,
+                project,
+                email,
+                display_name,
+                after.as_deref(),
+            )
+            .await
+            .map_err(|e| e.for_user())?;
+            if now.disabled {
+                iam::enable_service_account(&context.http, project, email)
+                    .await
+                    .map_err(|e| e.for_user())?;
+            }
+            Ok(())
+        }
+        AccountChange::Disable | AccountChange::Delete => {
+            let now = match iam::get_service_account(&context.http, project, email).await {
+                Err(e) if e.is_not_found() && *change == AccountChange::Delete => return Ok(()),
+                now => now.map_err(|e| e.for_user())?,
+            };
             if owner_in_description(&now.description) != Some(context.plan.owner.as_str()) {
                 return Err(format!(
                     "{email} does not carry our mark any more. Plan again"
                 ));
             }
-            iam::disable_service_account(&context.http, project, email)
-                .await
-                .map_err(|e| e.for_user())
+            let ended = if *change == AccountChange::Delete {
+                iam::delete_service_account(&context.http, project, email).await
+            } else {
+                iam::disable_service_account(&context.http, project, email).await
+            };
+            ended.map_err(|e| e.for_user())
         }
     }
 }

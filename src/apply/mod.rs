@@ -113,7 +113,7 @@ impl Context {
                 c.what,
                 What::ClusterPool { .. }
                     | What::Account {
-                        change: AccountChange::Create { .. },
+                        change: AccountChange::Create { .. } | AccountChange::Undelete { .. },
                         ..
                     }
             )

@@ -129,6 +129,30 @@ pub async fn disable_service_account(
     post(http, project, email, ":disable").await
 }
 
+/// `projects.serviceAccounts.delete`; it can be undeleted for 30 days.
+pub async fn delete_service_account(
+    http: &Http,
+    project: &ProjectId,
+    email: &Email,
+) -> Result<(), ApiError> {
+    let request = Request::new(Method::DELETE, account_url(http, project, email, ""));
+    http.send(&request).await.map(drop)
+}
+
+/// `projects.serviceAccounts.undelete`, by unique id: the email does not name a deleted account.
+pub async fn undelete_service_account(
+    http: &Http,
+    project: &ProjectId,
+    unique_id: &str,
+) -> Result<(), ApiError> {
+    let url = http.url(
+        Api::Iam,
+        &format!("v1/projects/{project}/serviceAccounts/{unique_id}:undelete"),
+    );
+    let request = Request::new(Method::POST, url).body(Value::Object(serde_json::Map::new()));
+    http.send(&request).await.map(drop)
+}
+
 async fn post(http: &Http, project: &ProjectId, email: &Email, verb: &str) -> Result<(), ApiError> {
     let request = Request::new(Method::POST, account_url(http, project, email, verb))
         .body(Value::Object(serde_json::Map::new()));

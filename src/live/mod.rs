@@ -73,12 +73,6 @@ pub struct Live {
     pub default_accounts: BTreeMap<ProjectId, Email>,
 }
 
-/// The mark at the end of a Google service account's description: `[wi:NAME]`.
-pub fn owner_in_description(description: &str) -> Option<&str> {
-    let (_, rest) = description.trim_end().rsplit_once("[wi:")?;
-    rest.strip_suffix(']')
-}
-
 /// Reads all that `desired` touches. Failures are in the result, not errors.
 pub async fn read(http: &Http, desired: &Desired) -> Live {
     let (clusters, (accounts, account_policies), resource_policies, numbers, uniform_access) = tokio::join!(

@@ -9,6 +9,9 @@ pub(super) fn list(desired: &Desired, plan: &mut Plan) {
     let mut rows: Vec<AccessChange> = Vec::new();
     for change in plan.changes.values() {
         match &change.what {
+            // A deleted account loses nothing any more.
+            What::Binding { key, .. }
+                if matches!(key.member, Member::DeletedServiceAccount { .. }) => {}
             What::Binding { key, .. } => {
                 let clusters = match &key.member {
                     Member::Ksa(ksa) => desired.clusters_of_pool(&ksa.pool).count(),
@@ -32,15 +35,16 @@ pub(super) fn list(desired: &Desired, plan: &mut Plan) {
                     clusters,
                 });
             }
-            What::Account {
-                email,
-                change: AccountChange::Disable,
-                ..
-            } => rows.push(AccessChange {
+            What::Account { email, change, .. } if change.ends_it() => rows.push(AccessChange {
                 gains: false,
                 principal: email.to_string(),
                 role: "everything:".to_owned(),
-                resource: "it is disabled".to_owned(),
+                resource: if *change == AccountChange::Delete {
+                    "it is deleted"
+                } else {
+                    "it is disabled"
+                }
+                .to_owned(),
                 clusters: 0,
             }),
             _ => {}

@@ -2,25 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use super::marks::{marked_description, split_description};
 use super::{AccountChange, Action, Attribute, Change, Plan, What};
 use crate::desired::Desired;
 use crate::gcp::iam::ServiceAccount;
-use crate::identity::{Email, ProjectId};
-use crate::live::{Live, Seen, owner_in_description};
-use crate::spec::model::AccountSpec;
+use crate::identity::{Email, Member, ProjectId};
+use crate::live::{Live, Seen};
+use crate::spec::model::{AccountSpec, OnRemove};
 
 /// IAM allows 256 bytes of description, our mark included.
 const MAX_DESCRIPTION: usize = 256;
-
-/// The description with our mark at its end.
-fn marked(description: &str, owner: &str) -> String {
-    let mark = format!("[wi:{owner}]");
-    if description.is_empty() {
-        mark
-    } else {
-        format!("{description} {mark}")
-    }
-}
 
 pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
     for (name, wanted) in desired.accounts.iter().filter(|(_, a)| a.managed) {
@@ -28,7 +19,7 @@ pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
         match live.accounts.get(&wanted.project) {
             Some(Seen::Found(accounts)) => match accounts.get(&wanted.email) {
                 Some(account) => update(desired, address, wanted, account, plan),
-                None => create(desired, address, wanted, plan),
+                None => create(desired, live, address, wanted, plan),
             },
             Some(Seen::Absent) => plan.error(
                 address,
@@ -44,19 +35,56 @@ pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
     }
     for (project, accounts) in &live.accounts {
         for (email, account) in accounts.found().into_iter().flatten() {
-            let ours = owner_in_description(&account.description) == Some(desired.owner.as_str());
+            let (text, mark) = split_description(&account.description);
+            let mark = mark.filter(|m| m.owner == desired.owner);
+            let ours = mark.is_some();
             let wanted = desired.accounts.values().any(|a| a.email == *email);
             plan.owned += usize::from(ours);
-            if ours && !wanted && !account.disabled {
-                disable(desired, project, email, plan);
+            if wanted {
+                continue;
+            }
+            match mark.map(|m| m.on_remove) {
+                Some(OnRemove::Disable) if !account.disabled => {
+                    let change = AccountChange::Disable;
+                    end(desired, project, email, change, plan);
+                }
+                Some(OnRemove::Delete) => {
+                    let change = AccountChange::Delete;
+                    end(desired, project, email, change, plan);
+                }
+                Some(OnRemove::Keep) => release(desired, project, email, account, text, plan),
+                _ => {}
             }
         }
     }
 }
 
-fn create(desired: &Desired, address: String, wanted: &AccountSpec, plan: &mut Plan) {
+/// The unique id of a deleted account, as dead members of policies tell it: deleted accounts are not
+/// listed. Several ids: which one is meant is not known.
+fn deleted_id(live: &Live, email: &Email) -> Option<String> {
+    let ids: BTreeSet<String> = live
+        .policies
+        .values()
+        .chain(live.background.values())
+        .filter_map(Seen::found)
+        .flat_map(|p| &p.bindings)
+        .flat_map(|b| &b.members)
+        .filter_map(|m| match Member::parse(m) {
+            Member::DeletedServiceAccount { email: e, uid } if e == email.as_str() => Some(uid),
+            _ => None,
+        })
+        .collect();
+    (ids.len() == 1).then(|| ids.into_iter().next()).flatten()
+}
+
+fn create(desired: &Desired, live: &Live, address: String, wanted: &AccountSpec, plan: &mut Plan) {
     let display_name = wanted.display_name.clone().unwrap_or_default();
-    let description = marked("", &desired.owner);
+    let description = marked_description("", &desired.owner, wanted.on_remove);
+    let deleted = deleted_id(live, &wanted.email);
+    let notes = deleted
+        .iter()
+        .map(|id| format!("it was deleted, and policies still name it (unique id {id}): undeleted, it has its roles and keys again. After 30 days that is no longer possible, and it is made anew"))
+        .collect();
     plan.changes.insert(
         address,
         Change {
@@ -72,12 +100,19 @@ fn create(desired: &Desired, address: String, wanted: &AccountSpec, plan: &mut P
             what: What::Account {
                 project: wanted.project.clone(),
                 email: wanted.email.clone(),
-                change: AccountChange::Create {
-                    display_name,
-                    description,
+                change: match deleted {
+                    Some(unique_id) => AccountChange::Undelete {
+                        unique_id,
+                        display_name,
+                        description,
+                    },
+                    None => AccountChange::Create {
+                        display_name,
+                        description,
+                    },
                 },
             },
-            notes: Vec::new(),
+            notes,
             place: Some(wanted.place.clone()),
             needs: BTreeSet::new(),
         },
@@ -104,39 +139,40 @@ fn update(
             Some(after),
         ));
     }
-    let description = match owner_in_description(&account.description) {
-        Some(owner) if owner == desired.owner => None,
-        Some(owner) => {
+    let (text, mark) = split_description(&account.description);
+    if let Some(mark) = mark.filter(|m| m.owner != desired.owner) {
+        let owner = mark.owner;
+        return plan.error(
+            address,
+            Some(&wanted.place),
+            format!(
+                "{} belongs to the spec named `{owner}` (its description ends in `[wi:{owner}]`). Remove it there first, or refer to it here by `email: {}`, which uses it and leaves it to its owner",
+                wanted.email, wanted.email
+            ),
+        );
+    }
+    let after = marked_description(text, &desired.owner, wanted.on_remove);
+    let description = (after != account.description.trim_end()).then_some(after);
+    if let Some(after) = &description {
+        if after.len() > MAX_DESCRIPTION {
             return plan.error(
                 address,
                 Some(&wanted.place),
                 format!(
-                    "{} belongs to the spec named `{owner}` (its description ends in `[wi:{owner}]`). Remove it there first, or refer to it here by `email: {}`, which uses it and leaves it to its owner",
-                    wanted.email, wanted.email
+                    "the description of {} leaves no room for the mark `[wi:{}]` (IAM allows {MAX_DESCRIPTION} bytes): shorten it, or refer to the account by `email:`",
+                    wanted.email, desired.owner
                 ),
             );
         }
-        None => {
-            let after = marked(&account.description, &desired.owner);
-            if after.len() > MAX_DESCRIPTION {
-                return plan.error(
-                    address,
-                    Some(&wanted.place),
-                    format!(
-                        "the description of {} leaves no room for the mark `[wi:{}]` (IAM allows {MAX_DESCRIPTION} bytes): shorten it, or refer to the account by `email:`",
-                        wanted.email, desired.owner
-                    ),
-                );
-            }
+        if mark.is_none() {
             reason = Some("adopted: it exists and nobody has marked it".to_owned());
-            attributes.push(Attribute::new(
-                "description",
-                Some(&account.description),
-                Some(&after),
-            ));
-            Some(after)
         }
-    };
+        attributes.push(Attribute::new(
+            "description",
+            Some(&account.description),
+            Some(after),
+        ));
+    }
     if account.disabled {
         attributes.push(Attribute::new("disabled", Some("true"), Some("false")));
     }
@@ -164,7 +200,28 @@ fn update(
     );
 }
 
-fn disable(desired: &Desired, project: &ProjectId, email: &Email, plan: &mut Plan) {
+/// Disables or deletes what left the spec.
+fn end(
+    desired: &Desired,
+    project: &ProjectId,
+    email: &Email,
+    change: AccountChange,
+    plan: &mut Plan,
+) {
+    let deletes = change == AccountChange::Delete;
+    let mut attributes = vec![Attribute::new(
+        "email",
+        Some(email.as_str()),
+        (!deletes).then(|| email.as_str()),
+    )];
+    if !deletes {
+        attributes.push(Attribute::new("disabled", Some("false"), Some("true")));
+    }
+    let note = if deletes {
+        "marked by this spec with `onRemove: delete` and no longer in it; it can be undeleted for 30 days"
+    } else {
+        "marked by this spec and no longer in it: it is disabled, not deleted"
+    };
     plan.changes.insert(
         desired.account_address(email),
         Change {
@@ -172,14 +229,46 @@ fn disable(desired: &Desired, project: &ProjectId, email: &Email, plan: &mut Pla
             what: What::Account {
                 project: project.clone(),
                 email: email.clone(),
-                change: AccountChange::Disable,
+                change,
             },
-            attributes: vec![
-                Attribute::new("email", Some(email.as_str()), Some(email.as_str())),
-                Attribute::new("disabled", Some("false"), Some("true")),
-            ],
+            attributes,
+            notes: vec![note.to_owned()],
+            place: None,
+            needs: BTreeSet::new(),
+        },
+    );
+}
+
+/// Takes the mark from what left the spec and stays.
+fn release(
+    desired: &Desired,
+    project: &ProjectId,
+    email: &Email,
+    account: &ServiceAccount,
+    text: &str,
+    plan: &mut Plan,
+) {
+    plan.changes.insert(
+        desired.account_address(email),
+        Change {
+            action: Action::Update,
+            what: What::Account {
+                project: project.clone(),
+                email: email.clone(),
+                change: AccountChange::Update {
+                    display_name: None,
+                    description: Some(text.to_owned()),
+                    enable: false,
+                },
+            },
+            attributes: vec![Attribute::new(
+                "description",
+                Some(&account.description),
+                Some(text),
+            )],
             notes: vec![
-                "marked by this spec and no longer in it: it is disabled, not deleted".to_owned(),
+                "released: marked with `onRemove: keep` and no longer in the spec; it stays with its roles"
+                    .to_owned(),
             ],
             place: None,
             needs: BTreeSet::new(),

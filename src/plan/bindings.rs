@@ -2,21 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Attribute, Change, Plan, What};
+use super::marks::split_description;
+use super::{AccountChange, Action, Attribute, Change, Plan, What};
 use crate::desired::{BindingKey, Desired};
 use crate::gcp::policies::Policy;
 use crate::identity::{Email, KsaIdentity, Member, Role};
-use crate::live::{Live, Seen, owner_in_description};
+use crate::live::{Live, Seen};
 use crate::resources::Resource;
+use crate::spec::model::OnRemove;
 
 /// The principals over which this spec has authority.
 struct Managed<'a> {
     accounts: BTreeSet<&'a Email>,
     ksas: BTreeSet<&'a KsaIdentity>,
+    /// Accounts that come back, and their members with them.
+    undeleted: BTreeSet<Email>,
 }
 
 impl<'a> Managed<'a> {
-    fn of(desired: &'a Desired, live: &'a Live) -> Self {
+    fn of(desired: &'a Desired, live: &'a Live, plan: &Plan) -> Self {
         let declared = desired
             .accounts
             .values()
@@ -27,10 +31,28 @@ impl<'a> Managed<'a> {
             .values()
             .filter_map(Seen::found)
             .flatten()
-            .filter(|(_, a)| owner_in_description(&a.description) == Some(desired.owner.as_str()))
+            .filter(|(_, a)| {
+                // One that is to be kept leaves the spec with all that it has.
+                split_description(&a.description).1.is_some_and(|mark| {
+                    mark.owner == desired.owner && mark.on_remove != OnRemove::Keep
+                })
+            })
             .map(|(email, _)| email);
+        let declared: BTreeSet<&Email> = declared.collect();
         Self {
-            accounts: declared.chain(left).collect(),
+            undeleted: plan
+                .changes
+                .values()
+                .filter_map(|c| match &c.what {
+                    What::Account {
+                        email,
+                        change: AccountChange::Undelete { .. },
+                        ..
+                    } => Some(email.clone()),
+                    _ => None,
+                })
+                .collect(),
+            accounts: declared.into_iter().chain(left).collect(),
             ksas: desired.ksas.values().map(|k| &k.identity).collect(),
         }
     }
@@ -40,6 +62,8 @@ impl<'a> Managed<'a> {
         let own_principal = match &key.member {
             Member::ServiceAccount(email) => self.accounts.contains(email),
             Member::Ksa(ksa) => self.ksas.contains(ksa),
+            Member::DeletedServiceAccount { email, .. } => Email::parse(email)
+                .is_ok_and(|e| self.accounts.contains(&e) && !self.undeleted.contains(&e)),
             _ => false,
         };
         let own_account =
@@ -75,7 +99,7 @@ fn members(resource: &Resource, policy: &Policy) -> BTreeMap<BindingKey, Vec<Str
 }
 
 pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
-    let managed = Managed::of(desired, live);
+    let managed = Managed::of(desired, live, plan);
     let mut wanted_on: BTreeMap<&Resource, Vec<&BindingKey>> = BTreeMap::new();
     for key in desired.bindings.keys() {
         wanted_on.entry(&key.resource).or_default().push(key);
@@ -114,7 +138,6 @@ pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
                 remove(desired, live, key, spellings, plan);
             }
         }
-        warn_of_dead_members(resource, &policy, &managed, plan);
     }
 }
 
@@ -214,6 +237,9 @@ fn remove(
                 Member::Ksa(k) => {
                     format!("{k} is managed by this spec, which does not grant it this")
                 }
+                Member::DeletedServiceAccount { email, .. } => format!(
+                    "dead: it was of an account {email} that is deleted, and the one of today does not have it by this"
+                ),
                 _ => "only the workloads that the spec names may act as an account that it owns"
                     .to_owned(),
             }],
@@ -245,20 +271,4 @@ fn attributes(key: &BindingKey, members: &[&str], action: Action) -> Vec<Attribu
         rows.push(attribute("condition.expression", &condition.expression));
     }
     rows
-}
-
-/// A deleted and recreated account does not get its old bindings back.
-fn warn_of_dead_members(resource: &Resource, policy: &Policy, managed: &Managed, plan: &mut Plan) {
-    for binding in &policy.bindings {
-        for member in &binding.members {
-            if let Member::DeletedServiceAccount { email, uid } = Member::parse(member)
-                && managed.accounts.iter().any(|a| a.as_str() == email)
-            {
-                plan.warnings.push(format!(
-                        "{resource} still grants {} to a deleted account that had the address {email} (unique id {uid}): that binding is dead, and the account of today does not have it",
-                        binding.role
-                    ));
-            }
-        }
-    }
 }

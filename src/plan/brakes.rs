@@ -53,7 +53,11 @@ fn forbidden_members(desired: &Desired, plan: &mut Plan) {
 
 /// One removal is none to stop for; more than a fifth of what the spec owns is.
 fn removals(desired: &Desired, options: &Options, plan: &mut Plan) {
-    let removed = plan.counts().destroy;
+    // Members that are dead already give nobody anything.
+    let dead = plan.changes.values().filter(|c| {
+        matches!(&c.what, What::Binding { key, .. } if matches!(key.member, Member::DeletedServiceAccount { .. }))
+    });
+    let removed = plan.counts().destroy - dead.count();
     let whole = "the plan as a whole".to_owned();
     if let Some((most, place)) = &desired.guard.max_removals
         && removed > *most

@@ -223,8 +223,26 @@ pub enum AccountChange {
         /// Whether it is enabled.
         enable: bool,
     },
+    /// Brought back, from the 30 days in which a deleted account can be.
+    Undelete {
+        /// Its unique id: the email does not name a deleted account.
+        unique_id: String,
+        /// For one that has to be made anew after all.
+        display_name: String,
+        /// Ends in the mark.
+        description: String,
+    },
     /// Disabled, since it left the spec.
     Disable,
+    /// Deleted, since it left the spec and the spec had said so.
+    Delete,
+}
+
+impl AccountChange {
+    /// Whether nobody can act as it afterwards.
+    pub fn ends_it(&self) -> bool {
+        matches!(self, Self::Disable | Self::Delete)
+    }
 }
 
 /// A write to a Kubernetes object.

@@ -32,11 +32,15 @@ pub(super) fn set_needs(graph: &Graph, desired: &Desired, live: &Live, plan: &mu
             },
             What::Account {
                 email,
-                change: AccountChange::Disable,
+                change: how @ (AccountChange::Disable | AccountChange::Delete),
                 ..
             } => {
                 let mut waits = leaving(plan, email);
                 waits.extend(node_pools_running_as(plan, live, email));
+                if *how == AccountChange::Delete {
+                    // Deleted first, its members would turn into dead ones under our hands.
+                    waits.extend(removals_of(plan, email));
+                }
                 waits
             }
             _ => graph.needs_among(address, &plan.changes),
@@ -70,6 +74,22 @@ fn leaving(plan: &Plan, email: &Email) -> BTreeSet<String> {
         .iter()
         .filter(|(_, c)| {
             matches!(&c.what, What::Ksa { account_before: Some(before), .. } if before == email)
+        })
+        .map(|(address, _)| address.clone())
+        .collect()
+}
+
+/// Removals of what an account has, and of who may act as it.
+fn removals_of(plan: &Plan, email: &Email) -> BTreeSet<String> {
+    plan.changes
+        .iter()
+        .filter(|(_, c)| c.action == Action::Delete)
+        .filter(|(_, c)| match &c.what {
+            What::Binding { key, .. } => {
+                key.member == Member::ServiceAccount(email.clone())
+                    || key.resource == Resource::ServiceAccount(email.clone())
+            }
+            _ => false,
         })
         .map(|(address, _)| address.clone())
         .collect()

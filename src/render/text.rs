@@ -29,6 +29,13 @@ fn verb(change: &Change) -> &'static str {
             },
             _,
         ) => "will be disabled",
+        (
+            What::Account {
+                change: AccountChange::Undelete { .. },
+                ..
+            },
+            _,
+        ) => "will be undeleted",
         (What::NodePool { .. }, _) => "will be updated in-place, its nodes recreated",
         (What::Binding { .. }, Action::Delete) => "will be removed",
         (_, Action::Create) => "will be created",

@@ -151,8 +151,22 @@ pub struct AccountSpec {
     pub display_name: Option<String>,
     /// Roles that it is to have.
     pub grants: Vec<Grant>,
+    /// What becomes of it when it leaves the spec.
+    pub on_remove: OnRemove,
     /// Where it is declared.
     pub place: Place,
+}
+
+/// What becomes of a Google service account that leaves the spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnRemove {
+    /// It is disabled: nothing is lost that cannot be had back.
+    #[default]
+    Disable,
+    /// It is deleted.
+    Delete,
+    /// It stays as it is, with its roles; the mark goes.
+    Keep,
 }
 
 /// One role on one resource.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{At, Entry, Reader};
 use crate::identity::{Email, ProjectId, check_service_account_id};
-use crate::spec::model::AccountSpec;
+use crate::spec::model::{AccountSpec, OnRemove};
 
 impl Reader<'_> {
     pub(super) fn accounts(
@@ -35,7 +35,7 @@ impl Reader<'_> {
     fn account(&mut self, entry: &Entry<'_>, default: Option<&ProjectId>) -> Option<AccountSpec> {
         let external = entry.node.get("email").and_then(|n| Some((n, n.text()?)));
         let (email, project) = if let Some((node, text)) = external {
-            for field in ["id", "project", "displayName"] {
+            for field in ["id", "project", "displayName", "onRemove"] {
                 if let Some((key, _)) = entry.node.entries().iter().find(|(k, _)| k.text == field) {
                     self.tell(
                         "external_account",
@@ -97,7 +97,33 @@ impl Reader<'_> {
             managed: external.is_none(),
             display_name: display_name.map(|(_, text)| text.to_owned()),
             grants,
+            on_remove: self.on_remove(entry),
             place: entry.at.place(),
         })
+    }
+
+    fn on_remove(&mut self, entry: &Entry<'_>) -> OnRemove {
+        let Some((node, text)) = entry
+            .node
+            .get("onRemove")
+            .and_then(|n| Some((n, n.text()?)))
+        else {
+            return OnRemove::default();
+        };
+        match text {
+            "disable" => OnRemove::Disable,
+            "delete" => OnRemove::Delete,
+            "keep" => OnRemove::Keep,
+            other => {
+                self.tell(
+                    "name",
+                    &entry.at(node.span),
+                    format!("`onRemove` is not `{other}`"),
+                    "disable, delete or keep",
+                    None,
+                );
+                OnRemove::default()
+            }
+        }
     }
 }
