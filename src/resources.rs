@@ -52,10 +52,14 @@ pub struct Kind {
     pub version: Version,
     /// What a write sends.
     pub write: Write,
+    /// The permission that a write takes.
+    pub permission: &'static str,
+    /// The smallest predefined role that has it.
+    pub admin: &'static str,
 }
 
 macro_rules! kind {
-    ($short:literal $form:literal $full:literal $api:ident $path:literal $method:ident $version:ident $write:ident) => {
+    ($short:literal $form:literal $full:literal $api:ident $path:literal $method:ident $version:ident $write:ident $permission:literal $admin:literal) => {
         Kind {
             short: $short,
             form: $form,
@@ -65,6 +69,8 @@ macro_rules! kind {
             post: kind!(@post $method),
             version: Version::$version,
             write: Write::$write,
+            permission: $permission,
+            admin: $admin,
         }
     };
     (@post GET) => { false };
@@ -74,31 +80,31 @@ macro_rules! kind {
 /// The table. A new kind is a new row (and its twin in the sandbox, which knows nothing of this one).
 #[rustfmt::skip]
 pub static KINDS: [Kind; 25] = [
-    kind!("project" "ID" "cloudresourcemanager.googleapis.com/projects/{}" CloudResourceManager "v3/projects/{}" POST Body Masked),
-    kind!("folder" "NUMBER" "cloudresourcemanager.googleapis.com/folders/{}" CloudResourceManager "v3/folders/{}" POST Body Masked),
-    kind!("organization" "NUMBER" "cloudresourcemanager.googleapis.com/organizations/{}" CloudResourceManager "v3/organizations/{}" POST Body Masked),
-    kind!("serviceaccount" "EMAIL" "iam.googleapis.com/projects/-/serviceAccounts/{}" Iam "v1/projects/-/serviceAccounts/{}" POST Query Masked),
-    kind!("bucket" "NAME" "storage.googleapis.com/projects/_/buckets/{}" Storage "storage/v1/b/{}" GET CamelQuery Bare),
-    kind!("managedfolder" "BUCKET/FOLDER" "storage.googleapis.com/projects/_/buckets/{}/managedFolders/{}" Storage "storage/v1/b/{}/managedFolders/{}" GET CamelQuery Bare),
-    kind!("secret" "[PROJECT/]NAME" "secretmanager.googleapis.com/projects/{}/secrets/{}" SecretManager "v1/projects/{}/secrets/{}" GET Query Masked),
-    kind!("regional-secret" "[PROJECT/]LOCATION/NAME" "secretmanager.googleapis.com/projects/{}/locations/{}/secrets/{}" SecretManager "v1/projects/{}/locations/{}/secrets/{}" GET Query Masked),
-    kind!("topic" "[PROJECT/]NAME" "pubsub.googleapis.com/projects/{}/topics/{}" Pubsub "v1/projects/{}/topics/{}" GET Query Wrapped),
-    kind!("subscription" "[PROJECT/]NAME" "pubsub.googleapis.com/projects/{}/subscriptions/{}" Pubsub "v1/projects/{}/subscriptions/{}" GET Query Wrapped),
-    kind!("dataset" "[PROJECT/]NAME" "bigquery.googleapis.com/projects/{}/datasets/{}" Bigquery "bigquery/v2/projects/{}/datasets/{}" GET Query AccessList),
-    kind!("table" "[PROJECT/]DATASET/NAME" "bigquery.googleapis.com/projects/{}/datasets/{}/tables/{}" Bigquery "bigquery/v2/projects/{}/datasets/{}/tables/{}" POST Body Masked),
-    kind!("keyring" "[PROJECT/]LOCATION/NAME" "cloudkms.googleapis.com/projects/{}/locations/{}/keyRings/{}" Cloudkms "v1/projects/{}/locations/{}/keyRings/{}" GET Query Masked),
-    kind!("key" "[PROJECT/]LOCATION/KEYRING/NAME" "cloudkms.googleapis.com/projects/{}/locations/{}/keyRings/{}/cryptoKeys/{}" Cloudkms "v1/projects/{}/locations/{}/keyRings/{}/cryptoKeys/{}" GET Query Masked),
-    kind!("spanner-instance" "[PROJECT/]NAME" "spanner.googleapis.com/projects/{}/instances/{}" Spanner "v1/projects/{}/instances/{}" POST Body Wrapped),
-    kind!("spanner" "[PROJECT/]INSTANCE/DATABASE" "spanner.googleapis.com/projects/{}/instances/{}/databases/{}" Spanner "v1/projects/{}/instances/{}/databases/{}" POST Body Wrapped),
-    kind!("repository" "[PROJECT/]LOCATION/NAME" "artifactregistry.googleapis.com/projects/{}/locations/{}/repositories/{}" ArtifactRegistry "v1/projects/{}/locations/{}/repositories/{}" GET Query Wrapped),
-    kind!("run" "[PROJECT/]LOCATION/SERVICE" "run.googleapis.com/projects/{}/locations/{}/services/{}" Run "v2/projects/{}/locations/{}/services/{}" GET Query Masked),
-    kind!("run-job" "[PROJECT/]LOCATION/JOB" "run.googleapis.com/projects/{}/locations/{}/jobs/{}" Run "v2/projects/{}/locations/{}/jobs/{}" GET Query Masked),
-    kind!("queue" "[PROJECT/]LOCATION/NAME" "cloudtasks.googleapis.com/projects/{}/locations/{}/queues/{}" CloudTasks "v2/projects/{}/locations/{}/queues/{}" POST Body Wrapped),
-    kind!("function" "[PROJECT/]LOCATION/NAME" "cloudfunctions.googleapis.com/projects/{}/locations/{}/functions/{}" CloudFunctions "v2/projects/{}/locations/{}/functions/{}" GET Query Masked),
-    kind!("bigtable-instance" "[PROJECT/]NAME" "bigtable.googleapis.com/projects/{}/instances/{}" BigtableAdmin "v2/projects/{}/instances/{}" POST Body Masked),
-    kind!("bigtable" "[PROJECT/]INSTANCE/TABLE" "bigtable.googleapis.com/projects/{}/instances/{}/tables/{}" BigtableAdmin "v2/projects/{}/instances/{}/tables/{}" POST Body Masked),
-    kind!("snapshot" "[PROJECT/]NAME" "pubsub.googleapis.com/projects/{}/snapshots/{}" Pubsub "v1/projects/{}/snapshots/{}" GET Query Wrapped),
-    kind!("schema" "[PROJECT/]NAME" "pubsub.googleapis.com/projects/{}/schemas/{}" Pubsub "v1/projects/{}/schemas/{}" GET Query Wrapped),
+    kind!("project" "ID" "cloudresourcemanager.googleapis.com/projects/{}" CloudResourceManager "v3/projects/{}" POST Body Masked "resourcemanager.projects.setIamPolicy" "roles/resourcemanager.projectIamAdmin"),
+    kind!("folder" "NUMBER" "cloudresourcemanager.googleapis.com/folders/{}" CloudResourceManager "v3/folders/{}" POST Body Masked "resourcemanager.folders.setIamPolicy" "roles/resourcemanager.folderIamAdmin"),
+    kind!("organization" "NUMBER" "cloudresourcemanager.googleapis.com/organizations/{}" CloudResourceManager "v3/organizations/{}" POST Body Masked "resourcemanager.organizations.setIamPolicy" "roles/resourcemanager.organizationAdmin"),
+    kind!("serviceaccount" "EMAIL" "iam.googleapis.com/projects/-/serviceAccounts/{}" Iam "v1/projects/-/serviceAccounts/{}" POST Query Masked "iam.serviceAccounts.setIamPolicy" "roles/iam.serviceAccountAdmin"),
+    kind!("bucket" "NAME" "storage.googleapis.com/projects/_/buckets/{}" Storage "storage/v1/b/{}" GET CamelQuery Bare "storage.buckets.setIamPolicy" "roles/storage.admin"),
+    kind!("managedfolder" "BUCKET/FOLDER" "storage.googleapis.com/projects/_/buckets/{}/managedFolders/{}" Storage "storage/v1/b/{}/managedFolders/{}" GET CamelQuery Bare "storage.managedFolders.setIamPolicy" "roles/storage.folderAdmin"),
+    kind!("secret" "[PROJECT/]NAME" "secretmanager.googleapis.com/projects/{}/secrets/{}" SecretManager "v1/projects/{}/secrets/{}" GET Query Masked "secretmanager.secrets.setIamPolicy" "roles/secretmanager.admin"),
+    kind!("regional-secret" "[PROJECT/]LOCATION/NAME" "secretmanager.googleapis.com/projects/{}/locations/{}/secrets/{}" SecretManager "v1/projects/{}/locations/{}/secrets/{}" GET Query Masked "secretmanager.secrets.setIamPolicy" "roles/secretmanager.admin"),
+    kind!("topic" "[PROJECT/]NAME" "pubsub.googleapis.com/projects/{}/topics/{}" Pubsub "v1/projects/{}/topics/{}" GET Query Wrapped "pubsub.topics.setIamPolicy" "roles/pubsub.admin"),
+    kind!("subscription" "[PROJECT/]NAME" "pubsub.googleapis.com/projects/{}/subscriptions/{}" Pubsub "v1/projects/{}/subscriptions/{}" GET Query Wrapped "pubsub.subscriptions.setIamPolicy" "roles/pubsub.admin"),
+    kind!("dataset" "[PROJECT/]NAME" "bigquery.googleapis.com/projects/{}/datasets/{}" Bigquery "bigquery/v2/projects/{}/datasets/{}" GET Query AccessList "bigquery.datasets.update" "roles/bigquery.dataOwner"),
+    kind!("table" "[PROJECT/]DATASET/NAME" "bigquery.googleapis.com/projects/{}/datasets/{}/tables/{}" Bigquery "bigquery/v2/projects/{}/datasets/{}/tables/{}" POST Body Masked "bigquery.tables.setIamPolicy" "roles/bigquery.dataOwner"),
+    kind!("keyring" "[PROJECT/]LOCATION/NAME" "cloudkms.googleapis.com/projects/{}/locations/{}/keyRings/{}" Cloudkms "v1/projects/{}/locations/{}/keyRings/{}" GET Query Masked "cloudkms.keyRings.setIamPolicy" "roles/cloudkms.admin"),
+    kind!("key" "[PROJECT/]LOCATION/KEYRING/NAME" "cloudkms.googleapis.com/projects/{}/locations/{}/keyRings/{}/cryptoKeys/{}" Cloudkms "v1/projects/{}/locations/{}/keyRings/{}/cryptoKeys/{}" GET Query Masked "cloudkms.cryptoKeys.setIamPolicy" "roles/cloudkms.admin"),
+    kind!("spanner-instance" "[PROJECT/]NAME" "spanner.googleapis.com/projects/{}/instances/{}" Spanner "v1/projects/{}/instances/{}" POST Body Wrapped "spanner.instances.setIamPolicy" "roles/spanner.admin"),
+    kind!("spanner" "[PROJECT/]INSTANCE/DATABASE" "spanner.googleapis.com/projects/{}/instances/{}/databases/{}" Spanner "v1/projects/{}/instances/{}/databases/{}" POST Body Wrapped "spanner.databases.setIamPolicy" "roles/spanner.databaseAdmin"),
+    kind!("repository" "[PROJECT/]LOCATION/NAME" "artifactregistry.googleapis.com/projects/{}/locations/{}/repositories/{}" ArtifactRegistry "v1/projects/{}/locations/{}/repositories/{}" GET Query Wrapped "artifactregistry.repositories.setIamPolicy" "roles/artifactregistry.admin"),
+    kind!("run" "[PROJECT/]LOCATION/SERVICE" "run.googleapis.com/projects/{}/locations/{}/services/{}" Run "v2/projects/{}/locations/{}/services/{}" GET Query Masked "run.services.setIamPolicy" "roles/run.admin"),
+    kind!("run-job" "[PROJECT/]LOCATION/JOB" "run.googleapis.com/projects/{}/locations/{}/jobs/{}" Run "v2/projects/{}/locations/{}/jobs/{}" GET Query Masked "run.jobs.setIamPolicy" "roles/run.admin"),
+    kind!("queue" "[PROJECT/]LOCATION/NAME" "cloudtasks.googleapis.com/projects/{}/locations/{}/queues/{}" CloudTasks "v2/projects/{}/locations/{}/queues/{}" POST Body Wrapped "cloudtasks.queues.setIamPolicy" "roles/cloudtasks.queueAdmin"),
+    kind!("function" "[PROJECT/]LOCATION/NAME" "cloudfunctions.googleapis.com/projects/{}/locations/{}/functions/{}" CloudFunctions "v2/projects/{}/locations/{}/functions/{}" GET Query Masked "cloudfunctions.functions.setIamPolicy" "roles/cloudfunctions.admin"),
+    kind!("bigtable-instance" "[PROJECT/]NAME" "bigtable.googleapis.com/projects/{}/instances/{}" BigtableAdmin "v2/projects/{}/instances/{}" POST Body Masked "bigtable.instances.setIamPolicy" "roles/bigtable.admin"),
+    kind!("bigtable" "[PROJECT/]INSTANCE/TABLE" "bigtable.googleapis.com/projects/{}/instances/{}/tables/{}" BigtableAdmin "v2/projects/{}/instances/{}/tables/{}" POST Body Masked "bigtable.tables.setIamPolicy" "roles/bigtable.admin"),
+    kind!("snapshot" "[PROJECT/]NAME" "pubsub.googleapis.com/projects/{}/snapshots/{}" Pubsub "v1/projects/{}/snapshots/{}" GET Query Wrapped "pubsub.snapshots.setIamPolicy" "roles/pubsub.admin"),
+    kind!("schema" "[PROJECT/]NAME" "pubsub.googleapis.com/projects/{}/schemas/{}" Pubsub "v1/projects/{}/schemas/{}" GET Query Wrapped "pubsub.schemas.setIamPolicy" "roles/pubsub.admin"),
 ];
 
 impl Kind {
@@ -111,7 +117,8 @@ impl Kind {
         self.full.matches("{}").count()
     }
 
-    fn in_project(&self) -> bool {
+    /// Whether the first of its names is its project.
+    pub fn in_project(&self) -> bool {
         self.form.starts_with("[PROJECT/]")
     }
 }

@@ -298,3 +298,22 @@ fn an_account_that_is_gone_for_good_is_made_anew() {
     );
     assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
 }
+
+/// All that is missing is told before anything is written, with the role that has it.
+#[test]
+fn permissions_are_checked_before_the_first_write() {
+    let place = place(
+        "googleServiceAccounts:\n  checkout: { grants: [roles/cloudsql.client, { role: roles/storage.objectViewer, resource: bucket/receipts }] }\n",
+        "",
+        "buckets: { receipts: { project: acme-prod } }\ncallerLacks: [resourcemanager.projects.setIamPolicy, storage.buckets.setIamPolicy, iam.serviceAccounts.create]",
+    );
+    let apply = place.wi(&["apply", "--auto-approve"]).fails();
+    for missing in [
+        "iam.serviceAccounts.create on project/acme-prod (the smallest predefined role that has it: roles/iam.serviceAccountCreator)",
+        "resourcemanager.projects.setIamPolicy on project/acme-prod (the smallest predefined role that has it: roles/resourcemanager.projectIamAdmin)",
+        "storage.buckets.setIamPolicy on bucket/receipts (the smallest predefined role that has it: roles/storage.admin)",
+    ] {
+        says(&apply.err, missing);
+    }
+    assert!(place.state()["projects"]["acme-prod"]["serviceAccounts"].is_null());
+}

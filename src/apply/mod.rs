@@ -6,6 +6,7 @@ mod gke;
 mod kubernetes;
 mod node_pool;
 mod policy;
+pub mod preflight;
 mod steps;
 mod wait;
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::ApplyArgs;
 use super::connect::{self, Session};
 use super::{Failure, Success, plan, validate};
-use crate::apply::{self, Context, End, Limits};
+use crate::apply::{self, Context, End, Limits, preflight};
 use crate::desired::Desired;
 use crate::render::progress::Progress;
 use crate::render::{self, print};
@@ -43,6 +43,10 @@ async fn plan_and_apply(
     plan::check(&plan, &args.choice)?;
     if plan.is_empty() {
         return Ok(Success::Ok);
+    }
+    let missing = preflight::check(&session.http, &plan).await;
+    if !missing.is_empty() {
+        return Err(Failure::Message(render::outcome::missing(&missing)));
     }
     if !args.auto_approve && !approved()? {
         return Err(Failure::Rendered("Apply cancelled.".to_owned()));

@@ -1,5 +1,7 @@
 //! Allow policies, read and written as the row of the resource's kind says.
 
+use std::collections::BTreeSet;
+
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -77,6 +79,32 @@ pub async fn write(http: &Http, resource: &Resource, policy: &Policy) -> Result<
     };
     http.json(Request::new(method, url(http, resource, verb)).body(body))
         .await
+}
+
+/// `testIamPermissions`: which of these the caller has. `None` where the API cannot be asked.
+pub async fn test_permissions(
+    http: &Http,
+    resource: &Resource,
+    asked: &BTreeSet<String>,
+) -> Result<Option<BTreeSet<String>>, ApiError> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Answer {
+        permissions: BTreeSet<String>,
+    }
+    let request = match resource.kind().write {
+        Write::AccessList => return Ok(None),
+        Write::Bare => {
+            let query: Vec<String> = asked.iter().map(|p| format!("permissions={p}")).collect();
+            let rest = format!("/iam/testPermissions?{}", query.join("&"));
+            Request::new(Method::GET, url(http, resource, &rest))
+        }
+        Write::Masked | Write::Wrapped => {
+            Request::new(Method::POST, url(http, resource, ":testIamPermissions"))
+                .body(json!({ "permissions": asked }))
+        }
+    };
+    Ok(Some(http.json::<Answer>(request).await?.permissions))
 }
 
 /// Where the policy of a resource is, with what follows its path.

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::style::{BOLD, GREEN, RED, YELLOW, paint};
 use super::{safe, safe_lines};
+use crate::apply::preflight::Missing;
 use crate::apply::{End, Outcome};
 use crate::plan::{Action, Plan};
 
@@ -77,6 +78,22 @@ pub fn text(plan: &Plan, outcome: &Outcome) -> String {
         out,
         "\nRun `wi apply` again once this is mended: it finds what is left to do."
     );
+    out
+}
+
+/// What the caller may not do, before anything is written.
+pub fn missing(missing: &[Missing]) -> String {
+    let mut out =
+        String::from("nothing was written: the plan takes permissions that you do not have.\n");
+    for m in missing {
+        let _ = write!(
+            out,
+            "\n- {} on {} (the smallest predefined role that has it: {})",
+            safe(&m.permission),
+            safe(&m.resource.to_string()),
+            m.role
+        );
+    }
     out
 }
 

@@ -62,7 +62,7 @@ pub fn handle(
             }
             Ok(shown)
         }
-        ("POST", "testIamPermissions") => Ok(test_permissions(&request.body)),
+        ("POST", "testIamPermissions") => Ok(test_permissions(state, &request.body)),
         ("POST", "getAncestry") if version == "v1" => {
             Ok(json!({"ancestor": [{"resourceId": {"type": "project", "id": project}}]}))
         }
@@ -94,10 +94,18 @@ pub fn wrapped_policy(body: &Value) -> Result<(&Value, Option<&str>), ApiError> 
     Ok((policy, body["updateMask"].as_str()))
 }
 
-/// The caller may do everything that no fault forbids.
-pub fn test_permissions(body: &Value) -> Value {
-    match body["permissions"].as_array() {
-        Some(asked) if !asked.is_empty() => json!({"permissions": asked}),
-        _ => json!({}),
+/// The caller may do everything that `callerLacks` does not name.
+pub fn test_permissions(state: &State, body: &Value) -> Value {
+    let asked = body["permissions"].as_array().into_iter().flatten();
+    let held: Vec<&Value> = asked
+        .filter(|p| {
+            p.as_str()
+                .is_some_and(|p| !state.world.caller_lacks.iter().any(|lack| lack == p))
+        })
+        .collect();
+    if held.is_empty() {
+        json!({})
+    } else {
+        json!({ "permissions": held })
     }
 }

@@ -194,7 +194,7 @@ fn answer(
             }
             Ok(shown)
         }
-        ("POST", "testIamPermissions") => Ok(crm::test_permissions(&request.body)),
+        ("POST", "testIamPermissions") => Ok(crm::test_permissions(state, &request.body)),
         _ => Err(request.no_such_method()),
     }
 }

@@ -29,7 +29,11 @@ fn answer(state: &mut State, path: &[&str], request: &Request) -> Result<Value, 
         }
         ("PUT", ["iam"]) => set_policy(state, name, &request.body),
         ("GET", ["iam", "testPermissions"]) => {
-            let asked: Vec<&str> = request.queries("permissions").collect();
+            let lacks = &state.world.caller_lacks;
+            let asked: Vec<&str> = request
+                .queries("permissions")
+                .filter(|p| !lacks.iter().any(|lack| lack == p))
+                .collect();
             Ok(json!({"kind": "storage#testIamPermissionsResponse", "permissions": asked}))
         }
         _ => Err(request.no_such_method()),

@@ -44,6 +44,10 @@ pub struct World {
     /// Who the token belongs to.
     #[serde(default = "default_caller")]
     pub caller: String,
+    /// Permissions that `testIamPermissions` says the caller does not have. Calls are refused by
+    /// `faults` alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caller_lacks: Vec<String>,
     /// Simulated seconds per real second, for long-running operations and delays.
     #[serde(default = "default_time_scale")]
     #[schemars(extend("exclusiveMinimum" = 0))]
@@ -91,6 +95,7 @@ impl Default for World {
         Self {
             api_version: API_VERSION.to_owned(),
             caller: default_caller(),
+            caller_lacks: Vec::new(),
             time_scale: default_time_scale(),
             clock: None,
             revision: 0,

@@ -61,7 +61,7 @@ pub fn handle(
             Ok(policy::show(&account(state, &owner, &id).policy, version))
         }
         ("POST", "setIamPolicy", []) => set_policy(state, &owner, &id, &request.body),
-        ("POST", "testIamPermissions", []) => Ok(crm::test_permissions(&request.body)),
+        ("POST", "testIamPermissions", []) => Ok(crm::test_permissions(state, &request.body)),
         _ => Err(request.no_such_method()),
     }
 }

@@ -1,0 +1,192 @@
+//! Before the first write: may the caller do all that the plan takes? What is missing is told at
+//! once, instead of half-way.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+
+use crate::gcp::policies;
+use crate::http::Http;
+use crate::identity::ProjectId;
+use crate::plan::{AccountChange, Action, Plan, What};
+use crate::resources::Resource;
+
+/// A permission that the caller does not have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Missing {
+    /// On what it is missing.
+    pub resource: Resource,
+    /// The permission.
+    pub permission: String,
+    /// The smallest predefined role that has it.
+    pub role: &'static str,
+}
+
+/// Permissions of changes that are not policies, with their smallest predefined role.
+const ROLES: [(&str, &str); 7] = [
+    ("container.clusters.update", "roles/container.clusterAdmin"),
+    (
+        "iam.serviceAccounts.create",
+        "roles/iam.serviceAccountCreator",
+    ),
+    (
+        "iam.serviceAccounts.update",
+        "roles/iam.serviceAccountAdmin",
+    ),
+    (
+        "iam.serviceAccounts.enable",
+        "roles/iam.serviceAccountAdmin",
+    ),
+    (
+        "iam.serviceAccounts.disable",
+        "roles/iam.serviceAccountAdmin",
+    ),
+    (
+        "iam.serviceAccounts.delete",
+        "roles/iam.serviceAccountDeleter",
+    ),
+    (
+        "iam.serviceAccounts.undelete",
+        "roles/iam.serviceAccountAdmin",
+    ),
+];
+
+type Needs = BTreeMap<Resource, BTreeSet<String>>;
+
+/// What the caller lacks. Where nothing can be asked, nothing is said: the write itself will tell.
+pub async fn check(http: &Http, plan: &Plan) -> Vec<Missing> {
+    let needs = needs(plan);
+    // Most permissions are held on the project: one question for all that is in it.
+    let mut of_project: BTreeMap<ProjectId, BTreeSet<String>> = BTreeMap::new();
+    for (resource, permissions) in &needs {
+        if let Some(project) = project_of(resource) {
+            of_project
+                .entry(project)
+                .or_default()
+                .extend(permissions.iter().cloned());
+        }
+    }
+    let held = join_all(of_project.into_iter().map(async |(project, asked)| {
+        let resource = Resource::Project(project.clone());
+        let held = policies::test_permissions(http, &resource, &asked).await;
+        (project, held)
+    }))
+    .await;
+    let held: BTreeMap<ProjectId, Option<BTreeSet<String>>> = held
+        .into_iter()
+        .map(|(project, held)| (project, held.ok().flatten()))
+        .collect();
+    let open = needs.into_iter().filter_map(|(resource, mut permissions)| {
+        let on_project = project_of(&resource).and_then(|p| held.get(&p).cloned().flatten());
+        if let Some(held) = &on_project {
+            permissions.retain(|p| !held.contains(p));
+        }
+        (!permissions.is_empty()).then_some((resource, permissions))
+    });
+    let missing = join_all(open.map(async |(resource, permissions)| {
+        let held = match &resource {
+            Resource::Project(project) => held.get(project).cloned().flatten(),
+            _ => policies::test_permissions(http, &resource, &permissions)
+                .await
+                .ok()
+                .flatten(),
+        };
+        let Some(held) = held else {
+            return Vec::new();
+        };
+        permissions
+            .difference(&held)
+            .map(|permission| Missing {
+                role: role_of(&resource, permission),
+                resource: resource.clone(),
+                permission: permission.clone(),
+            })
+            .collect()
+    }))
+    .await;
+    let mut missing: Vec<Missing> = missing.into_iter().flatten().collect();
+    missing.sort();
+    missing
+}
+
+fn role_of(resource: &Resource, permission: &str) -> &'static str {
+    ROLES
+        .iter()
+        .find(|(p, _)| *p == permission)
+        .map_or(resource.kind().admin, |(_, role)| role)
+}
+
+fn project_of(resource: &Resource) -> Option<ProjectId> {
+    match resource {
+        Resource::Project(project) => Some(project.clone()),
+        Resource::ServiceAccount(email) => email.project(),
+        Resource::Named(named) if named.kind.in_project() => {
+            ProjectId::parse(named.names.first()?).ok()
+        }
+        Resource::Named(_) => None,
+    }
+}
+
+/// What the plan takes, on what.
+fn needs(plan: &Plan) -> Needs {
+    let mut needs = Needs::new();
+    let mut need = |resource: Resource, permission: &str| {
+        needs
+            .entry(resource)
+            .or_default()
+            .insert(permission.to_owned());
+    };
+    // An account that is yet to be made cannot be asked.
+    let made: BTreeSet<Resource> = plan
+        .changes
+        .values()
+        .filter(|c| c.action == Action::Create)
+        .filter_map(|c| match &c.what {
+            What::Account { email, .. } => Some(Resource::ServiceAccount(email.clone())),
+            _ => None,
+        })
+        .collect();
+    for change in plan.changes.values() {
+        match &change.what {
+            What::ClusterPool { path, .. }
+            | What::NodePool { path, .. }
+            | What::RestoreSettings { path, .. } => need(
+                Resource::Project(path.project.clone()),
+                "container.clusters.update",
+            ),
+            What::Account {
+                project,
+                email,
+                change,
+            } => {
+                let on_project = Resource::Project(project.clone());
+                let on_account = Resource::ServiceAccount(email.clone());
+                match change {
+                    AccountChange::Create { .. } => need(on_project, "iam.serviceAccounts.create"),
+                    AccountChange::Undelete { .. } => {
+                        need(on_project, "iam.serviceAccounts.undelete");
+                    }
+                    AccountChange::Update { enable, .. } => {
+                        need(on_account.clone(), "iam.serviceAccounts.update");
+                        if *enable {
+                            need(on_account, "iam.serviceAccounts.enable");
+                        }
+                    }
+                    AccountChange::Disable => need(on_account, "iam.serviceAccounts.disable"),
+                    AccountChange::Delete => need(on_account, "iam.serviceAccounts.delete"),
+                }
+            }
+            What::Binding { key, .. } => {
+                let permission = key.resource.kind().permission;
+                match (&key.resource, project_of(&key.resource)) {
+                    (resource, Some(project)) if made.contains(resource) => {
+                        need(Resource::Project(project), permission);
+                    }
+                    (resource, _) => need(resource.clone(), permission),
+                }
+            }
+            What::Namespace(_) | What::Ksa { .. } => {}
+        }
+    }
+    needs
+}
