@@ -161,6 +161,11 @@ pub fn check_service_account_id(s: &str) -> Result<(), NameError> {
 }
 
 impl Role {
+    /// What follows the last slash.
+    pub fn id(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+
     /// Checks the form only; whether the role exists is for IAM to say.
     pub fn parse(s: &str) -> Result<Self, NameError> {
         let id = |s: &str| {

@@ -317,3 +317,23 @@ fn permissions_are_checked_before_the_first_write() {
     }
     assert!(place.state()["projects"]["acme-prod"]["serviceAccounts"].is_null());
 }
+
+#[test]
+fn a_role_that_is_not_there_is_an_error_and_a_custom_one_can_be_granted() {
+    let place = place(
+        "googleServiceAccounts:\n  checkout: { grants: [roles/cloudsql.cilent, projects/acme-prod/roles/deployer, organizations/77/roles/gone] }\n",
+        "",
+        "unknownRoles: [roles/cloudsql.cilent]\ncustomRoles: [projects/acme-prod/roles/deployer]",
+    );
+    let plan = place.wi(&["plan"]).fails();
+    says(
+        &plan.out,
+        "(wi.yaml:7) there is no role roles/cloudsql.cilent. gcloud iam roles list has those that there are",
+    );
+    says(&plan.out, "there is no role organizations/77/roles/gone");
+    assert!(
+        !plan.out.contains("no role projects/acme-prod"),
+        "{}",
+        plan.out
+    );
+}

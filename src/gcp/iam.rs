@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::http::{Api, ApiError, Http, Request, Retry};
-use crate::identity::{Email, ProjectId};
+use crate::identity::{Email, ProjectId, Role};
 
 /// A Google service account.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -157,4 +157,20 @@ async fn post(http: &Http, project: &ProjectId, email: &Email, verb: &str) -> Re
     let request = Request::new(Method::POST, account_url(http, project, email, verb))
         .body(Value::Object(serde_json::Map::new()));
     http.send(&request).await.map(drop)
+}
+
+/// `roles.get`, `projects.roles.get` or `organizations.roles.get`: whether the role can be granted.
+/// A custom role that was deleted is there for a while, marked.
+pub async fn role_exists(http: &Http, role: &Role) -> Result<bool, ApiError> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Answer {
+        deleted: bool,
+    }
+    let url = http.url(Api::Iam, &format!("v1/{role}"));
+    match http.json::<Answer>(Request::new(Method::GET, url)).await {
+        Ok(answer) => Ok(!answer.deleted),
+        Err(e) if e.is_not_found() => Ok(false),
+        Err(e) => Err(e),
+    }
 }

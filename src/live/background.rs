@@ -8,12 +8,20 @@ use futures::future::join_all;
 use super::{Live, Seen, read_policies};
 use crate::desired::{Desired, GKE_METADATA, GSA_ANNOTATION};
 use crate::gcp::container::{Cluster, NodePool};
+use crate::gcp::policies::Policy;
 use crate::gcp::projects;
 use crate::http::Http;
 use crate::identity::{Email, ProjectId};
 use crate::resources::Resource;
 
-pub(super) async fn read(http: &Http, desired: &Desired, live: &mut Live) {
+/// What was read.
+#[derive(Debug, Default)]
+pub(super) struct Background {
+    pub policies: BTreeMap<Resource, Seen<Policy>>,
+    pub default_accounts: BTreeMap<ProjectId, Email>,
+}
+
+pub(super) async fn read(http: &Http, desired: &Desired, live: &Live) -> Background {
     let moving = clusters_that_move(desired, live);
     let mut wanted: BTreeSet<Resource> = moving
         .values()
@@ -35,16 +43,18 @@ pub(super) async fn read(http: &Http, desired: &Desired, live: &mut Live) {
         };
         (project, number)
     });
-    let (background, numbers): (_, Vec<(ProjectId, Option<u64>)>) =
+    let (policies, numbers): (_, Vec<(ProjectId, Option<u64>)>) =
         tokio::join!(read_policies(http, wanted), join_all(numbers));
-    live.background = background;
-    live.default_accounts = numbers
-        .into_iter()
-        .filter_map(|(project, number)| {
-            let email = format!("{}-compute@developer.gserviceaccount.com", number?);
-            Some((project, Email::parse(&email).ok()?))
-        })
-        .collect();
+    Background {
+        policies,
+        default_accounts: numbers
+            .into_iter()
+            .filter_map(|(project, number)| {
+                let email = format!("{}-compute@developer.gserviceaccount.com", number?);
+                Some((project, Email::parse(&email).ok()?))
+            })
+            .collect(),
+    }
 }
 
 /// Whether a node pool runs as the Compute Engine default service account.

@@ -11,7 +11,7 @@ use crate::gcp::iam::ServiceAccount;
 use crate::gcp::policies::Policy;
 use crate::gcp::{buckets, iam, policies, projects};
 use crate::http::{ApiError, Http};
-use crate::identity::{Email, Member, ProjectId};
+use crate::identity::{Email, Member, ProjectId, Role};
 use crate::resources::Resource;
 
 mod background;
@@ -64,6 +64,8 @@ pub struct Live {
     pub uniform_access: BTreeMap<String, Seen<bool>>,
     /// Project numbers, for `principal://` members.
     pub numbers: BTreeMap<ProjectId, Seen<u64>>,
+    /// Whether the roles that are to be granted anew exist.
+    pub roles: BTreeMap<Role, Seen<bool>>,
     /// How each cluster's Kubernetes API is reached, by the spec's name.
     pub reached_by: BTreeMap<String, String>,
     /// Policies that are read to tell what a node pool's pods can do today; nothing is planned by
@@ -94,7 +96,12 @@ pub async fn read(http: &Http, desired: &Desired) -> Live {
         uniform_access,
         ..Live::default()
     };
-    background::read(http, desired, &mut live).await;
+    let roles = read_roles(http, desired, &live);
+    let background = background::read(http, desired, &live);
+    let (roles, background) = tokio::join!(roles, background);
+    live.roles = roles;
+    live.background = background.policies;
+    live.default_accounts = background.default_accounts;
     live
 }
 
@@ -194,6 +201,30 @@ async fn read_uniform_access(http: &Http, desired: &Desired) -> BTreeMap<String,
     join_all(buckets.into_iter().map(async |bucket| {
         let uniform = Seen::of(buckets::has_uniform_access(http, bucket).await);
         (bucket.to_owned(), uniform)
+    }))
+    .await
+    .into_iter()
+    .collect()
+}
+
+/// A role that is granted already exists.
+async fn read_roles(http: &Http, desired: &Desired, live: &Live) -> BTreeMap<Role, Seen<bool>> {
+    let in_use: BTreeSet<&str> = live
+        .policies
+        .values()
+        .filter_map(Seen::found)
+        .flat_map(|p| &p.bindings)
+        .map(|b| b.role.as_str())
+        .collect();
+    let new: BTreeSet<&Role> = desired
+        .bindings
+        .keys()
+        .map(|b| &b.role)
+        .filter(|r| !in_use.contains(r.as_str()) && **r != Role::workload_identity_user())
+        .collect();
+    join_all(new.into_iter().map(async |role| {
+        let exists = Seen::of(iam::role_exists(http, role).await);
+        (role.clone(), exists)
     }))
     .await
     .into_iter()

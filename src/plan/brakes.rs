@@ -18,6 +18,7 @@ const NEARLY_FULL: usize = 1350;
 pub(super) fn check(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
     forbidden_members(desired, plan);
     removals(desired, options, plan);
+    missing_roles(live, plan);
     sizes(live, plan);
     what_direct_principals_cannot_do(live, plan);
     whole_projects(live, plan);
@@ -72,6 +73,33 @@ fn removals(desired: &Desired, options: &Options, plan: &mut Plan) {
         );
         plan.error(whole, None, message);
     }
+}
+
+/// Granted nevertheless, IAM would refuse the whole write.
+fn missing_roles(live: &Live, plan: &mut Plan) {
+    let mut problems = Vec::new();
+    for (address, change) in &plan.changes {
+        if let What::Binding { key, .. } = &change.what
+            && change.action != Action::Delete
+            && let Some(Seen::Found(false)) = live.roles.get(&key.role)
+        {
+            let list = match key.role.as_str().strip_suffix(key.role.id()) {
+                Some("roles/") => "gcloud iam roles list".to_owned(),
+                _ => {
+                    "gcloud iam roles list --project or --organization, for custom ones".to_owned()
+                }
+            };
+            problems.push(Problem {
+                address: address.clone(),
+                message: format!(
+                    "there is no role {}. {list} has those that there are",
+                    key.role
+                ),
+                place: change.place.clone(),
+            });
+        }
+    }
+    plan.errors.extend(problems);
 }
 
 fn sizes(live: &Live, plan: &mut Plan) {

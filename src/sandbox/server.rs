@@ -249,6 +249,11 @@ fn route(state: &mut State, request: &Request) -> Result<Value, ApiError> {
     }
     match segments.as_slice() {
         ["storage", "v1", "b", rest @ ..] => storage::handle(state, rest, request),
+        ["v1", "roles", _] | ["v1", "projects" | "organizations", _, "roles", _]
+            if request.method == "GET" =>
+        {
+            iam::role(state, &segments[1..].join("/"))
+        }
         ["v1", "projects", project, "serviceAccounts", rest @ ..] => {
             iam::handle(state, project, rest, request)
         }

@@ -48,6 +48,12 @@ pub struct World {
     /// `faults` alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caller_lacks: Vec<String>,
+    /// Custom roles that there are: `projects/P/roles/ID`, `organizations/N/roles/ID`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub custom_roles: Vec<String>,
+    /// Predefined roles that there are not: any other is taken for one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_roles: Vec<String>,
     /// Simulated seconds per real second, for long-running operations and delays.
     #[serde(default = "default_time_scale")]
     #[schemars(extend("exclusiveMinimum" = 0))]
@@ -96,6 +102,8 @@ impl Default for World {
             api_version: API_VERSION.to_owned(),
             caller: default_caller(),
             caller_lacks: Vec::new(),
+            custom_roles: Vec::new(),
+            unknown_roles: Vec::new(),
             time_scale: default_time_scale(),
             clock: None,
             revision: 0,
