@@ -9,6 +9,10 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use wi::sandbox::kube::{KubeCluster, KubeState, NodeSpec, PodOwner, PodState, Served};
 
+#[path = "kube_sandbox/disruption.rs"]
+mod disruption;
+#[path = "kube_sandbox/drain.rs"]
+mod drain;
 #[path = "kube_sandbox/kubectl.rs"]
 mod kubectl;
 
@@ -569,66 +573,4 @@ fn managers(object: &Value) -> String {
         .collect();
     managers.sort();
     managers.join(", ")
-}
-
-/// The status of a PodDisruptionBudget is what the disruption controller would make of its pods.
-#[tokio::test]
-async fn the_status_of_a_budget_follows_its_pods() {
-    let pod = |name: &str, app: &str, phase: &str| json!({"name": name, "namespace": "shop", "labels": {"app": app}, "node": "n1", "phase": phase});
-    let server = Server::start(json!({
-        "namespaces": {"shop": null},
-        "nodes": [{"name": "n1", "pool": "main"}, {"name": "n2", "pool": "main"}],
-        "pods": [pod("a", "web", "Running"), pod("b", "web", "Running"), pod("c", "web", "Pending"),
-            pod("d", "web", "Succeeded"), pod("e", "db", "Running")],
-        "podDisruptionBudgets": [
-            {"name": "half", "namespace": "shop", "selector": {"matchLabels": {"app": "web"}}, "minAvailable": "50%"},
-        ],
-    }))
-    .await;
-    let path = "/apis/policy/v1/namespaces/shop/poddisruptionbudgets";
-    let (_, half) = server.get(&format!("{path}/half")).await;
-    assert_eq!(half["apiVersion"], "policy/v1");
-    assert_eq!(
-        half["status"],
-        json!({"observedGeneration": 1, "expectedPods": 3, "currentHealthy": 2, "desiredHealthy": 2, "disruptionsAllowed": 0})
-    );
-    assert_eq!(
-        server.cluster.blocks_eviction("n1"),
-        None,
-        "a third pod may come"
-    );
-
-    let budget = |name: &str, spec: Value| json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": name}, "spec": spec});
-    let selector =
-        json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["web"]}]});
-    let create = |body: Value| server.request(Method::POST, path).json(&body).send();
-    let both = create(budget(
-        "both",
-        json!({"selector": selector, "minAvailable": 1, "maxUnavailable": 1}),
-    ));
-    assert_eq!(both.await.unwrap().status(), 422);
-    let none = create(budget(
-        "none",
-        json!({"selector": selector, "maxUnavailable": 0}),
-    ));
-    assert_eq!(none.await.unwrap().status(), 201);
-    let (_, list) = server.get("/apis/policy/v1/poddisruptionbudgets").await;
-    assert_eq!(list["kind"], "PodDisruptionBudgetList");
-    assert_eq!(list["items"][1]["status"]["desiredHealthy"], 1);
-    assert_eq!(
-        server.cluster.blocks_eviction("n1").as_deref(),
-        Some("shop/none")
-    );
-    assert_eq!(
-        server.cluster.blocks_eviction("n2"),
-        None,
-        "no such pod is there"
-    );
-
-    let again = KubeCluster::new(server.cluster.state());
-    assert_eq!(
-        again.state(),
-        server.cluster.state(),
-        "nothing is lost in a state file"
-    );
 }

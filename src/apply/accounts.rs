@@ -36,12 +36,12 @@ pub(super) async fn change(
                 ));
             }
             // Of the description only the mark is ours to change.
-            if let Some(after) = description {
-                if split_description(&now.description).0 != split_description(after).0 {
-                    return Err(format!(
-                        "the description of {email} has changed since it was planned. Plan again"
-                    ));
-                }
+            if let Some(after) = description
+                && split_description(&now.description).0 != split_description(after).0
+            {
+                return Err(format!(
+                    "the description of {email} has changed since it was planned. Plan again"
+                ));
             }
             if display_name.is_some() || description.is_some() {
                 iam::patch_service_account(

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::{ANNOTATION, Server};
 
@@ -16,25 +17,29 @@ metadata:
   annotations: { iam.gke.io/gcp-service-account: a@p.iam.gserviceaccount.com }
 ";
 
+const BUDGET: &str = "\
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: applied
+  namespace: shop
+spec:
+  maxUnavailable: 50%
+  selector: { matchLabels: { app: web } }
+";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_gets_annotates_creates_applies_and_deletes() {
-    if Command::new("kubectl")
-        .args(["version", "--client"])
-        .output()
-        .is_err()
-    {
-        println!("skipped: kubectl is not installed");
+    if is_absent() {
         return;
     }
     let server = Server::start(json!({
         "namespaces": { "shop": { "serviceAccounts": { "checkout": null } } },
         "pods": [{ "name": "web", "namespace": "shop", "node": "n1" }],
         "nodes": [{ "name": "n1", "pool": "main" }],
-        "podDisruptionBudgets": [{ "name": "web", "namespace": "shop", "minAvailable": 1 }],
     }))
     .await;
-    let home = tempfile::tempdir().unwrap();
-    std::fs::write(home.path().join("ca.pem"), &server.served.ca_pem).unwrap();
+    let home = home(&server);
     std::fs::write(home.path().join("sa.yaml"), MANIFEST).unwrap();
     let address = format!("https://{}", server.served.addr);
     let kubectl = |args: &[&str]| run(home.path(), &address, args);
@@ -45,12 +50,6 @@ async fn kubectl_gets_annotates_creates_applies_and_deletes() {
     assert_eq!(
         kubectl(&["auth", "can-i", "create", "serviceaccounts"]).trim(),
         "yes"
-    );
-
-    let listed = kubectl(&["get", "pdb", "-A"]);
-    assert!(
-        listed.contains("ALLOWED DISRUPTIONS") && listed.contains("web"),
-        "{listed}"
     );
 
     let email = format!("{ANNOTATION}=g@p.iam.gserviceaccount.com");
@@ -106,6 +105,96 @@ async fn kubectl_gets_annotates_creates_applies_and_deletes() {
     kubectl(&["-n", "made", "delete", "sa", "plain"]);
     kubectl(&["delete", "ns", "made"]);
     assert!(!kubectl(&["get", "ns", "-o", "name"]).contains("made"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_gets_describes_creates_and_applies_disruption_budgets() {
+    if is_absent() {
+        return;
+    }
+    let pod = |name: &str| json!({ "name": name, "namespace": "shop", "labels": { "app": "web" }, "node": "n1" });
+    let server = Server::start(json!({
+        "namespaces": { "shop": null },
+        "pods": [pod("a"), pod("b"), pod("c")],
+        "podDisruptionBudgets": [{
+            "name": "web", "namespace": "shop", "minAvailable": "50%",
+            "selector": { "matchLabels": { "app": "web" } },
+        }],
+    }))
+    .await;
+    let home = home(&server);
+    std::fs::write(home.path().join("pdb.yaml"), BUDGET).unwrap();
+    let address = format!("https://{}", server.served.addr);
+    let kubectl = |args: &[&str]| run(home.path(), &address, &[&["-n", "shop"], args].concat());
+
+    let table = kubectl(&["get", "pdb", "-A"]);
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(rows[1][..5], ["shop", "web", "50%", "N/A", "1"], "{table}");
+    let described = kubectl(&["describe", "pdb", "web"]);
+    assert!(described.contains("Allowed disruptions:  1"), "{described}");
+    let resources = kubectl(&["api-resources", "--api-group=policy", "-o", "name"]);
+    assert_eq!(resources.trim(), "poddisruptionbudgets.policy");
+
+    // It writes protobuf.
+    let selector = "--selector=app=web,tier notin (a,b),!old";
+    let create = ["create", "pdb", "made", "--max-unavailable=10%", selector];
+    assert!(kubectl(&create).contains("poddisruptionbudget.policy/made created"));
+    kubectl(&[
+        "create",
+        "pdb",
+        "least",
+        "--min-available=2",
+        "--selector=app",
+    ]);
+    let json = kubectl(&["get", "pdb", "made", "-o", "json"]);
+    let made: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        made["spec"],
+        json!({
+            "maxUnavailable": "10%",
+            "selector": {
+                "matchLabels": { "app": "web" },
+                "matchExpressions": [
+                    { "key": "old", "operator": "DoesNotExist" },
+                    { "key": "tier", "operator": "NotIn", "values": ["a", "b"] },
+                ],
+            },
+        })
+    );
+    assert_eq!(made["status"]["disruptionsAllowed"], 1);
+    let least = kubectl(&["get", "pdb", "least", "-o", "jsonpath={.spec.minAvailable}"]);
+    assert_eq!(least, "2");
+
+    let apply = [
+        "apply",
+        "--server-side",
+        "--validate=false",
+        "-f",
+        "pdb.yaml",
+    ];
+    assert!(kubectl(&apply).contains("serverside-applied"));
+    kubectl(&["delete", "pdb", "applied"]);
+    assert!(!kubectl(&["get", "pdb", "-o", "name"]).contains("applied"));
+}
+
+/// Whether there is no kubectl to test with.
+fn is_absent() -> bool {
+    let version = Command::new("kubectl")
+        .args(["version", "--client"])
+        .output();
+    if version.is_err() {
+        println!("skipped: kubectl is not installed");
+    }
+    version.is_err()
+}
+
+fn home(server: &Server) -> TempDir {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("ca.pem"), &server.served.ca_pem).unwrap();
+    home
 }
 
 fn run(home: &Path, address: &str, args: &[&str]) -> String {

@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::sandbox::kube::{BudgetState, KubeState, NamespaceState, NodeSpec, PodState};
+use crate::sandbox::kube::{
+    KubeState, NamespaceState, NodeSpec, PodDisruptionBudgetState, PodState, budgets,
+};
 use crate::sandbox::state::{ClusterKey, RunningKube, hash};
 use crate::sandbox::world::{is_default, nullable_values};
 
@@ -72,9 +74,13 @@ pub struct Cluster {
     /// Nodes. Absent: made from the node pools.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeSpec>,
-    /// PodDisruptionBudgets.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pod_disruption_budgets: Vec<BudgetState>,
+    /// `PodDisruptionBudget`s of all namespaces.
+    #[serde(
+        default,
+        deserialize_with = "budgets",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub pod_disruption_budgets: Vec<PodDisruptionBudgetState>,
     /// The highest Kubernetes `resourceVersion` given out so far.
     #[serde(default, skip_serializing_if = "is_default")]
     pub resource_version: u64,

@@ -1,9 +1,11 @@
-//! What the API refuses in an object: names, labels, annotations, unknown fields.
+//! What the API refuses in an object: names, labels, annotations, unknown fields, budgets.
 
 use serde_json::Value;
 
+use super::disruption;
+use super::kind::Kind;
 use super::status::Status;
-use super::store::{Key, Kind};
+use super::store::Key;
 
 /// The top-level fields of a kind; others are dropped, or refused under `fieldValidation=Strict`.
 fn known_fields(kind: Kind) -> &'static [&'static str] {
@@ -29,7 +31,7 @@ pub fn prune(kind: Kind, body: &mut Value, strict: bool) -> Result<(), Status> {
             "the object provided is not a JSON object",
         ));
     };
-    for (field, expected) in [("apiVersion", kind.api_version()), ("kind", kind.name())] {
+    for (field, expected) in [("apiVersion", &*kind.api_version()), ("kind", kind.name())] {
         if let Some(found) = object.get(field).filter(|found| *found != expected) {
             let message = format!(
                 "the {field} in the data ({found}) does not match the expected {expected:?}"
@@ -92,14 +94,9 @@ pub fn name(key: &Key) -> Result<(), Status> {
     Ok(())
 }
 
-/// Name, namespace, labels and annotations of a body that is to be stored under `key`.
+/// Name, namespace, labels, annotations and spec of a body that is to be stored under `key`.
 pub fn object(key: &Key, body: &Value) -> Result<(), Status> {
     let meta = &body["metadata"];
-    let set = |field: &str| !body["spec"][field].is_null();
-    if key.kind == Kind::PodDisruptionBudget && set("minAvailable") && set("maxUnavailable") {
-        let why = "Invalid value: minAvailable and maxUnavailable cannot be both set";
-        return Err(Status::invalid(key.kind, &key.name, "spec", why));
-    }
     for (field, expected, place) in [
         ("name", &key.name, "name"),
         ("namespace", &key.namespace, "namespace"),
@@ -140,6 +137,9 @@ pub fn object(key: &Key, body: &Value) -> Result<(), Status> {
                 return Err(Status::invalid(key.kind, &key.name, &path, &why));
             }
         }
+    }
+    if key.kind == Kind::PodDisruptionBudget {
+        disruption::check(key, &body["spec"])?;
     }
     Ok(())
 }

@@ -2,48 +2,23 @@
 
 use serde_json::{Value, json};
 
-use super::store::Kind;
+use super::kind::Kind;
 
 /// The content type of the aggregated form, which kubectl asks for first.
 pub const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
-const REVIEWS: &str = "selfsubjectaccessreviews";
+/// The groups under `/apis`; `/api` is the core group.
+const GROUPS: [&str; 2] = [REVIEW_GROUP, "policy"];
 
-/// The groups beside the core.
-const GROUPS: [&str; 2] = ["authorization.k8s.io", "policy"];
+const REVIEW_GROUP: &str = "authorization.k8s.io";
+const REVIEWS: &str = "selfsubjectaccessreviews";
+const VERBS: [&str; 6] = ["create", "delete", "get", "list", "patch", "update"];
 
 /// The document of a discovery path; `aggregated` as the client accepts it.
 pub fn document(path: &str, aggregated: bool) -> Option<Value> {
-    if let Some(path) = path.strip_prefix("/apis/") {
-        let (name, version) = path.split_once('/').unwrap_or((path, ""));
-        let name = GROUPS.into_iter().find(|g| *g == name)?;
-        return match version {
-            "" => {
-                let mut group = group(name);
-                group["kind"] = json!("APIGroup");
-                group["apiVersion"] = json!("v1");
-                Some(group)
-            }
-            "v1" if name == "authorization.k8s.io" => Some(resource_list(
-                "authorization.k8s.io/v1",
-                &[json!({
-                    "name": REVIEWS,
-                    "singularName": "selfsubjectaccessreview",
-                    "namespaced": false,
-                    "kind": "SelfSubjectAccessReview",
-                    "verbs": ["create"],
-                })],
-            )),
-            "v1" => Some(resource_list(&format!("{name}/v1"), &plain_of(name))),
-            _ => None,
-        };
-    }
     Some(match (path, aggregated) {
-        ("/api", true) => aggregate(vec![("", resources_of(""))]),
-        ("/apis", true) => aggregate(vec![
-            ("authorization.k8s.io", vec![reviews()]),
-            ("policy", resources_of("policy")),
-        ]),
+        ("/api", true) => aggregate(&[""]),
+        ("/apis", true) => aggregate(&GROUPS),
         ("/api", false) => json!({
             "kind": "APIVersions",
             "versions": ["v1"],
@@ -54,7 +29,7 @@ pub fn document(path: &str, aggregated: bool) -> Option<Value> {
             "apiVersion": "v1",
             "groups": GROUPS.map(group),
         }),
-        ("/api/v1", _) => resource_list("v1", &plain_of("")),
+        ("/api/v1", _) => resource_list("v1", ""),
         ("/version", _) => json!({
             "major": "1",
             "minor": "32",
@@ -66,11 +41,32 @@ pub fn document(path: &str, aggregated: bool) -> Option<Value> {
             "compiler": "",
             "platform": "linux/amd64",
         }),
-        _ => return None,
+        (path, _) => {
+            let rest = path.strip_prefix("/apis/")?;
+            let name = rest.strip_suffix("/v1").unwrap_or(rest);
+            GROUPS.contains(&name).then_some(())?;
+            if rest != name {
+                return Some(resource_list(rest, name));
+            }
+            let mut group = group(name);
+            group["kind"] = json!("APIGroup");
+            group["apiVersion"] = json!("v1");
+            group
+        }
     })
 }
 
-fn resource_list(group_version: &str, resources: &[Value]) -> Value {
+fn resource_list(group_version: &str, group: &str) -> Value {
+    let resources: Vec<Value> = match group {
+        REVIEW_GROUP => vec![json!({
+            "name": REVIEWS,
+            "singularName": "selfsubjectaccessreview",
+            "namespaced": false,
+            "kind": "SelfSubjectAccessReview",
+            "verbs": ["create"],
+        })],
+        group => Kind::of_group(group).map(plain).collect(),
+    };
     json!({
         "kind": "APIResourceList",
         "apiVersion": "v1",
@@ -88,18 +84,6 @@ fn group(name: &str) -> Value {
     })
 }
 
-fn short_names(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        Kind::Namespace => &["ns"],
-        Kind::Node => &["no"],
-        Kind::Pod => &["po"],
-        Kind::PodDisruptionBudget => &["pdb"],
-        Kind::ServiceAccount => &["sa"],
-    }
-}
-
-const VERBS: [&str; 6] = ["create", "delete", "get", "list", "patch", "update"];
-
 fn plain(kind: Kind) -> Value {
     json!({
         "name": kind.plural(),
@@ -107,58 +91,50 @@ fn plain(kind: Kind) -> Value {
         "namespaced": kind.namespaced(),
         "kind": kind.name(),
         "verbs": VERBS,
-        "shortNames": short_names(kind),
+        "shortNames": kind.short_names(),
     })
 }
 
-fn plain_of(group: &str) -> Vec<Value> {
-    Kind::of_group(group).map(plain).collect()
-}
-
-fn resources_of(group: &str) -> Vec<Value> {
-    let resource = |kind: Kind| {
-        json!({
-            "resource": kind.plural(),
-            "responseKind": { "group": kind.group(), "version": "v1", "kind": kind.name() },
-            "scope": if kind.namespaced() { "Namespaced" } else { "Cluster" },
-            "singularResource": kind.name().to_lowercase(),
-            "verbs": VERBS,
-            "shortNames": short_names(kind),
-        })
-    };
-    Kind::of_group(group).map(resource).collect()
-}
-
-fn reviews() -> Value {
-    json!({
-        "resource": REVIEWS,
-        "responseKind": {
-            "group": "authorization.k8s.io", "version": "v1", "kind": "SelfSubjectAccessReview",
-        },
-        "scope": "Cluster",
-        "singularResource": "selfsubjectaccessreview",
-        "verbs": ["create"],
-    })
-}
-
-fn aggregate(groups: Vec<(&str, Vec<Value>)>) -> Value {
-    let items: Vec<Value> = groups
-        .into_iter()
-        .map(|(group, resources)| {
-            let mut metadata = json!({ "creationTimestamp": null });
-            if !group.is_empty() {
-                metadata["name"] = json!(group);
-            }
-            json!({
-                "metadata": metadata,
-                "versions": [{ "version": "v1", "resources": resources, "freshness": "Current" }],
-            })
-        })
-        .collect();
+fn aggregate(groups: &[&str]) -> Value {
+    let items: Vec<Value> = groups.iter().map(|group| aggregated_group(group)).collect();
     json!({
         "kind": "APIGroupDiscoveryList",
         "apiVersion": "apidiscovery.k8s.io/v2",
         "metadata": {},
         "items": items,
+    })
+}
+
+fn aggregated_group(group: &str) -> Value {
+    let resources: Vec<Value> = match group {
+        REVIEW_GROUP => vec![json!({
+            "resource": REVIEWS,
+            "responseKind": {
+                "group": REVIEW_GROUP, "version": "v1", "kind": "SelfSubjectAccessReview",
+            },
+            "scope": "Cluster",
+            "singularResource": "selfsubjectaccessreview",
+            "verbs": ["create"],
+        })],
+        group => Kind::of_group(group).map(aggregated_resource).collect(),
+    };
+    let mut metadata = json!({ "creationTimestamp": null });
+    if !group.is_empty() {
+        metadata["name"] = json!(group);
+    }
+    json!({
+        "metadata": metadata,
+        "versions": [{ "version": "v1", "resources": resources, "freshness": "Current" }],
+    })
+}
+
+fn aggregated_resource(kind: Kind) -> Value {
+    json!({
+        "resource": kind.plural(),
+        "responseKind": { "group": kind.group(), "version": "v1", "kind": kind.name() },
+        "scope": if kind.namespaced() { "Namespaced" } else { "Cluster" },
+        "singularResource": kind.name().to_lowercase(),
+        "verbs": VERBS,
+        "shortNames": kind.short_names(),
     })
 }

@@ -1,12 +1,13 @@
 //! `metadata.managedFields`: who owns which field, and server-side apply on top of it.
 //!
 //! A field is the path of its leaf, such as `metadata`, `annotations`, `iam.gke.io/gcp-service-account`.
-//! Lists are leaves (atomic), and so are empty maps.
+//! Lists are leaves (atomic), and so are empty maps and selectors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::kind::Kind;
 use super::status::Status;
 use super::store::now;
 
@@ -44,9 +45,9 @@ impl Entry {
     }
 
     /// How a conflict names it; the API version is shown for `Update` only.
-    fn label(&self) -> String {
+    fn label(&self, kind: Kind) -> String {
         match self.operation.as_str() {
-            "Update" => format!("{:?} using v1", self.manager),
+            "Update" => format!("{:?} using {}", self.manager, kind.api_version()),
             _ => format!("{:?}", self.manager),
         }
     }
@@ -57,12 +58,13 @@ impl Entry {
 /// # Errors
 /// 409 with a cause for each field that another manager owns with another value, unless `force`.
 pub fn apply(
+    kind: Kind,
     live: Option<&Value>,
     applied: &Value,
     manager: &Manager,
     force: bool,
 ) -> Result<Value, Status> {
-    let empty = json!({ "apiVersion": applied["apiVersion"], "metadata": {} });
+    let empty = json!({ "metadata": {} });
     let live = live.unwrap_or(&empty);
     let mut entries = entries_of(live);
     let wanted = leaves(applied);
@@ -71,7 +73,7 @@ pub fn apply(
     for entry in entries.iter().filter(|entry| !entry.is(manager, "Apply")) {
         for path in &wanted {
             if entry.fields.contains(path) && at(live, path) != at(applied, path) {
-                conflicts.push((entry.label(), path.clone()));
+                conflicts.push((entry.label(kind), path.clone()));
             }
         }
     }
@@ -82,7 +84,7 @@ pub fn apply(
     let mut object = live.clone();
     for path in &wanted {
         // An empty map asks for the map to be there, not for what others keep in it to go.
-        let holds_map = holds_fields(at(&object, path));
+        let holds_map = holds_fields(&object, path);
         if let Some(value) = at(applied, path).filter(|value| !value.is_object() || !holds_map) {
             set(&mut object, path, value.clone());
         }
@@ -100,7 +102,7 @@ pub fn apply(
     let (former, former_time) = owned.unwrap_or_default();
     for path in former.difference(&wanted) {
         let shared = entries.iter().any(|entry| entry.fields.contains(path));
-        if !shared && !holds_fields(at(&object, path)) {
+        if !shared && !holds_fields(&object, path) {
             remove(&mut object, path);
         }
     }
@@ -113,12 +115,17 @@ pub fn apply(
         time: if unchanged { former_time } else { now() },
         fields: wanted,
     });
-    store_entries(&mut object, entries);
+    store_entries(kind, &mut object, entries);
     Ok(object)
 }
 
 /// Books every field in which `object` differs from `live` to `manager`, operation `Update`.
-pub fn record_update(live: Option<&Value>, mut object: Value, manager: &Manager) -> Value {
+pub fn record_update(
+    kind: Kind,
+    live: Option<&Value>,
+    mut object: Value,
+    manager: &Manager,
+) -> Value {
     let empty = json!({ "metadata": {} });
     let before = live.unwrap_or(&empty);
     let mut entries = entries_of(before);
@@ -143,7 +150,7 @@ pub fn record_update(live: Option<&Value>, mut object: Value, manager: &Manager)
             fields,
         });
     }
-    store_entries(&mut object, entries);
+    store_entries(kind, &mut object, entries);
     object
 }
 
@@ -211,7 +218,7 @@ fn leaves(object: &Value) -> FieldSet {
 fn collect(value: &Value, path: &mut Path, set: &mut FieldSet) {
     match value {
         Value::Null => {}
-        Value::Object(map) if !map.is_empty() => {
+        Value::Object(map) if !map.is_empty() && !is_atomic(path) => {
             for (key, value) in map {
                 path.push(key.clone());
                 collect(value, path, set);
@@ -229,10 +236,14 @@ fn at<'a>(object: &'a Value, path: &Path) -> Option<&'a Value> {
 }
 
 /// A map with something in it, which has fields of its own.
-fn holds_fields(value: Option<&Value>) -> bool {
-    value
-        .and_then(Value::as_object)
-        .is_some_and(|map| !map.is_empty())
+fn holds_fields(object: &Value, path: &Path) -> bool {
+    let map = at(object, path).and_then(Value::as_object);
+    !is_atomic(path) && map.is_some_and(|map| !map.is_empty())
+}
+
+/// A map that has one owner, whatever is in it: `LabelSelector` has `structType=atomic`.
+fn is_atomic(path: &[String]) -> bool {
+    matches!(path, [first, second] if first == "spec" && second == "selector")
 }
 
 fn set(object: &mut Value, path: &Path, value: Value) {
@@ -302,7 +313,7 @@ fn entries_of(object: &Value) -> Vec<Entry> {
         .collect()
 }
 
-fn store_entries(object: &mut Value, mut entries: Vec<Entry>) {
+fn store_entries(kind: Kind, object: &mut Value, mut entries: Vec<Entry>) {
     entries.retain(|entry| !entry.fields.is_empty());
     // The API lists `Apply` before `Update`, then by age and manager.
     entries.sort_by(|a, b| {
@@ -314,7 +325,7 @@ fn store_entries(object: &mut Value, mut entries: Vec<Entry>) {
             json!({
                 "manager": entry.manager,
                 "operation": entry.operation,
-                "apiVersion": object["apiVersion"],
+                "apiVersion": kind.api_version(),
                 "time": entry.time,
                 "fieldsType": "FieldsV1",
                 "fieldsV1": encode(&entry.fields),

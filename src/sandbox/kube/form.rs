@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::kind::Kind;
 use super::list::Page;
 use super::manifest;
-use super::store::Kind;
 
 /// The first form of the `Accept` header that this server knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +131,6 @@ fn columns(kind: Kind) -> &'static [&'static str] {
         Kind::Namespace => &["Name", "Status", "Age"],
         Kind::ServiceAccount => &["Name", "Secrets", "Age"],
         Kind::Pod => &["Name", "Status", "Node", "Age"],
-        Kind::Node => &["Name", "Status", "Age"],
         Kind::PodDisruptionBudget => &[
             "Name",
             "Min Available",
@@ -139,6 +138,7 @@ fn columns(kind: Kind) -> &'static [&'static str] {
             "Allowed Disruptions",
             "Age",
         ],
+        Kind::Node => &["Name", "Status", "Age"],
     }
 }
 
@@ -156,18 +156,14 @@ fn cells(kind: Kind, object: &Value) -> Vec<Value> {
         }
         Kind::Pod => vec![name, text("/status/phase"), text("/spec/nodeName"), age],
         Kind::PodDisruptionBudget => {
-            let shown = |pointer: &str| match object.pointer(pointer) {
-                None | Some(Value::Null) => "N/A".to_owned(),
-                Some(Value::String(text)) => text.clone(),
-                Some(other) => other.to_string(),
+            let limit = |field: &str| match &object["spec"][field] {
+                Value::Null => "N/A".to_owned(),
+                Value::String(percent) => percent.clone(),
+                count => count.to_string(),
             };
-            vec![
-                name,
-                shown("/spec/minAvailable"),
-                shown("/spec/maxUnavailable"),
-                shown("/status/disruptionsAllowed"),
-                age,
-            ]
+            let allowed = object["status"]["disruptionsAllowed"].to_string();
+            let limits = (limit("minAvailable"), limit("maxUnavailable"));
+            vec![name, limits.0, limits.1, allowed, age]
         }
         Kind::Node => {
             let ready = manifest::node_spec(object).ready;

@@ -16,11 +16,12 @@ use serde_json::{Value, json};
 
 use super::fields::Manager;
 use super::form::Form;
+use super::kind::Kind;
 use super::list::ListQuery;
 use super::manifest;
 use super::patch::PatchKind;
-use super::status::Status;
-use super::store::{Key, Kind, Preconditions, Store};
+use super::status::{self, Status};
+use super::store::{Key, Preconditions, Store};
 use super::{KubeCluster, check, discovery, protobuf};
 
 /// The largest body that is read, as by the API server.
@@ -219,14 +220,14 @@ fn route(api: &Api, path: &str, call: &Call) -> Result<Answer, Status> {
             review["status"] = json!({ "allowed": true });
             Ok(Answer::created(review))
         }
-        ["api", "v1", path @ ..] => in_group(api, call, "", path),
-        ["apis", "policy", "v1", path @ ..] => in_group(api, call, "policy", path),
+        ["api", "v1", rest @ ..] => group(api, call, "", rest),
+        ["apis", name, "v1", rest @ ..] if !name.is_empty() => group(api, call, name, rest),
         _ => Err(Status::no_such_path()),
     }
 }
 
-/// What follows the group and version of a path.
-fn in_group(api: &Api, call: &Call, group: &str, path: &[&str]) -> Result<Answer, Status> {
+/// What is below the path of an API group.
+fn group(api: &Api, call: &Call, group: &str, path: &[&str]) -> Result<Answer, Status> {
     match path {
         ["namespaces", namespace, plural, rest @ ..] => {
             let kind = Kind::from_plural(group, plural).filter(|kind| kind.namespaced());
@@ -286,7 +287,7 @@ fn resource(
                 if kind == Kind::Pod {
                     store.schedule();
                 }
-                Ok(object)
+                Ok(store.shown(kind, &object))
             })?;
             Ok(Answer::created(form.object(kind, &object)))
         }
@@ -306,12 +307,17 @@ fn item(api: &Api, call: &Call, form: Form, key: &Key, verb: &str) -> Result<Ans
     let manager = call.manager();
     match verb {
         "GET" => {
-            let object = api.cluster.lock().get(key)?;
+            let store = api.cluster.lock();
+            let object = store.shown(kind, &store.get(key)?);
+            drop(store);
             Ok(Answer::ok(form.object(kind, &object)))
         }
         "PUT" => {
             let body = call.object(kind)?;
-            let object = change(api, call, |store| store.update(key, body, &manager))?;
+            let object = change(api, call, |store| {
+                let object = store.update(key, body, &manager)?;
+                Ok(store.shown(kind, &object))
+            })?;
             Ok(Answer::ok(form.object(kind, &object)))
         }
         "PATCH" => {
@@ -323,7 +329,8 @@ fn item(api: &Api, call: &Call, form: Form, key: &Key, verb: &str) -> Result<Ans
             };
             let patch = call.object(kind)?;
             let object = change(api, call, |store| {
-                store.patch(key, &patch, patch_kind, &manager)
+                let object = store.patch(key, &patch, patch_kind, &manager)?;
+                Ok(store.shown(kind, &object))
             })?;
             Ok(Answer::ok(form.object(kind, &object)))
         }
@@ -338,12 +345,14 @@ fn item(api: &Api, call: &Call, form: Form, key: &Key, verb: &str) -> Result<Ans
                 resource_version: manifest::text(&options, "/preconditions/resourceVersion"),
             };
             let object = change(api, call, |store| store.delete(key, &preconditions))?;
+            let mut details = status::details(kind, &key.name);
+            details["uid"] = object["metadata"]["uid"].clone();
             Ok(Answer::ok(json!({
                 "kind": "Status",
                 "apiVersion": "v1",
                 "metadata": {},
                 "status": "Success",
-                "details": { "name": key.name, "kind": kind.plural(), "uid": object["metadata"]["uid"] },
+                "details": details,
             })))
         }
         _ => Err(method_not_allowed(
@@ -370,7 +379,8 @@ fn apply(api: &Api, call: &Call, form: Form, key: &Key) -> Result<Answer, Status
     let manager = call.manager();
     let force = call.flag("force");
     let (object, created) = change(api, call, |store| {
-        store.apply(key, &applied, &manager, force)
+        let (object, created) = store.apply(key, &applied, &manager, force)?;
+        Ok((store.shown(key.kind, &object), created))
     })?;
     let body = form.object(key.kind, &object);
     Ok(if created {

@@ -1,4 +1,4 @@
-//! Lists: selectors, pages, and the consistent snapshot behind the pages of one list.
+//! Lists: pages, and the consistent snapshot behind the pages of one list.
 
 use std::sync::Arc;
 
@@ -7,8 +7,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::disruption;
+use super::kind::Kind;
+use super::selector;
 use super::status::Status;
-use super::store::{Key, Kind, Objects, Store};
+use super::store::{Key, Objects, Store};
 
 /// Snapshots kept for running lists; older ones answer 410 Expired.
 const SNAPSHOTS: usize = 16;
@@ -63,8 +66,8 @@ impl Store {
     /// 400 for a selector that cannot be read; 410 for a token whose snapshot is gone, with a fresh
     /// token where the place in the list is known.
     pub fn list(&mut self, kind: Kind, query: &ListQuery) -> Result<Page, Status> {
-        let labels = parse_label_selector(&query.label_selector)?;
-        let fields = parse_field_selector(kind, &query.field_selector)?;
+        let labels = selector::by_labels(&query.label_selector)?;
+        let fields = selector::by_fields(kind, &query.field_selector)?;
         let (revision, objects, after) = self.snapshot(kind, &query.continue_token)?;
         let mut matching: Vec<(&Key, &Arc<Value>)> = objects
             .range(Key::new(kind, "", "")..)
@@ -97,7 +100,7 @@ impl Store {
         };
         let items = matching
             .into_iter()
-            .map(|(key, object)| self.with_status(key, object))
+            .map(|(_, object)| disruption::shown(&objects, kind, object))
             .collect();
         let selected = !(query.label_selector.is_empty() && query.field_selector.is_empty());
         if rest > 0 && !self.snapshots.iter().any(|(known, _)| *known == revision) {
@@ -141,143 +144,4 @@ impl Store {
     pub fn compact(&mut self) {
         self.snapshots.clear();
     }
-}
-
-/// One requirement of a selector.
-#[derive(Debug)]
-struct Requirement {
-    place: Place,
-    test: Test,
-}
-
-#[derive(Debug)]
-enum Place {
-    Label(String),
-    /// A JSON pointer.
-    Field(&'static str),
-}
-
-#[derive(Debug)]
-enum Test {
-    In(Vec<String>),
-    NotIn(Vec<String>),
-    Exists,
-    Absent,
-}
-
-impl Requirement {
-    fn admits(&self, object: &Value) -> bool {
-        let value = match &self.place {
-            Place::Label(label) => object["metadata"]["labels"].get(label),
-            Place::Field(pointer) => object.pointer(pointer),
-        };
-        let value = value.and_then(Value::as_str);
-        // A field that is not set compares as the empty string; a label that is not set does not.
-        let value = match self.place {
-            Place::Field(_) => Some(value.unwrap_or_default()),
-            Place::Label(_) => value,
-        };
-        match &self.test {
-            Test::In(allowed) => value.is_some_and(|value| allowed.iter().any(|one| one == value)),
-            Test::NotIn(refused) => {
-                value.is_none_or(|value| refused.iter().all(|one| one != value))
-            }
-            Test::Exists => value.is_some(),
-            Test::Absent => value.is_none(),
-        }
-    }
-}
-
-fn parse_label_selector(selector: &str) -> Result<Vec<Requirement>, Status> {
-    terms(selector)
-        .into_iter()
-        .map(|term| {
-            let unreadable =
-                || Status::bad_request(format!("unable to parse requirement: {term:?}"));
-            let (label, test) = if let Some(label) = term.strip_prefix('!') {
-                (label, Test::Absent)
-            } else if let Some((head, values)) = term.split_once('(') {
-                let values = values.strip_suffix(')').ok_or_else(unreadable)?;
-                let values = values
-                    .split(',')
-                    .map(|value| value.trim().to_owned())
-                    .collect();
-                let mut words = head.split_whitespace();
-                match (words.next(), words.next(), words.next()) {
-                    (Some(label), Some("in"), None) => (label, Test::In(values)),
-                    (Some(label), Some("notin"), None) => (label, Test::NotIn(values)),
-                    _ => return Err(unreadable()),
-                }
-            } else {
-                equality(&term).unwrap_or((&term, Test::Exists))
-            };
-            let label = label.trim();
-            if label.is_empty() || label.contains(char::is_whitespace) {
-                return Err(unreadable());
-            }
-            Ok(Requirement {
-                place: Place::Label(label.to_owned()),
-                test,
-            })
-        })
-        .collect()
-}
-
-fn parse_field_selector(kind: Kind, selector: &str) -> Result<Vec<Requirement>, Status> {
-    terms(selector)
-        .into_iter()
-        .map(|term| {
-            let (field, test) = equality(&term)
-                .ok_or_else(|| Status::bad_request(format!("invalid field selector: {term:?}")))?;
-            let pointer = match (field, kind) {
-                ("metadata.name", _) => "/metadata/name",
-                ("metadata.namespace", _) => "/metadata/namespace",
-                ("status.phase", Kind::Pod | Kind::Namespace) => "/status/phase",
-                ("spec.nodeName", Kind::Pod) => "/spec/nodeName",
-                ("spec.serviceAccountName", Kind::Pod) => "/spec/serviceAccountName",
-                _ => {
-                    let message = format!("field label not supported: {field}");
-                    return Err(Status::bad_request(message));
-                }
-            };
-            Ok(Requirement {
-                place: Place::Field(pointer),
-                test,
-            })
-        })
-        .collect()
-}
-
-/// `a=b`, `a==b`, `a!=b`.
-fn equality(term: &str) -> Option<(&str, Test)> {
-    if let Some((key, value)) = term.split_once("!=") {
-        return Some((key.trim(), Test::NotIn(vec![value.trim().to_owned()])));
-    }
-    let (key, value) = term.split_once("==").or_else(|| term.split_once('='))?;
-    Some((key.trim(), Test::In(vec![value.trim().to_owned()])))
-}
-
-/// The comma-separated terms, commas in parentheses aside.
-fn terms(selector: &str) -> Vec<String> {
-    let mut terms = vec![String::new()];
-    let mut depth = 0_usize;
-    for character in selector.chars() {
-        match character {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => {
-                terms.push(String::new());
-                continue;
-            }
-            _ => {}
-        }
-        if let Some(term) = terms.last_mut() {
-            term.push(character);
-        }
-    }
-    terms
-        .into_iter()
-        .map(|term| term.trim().to_owned())
-        .filter(|term| !term.is_empty())
-        .collect()
 }

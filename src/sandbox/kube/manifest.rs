@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::state::{
-    BudgetState, NamespaceState, NodeSpec, PodOwner, PodState, ServiceAccountState,
-};
+use super::budget::PodDisruptionBudgetState;
+use super::kind::Kind;
+use super::state::{NamespaceState, NodeSpec, PodOwner, PodState, ServiceAccountState};
 
 /// The label that GKE puts on the nodes of a pool.
 pub const POOL_LABEL: &str = "cloud.google.com/gke-nodepool";
@@ -28,7 +28,7 @@ struct Meta<'a> {
 }
 
 impl Meta<'_> {
-    fn object(&self, kind: &str) -> Value {
+    fn object(&self, kind: Kind) -> Value {
         let mut meta = Map::new();
         meta.insert("name".into(), json!(self.name));
         if let Some(namespace) = self.namespace {
@@ -51,7 +51,7 @@ impl Meta<'_> {
         if !self.managed_fields.is_empty() {
             meta.insert("managedFields".into(), json!(self.managed_fields));
         }
-        json!({ "apiVersion": "v1", "kind": kind, "metadata": meta })
+        json!({ "apiVersion": kind.api_version(), "kind": kind.name(), "metadata": meta })
     }
 }
 
@@ -67,7 +67,7 @@ pub fn namespace(name: &str, state: &NamespaceState) -> Value {
         creation_timestamp: &state.creation_timestamp,
         managed_fields: &state.managed_fields,
     }
-    .object("Namespace");
+    .object(Kind::Namespace);
     object["spec"] = json!({ "finalizers": ["kubernetes"] });
     object["status"] = json!({ "phase": "Active" });
     overlay(&mut object, &state.extra);
@@ -101,7 +101,7 @@ pub fn service_account(namespace: &str, name: &str, state: &ServiceAccountState)
         creation_timestamp: &state.creation_timestamp,
         managed_fields: &state.managed_fields,
     }
-    .object("ServiceAccount");
+    .object(Kind::ServiceAccount);
     overlay(&mut object, &state.extra);
     object
 }
@@ -137,7 +137,7 @@ pub fn pod(state: &PodState) -> Value {
         creation_timestamp: &state.creation_timestamp,
         managed_fields: &[],
     }
-    .object("Pod");
+    .object(Kind::Pod);
     if let Some(owner) = &state.owner {
         let group = match owner.kind.as_str() {
             "Job" | "CronJob" => "batch/v1",
@@ -214,8 +214,8 @@ pub fn pod_state(object: &Value) -> PodState {
     state
 }
 
-/// The PodDisruptionBudget as the API serves it, its status aside.
-pub fn budget(state: &BudgetState) -> Value {
+/// The budget as the API serves it, its status aside.
+pub fn disruption_budget(state: &PodDisruptionBudgetState) -> Value {
     let mut object = Meta {
         name: &state.name,
         namespace: Some(&state.namespace),
@@ -226,44 +226,44 @@ pub fn budget(state: &BudgetState) -> Value {
         creation_timestamp: &state.creation_timestamp,
         managed_fields: &state.managed_fields,
     }
-    .object("PodDisruptionBudget");
-    object["apiVersion"] = json!("policy/v1");
-    let mut spec = Map::new();
-    for (field, value) in [
-        ("selector", &state.selector),
-        ("minAvailable", &state.min_available),
-        ("maxUnavailable", &state.max_unavailable),
+    .object(Kind::PodDisruptionBudget);
+    let mut spec = json!({});
+    for (field, limit) in [
+        ("minAvailable", state.min_available),
+        ("maxUnavailable", state.max_unavailable),
     ] {
-        if let Some(value) = value {
-            spec.insert(field.to_owned(), value.clone());
+        if let Some(limit) = limit {
+            spec[field] = json!(limit);
         }
     }
-    object["spec"] = spec.into();
+    if let Some(selector) = &state.selector {
+        spec["selector"] = json!(selector);
+    }
+    object["spec"] = spec;
     overlay(&mut object, &state.extra);
     object
 }
 
-/// The PodDisruptionBudget as the state file has it.
-pub fn budget_state(object: &Value) -> BudgetState {
-    let mut object = object.clone();
-    // It follows from the pods.
-    object.as_object_mut().map(|o| o.remove("status"));
-    let spec = |field: &str| object["spec"].get(field).filter(|v| !v.is_null()).cloned();
-    let mut state = BudgetState {
-        name: name_of(&object),
-        namespace: text(&object, "/metadata/namespace").unwrap_or_default(),
-        selector: spec("selector"),
-        min_available: spec("minAvailable"),
-        max_unavailable: spec("maxUnavailable"),
-        labels: labels_of(&object, "labels"),
-        annotations: labels_of(&object, "annotations"),
-        uid: text(&object, "/metadata/uid"),
-        resource_version: text(&object, "/metadata/resourceVersion"),
-        creation_timestamp: text(&object, "/metadata/creationTimestamp"),
-        managed_fields: list(&object, "/metadata/managedFields"),
+/// The budget as the state file has it.
+pub fn disruption_budget_state(object: &Value) -> PodDisruptionBudgetState {
+    let spec = &object["spec"];
+    let mut state = PodDisruptionBudgetState {
+        name: name_of(object),
+        namespace: text(object, "/metadata/namespace").unwrap_or_default(),
+        selector: serde_json::from_value(spec["selector"].clone())
+            .ok()
+            .flatten(),
+        min_available: (&spec["minAvailable"]).try_into().ok(),
+        max_unavailable: (&spec["maxUnavailable"]).try_into().ok(),
+        labels: labels_of(object, "labels"),
+        annotations: labels_of(object, "annotations"),
+        uid: text(object, "/metadata/uid"),
+        resource_version: text(object, "/metadata/resourceVersion"),
+        creation_timestamp: text(object, "/metadata/creationTimestamp"),
+        managed_fields: list(object, "/metadata/managedFields"),
         extra: BTreeMap::new(),
     };
-    state.extra = rest(&object, &budget(&state));
+    state.extra = rest(object, &disruption_budget(&state));
     state
 }
 
@@ -286,7 +286,7 @@ pub fn node(spec: &NodeSpec) -> Value {
         creation_timestamp: &spec.creation_timestamp,
         managed_fields: &[],
     }
-    .object("Node");
+    .object(Kind::Node);
     let ready = if spec.ready { "True" } else { "False" };
     object["status"] = json!({ "conditions": [{ "type": "Ready", "status": ready }] });
     overlay(&mut object, &spec.extra);

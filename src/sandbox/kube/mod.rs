@@ -1,19 +1,22 @@
 //! A simulated Kubernetes API server for one cluster: real TLS, real HTTP, kubectl speaks to it.
 //!
-//! Namespaces, service accounts, pods and nodes, with the parts that planners trip over: paging with
+//! Namespaces, service accounts, pods, their disruption budgets and nodes, with the parts that planners trip over: paging with
 //! expiring tokens, optimistic locks, server-side apply with field managers and conflicts.
 
-mod budgets;
+mod budget;
 mod check;
 mod discovery;
+mod disruption;
 mod fields;
 mod form;
 mod http;
+mod kind;
 mod list;
 mod manifest;
 mod nodes;
 mod patch;
 mod protobuf;
+mod selector;
 mod serve;
 mod state;
 mod status;
@@ -24,12 +27,14 @@ mod uid;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use serve::Served;
-pub use state::{
-    BudgetState, KubeState, NamespaceState, NodeSpec, PodOwner, PodState, ServiceAccountState,
+pub use budget::{
+    IntOrPercent, LabelOperator, LabelRequirement, LabelSelector, PodDisruptionBudgetState, budgets,
 };
+pub use serve::Served;
+pub use state::{KubeState, NamespaceState, NodeSpec, PodOwner, PodState, ServiceAccountState};
 
-use store::{Key, Kind, Store};
+use kind::Kind;
+use store::{Key, Store};
 
 /// One cluster. Clones share it.
 #[derive(Debug, Clone)]
@@ -100,7 +105,8 @@ impl KubeCluster {
         self.lock().schedule();
     }
 
-    /// `NS/NAME` of a PodDisruptionBudget that never admits the eviction of a pod on this node.
+    /// `NAMESPACE/NAME` of a PodDisruptionBudget that can never admit the eviction of a pod that runs
+    /// on `node`: it wants as many healthy pods as there are.
     pub fn blocks_eviction(&self, node: &str) -> Option<String> {
         self.lock().blocks_eviction(node)
     }

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
+use super::kind::Kind;
 use super::manifest;
 use super::state::{NodeSpec, PodState};
-use super::store::{Key, Kind, Store};
+use super::store::{Key, Store};
 use super::uid;
 
 impl Store {

@@ -40,7 +40,8 @@ pub fn check_lock(key: &Key, live: &Value, body: &Value) -> Result<(), Status> {
 
 /// RFC 7396, with the directives of a strategic merge patch skipped.
 ///
-/// Lists are replaced: the kinds here have none whose elements people merge.
+/// Lists are replaced: the kinds here have none whose elements people merge. So is the one map with
+/// `patchStrategy: replace` that they have, the selector of a PodDisruptionBudget.
 pub fn merge_patch(target: &mut Value, patch: &Value, kind: PatchKind) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
@@ -57,6 +58,8 @@ pub fn merge_patch(target: &mut Value, patch: &Value, kind: PatchKind) {
             if let Some(target) = target.as_object_mut() {
                 target.remove(key);
             }
+        } else if kind == PatchKind::StrategicMerge && key == "selector" {
+            target[key.as_str()] = value.clone();
         } else {
             merge_patch(&mut target[key.as_str()], value, kind);
         }

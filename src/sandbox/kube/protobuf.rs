@@ -1,10 +1,10 @@
-//! Reads what `kubectl create namespace` and `create serviceaccount` send since 1.32: Kubernetes
-//! protobuf (k8s.io/api/core/v1/generated.proto). Only names, labels, annotations and the lock
-//! fields are there to read in such requests.
+//! Reads what `kubectl create namespace`, `create serviceaccount` and `create pdb` send since 1.32:
+//! Kubernetes protobuf (generated.proto of k8s.io/api/core/v1 and policy/v1). Of the metadata, only
+//! names, labels, annotations and the lock fields are there to read in such requests.
 
 use serde_json::{Map, Value, json};
 
-use super::store::Kind;
+use super::kind::Kind;
 
 /// What the envelope `runtime.Unknown` begins with.
 const MAGIC: &[u8] = b"k8s\0";
@@ -30,8 +30,11 @@ pub fn object(kind: Kind, body: &[u8]) -> Option<Value> {
                 }
             }
         }
+        Kind::PodDisruptionBudget => {
+            object["spec"] = budget_spec(bytes(raw, 2).unwrap_or_default())?;
+        }
         // Their specs are not decoded, and must not be lost in silence.
-        Kind::Node | Kind::Pod | Kind::PodDisruptionBudget => return None,
+        Kind::Node | Kind::Pod => return None,
     }
     Some(object)
 }
@@ -52,8 +55,7 @@ fn metadata(message: &[u8]) -> Option<Value> {
                 } else {
                     "annotations"
                 };
-                let key = text(bytes(value, 1).unwrap_or_default())?;
-                let entry = text(bytes(value, 2).unwrap_or_default())?;
+                let (key, entry) = pair(value)?;
                 let map = meta.entry(map).or_insert_with(|| json!({}));
                 map[key] = json!(entry);
                 continue;
@@ -66,6 +68,91 @@ fn metadata(message: &[u8]) -> Option<Value> {
         }
     }
     Some(Value::Object(meta))
+}
+
+/// `policy.v1.PodDisruptionBudgetSpec`.
+fn budget_spec(message: &[u8]) -> Option<Value> {
+    let mut spec = json!({});
+    for (number, wire) in fields(message)? {
+        let Wire::Bytes(value) = wire else {
+            return None;
+        };
+        match number {
+            1 => spec["minAvailable"] = int_or_string(value)?,
+            2 => spec["selector"] = label_selector(value)?,
+            3 => spec["maxUnavailable"] = int_or_string(value)?,
+            4 => spec["unhealthyPodEvictionPolicy"] = json!(text(value)?),
+            _ => return None,
+        }
+    }
+    Some(spec)
+}
+
+/// `intstr.IntOrString`: the type (0 for a number), the number, the string.
+fn int_or_string(message: &[u8]) -> Option<Value> {
+    let (mut is_text, mut number, mut string) = (false, 0, "");
+    for field in fields(message)? {
+        match field {
+            (1, Wire::Number(kind)) => is_text = kind == 1,
+            // Negative numbers are 64 bits of two's complement, whatever their type.
+            (2, Wire::Number(bits)) => number = bits.cast_signed(),
+            (3, Wire::Bytes(value)) => string = text(value)?,
+            _ => return None,
+        }
+    }
+    Some(if is_text {
+        json!(string)
+    } else {
+        json!(number)
+    })
+}
+
+/// `meta.v1.LabelSelector`.
+fn label_selector(message: &[u8]) -> Option<Value> {
+    let mut selector = json!({});
+    let mut rules = Vec::new();
+    for field in fields(message)? {
+        match field {
+            (1, Wire::Bytes(entry)) => {
+                let (label, value) = pair(entry)?;
+                selector["matchLabels"][label] = json!(value);
+            }
+            (2, Wire::Bytes(rule)) => rules.push(label_requirement(rule)?),
+            _ => return None,
+        }
+    }
+    if !rules.is_empty() {
+        selector["matchExpressions"] = json!(rules);
+    }
+    Some(selector)
+}
+
+/// `meta.v1.LabelSelectorRequirement`.
+fn label_requirement(message: &[u8]) -> Option<Value> {
+    let mut rule = json!({});
+    let mut values = Vec::new();
+    for (number, wire) in fields(message)? {
+        let Wire::Bytes(value) = wire else {
+            return None;
+        };
+        match number {
+            1 => rule["key"] = json!(text(value)?),
+            2 => rule["operator"] = json!(text(value)?),
+            3 => values.push(text(value)?),
+            _ => return None,
+        }
+    }
+    if !values.is_empty() {
+        rule["values"] = json!(values);
+    }
+    Some(rule)
+}
+
+/// An entry of a map of strings.
+fn pair(entry: &[u8]) -> Option<(&str, &str)> {
+    let key = text(bytes(entry, 1).unwrap_or_default())?;
+    let value = text(bytes(entry, 2).unwrap_or_default())?;
+    Some((key, value))
 }
 
 enum Wire<'a> {

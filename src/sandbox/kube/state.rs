@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::budget::{PodDisruptionBudgetState, budgets};
+
 /// Everything that the API server of one cluster holds.
 ///
 /// The namespaces `default` and `kube-system`, and an account `default` in each namespace, exist
@@ -24,10 +26,11 @@ pub struct KubeState {
     pub namespaces: BTreeMap<String, NamespaceState>,
     /// Pods of all namespaces.
     pub pods: Vec<PodState>,
+    /// `PodDisruptionBudget`s of all namespaces.
+    #[serde(deserialize_with = "budgets", skip_serializing_if = "Vec::is_empty")]
+    pub pod_disruption_budgets: Vec<PodDisruptionBudgetState>,
     /// Nodes of all node pools.
     pub nodes: Vec<NodeSpec>,
-    /// PodDisruptionBudgets of all namespaces.
-    pub pod_disruption_budgets: Vec<BudgetState>,
 }
 
 /// A namespace and the service accounts in it.
@@ -118,41 +121,6 @@ pub struct PodState {
     /// RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creation_timestamp: Option<String>,
-    /// The rest of the object, in the shape of its manifest.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub extra: BTreeMap<String, Value>,
-}
-
-/// A PodDisruptionBudget; its status follows from the pods.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct BudgetState {
-    pub name: String,
-    #[serde(default = "default_name")]
-    pub namespace: String,
-    /// `spec.selector` of the manifest: `matchLabels`, `matchExpressions`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub selector: Option<Value>,
-    /// A number, or a percentage such as `50%`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min_available: Option<Value>,
-    /// A number, or a percentage such as `50%`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_unavailable: Option<Value>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uid: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resource_version: Option<String>,
-    /// RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub creation_timestamp: Option<String>,
-    /// `metadata.managedFields` as the API shows it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub managed_fields: Vec<Value>,
     /// The rest of the object, in the shape of its manifest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, Value>,

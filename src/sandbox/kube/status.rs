@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::store::Kind;
+use super::kind::Kind;
 
 /// A failed request.
 #[derive(Debug, Clone)]
@@ -34,7 +34,10 @@ impl Status {
     }
 
     pub fn forbidden(kind: Kind, name: &str, why: &str) -> Self {
-        let message = format!("{} {name:?} is forbidden: {why}", kind.plural());
+        let message = format!(
+            "{} {name:?} is forbidden: {why}",
+            kind.qualified(kind.plural())
+        );
         Self::new(403, "Forbidden", message).about(kind, name)
     }
 
@@ -50,13 +53,13 @@ impl Status {
         Self::new(
             404,
             "NotFound",
-            format!("{} {name:?} not found", kind.plural()),
+            format!("{} {name:?} not found", kind.qualified(kind.plural())),
         )
         .about(kind, name)
     }
 
     pub fn already_exists(kind: Kind, name: &str) -> Self {
-        let message = format!("{} {name:?} already exists", kind.plural());
+        let message = format!("{} {name:?} already exists", kind.qualified(kind.plural()));
         Self::new(409, "AlreadyExists", message).about(kind, name)
     }
 
@@ -64,7 +67,7 @@ impl Status {
     pub fn conflict(kind: Kind, name: &str, why: &str) -> Self {
         let message = format!(
             "Operation cannot be fulfilled on {} {name:?}: {why}",
-            kind.plural()
+            kind.qualified(kind.plural())
         );
         Self::new(409, "Conflict", message).about(kind, name)
     }
@@ -78,13 +81,14 @@ impl Status {
 
     /// A field has a value that the API refuses.
     pub fn invalid(kind: Kind, name: &str, field: &str, why: &str) -> Self {
-        let message = format!("{} {name:?} is invalid: {field}: {why}", kind.name());
+        let message = format!(
+            "{} {name:?} is invalid: {field}: {why}",
+            kind.qualified(kind.name())
+        );
         let mut status = Self::new(422, "Invalid", message);
-        status.details = json!({
-            "name": name,
-            "kind": kind.name(),
-            "causes": [{ "reason": "FieldValueInvalid", "message": why, "field": field }],
-        });
+        status.details = details_of(kind, name, kind.name());
+        status.details["causes"] =
+            json!([{ "reason": "FieldValueInvalid", "message": why, "field": field }]);
         status
     }
 
@@ -99,7 +103,7 @@ impl Status {
     }
 
     fn about(mut self, kind: Kind, name: &str) -> Self {
-        self.details = json!({ "name": name, "kind": kind.plural() });
+        self.details = details(kind, name);
         self
     }
 
@@ -122,4 +126,17 @@ impl Status {
         }
         body
     }
+}
+
+/// `metav1.StatusDetails` of one object; its `kind` is the resource.
+pub fn details(kind: Kind, name: &str) -> Value {
+    details_of(kind, name, kind.plural())
+}
+
+fn details_of(kind: Kind, name: &str, called: &str) -> Value {
+    let mut details = json!({ "name": name, "kind": called });
+    if !kind.group().is_empty() {
+        details["group"] = json!(kind.group());
+    }
+    details
 }

@@ -6,80 +6,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::fields::{self, Manager};
+use super::kind::Kind;
 use super::manifest;
 use super::patch::{PatchKind, check_lock, merge_patch};
 use super::state::KubeState;
 use super::status::Status;
 use super::{check, uid};
-
-/// The kinds that this API server knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    Namespace,
-    Node,
-    Pod,
-    PodDisruptionBudget,
-    ServiceAccount,
-}
-
-impl Kind {
-    pub const ALL: [Self; 5] = [
-        Self::Namespace,
-        Self::Node,
-        Self::Pod,
-        Self::PodDisruptionBudget,
-        Self::ServiceAccount,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Namespace => "Namespace",
-            Self::Node => "Node",
-            Self::Pod => "Pod",
-            Self::PodDisruptionBudget => "PodDisruptionBudget",
-            Self::ServiceAccount => "ServiceAccount",
-        }
-    }
-
-    pub fn plural(self) -> &'static str {
-        match self {
-            Self::Namespace => "namespaces",
-            Self::Node => "nodes",
-            Self::Pod => "pods",
-            Self::PodDisruptionBudget => "poddisruptionbudgets",
-            Self::ServiceAccount => "serviceaccounts",
-        }
-    }
-
-    pub fn namespaced(self) -> bool {
-        !matches!(self, Self::Namespace | Self::Node)
-    }
-
-    /// The API group; empty for the core.
-    pub fn group(self) -> &'static str {
-        match self {
-            Self::PodDisruptionBudget => "policy",
-            _ => "",
-        }
-    }
-
-    pub fn api_version(self) -> &'static str {
-        match self {
-            Self::PodDisruptionBudget => "policy/v1",
-            _ => "v1",
-        }
-    }
-
-    pub fn of_group(group: &str) -> impl Iterator<Item = Self> {
-        Self::ALL
-            .into_iter()
-            .filter(move |kind| kind.group() == group)
-    }
-
-    pub fn from_plural(group: &str, plural: &str) -> Option<Self> {
-        Self::of_group(group).find(|kind| kind.plural() == plural)
-    }
-}
 
 /// Names one object; the order is that of lists.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,7 +77,7 @@ impl Store {
         for budget in &state.pod_disruption_budgets {
             loaded.push((
                 Key::new(Kind::PodDisruptionBudget, &budget.namespace, &budget.name),
-                manifest::budget(budget),
+                manifest::disruption_budget(budget),
             ));
         }
         for node in &state.nodes {
@@ -194,7 +126,7 @@ impl Store {
                 Kind::Node => state.nodes.push(manifest::node_spec(object)),
                 Kind::Pod => state.pods.push(manifest::pod_state(object)),
                 Kind::PodDisruptionBudget => {
-                    let budget = manifest::budget_state(object);
+                    let budget = manifest::disruption_budget_state(object);
                     state.pod_disruption_budgets.push(budget);
                 }
                 Kind::ServiceAccount => {
@@ -209,10 +141,8 @@ impl Store {
     }
 
     pub fn get(&self, key: &Key) -> Result<Arc<Value>, Status> {
-        let object = self.objects.get(key);
-        object
-            .map(|object| self.with_status(key, object))
-            .ok_or_else(|| Status::not_found(key.kind, &key.name))
+        let object = self.objects.get(key).cloned();
+        object.ok_or_else(|| Status::not_found(key.kind, &key.name))
     }
 
     pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&Key, &Arc<Value>)> {
@@ -242,7 +172,7 @@ impl Store {
         }
         self.admit_new(&key, &body)?;
         let object = self.sealed(&key, body, None)?;
-        let object = fields::record_update(None, object, manager);
+        let object = fields::record_update(kind, None, object, manager);
         Ok(self.put(key, object))
     }
 
@@ -295,7 +225,7 @@ impl Store {
                 self.admit_new(key, applied)?;
             }
         }
-        let merged = fields::apply(live.as_deref(), applied, manager, force)?;
+        let merged = fields::apply(key.kind, live.as_deref(), applied, manager, force)?;
         let sealed = self.sealed(key, merged, live.as_deref())?;
         match &live {
             Some(live) if **live == sealed => Ok((live.clone(), false)),
@@ -416,7 +346,7 @@ impl Store {
         if object == **live {
             return Ok(live.clone());
         }
-        let object = fields::record_update(Some(live), object, manager);
+        let object = fields::record_update(key.kind, Some(live), object, manager);
         Ok(self.put(key.clone(), object))
     }
 
@@ -518,7 +448,16 @@ fn complete(key: &Key, object: &mut Value) {
                 object["status"]["phase"] = json!("Pending");
             }
         }
-        Kind::PodDisruptionBudget | Kind::ServiceAccount => {}
+        Kind::PodDisruptionBudget => {
+            if object["spec"].is_null() {
+                object["spec"] = json!({});
+            }
+            if let Some(object) = object.as_object_mut() {
+                // Computed when it is shown; what a client sends is ignored.
+                object.remove("status");
+            }
+        }
+        Kind::ServiceAccount => {}
     }
 }
 

@@ -1,0 +1,172 @@
+//! PodDisruptionBudgets: what they may say, the figures that the disruption controller keeps in their
+//! status, and which of them hold up a drain.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::budget::{IntOrPercent, LabelOperator, LabelSelector, PodDisruptionBudgetState};
+use super::kind::Kind;
+use super::manifest;
+use super::selector;
+use super::status::Status;
+use super::store::{Key, Objects, Store};
+
+/// What the controller counts for one budget.
+#[derive(Debug, Clone, Copy)]
+struct Figures {
+    /// Pods that match and have not ended.
+    expected: usize,
+    /// Those of them that run.
+    healthy: usize,
+    /// How many of them have to be healthy after an eviction.
+    desired: usize,
+}
+
+impl Figures {
+    fn of(budget: &PodDisruptionBudgetState, objects: &Objects) -> Self {
+        let phases: Vec<&str> = matching(budget, objects)
+            .map(|pod| pod["status"]["phase"].as_str().unwrap_or_default())
+            .filter(|phase| !has_ended(phase))
+            .collect();
+        let expected = phases.len();
+        let desired = match (budget.max_unavailable, budget.min_available) {
+            (Some(limit), _) => expected.saturating_sub(limit.of(expected)),
+            (None, Some(limit)) => limit.of(expected),
+            (None, None) => 0,
+        };
+        Self {
+            expected,
+            healthy: phases.iter().filter(|phase| **phase == "Running").count(),
+            desired,
+        }
+    }
+
+    /// Not even with every pod healthy may one go.
+    fn never_admit(self) -> bool {
+        self.expected > 0 && self.desired >= self.expected
+    }
+}
+
+/// The object as the API shows it: a budget with its current figures, anything else as it is stored.
+pub fn shown(objects: &Objects, kind: Kind, object: &Arc<Value>) -> Arc<Value> {
+    if kind != Kind::PodDisruptionBudget {
+        return object.clone();
+    }
+    let figures = Figures::of(&manifest::disruption_budget_state(object), objects);
+    let mut object = (**object).clone();
+    object["status"] = json!({
+        "currentHealthy": figures.healthy,
+        "desiredHealthy": figures.desired,
+        "disruptionsAllowed": figures.healthy.saturating_sub(figures.desired),
+        "expectedPods": figures.expected,
+        "observedGeneration": 1,
+    });
+    Arc::new(object)
+}
+
+/// What the API server refuses in the `spec` of a budget.
+pub fn check(key: &Key, spec: &Value) -> Result<(), Status> {
+    let invalid = |field: &str, why: &str| Err(Status::invalid(key.kind, &key.name, field, why));
+    let limits = ["minAvailable", "maxUnavailable"].map(|field| (field, &spec[field]));
+    if limits.iter().all(|(_, limit)| !limit.is_null()) {
+        let why =
+            format!("Invalid value: {spec}: minAvailable and maxUnavailable cannot be both set");
+        return invalid("spec", &why);
+    }
+    for (field, limit) in limits {
+        if limit.is_null() {
+            continue;
+        }
+        // Other types fail before validation, when the object is decoded.
+        if limit.as_i64().is_none() && !limit.is_string() {
+            return Err(Status::bad_request(format!(
+                "spec.{field}: expected an integer or a string, got {limit}"
+            )));
+        }
+        if let Err(why) = IntOrPercent::try_from(limit) {
+            return invalid(
+                &format!("spec.{field}"),
+                &format!("Invalid value: {limit}: {why}"),
+            );
+        }
+    }
+    if spec["selector"].is_null() {
+        return Ok(());
+    }
+    let selector: LabelSelector = match serde_json::from_value(spec["selector"].clone()) {
+        Ok(selector) => selector,
+        Err(error) => {
+            let why = format!("Invalid value: {}: {error}", spec["selector"]);
+            return invalid("spec.selector", &why);
+        }
+    };
+    for (index, rule) in selector.match_expressions.iter().enumerate() {
+        let field = format!("spec.selector.matchExpressions[{index}].values");
+        match (rule.operator, rule.values.as_slice()) {
+            (LabelOperator::In | LabelOperator::NotIn, []) => {
+                let why = "Required value: must be specified when `operator` is 'In' or 'NotIn'";
+                return invalid(&field, why);
+            }
+            (LabelOperator::Exists | LabelOperator::DoesNotExist, [_, ..]) => {
+                let why =
+                    "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+                return invalid(&field, why);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+impl Store {
+    /// The object as the API shows it.
+    pub fn shown(&self, kind: Kind, object: &Arc<Value>) -> Arc<Value> {
+        shown(&self.objects, kind, object)
+    }
+
+    /// `NAMESPACE/NAME` of the first budget that can never let a pod of `node` be evicted.
+    pub fn blocks_eviction(&self, node: &str) -> Option<String> {
+        let blocking = self
+            .of_kind(Kind::PodDisruptionBudget)
+            .map(|(_, object)| manifest::disruption_budget_state(object))
+            .filter(|budget| matching(budget, &self.objects).any(|pod| is_evicted_from(pod, node)))
+            .find(|budget| Figures::of(budget, &self.objects).never_admit())?;
+        Some(format!("{}/{}", blocking.namespace, blocking.name))
+    }
+}
+
+/// The pods that a budget's selector matches.
+fn matching<'a>(
+    budget: &'a PodDisruptionBudgetState,
+    objects: &'a Objects,
+) -> impl Iterator<Item = &'a Arc<Value>> {
+    let rules = budget.selector.as_ref().map(selector::by_selector);
+    objects
+        .range(Key::new(Kind::Pod, &budget.namespace, "")..)
+        .take_while(|(key, _)| key.kind == Kind::Pod && key.namespace == budget.namespace)
+        .map(|(_, pod)| pod)
+        .filter(move |pod| {
+            rules
+                .as_ref()
+                .is_some_and(|rules| rules.iter().all(|rule| rule.admits(pod)))
+        })
+}
+
+/// Whether a drain of `node` has to evict the pod under its budgets. Pods of DaemonSets and of the
+/// node itself are left alone, and a pod that does not run yet, or no more, needs no budget's leave.
+fn is_evicted_from(pod: &Value, node: &str) -> bool {
+    if pod["spec"]["nodeName"] != node {
+        return false;
+    }
+    let pod = manifest::pod_state(pod);
+    let bound_for_life = pod
+        .owner
+        .is_some_and(|owner| matches!(owner.kind.as_str(), "DaemonSet" | "Node"));
+    let phase = pod.phase.as_deref().unwrap_or_default();
+    !bound_for_life && !has_ended(phase) && phase != "Pending"
+}
+
+fn has_ended(phase: &str) -> bool {
+    matches!(phase, "Succeeded" | "Failed")
+}

@@ -1,0 +1,98 @@
+//! The kinds that this API server knows, and what each is called where.
+
+use std::borrow::Cow;
+
+/// A kind; the order is that of the saved state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Namespace,
+    Node,
+    Pod,
+    PodDisruptionBudget,
+    ServiceAccount,
+}
+
+impl Kind {
+    pub const ALL: [Self; 5] = [
+        Self::Namespace,
+        Self::Node,
+        Self::Pod,
+        Self::PodDisruptionBudget,
+        Self::ServiceAccount,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Namespace => "Namespace",
+            Self::Node => "Node",
+            Self::Pod => "Pod",
+            Self::PodDisruptionBudget => "PodDisruptionBudget",
+            Self::ServiceAccount => "ServiceAccount",
+        }
+    }
+
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Namespace => "namespaces",
+            Self::Node => "nodes",
+            Self::Pod => "pods",
+            Self::PodDisruptionBudget => "poddisruptionbudgets",
+            Self::ServiceAccount => "serviceaccounts",
+        }
+    }
+
+    pub fn short_names(self) -> &'static [&'static str] {
+        match self {
+            Self::Namespace => &["ns"],
+            Self::Node => &["no"],
+            Self::Pod => &["po"],
+            Self::PodDisruptionBudget => &["pdb"],
+            Self::ServiceAccount => &["sa"],
+        }
+    }
+
+    /// The API group, empty for the core group. Every kind here is served as its `v1`.
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::Namespace | Self::Node | Self::Pod | Self::ServiceAccount => "",
+            Self::PodDisruptionBudget => "policy",
+        }
+    }
+
+    /// Group and version, as in `apiVersion`.
+    pub fn api_version(self) -> Cow<'static, str> {
+        match self.group() {
+            "" => "v1".into(),
+            group => format!("{group}/v1").into(),
+        }
+    }
+
+    /// `name` as messages qualify it: `KIND.GROUP` or `PLURAL.GROUP`, bare in the core group.
+    pub fn qualified(self, name: &str) -> String {
+        match self.group() {
+            "" => name.to_owned(),
+            group => format!("{name}.{group}"),
+        }
+    }
+
+    pub fn namespaced(self) -> bool {
+        matches!(
+            self,
+            Self::Pod | Self::PodDisruptionBudget | Self::ServiceAccount
+        )
+    }
+
+    /// The kind behind a path segment.
+    pub fn from_plural(group: &str, plural: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.group() == group && kind.plural() == plural)
+    }
+
+    /// The kinds of a group.
+    pub fn of_group(group: &str) -> impl Iterator<Item = Self> {
+        Self::ALL
+            .into_iter()
+            .filter(move |kind| kind.group() == group)
+    }
+}
