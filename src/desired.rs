@@ -36,6 +36,10 @@ pub struct Desired {
     pub pools: BTreeMap<String, ProjectId>,
     /// Resources on which a former spec granted.
     pub removed: BTreeSet<Resource>,
+    /// Kubernetes service accounts that a former spec named.
+    pub former_ksas: BTreeSet<KsaIdentity>,
+    /// Projects in which a former spec had accounts.
+    pub former_projects: BTreeSet<ProjectId>,
     /// What a plan must not do.
     pub guard: Guard,
 }
@@ -163,6 +167,8 @@ impl Desired {
             bindings: BTreeMap::new(),
             pools: BTreeMap::new(),
             removed: spec.removed.keys().cloned().collect(),
+            former_ksas: BTreeSet::new(),
+            former_projects: BTreeSet::new(),
             guard: spec.guard.clone(),
         };
         for (name, cluster) in &spec.clusters {
@@ -242,6 +248,21 @@ impl Desired {
             }
         }
         desired
+    }
+
+    /// Takes over what a former version of this spec granted, and to whom: looked at again, so that it
+    /// is removed where this one does not ask for it. A spec of another name is none of ours.
+    pub fn succeed(&mut self, former: &Self) {
+        if former.owner != self.owner {
+            return;
+        }
+        self.removed
+            .extend(former.bindings.keys().map(|b| b.resource.clone()));
+        self.former_ksas
+            .extend(former.ksas.values().map(|k| k.identity.clone()));
+        let accounts = former.accounts.values().filter(|a| a.managed);
+        self.former_projects
+            .extend(accounts.map(|a| a.project.clone()));
     }
 
     fn grant(&mut self, member: Member, grants: &[Grant]) {

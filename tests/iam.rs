@@ -337,3 +337,93 @@ fn a_role_that_is_not_there_is_an_error_and_a_custom_one_can_be_granted() {
         plan.out
     );
 }
+
+/// The caller is an account of the spec, as in CI, and the plan would take its role away.
+#[test]
+fn the_callers_own_access_is_never_removed() {
+    let place = place(
+        CHECKOUT,
+        &format!(
+            "    serviceAccounts: {{ checkout: {{}} }}\n    policy: {{ bindings: [{{ role: roles/editor, members: [\"serviceAccount:{EMAIL}\"] }}] }}"
+        ),
+        &format!("caller: {EMAIL}"),
+    );
+    let apply = place.wi(&["apply", "--auto-approve"]).ok();
+    says(
+        &apply.out,
+        "grant.checkout:roles/editor@project/acme-prod is kept: it is the access of checkout@acme-prod.iam.gserviceaccount.com, who you are",
+    );
+    assert!(!apply.out.contains("- loses"), "{}", apply.out);
+    assert_eq!(members(&place.state(), "roles/editor").len(), 1);
+}
+
+/// `--base`: what a former version granted is found in git, and removed.
+#[test]
+fn a_former_version_of_the_spec_says_where_to_look() {
+    let secret = "//secretmanager.googleapis.com/projects/acme-prod/secrets/old";
+    let former = format!("{SPEC}googleServiceAccounts:
+  checkout: {{ grants: [{{ role: roles/secretmanager.secretAccessor, resource: secret/old }}] }}
+namespaces:
+  shop: {{ serviceAccounts: {{ web: {{ grants: [{{ role: roles/secretmanager.secretAccessor, resource: secret/old }}] }} }} }}
+");
+    let place = place(
+        "",
+        "",
+        &format!(
+            "resources: {{ {secret}: {{ policy: {{ bindings: [{{ role: roles/viewer, members: [user:ann@example.com] }}] }} }} }}"
+        ),
+    );
+    place.write("wi.yaml", &former);
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let git = |args: &[&str]| {
+        let status = std::process::Command::new("git")
+            .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
+            .args(args)
+            .current_dir(place.dir.path())
+            .output()
+            .expect("git runs");
+        assert!(status.status.success(), "{status:?}");
+    };
+    git(&["init", "-q"]);
+    git(&["add", "wi.yaml"]);
+    git(&["commit", "-qm", "former"]);
+    place.write(
+        "wi.yaml",
+        &format!("{SPEC}googleServiceAccounts:\n  checkout: {{}}\n"),
+    );
+    let without = place.wi(&["plan"]).ok();
+    assert!(
+        !without.out.contains("secret/acme-prod/old"),
+        "{}",
+        without.out
+    );
+    let plan = place
+        .wi(&["plan", "--base", "HEAD", "--allow-mass-removal"])
+        .ok();
+    for loses in [
+        "checkout@acme-prod.iam.gserviceaccount.com",
+        "acme-prod/shop/web",
+    ] {
+        says(&plan.out, loses);
+    }
+    place
+        .wi(&[
+            "apply",
+            "--auto-approve",
+            "--base",
+            "HEAD",
+            "--allow-mass-removal",
+        ])
+        .ok();
+    assert_eq!(
+        place.state()["resources"][secret]["policy"]["bindings"],
+        json!([{"role": "roles/viewer", "members": ["user:ann@example.com"]}])
+    );
+    for (reference, why) in [
+        ("no-such", "git says:"),
+        ("-x", "not a commit, tag or branch"),
+    ] {
+        let bad = place.wi(&["plan", &format!("--base={reference}")]).fails();
+        says(&bad.err, why);
+    }
+}

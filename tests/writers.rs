@@ -141,7 +141,7 @@ impl Writer {
             "roles/logging.logWriter",
         ][number as usize % 3];
         let member = format!("user:u{}@example.com", number % 7);
-        let condition = if number % 2 == 0 {
+        let condition = if number.is_multiple_of(2) {
             Value::Null
         } else {
             json!({"title": "theirs", "expression": "request.time < timestamp(\"2031-01-01T00:00:00Z\")"})

@@ -23,8 +23,7 @@ pub(super) fn run(args: ApplyArgs) -> Result<Success, Failure> {
                 .to_owned(),
         ));
     }
-    let spec = validate::load(&args.spec)?;
-    let desired = Desired::of(&spec);
+    let desired = validate::desired(&args.spec, args.choice.base.as_deref())?;
     connect::runtime()?.block_on(async {
         let session = Session::open(&args.connect, &args.spec, &desired).await?;
         let result = plan_and_apply(&session, &desired, &args).await;

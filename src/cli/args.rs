@@ -102,6 +102,9 @@ pub(super) struct ChoiceArgs {
     /// Plan just this address, all below it, and what it needs (repeatable)
     #[arg(long, value_name = "ADDRESS")]
     pub target: Vec<String>,
+    /// Also remove what the spec at this commit, tag or branch granted and this one does not
+    #[arg(long, value_name = "GIT_REF")]
+    pub base: Option<String>,
     /// Move node pools although workloads on them lose the node's identity
     #[arg(long)]
     pub accept_loss: bool,

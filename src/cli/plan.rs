@@ -4,13 +4,13 @@ use super::args::{ChoiceArgs, PlanArgs};
 use super::connect::{self, Session};
 use super::{Failure, Success, validate};
 use crate::desired::Desired;
+use crate::gcp::iam;
 use crate::live::{self, Live};
 use crate::plan::{self, Options, Plan};
 use crate::render::{self, print};
 
 pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
-    let spec = validate::load(&args.spec)?;
-    let desired = Desired::of(&spec);
+    let desired = validate::desired(&args.spec, args.choice.base.as_deref())?;
     connect::runtime()?.block_on(async {
         let session = Session::open(&args.connect, &args.spec, &desired).await?;
         let made = make(&session, &desired, &args.choice).await;
@@ -49,6 +49,10 @@ pub(super) async fn make(
         now: Some(jiff::Timestamp::now()),
     };
     let mut plan = plan::plan(desired, &live, &options);
+    if plan::takes_from_accounts(&plan) {
+        let caller = iam::caller(&session.http).await;
+        plan::protect(&mut plan, caller.as_deref());
+    }
     if !choice.target.is_empty() {
         let unmatched = plan::restrict_to(&mut plan, &choice.target);
         for target in unmatched {

@@ -2,6 +2,7 @@
 
 use super::args::SpecArgs;
 use super::{Failure, Success};
+use crate::desired::Desired;
 use crate::render::print;
 use crate::spec::model::Spec;
 
@@ -31,4 +32,14 @@ fn count(n: usize, what: &str) -> String {
 pub(super) fn load(args: &SpecArgs) -> Result<Spec, Failure> {
     crate::spec::load(&args.paths)
         .map_err(|errors| Failure::Rendered(errors.render(print::width(), true)))
+}
+
+/// What the spec asks for, and what a former version of it did.
+pub(super) fn desired(args: &SpecArgs, base: Option<&str>) -> Result<Desired, Failure> {
+    let mut desired = Desired::of(&load(args)?);
+    if let Some(reference) = base {
+        let former = crate::spec::load_former(reference, &args.paths)?;
+        desired.succeed(&Desired::of(&former));
+    }
+    Ok(desired)
 }

@@ -174,3 +174,19 @@ pub async fn role_exists(http: &Http, role: &Role) -> Result<bool, ApiError> {
         Err(e) => Err(e),
     }
 }
+
+/// Who the access token belongs to: the email that `tokeninfo` knows. Federated tokens have none.
+pub async fn caller(http: &Http) -> Option<String> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct TokenInfo {
+        email: String,
+    }
+    let token = http.access_token().await?;
+    let url = http.url(Api::Oauth2, "tokeninfo");
+    let mut request = Request::new(Method::POST, url);
+    // In the body, never in the URL: URLs are logged.
+    request.form = Some(format!("access_token={}", super::query_escaped(&token)));
+    let info = http.json::<TokenInfo>(request).await.ok()?;
+    (!info.email.is_empty()).then_some(info.email)
+}

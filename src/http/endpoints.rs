@@ -34,9 +34,11 @@ pub enum Api {
     CloudFunctions,
     /// Bigtable instances and tables.
     BigtableAdmin,
+    /// Access tokens.
+    Oauth2,
 }
 
-const APIS: [(Api, &str); 14] = [
+const APIS: [(Api, &str); 15] = [
     (Api::Container, "container"),
     (Api::Iam, "iam"),
     (Api::CloudResourceManager, "cloudresourcemanager"),
@@ -51,6 +53,7 @@ const APIS: [(Api, &str); 14] = [
     (Api::CloudTasks, "cloudtasks"),
     (Api::CloudFunctions, "cloudfunctions"),
     (Api::BigtableAdmin, "bigtableadmin"),
+    (Api::Oauth2, "oauth2"),
 ];
 
 /// Where each API is.

@@ -70,12 +70,14 @@ impl fmt::Debug for Http {
     }
 }
 
-/// One call.
-#[derive(Debug, Clone)]
+/// One call. Not `Debug`: a form may hold a token.
+#[derive(Clone)]
 pub(crate) struct Request {
     pub method: Method,
     pub url: String,
     pub body: Option<Value>,
+    /// A form, in place of a body; never logged.
+    pub form: Option<String>,
     pub content_type: &'static str,
     pub accept: &'static str,
     pub retry: Retry,
@@ -91,6 +93,7 @@ impl Request {
             method,
             url,
             body: None,
+            form: None,
             content_type: "application/json",
             accept: "application/json",
             retry: Retry::Always,
@@ -173,6 +176,13 @@ impl Http {
     pub(crate) fn with_token(mut self, token: TokenSource) -> Self {
         self.token = Arc::new(token);
         self
+    }
+
+    /// The access token, for the one question that is about it.
+    pub(crate) async fn access_token(&self) -> Option<String> {
+        let headers = self.token.headers(false).await.ok()?;
+        let value = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+        value.strip_prefix("Bearer ").map(str::to_owned)
     }
 
     /// A URL of a Google API.
@@ -258,7 +268,14 @@ impl Http {
         if let Some(etag) = &request.if_match {
             call = call.header(http::header::IF_MATCH, etag);
         }
-        if let Some(body) = &request.body {
+        if let Some(form) = &request.form {
+            call = call
+                .header(
+                    http::header::CONTENT_TYPE,
+                    "application/x-www-form-urlencoded",
+                )
+                .body(form.clone());
+        } else if let Some(body) = &request.body {
             call = call
                 .header(http::header::CONTENT_TYPE, request.content_type)
                 .body(body.to_string());

@@ -124,6 +124,13 @@ fn resources_to_look_at(desired: &Desired) -> BTreeSet<Resource> {
         .chain(homes)
         .chain(pools)
         .chain(desired.removed.iter().cloned())
+        .chain(
+            desired
+                .former_projects
+                .iter()
+                .cloned()
+                .map(Resource::Project),
+        )
         .filter(|r| !matches!(r, Resource::ServiceAccount(e) if managed.contains(e)))
         .collect()
 }
@@ -161,6 +168,7 @@ async fn read_accounts(
         .values()
         .filter(|a| a.managed)
         .map(|a| &a.project)
+        .chain(&desired.former_projects)
         .collect();
     let managed: BTreeSet<&Email> = managed_emails(desired).collect();
     let managed = &managed;

@@ -53,7 +53,12 @@ impl<'a> Managed<'a> {
                 })
                 .collect(),
             accounts: declared.into_iter().chain(left).collect(),
-            ksas: desired.ksas.values().map(|k| &k.identity).collect(),
+            ksas: desired
+                .ksas
+                .values()
+                .map(|k| &k.identity)
+                .chain(&desired.former_ksas)
+                .collect(),
         }
     }
 

@@ -12,6 +12,7 @@ mod kubernetes;
 pub mod marks;
 mod node_pools;
 mod order;
+mod own_access;
 mod restarts;
 mod target;
 
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 pub use impact::{Fate, HeldBack, Impact, NodeRoles, Why, Workload};
+pub use own_access::{protect, takes_from_accounts};
 pub use restarts::Restart;
 pub use target::restrict_to;
 

@@ -108,6 +108,7 @@ async fn serve(Shared(core): Shared<Arc<Core>>, request: http::Request<Body>) ->
     };
     let status = answer.as_ref().map_or_else(|error| error.code, |_| 200);
     if !path.starts_with("/sandbox/") {
+        // A form can hold a token; JSON bodies of these APIs do not.
         let body = body.as_deref().unwrap_or_default();
         core.state().calls.record(method, path, query, body, status);
     }
@@ -133,6 +134,9 @@ async fn answer(
         } else {
             error.with_info("ACCESS_TOKEN_TYPE_UNSUPPORTED", "googleapis.com", json!({}))
         });
+    }
+    if parts.uri.path() == "/tokeninfo" {
+        return token_info(core, body);
     }
     let request = read_request(parts, body)?;
     if request.path.starts_with("/sandbox/") {
@@ -162,6 +166,25 @@ async fn answer(
         Some(fields) => only(answer, fields),
         None => answer,
     })
+}
+
+/// `oauth2.googleapis.com/tokeninfo`: a form with the token, in and out of the body.
+fn token_info(core: &Core, body: &Bytes) -> Result<Value, ApiError> {
+    let form = String::from_utf8_lossy(body);
+    let token = form
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("access_token="))
+        .map(decode);
+    if token.as_deref() != Some(&core.token) {
+        return Err(ApiError::invalid("Invalid Value"));
+    }
+    let caller = core.state().world.caller.clone();
+    Ok(json!({
+        "email": caller,
+        "email_verified": "true",
+        "expires_in": "3599",
+        "scope": "https://www.googleapis.com/auth/cloud-platform https://www.googleapis.com/auth/userinfo.email",
+    }))
 }
 
 fn judge(core: &Core, parts: &http::request::Parts) -> Verdict {

@@ -1,6 +1,7 @@
 //! The spec: YAML in, a checked [`model::Spec`] out, or all mistakes at once. Knows nothing of the
 //! live state.
 
+mod former;
 pub mod model;
 mod raw;
 mod read;
@@ -34,6 +35,17 @@ pub fn load(paths: &[PathBuf]) -> Result<Spec, SpecErrors> {
     let sources = sources::read(paths, &mut mistakes);
     let where_looked: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
     check(sources, mistakes, &where_looked.join(", "))
+}
+
+/// As [`load`], of a former version that git has; what is wrong with it is one text for the user.
+pub fn load_former(reference: &str, paths: &[PathBuf]) -> Result<Spec, String> {
+    let sources = former::sources(reference, paths)?;
+    load_sources(sources).map_err(|e| {
+        format!(
+            "the spec at {reference} cannot be read as a spec:\n{}",
+            e.render(100, false)
+        )
+    })
 }
 
 /// As [`load`], for texts in memory.
