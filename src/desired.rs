@@ -95,6 +95,8 @@ pub struct DesiredKsa {
     pub account: Option<Email>,
     /// Whether it has roles of its own.
     pub has_direct_grants: bool,
+    /// Whether it is made and annotated elsewhere, and only referred to here.
+    pub existing: bool,
     /// As IAM knows it.
     pub identity: KsaIdentity,
     /// Where it is declared.
@@ -233,6 +235,7 @@ impl Desired {
                         DesiredKsa {
                             account: account.map(|a| a.email.clone()),
                             has_direct_grants: matches!(&ksa.identity, KsaAccess::Direct(g) if !g.is_empty()),
+                            existing: ksa.existing,
                             identity,
                             place: ksa.place.clone(),
                         },

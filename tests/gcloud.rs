@@ -157,3 +157,68 @@ async fn accounts_and_policies() {
     let policy = gcloud.run("storage buckets get-iam-policy gs://acme-receipts");
     assert!(policy.to_string().contains(email), "{policy}");
 }
+
+/// gcloud grants, with and without a condition, while `wi` applies to the same policy.
+#[tokio::test(flavor = "multi_thread")]
+async fn bindings_that_gcloud_adds_during_an_apply_are_kept() {
+    if !gcloud_is_here() {
+        return;
+    }
+    let mut world = World::parse(BROWNFIELD, "world.yaml").unwrap();
+    // Slow enough that the two meet.
+    world.faults =
+        serde_json::from_value(serde_json::json!([{"match": "POST *IamPolicy", "latencyMs": 300}]))
+            .unwrap();
+    let options = Options {
+        time_scale: Some(200.0),
+        ..Options::default()
+    };
+    let sandbox = Sandbox::start(world, options).await.unwrap();
+    let gcloud = Gcloud::new(&sandbox);
+    let folder = tempfile::tempdir().unwrap();
+    let spec = "apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters:\n  main: { location: europe-west1 }\ngoogleServiceAccounts:\n";
+    let accounts: String = (0..8)
+        .map(|i| {
+            format!(
+                "  worker-{i}: {{ grants: [roles/pubsub.publisher, roles/cloudtrace.agent] }}\n"
+            )
+        })
+        .collect();
+    std::fs::write(folder.path().join("wi.yaml"), format!("{spec}{accounts}")).unwrap();
+    let mut wi = Command::new(env!("CARGO_BIN_EXE_wi"))
+        .args(["apply", "wi.yaml", "--auto-approve", "--accept-loss"])
+        .current_dir(folder.path())
+        .env("WI_ENDPOINT", &gcloud.endpoint)
+        .env("GOOGLE_OAUTH_ACCESS_TOKEN", sandbox.token())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    gcloud.run("projects add-iam-policy-binding acme-prod --member=user:eve@example.com --role=roles/browser --condition=None");
+    gcloud.run("projects add-iam-policy-binding acme-prod --member=user:eve@example.com --role=roles/pubsub.publisher --condition=title=office,expression=request.time.getHours()<18");
+    assert!(wi.wait().unwrap().success());
+    let policy = gcloud.run("projects get-iam-policy acme-prod");
+    let has = |role: &str, member: &str, condition: Option<&str>| {
+        policy["bindings"].as_array().unwrap().iter().any(|b| {
+            b["role"] == role
+                && b["condition"]["title"].as_str() == condition
+                && b["members"].as_array().unwrap().iter().any(|m| m == member)
+        })
+    };
+    assert!(
+        has("roles/browser", "user:eve@example.com", None),
+        "{policy}"
+    );
+    assert!(
+        has(
+            "roles/pubsub.publisher",
+            "user:eve@example.com",
+            Some("office")
+        ),
+        "{policy}"
+    );
+    for i in 0..8 {
+        let worker = format!("serviceAccount:worker-{i}@acme-prod.iam.gserviceaccount.com");
+        assert!(has("roles/pubsub.publisher", &worker, None), "{policy}");
+    }
+}

@@ -427,3 +427,57 @@ namespaces:
         says(&bad.err, why);
     }
 }
+
+/// Made by Helm and annotated there: only IAM is kept here, and the plan says what is left to do.
+#[test]
+fn an_account_that_is_only_referred_to_is_not_touched() {
+    let place = place(
+        "googleServiceAccounts:
+  checkout: {}
+namespaces:
+  shop:
+    create: false
+    serviceAccounts:
+      web: { impersonates: checkout, existing: true }
+      gone: { impersonates: checkout, existing: true }
+",
+        "",
+        "",
+    );
+    let world = std::fs::read_to_string(place.path("world.yaml")).expect("world").replace(
+        "autopilot: true }",
+        "autopilot: true, namespaces: { shop: { serviceAccounts: { web: { annotations: { meta.helm.sh/release-name: web } } } } } }",
+    );
+    place.write("world.yaml", &world);
+    let plan = place.wi(&["plan"]).fails();
+    says(
+        &plan.out,
+        "the service account gone does not exist in the namespace shop, and the spec says `existing: true`",
+    );
+    says(
+        &plan.out,
+        "its annotation iam.gke.io/gcp-service-account is not set and has to become `checkout@acme-prod.iam.gserviceaccount.com`, in the Helm release web",
+    );
+
+    let spec = std::fs::read_to_string(place.path("wi.yaml")).expect("spec");
+    place.write(
+        "wi.yaml",
+        &spec.replace(
+            "      gone: { impersonates: checkout, existing: true }\n",
+            "",
+        ),
+    );
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let state = place.state();
+    let web = &state["clusters"][0]["namespaces"]["shop"]["serviceAccounts"]["web"];
+    assert_eq!(
+        web["annotations"],
+        json!({"meta.helm.sh/release-name": "web"})
+    );
+    let account = &state["projects"]["acme-prod"]["serviceAccounts"]["checkout"];
+    assert_eq!(
+        account["policy"]["bindings"][0]["members"],
+        json!(["serviceAccount:acme-prod.svc.id.goog[shop/web]"])
+    );
+    assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
+}

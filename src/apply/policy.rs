@@ -75,7 +75,7 @@ async fn write(context: &Context, resource: &Resource, edits: &[Edit<'_>]) -> Re
             return Ok(()); // somebody, or an earlier run of ours, has done it
         }
         match policies::write(&context.http, resource, &policy).await {
-            Ok(_) => return Ok(()),
+            Ok(_) => return reads_back(context, resource, edits).await,
             Err(e) if e.is_conflict() && conflicts < CONFLICTS => {
                 conflicts += 1;
                 if !wait.again().await {
@@ -93,6 +93,32 @@ async fn write(context: &Context, resource: &Resource, edits: &[Edit<'_>]) -> Re
                 }
             }
             Err(e) => return Err(e),
+        }
+    }
+}
+
+/// IAM is eventually consistent: what others are to rely on must be there when it is read.
+async fn reads_back(
+    context: &Context,
+    resource: &Resource,
+    edits: &[Edit<'_>],
+) -> Result<(), ApiError> {
+    let mut wait = context.propagation_wait();
+    loop {
+        let mut policy = policies::read(&context.http, resource).await?;
+        if !merge(&mut policy, edits) {
+            return Ok(());
+        }
+        if !wait.again().await {
+            let seconds = context.limits.propagation.as_secs();
+            let message = format!(
+                "the policy of {resource} was written, but does not read back so after {seconds} s: somebody else may have undone it. Plan again"
+            );
+            return Err(ApiError::without_answer(
+                "GET",
+                &resource.full_name(),
+                message,
+            ));
         }
     }
 }

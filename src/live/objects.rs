@@ -151,7 +151,7 @@ fn namespaces_with_new_identities(
     desired
         .ksas
         .iter()
-        .filter(|(key, _)| key.cluster == cluster)
+        .filter(|(key, wanted)| key.cluster == cluster && !wanted.existing)
         .filter(|(key, wanted)| {
             there
                 .get(&(key.namespace.to_string(), key.name.to_string()))

@@ -45,6 +45,55 @@ fn wi_owns_annotation(meta: &ObjectMeta) -> bool {
     })
 }
 
+/// Another tool that says that an object is its own.
+fn other_manager(meta: &ObjectMeta) -> Option<String> {
+    let annotation = |name: &str| meta.annotations.get(name);
+    if let Some(release) = annotation("meta.helm.sh/release-name") {
+        return Some(format!("the Helm release {release}"));
+    }
+    let argo = annotation("argocd.argoproj.io/tracking-id")
+        .or_else(|| meta.labels.get("argocd.argoproj.io/instance"));
+    if let Some(app) = argo {
+        let app = app.split(':').next().unwrap_or_default();
+        return Some(format!("the Argo CD application {app}"));
+    }
+    if annotation("configmanagement.gke.io/managed").is_some_and(|v| v == "enabled") {
+        return Some("Config Sync".to_owned());
+    }
+    if meta
+        .annotations
+        .keys()
+        .any(|k| k.starts_with("cnrm.cloud.google.com/"))
+    {
+        return Some("Config Connector".to_owned());
+    }
+    let tool = meta.labels.get(MANAGED_BY).filter(|t| *t != "wi")?;
+    Some(format!("{tool} (label {MANAGED_BY})"))
+}
+
+/// What is only referred to is neither made nor marked nor changed.
+fn refer_to(key: &KsaKey, wanted: &DesiredKsa, there: Option<&ObjectMeta>, plan: &mut Plan) {
+    let Some(there) = there else {
+        let message = format!(
+            "the service account {} does not exist in the namespace {}, and the spec says `existing: true`",
+            key.name, key.namespace
+        );
+        return plan.error(key.to_string(), Some(&wanted.place), message);
+    };
+    let now = there.annotations.get(GSA_ANNOTATION).map(String::as_str);
+    let after = wanted.account.as_ref().map(Email::as_str);
+    if now != after {
+        let shown = |v: Option<&str>| v.map_or("not set".to_owned(), |v| format!("`{v}`"));
+        let owner =
+            other_manager(there).map_or("where it is managed".to_owned(), |t| format!("in {t}"));
+        plan.warnings.push(format!(
+            "{key} is only referred to (`existing: true`): its annotation {GSA_ANNOTATION} is {} and has to become {}, {owner}, once this plan is carried out",
+            shown(now),
+            shown(after)
+        ));
+    }
+}
+
 pub(super) fn diff(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
     for cluster in desired.clusters.keys() {
         match live.kubernetes.get(cluster) {
@@ -114,6 +163,10 @@ fn diff_cluster(
         let there = objects
             .service_accounts
             .get(&(key.namespace.to_string(), key.name.to_string()));
+        if wanted.existing {
+            refer_to(key, wanted, there, plan);
+            continue;
+        }
         diff_ksa(key, wanted, there, desired, options, plan);
     }
     let marked = |m: &&ObjectMeta| matches!(mark(m, &desired.owner), Mark::Ours);
@@ -180,9 +233,11 @@ fn diff_ksa(
         }
     }
     let managed_by = there.and_then(|m| m.labels.get(MANAGED_BY));
-    if let Some(tool) = managed_by.filter(|t| *t != "wi") {
+    if let Some(tool) = there.and_then(other_manager)
+        && !attributes.is_empty()
+    {
         plan.warnings.push(format!(
-            "{key} is managed by {tool} (label {MANAGED_BY}), which may undo what wi writes: put the annotation there instead, or take the account out of {tool}"
+            "{key} is managed by {tool}, which may undo what wi writes: put the annotation there and say `existing: true` here, or take the account out of it"
         ));
     }
     if attributes.is_empty() {

@@ -200,6 +200,8 @@ pub struct NamespaceSpec {
 pub struct KsaSpec {
     /// How its pods reach Google APIs.
     pub identity: KsaAccess,
+    /// Whether it is made and annotated elsewhere, and only referred to here.
+    pub existing: bool,
     /// Where it is declared.
     pub place: Place,
 }

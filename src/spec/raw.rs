@@ -178,6 +178,8 @@ pub struct ServiceAccount {
     pub impersonates: Option<String>,
     /// Roles of its own, without a Google service account.
     pub grants: Option<Vec<Grant>>,
+    /// Made and annotated elsewhere (Helm, Argo CD ...): only IAM is kept here.
+    pub existing: Option<bool>,
 }
 
 /// The JSON Schema of a document.

@@ -8,7 +8,7 @@ mod workloads;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Options, Plan, What};
-use crate::desired::{Desired, GSA_ANNOTATION};
+use crate::desired::{Desired, DesiredKsa, GSA_ANNOTATION};
 use crate::gcp::container::NodePool;
 use crate::identity::{Email, Member};
 use crate::kube::pods::Pod;
@@ -253,7 +253,10 @@ impl Pool<'_> {
             OwnCredentials::None | OwnCredentials::Some => {}
         }
         let (namespace, name) = (pod.metadata.namespace.as_str(), pod.service_account());
-        if let Some(ksa) = self.desired.ksa(self.cluster, namespace, name) {
+        let declared = self.desired.ksa(self.cluster, namespace, name);
+        // One that is only referred to has what it has, whatever the spec would like.
+        if let Some(ksa) = declared.filter(|k| !k.existing || self.is_as_wanted(k, namespace, name))
+        {
             return match &ksa.account {
                 Some(account) => Fate::Gets(account.to_string()),
                 None if ksa.has_direct_grants => Fate::Gets(ksa.identity.to_string()),
@@ -278,6 +281,16 @@ impl Pool<'_> {
             ),
             (fate, _) => fate,
         }
+    }
+
+    fn is_as_wanted(&self, ksa: &DesiredKsa, namespace: &str, name: &str) -> bool {
+        self.objects
+            .service_accounts
+            .get(&(namespace.to_owned(), name.to_owned()))
+            .is_some_and(|m| {
+                m.annotations.get(GSA_ANNOTATION).map(String::as_str)
+                    == ksa.account.as_ref().map(Email::as_str)
+            })
     }
 
     fn found(&self) -> Option<&NodePool> {

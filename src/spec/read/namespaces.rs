@@ -197,6 +197,9 @@ impl Reader<'_> {
             name?,
             KsaSpec {
                 identity,
+                existing: node
+                    .get("existing")
+                    .is_some_and(|n| matches!(n.value, Value::Bool(true))),
                 place: at.place(),
             },
         ))
