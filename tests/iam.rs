@@ -481,3 +481,24 @@ namespaces:
     );
     assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
 }
+
+#[test]
+fn what_a_folder_grants_too_is_said() {
+    let ours = format!("serviceAccount:{EMAIL}");
+    let place = place(
+        CHECKOUT,
+        &format!("    ancestors: [folder/5, organization/7]\n    serviceAccounts: {{ checkout: {{ description: \"[wi:shop]\" }} }}\n    policy: {{ bindings: [{{ role: roles/pubsub.editor, members: [\"{ours}\"] }}] }}"),
+        &format!("resources:
+  //cloudresourcemanager.googleapis.com/folders/5: {{ policy: {{ bindings: [{{ role: roles/cloudsql.client, members: [\"{ours}\"] }}] }} }}
+  //cloudresourcemanager.googleapis.com/organizations/7: {{ policy: {{ bindings: [{{ role: roles/pubsub.editor, members: [\"{ours}\"] }}] }} }}"),
+    );
+    let plan = place.wi(&["plan"]).ok();
+    says(
+        &plan.out,
+        "also granted by folder/5: adding it here changes nothing today",
+    );
+    says(
+        &plan.out,
+        "also granted by organization/7: the role stays, by inheritance",
+    );
+}

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::http::{Api, ApiError, Http, Request};
 use crate::identity::ProjectId;
+use crate::resources::Resource;
 
 /// The project's number, which `principal://` members need; v3 has it in `name` alone.
 pub async fn project_number(http: &Http, project: &ProjectId) -> Result<u64, ApiError> {
@@ -29,4 +30,38 @@ pub async fn project_number(http: &Http, project: &ProjectId) -> Result<u64, Api
                 ),
             )
         })
+}
+
+/// `projects.getAncestry` (v1): the folders and the organization above a project, the nearest first,
+/// as `folder/N` and `organization/N`.
+pub async fn ancestors(http: &Http, project: &ProjectId) -> Result<Vec<Resource>, ApiError> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Answer {
+        ancestor: Vec<Ancestor>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Ancestor {
+        resource_id: ResourceId,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct ResourceId {
+        r#type: String,
+        id: String,
+    }
+    let url = http.url(
+        Api::CloudResourceManager,
+        &format!("v1/projects/{project}:getAncestry"),
+    );
+    let request = Request::new(Method::POST, url).body(serde_json::json!({}));
+    let answer: Answer = http.json(request).await?;
+    Ok(answer
+        .ancestor
+        .iter()
+        .map(|a| format!("{}/{}", a.resource_id.r#type, a.resource_id.id))
+        .filter(|name| !name.starts_with("project/"))
+        .filter_map(|name| Resource::parse(&name, None).ok())
+        .collect())
 }

@@ -16,6 +16,7 @@ use crate::resources::Resource;
 
 mod background;
 mod clusters;
+mod inherited;
 mod objects;
 
 pub use objects::{Objects, Workloads};
@@ -64,6 +65,9 @@ pub struct Live {
     pub uniform_access: BTreeMap<String, Seen<bool>>,
     /// Project numbers, for `principal://` members.
     pub numbers: BTreeMap<ProjectId, Seen<u64>>,
+    /// The folders and the organization above the projects that are granted on, where they could be
+    /// read; what they grant is inherited. Told to the reader, and nothing is planned by it.
+    pub ancestors: BTreeMap<ProjectId, Vec<Resource>>,
     /// Whether the roles that are to be granted anew exist.
     pub roles: BTreeMap<Role, Seen<bool>>,
     /// How each cluster's Kubernetes API is reached, by the spec's name.
@@ -77,12 +81,20 @@ pub struct Live {
 
 /// Reads all that `desired` touches. Failures are in the result, not errors.
 pub async fn read(http: &Http, desired: &Desired) -> Live {
-    let (clusters, (accounts, account_policies), resource_policies, numbers, uniform_access) = tokio::join!(
+    let (
+        clusters,
+        (accounts, account_policies),
+        resource_policies,
+        numbers,
+        uniform_access,
+        (ancestors, inherited),
+    ) = tokio::join!(
         clusters::read(http, desired),
         read_accounts(http, desired),
         read_policies(http, resources_to_look_at(desired)),
         read_numbers(http, desired),
         read_uniform_access(http, desired),
+        inherited::read(http, desired),
     );
     let mut policies = resource_policies;
     policies.extend(account_policies);
@@ -94,6 +106,7 @@ pub async fn read(http: &Http, desired: &Desired) -> Live {
         policies,
         numbers,
         uniform_access,
+        ancestors,
         ..Live::default()
     };
     let roles = read_roles(http, desired, &live);
@@ -101,6 +114,7 @@ pub async fn read(http: &Http, desired: &Desired) -> Live {
     let (roles, background) = tokio::join!(roles, background);
     live.roles = roles;
     live.background = background.policies;
+    live.background.extend(inherited);
     live.default_accounts = background.default_accounts;
     live
 }

@@ -277,3 +277,37 @@ fn attributes(key: &BindingKey, members: &[&str], action: Action) -> Vec<Attribu
     }
     rows
 }
+
+/// Says where the same role is inherited from: adding it changes nothing today, removing it neither.
+pub(super) fn note_inherited(live: &Live, plan: &mut Plan) {
+    for change in plan.changes.values_mut() {
+        let What::Binding { key, .. } = &change.what else {
+            continue;
+        };
+        let Resource::Project(project) = &key.resource else {
+            continue;
+        };
+        let above = live.ancestors.get(project).into_iter().flatten();
+        let also = above.filter(|resource| {
+            live.background
+                .get(resource)
+                .and_then(Seen::found)
+                .is_some_and(|policy| {
+                    policy.bindings.iter().any(|b| {
+                        b.role == key.role.as_str()
+                            && b.condition.is_none()
+                            && b.members.iter().any(|m| Member::parse(m) == key.member)
+                    })
+                })
+        });
+        let notes: Vec<String> = also
+            .map(|resource| match change.action {
+                Action::Delete => {
+                    format!("also granted by {resource}: the role stays, by inheritance")
+                }
+                _ => format!("also granted by {resource}: adding it here changes nothing today"),
+            })
+            .collect();
+        change.notes.extend(notes);
+    }
+}

@@ -340,6 +340,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     let node_pools = clusters::diff(desired, live, options, &mut plan);
     accounts::diff(desired, live, &mut plan);
     bindings::diff(desired, live, &mut plan);
+    bindings::note_inherited(live, &mut plan);
     kubernetes::diff(desired, live, options, &mut plan);
     impact::hold_back(desired, live, options, &mut plan);
     restarts::list(live, &mut plan);

@@ -64,7 +64,13 @@ pub fn handle(
         }
         ("POST", "testIamPermissions") => Ok(test_permissions(state, &request.body)),
         ("POST", "getAncestry") if version == "v1" => {
-            Ok(json!({"ancestor": [{"resourceId": {"type": "project", "id": project}}]}))
+            let above = state.world.projects[&project].ancestors.iter();
+            let above = above.filter_map(|name| name.split_once('/'));
+            let ancestors: Vec<Value> = std::iter::once(("project", project.as_str()))
+                .chain(above)
+                .map(|(kind, id)| json!({"resourceId": {"type": kind, "id": id}}))
+                .collect();
+            Ok(json!({ "ancestor": ancestors }))
         }
         _ => Err(request.no_such_method()),
     }

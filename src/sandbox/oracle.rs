@@ -293,9 +293,23 @@ fn granted(state: &State, members: &BTreeSet<String>) -> BTreeSet<Granted> {
 
 /// The roles of these members that hold on a resource: its own policy's and its project's.
 fn granted_on(state: &State, members: &BTreeSet<String>, resource: &str) -> BTreeSet<Granted> {
-    let project = project_of(state, resource).map(|p| format!("project/{p}"));
+    let project = match resource.strip_prefix("project/") {
+        Some(project) => Some(project.to_owned()),
+        None => project_of(state, resource),
+    };
+    let mut above: BTreeSet<String> = BTreeSet::new();
+    if let Some(project) = project {
+        let ancestors = state.world.projects.get(&project).map(|p| &p.ancestors);
+        above.extend(ancestors.into_iter().flatten().map(|a| {
+            format!(
+                "//cloudresourcemanager.googleapis.com/{}",
+                a.replacen('/', "s/", 1)
+            )
+        }));
+        above.insert(format!("project/{project}"));
+    }
     policies(state)
-        .filter(|(name, _)| name == resource || Some(name) == project.as_ref())
+        .filter(|(name, _)| name == resource || above.contains(name))
         .flat_map(|(name, policy)| in_policy(state, policy, &name, members))
         .collect()
 }

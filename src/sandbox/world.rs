@@ -129,6 +129,10 @@ pub struct Project {
     /// The allow policy.
     #[serde(skip_serializing_if = "is_default")]
     pub policy: Policy,
+    /// What is above it, the nearest first: `folder/N`, then `organization/N`. Their policies are
+    /// among `resources`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ancestors: Vec<String>,
     /// Google service accounts by account id (the part before the `@`).
     #[serde(
         deserialize_with = "nullable_values",
