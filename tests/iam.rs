@@ -65,7 +65,7 @@ fn a_grant_can_expire() {
     let binding = &place.state()["projects"]["acme-prod"]["policy"]["bindings"][0];
     assert_eq!(
         binding["condition"],
-        json!({"title": "expires 2027-01-01", "expression": "request.time < timestamp(\"2027-01-01T00:00:00Z\")"})
+        json!({"title": "until-2027-01-01", "expression": "request.time < timestamp(\"2027-01-01T00:00:00Z\")"})
     );
     assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
 }

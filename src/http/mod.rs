@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod error;
+mod quota;
 mod retry;
 
 use std::fmt;
@@ -56,6 +57,7 @@ pub struct Http {
 }
 
 struct Shared {
+    buckets: quota::Buckets,
     endpoints: Endpoints,
     permits: Semaphore,
     timeout: Duration,
@@ -129,6 +131,7 @@ impl Http {
             .map_err(|e| format!("cannot make an HTTP client: {}", causes(&e)))?;
         Ok(Self {
             shared: Arc::new(Shared {
+                buckets: quota::Buckets::new(options.endpoints.base(Api::Iam)),
                 endpoints: options.endpoints,
                 permits: Semaphore::new(options.parallelism.max(1)),
                 timeout: options.timeout,
@@ -245,6 +248,7 @@ impl Http {
             connected,
             pause: None,
         };
+        self.shared.buckets.turn(&request.method, url).await;
         // Held while the call is under way, not during pauses.
         let _permit = self
             .shared

@@ -24,7 +24,7 @@ pub(super) fn list(desired: &Desired, plan: &mut Plan) {
                     resource => (key.role.to_string(), format!("on {resource}")),
                 };
                 let role = match &key.condition {
-                    Some(condition) => format!("{role} if {}", condition.title),
+                    Some(condition) => format!("{role} ({})", condition.title),
                     None => role,
                 };
                 rows.push(AccessChange {

@@ -51,9 +51,15 @@ pub fn text(plan: &Plan, outcome: &Outcome) -> String {
     if !failed.is_empty() {
         let _ = writeln!(out, "\n{}", paint(BOLD, "Failed:"));
         for (address, why) in failed {
+            let place = plan
+                .changes
+                .get(address)
+                .and_then(|c| c.place.as_ref())
+                .map(|p| format!(" ({})", safe(&p.to_string())))
+                .unwrap_or_default();
             let _ = writeln!(
                 out,
-                "  {} {}: {}",
+                "  {} {}{place}: {}",
                 paint(RED, "✗"),
                 safe(address),
                 safe_lines(why)

@@ -172,7 +172,7 @@ impl Reader<'_> {
         };
         self.no_basic_role(entry, node, role);
         Some(Condition {
-            title: format!("expires {text}"),
+            title: format!("until-{text}"),
             description: String::new(),
             expression: format!("request.time < timestamp(\"{end}\")"),
         })
