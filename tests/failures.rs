@@ -205,3 +205,23 @@ fn target_takes_what_it_needs_and_says_that_it_is_not_all() {
     assert!(!plan.out.contains("nodepool."), "{}", plan.out);
     assert!(plan.out.contains("--target leaves out"), "{}", plan.out);
 }
+
+#[test]
+fn what_is_wrong_elsewhere_does_not_stop_a_target() {
+    let place = Place::new(
+        "apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters:\n  main: { location: europe-west1 }\n  lost: { location: europe-west1 }\ngoogleServiceAccounts:\n  checkout: { grants: [roles/cloudsql.client] }\n",
+        "apiVersion: wi.sandbox/v1\ntimeScale: 2000\nprojects: { acme-prod: {} }\nclusters: [{ project: acme-prod, location: europe-west1, name: main }]\n",
+    );
+    place.wi(&["plan"]).fails();
+    let plan = place.wi(&["plan", "--target", "cluster.main"]).ok();
+    assert!(
+        !plan.out.contains("gains"),
+        "only of what is targeted:\n{}",
+        plan.out
+    );
+    place
+        .wi(&["apply", "--auto-approve", "--target", "cluster.main"])
+        .ok();
+    let lost = place.wi(&["plan", "--target", "cluster.lost"]).fails();
+    assert!(lost.out.contains("does not exist"), "{}", lost.out);
+}

@@ -49,16 +49,16 @@ pub(super) async fn make(
         now: Some(jiff::Timestamp::now()),
     };
     let mut plan = plan::plan(desired, &live, &options);
-    if plan::takes_from_accounts(&plan) {
-        let caller = iam::caller(&session.http).await;
-        plan::protect(&mut plan, caller.as_deref());
-    }
     if !choice.target.is_empty() {
-        let unmatched = plan::restrict_to(&mut plan, &choice.target);
+        let unmatched = plan::restrict_to(&mut plan, desired, &live, &choice.target);
         for target in unmatched {
             plan.warnings
                 .push(format!("--target {target} matches no change of this plan"));
         }
+    }
+    if plan::takes_from_accounts(&plan) {
+        let caller = iam::caller(&session.http).await;
+        plan::protect(&mut plan, caller.as_deref());
     }
     Ok((plan, live))
 }

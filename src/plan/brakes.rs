@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::target::WHOLE;
 use super::{Action, Options, Plan, Problem, What};
 use crate::desired::Desired;
 use crate::identity::Member;
@@ -59,7 +60,7 @@ fn removals(desired: &Desired, options: &Options, plan: &mut Plan) {
         matches!(&c.what, What::Binding { key, .. } if matches!(key.member, Member::DeletedServiceAccount { .. }))
     });
     let removed = plan.counts().destroy - dead.count();
-    let whole = "the plan as a whole".to_owned();
+    let whole = WHOLE.to_owned();
     if let Some((most, place)) = &desired.guard.max_removals
         && removed > *most
     {

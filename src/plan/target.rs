@@ -2,11 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use super::Plan;
+use super::{Plan, access, restarts};
+use crate::desired::Desired;
+use crate::live::Live;
+
+/// An error of the whole plan has this address: it counts whatever is targeted.
+pub const WHOLE: &str = "the plan as a whole";
 
 /// Leaves only changes whose address is one of `targets`, or below one (`ksa.main/shop` takes all
 /// accounts of that namespace), and what those need. Answers with the targets that match nothing.
-pub fn restrict_to(plan: &mut Plan, targets: &[String]) -> Vec<String> {
+pub fn restrict_to(
+    plan: &mut Plan,
+    desired: &Desired,
+    live: &Live,
+    targets: &[String],
+) -> Vec<String> {
     let matches = |target: &str, address: &str| {
         address == target
             || address
@@ -38,5 +48,13 @@ pub fn restrict_to(plan: &mut Plan, targets: &[String]) -> Vec<String> {
     let all = plan.changes.len();
     plan.changes.retain(|address, _| keep.contains(address));
     plan.left_out += all - plan.changes.len();
+    // What is wrong elsewhere does not stop this part.
+    plan.errors.retain(|e| {
+        e.address == WHOLE
+            || keep.contains(&e.address)
+            || targets.iter().any(|target| matches(target, &e.address))
+    });
+    access::list(desired, plan);
+    restarts::list(live, plan);
     unmatched
 }
