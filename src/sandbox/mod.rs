@@ -35,8 +35,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use faults::Fault;
-pub use gke::cluster::{Cluster, MetadataMode, NodePool};
+pub use gke::cluster::Cluster;
 pub use gke::operations::{Change, Operation, OperationSeconds};
+pub use gke::pool::{MetadataMode, NodePool};
 pub use oracle::{Granted, PodAccess, Sample, Token};
 pub use world::World;
 

@@ -1,4 +1,4 @@
-//! Clusters and node pools: what the world file says of them, and how the API shows them.
+//! Clusters: what the world file says of them, and how the API shows them.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::pool::{MetadataMode, NodePool};
 use crate::sandbox::kube::{
     KubeState, NamespaceState, NodeSpec, PodDisruptionBudgetState, PodState, budgets,
 };
 use crate::sandbox::state::{ClusterKey, RunningKube, hash};
 use crate::sandbox::world::{is_default, nullable_values};
 
-const VERSION: &str = "1.33.5-gke.1308000";
+pub(super) const VERSION: &str = "1.33.5-gke.1308000";
 
 /// A GKE cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -111,188 +112,6 @@ pub struct Exclusion {
     /// `NO_UPGRADES`, `NO_MINOR_UPGRADES` or `NO_MINOR_OR_NODE_UPGRADES`.
     #[serde(default = "no_upgrades")]
     pub scope: String,
-}
-
-/// A node pool.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct NodePool {
-    /// The name.
-    pub name: String,
-    /// How many nodes.
-    #[serde(default = "three")]
-    pub nodes: u32,
-    /// `GKE_METADATA` or `GCE_METADATA`. Absent: the node's own metadata server, without a setting.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub workload_metadata: Option<MetadataMode>,
-    /// The nodes' service account; `default` is the Compute Engine default account.
-    #[serde(
-        default = "default_account",
-        skip_serializing_if = "is_default_account"
-    )]
-    pub service_account: String,
-    /// `RUNNING` unless said otherwise. `RECONCILING` is shown while an operation runs.
-    #[serde(default = "running", skip_serializing_if = "is_running")]
-    pub status: String,
-    /// Whether GKE made it by itself.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub autoprovisioned: bool,
-    /// How nodes are recreated.
-    #[serde(flatten)]
-    pub upgrade: Upgrade,
-    /// Changes with the node pool.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub etag: String,
-}
-
-/// How the nodes of a pool are recreated.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Upgrade {
-    /// A few nodes at a time, or a second set of nodes beside the first.
-    #[serde(skip_serializing_if = "is_default")]
-    pub strategy: Strategy,
-    /// `SURGE`: how many nodes an update may add.
-    pub max_surge: u32,
-    /// `SURGE`: how many nodes an update may take away at once.
-    pub max_unavailable: u32,
-    /// `BLUE_GREEN`: its settings.
-    #[serde(skip_serializing_if = "is_default")]
-    pub blue_green: BlueGreen,
-}
-
-impl Default for Upgrade {
-    fn default() -> Self {
-        Self {
-            strategy: Strategy::Surge,
-            max_surge: 1,
-            max_unavailable: 0,
-            blue_green: BlueGreen::default(),
-        }
-    }
-}
-
-/// `upgradeSettings.strategy`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Strategy {
-    /// A few nodes at a time.
-    #[default]
-    Surge,
-    /// A second set of nodes beside the first.
-    BlueGreen,
-}
-
-/// `upgradeSettings.blueGreenSettings`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct BlueGreen {
-    /// How many nodes are drained at a time.
-    pub batch_node_count: u32,
-    /// How long after each batch.
-    pub batch_soak_seconds: u32,
-    /// How long after the last batch until the first set goes.
-    pub node_pool_soak_seconds: u32,
-}
-
-impl Default for BlueGreen {
-    fn default() -> Self {
-        Self {
-            batch_node_count: 1,
-            batch_soak_seconds: 0,
-            node_pool_soak_seconds: 3600,
-        }
-    }
-}
-
-impl Upgrade {
-    /// `upgradeSettings` as the API shows them.
-    fn show(&self) -> Value {
-        if self.strategy == Strategy::BlueGreen {
-            let blue_green = &self.blue_green;
-            return json!({"strategy": "BLUE_GREEN", "blueGreenSettings": {
-                "nodePoolSoakDuration": format!("{}s", blue_green.node_pool_soak_seconds),
-                "standardRolloutPolicy": {
-                    "batchNodeCount": blue_green.batch_node_count,
-                    "batchSoakDuration": format!("{}s", blue_green.batch_soak_seconds),
-                },
-            }});
-        }
-        let mut shown = json!({"strategy": "SURGE"});
-        for (field, count) in [
-            ("maxSurge", self.max_surge),
-            ("maxUnavailable", self.max_unavailable),
-        ] {
-            if count > 0 {
-                shown[field] = count.into();
-            }
-        }
-        shown
-    }
-
-    /// Reads `upgradeSettings` of a request; what it leaves out has its default.
-    pub fn read(wire: &Value) -> Result<Self, String> {
-        let number = |name: &str| match &wire[name] {
-            Value::Null => Ok(0),
-            value => value
-                .as_u64()
-                .and_then(|n| u32::try_from(n).ok())
-                .ok_or(format!("upgrade_settings.{name} is not a count: {value}")),
-        };
-        let strategy = match wire["strategy"].as_str().unwrap_or("SURGE") {
-            "SURGE" | "NODE_POOL_UPDATE_STRATEGY_UNSPECIFIED" => Strategy::Surge,
-            "BLUE_GREEN" => Strategy::BlueGreen,
-            other => {
-                return Err(format!(
-                    "Invalid value at 'upgrade_settings.strategy': {other}"
-                ));
-            }
-        };
-        let seconds = |value: &Value, default: u32| match value.as_str() {
-            None => Ok(default),
-            Some(text) => text
-                .strip_suffix('s')
-                .and_then(|n| n.parse().ok())
-                .ok_or(format!("Illegal duration format: {text}")),
-        };
-        let settings = &wire["blueGreenSettings"];
-        let policy = &settings["standardRolloutPolicy"];
-        let default = BlueGreen::default();
-        let (max_surge, max_unavailable) = (number("maxSurge")?, number("maxUnavailable")?);
-        if strategy == Strategy::Surge && max_surge + max_unavailable == 0 {
-            return Err("max_surge and max_unavailable cannot both be 0.".to_owned());
-        }
-        Ok(Self {
-            strategy,
-            max_surge,
-            max_unavailable,
-            blue_green: BlueGreen {
-                batch_node_count: policy["batchNodeCount"]
-                    .as_u64()
-                    .and_then(|n| u32::try_from(n).ok())
-                    .unwrap_or(default.batch_node_count),
-                batch_soak_seconds: seconds(&policy["batchSoakDuration"], 0)?,
-                node_pool_soak_seconds: seconds(
-                    &settings["nodePoolSoakDuration"],
-                    default.node_pool_soak_seconds,
-                )?,
-            },
-        })
-    }
-}
-
-/// What pods get from the metadata address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum MetadataMode {
-    /// The node's identity.
-    GceMetadata,
-    /// The pod's own identity.
-    GkeMetadata,
-    /// The node's identity, parts of the metadata concealed: a setting of old node pools.
-    Secure,
-    /// The node's identity: a setting of old node pools.
-    Expose,
 }
 
 impl Cluster {
@@ -490,7 +309,8 @@ impl Cluster {
         shown["controlPlaneEndpointsConfig"] = endpoints;
     }
 
-    fn zones(&self) -> Vec<String> {
+    /// The zones of its nodes.
+    pub fn zones(&self) -> Vec<String> {
         if location_kind(&self.location) == "zones" {
             return vec![self.location.clone()];
         }
@@ -498,54 +318,6 @@ impl Cluster {
             .iter()
             .map(|z| format!("{}-{z}", self.location))
             .collect()
-    }
-}
-
-impl NodePool {
-    /// A node of this pool; `salt` tells it from the others.
-    pub fn node(&self, cluster: &str, salt: u64) -> NodeSpec {
-        let group = hash(&(cluster, &self.name)) >> 32;
-        let unique = hash(&(cluster, &self.name, salt, "node")) >> 48;
-        NodeSpec {
-            name: format!("gke-{cluster}-{}-{group:08x}-{unique:04x}{salt}", self.name),
-            pool: self.name.clone(),
-            metadata_server: self.workload_metadata == Some(MetadataMode::GkeMetadata),
-            ..NodeSpec::default()
-        }
-    }
-
-    /// The node pool as the API shows it.
-    pub fn show(&self, cluster: &Cluster, number: u64, busy: bool) -> Value {
-        let mut config = json!({
-            "machineType": "e2-medium",
-            "diskSizeGb": 100,
-            "diskType": "pd-balanced",
-            "imageType": "COS_CONTAINERD",
-            "oauthScopes": ["https://www.googleapis.com/auth/cloud-platform"],
-            "serviceAccount": self.service_account,
-        });
-        if let Some(mode) = self.workload_metadata {
-            config["workloadMetadataConfig"] = json!({"mode": mode});
-        }
-        let mut shown = json!({
-            "name": self.name,
-            "status": if busy { "RECONCILING" } else { &self.status },
-            "etag": self.etag,
-            "version": VERSION,
-            "initialNodeCount": self.nodes,
-            "locations": cluster.zones(),
-            "config": config,
-            "management": {"autoUpgrade": true, "autoRepair": true},
-            "upgradeSettings": self.upgrade.show(),
-            "selfLink": format!(
-                "https://container.googleapis.com/v1/{}/clusters/{}/nodePools/{}",
-                cluster.parent(number), cluster.name, self.name
-            ),
-        });
-        if self.autoprovisioned {
-            shown["autoscaling"] = json!({"enabled": true, "autoprovisioned": true});
-        }
-        shown
     }
 }
 
@@ -572,11 +344,11 @@ pub fn etag(revision: u64) -> String {
     )
 }
 
-fn running() -> String {
+pub(super) fn running() -> String {
     "RUNNING".to_owned()
 }
 
-fn is_running(status: &str) -> bool {
+pub(super) fn is_running(status: &str) -> bool {
     status == "RUNNING"
 }
 
@@ -592,27 +364,6 @@ fn no_upgrades() -> String {
     "NO_UPGRADES".to_owned()
 }
 
-fn three() -> u32 {
-    3
-}
-
-fn default_account() -> String {
-    "default".to_owned()
-}
-
-fn is_default_account(account: &str) -> bool {
-    account == "default"
-}
-
 fn default_pools() -> Vec<NodePool> {
-    vec![NodePool {
-        name: "default-pool".to_owned(),
-        nodes: three(),
-        workload_metadata: None,
-        service_account: default_account(),
-        status: running(),
-        autoprovisioned: false,
-        upgrade: Upgrade::default(),
-        etag: String::new(),
-    }]
+    vec![NodePool::of_three("default-pool")]
 }

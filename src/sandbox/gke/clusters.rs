@@ -115,7 +115,7 @@ fn workload_pool(state: &State, cluster: &Cluster, config: &Value) -> Result<Cha
             "Invalid workload pool {pool:?}: the only supported value is {own:?}."
         )));
     }
-    let gke = Some(super::cluster::MetadataMode::GkeMetadata);
+    let gke = Some(super::pool::MetadataMode::GkeMetadata);
     let in_use = cluster
         .node_pools
         .iter()

@@ -2,6 +2,8 @@
 
 pub mod cluster;
 pub mod operations;
+pub mod pool;
+mod upgrade;
 
 mod clusters;
 mod node_pools;

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, MetadataMode, NodePool, Upgrade};
+use super::cluster::Cluster;
 use super::clusters::{check_etag, find as find_cluster, running};
 use super::operations::{self, Change};
+use super::pool::{MetadataMode, NodePool};
+use super::upgrade::Upgrade;
 use crate::sandbox::errors::{ApiError, known_fields};
 use crate::sandbox::state::{ClusterKey, State};
 

@@ -6,8 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::cluster::{MetadataMode, Upgrade, etag, location_kind};
+use super::cluster::{etag, location_kind};
+use super::pool::MetadataMode;
 use super::rollout;
+use super::upgrade::Upgrade;
 use crate::sandbox::clock::{self, Millis};
 use crate::sandbox::errors::ApiError;
 use crate::sandbox::faults;

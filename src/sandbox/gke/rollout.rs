@@ -6,8 +6,9 @@
 
 use serde_json::json;
 
-use super::cluster::{MetadataMode, NodePool, Strategy};
 use super::operations::Operation;
+use super::pool::{MetadataMode, NodePool};
+use super::upgrade::Strategy;
 use crate::sandbox::kube::{KubeCluster, NodeSpec};
 use crate::sandbox::state::State;
 

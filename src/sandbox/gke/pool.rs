@@ -1,0 +1,131 @@
+//! A node pool: what the world file says of it, and how the API shows it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::cluster::{Cluster, VERSION, is_running, running};
+use super::upgrade::Upgrade;
+use crate::sandbox::kube::NodeSpec;
+use crate::sandbox::state::hash;
+use crate::sandbox::world::is_default;
+
+/// A node pool.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NodePool {
+    /// The name.
+    pub name: String,
+    /// How many nodes.
+    #[serde(default = "three")]
+    pub nodes: u32,
+    /// `GKE_METADATA` or `GCE_METADATA`. Absent: the node's own metadata server, without a setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload_metadata: Option<MetadataMode>,
+    /// The nodes' service account; `default` is the Compute Engine default account.
+    #[serde(
+        default = "default_account",
+        skip_serializing_if = "is_default_account"
+    )]
+    pub service_account: String,
+    /// `RUNNING` unless said otherwise. `RECONCILING` is shown while an operation runs.
+    #[serde(default = "running", skip_serializing_if = "is_running")]
+    pub status: String,
+    /// Whether GKE made it by itself.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub autoprovisioned: bool,
+    /// How nodes are recreated.
+    #[serde(flatten)]
+    pub upgrade: Upgrade,
+    /// Changes with the node pool.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub etag: String,
+}
+
+/// What pods get from the metadata address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum MetadataMode {
+    /// The node's identity.
+    GceMetadata,
+    /// The pod's own identity.
+    GkeMetadata,
+    /// The node's identity, parts of the metadata concealed: a setting of old node pools.
+    Secure,
+    /// The node's identity: a setting of old node pools.
+    Expose,
+}
+
+impl NodePool {
+    /// One of three nodes, with nothing set.
+    pub fn of_three(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            nodes: three(),
+            workload_metadata: None,
+            service_account: default_account(),
+            status: running(),
+            autoprovisioned: false,
+            upgrade: Upgrade::default(),
+            etag: String::new(),
+        }
+    }
+
+    /// A node of this pool; `salt` tells it from the others.
+    pub fn node(&self, cluster: &str, salt: u64) -> NodeSpec {
+        let group = hash(&(cluster, &self.name)) >> 32;
+        let unique = hash(&(cluster, &self.name, salt, "node")) >> 48;
+        NodeSpec {
+            name: format!("gke-{cluster}-{}-{group:08x}-{unique:04x}{salt}", self.name),
+            pool: self.name.clone(),
+            metadata_server: self.workload_metadata == Some(MetadataMode::GkeMetadata),
+            ..NodeSpec::default()
+        }
+    }
+
+    /// The node pool as the API shows it.
+    pub fn show(&self, cluster: &Cluster, number: u64, busy: bool) -> Value {
+        let mut config = json!({
+            "machineType": "e2-medium",
+            "diskSizeGb": 100,
+            "diskType": "pd-balanced",
+            "imageType": "COS_CONTAINERD",
+            "oauthScopes": ["https://www.googleapis.com/auth/cloud-platform"],
+            "serviceAccount": self.service_account,
+        });
+        if let Some(mode) = self.workload_metadata {
+            config["workloadMetadataConfig"] = json!({"mode": mode});
+        }
+        let mut shown = json!({
+            "name": self.name,
+            "status": if busy { "RECONCILING" } else { &self.status },
+            "etag": self.etag,
+            "version": VERSION,
+            "initialNodeCount": self.nodes,
+            "locations": cluster.zones(),
+            "config": config,
+            "management": {"autoUpgrade": true, "autoRepair": true},
+            "upgradeSettings": self.upgrade.show(),
+            "selfLink": format!(
+                "https://container.googleapis.com/v1/{}/clusters/{}/nodePools/{}",
+                cluster.parent(number), cluster.name, self.name
+            ),
+        });
+        if self.autoprovisioned {
+            shown["autoscaling"] = json!({"enabled": true, "autoprovisioned": true});
+        }
+        shown
+    }
+}
+
+fn three() -> u32 {
+    3
+}
+
+fn default_account() -> String {
+    "default".to_owned()
+}
+
+fn is_default_account(account: &str) -> bool {
+    account == "default"
+}
