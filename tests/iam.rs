@@ -303,14 +303,18 @@ fn an_account_that_is_gone_for_good_is_made_anew() {
 #[test]
 fn permissions_are_checked_before_the_first_write() {
     let place = place(
-        "googleServiceAccounts:\n  checkout: { grants: [roles/cloudsql.client, { role: roles/storage.objectViewer, resource: bucket/receipts }] }\n",
+        "googleServiceAccounts:\n  checkout: { grants: [roles/cloudsql.client, { role: roles/storage.objectViewer, resource: bucket/receipts }] }\nnamespaces: { shop: {} }\n",
         "",
         "buckets: { receipts: { project: acme-prod } }\ncallerLacks: [resourcemanager.projects.setIamPolicy, storage.buckets.setIamPolicy, iam.serviceAccounts.create]",
     );
+    let world = std::fs::read_to_string(place.path("world.yaml")).expect("world");
+    let denied = "autopilot: true, denied: [create namespaces]";
+    place.write("world.yaml", &world.replace("autopilot: true", denied));
     let apply = place.wi(&["apply", "--auto-approve"]).fails();
     for missing in [
         "iam.serviceAccounts.create on project/acme-prod (the smallest predefined role that has it: roles/iam.serviceAccountCreator)",
         "resourcemanager.projects.setIamPolicy on project/acme-prod (the smallest predefined role that has it: roles/resourcemanager.projectIamAdmin)",
+        "create namespaces on cluster.main (the smallest predefined role that has it: roles/container.developer, or by RBAC in the cluster)",
         "storage.buckets.setIamPolicy on bucket/receipts (the smallest predefined role that has it: roles/storage.admin)",
     ] {
         says(&apply.err, missing);

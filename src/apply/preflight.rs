@@ -5,18 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 
+use crate::desired::Desired;
 use crate::gcp::policies;
 use crate::http::Http;
 use crate::identity::ProjectId;
+use crate::kube::Kube;
+use crate::live::Live;
 use crate::plan::{AccountChange, Action, Plan, What};
 use crate::resources::Resource;
 
 /// A permission that the caller does not have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Missing {
-    /// On what it is missing.
-    pub resource: Resource,
-    /// The permission.
+    /// On what it is missing: a resource, or a cluster.
+    pub on: String,
+    /// The permission; of Kubernetes, verb and resource.
     pub permission: String,
     /// The smallest predefined role that has it.
     pub role: &'static str,
@@ -54,7 +57,15 @@ const ROLES: [(&str, &str); 7] = [
 type Needs = BTreeMap<Resource, BTreeSet<String>>;
 
 /// What the caller lacks. Where nothing can be asked, nothing is said: the write itself will tell.
-pub async fn check(http: &Http, plan: &Plan) -> Vec<Missing> {
+pub async fn check(http: &Http, plan: &Plan, desired: &Desired, live: &Live) -> Vec<Missing> {
+    let (mut missing, of_clusters) =
+        tokio::join!(google(http, plan), kubernetes(http, plan, desired, live));
+    missing.extend(of_clusters);
+    missing.sort();
+    missing
+}
+
+async fn google(http: &Http, plan: &Plan) -> Vec<Missing> {
     let needs = needs(plan);
     // Most permissions are held on the project: one question for all that is in it.
     let mut of_project: BTreeMap<ProjectId, BTreeSet<String>> = BTreeMap::new();
@@ -98,15 +109,46 @@ pub async fn check(http: &Http, plan: &Plan) -> Vec<Missing> {
             .difference(&held)
             .map(|permission| Missing {
                 role: role_of(&resource, permission),
-                resource: resource.clone(),
+                on: resource.to_string(),
                 permission: permission.clone(),
             })
             .collect()
     }))
     .await;
-    let mut missing: Vec<Missing> = missing.into_iter().flatten().collect();
-    missing.sort();
-    missing
+    missing.into_iter().flatten().collect()
+}
+
+/// One question a cluster and kind of write.
+async fn kubernetes(http: &Http, plan: &Plan, desired: &Desired, live: &Live) -> Vec<Missing> {
+    let mut writes: BTreeSet<(&str, &str, &str)> = BTreeSet::new();
+    for change in plan.changes.values() {
+        let (write, resource) = match &change.what {
+            What::Namespace(write) => (write, "namespaces"),
+            What::Ksa { change, .. } => (change, "serviceaccounts"),
+            _ => continue,
+        };
+        let verb = match (&write.object, &write.before) {
+            (None, _) => "delete",
+            (Some(_), None) => "create",
+            (Some(_), Some(_)) => "patch",
+        };
+        writes.insert((&write.cluster, verb, resource));
+        if verb == "create" {
+            writes.insert((&write.cluster, "patch", resource)); // server-side apply takes both
+        }
+    }
+    let asked = writes.into_iter().map(async |(cluster, verb, resource)| {
+        let access = &desired.clusters.get(cluster)?.access;
+        let found = live.clusters.get(cluster)?.found()?;
+        let kube = Kube::connect(http, found, access).ok()?;
+        let allowed = kube.may(verb, resource).await.unwrap_or(true);
+        (!allowed).then(|| Missing {
+            on: format!("cluster.{cluster}"),
+            permission: format!("{verb} {resource}"),
+            role: "roles/container.developer, or by RBAC in the cluster",
+        })
+    });
+    join_all(asked).await.into_iter().flatten().collect()
 }
 
 fn role_of(resource: &Resource, permission: &str) -> &'static str {

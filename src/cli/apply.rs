@@ -43,7 +43,7 @@ async fn plan_and_apply(
     if plan.is_empty() {
         return Ok(Success::Ok);
     }
-    let missing = preflight::check(&session.http, &plan).await;
+    let missing = preflight::check(&session.http, &plan, desired, &live).await;
     if !missing.is_empty() {
         return Err(Failure::Message(render::outcome::missing(&missing)));
     }

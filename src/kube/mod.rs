@@ -148,6 +148,28 @@ impl Kube {
         Ok(self.http.json::<Metadata>(request).await?.metadata)
     }
 
+    /// `SelfSubjectAccessReview`: whether the caller may do `verb` on `resource`, in all namespaces.
+    pub async fn may(&self, verb: &str, resource: &str) -> Result<bool, ApiError> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Review {
+            status: Status,
+        }
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Status {
+            allowed: bool,
+        }
+        let url = self.url("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");
+        let body = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {"verb": verb, "resource": resource}},
+        });
+        let request = Request::new(Method::POST, url).body(body);
+        Ok(self.http.json::<Review>(request).await?.status.allowed)
+    }
+
     /// One namespace.
     pub async fn get_namespace(&self, name: &str) -> Result<ObjectMeta, ApiError> {
         self.get(&format!("/api/v1/namespaces/{name}")).await

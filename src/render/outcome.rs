@@ -96,7 +96,7 @@ pub fn missing(missing: &[Missing]) -> String {
             out,
             "\n- {} on {} (the smallest predefined role that has it: {})",
             safe(&m.permission),
-            safe(&m.resource.to_string()),
+            safe(&m.on),
             m.role
         );
     }

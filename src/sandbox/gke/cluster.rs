@@ -82,6 +82,9 @@ pub struct Cluster {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub pod_disruption_budgets: Vec<PodDisruptionBudgetState>,
+    /// What Kubernetes denies the caller, by verb and resource: `patch serviceaccounts`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<String>,
     /// The highest Kubernetes `resourceVersion` given out so far.
     #[serde(default, skip_serializing_if = "is_default")]
     pub resource_version: u64,
@@ -185,6 +188,7 @@ impl Cluster {
             namespaces: self.namespaces.clone(),
             pods: self.pods.clone(),
             nodes: self.nodes.clone(),
+            denied: self.denied.clone(),
             pod_disruption_budgets: self.pod_disruption_budgets.clone(),
         }
     }

@@ -205,7 +205,7 @@ fn route(api: &Api, path: &str, call: &Call) -> Result<Answer, Status> {
             "v1",
             "selfsubjectaccessreviews",
         ] if call.method == Method::POST => {
-            // `kubectl auth can-i` writes protobuf; the answer is the same for every question.
+            // `kubectl auth can-i` writes protobuf, which is not decoded: it is told yes.
             let mut review = match call.content_type() {
                 PROTOBUF => {
                     json!({ "kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1" })
@@ -217,7 +217,12 @@ fn route(api: &Api, path: &str, call: &Call) -> Result<Answer, Status> {
                     "the object provided is not a JSON object",
                 ));
             }
-            review["status"] = json!({ "allowed": true });
+            let text = |field: &str| {
+                let asked = &review["spec"]["resourceAttributes"][field];
+                asked.as_str().unwrap_or_default().to_owned()
+            };
+            let allowed = api.cluster.lock().permits(&text("verb"), &text("resource"));
+            review["status"] = json!({ "allowed": allowed });
             Ok(Answer::created(review))
         }
         ["api", "v1", rest @ ..] => group(api, call, "", rest),
@@ -258,6 +263,19 @@ fn resource(
         let message = "only the following media types are accepted: application/json";
         Status::new(406, "NotAcceptable", message)
     })?;
+    let verb = match (call.method.as_str(), rest) {
+        ("GET", []) => "list",
+        ("GET", _) => "get",
+        ("POST", _) => "create",
+        ("PUT", _) => "update",
+        ("PATCH", _) => "patch",
+        _ => "delete",
+    };
+    if !api.cluster.lock().permits(verb, kind.plural()) {
+        let name = rest.first().copied().unwrap_or_default();
+        let why = format!("User cannot {verb} resource {:?}", kind.plural());
+        return Err(Status::forbidden(kind, name, &why));
+    }
     match (rest, call.method.as_str()) {
         ([], "GET") => {
             if call.flag("watch") {

@@ -31,6 +31,9 @@ pub struct KubeState {
     pub pod_disruption_budgets: Vec<PodDisruptionBudgetState>,
     /// Nodes of all node pools.
     pub nodes: Vec<NodeSpec>,
+    /// What the caller may not do, by verb and resource: `patch serviceaccounts`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<String>,
 }
 
 /// A namespace and the service accounts in it.

@@ -49,15 +49,23 @@ pub struct Store {
     pub(super) revision: u64,
     pub(super) snapshots: VecDeque<(u64, Objects)>,
     cluster_id: String,
+    denied: Vec<String>,
 }
 
 impl Store {
+    /// Whether role-based access control lets the caller do this: `patch`, `serviceaccounts`.
+    pub fn permits(&self, verb: &str, resource: &str) -> bool {
+        let asked = format!("{verb} {resource}");
+        !self.denied.contains(&asked)
+    }
+
     pub fn load(state: KubeState) -> Self {
         let mut store = Self {
             objects: Objects::new(),
             revision: state.resource_version,
             snapshots: VecDeque::new(),
             cluster_id: state.cluster_id,
+            denied: state.denied,
         };
         let mut loaded = Vec::new();
         for (name, namespace) in &state.namespaces {
@@ -114,6 +122,7 @@ impl Store {
     pub fn to_state(&self) -> KubeState {
         let mut state = KubeState {
             cluster_id: self.cluster_id.clone(),
+            denied: self.denied.clone(),
             resource_version: self.revision,
             ..KubeState::default()
         };
