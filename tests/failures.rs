@@ -225,3 +225,15 @@ fn what_is_wrong_elsewhere_does_not_stop_a_target() {
     let lost = place.wi(&["plan", "--target", "cluster.lost"]).fails();
     assert!(lost.out.contains("does not exist"), "{}", lost.out);
 }
+
+/// A create must not happen twice, so that it is not simply tried again: `wi` looks first.
+#[test]
+fn a_create_that_fails_in_passing_is_tried_again_after_a_look() {
+    let place = Place::new(
+        SPEC,
+        &world(
+            "faults:\n  - { match: \"POST /v1/projects/acme-prod/serviceAccounts$\", status: 503, times: 2 }\n",
+        ),
+    );
+    place.wi(&["apply", "--auto-approve"]).ok();
+}

@@ -142,28 +142,41 @@ async fn create(
     display_name: &str,
     description: &str,
 ) -> Result<(), String> {
-    let created = iam::create_service_account(
-        &context.http,
-        project,
-        email.account_id(),
-        display_name,
-        description,
-    )
-    .await;
-    match created {
-        Ok(_) => Ok(()),
-        // A try whose answer was lost, or a run that was killed, may have made it.
-        Err(e) if e.code == 409 => {
-            let now = get(context, project, email).await?;
-            if now.description == description {
-                Ok(())
-            } else {
-                Err(format!(
-                    "{email} was created by somebody else since it was planned. Plan again"
-                ))
-            }
+    let mut wait = context.propagation_wait();
+    loop {
+        let created = iam::create_service_account(
+            &context.http,
+            project,
+            email.account_id(),
+            display_name,
+            description,
+        )
+        .await;
+        let error = match created {
+            Ok(_) => return Ok(()),
+            Err(e) => e,
+        };
+        // A try whose answer was lost, or a run that was killed, may have made it: look before
+        // trying again.
+        let lost = error.code == 0 || error.code >= 500;
+        if error.code != 409 && !lost {
+            return Err(error.for_user());
         }
-        Err(e) => Err(e.for_user()),
+        match iam::get_service_account(&context.http, project, email).await {
+            Ok(now) if now.description == description => return Ok(()),
+            Ok(_) => {
+                return Err(format!(
+                    "{email} was created by somebody else since it was planned. Plan again"
+                ));
+            }
+            // IAM hides what it does not know behind a 403.
+            Err(e) if lost && (e.is_not_found() || e.code == 403) => {
+                if !wait.again().await {
+                    return Err(error.for_user());
+                }
+            }
+            Err(_) => return Err(error.for_user()),
+        }
     }
 }
 
