@@ -137,7 +137,7 @@ fn passing_errors_of_the_servers_are_not_the_users() {
     let place = Place::new(
         SPEC,
         &world(
-            "faults:\n  - { match: \".*\", status: 503, percent: 20 }\n  - { match: \".*\", status: 429, retryAfter: 0, percent: 10 }\n",
+            "faults:\n  - { match: \".*\", status: 503, percent: 10 }\n  - { match: \".*\", status: 429, retryAfter: 0, percent: 5 }\n",
         ),
     );
     place.wi(&["apply", "--auto-approve"]).ok();
