@@ -529,3 +529,39 @@ fn clusters_are_changed_side_by_side() {
         "all begin before one ends: {lines:#?}"
     );
 }
+
+/// A server that another authority vouches for is not the cluster: no token reaches it.
+#[test]
+fn a_server_with_the_wrong_certificate_is_refused() {
+    let spec = format!("{SPEC}  other: {{ location: europe-west1-b }}\n");
+    let world = format!(
+        "{}  - {{ project: acme-prod, location: europe-west1-b, name: other }}\n",
+        world("", ENABLED, "")
+    );
+    let served = Served::of(Place::new(&spec, &world));
+    let file = served.place.path("kubeconfig");
+    let text = std::fs::read_to_string(&file).expect("a kubeconfig");
+    let mut config: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let field = "certificate-authority-data";
+    let foreign = config["clusters"][1]["cluster"][field].clone();
+    assert_ne!(config["clusters"][0]["cluster"][field], foreign);
+    config["clusters"][0]["cluster"][field] = foreign;
+    std::fs::write(&file, config.to_string()).expect("written");
+    let access = "access: { kubeconfig: kubeconfig, context: gke_acme-prod_europe-west1-b_main }";
+    let spec = spec.replacen(
+        "europe-west1-b }",
+        &format!("europe-west1-b, {access} }}"),
+        1,
+    );
+    served.place.write("wi.yaml", &spec);
+    let plan = served.wi(&["plan", "wi.yaml"]).fails();
+    let text = flat(&plan.out);
+    assert!(
+        text.contains("cluster.main: by the context") && text.contains("certificate"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("cluster.other:"),
+        "the other is read as ever: {text}"
+    );
+}
