@@ -10,6 +10,7 @@ use crate::resources::Resource;
 use crate::spec::model::{
     Access, AccountSpec, Grant, Guard, KsaAccess, NodePools, Place, Spec, WorkloadPattern,
 };
+use serde::{Deserialize, Serialize};
 
 /// The annotation that makes a Kubernetes service account act as a Google one.
 pub const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
@@ -18,7 +19,7 @@ pub const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
 pub const GKE_METADATA: &str = "GKE_METADATA";
 
 /// Everything that the spec asks for. Pure values; nothing of the live state.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Desired {
     /// The name on the marks.
     pub owner: String,
@@ -27,10 +28,13 @@ pub struct Desired {
     /// By the spec's name.
     pub accounts: BTreeMap<String, AccountSpec>,
     /// By cluster and namespace.
+    #[serde(with = "crate::pairs")]
     pub namespaces: BTreeMap<NamespaceKey, DesiredNamespace>,
     /// By cluster, namespace and account.
+    #[serde(with = "crate::pairs")]
     pub ksas: BTreeMap<KsaKey, DesiredKsa>,
     /// Members that policies are to have.
+    #[serde(with = "crate::pairs")]
     pub bindings: BTreeMap<BindingKey, Place>,
     /// The project of each workload pool in use.
     pub pools: BTreeMap<String, ProjectId>,
@@ -42,10 +46,12 @@ pub struct Desired {
     pub former_projects: BTreeSet<ProjectId>,
     /// What a plan must not do.
     pub guard: Guard,
+    /// The spec's files, and the SHA-256 of each.
+    pub files: BTreeMap<String, String>,
 }
 
 /// A cluster that is to have its project's workload pool, on the selected node pools.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DesiredCluster {
     /// Where GKE has it.
     pub path: ClusterPath,
@@ -60,7 +66,7 @@ pub struct DesiredCluster {
 }
 
 /// A namespace in a cluster.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NamespaceKey {
     /// The spec's name of the cluster.
     pub cluster: String,
@@ -69,7 +75,7 @@ pub struct NamespaceKey {
 }
 
 /// A namespace that is to be there.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DesiredNamespace {
     /// Whether it is created when it is not there.
     pub create: bool,
@@ -78,7 +84,7 @@ pub struct DesiredNamespace {
 }
 
 /// A Kubernetes service account in a cluster.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KsaKey {
     /// The spec's name of the cluster.
     pub cluster: String,
@@ -89,7 +95,7 @@ pub struct KsaKey {
 }
 
 /// A Kubernetes service account that is to be there.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DesiredKsa {
     /// The Google service account in its annotation; `None`: it acts as itself.
     pub account: Option<Email>,
@@ -104,7 +110,7 @@ pub struct DesiredKsa {
 }
 
 /// One member of one binding of one policy: the unit of adding and removing access.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BindingKey {
     /// Whose policy.
     pub resource: Resource,
@@ -172,6 +178,7 @@ impl Desired {
             former_ksas: BTreeSet::new(),
             former_projects: BTreeSet::new(),
             guard: spec.guard.clone(),
+            files: spec.files.clone(),
         };
         for (name, cluster) in &spec.clusters {
             let project = cluster.path.project.clone();

@@ -282,7 +282,7 @@ impl fmt::Display for KsaIdentity {
 }
 
 /// A member of a policy binding, as an identity: two spellings of one identity compare equal.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Member {
     /// A Google service account.
     ServiceAccount(Email),

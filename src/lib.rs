@@ -8,6 +8,10 @@
 
 pub mod identity;
 
+mod digest;
+
+mod pairs;
+
 pub mod resources;
 
 pub mod spec;

@@ -25,6 +25,8 @@ pub struct ClusterList {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Cluster {
+    /// Unique: a cluster that is made anew under the same name has another.
+    pub id: String,
     pub name: String,
     pub location: String,
     pub status: String,

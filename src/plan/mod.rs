@@ -4,9 +4,12 @@
 
 mod access;
 mod accounts;
+mod basis;
 mod bindings;
 mod brakes;
 mod clusters;
+mod digest;
+pub mod file;
 mod impact;
 mod kubernetes;
 pub mod marks;
@@ -14,15 +17,19 @@ mod node_pools;
 mod order;
 mod own_access;
 mod restarts;
+mod risk;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use basis::{Basis, Compared, Fact, Moved};
 pub use impact::{Fate, HeldBack, Impact, NodeRoles, Why, Workload};
 pub use own_access::{protect, takes_from_accounts};
 pub use restarts::Restart;
+pub use risk::Risks;
 pub use target::restrict_to;
 
 use crate::desired::{BindingKey, Desired};
@@ -34,7 +41,7 @@ use crate::live::Live;
 use crate::spec::model::Place;
 
 /// What would change, and all that the reader must know before saying yes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Plan {
     /// The spec's name.
     pub owner: String,
@@ -61,7 +68,7 @@ pub struct Plan {
 }
 
 /// A resource that cannot be planned.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Problem {
     /// Its address.
     pub address: String,
@@ -72,7 +79,7 @@ pub struct Problem {
 }
 
 /// Something that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Unseen {
     /// The object.
     pub what: String,
@@ -81,7 +88,7 @@ pub struct Unseen {
 }
 
 /// What happens to a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Action {
     /// It is not there.
     Create,
@@ -92,7 +99,7 @@ pub enum Action {
 }
 
 /// One change of one resource.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Change {
     /// What happens.
     pub action: Action,
@@ -109,7 +116,7 @@ pub struct Change {
 }
 
 /// An attribute's value before and after.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attribute {
     /// As it is called in the API.
     pub name: String,
@@ -131,7 +138,7 @@ impl Attribute {
 }
 
 /// All that carrying a change out takes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum What {
     /// The cluster's workload pool.
     ClusterPool {
@@ -154,6 +161,8 @@ pub enum What {
         node_pool: String,
         /// The mode before; empty for none.
         before: String,
+        /// How many nodes are recreated.
+        nodes: u64,
         /// Upgrade settings of this run alone.
         settings: Option<RunSettings>,
     },
@@ -197,8 +206,21 @@ pub enum What {
     },
 }
 
+impl What {
+    /// The spec's name of the cluster that it is in; `None` for what clusters share.
+    pub fn cluster(&self) -> Option<&str> {
+        match self {
+            Self::ClusterPool { cluster, .. }
+            | Self::NodePool { cluster, .. }
+            | Self::RestoreSettings { cluster, .. } => Some(cluster),
+            Self::Namespace(write) | Self::Ksa { change: write, .. } => Some(&write.cluster),
+            Self::Account { .. } | Self::Binding { .. } => None,
+        }
+    }
+}
+
 /// Upgrade settings that a node pool has while it is moved.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSettings {
     /// Its own, which it gets back.
     pub own: UpgradeSettings,
@@ -207,7 +229,7 @@ pub struct RunSettings {
 }
 
 /// What is done to a Google service account.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AccountChange {
     /// Created with these.
     Create {
@@ -248,7 +270,7 @@ impl AccountChange {
 }
 
 /// A write to a Kubernetes object.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct KubeChange {
     /// The spec's name of the cluster.
     pub cluster: String,
@@ -261,7 +283,7 @@ pub struct KubeChange {
 }
 
 /// A principal that gains or loses a role.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AccessChange {
     /// Whether it gains.
     pub gains: bool,
@@ -276,7 +298,7 @@ pub struct AccessChange {
 }
 
 /// Choices of the user that change the plan.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Options {
     /// Move node pools although workloads on them lose the node's identity.
     pub accept_loss: bool,
@@ -293,7 +315,7 @@ pub struct Options {
 }
 
 /// How nodes are recreated in this run, instead of by each node pool's own settings.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpgradeOverride {
     /// `SURGE` or `BLUE_GREEN`.
     pub strategy: Option<String>,

@@ -128,7 +128,8 @@ fn move_pool(
         Some(mode),
         Some(GKE_METADATA),
     )];
-    let mut notes = vec![how(&during, nodes(name, node_pool, live))];
+    let nodes = nodes(name, node_pool, live);
+    let mut notes = vec![how(&during, nodes)];
     notes.extend(legacy(mode));
     if node_pool.autoscaling.autoprovisioned {
         notes.push("made by node auto-provisioning; new ones start with GKE_METADATA".to_owned());
@@ -149,6 +150,7 @@ fn move_pool(
                 path: wanted.path.clone(),
                 node_pool: node_pool.name.clone(),
                 before: mode.clone(),
+                nodes,
                 settings,
             },
             attributes,

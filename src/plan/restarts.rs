@@ -6,9 +6,10 @@ use super::impact::Workload;
 use super::{Plan, What};
 use crate::desired::{GKE_METADATA, GSA_ANNOTATION, node_pool_address};
 use crate::live::{Live, Seen};
+use serde::{Deserialize, Serialize};
 
 /// Workloads of one Kubernetes service account whose identity changes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Restart {
     /// The spec's name of the cluster.
     pub cluster: String,

@@ -2,6 +2,7 @@
 
 pub mod graph;
 mod impact;
+pub mod json;
 pub mod outcome;
 pub mod print;
 pub mod progress;

@@ -1,4 +1,5 @@
-//! What an apply is doing: bars on a terminal, lines elsewhere. Goes to standard error.
+//! What an apply is doing: bars on a terminal, lines elsewhere, on standard error; or a stream of
+//! JSON on standard output.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::json::stream::Stream;
 use super::safe;
 use super::style::{BOLD, RED, YELLOW, paint};
 
@@ -17,6 +19,7 @@ const STILL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Progress {
     bars: Option<MultiProgress>,
+    stream: Option<Stream>,
     silent: bool,
     running: Mutex<BTreeMap<String, Running>>,
 }
@@ -36,6 +39,7 @@ impl Progress {
         let bars = std::io::stderr().is_terminal() && !dumb;
         Self {
             bars: bars.then(MultiProgress::new),
+            stream: None,
             silent: false,
             running: Mutex::new(BTreeMap::new()),
         }
@@ -45,9 +49,23 @@ impl Progress {
     pub fn silent() -> Self {
         Self {
             bars: None,
+            stream: None,
             silent: true,
             running: Mutex::new(BTreeMap::new()),
         }
+    }
+
+    /// As JSON, a line an event.
+    pub fn json(stream: Stream) -> Self {
+        Self {
+            stream: Some(stream),
+            ..Self::silent()
+        }
+    }
+
+    /// The stream, for one that is JSON.
+    pub fn stream(&self) -> Option<&Stream> {
+        self.stream.as_ref()
     }
 
     fn print(&self, text: &str) {
@@ -89,6 +107,9 @@ impl Progress {
         if bar.is_none() {
             self.print(&format!("{}: {doing}...", paint(BOLD, safe(address))));
         }
+        if let Some(stream) = &self.stream {
+            stream.start(address);
+        }
         self.running().insert(
             address.to_owned(),
             Running {
@@ -110,6 +131,9 @@ impl Progress {
             bar.set_message(format!("{} {}", running.doing, safe(detail)));
         } else if running.last_line.elapsed() >= STILL {
             running.last_line = Instant::now();
+            if let Some(stream) = &self.stream {
+                stream.still(address, running.since.elapsed());
+            }
             let detail = if detail.is_empty() {
                 String::new()
             } else {
@@ -127,6 +151,9 @@ impl Progress {
     /// A change waits for a GKE operation that somebody else, or an earlier run, has started.
     pub fn waits_for(&self, address: &str, operation: &str) {
         self.still(address, &format!("waiting for {operation}"));
+        if let Some(stream) = &self.stream {
+            stream.notice(&format!("{address}: Waiting for {operation}"));
+        }
         self.line(&format!(
             "{}: Waiting for {}",
             paint(BOLD, safe(address)),
@@ -142,6 +169,9 @@ impl Progress {
         if let Some(bar) = running.bar {
             bar.finish_and_clear();
         }
+        if let Some(stream) = &self.stream {
+            stream.done(address, running.since.elapsed());
+        }
         let noun = match running.doing {
             "Creating" => "Creation",
             "Destroying" => "Destruction",
@@ -156,7 +186,14 @@ impl Progress {
 
     /// A change failed.
     pub fn failed(&self, address: &str, why: &str) {
-        if let Some(bar) = self.running().remove(address).and_then(|r| r.bar) {
+        let running = self.running().remove(address);
+        if let Some(stream) = &self.stream {
+            let elapsed = running
+                .as_ref()
+                .map_or(Duration::ZERO, |r| r.since.elapsed());
+            stream.failed(address, elapsed);
+        }
+        if let Some(bar) = running.and_then(|r| r.bar) {
             bar.finish_and_clear();
         }
         self.line(&format!(
@@ -169,6 +206,9 @@ impl Progress {
 
     /// Something that the user should see while it happens.
     pub fn notice(&self, text: &str) {
+        if let Some(stream) = &self.stream {
+            stream.notice(text);
+        }
         self.line(&paint(YELLOW, safe(text)));
     }
 }

@@ -5,9 +5,10 @@ use std::fmt;
 
 use crate::identity::{ClusterPath, Condition, Email, KubeName, ProjectId, Role};
 use crate::resources::Resource;
+use serde::{Deserialize, Serialize};
 
 /// Where a value stands in the user's YAML.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// The file's path as the user gave it, or `-` for standard input.
     pub file: String,
@@ -36,10 +37,12 @@ pub struct Spec {
     pub removed: BTreeMap<Resource, Place>,
     /// What a plan must not do.
     pub guard: Guard,
+    /// The files, and the SHA-256 of each.
+    pub files: BTreeMap<String, String>,
 }
 
 /// What a plan must not do. Rules about roles are checked when the spec is read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guard {
     /// Members that get no role, as IAM writes them; `*` stands for anything.
     pub forbid_members: Vec<(String, Place)>,
@@ -65,7 +68,7 @@ pub struct ClusterSpec {
 }
 
 /// Node pools of a cluster; those that are not selected stay as they are.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum NodePools {
     /// All that there are.
     #[default]
@@ -88,7 +91,7 @@ impl NodePools {
 }
 
 /// Workloads by namespace, kind and name: `NS/*`, `NS/NAME` or `NS/KIND/NAME`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkloadPattern {
     /// The namespace.
     pub namespace: String,
@@ -111,7 +114,7 @@ impl WorkloadPattern {
 }
 
 /// How a cluster's Kubernetes API is reached.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Access {
     /// By the best endpoint that the cluster offers.
     #[default]
@@ -128,7 +131,7 @@ pub enum Access {
 }
 
 /// The endpoints that a GKE cluster can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Endpoint {
     /// `gke-….gke.goog`, behind Google's front end and IAM.
     Dns,
@@ -139,7 +142,7 @@ pub enum Endpoint {
 }
 
 /// A Google service account of the spec.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AccountSpec {
     /// Its address.
     pub email: Email,
@@ -158,7 +161,7 @@ pub struct AccountSpec {
 }
 
 /// What becomes of a Google service account that leaves the spec.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum OnRemove {
     /// It is disabled: nothing is lost that cannot be had back.
     #[default]
@@ -170,7 +173,7 @@ pub enum OnRemove {
 }
 
 /// One role on one resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// The role.
     pub role: Role,

@@ -5,6 +5,7 @@ mod identity;
 mod suggest;
 mod workloads;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Options, Plan, What};
@@ -14,19 +15,21 @@ use crate::identity::{Email, Member};
 use crate::kube::pods::Pod;
 use crate::live::{Live, Objects, Seen, Workloads};
 use crate::resources::Resource;
+use serde::{Deserialize, Serialize};
 
 pub use workloads::Workload;
 
 use workloads::OwnCredentials;
 
 /// What moving one node pool means.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Impact {
     /// The node's service account, for the reader.
     pub node_account: String,
     /// What that account may do, and with it every pod that leans on it today.
     pub node_roles: NodeRoles,
     /// Each workload under what becomes of it; one with pods of different fates is there twice.
+    #[serde(with = "crate::pairs")]
     pub workloads: BTreeMap<Fate, BTreeSet<Workload>>,
     /// PodDisruptionBudgets that admit no eviction of pods on it.
     pub budgets: Vec<String>,
@@ -37,7 +40,7 @@ pub struct Impact {
 }
 
 /// The roles that a node's service account holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeRoles {
     /// Role and resource, on what was looked at: the project, and what the spec grants on.
     Known(BTreeSet<(String, Resource)>),
@@ -46,7 +49,7 @@ pub enum NodeRoles {
 }
 
 /// What becomes of a pod's identity, in the order in which it is told.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Fate {
     /// It loses the node's, or may; why, where it is not simply that it has no other.
     Loses(String),
@@ -55,11 +58,11 @@ pub enum Fate {
     /// It gets this one.
     Gets(String),
     /// It goes on as before, and why.
-    Keeps(&'static str),
+    Keeps(Cow<'static, str>),
 }
 
 /// A node pool that is not moved.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HeldBack {
     /// The node pool's address.
     pub address: String,
@@ -68,7 +71,7 @@ pub struct HeldBack {
 }
 
 /// Because of what a node pool is not moved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Why {
     /// Workloads on it would lose the node's identity; [`Plan::impact`] says which.
     Loss,
@@ -246,10 +249,10 @@ impl Pool<'_> {
 
     fn fate(&self, pod: &Pod) -> Fate {
         if pod.spec.host_network {
-            return Fate::Keeps("the host's network");
+            return Fate::Keeps("the host's network".into());
         }
         match workloads::own_credentials(pod) {
-            OwnCredentials::All => return Fate::Keeps("a credentials file of its own"),
+            OwnCredentials::All => return Fate::Keeps("a credentials file of its own".into()),
             OwnCredentials::None | OwnCredentials::Some => {}
         }
         let (namespace, name) = (pod.metadata.namespace.as_str(), pod.service_account());

@@ -1,9 +1,10 @@
 //! From pods to the workloads that make them.
 
 use crate::kube::pods::{Container, Pod};
+use serde::{Deserialize, Serialize};
 
 /// What makes pods: named once, however many pods it has.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Workload {
     /// Its namespace.
     pub namespace: String,

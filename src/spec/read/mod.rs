@@ -13,6 +13,7 @@ use super::Document;
 use super::model::{ClusterSpec, Place, Spec};
 use super::report::{Mistake, Source};
 use super::tree::{Node, Span};
+use crate::digest::sha256;
 use crate::identity::{KubeName, NameError, ProjectId};
 
 /// Where something is: the file and the words.
@@ -101,6 +102,10 @@ pub(super) fn read(documents: &[Document], mistakes: &mut Vec<Mistake>) -> Optio
         namespaces,
         removed,
         guard,
+        files: documents
+            .iter()
+            .map(|d| (d.source.name.clone(), sha256(d.source.text.as_bytes())))
+            .collect(),
     })
 }
 
