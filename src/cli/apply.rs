@@ -1,4 +1,4 @@
-//! `wi apply`: plans, asks, carries it out.
+//! `wi apply`: plans, asks, carries it out; or carries a saved plan out, if it still holds.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -8,25 +8,51 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::ApplyArgs;
 use super::connect::{self, Session};
-use super::{Failure, Success, plan, validate};
-use crate::apply::{self, Context, End, Limits, preflight};
+use super::{Failure, Success, plan, plan_file, validate};
+use crate::apply::{self, Context, End, Limits, Outcome, preflight};
 use crate::desired::Desired;
+use crate::gcp::iam;
+use crate::live::{self, Live};
+use crate::plan::file::PlanFile;
+use crate::plan::{Plan, protect, takes_from_accounts};
+use crate::render::json::stream::{self, Stream};
 use crate::render::progress::Progress;
 use crate::render::{self, print};
 
 pub(super) fn run(args: ApplyArgs) -> Result<Success, Failure> {
+    let json = args.json;
+    let result = if plan_file::is_one(&args.paths)? {
+        saved(&args)
+    } else {
+        planned(&args)
+    };
+    if json && let Err(Failure::Message(message) | Failure::Stale(message)) = &result {
+        stream::diagnostic("error", message, "", None, None);
+    }
+    result
+}
+
+/// Plans, asks, and carries it out.
+fn planned(args: &ApplyArgs) -> Result<Success, Failure> {
+    let asks = !args.auto_approve && args.expect_plan_hash.is_none();
     let interactive =
         std::io::stdin().is_terminal() && std::env::var("WI_INPUT").as_deref() != Ok("0");
-    if !args.auto_approve && !interactive {
+    if asks && args.json {
+        return Err(Failure::Message(
+            "--json leaves no place for a question: pass --auto-approve, or a saved plan"
+                .to_owned(),
+        ));
+    }
+    if asks && !interactive {
         return Err(Failure::Message(
             "there is no terminal to ask on: pass --auto-approve to apply without a question"
                 .to_owned(),
         ));
     }
-    let desired = validate::desired(&args.spec, args.choice.base.as_deref())?;
+    let desired = validate::desired(&args.paths, args.choice.base.as_deref())?;
     connect::runtime()?.block_on(async {
-        let session = Session::open(&args.connect, &args.spec, &desired).await?;
-        let result = plan_and_apply(&session, &desired, &args).await;
+        let session = Session::open(&args.connect, &args.paths, &desired).await?;
+        let result = plan_and_apply(&session, &desired, args, asks).await;
         session.close().await?;
         result
     })
@@ -36,59 +62,218 @@ async fn plan_and_apply(
     session: &Session,
     desired: &Desired,
     args: &ApplyArgs,
+    asks: bool,
 ) -> Result<Success, Failure> {
-    let (plan, live) = plan::make(session, desired, &args.choice).await?;
-    print::data(&render::text::plan(&plan, print::width()));
+    let options = args.choice.options();
+    let (plan, live) = plan::make(session, desired, &options, &args.choice.target).await?;
+    show(&plan, args);
     plan::check(&plan, &args.choice)?;
+    expect(&plan, args)?;
     if plan.is_empty() {
         return Ok(Success::Ok);
     }
-    let missing = preflight::check(&session.http, &plan, desired, &live).await;
-    if !missing.is_empty() {
-        return Err(Failure::Message(render::outcome::missing(&missing)));
-    }
-    if !args.auto_approve && !approved()? {
+    may(session, &plan, desired, &live).await?;
+    if asks && !approved()? {
         return Err(Failure::Rendered("Apply cancelled.".to_owned()));
     }
-    let progress = Arc::new(Progress::new());
+    carry_out(
+        session,
+        plan,
+        desired,
+        &live,
+        args,
+        options.ignore_exclusions,
+    )
+    .await
+}
+
+/// Carries a saved plan out, if all that it rests on is as it was.
+fn saved(args: &ApplyArgs) -> Result<Success, Failure> {
+    if args.choice.any() {
+        return Err(Failure::Message(
+            "a saved plan has been made with its choices: pass --target, --accept-loss and the like to `wi plan --out`"
+                .to_owned(),
+        ));
+    }
+    let file = plan_file::read(&args.paths[0])?;
+    let version = env!("CARGO_PKG_VERSION");
+    if file.wi_version != version {
+        return Err(Failure::Message(format!(
+            "the plan was made by wi {}, and this is wi {version}: apply it with that one, or plan again with this one",
+            file.wi_version
+        )));
+    }
+    match (&file.made_on, &args.connect.sandbox) {
+        (Some(made_on), None) => {
+            return Err(Failure::Message(format!(
+                "the plan was made on {made_on}, not on Google Cloud: apply it there, with --sandbox"
+            )));
+        }
+        (None, Some(_)) => {
+            return Err(Failure::Message(
+                "the plan was not made on a sandbox: apply it without --sandbox, or plan again with it".to_owned(),
+            ));
+        }
+        _ => {}
+    }
+    let spec = plan_file::changed_spec(&file);
+    if !spec.is_empty() {
+        return Err(Failure::Stale(render::outcome::stale_spec(&spec)));
+    }
+    expect(&file.plan, args)?;
+    connect::runtime()?.block_on(async {
+        let session = Session::open(&args.connect, &file.spec, &file.desired).await?;
+        let result = check_and_apply(&session, &file, args).await;
+        session.close().await?;
+        result
+    })
+}
+
+async fn check_and_apply(
+    session: &Session,
+    file: &PlanFile,
+    args: &ApplyArgs,
+) -> Result<Success, Failure> {
+    if !args.json {
+        print::note(&render::saved(file));
+    }
+    let plan = &file.plan;
+    if !plan.errors.is_empty() {
+        return Err(Failure::Message(
+            "the plan has errors: mend them, and plan again".to_owned(),
+        ));
+    }
+    if plan.is_empty() {
+        show(plan, args);
+        return Ok(Success::Ok);
+    }
+    let live = live::read(&session.http, &file.desired).await;
+    let compared = file.compare(&live);
+    if !compared.unread.is_empty() {
+        let caller = iam::caller(&session.http).await;
+        let text = render::outcome::unread(&compared.unread, caller.as_deref());
+        return Err(Failure::Message(text));
+    }
+    if !compared.moved.is_empty() {
+        return Err(Failure::Stale(render::outcome::stale(&compared.moved)));
+    }
+    if takes_from_accounts(plan) {
+        let mut without_own = plan.clone();
+        let caller = iam::caller(&session.http).await;
+        protect(&mut without_own, caller.as_deref());
+        if without_own.changes.len() < plan.changes.len() {
+            return Err(Failure::Message(format!(
+                "the plan would take access from {}, who you are: somebody else has to apply it",
+                caller.unwrap_or_default()
+            )));
+        }
+    }
+    may(session, plan, &file.desired, &live).await?;
+    show(plan, args);
+    let ignore_exclusions = file.options.ignore_exclusions;
+    carry_out(
+        session,
+        plan.clone(),
+        &file.desired,
+        &live,
+        args,
+        ignore_exclusions,
+    )
+    .await
+}
+
+fn show(plan: &Plan, args: &ApplyArgs) {
+    if !args.json {
+        print::data(&render::text::plan(plan, print::width()));
+    }
+}
+
+/// Whether it is the plan that was approved.
+fn expect(plan: &Plan, args: &ApplyArgs) -> Result<(), Failure> {
+    let Some(expected) = &args.expect_plan_hash else {
+        return Ok(());
+    };
+    let hash = plan.digest();
+    if hash.starts_with(expected.as_str()) {
+        return Ok(());
+    }
+    Err(Failure::Stale(format!(
+        "nothing was written: the plan is not the one that was approved. Its hash is {hash}, and --expect-plan-hash is {expected}. Plan again, and have that approved"
+    )))
+}
+
+async fn may(
+    session: &Session,
+    plan: &Plan,
+    desired: &Desired,
+    live: &Live,
+) -> Result<(), Failure> {
+    let missing = preflight::check(&session.http, plan, desired, live).await;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Message(render::outcome::missing(&missing)))
+}
+
+async fn carry_out(
+    session: &Session,
+    plan: Plan,
+    desired: &Desired,
+    live: &Live,
+    args: &ApplyArgs,
+    ignore_exclusions: bool,
+) -> Result<Success, Failure> {
+    let progress = Arc::new(if args.json {
+        Progress::json(Stream::begin(&plan))
+    } else {
+        Progress::new()
+    });
     let limits = Limits {
         operation: Duration::from_secs(args.operation_timeout.saturating_mul(60)),
-        ignore_exclusions: args.choice.ignore_maintenance_exclusions,
+        ignore_exclusions,
         ..Limits::default()
     };
     let context = Arc::new(Context::new(
         session.http.clone(),
         plan.clone(),
         desired,
-        &live,
+        live,
         Arc::clone(&progress),
         limits,
     ));
-    let stop = CancellationToken::new();
-    let outcome = {
-        let applying = apply::apply(Arc::clone(&context), stop.clone());
-        tokio::pin!(applying);
-        let mut signals = connect::Interrupts::new()?;
-        loop {
-            tokio::select! {
-                outcome = &mut applying => break outcome,
-                () = signals.next() => {
-                    if stop.is_cancelled() {
-                        progress.notice("Stopped at once.");
-                        progress.line(&render::outcome::operations(&context.operations_under_way()));
-                        return Err(Failure::Said);
-                    }
-                    stop.cancel();
-                    progress.notice("Interrupt received: finishing what is under way, starting nothing more. A second interrupt stops at once.");
-                }
-            }
-        }
-    };
-    print::data(&render::outcome::text(&plan, &outcome));
+    let outcome = until_done_or_interrupted(&context, &progress).await?;
+    match progress.stream() {
+        Some(stream) => stream.end(&plan, &outcome),
+        None => print::data(&render::outcome::text(&plan, &outcome)),
+    }
     if outcome.values().all(|end| *end == End::Done) {
         Ok(Success::Ok)
     } else {
         Err(Failure::Said)
+    }
+}
+
+async fn until_done_or_interrupted(
+    context: &Arc<Context>,
+    progress: &Progress,
+) -> Result<Outcome, Failure> {
+    let stop = CancellationToken::new();
+    let applying = apply::apply(Arc::clone(context), stop.clone());
+    tokio::pin!(applying);
+    let mut signals = connect::Interrupts::new()?;
+    loop {
+        tokio::select! {
+            outcome = &mut applying => return Ok(outcome),
+            () = signals.next() => {
+                if stop.is_cancelled() {
+                    progress.notice("Stopped at once.");
+                    progress.line(&render::outcome::operations(&context.operations_under_way()));
+                    return Err(Failure::Said);
+                }
+                stop.cancel();
+                progress.notice("Interrupt received: finishing what is under way, starting nothing more. A second interrupt stops at once.");
+            }
+        }
     }
 }
 

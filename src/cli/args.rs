@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::plan::UpgradeOverride;
+use crate::plan::{Options, UpgradeOverride};
 
 /// Workload Identity for GKE, planned like Terraform and applied without an outage.
 #[derive(Debug, Parser)]
@@ -61,6 +61,8 @@ pub(super) enum Command {
     Plan(PlanArgs),
     /// Plan, ask, and carry it out
     Apply(ApplyArgs),
+    /// Print a saved plan
+    Show(ShowArgs),
     /// Check the spec alone, offline
     Validate(SpecArgs),
     /// Print the dependency graph of the spec
@@ -132,6 +134,30 @@ pub(super) struct ChoiceArgs {
 }
 
 impl ChoiceArgs {
+    /// Whether anything is chosen.
+    pub fn any(&self) -> bool {
+        !self.target.is_empty()
+            || self.base.is_some()
+            || self.accept_loss
+            || self.allow_mass_removal
+            || self.ignore_maintenance_exclusions
+            || self.upgrade() != UpgradeOverride::default()
+            || self.force_conflicts
+            || self.allow_incomplete
+    }
+
+    /// What the planner is to know of it.
+    pub fn options(&self) -> Options {
+        Options {
+            accept_loss: self.accept_loss,
+            force_conflicts: self.force_conflicts,
+            ignore_exclusions: self.ignore_maintenance_exclusions,
+            allow_mass_removal: self.allow_mass_removal,
+            upgrade: self.upgrade(),
+            now: Some(jiff::Timestamp::now()),
+        }
+    }
+
     /// How nodes are recreated in this run.
     pub fn upgrade(&self) -> UpgradeOverride {
         UpgradeOverride {
@@ -164,15 +190,44 @@ pub(super) struct PlanArgs {
     pub connect: ConnectArgs,
     #[command(flatten)]
     pub choice: ChoiceArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Save the plan to this file, for `wi apply FILE`; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Exit with 2 when there are changes: 0 nothing to do, 1 error, 2 changes
     #[arg(long)]
     pub detailed_exitcode: bool,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ApplyArgs {
+pub(super) struct OutputArgs {
+    /// Print JSON, with the field names of `terraform show -json`
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print Markdown, as for a comment on a pull request
+    #[arg(long)]
+    pub markdown: bool,
+    /// The most bytes that the Markdown may have; what does not fit is counted
+    #[arg(long, value_name = "BYTES", default_value_t = crate::render::markdown::COMMENT, value_parser = clap::value_parser!(u32).range(2000..))]
+    pub max_bytes: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// A plan that `wi plan --out` saved; `-` is standard input
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
     #[command(flatten)]
-    pub spec: SpecArgs,
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ApplyArgs {
+    /// Spec files and directories, read recursively; or one plan that `wi plan --out` saved, which
+    /// is carried out as it is, without a question
+    #[arg(value_name = "PATH|PLAN", default_value = ".")]
+    pub paths: Vec<PathBuf>,
     #[command(flatten)]
     pub connect: ConnectArgs,
     #[command(flatten)]
@@ -180,6 +235,12 @@ pub(super) struct ApplyArgs {
     /// Do not ask
     #[arg(long)]
     pub auto_approve: bool,
+    /// Go on without a question if the plan has this hash, and not at all otherwise
+    #[arg(long, value_name = "HASH", value_parser = plan_hash)]
+    pub expect_plan_hash: Option<String>,
+    /// Print one JSON object a line, in the form of Terraform's machine-readable UI
+    #[arg(long)]
+    pub json: bool,
     /// The longest that one GKE operation may take, in minutes
     #[arg(long, value_name = "MINUTES", default_value_t = 360)]
     pub operation_timeout: u64,
@@ -215,6 +276,8 @@ pub(super) enum SchemaKind {
     Spec,
     /// Of the sandbox's world file (wi.sandbox/v1)
     World,
+    /// Of what `wi plan --json` prints
+    Plan,
 }
 
 #[derive(Debug, Args)]
@@ -233,12 +296,24 @@ pub(super) struct SandboxArgs {
     pub kubeconfig: Option<PathBuf>,
 }
 
+/// The hash of a plan, or its first part.
+fn plan_hash(text: &str) -> Result<String, String> {
+    let hexadecimal = text.bytes().all(|b| b.is_ascii_hexdigit());
+    if hexadecimal && (12..=64).contains(&text.len()) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("a plan hash has 64 hexadecimal digits, of which the first 12 do".to_owned())
+    }
+}
+
 /// Terraform's users type one dash: `-auto-approve` is taken for `--auto-approve`.
 pub(super) fn with_long_dashes(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    const LONG: [&str; 5] = [
+    const LONG: [&str; 7] = [
         "auto-approve",
         "detailed-exitcode",
+        "json",
         "no-color",
+        "out",
         "parallelism",
         "target",
     ];

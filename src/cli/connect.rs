@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use super::args::{ConnectArgs, SpecArgs};
+use super::args::ConnectArgs;
 use crate::auth::TokenSource;
 use crate::desired::Desired;
 use crate::http::{Endpoints, Http, HttpOptions};
@@ -35,7 +35,7 @@ impl Session {
     /// Connects as the arguments and the environment say.
     pub async fn open(
         args: &ConnectArgs,
-        spec: &SpecArgs,
+        spec: &[PathBuf],
         desired: &Desired,
     ) -> Result<Self, Failure> {
         let Some(world) = &args.sandbox else {
@@ -62,6 +62,11 @@ impl Session {
         })
     }
 
+    /// What it talks to, where that is not Google's own APIs.
+    pub fn in_words(&self) -> Option<String> {
+        self.sandbox.as_ref().map(|_| "a sandbox".to_owned())
+    }
+
     /// Ends the sandbox, its state kept.
     pub async fn close(self) -> Result<(), Failure> {
         if let Some(sandbox) = self.sandbox {
@@ -83,14 +88,14 @@ fn client(args: &ConnectArgs, endpoints: Endpoints, token: TokenSource) -> Resul
 
 async fn start_sandbox(
     world: Option<&Path>,
-    spec: &SpecArgs,
+    spec: &[PathBuf],
     desired: &Desired,
 ) -> Result<Sandbox, Failure> {
     let file = match world {
         Some(path) => Some(path.to_owned()),
-        None => world_beside(&spec.paths)?,
+        None => world_beside(spec)?,
     };
-    let state_file = state_file(file.as_deref(), &spec.paths);
+    let state_file = state_file(file.as_deref(), spec);
     let (world, origin) = match &file {
         _ if is_newer(&state_file, file.as_deref()) => {
             (read_world(&state_file)?, "continued".to_owned())

@@ -9,7 +9,7 @@ use crate::graph::Graph;
 use crate::render::{self, print};
 
 pub(super) fn run(args: GraphArgs) -> Result<Success, Failure> {
-    let desired = Desired::of(&validate::load(&args.spec)?);
+    let desired = Desired::of(&validate::load(&args.spec.paths)?);
     // Which node pools there are only GKE knows; `*` stands for all of a cluster's.
     let node_pools: BTreeMap<String, Vec<String>> = desired
         .clusters

@@ -5,8 +5,10 @@ mod args;
 mod connect;
 mod graph;
 mod plan;
+mod plan_file;
 mod sandbox;
 mod schema;
+mod show;
 mod validate;
 
 use std::ffi::OsString;
@@ -25,6 +27,8 @@ pub(crate) enum Failure {
     Rendered(String),
     /// Already said.
     Said,
+    /// The plan is no longer the one that was approved: `Error: …`, and exit code 4.
+    Stale(String),
 }
 
 impl From<String> for Failure {
@@ -66,6 +70,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match cli.command {
         Command::Plan(args) => plan::run(args),
         Command::Apply(args) => apply::run(args),
+        Command::Show(args) => show::run(args),
         Command::Validate(args) => validate::run(args),
         Command::Graph(args) => graph::run(args),
         Command::Schema(args) => schema::run(args),
@@ -79,6 +84,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Failure::Message(message) => crate::render::print::error(&message),
                 Failure::Rendered(text) => crate::render::print::note(&text),
                 Failure::Said => {}
+                Failure::Stale(message) => {
+                    crate::render::print::error(&message);
+                    return ExitCode::from(4);
+                }
             }
             ExitCode::FAILURE
         }

@@ -1,26 +1,37 @@
 //! `wi plan`: what would change.
 
+use std::path::Path;
+
 use super::args::{ChoiceArgs, PlanArgs};
 use super::connect::{self, Session};
-use super::{Failure, Success, validate};
+use super::{Failure, Success, plan_file, show, validate};
 use crate::desired::Desired;
 use crate::gcp::iam;
 use crate::live::{self, Live};
+use crate::plan::file::PlanFile;
 use crate::plan::{self, Options, Plan};
 use crate::render::{self, print};
 
 pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
-    let desired = validate::desired(&args.spec, args.choice.base.as_deref())?;
+    let desired = validate::desired(&args.spec.paths, args.choice.base.as_deref())?;
     connect::runtime()?.block_on(async {
-        let session = Session::open(&args.connect, &args.spec, &desired).await?;
-        let made = make(&session, &desired, &args.choice).await;
+        let session = Session::open(&args.connect, &args.spec.paths, &desired).await?;
+        let options = args.choice.options();
+        let made = make(&session, &desired, &options, &args.choice.target).await;
+        let made_on = session.in_words();
         session.close().await?;
-        let (plan, _) = made?;
-        print::data(&render::text::plan(&plan, print::width()));
-        if !plan.is_empty() && std::env::var_os("WI_IN_AUTOMATION").is_none() {
-            print::note("\nRun `wi apply` to carry this out; it plans again first and asks.");
-        }
+        let (plan, live) = made?;
+        show::show(&plan, &args.output);
         check(&plan, &args.choice)?;
+        if let Some(out) = &args.out {
+            let mut file = PlanFile::new(&plan, &desired, &live, &options);
+            file.made_on = made_on;
+            file.spec = args.spec.paths.clone();
+            plan_file::write(out, &file)?;
+        }
+        if !plan.is_empty() && std::env::var_os("WI_IN_AUTOMATION").is_none() {
+            print::note(&next(args.out.as_deref()));
+        }
         let changes = args.detailed_exitcode && !plan.is_empty();
         Ok(if changes {
             Success::Changes
@@ -30,27 +41,31 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
     })
 }
 
+/// What to do with the plan.
+fn next(out: Option<&Path>) -> String {
+    match out {
+        Some(out) if out.as_os_str() != "-" => format!(
+            "\nSaved the plan to {0}. To carry out exactly this, run: wi apply {0}",
+            out.display()
+        ),
+        _ => "\nRun `wi apply` to carry this out; it plans again first and asks.".to_owned(),
+    }
+}
+
 /// Reads the live state and plans.
 pub(super) async fn make(
     session: &Session,
     desired: &Desired,
-    choice: &ChoiceArgs,
+    options: &Options,
+    targets: &[String],
 ) -> Result<(Plan, Live), Failure> {
     let live = live::read(&session.http, desired).await;
     if let Some(text) = render::reached_by(&live.reached_by) {
         print::note(&text);
     }
-    let options = Options {
-        accept_loss: choice.accept_loss,
-        force_conflicts: choice.force_conflicts,
-        ignore_exclusions: choice.ignore_maintenance_exclusions,
-        allow_mass_removal: choice.allow_mass_removal,
-        upgrade: choice.upgrade(),
-        now: Some(jiff::Timestamp::now()),
-    };
-    let mut plan = plan::plan(desired, &live, &options);
-    if !choice.target.is_empty() {
-        let unmatched = plan::restrict_to(&mut plan, desired, &live, &choice.target);
+    let mut plan = plan::plan(desired, &live, options);
+    if !targets.is_empty() {
+        let unmatched = plan::restrict_to(&mut plan, desired, &live, targets);
         for target in unmatched {
             plan.warnings
                 .push(format!("--target {target} matches no change of this plan"));

@@ -7,6 +7,7 @@ use crate::render::print;
 pub(super) fn run(args: SchemaArgs) -> Result<Success, Failure> {
     let schema = match args.kind {
         SchemaKind::Spec => crate::spec::json_schema(),
+        SchemaKind::Plan => crate::render::json::schema(),
         SchemaKind::World => crate::sandbox::world::json_schema(),
     };
     print::data(&format!("{schema:#}\n"));

@@ -1,5 +1,7 @@
 //! `wi validate`: the spec alone, offline.
 
+use std::path::PathBuf;
+
 use super::args::SpecArgs;
 use super::{Failure, Success};
 use crate::desired::Desired;
@@ -7,7 +9,7 @@ use crate::render::print;
 use crate::spec::model::Spec;
 
 pub(super) fn run(args: SpecArgs) -> Result<Success, Failure> {
-    let spec = load(&args)?;
+    let spec = load(&args.paths)?;
     let accounts: usize = spec
         .namespaces
         .values()
@@ -29,16 +31,16 @@ fn count(n: usize, what: &str) -> String {
 }
 
 /// Reads the spec; all its mistakes are one failure.
-pub(super) fn load(args: &SpecArgs) -> Result<Spec, Failure> {
-    crate::spec::load(&args.paths)
+pub(super) fn load(paths: &[PathBuf]) -> Result<Spec, Failure> {
+    crate::spec::load(paths)
         .map_err(|errors| Failure::Rendered(errors.render(print::width(), true)))
 }
 
 /// What the spec asks for, and what a former version of it did.
-pub(super) fn desired(args: &SpecArgs, base: Option<&str>) -> Result<Desired, Failure> {
-    let mut desired = Desired::of(&load(args)?);
+pub(super) fn desired(paths: &[PathBuf], base: Option<&str>) -> Result<Desired, Failure> {
+    let mut desired = Desired::of(&load(paths)?);
     if let Some(reference) = base {
-        let former = crate::spec::load_former(reference, &args.paths)?;
+        let former = crate::spec::load_former(reference, paths)?;
         desired.succeed(&Desired::of(&former));
     }
     Ok(desired)

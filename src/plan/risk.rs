@@ -42,6 +42,16 @@ impl AccessChange {
     }
 }
 
+impl Risks<'_> {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.losses.is_empty()
+            && self.increases.is_empty()
+            && self.rolls.is_empty()
+            && self.losers.is_empty()
+    }
+}
+
 impl Plan {
     /// What to look at first.
     pub fn risks(&self) -> Risks<'_> {

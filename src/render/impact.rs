@@ -65,7 +65,7 @@ fn rows(fate: &Fate, workloads: &BTreeSet<Workload>, out: &mut String) {
     }
 }
 
-fn workload(w: &Workload) -> String {
+pub(super) fn workload(w: &Workload) -> String {
     format!(
         "{} {}/{} (service account {})",
         safe(&w.kind),

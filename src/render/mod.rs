@@ -3,6 +3,7 @@
 pub mod graph;
 mod impact;
 pub mod json;
+pub mod markdown;
 pub mod outcome;
 pub mod print;
 pub mod progress;
@@ -53,6 +54,22 @@ pub fn reached_by(clusters: &std::collections::BTreeMap<String, String>) -> Opti
         clusters.len(),
         each.collect::<Vec<_>>().join(", ")
     ))
+}
+
+/// What a saved plan is, in two lines.
+pub fn saved(file: &crate::plan::file::PlanFile) -> String {
+    let made_on = file
+        .made_on
+        .as_ref()
+        .map(|on| format!(" on {}", safe(on)))
+        .unwrap_or_default();
+    format!(
+        "Plan of `{}`, made {} by wi {}{made_on}.\nHash: {}\n",
+        safe(&file.plan.owner),
+        file.made_at.strftime("%Y-%m-%d %H:%M UTC"),
+        safe(&file.wi_version),
+        file.plan.digest()
+    )
 }
 
 /// As [`safe`], with line breaks kept.

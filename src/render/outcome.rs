@@ -7,7 +7,7 @@ use super::style::{BOLD, GREEN, RED, YELLOW, paint};
 use super::{safe, safe_lines};
 use crate::apply::preflight::Missing;
 use crate::apply::{End, Outcome};
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Moved, Plan};
 
 /// What is done, what failed, what was not started and because of what.
 pub fn text(plan: &Plan, outcome: &Outcome) -> String {
@@ -111,6 +111,51 @@ pub fn operations(operations: &BTreeMap<String, String>) -> String {
     let mut out = String::from("These GKE operations go on; the next `wi apply` waits for them:");
     for (address, name) in operations {
         let _ = write!(out, "\n  {}: {}", safe(address), safe(name));
+    }
+    out
+}
+
+/// Objects that are not as a saved plan saw them.
+pub fn stale(moved: &[Moved]) -> String {
+    let mut out = String::from(
+        "nothing was written: the plan is stale. Since it was made, these have changed:\n",
+    );
+    for object in moved {
+        let _ = write!(out, "\n- {}", safe(&object.object));
+        for line in &object.how {
+            let _ = write!(out, "\n    {}", safe(line));
+        }
+    }
+    out.push_str("\n\nPlan again, and look at it again.");
+    out
+}
+
+/// Files of the spec that are not what a saved plan was made of.
+pub fn stale_spec(files: &[String]) -> String {
+    let files: Vec<String> = files.iter().map(|f| safe(f)).collect();
+    format!(
+        "nothing was written: the plan is stale. Since it was made, {}. Plan again, and look at it again.",
+        files.join(", and ")
+    )
+}
+
+/// What could not be read again, before a saved plan is carried out.
+pub fn unread(unread: &[(String, String)], caller: Option<&str>) -> String {
+    let mut out = String::from(
+        "nothing was written: whether the plan still holds is not known, since these could not be read again.\n",
+    );
+    for (object, why) in unread {
+        let _ = write!(out, "\n- {}: {}", safe(object), safe(why));
+    }
+    match caller {
+        Some(caller) => {
+            let _ = write!(
+                out,
+                "\n\nYou are {}: is that who is to apply this plan?",
+                safe(caller)
+            );
+        }
+        None => out.push_str("\n\nAre these the credentials that are to apply this plan?"),
     }
     out
 }

@@ -20,7 +20,8 @@ fn rank(change: &Change) -> u8 {
     }
 }
 
-fn verb(change: &Change) -> &'static str {
+/// What happens to a resource, in words.
+pub(super) fn verb(change: &Change) -> &'static str {
     match (&change.what, change.action) {
         (
             What::Account {

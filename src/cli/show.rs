@@ -1,0 +1,27 @@
+//! `wi show`: a saved plan, for people and programs.
+
+use super::args::{OutputArgs, ShowArgs};
+use super::{Failure, Success, plan_file};
+use crate::plan::Plan;
+use crate::render::{self, markdown, print};
+
+pub(super) fn run(args: ShowArgs) -> Result<Success, Failure> {
+    let file = plan_file::read(&args.plan)?;
+    if !args.output.json && !args.output.markdown {
+        print::note(&render::saved(&file));
+    }
+    show(&file.plan, &args.output);
+    Ok(Success::Ok)
+}
+
+/// Prints a plan in the form that is asked for.
+pub(super) fn show(plan: &Plan, output: &OutputArgs) {
+    if output.json {
+        print::data(&render::json::plan(plan));
+    } else if output.markdown {
+        let about = markdown::About::default();
+        print::data(&markdown::plan(plan, &about, output.max_bytes));
+    } else {
+        print::data(&render::text::plan(plan, print::width()));
+    }
+}

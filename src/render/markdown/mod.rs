@@ -1,0 +1,553 @@
+//! A plan as a comment on a pull request, in the Markdown of GitHub and GitLab: the verdict first,
+//! then what can do harm, then who gains and loses what, then all changes, folded by cluster.
+
+mod escape;
+mod fit;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::text::verb;
+use super::{impact, safe};
+use crate::plan::{AccessChange, Action, Change, Fate, Impact, Plan, Risks, Why};
+use escape::{cell, code, fence, html};
+use fit::{Block, Section, fit};
+
+/// How many bytes a comment may have: GitHub takes 65,536 characters, and a marker comes on top.
+pub const COMMENT: u32 = 60_000;
+
+/// How many bytes a step's summary may have: GitHub takes 1 MiB.
+pub const SUMMARY: u32 = 1_000_000;
+
+/// So many workloads of a node pool are named in its row.
+const NAMED: usize = 20;
+
+/// What the comment is about, besides the plan.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    /// Which of a repository's specs: its directory.
+    pub root: Option<String>,
+    /// The commit.
+    pub sha: Option<String>,
+    /// Where the whole of it can be read.
+    pub run_url: Option<String>,
+}
+
+impl About {
+    fn title(&self, verdict: &str) -> String {
+        let mut out = String::from("### wi plan");
+        if let Some(root) = &self.root {
+            let _ = write!(out, " · {}", code(root));
+        }
+        let _ = write!(out, " · {verdict}");
+        if let Some(sha) = &self.sha {
+            let short: String = sha.chars().take(7).collect();
+            let _ = write!(out, " (commit {})", code(&short));
+        }
+        out.push_str("\n\n");
+        out
+    }
+
+    fn run(&self) -> Option<String> {
+        // A link's target is the only text here that is not code.
+        let url = self.run_url.as_ref()?;
+        let plain = url.starts_with("https://") || url.starts_with("http://");
+        let harmless = |c: char| c.is_ascii_alphanumeric() || ":/._-?=&%~#".contains(c);
+        (plain && url.chars().all(harmless)).then(|| url.clone())
+    }
+
+    fn see(&self) -> &'static str {
+        if self.run().is_some() {
+            ": see the run"
+        } else {
+            ""
+        }
+    }
+
+    fn footer(&self, hash: Option<&str>) -> String {
+        let mut parts = Vec::new();
+        if let Some(hash) = hash {
+            parts.push(format!(
+                "To apply just this: <code>wi apply --expect-plan-hash {hash}</code>"
+            ));
+        }
+        if let Some(url) = self.run() {
+            parts.push(format!("<a href=\"{url}\">the run</a>"));
+        }
+        parts.push(format!("wi {}", env!("CARGO_PKG_VERSION")));
+        format!("<sub>{}</sub>\n", parts.join(" · "))
+    }
+}
+
+/// A plan in at most `max` bytes.
+pub fn plan(plan: &Plan, about: &About, max: u32) -> String {
+    let risks = plan.risks();
+    let mut sections = vec![Section::fixed(about.title(&verdict(plan, &risks)))];
+    sections.extend(callout(plan, &risks).map(Section::fixed));
+    sections.push(errors(plan));
+    sections.push(by_cluster(plan, about));
+    sections.push(node_pools(plan, about));
+    sections.extend(access(plan, about));
+    sections.push(held_back(plan, about));
+    sections.push(unread(plan));
+    sections.push(details(plan, about));
+    sections.push(warnings(plan));
+    sections.push(restarts(plan));
+    let hash = (!plan.is_empty()).then(|| plan.digest());
+    sections.push(Section::fixed(about.footer(hash.as_deref())));
+    fit(&sections, max as usize).0
+}
+
+/// A plan that could not be made, in at most `max` bytes: the end of what it printed.
+pub fn failure(log: &str, about: &About, max: u32) -> String {
+    let lines: Vec<String> = plain(log).lines().map(safe).collect();
+    let fence = fence(lines.iter().map(String::as_str));
+    // The end says what went wrong, so rows are left out at the beginning.
+    let title = about.title("❌ the plan failed");
+    let footer = about.footer(None);
+    let around = title.len() + footer.len() + 2 * fence.len() + 120;
+    let mut room = (max as usize).saturating_sub(around);
+    let kept = lines
+        .iter()
+        .rev()
+        .take_while(|line| match room.checked_sub(line.len() + 1) {
+            Some(rest) => {
+                room = rest;
+                true
+            }
+            None => false,
+        })
+        .count();
+    let mut out = title;
+    if kept < lines.len() {
+        let left = lines.len() - kept;
+        let _ = writeln!(out, "… {left} earlier lines left out{}\n", about.see());
+    }
+    let _ = writeln!(out, "{fence}text");
+    for line in &lines[lines.len() - kept..] {
+        let _ = writeln!(out, "{line}");
+    }
+    let _ = writeln!(out, "{fence}\n");
+    out.push_str(&footer);
+    out
+}
+
+/// Without the escape sequences of colours.
+fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// `… 3 more grants left out: see the run`, on a line of its own.
+fn left_out(about: &About, what: &'static str) -> impl Fn(usize) -> String + 'static {
+    let see = about.see();
+    move |n| format!("\n… {} left out{see}\n\n", count(n, what))
+}
+
+/// The same as a row of a table.
+fn row_left_out(about: &About, what: &'static str) -> impl Fn(usize) -> String + 'static {
+    let see = about.see();
+    move |n| format!("| … {} left out{see} |\n", count(n, what))
+}
+
+fn verdict(plan: &Plan, risks: &Risks) -> String {
+    if !plan.errors.is_empty() {
+        return format!("❌ {}", count(plan.errors.len(), "error"));
+    }
+    let incomplete = if plan.unseen.is_empty() {
+        ""
+    } else {
+        ", incomplete"
+    };
+    let held = match plan.held_back.len() {
+        0 => String::new(),
+        n => format!(", {n} held back"),
+    };
+    if plan.is_empty() {
+        let sign = if plan.unseen.is_empty() && plan.held_back.is_empty() {
+            "✅"
+        } else {
+            "⚠️"
+        };
+        return format!("{sign} no changes{held}{incomplete}");
+    }
+    let counts = plan.counts();
+    let sign = if risks.is_empty() && plan.unseen.is_empty() {
+        ""
+    } else {
+        "⚠️ "
+    };
+    format!(
+        "{sign}{} to add, {} to change, {} to destroy{held}{incomplete}",
+        counts.add, counts.change, counts.destroy
+    )
+}
+
+/// What can do harm, counted.
+fn callout(plan: &Plan, risks: &Risks) -> Option<String> {
+    let mut items = Vec::new();
+    if !risks.losses.is_empty() {
+        items.push(format!("{} taken away", count(risks.losses.len(), "role")));
+    }
+    if !risks.losers.is_empty() {
+        items.push(format!(
+            "{} lose{} the node's identity",
+            count(risks.losers.len(), "workload"),
+            if risks.losers.len() == 1 { "s" } else { "" }
+        ));
+    }
+    if !risks.rolls.is_empty() {
+        let nodes: u64 = risks.rolls.iter().map(|(_, nodes)| nodes).sum();
+        items.push(format!(
+            "{} roll{} ({nodes} nodes recreated)",
+            count(risks.rolls.len(), "node pool"),
+            if risks.rolls.len() == 1 { "s" } else { "" }
+        ));
+    }
+    if !risks.increases.is_empty() {
+        let first = risks.increases[0];
+        let more = match risks.increases.len() {
+            1 => String::new(),
+            n => format!(" and {} more", n - 1),
+        };
+        items.push(format!(
+            "{} ({} → {}{more})",
+            count(risks.increases.len(), "privilege increase"),
+            code(&first.role),
+            code(&first.principal)
+        ));
+    }
+    if !plan.unseen.is_empty() {
+        items.push(format!(
+            "{} could not be read",
+            count(plan.unseen.len(), "object")
+        ));
+    }
+    (!items.is_empty()).then(|| format!("> [!CAUTION]\n> {}\n\n", items.join(" · ")))
+}
+
+/// Rows in a fence.
+fn fenced(title: &str, rows: Vec<String>) -> Block {
+    let fence = fence(rows.iter().map(String::as_str));
+    Block {
+        head: format!("{title}\n\n{fence}text\n"),
+        rows,
+        foot: format!("{fence}\n\n"),
+    }
+}
+
+fn line_left_out(what: &'static str) -> impl Fn(usize) -> String + 'static {
+    move |n| format!("… {} left out\n", count(n, what))
+}
+
+fn errors(plan: &Plan) -> Section {
+    let rows = plan.errors.iter().map(|e| {
+        let place = e
+            .place
+            .as_ref()
+            .map(|p| format!(" ({p})"))
+            .unwrap_or_default();
+        let head = safe(&format!("{}{place}", e.address));
+        let mut row = format!("{head}\n");
+        for line in e.message.lines() {
+            let _ = writeln!(row, "  {}", safe(line));
+        }
+        row
+    });
+    let block = fenced(
+        "**To be mended before anything is applied**",
+        rows.collect(),
+    );
+    Section::of(1, block, line_left_out("error"))
+}
+
+/// The name of a group of changes: a cluster, or what clusters share.
+fn group(change: &Change) -> Option<&str> {
+    change.what.cluster()
+}
+
+fn by_cluster(plan: &Plan, about: &About) -> Section {
+    #[derive(Default)]
+    struct Of {
+        counts: [usize; 3],
+        notes: Vec<String>,
+    }
+    let mut groups: BTreeMap<Option<&str>, Of> = BTreeMap::new();
+    for change in plan.changes.values() {
+        let of = groups.entry(group(change)).or_default();
+        of.counts[match change.action {
+            Action::Create => 0,
+            Action::Update => 1,
+            Action::Delete => 2,
+        }] += 1;
+        if let crate::plan::What::NodePool {
+            node_pool, nodes, ..
+        } = &change.what
+        {
+            of.notes.push(format!(
+                "rolls {} ({})",
+                cell(node_pool),
+                count(usize::try_from(*nodes).unwrap_or(usize::MAX), "node")
+            ));
+        }
+    }
+    let mut rows: Vec<_> = groups.into_iter().collect();
+    // What is cut is at the end; clusters in which nothing rolls or goes are the least missed.
+    rows.sort_by_key(|(name, of)| (name.is_some(), of.counts[2] == 0 && of.notes.is_empty()));
+    let rows = rows.into_iter().map(|(name, of)| {
+        let name = name.map_or("shared by clusters".to_owned(), cell);
+        format!(
+            "| {name} | {} | {} | {} | {} |\n",
+            of.counts[0],
+            of.counts[1],
+            of.counts[2],
+            of.notes.join(", ")
+        )
+    });
+    let block = Block {
+        head: "| Cluster | add | change | destroy | |\n|---|--:|--:|--:|---|\n".to_owned(),
+        rows: rows.collect(),
+        foot: "\n".to_owned(),
+    };
+    Section::of(4, block, row_left_out(about, "cluster"))
+}
+
+/// Node pools that move, those whose workloads lose something first.
+fn node_pools(plan: &Plan, about: &About) -> Section {
+    let mut rows: Vec<(usize, String)> = plan
+        .risks()
+        .rolls
+        .into_iter()
+        .map(|(address, nodes)| {
+            let losers: Vec<String> = plan
+                .impact
+                .get(address)
+                .into_iter()
+                .flat_map(losers)
+                .collect();
+            let mut named = losers
+                .iter()
+                .take(NAMED)
+                .map(|name| cell(name))
+                .collect::<Vec<_>>()
+                .join(", ");
+            if losers.len() > NAMED {
+                let _ = write!(named, " and {} more", losers.len() - NAMED);
+            }
+            let row = format!("| {} | {nodes} | {named} |\n", cell(address));
+            (losers.len(), row)
+        })
+        .collect();
+    rows.sort_by_key(|(losers, _)| std::cmp::Reverse(*losers));
+    let block = Block {
+        head: "**Nodes that are recreated**\n\n| Node pool | nodes | lose the node's identity |\n|---|--:|---|\n".to_owned(),
+        rows: rows.into_iter().map(|(_, row)| row).collect(),
+        foot: "\n".to_owned(),
+    };
+    Section::of(3, block, row_left_out(about, "node pool"))
+}
+
+fn losers(impact: &Impact) -> impl Iterator<Item = String> {
+    impact
+        .workloads
+        .iter()
+        .filter(|(fate, _)| matches!(fate, Fate::Loses(_) | Fate::LosesAccepted))
+        .flat_map(|(_, all)| all)
+        .map(|w| format!("{}/{} ({})", w.namespace, w.name, w.kind))
+}
+
+/// Losses and privilege increases come first and are cut last; other gains go on in the same table.
+fn access(plan: &Plan, about: &About) -> [Section; 2] {
+    let row = |a: &AccessChange| {
+        let (sign, words) = match (a.gains, a.is_increase()) {
+            (false, _) => ("➖", "loses"),
+            (true, true) => ("⚠️", "gains, can raise itself"),
+            (true, false) => ("➕", "gains"),
+        };
+        let clusters = match a.clusters {
+            0 | 1 => String::new(),
+            n => format!(" (in {n} clusters at once)"),
+        };
+        format!(
+            "| {sign} {words} | {}{clusters} | {} | {} |\n",
+            cell(&a.principal),
+            cell(&a.role),
+            cell(a.resource.strip_prefix("on ").unwrap_or(&a.resource))
+        )
+    };
+    let risky = |a: &&AccessChange| !a.gains || a.is_increase();
+    let mut first: Vec<&AccessChange> = plan.access.iter().filter(risky).collect();
+    first.sort_by_key(|a| a.gains);
+    let first: Vec<String> = first.into_iter().map(row).collect();
+    let rest: Vec<String> = plan.access.iter().filter(|a| !risky(a)).map(row).collect();
+    let head = "**Who gains and who loses access**\n\n| | Principal | Role | Resource |\n|---|---|---|---|\n".to_owned();
+    let blank = "\n".to_owned();
+    let none = String::new;
+    let (heads, feet) = match (first.is_empty(), rest.is_empty()) {
+        (true, _) => ([none(), head], [none(), blank]),
+        (false, true) => ([head, none()], [blank, none()]),
+        (false, false) => ([head, none()], [none(), blank]),
+    };
+    let [head_first, head_rest] = heads;
+    let [foot_first, foot_rest] = feet;
+    [
+        Section::of(
+            2,
+            Block {
+                head: head_first,
+                rows: first,
+                foot: foot_first,
+            },
+            row_left_out(about, "loss or increase"),
+        ),
+        Section::of(
+            6,
+            Block {
+                head: head_rest,
+                rows: rest,
+                foot: foot_rest,
+            },
+            row_left_out(about, "gain"),
+        ),
+    ]
+}
+
+fn held_back(plan: &Plan, about: &About) -> Section {
+    let rows = plan.held_back.iter().map(|held| {
+        let why = match &held.why {
+            Why::Unread => "its pods could not be read".to_owned(),
+            Why::Exclusion { name, until } => {
+                format!("maintenance exclusion {} until {}", code(name), code(until))
+            }
+            Why::Loss => {
+                let losers: Vec<String> = plan
+                    .impact
+                    .get(&held.address)
+                    .into_iter()
+                    .flat_map(losers)
+                    .collect();
+                let named: Vec<String> = losers.iter().take(NAMED).map(|l| code(l)).collect();
+                let more = match losers.len().saturating_sub(NAMED) {
+                    0 => String::new(),
+                    n => format!(" and {n} more"),
+                };
+                format!("would lose the node's identity: {}{more}", named.join(", "))
+            }
+        };
+        format!("- {}: {why}\n", code(&held.address))
+    });
+    let block = Block {
+        head: "**Held back**\n\n".to_owned(),
+        rows: rows.collect(),
+        foot: "\n".to_owned(),
+    };
+    Section::of(3, block, left_out(about, "node pool"))
+}
+
+fn unread(plan: &Plan) -> Section {
+    let rows = plan
+        .unseen
+        .iter()
+        .map(|u| safe(&format!("{}: {}", u.what, u.why)) + "\n");
+    let block = fenced(
+        "**Could not be read; nothing is removed there**",
+        rows.collect(),
+    );
+    Section::of(3, block, line_left_out("object"))
+}
+
+/// All changes, folded by cluster.
+fn details(plan: &Plan, about: &About) -> Section {
+    let mut groups: BTreeMap<Option<&str>, Vec<(&String, &Change)>> = BTreeMap::new();
+    for (address, change) in &plan.changes {
+        groups
+            .entry(group(change))
+            .or_default()
+            .push((address, change));
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(name, _)| name.is_some());
+    let blocks = groups.into_iter().map(|(name, changes)| {
+        let name = name.map_or("Shared by clusters".to_owned(), html);
+        let counted = count(changes.len(), "change");
+        // Removals first: the last rows are the first to go.
+        let mut changes = changes;
+        changes.sort_by_key(|(_, c)| std::cmp::Reverse(c.action));
+        let rows: Vec<String> = changes.iter().map(|(a, c)| diff(a, c)).collect();
+        let fence = fence(rows.iter().map(String::as_str));
+        Block {
+            head: format!("<details><summary>{name} ({counted})</summary>\n\n{fence}diff\n"),
+            rows,
+            foot: format!("{fence}\n\n</details>\n\n"),
+        }
+    });
+    Section {
+        priority: 7,
+        blocks: blocks.collect(),
+        rows_left_out: Box::new(line_left_out("change")),
+        blocks_left_out: Box::new(left_out(about, "change")),
+    }
+}
+
+/// One change as lines of a diff: GitHub colours them by their first character.
+fn diff(address: &str, change: &Change) -> String {
+    let sign = match change.action {
+        Action::Create => '+',
+        Action::Update => '!',
+        Action::Delete => '-',
+    };
+    let mut out = format!("{sign} {} {}\n", safe(address), verb(change));
+    for attribute in &change.attributes {
+        let value = match (&attribute.before, &attribute.after) {
+            (Some(b), Some(a)) if b == a => safe(a),
+            (Some(b), Some(a)) => format!("{} -> {}", safe(b), safe(a)),
+            (None, Some(a)) => safe(a),
+            (Some(b), None) => safe(b),
+            (None, None) => continue,
+        };
+        let _ = writeln!(out, "{sign}     {} = {value}", attribute.name);
+    }
+    out
+}
+
+fn fold(summary: &str, rows: Vec<String>) -> Block {
+    let fence = fence(rows.iter().map(String::as_str));
+    Block {
+        head: format!(
+            "<details><summary>{summary} ({})</summary>\n\n{fence}text\n",
+            rows.len()
+        ),
+        rows,
+        foot: format!("{fence}\n\n</details>\n\n"),
+    }
+}
+
+fn warnings(plan: &Plan) -> Section {
+    let rows = plan.warnings.iter().map(|w| format!("- {}\n", safe(w)));
+    Section::of(
+        5,
+        fold("Warnings", rows.collect()),
+        line_left_out("warning"),
+    )
+}
+
+fn restarts(plan: &Plan) -> Section {
+    let rows = plan.restarts.iter().map(|r| {
+        format!(
+            "cluster.{}: {}\n",
+            safe(&r.cluster),
+            impact::workload(&r.workload)
+        )
+    });
+    Section::of(
+        6,
+        fold(
+            "To restart afterwards, for their new identity",
+            rows.collect(),
+        ),
+        line_left_out("workload"),
+    )
+}
