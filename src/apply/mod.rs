@@ -314,7 +314,7 @@ async fn single(context: &Context, address: &str) -> Result<(), String> {
                 path,
                 node_pool,
             };
-            node_pool::change(context, &target, before, settings.as_ref()).await
+            node_pool::change(context, &target, before, settings.as_deref()).await
         }
         What::RestoreSettings {
             path,

@@ -21,7 +21,10 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
         let made_on = session.in_words();
         session.close().await?;
         let (plan, live) = made?;
-        show::show(&plan, &args.output);
+        // Standard output is for one thing.
+        if args.out.as_deref() != Some(Path::new("-")) {
+            show::show(&plan, &args.output);
+        }
         check(&plan, &args.choice)?;
         if let Some(out) = &args.out {
             let mut file = PlanFile::new(&plan, &desired, &live, &options);

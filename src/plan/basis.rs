@@ -192,10 +192,8 @@ pub fn needed(desired: &Desired, plan: &Plan) -> Desired {
     needed
         .accounts
         .retain(|_, account| emails.contains(&account.email));
-    // Policies: those that are written, as `removed` has them read whether or not they are asked for.
-    needed
-        .bindings
-        .retain(|key, _| resources.contains(&key.resource));
+    // Just the policies that are written; whether roles exist and what is inherited was for the plan.
+    needed.bindings.clear();
     needed.removed = resources;
     needed.former_projects = plan
         .changes

@@ -164,7 +164,7 @@ pub enum What {
         /// How many nodes are recreated.
         nodes: u64,
         /// Upgrade settings of this run alone.
-        settings: Option<RunSettings>,
+        settings: Option<Box<RunSettings>>,
     },
     /// A node pool's own upgrade settings, which an interrupted run left changed.
     RestoreSettings {

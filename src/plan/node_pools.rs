@@ -114,9 +114,11 @@ fn move_pool(
         let message = "maxSurge and maxUnavailable are both 0, so that GKE can recreate no node: pass --max-surge 1 for this run, or set it (gcloud container node-pools update --max-surge-upgrade 1)".to_owned();
         return plan.error(address, Some(&wanted.place), message);
     }
-    let settings = (interrupted || during != now).then(|| RunSettings {
-        own: own.clone(),
-        during: during.clone(),
+    let settings = (interrupted || during != now).then(|| {
+        Box::new(RunSettings {
+            own: own.clone(),
+            during: during.clone(),
+        })
     });
     if settings.is_some() && own.to_label().is_none() {
         let message = "its upgrade settings have parts that wi could not put back: change them by hand instead of by --strategy, --max-surge or --max-unavailable".to_owned();

@@ -102,7 +102,13 @@ impl Served {
             .iter()
             .filter(|c| {
                 let path = text(&c["path"]);
-                let asks = [":getIamPolicy", ":testIamPermissions", "/tokeninfo"];
+                let asks = [
+                    ":getIamPolicy",
+                    ":testIamPermissions",
+                    ":getAncestry",
+                    "/tokeninfo",
+                    "/faults",
+                ];
                 c["method"] != "GET" && !asks.iter().any(|a| path.ends_with(a))
             })
             .map(|c| {
