@@ -57,6 +57,8 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Write a first spec, and the workflows of a CI
+    Init(InitArgs),
     /// Read the spec and the live state, and print what would change
     Plan(PlanArgs),
     /// Plan, ask, and carry it out
@@ -71,6 +73,27 @@ pub(super) enum Command {
     Schema(SchemaArgs),
     /// Serve the simulator of the Google and Kubernetes APIs
     Sandbox(SandboxArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// The directory that the spec goes into
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub directory: PathBuf,
+    /// The project (also: GOOGLE_CLOUD_PROJECT)
+    #[arg(long, value_name = "ID")]
+    pub project: Option<String>,
+    /// Also write the workflows that plan pull requests, apply on main, and look for drift
+    #[arg(long, value_enum)]
+    pub ci: Option<Ci>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Ci {
+    /// .github/workflows/wi.yaml
+    Github,
+    /// .gitlab/wi.yaml
+    Gitlab,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod apply;
 mod args;
 mod connect;
 mod graph;
+mod init;
 mod plan;
 mod plan_file;
 mod sandbox;
@@ -68,6 +69,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     cli.global.set_up();
     let result = match cli.command {
+        Command::Init(args) => init::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Apply(args) => apply::run(args),
         Command::Show(args) => show::run(args),

@@ -173,8 +173,8 @@ struct Affected {
     /// `loses`, `loses_accepted`, `gets` or `keeps`.
     fate: &'static str,
     /// Why it loses, what it gets, or by what it keeps its identity.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
 }
 
 /// A workload.
@@ -356,7 +356,7 @@ fn node_pool((address, impact): (&String, &Impact)) -> NodePool {
         all.iter().map(move |w| Affected {
             workload: workload(w),
             fate,
-            detail: detail.clone(),
+            detail: Some(detail.clone()).filter(|d| !d.is_empty()),
         })
     });
     NodePool {

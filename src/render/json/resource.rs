@@ -337,3 +337,24 @@ fn ours(meta: &ObjectMeta) -> Value {
     }
     shown
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::KINDS;
+
+    #[test]
+    fn every_kind_of_resource_has_its_type_and_arguments() {
+        for kind in &KINDS {
+            let (_, name, arguments) = IAM_MEMBERS
+                .iter()
+                .find(|(short, ..)| *short == kind.short)
+                .unwrap_or_else(|| panic!("{} has no row", kind.short));
+            let names = kind.full.matches("{}").count();
+            assert!(
+                arguments.last() == Some(&"*") || arguments.len() == names,
+                "{name}: {arguments:?} for {names} names"
+            );
+        }
+    }
+}

@@ -93,7 +93,7 @@ pub fn plan(plan: &Plan, about: &About, max: u32) -> String {
     sections.push(details(plan, about));
     sections.push(warnings(plan));
     sections.push(restarts(plan));
-    let hash = (!plan.is_empty()).then(|| plan.digest());
+    let hash = (!plan.is_empty() && plan.errors.is_empty()).then(|| plan.digest());
     sections.push(Section::fixed(about.footer(hash.as_deref())));
     fit(&sections, max as usize).0
 }
