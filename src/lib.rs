@@ -22,6 +22,8 @@ pub mod graph;
 
 pub mod auth;
 
+pub mod forge;
+
 pub mod http;
 
 pub mod gcp;

@@ -65,6 +65,8 @@ pub(super) enum Command {
     Apply(ApplyArgs),
     /// Print a saved plan
     Show(ShowArgs),
+    /// Post a plan as the comment on a pull request, or update it
+    Comment(CommentArgs),
     /// Check the spec alone, offline
     Validate(SpecArgs),
     /// Print the dependency graph of the spec
@@ -234,6 +236,49 @@ pub(super) struct OutputArgs {
     /// The most bytes that the Markdown may have; what does not fit is counted
     #[arg(long, value_name = "BYTES", default_value_t = crate::render::markdown::COMMENT, value_parser = clap::value_parser!(u32).range(2000..))]
     pub max_bytes: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CommentArgs {
+    /// A plan that `wi plan --out` saved; `-` is standard input
+    #[arg(
+        value_name = "PLAN",
+        required_unless_present = "failed",
+        conflicts_with = "failed"
+    )]
+    pub plan: Option<PathBuf>,
+    /// The plan failed, and this is what it printed
+    #[arg(long, value_name = "LOG")]
+    pub failed: Option<PathBuf>,
+    /// Which of the repository's specs it is: there is one comment for each
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub root: String,
+    /// The forge (default: that of the CI job)
+    #[arg(long, value_enum)]
+    pub forge: Option<Forge>,
+    /// OWNER/NAME, or GitLab's project id (default: that of the CI job)
+    #[arg(long, value_name = "NAME")]
+    pub repository: Option<String>,
+    /// The pull request (default: that of the CI job)
+    #[arg(long, value_name = "N")]
+    pub number: Option<u64>,
+    /// The commit that was planned: the head of the pull request (default: that of the CI job)
+    #[arg(long, value_name = "COMMIT")]
+    pub sha: Option<String>,
+    /// Leave the labels of the pull request alone
+    #[arg(long)]
+    pub no_labels: bool,
+    /// Print the comment instead of posting it
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Forge {
+    /// github.com or GitHub Enterprise Server (GITHUB_TOKEN, GITHUB_API_URL)
+    Github,
+    /// gitlab.com or self-managed GitLab (GITLAB_TOKEN, CI_API_V4_URL)
+    Gitlab,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 mod apply;
 mod args;
+mod comment;
 mod connect;
 mod graph;
 mod init;
@@ -72,6 +73,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Init(args) => init::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Apply(args) => apply::run(args),
+        Command::Comment(args) => comment::run(args),
         Command::Show(args) => show::run(args),
         Command::Validate(args) => validate::run(args),
         Command::Graph(args) => graph::run(args),

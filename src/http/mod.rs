@@ -354,12 +354,12 @@ fn builder(timeout: Duration) -> reqwest::ClientBuilder {
 }
 
 /// One TLS provider for the whole process; a second call changes nothing.
-fn install_crypto() {
+pub(crate) fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// An error with all that caused it: reqwest's own text alone rarely says what went wrong.
-fn causes(e: &reqwest::Error) -> String {
+pub(crate) fn causes(e: &reqwest::Error) -> String {
     let mut text = String::new();
     let mut next: Option<&dyn std::error::Error> = std::error::Error::source(e);
     if next.is_none() {

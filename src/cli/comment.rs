@@ -1,0 +1,192 @@
+//! `wi comment`: a plan, or its failure, on a pull request.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use super::args::{CommentArgs, Forge};
+use super::{Failure, Success, connect, plan_file};
+use crate::forge::{self, Comment, Here, Kind, Label, Marker, Posted};
+use crate::plan::Plan;
+use crate::render::{markdown, print};
+
+/// How long rate limits and failures of the forge are waited for.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How much of a failed plan's log is read, in bytes; its end says what went wrong.
+const LOG: u64 = 16 << 20;
+
+/// A comment that every forge takes.
+const SHORT: u32 = 4000;
+
+pub(super) fn run(args: CommentArgs) -> Result<Success, Failure> {
+    let subject = match (&args.plan, &args.failed) {
+        (_, Some(log)) => Subject::Failed(read_log(log)?),
+        (Some(plan), None) => Subject::Plan(Box::new(plan_file::read(plan)?.plan)),
+        (None, None) => unreachable!("clap asks for one of them"),
+    };
+    let here = here(&args);
+    let about = markdown::About {
+        root: Some(args.root.clone()),
+        sha: here.sha.clone(),
+        run_url: here.run_url.clone(),
+    };
+    let comment = Comment {
+        marker: Marker {
+            root: args.root.clone(),
+            sha: here.sha.clone().unwrap_or_default(),
+            plan: subject.hash(),
+            run: here.run,
+        },
+        body: subject.markdown(&about, markdown::COMMENT),
+        short: subject.markdown(&about, SHORT),
+    };
+    if args.dry_run {
+        print::data(&format!("{}\n{}", comment.marker, comment.body));
+        return Ok(Success::Ok);
+    }
+    if let Some(summary) = &here.summary {
+        append(
+            Path::new(summary),
+            &subject.markdown(&about, markdown::SUMMARY),
+        )?;
+    }
+    let target = here.target().map_err(Failure::Message)?;
+    let Some(token) = &here.token else {
+        return Err(Failure::Message(match target.kind {
+            Kind::GitHub => {
+                "there is no token to post with: set GITHUB_TOKEN (in Actions: ${{ github.token }})"
+                    .to_owned()
+            }
+            Kind::GitLab => {
+                "there is no token to post with: set GITLAB_TOKEN to one with the scope `api`"
+                    .to_owned()
+            }
+        }));
+    };
+    if comment.marker.sha.is_empty() {
+        return Err(Failure::Message(
+            "which commit was planned is not known: pass --sha, the head of the pull request"
+                .to_owned(),
+        ));
+    }
+    let labels = (!args.no_labels).then(|| subject.labels());
+    let report = connect::runtime()?
+        .block_on(forge::publish(
+            &target,
+            token,
+            &comment,
+            labels.as_ref(),
+            PATIENCE,
+        ))
+        .map_err(Failure::Message)?;
+    for warning in &report.warnings {
+        print::note(&format!("Warning: {}", crate::render::safe(warning)));
+    }
+    let elsewhere = if here.summary.is_some() {
+        " It is in the summary of this step."
+    } else {
+        ""
+    };
+    match report.posted {
+        Posted::Created(url) => print::data(&format!("Posted {url}\n")),
+        Posted::Updated(url) => print::data(&format!("Updated {url}\n")),
+        Posted::Unchanged(url) => print::data(&format!("Unchanged: {url}\n")),
+        Posted::Outdated(why) => {
+            print::note(&format!("Not posted, this run is not the newest: {why}"));
+        }
+        // Nobody who opens a pull request from a fork can help it.
+        Posted::ReadOnly(why) => print::note(&format!(
+            "Not posted, the token may not write: {why}.{elsewhere}"
+        )),
+        Posted::TooLong => print::note(&format!(
+            "Not posted: the forge refuses even the short comment.{elsewhere}"
+        )),
+    }
+    Ok(Success::Ok)
+}
+
+/// What is commented on.
+enum Subject {
+    Plan(Box<Plan>),
+    Failed(String),
+}
+
+impl Subject {
+    fn hash(&self) -> String {
+        match self {
+            Self::Plan(plan) => plan.digest(),
+            Self::Failed(_) => String::new(),
+        }
+    }
+
+    fn markdown(&self, about: &markdown::About, max: u32) -> String {
+        match self {
+            Self::Plan(plan) => markdown::plan(plan, about, max),
+            Self::Failed(log) => markdown::failure(log, about, max),
+        }
+    }
+
+    fn labels(&self) -> BTreeSet<Label> {
+        let Self::Plan(plan) = self else {
+            return [Label::Error].into();
+        };
+        let mut labels = BTreeSet::new();
+        if !plan.errors.is_empty() || !plan.unseen.is_empty() {
+            labels.insert(Label::Error);
+        }
+        if plan.counts().destroy > 0 {
+            labels.insert(Label::Destroy);
+        } else if !plan.is_empty() {
+            labels.insert(Label::Update);
+        } else if labels.is_empty() {
+            labels.insert(Label::NoChanges);
+        }
+        if !plan.risks().increases.is_empty() {
+            labels.insert(Label::PrivilegeIncrease);
+        }
+        labels
+    }
+}
+
+/// What the CI says, and the arguments over it.
+fn here(args: &CommentArgs) -> Here {
+    let forge = args.forge;
+    let get = |name: &str| {
+        // Asked for one forge, the variables of the other do not matter.
+        let other = match forge {
+            Some(Forge::Github) => &["GITLAB_CI", "GITLAB_TOKEN"][..],
+            Some(Forge::Gitlab) => &["GITHUB_ACTIONS", "GITHUB_TOKEN", "GH_TOKEN"][..],
+            None => &[][..],
+        };
+        std::env::var(name).ok().filter(|_| !other.contains(&name))
+    };
+    let mut here = Here::new(&get, &|path| std::fs::read_to_string(path).ok());
+    here.kind = match forge {
+        Some(Forge::Github) => Some(Kind::GitHub),
+        Some(Forge::Gitlab) => Some(Kind::GitLab),
+        None => here.kind,
+    };
+    here.repository = args.repository.clone().or(here.repository);
+    here.number = args.number.or(here.number);
+    here.sha = args.sha.clone().or(here.sha);
+    here
+}
+
+fn read_log(path: &Path) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|f| f.take(LOG).read_to_end(&mut bytes))
+        .map_err(|e| Failure::Message(format!("cannot read {}: {e}", path.display())))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn append(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .and_then(|mut f| f.write_all(text.as_bytes()))
+        .map_err(|e| Failure::Message(format!("cannot write {}: {e}", path.display())))
+}
