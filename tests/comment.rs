@@ -1,0 +1,747 @@
+//! `wi comment` against small fakes of GitHub and GitLab, over HTTP, as a CI job runs it.
+
+mod support;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use support::{Place, Ran};
+
+const HEAD: &str = "aaaabbbbccccddddeeeeffff0000111122223333";
+const TOKEN: &str = "ghs_a-token-that-nobody-may-see";
+
+/// An answer that is given in place of the ordinary one.
+#[derive(Clone)]
+struct Instead {
+    method: &'static str,
+    path: &'static str,
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Value,
+    /// Do what was asked, and then answer so: the answer is lost.
+    after: bool,
+}
+
+#[derive(Default)]
+struct Forge {
+    login: &'static str,
+    head: String,
+    comments: Vec<Value>,
+    labels: Vec<String>,
+    known_labels: BTreeMap<String, String>,
+    minimised: Vec<String>,
+    page: usize,
+    longest: usize,
+    instead: VecDeque<Instead>,
+    calls: Vec<(String, String, Value)>,
+    tokens: Vec<String>,
+}
+
+type Shared = Arc<Mutex<Forge>>;
+
+struct Fake {
+    forge: Shared,
+    url: String,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Fake {
+    fn new(login: &'static str) -> Self {
+        let forge = Arc::new(Mutex::new(Forge {
+            login,
+            head: HEAD.to_owned(),
+            page: 2,
+            longest: 65_536,
+            ..Forge::default()
+        }));
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let url = runtime.block_on(serve(Arc::clone(&forge)));
+        Self {
+            forge,
+            url,
+            _runtime: runtime,
+        }
+    }
+
+    fn edit<T>(&self, edit: impl FnOnce(&mut Forge) -> T) -> T {
+        edit(&mut self.forge.lock().expect("the forge"))
+    }
+
+    /// A comment that is there already.
+    fn comment(&self, id: u64, login: &str, body: &str) {
+        self.edit(|f| f.comments.push(comment(id, login, body)));
+    }
+
+    fn bodies(&self) -> Vec<String> {
+        self.edit(|f| {
+            f.comments
+                .iter()
+                .map(|c| c["body"].as_str().unwrap_or_default().to_owned())
+                .collect()
+        })
+    }
+
+    fn instead(&self, method: &'static str, path: &'static str, status: u16) {
+        self.instead_with(method, path, status, Vec::new(), json!({}), false);
+    }
+
+    fn instead_with(
+        &self,
+        method: &'static str,
+        path: &'static str,
+        status: u16,
+        headers: Vec<(&'static str, String)>,
+        body: Value,
+        after: bool,
+    ) {
+        self.edit(|f| {
+            f.instead.push_back(Instead {
+                method,
+                path,
+                status,
+                headers,
+                body,
+                after,
+            });
+        });
+    }
+
+    fn calls(&self, method: &str) -> Vec<(String, Value)> {
+        self.edit(|f| {
+            f.calls
+                .iter()
+                .filter(|(m, ..)| m == method)
+                .map(|(_, path, body)| (path.clone(), body.clone()))
+                .collect()
+        })
+    }
+}
+
+async fn serve(forge: Shared) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let app = Router::new()
+        .fallback(answer)
+        .with_state((forge, url.clone()));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    url
+}
+
+fn comment(id: u64, login: &str, body: &str) -> Value {
+    json!({
+        "id": id,
+        "node_id": format!("IC_{id}"),
+        "html_url": format!("https://github.test/acme/shop/pull/7#issuecomment-{id}"),
+        "body": body,
+        "user": { "login": login },
+        "author": { "username": login },
+    })
+}
+
+async fn answer(
+    State((forge, url)): State<(Shared, String)>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let mut forge = forge.lock().expect("the forge");
+    let path = uri.path().to_owned();
+    let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .map(str::to_owned)
+    };
+    forge
+        .calls
+        .push((method.to_string(), path.clone(), body.clone()));
+    forge
+        .tokens
+        .extend(text("authorization").or(text("private-token")));
+    let at = forge
+        .instead
+        .iter()
+        .position(|i| i.method == method.as_str() && path.ends_with(i.path));
+    let instead = at.and_then(|at| forge.instead.remove(at));
+    if let Some(instead) = instead {
+        if instead.after {
+            let _ = ordinary(&mut forge, &method, &path, uri.query(), &body, &url);
+        }
+        let mut response = (
+            StatusCode::from_u16(instead.status).expect("a status"),
+            instead.body.to_string(),
+        )
+            .into_response();
+        for (name, value) in instead.headers {
+            response
+                .headers_mut()
+                .insert(name, value.parse().expect("a header"));
+        }
+        return response;
+    }
+    ordinary(&mut forge, &method, &path, uri.query(), &body, &url)
+}
+
+fn ordinary(
+    forge: &mut Forge,
+    method: &Method,
+    path: &str,
+    query: Option<&str>,
+    body: &Value,
+    url: &str,
+) -> Response {
+    let ok = |value: Value| (StatusCode::OK, value.to_string()).into_response();
+    let none = || {
+        (
+            StatusCode::NOT_FOUND,
+            json!({ "message": "Not Found" }).to_string(),
+        )
+            .into_response()
+    };
+    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let id = segments.last().and_then(|s| s.parse::<u64>().ok());
+    match (method.as_str(), segments.as_slice()) {
+        ("GET", ["user"]) if forge.login == "github-actions[bot]" => (
+            StatusCode::FORBIDDEN,
+            json!({ "message": "Resource not accessible by integration" }).to_string(),
+        )
+            .into_response(),
+        ("GET", ["user"]) => ok(json!({ "login": forge.login, "username": forge.login })),
+        ("GET", ["repos", "acme", "shop", "pulls", "7"]) => {
+            ok(json!({ "number": 7, "head": { "sha": forge.head } }))
+        }
+        ("GET", ["projects", "42", "merge_requests", "7"]) => ok(json!({
+            "iid": 7,
+            "sha": forge.head,
+            "web_url": "https://gitlab.test/acme/shop/-/merge_requests/7",
+            "labels": forge.labels,
+        })),
+        ("PUT", ["projects", "42", "merge_requests", "7"]) => {
+            let names = |key: &str| -> Vec<String> {
+                body[key]
+                    .as_str()
+                    .unwrap_or_default()
+                    .split(',')
+                    .filter(|n| !n.is_empty())
+                    .map(str::to_owned)
+                    .collect()
+            };
+            let removed = names("remove_labels");
+            forge.labels.retain(|l| !removed.contains(l));
+            forge.labels.extend(names("add_labels"));
+            ok(json!({}))
+        }
+        ("GET", [.., "comments" | "notes"]) => {
+            let page = query
+                .unwrap_or_default()
+                .split('&')
+                .find_map(|p| p.strip_prefix("page=")?.parse::<usize>().ok())
+                .unwrap_or(1);
+            let all = forge.comments.chunks(forge.page).nth(page - 1).unwrap_or(&[]);
+            let mut response = ok(json!(all));
+            if forge.comments.len() > page * forge.page {
+                let next = format!("<{url}{path}?per_page=100&page={}>; rel=\"next\", <{url}{path}?page=9>; rel=\"last\"", page + 1);
+                response
+                    .headers_mut()
+                    .insert("link", next.parse().expect("a header"));
+            }
+            response
+        }
+        ("POST" | "PATCH" | "PUT", [.., "comments" | "notes"] | [.., "comments" | "notes", _])
+            if body["body"].as_str().is_some_and(|b| b.len() > forge.longest) =>
+        {
+            (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                json!({ "message": "Validation Failed", "errors": [{ "field": "body", "code": "too_long" }] }).to_string(),
+            )
+                .into_response()
+        }
+        ("POST", [.., "comments" | "notes"]) => {
+            let id = 1000 + forge.comments.len() as u64;
+            let made = comment(id, forge.login, body["body"].as_str().unwrap_or_default());
+            forge.comments.push(made.clone());
+            (StatusCode::CREATED, made.to_string()).into_response()
+        }
+        ("PATCH" | "PUT", [.., "comments" | "notes", _]) => {
+            match forge.comments.iter_mut().find(|c| c["id"].as_u64() == id) {
+                Some(found) => {
+                    found["body"] = body["body"].clone();
+                    ok(found.clone())
+                }
+                None => none(),
+            }
+        }
+        ("POST", ["graphql"]) => {
+            let id = body["variables"]["id"].as_str().unwrap_or_default();
+            assert!(body["query"].as_str().is_some_and(|q| q.contains("minimizeComment") && q.contains("OUTDATED")));
+            forge.minimised.push(id.to_owned());
+            ok(json!({ "data": { "minimizeComment": { "minimizedComment": { "isMinimized": true } } } }))
+        }
+        ("GET", [.., "issues", "7", "labels"]) => ok(json!(
+            forge.labels.iter().map(|l| json!({ "name": l })).collect::<Vec<_>>()
+        )),
+        ("POST", [.., "issues", "7", "labels"]) => {
+            let names = body["labels"].as_array().cloned().unwrap_or_default();
+            for name in names {
+                forge.labels.push(name.as_str().expect("a name").to_owned());
+            }
+            ok(json!([]))
+        }
+        ("DELETE", [.., "issues", "7", "labels", name]) => {
+            let name = name.replace("%2F", "/");
+            forge.labels.retain(|l| *l != name);
+            ok(json!([]))
+        }
+        ("GET", [.., "labels", name]) => {
+            let name = name.replace("%2F", "/");
+            match forge.known_labels.get(&name) {
+                Some(colour) => ok(json!({ "name": name, "color": colour })),
+                None => none(),
+            }
+        }
+        ("POST", [.., "labels"]) => {
+            let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
+            forge.known_labels.insert(text("name"), text("color"));
+            (StatusCode::CREATED, body.to_string()).into_response()
+        }
+        _ => none(),
+    }
+}
+
+/// A pull request whose plan adds three things.
+fn place() -> Place {
+    let place = Place::new(
+        "apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters: { main: { location: europe-west1 } }\ngoogleServiceAccounts: { checkout: { grants: [roles/viewer] } }\n",
+        "apiVersion: wi.sandbox/v1\nprojects: { acme-prod: {} }\nclusters: [{ project: acme-prod, location: europe-west1, name: main, autopilot: true }]\n",
+    );
+    place.wi(&["plan", "--out", "p.plan"]).ok();
+    place.write(
+        "event.json",
+        &json!({ "pull_request": { "number": 7, "head": { "sha": HEAD } } }).to_string(),
+    );
+    place
+}
+
+fn github(place: &Place, fake: &Fake, run: &str, args: &[&str]) -> Ran {
+    let mut command = place.command(&["comment"]);
+    command
+        .args(args)
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_API_URL", &fake.url)
+        .env("GITHUB_SERVER_URL", "https://github.test")
+        .env("GITHUB_REPOSITORY", "acme/shop")
+        .env("GITHUB_EVENT_PATH", place.path("event.json"))
+        .env("GITHUB_RUN_ID", run)
+        .env("GITHUB_STEP_SUMMARY", place.path("summary.md"))
+        .env("GITHUB_SHA", "the merge, which is not the head")
+        .env("GITHUB_TOKEN", TOKEN);
+    let ran = Ran::of(command.output().expect("wi runs"));
+    assert!(
+        !ran.out.contains(TOKEN) && !ran.err.contains(TOKEN),
+        "{ran:?}"
+    );
+    ran
+}
+
+fn gitlab(place: &Place, fake: &Fake, args: &[&str]) -> Ran {
+    let mut command = place.command(&["comment", "p.plan", "--root", "wi"]);
+    command
+        .args(args)
+        .env("GITLAB_CI", "true")
+        .env("CI_API_V4_URL", &fake.url)
+        .env("CI_PROJECT_ID", "42")
+        .env("CI_MERGE_REQUEST_IID", "7")
+        .env("CI_COMMIT_SHA", HEAD)
+        .env("CI_PIPELINE_ID", "50")
+        .env("CI_JOB_URL", "https://gitlab.test/acme/shop/-/jobs/9")
+        .env("GITLAB_TOKEN", TOKEN);
+    let ran = Ran::of(command.output().expect("wi runs"));
+    assert!(
+        !ran.out.contains(TOKEN) && !ran.err.contains(TOKEN),
+        "{ran:?}"
+    );
+    ran
+}
+
+const PLAN: [&str; 3] = ["p.plan", "--root", "wi"];
+
+#[test]
+fn the_first_run_posts_and_the_next_ones_update() {
+    let (place, fake) = (place(), Fake::new("ci-user"));
+    let ran = github(&place, &fake, "50", &PLAN).ok();
+    assert!(
+        ran.out.starts_with("Posted https://github.test/"),
+        "{}",
+        ran.out
+    );
+    let bodies = fake.bodies();
+    assert_eq!(bodies.len(), 1);
+    let mut lines = bodies[0].lines();
+    let marker = lines.next().expect("a marker");
+    assert!(
+        marker.starts_with(&format!("<!-- wi:plan:v1 root=wi sha={HEAD} plan=")),
+        "{marker}"
+    );
+    assert!(marker.ends_with(" run=50 -->"), "{marker}");
+    assert_eq!(
+        lines.next(),
+        Some("### wi plan · `wi` · 2 to add, 0 to change, 0 to destroy (commit `aaaabbb`)")
+    );
+    assert!(
+        bodies[0].contains("<a href=\"https://github.test/acme/shop/actions/runs/50\">the run</a>")
+    );
+    assert!(fake.edit(|f| f.tokens.iter().all(|t| *t == format!("Bearer {TOKEN}"))));
+
+    let ran = github(&place, &fake, "50", &PLAN).ok();
+    assert!(ran.out.starts_with("Unchanged: "), "{}", ran.out);
+    let ran = github(&place, &fake, "51", &PLAN).ok();
+    assert!(ran.out.starts_with("Updated "), "{}", ran.out);
+    assert_eq!(fake.bodies().len(), 1);
+    assert!(fake.bodies()[0].contains(" run=51 -->"));
+    let summary = std::fs::read_to_string(place.path("summary.md")).expect("a summary");
+    assert_eq!(
+        summary.matches("### wi plan").count(),
+        3,
+        "each run has its own"
+    );
+}
+
+#[test]
+fn a_failure_takes_the_place_of_the_plan() {
+    let (place, fake) = (place(), Fake::new("ci-user"));
+    github(&place, &fake, "50", &PLAN).ok();
+    place.write(
+        "wi.log",
+        "\u{1b}[31mError:\u{1b}[0m it is ``` broken\n</details> @acme\n",
+    );
+    github(&place, &fake, "51", &["--failed", "wi.log", "--root", "wi"]).ok();
+    let bodies = fake.bodies();
+    assert_eq!(bodies.len(), 1);
+    let text: String = bodies[0]
+        .lines()
+        .skip(1)
+        .map(|l| format!("{l}\n"))
+        .collect();
+    insta::assert_snapshot!("comment_failure", text);
+    assert_eq!(fake.edit(|f| f.labels.clone()), ["wi/error"]);
+}
+
+#[test]
+fn ours_is_found_on_a_later_page_and_extra_ones_are_minimised() {
+    let (place, fake) = (place(), Fake::new("ci-user"));
+    let mark = |root: &str, run: u64| {
+        format!("<!-- wi:plan:v1 root={root} sha=1 plan=2 run={run} -->\nold {root} {run}")
+    };
+    fake.comment(1, "ann", "looks good");
+    fake.comment(2, "ci-user", &mark("wi", 10));
+    fake.comment(3, "mallory", &mark("wi", 9999));
+    fake.comment(4, "ci-user", &mark("other", 12));
+    fake.comment(5, "ci-user", &mark("wi", 11));
+    fake.comment(6, "ci-user", &format!("quoting:\n{}", mark("wi", 12)));
+    let ran = github(&place, &fake, "50", &PLAN).ok();
+    assert!(
+        ran.out.contains("issuecomment-5"),
+        "the newest: {}",
+        ran.out
+    );
+    let bodies = fake.bodies();
+    assert_eq!(bodies.len(), 6);
+    assert!(bodies[1].contains("old wi 10"));
+    assert_eq!(fake.edit(|f| f.minimised.clone()), ["IC_2"]);
+    assert!(
+        bodies[2].contains("old wi 9999"),
+        "another author's is not ours"
+    );
+    assert!(
+        bodies[3].contains("old other 12"),
+        "another root's is its own"
+    );
+    assert!(bodies[4].contains("run=50"));
+    assert!(
+        bodies[5].contains("quoting"),
+        "the marker is the first line or none"
+    );
+}
+
+#[test]
+fn an_older_run_and_an_older_head_leave_the_comment_alone() {
+    let (place, fake) = (place(), Fake::new("ci-user"));
+    github(&place, &fake, "60", &PLAN).ok();
+    let before = fake.bodies();
+    let ran = github(&place, &fake, "59", &PLAN).ok();
+    assert!(ran.err.contains("a newer run has commented"), "{}", ran.err);
+    assert_eq!(fake.bodies(), before);
+    fake.edit(|f| f.head = "9999".to_owned());
+    let ran = github(&place, &fake, "61", &PLAN).ok();
+    assert!(ran.err.contains("is 9999"), "{}", ran.err);
+    assert_eq!(fake.bodies(), before);
+}
+
+#[test]
+fn rate_limits_are_waited_for() {
+    let (place, fake) = (place(), Fake::new("ci-user"));
+    let retry = vec![("retry-after", "1".to_owned())];
+    let message = json!({ "message": "You have exceeded a secondary rate limit" });
+    fake.instead_with("POST", "/comments", 403, retry.clone(), message, false);
+    fake.instead_with("GET", "/pulls/7", 429, retry, json!({}), false);
+    fake.instead("GET", "/comments", 502);
+    let since = std::time::Instant::now();
+    github(&place, &fake, "50", &PLAN).ok();
+    assert!(since.elapsed().as_secs() >= 2);
+    assert_eq!(fake.bodies().len(), 1);
+}
+
+#[test]
+fn a_comment_whose_answer_was_lost_is_not_posted_twice() {
+    let (place, fake) = (place(), Fake::new("ci-user"));
+    fake.instead_with("POST", "/comments", 502, Vec::new(), json!({}), true);
+    github(&place, &fake, "50", &PLAN).ok();
+    assert_eq!(fake.bodies().len(), 1);
+    // Lost on its way there, it is sent again.
+    let fake = Fake::new("ci-user");
+    fake.instead("POST", "/comments", 502);
+    github(&place, &fake, "50", &PLAN).ok();
+    assert_eq!(fake.bodies().len(), 1);
+}
+
+#[test]
+fn a_comment_that_was_deleted_meanwhile_is_made_anew() {
+    let (place, fake) = (place(), Fake::new("ci-user"));
+    github(&place, &fake, "50", &PLAN).ok();
+    fake.instead("PATCH", "/comments/1000", 404);
+    let ran = github(&place, &fake, "51", &PLAN).ok();
+    assert!(ran.out.starts_with("Posted"), "{}", ran.out);
+}
+
+#[test]
+fn a_text_that_is_too_long_is_shortened_and_at_last_left_to_the_summary() {
+    let (place, fake) = (place(), Fake::new("ci-user"));
+    fake.edit(|f| f.longest = 600);
+    let grants: String = (0..200)
+        .map(|i| format!("      - {{ role: roles/viewer, resource: bucket/bucket-{i:03} }}\n"))
+        .collect();
+    place.write("wi.yaml", &format!("apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters: {{ main: {{ location: europe-west1 }} }}\ngoogleServiceAccounts:\n  checkout:\n    grants:\n{grants}"));
+    place.wi(&["plan", "--out", "p.plan", "--allow-incomplete"]);
+    let ran = github(&place, &fake, "50", &PLAN).ok();
+    assert!(ran.err.contains("It is in the summary"), "{}", ran.err);
+    assert!(fake.bodies().is_empty());
+    let summary = std::fs::read_to_string(place.path("summary.md")).expect("a summary");
+    assert!(summary.contains("### wi plan"));
+
+    fake.edit(|f| f.longest = 5000);
+    github(&place, &fake, "51", &PLAN).ok();
+    assert_eq!(fake.bodies().len(), 1);
+    assert!(fake.bodies()[0].len() <= 5000);
+}
+
+#[test]
+fn a_read_only_token_is_no_failure() {
+    let (place, fake) = (place(), Fake::new("github-actions[bot]"));
+    let message = json!({ "message": "Resource not accessible by integration" });
+    fake.instead_with("POST", "/comments", 403, Vec::new(), message, false);
+    let ran = github(&place, &fake, "50", &PLAN).ok();
+    assert!(ran.err.contains("pull-requests: write"), "{}", ran.err);
+    assert!(ran.err.contains("summary"), "{}", ran.err);
+    assert!(fake.bodies().is_empty());
+    assert!(fake.edit(|f| f.labels.is_empty()));
+    assert!(
+        std::fs::read_to_string(place.path("summary.md"))
+            .expect("a summary")
+            .contains("wi plan")
+    );
+}
+
+#[test]
+fn an_actions_job_knows_its_own_comments_without_asking_who_it_is() {
+    let (place, fake) = (place(), Fake::new("github-actions[bot]"));
+    github(&place, &fake, "50", &PLAN).ok();
+    github(&place, &fake, "51", &PLAN).ok();
+    assert_eq!(fake.bodies().len(), 1);
+}
+
+#[test]
+fn a_refused_token_says_so() {
+    let (place, fake) = (place(), Fake::new("ci-user"));
+    let message = json!({ "message": "Bad credentials" });
+    fake.instead_with("GET", "/user", 401, Vec::new(), message, false);
+    let ran = github(&place, &fake, "50", &PLAN).fails();
+    assert!(
+        ran.err.contains("Bad credentials") && ran.err.contains("GITHUB_TOKEN"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn labels_say_what_the_plan_means_and_others_stay() {
+    let (place, fake) = (place(), Fake::new("ci-user"));
+    fake.edit(|f| {
+        f.labels = ["bug", "wi/destroy", "wi/error"]
+            .map(str::to_owned)
+            .to_vec();
+        f.known_labels
+            .insert("wi/update".to_owned(), "123456".to_owned());
+    });
+    github(&place, &fake, "50", &PLAN).ok();
+    assert_eq!(fake.edit(|f| f.labels.clone()), ["bug", "wi/update"]);
+    assert_eq!(
+        fake.edit(|f| f.known_labels["wi/update"].clone()),
+        "123456",
+        "its colour is theirs"
+    );
+
+    let spec = std::fs::read_to_string(place.path("wi.yaml")).expect("spec");
+    place.write(
+        "wi.yaml",
+        &spec.replace("roles/viewer", "roles/storage.admin"),
+    );
+    place.wi(&["plan", "--out", "p.plan"]).ok();
+    github(&place, &fake, "51", &PLAN).ok();
+    assert_eq!(
+        fake.edit(|f| f.labels.clone()),
+        ["bug", "wi/update", "wi/privilege-increase"]
+    );
+    assert!(fake.edit(|f| f.known_labels.contains_key("wi/privilege-increase")));
+
+    place.wi(&["apply", "--auto-approve"]).ok();
+    place.wi(&["plan", "--out", "p.plan"]).ok();
+    github(&place, &fake, "52", &PLAN).ok();
+    assert_eq!(fake.edit(|f| f.labels.clone()), ["bug", "wi/no-changes"]);
+    github(
+        &place,
+        &fake,
+        "53",
+        &["p.plan", "--root", "wi", "--no-labels"],
+    )
+    .ok();
+
+    fake.edit(|f| f.labels.clear());
+    fake.instead("GET", "/issues/7/labels", 403);
+    let ran = github(&place, &fake, "54", &PLAN).ok();
+    assert!(
+        ran.err.contains("Warning: the labels could not be set"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn the_token_goes_to_no_other_host() {
+    let (place, fake) = (place(), Fake::new("ci-user"));
+    let other = Fake::new("thief");
+    let to = vec![("location", format!("{}/user", other.url))];
+    fake.instead_with("GET", "/user", 302, to, json!({}), false);
+    let ran = github(&place, &fake, "50", &PLAN).fails();
+    assert!(ran.err.contains("HTTP 302"), "{}", ran.err);
+    assert!(other.edit(|f| f.tokens.is_empty() && f.calls.is_empty()));
+
+    // Nor by the link to a next page.
+    let next = vec![("link", format!("<{}/more>; rel=\"next\"", other.url))];
+    fake.instead_with("GET", "/comments", 200, next, json!([]), false);
+    github(&place, &fake, "50", &PLAN).ok();
+    assert!(other.edit(|f| f.tokens.is_empty() && f.calls.is_empty()));
+}
+
+#[test]
+fn outside_of_ci_it_says_what_it_needs() {
+    let place = place();
+    let ran = Ran::of(
+        place
+            .command(&["comment", "p.plan"])
+            .output()
+            .expect("wi runs"),
+    )
+    .fails();
+    assert!(ran.err.contains("--forge"), "{}", ran.err);
+    let dry = Ran::of(
+        place
+            .command(&["comment", "p.plan", "--dry-run"])
+            .output()
+            .expect("wi runs"),
+    )
+    .ok();
+    assert!(
+        dry.out.starts_with("<!-- wi:plan:v1 root=. "),
+        "{}",
+        dry.out
+    );
+
+    let fake = Fake::new("ann");
+    let mut command = place.command(&[
+        "comment",
+        "p.plan",
+        "--forge",
+        "github",
+        "--repository",
+        "acme/shop",
+        "--number",
+        "7",
+        "--sha",
+        HEAD,
+    ]);
+    command
+        .env("GITHUB_API_URL", &fake.url)
+        .env("GITHUB_TOKEN", TOKEN);
+    Ran::of(command.output().expect("wi runs")).ok();
+    assert_eq!(fake.bodies().len(), 1);
+}
+
+#[test]
+fn gitlab_has_one_note_too() {
+    let (place, fake) = (place(), Fake::new("project_42_bot"));
+    let old = |run: u64| format!("<!-- wi:plan:v1 root=wi sha=1 plan=2 run={run} -->\nold {run}");
+    fake.comment(1, "ann", "hello");
+    fake.comment(2, "project_42_bot", &old(10));
+    fake.comment(3, "mallory", &old(9999));
+    fake.comment(4, "project_42_bot", &old(11));
+    fake.edit(|f| f.labels = vec!["bug".to_owned(), "wi/error".to_owned()]);
+    let ran = gitlab(&place, &fake, &[]).ok();
+    assert!(ran.out.contains("merge_requests/7#note_4"), "{}", ran.out);
+    let bodies = fake.bodies();
+    assert_eq!(bodies.len(), 4);
+    assert!(bodies[1].contains("in a newer comment"), "{}", bodies[1]);
+    assert!(bodies[2].contains("old 9999"));
+    assert!(bodies[3].contains("run=50"));
+    assert_eq!(fake.edit(|f| f.labels.clone()), ["bug", "wi/update"]);
+    assert!(fake.edit(|f| f.tokens.iter().all(|t| t == TOKEN)));
+
+    gitlab(&place, &fake, &[]).ok();
+    assert_eq!(fake.calls("POST").len(), 0);
+    fake.edit(|f| f.head = "9999".to_owned());
+    let ran = gitlab(&place, &fake, &[]).ok();
+    assert!(ran.err.contains("not the newest"), "{}", ran.err);
+}
+
+#[test]
+fn gitlab_refuses_and_limits_and_loses_like_the_other() {
+    let (place, fake) = (place(), Fake::new("bot"));
+    fake.instead("POST", "/notes", 403);
+    let ran = gitlab(&place, &fake, &[]).ok();
+    assert!(ran.err.contains("scope `api`"), "{}", ran.err);
+    let limit = vec![("retry-after", "1".to_owned())];
+    fake.instead_with("POST", "/notes", 429, limit, json!({}), false);
+    fake.instead_with("POST", "/notes", 502, Vec::new(), json!({}), true);
+    gitlab(&place, &fake, &[]).ok();
+    assert_eq!(fake.bodies().len(), 1);
+
+    let mut command = place.command(&["comment", "p.plan"]);
+    command
+        .env("GITLAB_CI", "true")
+        .env("CI_API_V4_URL", &fake.url)
+        .env("CI_PROJECT_ID", "42")
+        .env("CI_MERGE_REQUEST_IID", "7")
+        .env("CI_COMMIT_SHA", HEAD)
+        .env("CI_JOB_TOKEN", TOKEN);
+    let ran = Ran::of(command.output().expect("wi runs")).fails();
+    assert!(ran.err.contains("GITLAB_TOKEN"), "{}", ran.err);
+}
