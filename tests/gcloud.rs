@@ -26,6 +26,10 @@ impl Gcloud {
     }
 
     fn run(&self, line: &str) -> Value {
+        self.try_run(line, 5)
+    }
+
+    fn try_run(&self, line: &str, tries: u32) -> Value {
         // A `|` stands for a blank within an argument.
         let arguments = line.split_whitespace().map(|word| word.replace('|', " "));
         let mut command = Command::new("gcloud");
@@ -56,6 +60,10 @@ impl Gcloud {
             .output()
             .unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
+        // gcloud gives up after a few conflicts with other writers, and says what to do.
+        if errors.contains("There were concurrent policy changes") && tries > 1 {
+            return self.try_run(line, tries - 1);
+        }
         assert!(output.status.success(), "gcloud {line}: {errors}");
         serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
     }
