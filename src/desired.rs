@@ -187,9 +187,9 @@ impl Desired {
                 name.clone(),
                 DesiredCluster {
                     path: cluster.path.clone(),
-                    node_pools: cluster.node_pools.clone(),
+                    node_pools: cluster.node_pools.clone().unwrap_or_default(),
                     accept_loss: cluster.accept_loss.clone(),
-                    access: cluster.access.clone(),
+                    access: cluster.access.clone().unwrap_or_default(),
                     place: cluster.place.clone(),
                 },
             );
@@ -202,9 +202,10 @@ impl Desired {
         }
         for (namespace, declared) in &spec.namespaces {
             for cluster in &declared.clusters {
-                let Some(path) = spec.clusters.get(cluster).map(|c| &c.path) else {
+                let Some(on) = spec.clusters.get(cluster) else {
                     continue; // the spec's checks resolve every name
                 };
+                let path = &on.path;
                 let key = NamespaceKey {
                     cluster: cluster.clone(),
                     namespace: namespace.clone(),
@@ -215,7 +216,8 @@ impl Desired {
                         namespace: namespace.to_string(),
                         name: name.to_string(),
                     };
-                    let account = match &ksa.identity {
+                    let access = ksa.on(cluster, on);
+                    let account = match access {
                         KsaAccess::Impersonates(account) => spec.accounts.get(account),
                         KsaAccess::Direct(grants) => {
                             desired.grant(Member::Ksa(identity.clone()), grants);
@@ -241,7 +243,7 @@ impl Desired {
                         },
                         DesiredKsa {
                             account: account.map(|a| a.email.clone()),
-                            has_direct_grants: matches!(&ksa.identity, KsaAccess::Direct(g) if !g.is_empty()),
+                            has_direct_grants: matches!(access, KsaAccess::Direct(g) if !g.is_empty()),
                             existing: ksa.existing,
                             identity,
                             place: ksa.place.clone(),

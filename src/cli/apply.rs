@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::ApplyArgs;
 use super::connect::{self, Session};
-use super::{Failure, Success, plan, plan_file, validate};
+use super::plan::Made;
+use super::validate::Input;
+use super::{Failure, Success, plan, plan_file};
 use crate::apply::{self, Context, End, Limits, Outcome, preflight};
 use crate::desired::Desired;
 use crate::gcp::iam;
@@ -49,10 +51,10 @@ fn planned(args: &ApplyArgs) -> Result<Success, Failure> {
                 .to_owned(),
         ));
     }
-    let desired = validate::desired(&args.paths, args.choice.base.as_deref())?;
+    let input = Input::load(&args.paths, args.choice.base.as_deref())?;
     connect::runtime()?.block_on(async {
-        let session = Session::open(&args.connect, &args.paths, &desired).await?;
-        let result = plan_and_apply(&session, &desired, args, asks).await;
+        let session = Session::open(&args.connect, &args.paths, &input.declared()).await?;
+        let result = plan_and_apply(&session, input, args, asks).await;
         session.close().await?;
         result
     })
@@ -60,26 +62,30 @@ fn planned(args: &ApplyArgs) -> Result<Success, Failure> {
 
 async fn plan_and_apply(
     session: &Session,
-    desired: &Desired,
+    input: Input,
     args: &ApplyArgs,
     asks: bool,
 ) -> Result<Success, Failure> {
     let options = args.choice.options();
-    let (plan, live) = plan::make(session, desired, &options, &args.choice.target).await?;
+    let Made {
+        desired,
+        live,
+        plan,
+    } = plan::make(session, input, &options, &args.choice.target).await?;
     show(&plan, args);
     plan::check(&plan, &args.choice)?;
     expect(&plan, args)?;
     if plan.is_empty() {
         return Ok(Success::Ok);
     }
-    may(session, &plan, desired, &live).await?;
+    may(session, &plan, &desired, &live).await?;
     if asks && !approved()? {
         return Err(Failure::Rendered("Apply cancelled.".to_owned()));
     }
     carry_out(
         session,
         plan,
-        desired,
+        &desired,
         &live,
         args,
         options.ignore_exclusions,

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::args::{ChoiceArgs, PlanArgs};
 use super::connect::{self, Session};
-use super::{Failure, Success, plan_file, show, validate};
+use super::validate::Input;
+use super::{Failure, Success, plan_file, show};
 use crate::desired::Desired;
 use crate::gcp::iam;
 use crate::live::{self, Live};
@@ -13,14 +14,18 @@ use crate::plan::{self, Options, Plan};
 use crate::render::{self, print};
 
 pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
-    let desired = validate::desired(&args.spec.paths, args.choice.base.as_deref())?;
+    let input = Input::load(&args.spec.paths, args.choice.base.as_deref())?;
     connect::runtime()?.block_on(async {
-        let session = Session::open(&args.connect, &args.spec.paths, &desired).await?;
+        let session = Session::open(&args.connect, &args.spec.paths, &input.declared()).await?;
         let options = args.choice.options();
-        let made = make(&session, &desired, &options, &args.choice.target).await;
+        let made = make(&session, input, &options, &args.choice.target).await;
         let made_on = session.in_words();
         session.close().await?;
-        let (plan, live) = made?;
+        let Made {
+            desired,
+            live,
+            plan,
+        } = made?;
         // Standard output is for one thing.
         if args.out.as_deref() != Some(Path::new("-")) {
             show::show(&plan, &args.output);
@@ -55,20 +60,31 @@ fn next(out: Option<&Path>) -> String {
     }
 }
 
-/// Reads the live state and plans.
+/// A plan, and what it was made of.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub desired: Desired,
+    pub live: Live,
+    pub plan: Plan,
+}
+
+/// Finds the clusters, reads the live state, and plans.
 pub(super) async fn make(
     session: &Session,
-    desired: &Desired,
+    input: Input,
     options: &Options,
     targets: &[String],
-) -> Result<(Plan, Live), Failure> {
-    let live = live::read(&session.http, desired).await;
+) -> Result<Made, Failure> {
+    let found = input.on_all_clusters(&session.http).await?;
+    let desired = found.desired;
+    let live = live::read_with(&session.http, &desired, found.lists).await;
     if let Some(text) = render::reached_by(&live.reached_by) {
         print::note(&text);
     }
-    let mut plan = plan::plan(desired, &live, options);
+    let mut plan = plan::plan(&desired, &live, options);
+    plan.not_looked(found.unseen);
     if !targets.is_empty() {
-        let unmatched = plan::restrict_to(&mut plan, desired, &live, targets);
+        let unmatched = plan::restrict_to(&mut plan, &desired, &live, targets);
         for target in unmatched {
             plan.warnings
                 .push(format!("--target {target} matches no change of this plan"));
@@ -78,7 +94,11 @@ pub(super) async fn make(
         let caller = iam::caller(&session.http).await;
         plan::protect(&mut plan, caller.as_deref());
     }
-    Ok((plan, live))
+    Ok(Made {
+        desired,
+        live,
+        plan,
+    })
 }
 
 /// Whether the plan is fit to be relied on.

@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use super::args::SpecArgs;
 use super::{Failure, Success};
 use crate::desired::Desired;
+use crate::http::Http;
+use crate::live::Lists;
+use crate::live::discover::discover;
 use crate::render::print;
+use crate::spec::fleet::Discovered;
 use crate::spec::model::Spec;
 
 pub(super) fn run(args: SpecArgs) -> Result<Success, Failure> {
@@ -36,12 +40,88 @@ pub(super) fn load(paths: &[PathBuf]) -> Result<Spec, Failure> {
         .map_err(|errors| Failure::Rendered(errors.render(print::width(), true)))
 }
 
-/// What the spec asks for, and what a former version of it did.
-pub(super) fn desired(paths: &[PathBuf], base: Option<&str>) -> Result<Desired, Failure> {
-    let mut desired = Desired::of(&load(paths)?);
-    if let Some(reference) = base {
-        let former = crate::spec::load_former(reference, paths)?;
-        desired.succeed(&Desired::of(&former));
+/// A spec, and a former version of it.
+#[derive(Debug)]
+pub(super) struct Input {
+    spec: Spec,
+    former: Option<Spec>,
+}
+
+/// What a spec asks for on all its clusters, and how they were found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub desired: Desired,
+    /// Lists of clusters that need not be read again.
+    pub lists: Lists,
+    /// Where could not be looked, and why.
+    pub unseen: Vec<(String, String)>,
+}
+
+impl Input {
+    /// Reads both; `base` is what git calls the former one.
+    pub fn load(paths: &[PathBuf], base: Option<&str>) -> Result<Self, Failure> {
+        let spec = load(paths)?;
+        let former = match base {
+            Some(reference) => Some(crate::spec::load_former(reference, paths)?),
+            None => None,
+        };
+        Ok(Self { spec, former })
     }
-    Ok(desired)
+
+    /// What it asks for on the clusters that it declares.
+    pub fn declared(&self) -> Desired {
+        desired(&self.spec, self.former.as_ref())
+    }
+
+    /// What it asks for on all clusters, those that are found included.
+    pub async fn on_all_clusters(mut self, http: &Http) -> Result<Found, Failure> {
+        let mut entries = self.spec.discover.clone();
+        let own = entries.len();
+        entries.extend(self.former.iter().flat_map(|f| f.discover.clone()));
+        if entries.is_empty() {
+            return Ok(Found {
+                desired: self.declared(),
+                lists: Lists::new(),
+                unseen: Vec::new(),
+            });
+        }
+        let found = discover(http, &entries).await;
+        let (ours, formers): (Vec<_>, Vec<_>) =
+            found.clusters.into_iter().partition(|c| c.by < own);
+        let misfits = self.spec.take_in(ours);
+        if found.unseen.is_empty() && !misfits.is_empty() {
+            let lines: Vec<String> = misfits
+                .iter()
+                .map(|m| format!("- {}: {}", m.place, m.message))
+                .collect();
+            return Err(Failure::Message(format!(
+                "the spec does not fit the clusters that were found:\n\n{}",
+                lines.join("\n")
+            )));
+        }
+        if let Some(former) = &mut self.former {
+            former.take_in(
+                formers
+                    .into_iter()
+                    .map(|c| Discovered {
+                        by: c.by - own,
+                        ..c
+                    })
+                    .collect(),
+            );
+        }
+        Ok(Found {
+            desired: self.declared(),
+            lists: found.lists,
+            unseen: found.unseen,
+        })
+    }
+}
+
+fn desired(spec: &Spec, former: Option<&Spec>) -> Desired {
+    let mut desired = Desired::of(spec);
+    if let Some(former) = former {
+        desired.succeed(&Desired::of(former));
+    }
+    desired
 }

@@ -65,3 +65,41 @@ pub async fn ancestors(http: &Http, project: &ProjectId) -> Result<Vec<Resource>
         .filter_map(|name| Resource::parse(&name, None).ok())
         .collect())
 }
+
+/// `projects.list` (v3): the active projects that are directly in a folder, every page.
+pub async fn in_folder(http: &Http, folder: &str) -> Result<Vec<ProjectId>, ApiError> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Page {
+        projects: Vec<Project>,
+        next_page_token: String,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Project {
+        project_id: String,
+        state: String,
+    }
+    let mut all = Vec::new();
+    let mut token = String::new();
+    loop {
+        let mut url = http.url(
+            Api::CloudResourceManager,
+            &format!("v3/projects?parent=folders/{folder}&pageSize=200"),
+        );
+        if !token.is_empty() {
+            url.push_str(&format!("&pageToken={}", super::query_escaped(&token)));
+        }
+        let page: Page = http.json(Request::new(Method::GET, url)).await?;
+        all.extend(
+            page.projects
+                .iter()
+                .filter(|p| p.state.is_empty() || p.state == "ACTIVE")
+                .filter_map(|p| ProjectId::parse(&p.project_id).ok()),
+        );
+        token = page.next_page_token;
+        if token.is_empty() {
+            return Ok(all);
+        }
+    }
+}

@@ -154,6 +154,11 @@ impl ApiError {
         matches!(self.code, 400 | 409 | 429) && says_so
     }
 
+    /// Whether the API is not enabled in the project.
+    pub fn is_api_off(&self) -> bool {
+        self.reason == "SERVICE_DISABLED"
+    }
+
     /// A quota was met: 429, or one of the forms of 403 that mean the same.
     pub fn is_quota(&self) -> bool {
         let forms = [

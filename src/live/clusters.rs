@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 
-use super::{Objects, Seen, objects};
+use super::{Lists, Objects, Outside, Seen, objects, outside};
 use crate::desired::Desired;
 use crate::gcp::container::{self, Cluster, ClusterList};
 use crate::http::{ApiError, Http};
@@ -16,9 +16,10 @@ pub(super) struct Read {
     pub clusters: BTreeMap<String, Seen<Cluster>>,
     pub kubernetes: BTreeMap<String, Seen<Objects>>,
     pub reached_by: BTreeMap<String, String>,
+    pub outside: Vec<Outside>,
 }
 
-pub(super) async fn read(http: &Http, desired: &Desired) -> Read {
+pub(super) async fn read(http: &Http, desired: &Desired, mut lists: Lists) -> Read {
     let mut by_project: BTreeMap<&ProjectId, Vec<&str>> = BTreeMap::new();
     for (name, cluster) in &desired.clusters {
         by_project
@@ -26,18 +27,36 @@ pub(super) async fn read(http: &Http, desired: &Desired) -> Read {
             .or_default()
             .push(name);
     }
-    let per_project = join_all(by_project.into_iter().map(async |(project, names)| {
-        let list = container::list_clusters(http, project).await;
-        join_all(names.into_iter().map(async |name| {
+    let with_lists: Vec<_> = by_project
+        .into_iter()
+        .map(|(project, names)| (project, names, lists.remove(project)))
+        .collect();
+    let per_project = join_all(with_lists.into_iter().map(async |(project, names, list)| {
+        let list = match list {
+            Some(list) => list,
+            None => container::list_clusters(http, project).await,
+        };
+        let ours = join_all(names.into_iter().map(async |name| {
             let cluster = find(&list, desired, name);
             let (objects, reached_by) = objects::read(http, desired, name, &cluster).await;
             (name.to_owned(), cluster, objects, reached_by)
-        }))
-        .await
+        }));
+        let outside = async {
+            match &list {
+                Ok(list) => outside::read(http, desired, project, list).await,
+                Err(_) => Vec::new(),
+            }
+        };
+        tokio::join!(ours, outside)
     }))
     .await;
     let mut read = Read::default();
-    for (name, cluster, objects, reached_by) in per_project.into_iter().flatten() {
+    let mut clusters = Vec::new();
+    for (ours, outside) in per_project {
+        clusters.extend(ours);
+        read.outside.extend(outside);
+    }
+    for (name, cluster, objects, reached_by) in clusters {
         read.clusters.insert(name.clone(), cluster);
         read.kubernetes.insert(name.clone(), objects);
         if let Some(reached_by) = reached_by {

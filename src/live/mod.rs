@@ -16,10 +16,14 @@ use crate::resources::Resource;
 
 mod background;
 mod clusters;
+pub mod discover;
 mod inherited;
 mod objects;
+mod outside;
 
+pub use discover::Lists;
 pub use objects::{Objects, Workloads};
+pub use outside::Outside;
 
 /// What a read found. Not seen is not absent: nothing is concluded from `Unknown`.
 #[derive(Debug, Clone)]
@@ -75,12 +79,19 @@ pub struct Live {
     /// Policies that are read to tell what a node pool's pods can do today; nothing is planned by
     /// them, so that one that cannot be read holds nothing up.
     pub background: BTreeMap<Resource, Seen<Policy>>,
+    /// Clusters of the same projects that the spec does not mention.
+    pub outside: Vec<Outside>,
     /// The Compute Engine default service accounts of projects whose node pools are to be moved.
     pub default_accounts: BTreeMap<ProjectId, Email>,
 }
 
 /// Reads all that `desired` touches. Failures are in the result, not errors.
 pub async fn read(http: &Http, desired: &Desired) -> Live {
+    read_with(http, desired, Lists::new()).await
+}
+
+/// As [`read`], with lists of clusters that have been read already.
+pub async fn read_with(http: &Http, desired: &Desired, lists: Lists) -> Live {
     let (
         clusters,
         (accounts, account_policies),
@@ -89,7 +100,7 @@ pub async fn read(http: &Http, desired: &Desired) -> Live {
         uniform_access,
         (ancestors, inherited),
     ) = tokio::join!(
-        clusters::read(http, desired),
+        clusters::read(http, desired, lists),
         read_accounts(http, desired),
         read_policies(http, resources_to_look_at(desired)),
         read_numbers(http, desired),
@@ -102,6 +113,7 @@ pub async fn read(http: &Http, desired: &Desired) -> Live {
         clusters: clusters.clusters,
         kubernetes: clusters.kubernetes,
         reached_by: clusters.reached_by,
+        outside: clusters.outside,
         accounts,
         policies,
         numbers,

@@ -15,6 +15,7 @@ mod kubernetes;
 pub mod marks;
 mod node_pools;
 mod order;
+mod outside;
 mod own_access;
 mod restarts;
 mod risk;
@@ -368,6 +369,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     restarts::list(live, &mut plan);
     order::set_needs(&Graph::of(desired, &node_pools), desired, live, &mut plan);
     access::list(desired, &mut plan);
+    outside::warn(live, &mut plan);
     brakes::check(desired, live, options, &mut plan);
     plan.errors.sort();
     plan.unseen.sort();
@@ -382,6 +384,13 @@ impl Plan {
             message,
             place: place.cloned(),
         });
+    }
+
+    /// Places where clusters were to be looked for, and could not be; why.
+    pub fn not_looked(&mut self, places: Vec<(String, String)>) {
+        for (what, why) in places {
+            self.unseen(what, &why);
+        }
     }
 
     fn unseen(&mut self, what: impl ToString, why: &str) {

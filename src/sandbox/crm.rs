@@ -76,6 +76,41 @@ pub fn handle(
     }
 }
 
+/// Answers `v3/projects?parent=folders/N`: those directly in it, in pages.
+pub fn list(state: &State, request: &Request) -> Result<Value, ApiError> {
+    if request.method != "GET" {
+        return Err(request.no_such_method());
+    }
+    let query = |name: &str| request.query(name);
+    let parent = query("parent").unwrap_or_default();
+    let Some((kind, number)) = parent
+        .split_once('/')
+        .and_then(|(kind, n)| Some((kind.strip_suffix('s')?, n)))
+    else {
+        return Err(ApiError::invalid(
+            "parent must be folders/N or organizations/N.",
+        ));
+    };
+    let above = format!("{kind}/{number}");
+    let size = query("pageSize").and_then(|s| s.parse::<usize>().ok());
+    let size = size.filter(|s| *s > 0).unwrap_or(100).min(300);
+    let after = query("pageToken").unwrap_or_default();
+    let mut found = state
+        .world
+        .projects
+        .iter()
+        .filter(|(_, p)| p.ancestors.first() == Some(&above))
+        .map(|(id, _)| id.as_str())
+        .filter(|id| *id > after);
+    let page: Vec<&str> = found.by_ref().take(size).collect();
+    let shown: Vec<Value> = page.iter().map(|id| show(state, "v3", id)).collect();
+    let mut answer = json!({ "projects": shown });
+    if found.next().is_some() {
+        answer["nextPageToken"] = page.last().copied().unwrap_or_default().into();
+    }
+    Ok(answer)
+}
+
 fn show(state: &State, version: &str, project: &str) -> Value {
     let number = state.number(project);
     if version == "v1" {

@@ -283,6 +283,7 @@ fn route(state: &mut State, request: &Request) -> Result<Value, ApiError> {
         ["v1", "projects", project, "locations" | "zones", ..] => {
             gke::handle(state, project, &segments[3..], request)
         }
+        ["v3", "projects"] => crm::list(state, request),
         [version @ ("v1" | "v3"), "projects", name] => crm::handle(state, version, name, request),
         _ => Err(request.no_such_method()),
     }

@@ -1,14 +1,17 @@
 //! The spec: YAML in, a checked [`model::Spec`] out, or all mistakes at once. Knows nothing of the
 //! live state.
 
+pub mod fleet;
 mod former;
 pub mod model;
 mod raw;
 mod read;
 mod report;
+pub mod selector;
 mod shape;
 mod sources;
 mod tree;
+pub mod waves;
 
 use std::path::PathBuf;
 use std::sync::Arc;

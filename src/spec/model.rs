@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use crate::identity::{ClusterPath, Condition, Email, KubeName, ProjectId, Role};
 use crate::resources::Resource;
+pub use crate::spec::selector::Selector;
 use serde::{Deserialize, Serialize};
 
 /// Where a value stands in the user's YAML.
@@ -29,6 +31,16 @@ pub struct Spec {
     pub name: String,
     /// By the name that the spec gives it.
     pub clusters: BTreeMap<String, ClusterSpec>,
+    /// Where to look for more clusters.
+    pub discover: Vec<Discover>,
+    /// Settings of selected clusters.
+    pub overrides: Vec<ClusterOverride>,
+    /// In which order clusters are changed.
+    pub rollout: Option<Rollout>,
+    /// The index of each cluster's wave.
+    pub wave_of: BTreeMap<String, usize>,
+    /// Workloads that may lose the node's identity, on all clusters.
+    pub accept_loss: Vec<WorkloadPattern>,
     /// By the name that the spec gives it.
     pub accounts: BTreeMap<String, AccountSpec>,
     /// By the namespace's name.
@@ -57,14 +69,110 @@ pub struct ClusterSpec {
     pub path: ClusterPath,
     /// For selectors; these are the spec's, not the cluster's resource labels.
     pub labels: BTreeMap<String, String>,
-    /// The node pools that are to run the GKE metadata server.
-    pub node_pools: NodePools,
+    /// The node pools that are to run the GKE metadata server; `None`: it does not say.
+    pub node_pools: Option<NodePools>,
     /// Workloads that may lose the node's identity.
     pub accept_loss: Vec<WorkloadPattern>,
-    /// How its Kubernetes API is reached.
-    pub access: Access,
+    /// How its Kubernetes API is reached; `None`: it does not say.
+    pub access: Option<Access>,
     /// Where it is declared.
     pub place: Place,
+}
+
+/// Where to look for clusters.
+#[derive(Debug, Clone)]
+pub struct Discover {
+    /// In which projects.
+    pub scope: Scope,
+    /// `None`: everywhere.
+    pub location: Option<String>,
+    /// Labels that they have in GKE.
+    pub resource_labels: BTreeMap<String, String>,
+    /// Labels that they get in the spec.
+    pub labels: BTreeMap<String, String>,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// Projects to look for clusters in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// One.
+    Project(ProjectId),
+    /// All that are directly in a folder, by its number.
+    Folder(String),
+}
+
+/// Settings of selected clusters, which their own count more than.
+#[derive(Debug, Clone)]
+pub struct ClusterOverride {
+    /// Which clusters.
+    pub clusters: Selector,
+    /// Their node pools.
+    pub node_pools: Option<NodePools>,
+    /// Workloads that may lose the node's identity, besides their own.
+    pub accept_loss: Vec<WorkloadPattern>,
+    /// How they are reached.
+    pub access: Option<Access>,
+}
+
+/// In which order clusters are changed.
+#[derive(Debug, Clone)]
+pub struct Rollout {
+    /// One after another.
+    pub waves: Vec<Wave>,
+    /// Clusters that may fail, over all waves, before nothing more is started.
+    pub max_failures: usize,
+    /// Whether to go on all the same.
+    pub continues: bool,
+    /// How long anything may be started.
+    pub deadline: Option<Duration>,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// Clusters that are changed before those of the next wave.
+#[derive(Debug, Clone)]
+pub struct Wave {
+    /// What it is called.
+    pub name: String,
+    /// Which clusters; `None`: all that are in no other wave.
+    pub clusters: Option<Selector>,
+    /// How many at a time.
+    pub max_parallel: Parallel,
+    /// Whether what was written is read back, and pods are waited for.
+    pub verify: bool,
+    /// How long to wait before the next wave.
+    pub soak: Duration,
+    /// Whether somebody must approve the next wave.
+    pub manual: bool,
+    /// Clusters of it that may fail.
+    pub max_failures: Option<usize>,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// How many at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Parallel {
+    /// No bound.
+    All,
+    /// So many.
+    Number(usize),
+    /// So many of a hundred, rounded up.
+    Percent(usize),
+}
+
+impl Parallel {
+    /// How many of so many; never none.
+    pub fn of(self, total: usize) -> usize {
+        match self {
+            Self::All => total,
+            Self::Number(n) => n,
+            Self::Percent(percent) => (total * percent).div_ceil(100),
+        }
+        .max(1)
+    }
 }
 
 /// Node pools of a cluster; those that are not selected stay as they are.
@@ -188,7 +296,9 @@ pub struct Grant {
 /// A namespace of the spec, on each of its clusters.
 #[derive(Debug, Clone)]
 pub struct NamespaceSpec {
-    /// Names of [`Spec::clusters`], the selector resolved; never empty.
+    /// Which clusters it is on.
+    pub selector: Selector,
+    /// Names of [`Spec::clusters`], the selector resolved.
     pub clusters: BTreeSet<String>,
     /// Whether `wi` creates it; otherwise it must exist.
     pub create: bool,
@@ -203,10 +313,22 @@ pub struct NamespaceSpec {
 pub struct KsaSpec {
     /// How its pods reach Google APIs.
     pub identity: KsaAccess,
+    /// How they do on some clusters; the first that fits counts.
+    pub overrides: Vec<(Selector, KsaAccess)>,
     /// Whether it is made and annotated elsewhere, and only referred to here.
     pub existing: bool,
     /// Where it is declared.
     pub place: Place,
+}
+
+impl KsaSpec {
+    /// How its pods reach Google APIs on this cluster.
+    pub fn on(&self, name: &str, cluster: &ClusterSpec) -> &KsaAccess {
+        self.overrides
+            .iter()
+            .find(|(selector, _)| selector.selects(name, &cluster.labels))
+            .map_or(&self.identity, |(_, identity)| identity)
+    }
 }
 
 /// How the pods of a Kubernetes service account reach Google APIs.

@@ -23,6 +23,12 @@ pub struct Document {
     pub project: Option<String>,
     /// Clusters, by the name that the spec uses for them.
     pub clusters: Option<BTreeMap<String, Option<Cluster>>>,
+    /// Where to look for more clusters, so that a new one needs no edit.
+    pub discover: Option<Vec<Discover>>,
+    /// Settings for all clusters that a selector selects; the first that fits counts.
+    pub overrides: Option<Vec<Override>>,
+    /// In which order clusters are changed; all at once if left out.
+    pub rollout: Option<Rollout>,
     /// Google service accounts, by the name that the spec uses for them.
     pub google_service_accounts: Option<BTreeMap<String, Option<Account>>>,
     /// Namespaces, by name.
@@ -152,7 +158,8 @@ pub struct GrantOn {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Namespace {
-    /// Its clusters: labels that they must have, or their names; all if left out.
+    /// Its clusters: labels that they must have, their names, or a selector as kubectl takes it
+    /// (`env in (prod, staging), !legacy`); all if left out.
     pub clusters: Option<Selector>,
     /// Whether wi creates it (the default); otherwise it must exist.
     pub create: Option<bool>,
@@ -164,6 +171,8 @@ pub struct Namespace {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Selector {
+    /// `all`, or a selector as kubectl takes it: `env=prod`, `ring in (1, 2)`, `!legacy`.
+    Text(String),
     /// Those with all of these labels.
     Labels(BTreeMap<String, String>),
     /// Those with these names.
@@ -180,6 +189,108 @@ pub struct ServiceAccount {
     pub grants: Option<Vec<Grant>>,
     /// Made and annotated elsewhere (Helm, Argo CD ...): only IAM is kept here.
     pub existing: Option<bool>,
+    /// What it is instead on some of its clusters; the first that fits counts.
+    pub overrides: Option<Vec<ServiceAccountOverride>>,
+}
+
+/// What a Kubernetes service account is on some clusters.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServiceAccountOverride {
+    /// On which.
+    pub clusters: Selector,
+    /// The Google service account that its pods act as there.
+    pub impersonates: Option<String>,
+    /// Roles of its own there, without a Google service account.
+    pub grants: Option<Vec<Grant>>,
+}
+
+/// Where to look for clusters.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Discover {
+    /// In this project.
+    pub project: Option<String>,
+    /// In all projects of this folder, by its number; not of the folders in it.
+    pub folder: Option<String>,
+    /// In this region or zone only.
+    pub location: Option<String>,
+    /// With these resource labels in GKE only.
+    pub resource_labels: Option<BTreeMap<String, String>>,
+    /// Labels that they have in this spec, for selectors.
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// Settings for the clusters that are selected. What a cluster says itself counts more.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Override {
+    /// Which clusters.
+    pub clusters: Selector,
+    /// Node pools to move to the GKE metadata server.
+    pub node_pools: Option<NodePools>,
+    /// Workloads that may lose the node's identity, in addition to the cluster's own.
+    pub accept_loss: Option<Vec<String>>,
+    /// How the Kubernetes API is reached.
+    pub access: Option<Access>,
+}
+
+/// In which order clusters are changed.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rollout {
+    /// One after another. Every cluster is in exactly one.
+    pub waves: Vec<Wave>,
+    /// How many clusters may fail before nothing more is started; 0 if left out.
+    pub max_failures: Option<u32>,
+    /// What happens once more have failed: pause (the default) or continue.
+    #[schemars(extend("enum" = ["pause", "continue", null]))]
+    pub on_failure: Option<String>,
+    /// After so long nothing more is started: 24h.
+    pub deadline: Option<String>,
+}
+
+/// Clusters that are changed before those of the next wave.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Wave {
+    /// What it is called.
+    pub name: String,
+    /// Its clusters, or `remaining` for all that are in no other wave.
+    pub clusters: Option<Selector>,
+    /// Another word for `clusters`.
+    pub select: Option<Selector>,
+    /// How many clusters are changed at a time: a number, or a part of the wave (25%); all if left
+    /// out.
+    pub max_parallel: Option<Parallel>,
+    /// How long to wait after it before the next one: 30m. The same as gate.soak.
+    pub soak: Option<String>,
+    /// What it takes to go on to the next one.
+    pub gate: Option<Gate>,
+    /// How many of its clusters may fail; the rollout's if left out.
+    pub max_failures: Option<u32>,
+}
+
+/// A number, or a part.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Parallel {
+    /// So many.
+    Number(u32),
+    /// So many of a hundred: 25%; rounded up.
+    Percent(String),
+}
+
+/// What it takes to go on after a wave.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Gate {
+    /// Read back what was written, and wait for the pods of changed node pools; true if left out.
+    pub verify: Option<bool>,
+    /// How long to wait then: 30m.
+    pub soak: Option<String>,
+    /// Whether somebody must approve.
+    pub manual: Option<bool>,
 }
 
 /// The JSON Schema of a document.

@@ -9,9 +9,6 @@ use serde_json::Value as Json;
 use super::report::{Mistake, Source};
 use super::tree::{Node, Span, Value};
 
-/// Fields of later versions of the language: known to people who read ahead.
-const LATER: [&str; 2] = ["discover", "rollout"];
-
 /// The check of one document.
 pub struct Shape<'a> {
     pub root: &'a Json,
@@ -134,15 +131,7 @@ impl Shape<'_> {
             .flat_map(|p| p.keys())
             .map(String::as_str)
             .collect();
-        let (label, help) = if LATER.contains(&key.text.as_str()) {
-            (
-                "not in this version".to_owned(),
-                Some(format!(
-                    "This version of wi does not know `{}` yet: take it out.",
-                    key.text
-                )),
-            )
-        } else if let Some(near) = nearest(&key.text, fields.iter().copied()) {
+        let (label, help) = if let Some(near) = nearest(&key.text, fields.iter().copied()) {
             (format!("did you mean `{near}`?"), None)
         } else {
             ("not a field".to_owned(), None)

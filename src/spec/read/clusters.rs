@@ -94,11 +94,9 @@ impl Reader<'_> {
         all
     }
 
-    fn node_pools(&mut self, entry: &Entry<'_>) -> NodePools {
-        let Some(node) = entry.node.get("nodePools") else {
-            return NodePools::All;
-        };
-        match &node.value {
+    pub(super) fn node_pools(&mut self, entry: &Entry<'_>) -> Option<NodePools> {
+        let node = entry.node.get("nodePools")?;
+        Some(match &node.value {
             Value::List(items) if items.is_empty() => {
                 self.tell(
                     "no_match",
@@ -139,10 +137,14 @@ impl Reader<'_> {
                 }
                 NodePools::All
             }
-        }
+        })
     }
 
-    fn workload_patterns(&mut self, list: &Node, at: &dyn Fn(&Node) -> At) -> Vec<WorkloadPattern> {
+    pub(super) fn workload_patterns(
+        &mut self,
+        list: &Node,
+        at: &dyn Fn(&Node) -> At,
+    ) -> Vec<WorkloadPattern> {
         let mut patterns = Vec::new();
         for node in list.items() {
             let Some(text) = node.text() else { continue };
@@ -180,53 +182,53 @@ impl Reader<'_> {
         patterns
     }
 
-    fn access(&mut self, entry: &Entry<'_>) -> Access {
-        let Some(node) = entry.node.get("access") else {
-            return Access::Offered;
-        };
+    pub(super) fn access(&mut self, entry: &Entry<'_>) -> Option<Access> {
+        let node = entry.node.get("access")?;
         let text = |name: &str| node.get(name).and_then(|n| Some((n, n.text()?)));
-        match (text("endpoint"), text("kubeconfig"), text("context")) {
-            (Some((endpoint, _)), Some(_), _) => {
-                self.tell(
-                    "two_ways",
-                    &entry.at(endpoint.span),
-                    format!("`{}` is to be reached in two ways", entry.name),
-                    "an endpoint, and a kubeconfig as well",
-                    Some("A kubeconfig has the address in it: keep one of the two.".to_owned()),
-                );
-                Access::Offered
-            }
-            (Some((node, text)), None, _) => match text {
-                "dns" => Access::Endpoint(Endpoint::Dns),
-                "public" => Access::Endpoint(Endpoint::Public),
-                "private" => Access::Endpoint(Endpoint::Private),
-                other => {
+        Some(
+            match (text("endpoint"), text("kubeconfig"), text("context")) {
+                (Some((endpoint, _)), Some(_), _) => {
                     self.tell(
-                        "name",
-                        &entry.at(node.span),
-                        format!("there is no endpoint `{other}`"),
-                        "dns, public or private",
-                        None,
+                        "two_ways",
+                        &entry.at(endpoint.span),
+                        format!("`{}` is to be reached in two ways", entry.name),
+                        "an endpoint, and a kubeconfig as well",
+                        Some("A kubeconfig has the address in it: keep one of the two.".to_owned()),
                     );
                     Access::Offered
                 }
+                (Some((node, text)), None, _) => match text {
+                    "dns" => Access::Endpoint(Endpoint::Dns),
+                    "public" => Access::Endpoint(Endpoint::Public),
+                    "private" => Access::Endpoint(Endpoint::Private),
+                    other => {
+                        self.tell(
+                            "name",
+                            &entry.at(node.span),
+                            format!("there is no endpoint `{other}`"),
+                            "dns, public or private",
+                            None,
+                        );
+                        Access::Offered
+                    }
+                },
+                (None, Some((_, path)), context) => Access::Kubeconfig {
+                    path: home_expanded(path),
+                    context: context.map(|(_, name)| name.to_owned()),
+                },
+                (None, None, Some((node, _))) => {
+                    self.tell(
+                        "missing_field",
+                        &entry.at(node.span),
+                        "a `context` of which kubeconfig?".to_owned(),
+                        "`kubeconfig` is missing",
+                        Some("access: { kubeconfig: ~/.kube/config, context: NAME }".to_owned()),
+                    );
+                    Access::Offered
+                }
+                (None, None, None) => Access::Offered,
             },
-            (None, Some((_, path)), context) => Access::Kubeconfig {
-                path: home_expanded(path),
-                context: context.map(|(_, name)| name.to_owned()),
-            },
-            (None, None, Some((node, _))) => {
-                self.tell(
-                    "missing_field",
-                    &entry.at(node.span),
-                    "a `context` of which kubeconfig?".to_owned(),
-                    "`kubeconfig` is missing",
-                    Some("access: { kubeconfig: ~/.kube/config, context: NAME }".to_owned()),
-                );
-                Access::Offered
-            }
-            (None, None, None) => Access::Offered,
-        }
+        )
     }
 }
 

@@ -2,15 +2,17 @@
 
 mod accounts;
 mod clusters;
+mod fleet;
 mod grants;
 pub mod guard;
 mod namespaces;
+mod rollout;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Document;
-use super::model::{ClusterSpec, Place, Spec};
+use super::model::{ClusterSpec, Discover, Place, Spec};
 use super::report::{Mistake, Source};
 use super::tree::{Node, Span};
 use crate::digest::sha256;
@@ -89,15 +91,24 @@ pub(super) fn read(documents: &[Document], mistakes: &mut Vec<Mistake>) -> Optio
     let accept_loss = reader.accepted_everywhere(documents);
     let clusters = reader.clusters(&cluster_entries, project.as_ref(), &accept_loss);
     let accounts = reader.accounts(&account_entries, project.as_ref());
+    let discover = reader.discover(documents, project.as_ref());
     let context = Context {
         clusters: &clusters,
+        discover: &discover,
         cluster_names: cluster_entries.iter().map(|e| e.name).collect(),
         account_names: account_entries.iter().map(|e| e.name).collect(),
     };
     let namespaces = reader.namespaces(&namespace_entries, &context);
-    Some(Spec {
+    let overrides = reader.overrides(documents, &context);
+    let rollout = reader.rollout(documents, &context);
+    let mut spec = Spec {
         name: name?,
         clusters,
+        discover,
+        overrides,
+        rollout,
+        wave_of: BTreeMap::new(),
+        accept_loss,
         accounts,
         namespaces,
         removed,
@@ -106,14 +117,25 @@ pub(super) fn read(documents: &[Document], mistakes: &mut Vec<Mistake>) -> Optio
             .iter()
             .map(|d| (d.source.name.clone(), sha256(d.source.text.as_bytes())))
             .collect(),
-    })
+    };
+    // What does not fit has been told with its words, or is not known before clusters are found.
+    spec.settle();
+    Some(spec)
 }
 
 /// What references may point at. Names that are declared, rightly or not, are not unknown.
 struct Context<'a> {
     clusters: &'a BTreeMap<String, ClusterSpec>,
+    discover: &'a [Discover],
     cluster_names: BTreeSet<&'a str>,
     account_names: BTreeSet<&'a str>,
+}
+
+impl Context<'_> {
+    /// Whether clusters may be found that are not declared.
+    fn finds_more(&self) -> bool {
+        !self.discover.is_empty()
+    }
 }
 
 impl Reader<'_> {

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{At, Context, Entry, Reader, texts};
+use super::{At, Context, Entry, Reader};
 use crate::identity::{KubeName, ProjectId};
-use crate::spec::model::{KsaAccess, KsaSpec, NamespaceSpec};
+use crate::spec::model::{KsaAccess, KsaSpec, NamespaceSpec, Scope, Selector};
 use crate::spec::report::Mistake;
 use crate::spec::shape::nearest;
 use crate::spec::tree::{Key, Node, Value};
@@ -19,7 +19,7 @@ impl Reader<'_> {
         let mut namespaces = BTreeMap::new();
         for entry in entries {
             let name = self.parsed(&entry.at, KubeName::label(entry.name));
-            let clusters = self.selected(entry, context);
+            let (selector, clusters) = self.selected(entry, context);
             let mut service_accounts = BTreeMap::new();
             for (key, node) in entry
                 .node
@@ -39,6 +39,7 @@ impl Reader<'_> {
                 namespaces.insert(
                     name,
                     NamespaceSpec {
+                        selector,
                         clusters,
                         create,
                         service_accounts,
@@ -50,11 +51,14 @@ impl Reader<'_> {
         namespaces
     }
 
-    /// The clusters that a namespace is on.
-    fn selected(&mut self, entry: &Entry<'_>, context: &Context<'_>) -> BTreeSet<String> {
-        let all = || context.clusters.keys().cloned();
+    /// The clusters that a namespace is on, as far as they are declared.
+    fn selected(
+        &mut self,
+        entry: &Entry<'_>,
+        context: &Context<'_>,
+    ) -> (Selector, BTreeSet<String>) {
         let Some(node) = entry.node.get("clusters") else {
-            if context.cluster_names.is_empty() {
+            if context.cluster_names.is_empty() && !context.finds_more() {
                 self.tell(
                     "no_match",
                     &entry.at,
@@ -63,62 +67,26 @@ impl Reader<'_> {
                     Some("Declare one: clusters: { main: { location: europe-west1 } }".to_owned()),
                 );
             }
-            return all().collect();
+            let all = context.clusters.keys().cloned().collect();
+            return (Selector::All, all);
         };
-        match &node.value {
-            Value::List(items) => items
-                .iter()
-                .filter_map(|item| {
-                    let name = item.text()?;
-                    if !context.cluster_names.contains(name) {
-                        self.unknown(
-                            &entry.at(item.span),
-                            "cluster",
-                            name,
-                            &context.cluster_names,
-                        );
-                    }
-                    Some(name.to_owned())
-                })
-                .collect(),
-            Value::Map(_) => {
-                let wanted = texts(node);
-                let found: BTreeSet<String> = context
-                    .clusters
-                    .iter()
-                    .filter(|(_, c)| wanted.iter().all(|(k, v)| c.labels.get(k) == Some(v)))
-                    .map(|(name, _)| name.clone())
-                    .collect();
-                if found.is_empty() && context.clusters.len() == context.cluster_names.len() {
-                    let labels: BTreeSet<String> = context
-                        .clusters
-                        .values()
-                        .flat_map(|c| c.labels.iter().map(|(k, v)| format!("{k}: {v}")))
-                        .collect();
-                    let help = if labels.is_empty() {
-                        "No cluster of the spec has labels.".to_owned()
-                    } else {
-                        let some: Vec<String> = labels.into_iter().take(12).collect();
-                        format!("Labels of the spec's clusters: {}.", some.join(", "))
-                    };
-                    self.tell(
-                        "no_match",
-                        &entry.at(node.span),
-                        format!(
-                            "no cluster has the labels that the namespace `{}` selects",
-                            entry.name
-                        ),
-                        "matches nothing",
-                        Some(help),
-                    );
-                }
-                found
-            }
-            _ => all().collect(),
+        self.names_exist(entry, node, context);
+        let selector = self.selector(entry, node).unwrap_or(Selector::All);
+        let found: BTreeSet<String> = context
+            .clusters
+            .iter()
+            .filter(|(name, c)| selector.selects(name, &c.labels))
+            .map(|(name, _)| name.clone())
+            .collect();
+        let all_read = context.clusters.len() == context.cluster_names.len();
+        if matches!(selector, Selector::Labels(_)) && all_read && !context.finds_more() {
+            let what = format!("the namespace `{}`", entry.name);
+            self.selects_some(&entry.at(node.span), &what, &found, context.clusters);
         }
+        (selector, found)
     }
 
-    fn unknown(&mut self, at: &At, what: &str, name: &str, known: &BTreeSet<&str>) {
+    pub(super) fn unknown(&mut self, at: &At, what: &str, name: &str, known: &BTreeSet<&str>) {
         let label = match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "not declared".to_owned(),
@@ -152,13 +120,57 @@ impl Reader<'_> {
     ) -> Option<(KubeName, KsaSpec)> {
         let at = entry.at(key.span);
         let name = self.parsed(&at, KubeName::parse(&key.text));
+        let identity = self.identity(entry, &key.text, node, clusters, context)?;
+        let mut overrides = Vec::new();
+        for item in node.get("overrides").map(Node::items).unwrap_or_default() {
+            let Some(on) = item.get("clusters") else {
+                continue; // told already
+            };
+            self.names_exist(entry, on, context);
+            let selector = self.selector(entry, on);
+            let of: BTreeSet<String> = clusters
+                .iter()
+                .filter(|name| {
+                    context.clusters.get(*name).is_some_and(|c| {
+                        selector
+                            .as_ref()
+                            .is_some_and(|s| s.selects(name, &c.labels))
+                    })
+                })
+                .cloned()
+                .collect();
+            let identity = self.identity(entry, &key.text, item, &of, context)?;
+            overrides.extend(selector.map(|s| (s, identity)));
+        }
+        Some((
+            name?,
+            KsaSpec {
+                identity,
+                overrides,
+                existing: node
+                    .get("existing")
+                    .is_some_and(|n| matches!(n.value, Value::Bool(true))),
+                place: at.place(),
+            },
+        ))
+    }
+
+    /// How its pods reach Google APIs: everywhere, or where an override says.
+    fn identity(
+        &mut self,
+        entry: &Entry<'_>,
+        name: &str,
+        node: &Node,
+        clusters: &BTreeSet<String>,
+        context: &Context<'_>,
+    ) -> Option<KsaAccess> {
         let impersonates = node.get("impersonates").and_then(|n| Some((n, n.text()?)));
         let grants = node.get("grants").filter(|g| !g.items().is_empty());
-        let identity = match (impersonates, grants) {
+        Some(match (impersonates, grants) {
             (Some((account, _)), Some(grants)) => {
                 self.mistakes.push(Mistake {
                     code: "two_identities",
-                    message: format!("`{}` both acts as a Google service account and has roles of its own", key.text),
+                    message: format!("`{}` both acts as a Google service account and has roles of its own", name),
                     help: Some("Which is meant? With `impersonates`, Google sees the account only, and the roles of its own do nothing: move them to the account's `grants`, or take out `impersonates`.".to_owned()),
                     label: Some((Arc::clone(entry.source), account.span, "acts as this account".to_owned())),
                     other: Some((Arc::clone(entry.source), grants.span, "has these roles".to_owned())),
@@ -177,31 +189,30 @@ impl Reader<'_> {
                 KsaAccess::Impersonates(text.to_owned())
             }
             (None, grants) => {
-                let projects: BTreeSet<&ProjectId> = clusters
+                let mut projects: BTreeSet<&ProjectId> = clusters
                     .iter()
                     .filter_map(|c| context.clusters.get(c))
                     .map(|c| &c.path.project)
                     .collect();
-                let home = (projects.len() == 1)
+                let mut anywhere = false;
+                for found in context.discover {
+                    match &found.scope {
+                        Scope::Project(project) => {
+                            projects.insert(project);
+                        }
+                        Scope::Folder(_) => anywhere = true,
+                    }
+                }
+                let home = (projects.len() == 1 && !anywhere)
                     .then(|| projects.iter().next().copied())
                     .flatten();
-                let why = if projects.len() > 1 {
+                let why = if projects.len() > 1 || anywhere {
                     "on which project? its clusters are in several"
                 } else {
                     ""
                 };
                 KsaAccess::Direct(self.grants(entry, grants, home, why))
             }
-        };
-        Some((
-            name?,
-            KsaSpec {
-                identity,
-                existing: node
-                    .get("existing")
-                    .is_some_and(|n| matches!(n.value, Value::Bool(true))),
-                place: at.place(),
-            },
-        ))
+        })
     }
 }
