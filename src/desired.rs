@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use crate::identity::{
     ClusterPath, Condition, Email, KsaIdentity, KubeName, Member, ProjectId, Role,
 };
 use crate::resources::Resource;
 use crate::spec::model::{
-    Access, AccountSpec, Grant, Guard, KsaAccess, NodePools, Place, Spec, WorkloadPattern,
+    Access, AccountSpec, Grant, Guard, KsaAccess, NodePools, Parallel, Place, Spec, WorkloadPattern,
 };
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,70 @@ pub struct Desired {
     pub guard: Guard,
     /// The spec's files, and the SHA-256 of each.
     pub files: BTreeMap<String, String>,
+    /// In which order clusters are changed; `None`: all at once.
+    #[serde(default)]
+    pub waves: Option<Waves>,
+}
+
+/// In which order clusters are changed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Waves {
+    /// One after another.
+    pub waves: Vec<WaveSettings>,
+    /// The index of each cluster's wave.
+    pub wave_of: BTreeMap<String, usize>,
+    /// Clusters that may fail, over all waves, before nothing more is started.
+    pub max_failures: usize,
+    /// Whether to go on all the same.
+    pub continues: bool,
+    /// How long anything may be started.
+    pub deadline: Option<Duration>,
+}
+
+/// One wave.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WaveSettings {
+    /// What it is called.
+    pub name: String,
+    /// How many clusters are changed at a time.
+    pub max_parallel: Parallel,
+    /// Whether what was written is read back, and pods are waited for.
+    pub verify: bool,
+    /// How long to wait before the next one.
+    pub soak: Duration,
+    /// Whether somebody must approve the next one.
+    pub manual: bool,
+    /// Clusters of it that may fail; the rollout's if `None`.
+    pub max_failures: Option<usize>,
+}
+
+impl Waves {
+    fn of(spec: &Spec) -> Option<Self> {
+        let rollout = spec.rollout.as_ref()?;
+        Some(Self {
+            waves: rollout
+                .waves
+                .iter()
+                .map(|wave| WaveSettings {
+                    name: wave.name.clone(),
+                    max_parallel: wave.max_parallel,
+                    verify: wave.verify,
+                    soak: wave.soak,
+                    manual: wave.manual,
+                    max_failures: wave.max_failures,
+                })
+                .collect(),
+            wave_of: spec.wave_of.clone(),
+            max_failures: rollout.max_failures,
+            continues: rollout.continues,
+            deadline: rollout.deadline,
+        })
+    }
+
+    /// How many clusters are in a wave.
+    pub fn size(&self, wave: usize) -> usize {
+        self.wave_of.values().filter(|w| **w == wave).count()
+    }
 }
 
 /// A cluster that is to have its project's workload pool, on the selected node pools.
@@ -179,6 +244,7 @@ impl Desired {
             former_projects: BTreeSet::new(),
             guard: spec.guard.clone(),
             files: spec.files.clone(),
+            waves: Waves::of(spec),
         };
         for (name, cluster) in &spec.clusters {
             let project = cluster.path.project.clone();
@@ -344,6 +410,14 @@ impl Desired {
             Some(condition) => format!("{address}?{}", condition.title),
             None => address,
         }
+    }
+
+    /// The wave of a cluster; all are in the first where there are none.
+    pub fn wave_of(&self, cluster: &str) -> usize {
+        self.waves
+            .as_ref()
+            .and_then(|w| w.wave_of.get(cluster).copied())
+            .unwrap_or(0)
     }
 
     /// Clusters of the spec in which this identity is the same one: all of the pool's project.

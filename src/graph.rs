@@ -31,12 +31,15 @@ impl Graph {
         for account in desired.accounts.values().filter(|a| a.managed) {
             graph.node(&desired.account_address(&account.email));
         }
-        // Members of a pool are accepted once one cluster of its project has it: the first will do.
+        // Members of a pool are accepted once one cluster of its project has it: the first that is
+        // changed will do.
         let pool_cluster: BTreeMap<&str, String> = desired
             .pools
             .keys()
             .filter_map(|pool| {
-                let first = desired.clusters_of_pool(pool).next()?;
+                let first = desired
+                    .clusters_of_pool(pool)
+                    .min_by_key(|c| desired.wave_of(c))?;
                 Some((pool.as_str(), cluster_address(first)))
             })
             .collect();

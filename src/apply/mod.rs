@@ -7,10 +7,12 @@ mod kubernetes;
 mod node_pool;
 mod policy;
 pub mod preflight;
+pub mod rollout;
 mod steps;
+mod verify;
 mod wait;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -36,7 +38,18 @@ pub enum End {
     /// What was tried and what came back.
     Failed(String),
     /// Not started, and because of what.
-    NotStarted(String),
+    NotStarted(Because),
+}
+
+/// Because of what a change was not started.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Because {
+    /// Of this change, which it needs.
+    Need(String),
+    /// The user wanted to stop.
+    Interrupted,
+    /// The rollout was paused, and why.
+    Paused(String),
 }
 
 /// How each change ended, by address.
@@ -168,40 +181,70 @@ impl Context {
     }
 }
 
-/// Carries out the context's plan. When `stop` is cancelled nothing more is started, and what is
-/// under way is finished.
+/// Carries out the context's plan, whatever its waves. When `stop` is cancelled nothing more is
+/// started, and what is under way is finished.
 pub async fn apply(context: Arc<Context>, stop: CancellationToken) -> Outcome {
-    let mut steps = Steps::of(&context.plan);
+    let all = context.plan.changes.keys().cloned().collect();
     let mut outcome = Outcome::new();
+    carry_out(&context, &all, &mut outcome, &Bounds::default(), &stop).await;
+    outcome
+}
+
+/// How many clusters may be changed at a time, and how many may fail.
+#[derive(Debug, Clone, Default)]
+struct Bounds {
+    /// `None`: no bound.
+    max_parallel: Option<usize>,
+    /// More failed clusters than these, and nothing more is started.
+    max_failures: Option<usize>,
+    /// Clusters that have failed already.
+    failed: BTreeSet<String>,
+}
+
+/// Carries out `addresses`; how the changes before them ended is in `outcome`.
+async fn carry_out(
+    context: &Arc<Context>,
+    addresses: &BTreeSet<String>,
+    outcome: &mut Outcome,
+    bounds: &Bounds,
+    stop: &CancellationToken,
+) {
+    let mut steps = Steps::of(&context.plan, addresses, bounds.max_parallel.is_some());
+    let mut turns = Turns::new(&context.plan, addresses, bounds.max_parallel);
     let mut tasks: JoinSet<Vec<(String, End)>> = JoinSet::new();
     loop {
         while let Some(step) = steps.next_ready() {
-            let (runnable, blocked) = split_by_needs(&context.plan, step, &outcome);
-            let ended: Vec<(String, End)> = blocked
+            turns.waiting.push_back(step);
+        }
+        let idle = tasks.is_empty();
+        if let Some(step) = turns.next(idle) {
+            let (mut runnable, mut ended) = split_by_needs(&context.plan, step, outcome, addresses);
+            let why = if stop.is_cancelled() {
+                Some(Because::Interrupted)
+            } else {
+                too_many_failures(&context.plan, outcome, bounds)
+            };
+            if let Some(why) = why {
+                let not = std::mem::take(&mut runnable.addresses);
+                ended.extend(not.into_iter().map(|a| (a, why.clone())));
+            }
+            let ended: Vec<(String, End)> = ended
                 .into_iter()
                 .map(|(address, because)| (address, End::NotStarted(because)))
                 .collect();
-            if !ended.is_empty() {
-                settle(&mut steps, &mut outcome, ended);
+            turns.settle(&ended);
+            settle(&mut steps, outcome, ended);
+            if !runnable.addresses.is_empty() {
+                let context = Arc::clone(context);
+                tasks.spawn(async move { run(&context, runnable).await });
             }
-            if runnable.addresses.is_empty() {
-                continue;
-            }
-            if stop.is_cancelled() {
-                let why = End::NotStarted("interrupted".to_owned());
-                let ended = runnable
-                    .addresses
-                    .into_iter()
-                    .map(|a| (a, why.clone()))
-                    .collect();
-                settle(&mut steps, &mut outcome, ended);
-                continue;
-            }
-            let context = Arc::clone(&context);
-            tasks.spawn(async move { run(&context, runnable).await });
+            continue;
         }
         match tasks.join_next().await {
-            Some(Ok(ended)) => settle(&mut steps, &mut outcome, ended),
+            Some(Ok(ended)) => {
+                turns.settle(&ended);
+                settle(&mut steps, outcome, ended);
+            }
             Some(Err(_panic)) => {
                 // The panic is reported by its own hook; what it was doing is told below.
                 stop.cancel();
@@ -209,12 +252,93 @@ pub async fn apply(context: Arc<Context>, stop: CancellationToken) -> Outcome {
             None => break,
         }
     }
-    for address in context.plan.changes.keys() {
+    for address in addresses {
         outcome.entry(address.clone()).or_insert_with(|| {
             End::Failed("wi failed while carrying this out; run apply again".to_owned())
         });
     }
+}
+
+/// Clusters with a change that failed, or that waits for one.
+fn failed_clusters(plan: &Plan, outcome: &Outcome) -> BTreeSet<String> {
     outcome
+        .iter()
+        .filter(|(_, end)| matches!(end, End::Failed(_) | End::NotStarted(Because::Need(_))))
+        .filter_map(|(address, _)| plan.changes.get(address)?.what.cluster())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn too_many_failures(plan: &Plan, outcome: &Outcome, bounds: &Bounds) -> Option<Because> {
+    let limit = bounds.max_failures?;
+    let mut failed = failed_clusters(plan, outcome);
+    failed.extend(bounds.failed.iter().cloned());
+    (failed.len() > limit).then(|| Because::Paused(rollout::too_many(&failed, limit)))
+}
+
+/// Which clusters may be changed now: never more than `max` at a time.
+struct Turns<'a> {
+    plan: &'a Plan,
+    max: Option<usize>,
+    waiting: VecDeque<Step>,
+    /// Changes of each cluster that have not ended.
+    open: BTreeMap<&'a str, usize>,
+    active: BTreeSet<&'a str>,
+}
+
+impl<'a> Turns<'a> {
+    fn new(plan: &'a Plan, addresses: &BTreeSet<String>, max: Option<usize>) -> Self {
+        let mut open = BTreeMap::new();
+        for (_, change) in plan.changes.iter().filter(|(a, _)| addresses.contains(*a)) {
+            if let Some(cluster) = change.what.cluster() {
+                *open.entry(cluster).or_insert(0) += 1;
+            }
+        }
+        Self {
+            plan,
+            max,
+            waiting: VecDeque::new(),
+            open,
+            active: BTreeSet::new(),
+        }
+    }
+
+    fn cluster(&self, step: &Step) -> Option<&'a str> {
+        let address = step.addresses.first()?;
+        self.plan.changes.get(address)?.what.cluster()
+    }
+
+    /// The next step that may start. `idle`: nothing is under way, so that the clusters that have
+    /// their turn only wait for others to have it, too.
+    fn next(&mut self, idle: bool) -> Option<Step> {
+        let may = |step: &Step| match (self.cluster(step), self.max) {
+            (Some(cluster), Some(max)) => self.active.contains(cluster) || self.active.len() < max,
+            _ => true,
+        };
+        let at = self.waiting.iter().position(may);
+        let at = at.or((idle && !self.waiting.is_empty()).then_some(0))?;
+        let step = self.waiting.remove(at)?;
+        self.active.extend(self.cluster(&step));
+        Some(step)
+    }
+
+    fn settle(&mut self, ended: &[(String, End)]) {
+        for (address, _) in ended {
+            let cluster = self
+                .plan
+                .changes
+                .get(address)
+                .and_then(|c| c.what.cluster());
+            if let Some(cluster) = cluster
+                && let Some(open) = self.open.get_mut(cluster)
+            {
+                *open -= 1;
+                if *open == 0 {
+                    self.active.remove(cluster);
+                }
+            }
+        }
+    }
 }
 
 fn settle(steps: &mut Steps, outcome: &mut Outcome, ended: Vec<(String, End)>) {
@@ -225,23 +349,29 @@ fn settle(steps: &mut Steps, outcome: &mut Outcome, ended: Vec<(String, End)>) {
 }
 
 /// Splits a step into what may run and what a failed need stops, with the failed need's address.
-fn split_by_needs(plan: &Plan, step: Step, outcome: &Outcome) -> (Step, Vec<(String, String)>) {
+fn split_by_needs(
+    plan: &Plan,
+    step: Step,
+    outcome: &Outcome,
+    addresses: &BTreeSet<String>,
+) -> (Step, Vec<(String, Because)>) {
     let mut blocked = Vec::new();
     let mut runnable = BTreeSet::new();
     for address in step.addresses {
-        let failed = plan.changes[&address]
-            .needs
-            .iter()
-            .find(|n| matches!(outcome.get(*n), Some(End::Failed(_) | End::NotStarted(_))));
-        match failed {
-            Some(need) => {
-                let because = match &outcome[need] {
-                    End::NotStarted(because) if because == "interrupted" => because.clone(),
-                    End::NotStarted(because) => because.clone(),
-                    _ => need.clone(),
-                };
-                blocked.push((address, because));
-            }
+        let because =
+            plan.changes[&address]
+                .needs
+                .iter()
+                .find_map(|need| match outcome.get(need) {
+                    Some(End::Failed(_)) => Some(Because::Need(need.clone())),
+                    Some(End::NotStarted(because)) => Some(because.clone()),
+                    Some(End::Done) => None,
+                    // Of another wave, and not done.
+                    None => (plan.changes.contains_key(need) && !addresses.contains(need))
+                        .then(|| Because::Need(need.clone())),
+                });
+        match because {
+            Some(because) => blocked.push((address, because)),
             None => {
                 runnable.insert(address);
             }

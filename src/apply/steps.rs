@@ -29,10 +29,17 @@ impl Steps {
     /// The edits of one policy are one step, except removals that wait for more than accounts and
     /// pools: those follow in a second one. So the first write never waits for a pod's annotation,
     /// and no two steps can wait for each other.
-    pub fn of(plan: &Plan) -> Self {
+    ///
+    /// Of `addresses` only. `apart`: clusters are not all changed at the same time, so that no step
+    /// may wait for the workload pools of two of them.
+    pub fn of(plan: &Plan, addresses: &BTreeSet<String>, apart: bool) -> Self {
         let mut steps: Vec<Step> = Vec::new();
-        let mut of_policy: BTreeMap<(&Resource, bool), usize> = BTreeMap::new();
-        for (address, change) in &plan.changes {
+        let mut of_policy: BTreeMap<(&Resource, bool, Vec<&String>), usize> = BTreeMap::new();
+        let changes = plan
+            .changes
+            .iter()
+            .filter(|(address, _)| addresses.contains(*address));
+        for (address, change) in changes {
             let What::Binding { key, .. } = &change.what else {
                 steps.push(Step {
                     addresses: BTreeSet::from([address.clone()]),
@@ -46,7 +53,15 @@ impl Steps {
                     Some(What::Account { .. } | What::ClusterPool { .. }) | None
                 )
             });
-            let index = *of_policy.entry((&key.resource, late)).or_insert_with(|| {
+            let pools = change.needs.iter().filter(|need| {
+                apart
+                    && plan
+                        .changes
+                        .get(*need)
+                        .is_some_and(|c| matches!(c.what, What::ClusterPool { .. }))
+            });
+            let kind = (&key.resource, late, pools.collect());
+            let index = *of_policy.entry(kind).or_insert_with(|| {
                 steps.push(Step {
                     addresses: BTreeSet::new(),
                     policy: Some(key.resource.clone()),
@@ -62,7 +77,7 @@ impl Steps {
                 .addresses
                 .iter()
                 .flat_map(|a| &plan.changes[a].needs)
-                .filter(|need| plan.changes.contains_key(*need))
+                .filter(|need| addresses.contains(*need))
                 .collect();
             open.push(needs.len());
             for need in needs {

@@ -1,6 +1,7 @@
 //! `wi apply`: plans, asks, carries it out; or carries a saved plan out, if it still holds.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,15 +12,19 @@ use super::connect::{self, Session};
 use super::plan::Made;
 use super::validate::Input;
 use super::{Failure, Success, plan, plan_file};
-use crate::apply::{self, Context, End, Limits, Outcome, preflight};
+use crate::apply::rollout::{self, Ended, Gates};
+use crate::apply::{Context, End, Limits, preflight};
 use crate::desired::Desired;
 use crate::gcp::iam;
 use crate::live::{self, Live};
 use crate::plan::file::PlanFile;
-use crate::plan::{Plan, protect, takes_from_accounts};
+use crate::plan::{Options, Plan, protect, takes_from_accounts};
 use crate::render::json::stream::{self, Stream};
 use crate::render::progress::Progress;
 use crate::render::{self, print};
+
+/// Where a rollout remembers its gates between runs, below the current directory.
+const RUN_DIRECTORY: &str = ".wi-rollout";
 
 pub(super) fn run(args: ApplyArgs) -> Result<Success, Failure> {
     let json = args.json;
@@ -71,7 +76,7 @@ async fn plan_and_apply(
         desired,
         live,
         plan,
-    } = plan::make(session, input, &options, &args.choice.target).await?;
+    } = plan::make(session, input, &options, &args.choice).await?;
     show(&plan, args);
     plan::check(&plan, &args.choice)?;
     expect(&plan, args)?;
@@ -82,15 +87,7 @@ async fn plan_and_apply(
     if asks && !approved()? {
         return Err(Failure::Rendered("Apply cancelled.".to_owned()));
     }
-    carry_out(
-        session,
-        plan,
-        &desired,
-        &live,
-        args,
-        options.ignore_exclusions,
-    )
-    .await
+    carry_out(session, plan, &desired, &live, args, &options).await
 }
 
 /// Carries a saved plan out, if all that it rests on is as it was.
@@ -176,14 +173,13 @@ async fn check_and_apply(
     }
     may(session, plan, &file.desired, &live).await?;
     show(plan, args);
-    let ignore_exclusions = file.options.ignore_exclusions;
     carry_out(
         session,
         plan.clone(),
         &file.desired,
         &live,
         args,
-        ignore_exclusions,
+        &file.options,
     )
     .await
 }
@@ -227,7 +223,7 @@ async fn carry_out(
     desired: &Desired,
     live: &Live,
     args: &ApplyArgs,
-    ignore_exclusions: bool,
+    options: &Options,
 ) -> Result<Success, Failure> {
     let progress = Arc::new(if args.json {
         Progress::json(Stream::begin(&plan))
@@ -236,7 +232,7 @@ async fn carry_out(
     });
     let limits = Limits {
         operation: Duration::from_secs(args.operation_timeout.saturating_mul(60)),
-        ignore_exclusions,
+        ignore_exclusions: options.ignore_exclusions,
         ..Limits::default()
     };
     let context = Arc::new(Context::new(
@@ -247,29 +243,39 @@ async fn carry_out(
         Arc::clone(&progress),
         limits,
     ));
-    let outcome = until_done_or_interrupted(&context, &progress).await?;
+    let gates = Gates {
+        approved: args.approve.iter().cloned().collect(),
+        run_file: Some(Path::new(RUN_DIRECTORY).join(format!("{}.json", plan.owner))),
+        ready: Duration::from_secs(args.ready_timeout.saturating_mul(60)),
+    };
+    let stop = CancellationToken::new();
+    let rolling = rollout::roll_out(&context, desired, live, options, &gates, &stop);
+    let (outcome, ended) = until_done_or_interrupted(&context, &progress, rolling, &stop).await?;
     match progress.stream() {
         Some(stream) => stream.end(&plan, &outcome),
         None => print::data(&render::outcome::text(&plan, &outcome)),
     }
-    if outcome.values().all(|end| *end == End::Done) {
-        Ok(Success::Ok)
-    } else {
-        Err(Failure::Said)
+    if let Ended::Paused { wave, why, .. } = &ended {
+        print::note(&render::outcome::paused(wave, why));
+    }
+    match ended {
+        Ended::Paused { failed: false, .. } => Ok(Success::Paused),
+        _ if outcome.values().all(|end| *end == End::Done) => Ok(Success::Ok),
+        _ => Err(Failure::Said),
     }
 }
 
-async fn until_done_or_interrupted(
+async fn until_done_or_interrupted<T>(
     context: &Arc<Context>,
     progress: &Progress,
-) -> Result<Outcome, Failure> {
-    let stop = CancellationToken::new();
-    let applying = apply::apply(Arc::clone(context), stop.clone());
+    applying: impl Future<Output = T>,
+    stop: &CancellationToken,
+) -> Result<T, Failure> {
     tokio::pin!(applying);
     let mut signals = connect::Interrupts::new()?;
     loop {
         tokio::select! {
-            outcome = &mut applying => return Ok(outcome),
+            ended = &mut applying => return Ok(ended),
             () = signals.next() => {
                 if stop.is_cancelled() {
                     progress.notice("Stopped at once.");

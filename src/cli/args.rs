@@ -150,6 +150,12 @@ pub(super) struct ChoiceArgs {
     /// With at most so many nodes fewer than now, in this run
     #[arg(long, value_name = "NODES", value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub max_unavailable: Option<u32>,
+    /// Only this wave of the rollout
+    #[arg(long, value_name = "WAVE", conflicts_with = "until_wave")]
+    pub wave: Option<String>,
+    /// The waves of the rollout up to this one
+    #[arg(long, value_name = "WAVE")]
+    pub until_wave: Option<String>,
     /// Take Kubernetes fields over from other field managers
     #[arg(long)]
     pub force_conflicts: bool,
@@ -168,6 +174,8 @@ impl ChoiceArgs {
             || self.ignore_maintenance_exclusions
             || self.upgrade() != UpgradeOverride::default()
             || self.force_conflicts
+            || self.wave.is_some()
+            || self.until_wave.is_some()
             || self.allow_incomplete
     }
 
@@ -306,6 +314,12 @@ pub(super) struct ApplyArgs {
     /// Go on without a question if the plan has this hash, and not at all otherwise
     #[arg(long, value_name = "HASH", value_parser = plan_hash)]
     pub expect_plan_hash: Option<String>,
+    /// Go on after this wave, whose gate is manual (repeatable)
+    #[arg(long, value_name = "WAVE")]
+    pub approve: Vec<String>,
+    /// How long the pods of changed node pools may take to be ready again, in minutes
+    #[arg(long, value_name = "MINUTES", default_value_t = 15)]
+    pub ready_timeout: u64,
     /// Print one JSON object a line, in the form of Terraform's machine-readable UI
     #[arg(long)]
     pub json: bool,

@@ -52,6 +52,8 @@ pub(crate) enum Success {
     Ok,
     /// 2, under `--detailed-exitcode`: there are changes.
     Changes,
+    /// 3: a rollout waits at a gate.
+    Paused,
 }
 
 /// Runs the command line; the exit codes are those of Terraform (see docs/cli.md).
@@ -83,6 +85,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(Success::Ok) => ExitCode::SUCCESS,
         Ok(Success::Changes) => ExitCode::from(2),
+        Ok(Success::Paused) => ExitCode::from(3),
         Err(failure) => {
             match failure {
                 Failure::Message(message) => crate::render::print::error(&message),

@@ -18,7 +18,7 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
     connect::runtime()?.block_on(async {
         let session = Session::open(&args.connect, &args.spec.paths, &input.declared()).await?;
         let options = args.choice.options();
-        let made = make(&session, input, &options, &args.choice.target).await;
+        let made = make(&session, input, &options, &args.choice).await;
         let made_on = session.in_words();
         session.close().await?;
         let Made {
@@ -73,7 +73,7 @@ pub(super) async fn make(
     session: &Session,
     input: Input,
     options: &Options,
-    targets: &[String],
+    choice: &ChoiceArgs,
 ) -> Result<Made, Failure> {
     let found = input.on_all_clusters(&session.http).await?;
     let desired = found.desired;
@@ -83,13 +83,14 @@ pub(super) async fn make(
     }
     let mut plan = plan::plan(&desired, &live, options);
     plan.not_looked(found.unseen);
-    if !targets.is_empty() {
-        let unmatched = plan::restrict_to(&mut plan, &desired, &live, targets);
+    if !choice.target.is_empty() {
+        let unmatched = plan::restrict_to(&mut plan, &desired, &live, &choice.target);
         for target in unmatched {
             plan.warnings
                 .push(format!("--target {target} matches no change of this plan"));
         }
     }
+    only_waves(&mut plan, choice)?;
     if plan::takes_from_accounts(&plan) {
         let caller = iam::caller(&session.http).await;
         plan::protect(&mut plan, caller.as_deref());
@@ -99,6 +100,34 @@ pub(super) async fn make(
         live,
         plan,
     })
+}
+
+/// Takes other waves than those of `--wave` and `--until-wave` out.
+fn only_waves(plan: &mut Plan, choice: &ChoiceArgs) -> Result<(), Failure> {
+    let Some(name) = choice.wave.as_ref().or(choice.until_wave.as_ref()) else {
+        return Ok(());
+    };
+    let names: Vec<&str> = plan
+        .waves
+        .iter()
+        .flat_map(|w| &w.waves)
+        .map(|w| w.name.as_str())
+        .collect();
+    let Some(index) = names.iter().position(|n| n == name) else {
+        return Err(Failure::Message(if names.is_empty() {
+            format!("there is no wave `{name}`: the spec has no `rollout`")
+        } else {
+            format!("there is no wave `{name}`: there are {}", names.join(", "))
+        }));
+    };
+    let first = if choice.wave.is_some() { index } else { 0 };
+    let open = plan::waves::restrict_to(plan, &(first..=index).collect());
+    if let Some(need) = open.first() {
+        return Err(Failure::Message(format!(
+            "the wave `{name}` needs {need}, which an earlier wave makes: apply that one first (--until-wave {name})"
+        )));
+    }
+    Ok(())
 }
 
 /// Whether the plan is fit to be relied on.

@@ -63,9 +63,32 @@ pub struct SecretVolume {
 #[serde(default)]
 pub struct PodStatus {
     pub phase: String,
+    pub conditions: Vec<PodCondition>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct PodCondition {
+    pub r#type: String,
+    pub status: String,
 }
 
 impl Pod {
+    /// Whether it runs and serves.
+    pub fn is_ready(&self) -> bool {
+        self.status.phase == "Running"
+            && self
+                .status
+                .conditions
+                .iter()
+                .all(|c| c.r#type != "Ready" || c.status == "True")
+    }
+
+    /// Whether it has run to its end.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
+    }
+
     /// The Kubernetes service account that it runs as.
     pub fn service_account(&self) -> &str {
         match self.spec.service_account_name.as_str() {

@@ -115,6 +115,7 @@ fn create(desired: &Desired, live: &Live, address: String, wanted: &AccountSpec,
             notes,
             place: Some(wanted.place.clone()),
             needs: BTreeSet::new(),
+            wave: 0,
         },
     );
 }
@@ -196,6 +197,7 @@ fn update(
             notes: reason.into_iter().collect(),
             place: Some(wanted.place.clone()),
             needs: BTreeSet::new(),
+            wave: 0,
         },
     );
 }
@@ -235,6 +237,7 @@ fn end(
             notes: vec![note.to_owned()],
             place: None,
             needs: BTreeSet::new(),
+            wave: 0,
         },
     );
 }
@@ -272,6 +275,7 @@ fn release(
             ],
             place: None,
             needs: BTreeSet::new(),
+            wave: 0,
         },
     );
 }

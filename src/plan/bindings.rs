@@ -204,6 +204,7 @@ fn add(desired: &Desired, live: &Live, key: &BindingKey, plan: &mut Plan) {
             notes: Vec::new(),
             place: desired.bindings.get(key).cloned(),
             needs: BTreeSet::new(),
+            wave: 0,
         },
     );
 }
@@ -254,6 +255,7 @@ fn remove(
             },
             place: None,
             needs: BTreeSet::new(),
+            wave: 0,
         },
     );
 }

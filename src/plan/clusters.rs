@@ -103,6 +103,7 @@ fn diff_cluster(
                 notes: pool_notes(cluster),
                 place: Some(wanted.place.clone()),
                 needs: BTreeSet::new(),
+                wave: 0,
             },
         );
     } else if *before != pool {

@@ -15,6 +15,7 @@ struct Essence<'a> {
     what: What,
     attributes: &'a [Attribute],
     needs: &'a BTreeSet<String>,
+    wave: usize,
 }
 
 impl Plan {
@@ -30,6 +31,7 @@ impl Plan {
                 what: timeless(&change.what),
                 attributes: &change.attributes,
                 needs: &change.needs,
+                wave: change.wave,
             })
             .collect();
         let losing: BTreeSet<(&str, &super::Workload)> = self

@@ -22,6 +22,8 @@ use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::digest::sha256;
 use crate::live::Live;
 
+pub use super::basis::needed;
+
 /// The first bytes of a plan file.
 const MAGIC: &str = "wi-plan ";
 

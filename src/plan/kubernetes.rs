@@ -428,6 +428,7 @@ fn change(
         notes: reason.into_iter().collect(),
         place: None,
         needs: BTreeSet::new(),
+        wave: 0,
     }
 }
 

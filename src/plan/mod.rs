@@ -20,6 +20,7 @@ mod own_access;
 mod restarts;
 mod risk;
 mod target;
+pub mod waves;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +34,7 @@ pub use restarts::Restart;
 pub use risk::Risks;
 pub use target::restrict_to;
 
-use crate::desired::{BindingKey, Desired};
+use crate::desired::{BindingKey, Desired, Waves};
 use crate::gcp::upgrade::UpgradeSettings;
 use crate::graph::Graph;
 use crate::identity::{ClusterPath, Email, ProjectId};
@@ -66,6 +67,9 @@ pub struct Plan {
     pub owned: usize,
     /// Set when `--target` left changes out; how many.
     pub left_out: usize,
+    /// In which order clusters are changed; `None`: all at once.
+    #[serde(default)]
+    pub waves: Option<Waves>,
 }
 
 /// A resource that cannot be planned.
@@ -114,6 +118,9 @@ pub struct Change {
     pub place: Option<Place>,
     /// Addresses of changes that must be done before.
     pub needs: BTreeSet<String>,
+    /// The index of the wave that it is carried out in.
+    #[serde(default)]
+    pub wave: usize,
 }
 
 /// An attribute's value before and after.
@@ -368,6 +375,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     impact::hold_back(desired, live, options, &mut plan);
     restarts::list(live, &mut plan);
     order::set_needs(&Graph::of(desired, &node_pools), desired, live, &mut plan);
+    waves::assign(desired, &mut plan);
     access::list(desired, &mut plan);
     outside::warn(live, &mut plan);
     brakes::check(desired, live, options, &mut plan);

@@ -159,6 +159,7 @@ fn move_pool(
             notes,
             place: Some(wanted.place.clone()),
             needs: BTreeSet::new(),
+            wave: 0,
         },
     );
 }
@@ -190,6 +191,7 @@ fn restore(
             notes: vec!["put back: a run that was interrupted had settings of its own".to_owned()],
             place: Some(wanted.place.clone()),
             needs: BTreeSet::new(),
+            wave: 0,
         },
     );
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::style::{BOLD, GREEN, RED, YELLOW, paint};
 use super::{safe, safe_lines};
 use crate::apply::preflight::Missing;
-use crate::apply::{End, Outcome};
+use crate::apply::{Because, End, Outcome};
 use crate::plan::{Action, Moved, Plan};
 
 /// What is done, what failed, what was not started and because of what.
@@ -31,7 +31,7 @@ pub fn text(plan: &Plan, outcome: &Outcome) -> String {
     );
     let mut out = String::from("\n");
     let mut failed = Vec::new();
-    let mut waiting: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut waiting: BTreeMap<&Because, Vec<&str>> = BTreeMap::new();
     for (address, end) in outcome {
         match end {
             End::Done => {}
@@ -67,10 +67,7 @@ pub fn text(plan: &Plan, outcome: &Outcome) -> String {
         }
     }
     for (because, addresses) in waiting {
-        let why = match because {
-            "interrupted" => "interrupted".to_owned(),
-            need => format!("because of {need}"),
-        };
+        let why = self::because(because);
         let _ = writeln!(
             out,
             "\n{}",
@@ -85,6 +82,25 @@ pub fn text(plan: &Plan, outcome: &Outcome) -> String {
         "\nRun `wi apply` again once this is mended: it finds what is left to do."
     );
     out
+}
+
+/// A rollout that does not go on by itself.
+pub fn paused(wave: &str, why: &str) -> String {
+    format!(
+        "\n{} after the wave {}: {}.\nRun `wi apply` again to go on: what is done is not done again.",
+        paint(YELLOW, "The rollout is paused"),
+        safe(wave),
+        safe(why)
+    )
+}
+
+/// Why a change was not started.
+pub fn because(because: &Because) -> String {
+    match because {
+        Because::Need(need) => format!("because of {need}"),
+        Because::Interrupted => "interrupted".to_owned(),
+        Because::Paused(why) => format!("paused: {why}"),
+    }
 }
 
 /// What the caller may not do, before anything is written.

@@ -204,6 +204,18 @@ impl Progress {
         ));
     }
 
+    /// A wave of clusters goes on.
+    pub fn wave(&self, name: &str, what: &str) {
+        if let Some(stream) = &self.stream {
+            stream.wave(name, what);
+        }
+        self.line(&format!(
+            "{} {}",
+            paint(BOLD, format!("Wave {}:", safe(name))),
+            safe(what)
+        ));
+    }
+
     /// Something that the user should see while it happens.
     pub fn notice(&self, text: &str) {
         if let Some(stream) = &self.stream {

@@ -100,8 +100,61 @@ pub fn plan(plan: &Plan, width: usize) -> String {
         );
         block("Error", RED, &text, width, &mut out);
     }
+    waves(plan, &mut out);
     summary(plan, &mut out);
     out
+}
+
+/// In which order clusters are changed.
+fn waves(plan: &Plan, out: &mut String) {
+    let Some(waves) = plan.waves.as_ref().filter(|_| !plan.is_empty()) else {
+        return;
+    };
+    let _ = writeln!(out, "{}", paint(BOLD, "Rollout, wave after wave:"));
+    for (index, wave) in waves.waves.iter().enumerate() {
+        let changes = plan.changes.values().filter(|c| c.wave == index).count();
+        let clusters = waves.size(index);
+        let at_a_time = wave.max_parallel.of(clusters);
+        let mut then = Vec::new();
+        if wave.verify {
+            then.push("verified".to_owned());
+        }
+        if !wave.soak.is_zero() {
+            then.push(format!("soaks for {}", duration(wave.soak)));
+        }
+        if wave.manual {
+            then.push("waits for approval".to_owned());
+        }
+        let then = match then.is_empty() {
+            true => String::new(),
+            false => format!("; then {}", then.join(", ")),
+        };
+        let _ = writeln!(
+            out,
+            "  {}. {}: {}, {at_a_time} at a time, {}{then}",
+            index + 1,
+            safe(&wave.name),
+            counted(clusters, "cluster"),
+            counted(changes, "change"),
+        );
+    }
+    out.push('\n');
+}
+
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// `90s` as `1 min 30 s`.
+pub fn duration(duration: std::time::Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 3600, seconds % 3600 / 60, seconds % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, 0) => format!("{m} min"),
+        (0, m, s) => format!("{m} min {s} s"),
+        (h, 0, _) => format!("{h} h"),
+        (h, m, _) => format!("{h} h {m} min"),
+    }
 }
 
 fn legend(plan: &Plan, out: &mut String) {

@@ -18,7 +18,7 @@ pub struct Workload {
 
 impl Workload {
     /// Of a pod. Behind a ReplicaSet is its Deployment, behind a Job its CronJob, where there is one.
-    pub(in crate::plan) fn of(pod: &Pod) -> Self {
+    pub fn of(pod: &Pod) -> Self {
         let controller = pod.metadata.owner_references.iter().find(|o| o.controller);
         let (kind, name) = match controller {
             Some(owner) => match (owner.kind.as_str(), owner.name.rsplit_once('-')) {

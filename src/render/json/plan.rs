@@ -80,6 +80,9 @@ struct ChangeExtra {
     /// The spec's name of the cluster, for what is in one.
     #[serde(skip_serializing_if = "Option::is_none")]
     cluster: Option<String>,
+    /// The wave of the rollout that it is carried out in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wave: Option<String>,
     /// Where the spec asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<Source>,
@@ -242,7 +245,7 @@ pub fn plan(plan: &Plan) -> String {
         resource_changes: plan
             .changes
             .iter()
-            .map(|(address, change)| resource_change(address, change))
+            .map(|(address, change)| resource_change(address, change, plan))
             .collect(),
         wi: Extra {
             name: plan.owner.clone(),
@@ -294,7 +297,7 @@ pub(super) fn action(action: Action) -> &'static str {
     }
 }
 
-fn resource_change(address: &str, change: &Change) -> ResourceChange {
+fn resource_change(address: &str, change: &Change, plan: &Plan) -> ResourceChange {
     let values = resource::of(change);
     let sensitive = |there: bool| {
         if there {
@@ -321,6 +324,10 @@ fn resource_change(address: &str, change: &Change) -> ResourceChange {
         },
         wi: ChangeExtra {
             cluster: change.what.cluster().map(str::to_owned),
+            wave: plan
+                .waves
+                .as_ref()
+                .and_then(|w| Some(w.waves.get(change.wave)?.name.clone())),
             source: change.place.as_ref().map(source),
             removal: values.removal,
             notes: change.notes.clone(),

@@ -84,6 +84,16 @@ impl Stream {
         self.hook("error", address, "apply_errored", "failed", Some(elapsed));
     }
 
+    /// A wave of clusters goes on.
+    pub fn wave(&self, name: &str, what: &str) {
+        line(
+            "info",
+            &format!("Wave {name}: {what}"),
+            "wave",
+            json!({ "wave": { "name": name, "state": what } }),
+        );
+    }
+
     /// Something that the user should see while it happens.
     pub fn notice(&self, text: &str) {
         line("info", text, "log", json!({}));
@@ -99,10 +109,7 @@ impl Stream {
                     diagnostic("error", "The change failed", why, Some(address), place);
                 }
                 End::NotStarted(because) => {
-                    let why = match because.as_str() {
-                        "interrupted" => "interrupted".to_owned(),
-                        need => format!("because of {need}"),
-                    };
+                    let why = super::super::outcome::because(because);
                     diagnostic("error", "Not started", &why, Some(address), place);
                 }
             }

@@ -1,0 +1,336 @@
+//! Wave after wave: a wave's clusters, then its gate, then the next one.
+//!
+//! The gate rests on what this run saw. All that is kept between runs is when a wave passed its
+//! verification and who approved it, in a small file; without it, the gate is passed anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::{Bounds, Context, End, Outcome, carry_out, failed_clusters, verify};
+use crate::apply::Because;
+use crate::desired::{Desired, WaveSettings, Waves};
+use crate::live::{Live, Seen};
+use crate::plan::Options;
+use crate::render::text::duration as in_words;
+
+/// What the user says about gates.
+#[derive(Debug, Clone, Default)]
+pub struct Gates {
+    /// Waves whose manual gates are approved.
+    pub approved: BTreeSet<String>,
+    /// Where the run file is; `None`: nowhere.
+    pub run_file: Option<PathBuf>,
+    /// How long pods of changed node pools may take to be ready.
+    pub ready: Duration,
+}
+
+/// How a rollout ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// All waves are done.
+    Complete,
+    /// At a gate, or because of failures; running again goes on.
+    Paused {
+        /// After this wave.
+        wave: String,
+        /// What is waited for, or what is wrong.
+        why: String,
+        /// Whether something failed, rather than being waited for.
+        failed: bool,
+    },
+}
+
+/// What is known of a wave from before.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Record {
+    /// When it passed its verification.
+    verified_at: Option<jiff::Timestamp>,
+}
+
+/// The run file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Run {
+    waves: BTreeMap<String, Record>,
+}
+
+impl Run {
+    /// What cannot be read is as good as lost, which is safe: the gates are passed anew.
+    fn load(gates: &Gates) -> Self {
+        gates
+            .run_file
+            .as_ref()
+            .and_then(|path| std::fs::read(path).ok())
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default()
+    }
+
+    fn save(&self, gates: &Gates) {
+        let Some(path) = &gates.run_file else { return };
+        if let Some(directory) = path.parent() {
+            let _ = std::fs::create_dir_all(directory);
+        }
+        let draft = path.with_extension("draft");
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        // Losing it costs a soak, so that failing to write it is no reason to fail.
+        let _ = std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, path));
+    }
+}
+
+/// `2 clusters failed (a, b), and 1 may`.
+pub(super) fn too_many(failed: &BTreeSet<String>, limit: usize) -> String {
+    let names: Vec<&str> = failed.iter().take(10).map(String::as_str).collect();
+    let more = match failed.len().saturating_sub(names.len()) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    format!(
+        "{} failed ({}{more}), and {limit} may",
+        if failed.len() == 1 {
+            "1 cluster".to_owned()
+        } else {
+            format!("{} clusters", failed.len())
+        },
+        names.join(", ")
+    )
+}
+
+/// A rollout under way.
+struct Rollout<'a> {
+    context: &'a Arc<Context>,
+    waves: &'a Waves,
+    desired: &'a Desired,
+    options: &'a Options,
+    gates: &'a Gates,
+    stop: &'a CancellationToken,
+    before: &'a Live,
+    since: Instant,
+    run: Run,
+    outcome: Outcome,
+    /// Clusters that count as failed, whatever the outcome of their changes says.
+    failed: BTreeSet<String>,
+}
+
+/// Carries the context's plan out, wave by wave.
+pub async fn roll_out(
+    context: &Arc<Context>,
+    desired: &Desired,
+    live: &Live,
+    options: &Options,
+    gates: &Gates,
+    stop: &CancellationToken,
+) -> (Outcome, Ended) {
+    let Some(waves) = context.plan.waves.clone() else {
+        let outcome = super::apply(Arc::clone(context), stop.clone()).await;
+        return (outcome, Ended::Complete);
+    };
+    // A cluster that could not be read cannot be changed as planned.
+    let unread = live
+        .kubernetes
+        .iter()
+        .filter(|(_, seen)| matches!(seen, Seen::Unknown(_)))
+        .map(|(cluster, _)| cluster.clone())
+        .collect();
+    let mut rollout = Rollout {
+        context,
+        waves: &waves,
+        desired,
+        options,
+        gates,
+        stop,
+        before: live,
+        since: Instant::now(),
+        run: Run::load(gates),
+        outcome: Outcome::new(),
+        failed: unread,
+    };
+    let ended = rollout.all_waves().await;
+    (rollout.outcome, ended)
+}
+
+impl Rollout<'_> {
+    async fn all_waves(&mut self) -> Ended {
+        let count = self.waves.waves.len();
+        for index in 0..count {
+            let wave = self.waves.waves[index].clone();
+            let addresses: BTreeSet<String> = self
+                .context
+                .plan
+                .changes
+                .iter()
+                .filter(|(_, change)| change.wave == index)
+                .map(|(address, _)| address.clone())
+                .collect();
+            let more = self.context.plan.changes.values().any(|c| c.wave > index);
+            if let Some(why) = self.deadline().filter(|_| !addresses.is_empty()) {
+                return self.pause(index, &wave, why, false);
+            }
+            if !addresses.is_empty() {
+                self.context.progress.wave(
+                    &wave.name,
+                    &format!("{} of {count}, {} changes", index + 1, addresses.len()),
+                );
+                self.change(index, &wave, &addresses).await;
+            }
+            if self.stop.is_cancelled() {
+                self.not_started(index, &Because::Interrupted);
+                return Ended::Complete;
+            }
+            if let Some(why) = self.too_many(index, &wave) {
+                return self.pause(index, &wave, why, true);
+            }
+            if !more {
+                return Ended::Complete;
+            }
+            if let Some(paused) = self.gate(index, &wave, !addresses.is_empty()).await {
+                return paused;
+            }
+        }
+        Ended::Complete
+    }
+
+    /// Carries out one wave, and reads it back.
+    async fn change(&mut self, index: usize, wave: &WaveSettings, addresses: &BTreeSet<String>) {
+        let bounds = Bounds {
+            max_parallel: Some(wave.max_parallel.of(self.waves.size(index))),
+            max_failures: (!self.waves.continues).then(|| self.limit(wave)),
+            failed: self.failed.clone(),
+        };
+        self.run.waves.remove(&wave.name);
+        self.run.save(self.gates);
+        carry_out(
+            self.context,
+            addresses,
+            &mut self.outcome,
+            &bounds,
+            self.stop,
+        )
+        .await;
+        if !wave.verify || self.stop.is_cancelled() {
+            return;
+        }
+        self.context.progress.wave(&wave.name, "verifying");
+        let unverified = verify::wave(
+            self.context,
+            self.desired,
+            self.before,
+            self.options,
+            addresses,
+            &self.outcome,
+            self.gates.ready,
+            self.stop,
+        )
+        .await;
+        for (address, why) in unverified {
+            if let Some(cluster) = self
+                .context
+                .plan
+                .changes
+                .get(&address)
+                .and_then(|c| c.what.cluster())
+            {
+                self.failed.insert(cluster.to_owned());
+            }
+            self.context.progress.failed(&address, &why);
+            self.outcome.insert(address, End::Failed(why));
+        }
+    }
+
+    fn limit(&self, wave: &WaveSettings) -> usize {
+        wave.max_failures.unwrap_or(self.waves.max_failures)
+    }
+
+    /// Whether more clusters have failed than may.
+    fn too_many(&self, index: usize, wave: &WaveSettings) -> Option<String> {
+        if self.waves.continues {
+            return None;
+        }
+        let mut failed = failed_clusters(&self.context.plan, &self.outcome);
+        failed.extend(self.failed.iter().cloned());
+        let here: BTreeSet<String> = failed
+            .iter()
+            .filter(|c| self.waves.wave_of.get(*c) == Some(&index))
+            .cloned()
+            .collect();
+        let so_far: BTreeSet<String> = failed
+            .into_iter()
+            .filter(|c| self.waves.wave_of.get(c).is_none_or(|w| *w <= index))
+            .collect();
+        let limit = self.limit(wave);
+        if here.len() > limit {
+            return Some(too_many(&here, limit));
+        }
+        let whole = self.waves.max_failures.max(limit);
+        (so_far.len() > whole).then(|| too_many(&so_far, whole))
+    }
+
+    fn deadline(&self) -> Option<String> {
+        let deadline = self.waves.deadline?;
+        (self.since.elapsed() > deadline)
+            .then(|| format!("the deadline of {} has passed", in_words(deadline)))
+    }
+
+    /// What it takes to go on: verified just now or before, soaked, approved.
+    async fn gate(&mut self, index: usize, wave: &WaveSettings, changed: bool) -> Option<Ended> {
+        let now = jiff::Timestamp::now();
+        let record = self.run.waves.entry(wave.name.clone()).or_default();
+        let verified_at = match record.verified_at {
+            Some(at) if !changed && at <= now => at,
+            _ => {
+                record.verified_at = Some(now);
+                now
+            }
+        };
+        self.run.save(self.gates);
+        if !wave.soak.is_zero() {
+            let passed = Duration::try_from(now.duration_since(verified_at)).unwrap_or_default();
+            let left = wave.soak.saturating_sub(passed);
+            if !left.is_zero() {
+                self.context
+                    .progress
+                    .wave(&wave.name, &format!("soaking for {}", in_words(left)));
+                tokio::select! {
+                    () = tokio::time::sleep(left) => {}
+                    () = self.stop.cancelled() => {
+                        self.not_started(index + 1, &Because::Interrupted);
+                        return Some(Ended::Complete);
+                    }
+                }
+            }
+        }
+        if wave.manual && !self.gates.approved.contains(&wave.name) {
+            let why = format!(
+                "it wants to be approved: run again with --approve {}",
+                wave.name
+            );
+            return Some(self.pause(index + 1, wave, why, false));
+        }
+        self.context.progress.wave(&wave.name, "gate passed");
+        None
+    }
+
+    /// Nothing of waves from `from` on is started.
+    fn pause(&mut self, from: usize, wave: &WaveSettings, why: String, failed: bool) -> Ended {
+        let because = Because::Paused(format!("the wave {}: {why}", wave.name));
+        self.not_started(from, &because);
+        Ended::Paused {
+            wave: wave.name.clone(),
+            why,
+            failed,
+        }
+    }
+
+    fn not_started(&mut self, from: usize, because: &Because) {
+        for (address, change) in &self.context.plan.changes {
+            if change.wave >= from {
+                self.outcome
+                    .entry(address.clone())
+                    .or_insert_with(|| End::NotStarted(because.clone()));
+            }
+        }
+    }
+}

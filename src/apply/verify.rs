@@ -1,0 +1,191 @@
+//! Whether a wave did what it was to do: all that it wrote is read back, with the whole chain of each
+//! changed identity, and the pods of changed node pools are ready again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use super::wait::Wait;
+use super::{Context, End, Outcome};
+use crate::desired::Desired;
+use crate::identity::Member;
+use crate::kube::pods::Pod;
+use crate::live::{self, Live, Seen};
+use crate::plan::{self, Action, Options, Plan, What, Workload, file};
+
+/// What of the done changes among `addresses` does not hold, and why.
+#[allow(clippy::too_many_arguments, reason = "all of a rollout's own")]
+pub(super) async fn wave(
+    context: &Arc<Context>,
+    desired: &Desired,
+    before: &Live,
+    options: &Options,
+    addresses: &BTreeSet<String>,
+    outcome: &Outcome,
+    ready: Duration,
+    stop: &CancellationToken,
+) -> BTreeMap<String, String> {
+    let done: BTreeSet<&String> = addresses
+        .iter()
+        .filter(|a| outcome.get(*a) == Some(&End::Done))
+        .collect();
+    if done.is_empty() {
+        return BTreeMap::new();
+    }
+    let mut part = Plan::default();
+    for address in &done {
+        let change = context.plan.changes[*address].clone();
+        part.changes.insert((*address).clone(), change);
+    }
+    let wanted = with_chains(desired, &part);
+    let live = live::read(&context.http, &wanted).await;
+    let fresh = plan::plan(&wanted, &live, options);
+    let mut failed = BTreeMap::new();
+    for address in &done {
+        if let Some(still) = fresh.changes.get(*address) {
+            let what = match still.action {
+                Action::Create => "it is not there when it is read back",
+                Action::Update => "it reads back other than it was written",
+                Action::Delete => continue,
+            };
+            failed.insert((*address).clone(), what.to_owned());
+        }
+    }
+    // A link of the chain that is missing is a failure of the accounts that need it.
+    for (address, change) in &fresh.changes {
+        let What::Binding { key, .. } = &change.what else {
+            continue;
+        };
+        if change.action == Action::Delete || done.contains(address) {
+            continue;
+        }
+        for (ksa, _) in wanted.ksas.iter().filter(|(_, ksa)| {
+            key.member == Member::Ksa(ksa.identity.clone())
+                || ksa
+                    .account
+                    .clone()
+                    .is_some_and(|email| key.member == Member::ServiceAccount(email))
+        }) {
+            let ksa = ksa.to_string();
+            if done.contains(&ksa) {
+                failed
+                    .entry(ksa)
+                    .or_insert_with(|| format!("{address}, which it needs, is not there"));
+            }
+        }
+    }
+    failed.extend(pods(context, before, &done, ready, stop).await);
+    failed
+}
+
+/// What the changes touched, with all grants that their identities have.
+fn with_chains(desired: &Desired, part: &Plan) -> Desired {
+    let mut wanted = file::needed(desired, part);
+    let clusters: BTreeSet<&str> = part
+        .changes
+        .values()
+        .filter_map(|c| c.what.cluster())
+        .collect();
+    wanted.ksas = desired
+        .ksas
+        .iter()
+        .filter(|(key, _)| clusters.contains(key.cluster.as_str()))
+        .map(|(key, ksa)| (key.clone(), ksa.clone()))
+        .collect();
+    wanted.namespaces = desired
+        .namespaces
+        .iter()
+        .filter(|(key, _)| clusters.contains(key.cluster.as_str()))
+        .map(|(key, namespace)| (key.clone(), namespace.clone()))
+        .collect();
+    let members: BTreeSet<Member> = wanted
+        .ksas
+        .values()
+        .flat_map(|k| {
+            let account = k.account.clone().map(Member::ServiceAccount);
+            [Some(Member::Ksa(k.identity.clone())), account]
+        })
+        .flatten()
+        .collect();
+    let emails: BTreeSet<_> = wanted
+        .ksas
+        .values()
+        .filter_map(|k| k.account.clone())
+        .collect();
+    wanted.accounts = desired
+        .accounts
+        .iter()
+        .filter(|(name, a)| emails.contains(&a.email) || wanted.accounts.contains_key(*name))
+        .map(|(name, a)| (name.clone(), a.clone()))
+        .collect();
+    wanted.bindings = desired
+        .bindings
+        .iter()
+        .filter(|(key, _)| members.contains(&key.member))
+        .map(|(key, place)| (key.clone(), place.clone()))
+        .collect();
+    wanted
+}
+
+/// Waits until the workloads of clusters whose node pools moved are as ready as they were.
+async fn pods(
+    context: &Arc<Context>,
+    before: &Live,
+    done: &BTreeSet<&String>,
+    ready: Duration,
+    stop: &CancellationToken,
+) -> BTreeMap<String, String> {
+    let mut moved: BTreeMap<&str, &String> = BTreeMap::new();
+    for address in done {
+        if let What::NodePool { cluster, .. } = &context.plan.changes[*address].what {
+            moved.entry(cluster).or_insert(address);
+        }
+    }
+    let waits = moved.into_iter().map(async |(cluster, address)| {
+        let was = before
+            .kubernetes
+            .get(cluster)
+            .and_then(Seen::found)
+            .and_then(|o| o.workloads.as_ref()?.as_ref().ok())
+            .map(|w| unready(&w.pods))
+            .unwrap_or_default();
+        let mut wait = Wait::up_to(ready, context.limits.poll);
+        loop {
+            let kube = match context.kube(cluster) {
+                Ok(kube) => kube,
+                Err(why) => return Some((address.clone(), why)),
+            };
+            let why = match kube.list_pods().await {
+                Ok(pods) => {
+                    let new: Vec<String> = unready(&pods)
+                        .difference(&was)
+                        .map(|w| format!("{} {}/{}", w.kind, w.namespace, w.name))
+                        .collect();
+                    if new.is_empty() {
+                        return None;
+                    }
+                    format!(
+                        "its nodes are recreated, but not ready again: {}",
+                        new.join(", ")
+                    )
+                }
+                Err(e) => e.for_user(),
+            };
+            if stop.is_cancelled() || !wait.again().await {
+                return Some((address.clone(), why));
+            }
+        }
+    });
+    join_all(waits).await.into_iter().flatten().collect()
+}
+
+/// Workloads with pods that should run and are not ready.
+fn unready(pods: &[Pod]) -> BTreeSet<Workload> {
+    pods.iter()
+        .filter(|p| !p.is_ready() && !p.has_ended())
+        .map(Workload::of)
+        .collect()
+}

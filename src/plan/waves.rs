@@ -1,0 +1,172 @@
+//! Which change is carried out in which wave. What is in a cluster goes with the cluster; what
+//! clusters share is added with the first wave that needs it, and removed with the last one that uses
+//! it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Action, Plan, What};
+use crate::desired::{Desired, Waves};
+use crate::identity::{Email, Member};
+use crate::resources::Resource;
+
+/// Sets the wave of each change.
+pub(super) fn assign(desired: &Desired, plan: &mut Plan) {
+    let Some(waves) = &desired.waves else {
+        return;
+    };
+    let last = waves.waves.len().saturating_sub(1);
+    let mut wave_of: BTreeMap<String, usize> = BTreeMap::new();
+    for (address, change) in &plan.changes {
+        if let Some(cluster) = change.what.cluster() {
+            let wave = waves.wave_of.get(cluster).copied().unwrap_or(last);
+            wave_of.insert(address.clone(), wave);
+        }
+    }
+    needed_first(plan, &mut wave_of);
+    let users = Users::of(desired, plan, waves);
+    for (address, change) in &plan.changes {
+        if wave_of.contains_key(address) {
+            continue;
+        }
+        let used = users.of_change(&change.what);
+        let ends = change.action == Action::Delete
+            || matches!(&change.what, What::Account { change, .. } if change.ends_it());
+        let wave = if ends {
+            used.iter().next_back().copied().unwrap_or(last)
+        } else {
+            used.first().copied().unwrap_or(0)
+        };
+        wave_of.insert(address.clone(), wave);
+    }
+    not_before_its_needs(plan, &mut wave_of);
+    for (address, change) in &mut plan.changes {
+        change.wave = wave_of.get(address).copied().unwrap_or(0);
+    }
+    plan.waves = Some(waves.clone());
+}
+
+/// Shared additions go with the first wave whose clusters need them, directly or not.
+fn needed_first(plan: &Plan, wave_of: &mut BTreeMap<String, usize>) {
+    let mut todo: Vec<(usize, String)> = wave_of
+        .iter()
+        .map(|(address, wave)| (*wave, address.clone()))
+        .collect();
+    // The last of the list is taken first: the earliest wave.
+    todo.sort_by(|a, b| b.cmp(a));
+    let mut ready: Vec<(usize, String)> = Vec::new();
+    while let Some((wave, address)) = ready.pop().or_else(|| todo.pop()) {
+        let Some(change) = plan.changes.get(&address) else {
+            continue;
+        };
+        for need in &change.needs {
+            let shared = plan
+                .changes
+                .get(need)
+                .is_some_and(|c| c.what.cluster().is_none() && c.action != Action::Delete);
+            if shared && !wave_of.contains_key(need) {
+                wave_of.insert(need.clone(), wave);
+                ready.push((wave, need.clone()));
+            }
+        }
+    }
+}
+
+/// A shared change never comes before what it waits for.
+fn not_before_its_needs(plan: &Plan, wave_of: &mut BTreeMap<String, usize>) {
+    loop {
+        let mut moved = false;
+        for (address, change) in &plan.changes {
+            if change.what.cluster().is_some() {
+                continue;
+            }
+            let latest = change
+                .needs
+                .iter()
+                .filter_map(|need| wave_of.get(need).copied())
+                .max();
+            if let (Some(latest), Some(wave)) = (latest, wave_of.get_mut(address))
+                && *wave < latest
+            {
+                *wave = latest;
+                moved = true;
+            }
+        }
+        if !moved {
+            return;
+        }
+    }
+}
+
+/// The waves whose clusters use an identity or an account.
+struct Users<'a> {
+    desired: &'a Desired,
+    waves: &'a Waves,
+    of_account: BTreeMap<&'a Email, BTreeSet<usize>>,
+}
+
+impl<'a> Users<'a> {
+    fn of(desired: &'a Desired, plan: &'a Plan, waves: &'a Waves) -> Self {
+        let mut of_account: BTreeMap<&Email, BTreeSet<usize>> = BTreeMap::new();
+        for (key, ksa) in &desired.ksas {
+            if let (Some(email), Some(wave)) = (&ksa.account, waves.wave_of.get(&key.cluster)) {
+                of_account.entry(email).or_default().insert(*wave);
+            }
+        }
+        for change in plan.changes.values() {
+            if let What::Ksa {
+                change,
+                account_before: Some(email),
+                ..
+            } = &change.what
+                && let Some(wave) = waves.wave_of.get(&change.cluster)
+            {
+                of_account.entry(email).or_default().insert(*wave);
+            }
+        }
+        Self {
+            desired,
+            waves,
+            of_account,
+        }
+    }
+
+    fn of_change(&self, what: &What) -> BTreeSet<usize> {
+        match what {
+            What::Account { email, .. } => self.account(email),
+            What::Binding { key, .. } => match &key.member {
+                Member::ServiceAccount(email) => self.account(email),
+                Member::Ksa(ksa) => self
+                    .desired
+                    .clusters_of_pool(&ksa.pool)
+                    .filter_map(|c| self.waves.wave_of.get(c).copied())
+                    .collect(),
+                _ => match &key.resource {
+                    Resource::ServiceAccount(email) => self.account(email),
+                    _ => BTreeSet::new(),
+                },
+            },
+            _ => BTreeSet::new(),
+        }
+    }
+
+    fn account(&self, email: &Email) -> BTreeSet<usize> {
+        self.of_account.get(email).cloned().unwrap_or_default()
+    }
+}
+
+/// Leaves only the changes of these waves. Answers with changes of earlier ones that they need.
+pub fn restrict_to(plan: &mut Plan, waves: &BTreeSet<usize>) -> BTreeSet<String> {
+    let kept = |wave: usize| waves.contains(&wave);
+    let open: BTreeSet<String> = plan
+        .changes
+        .values()
+        .filter(|c| kept(c.wave))
+        .flat_map(|c| &c.needs)
+        .filter(|need| plan.changes.get(*need).is_some_and(|c| !kept(c.wave)))
+        .cloned()
+        .collect();
+    let all = plan.changes.len();
+    plan.changes.retain(|_, c| kept(c.wave));
+    plan.left_out += all - plan.changes.len();
+    open
+}
