@@ -186,7 +186,7 @@ async fn check_and_apply(
 
 fn show(plan: &Plan, args: &ApplyArgs) {
     if !args.json {
-        print::data(&render::text::plan(plan, print::width()));
+        print::data(&render::text::plan(plan, print::width(), args.expand));
     }
 }
 

@@ -241,6 +241,9 @@ pub(super) struct OutputArgs {
     /// Print Markdown, as for a comment on a pull request
     #[arg(long)]
     pub markdown: bool,
+    /// Print each change by itself, also those that are the same in several clusters
+    #[arg(long)]
+    pub expand: bool,
     /// The most bytes that the Markdown may have; what does not fit is counted
     #[arg(long, value_name = "BYTES", default_value_t = crate::render::markdown::COMMENT, value_parser = clap::value_parser!(u32).range(2000..))]
     pub max_bytes: u32,
@@ -314,6 +317,9 @@ pub(super) struct ApplyArgs {
     /// Go on without a question if the plan has this hash, and not at all otherwise
     #[arg(long, value_name = "HASH", value_parser = plan_hash)]
     pub expect_plan_hash: Option<String>,
+    /// Print each change by itself, also those that are the same in several clusters
+    #[arg(long)]
+    pub expand: bool,
     /// Go on after this wave, whose gate is manual (repeatable)
     #[arg(long, value_name = "WAVE")]
     pub approve: Vec<String>,

@@ -22,6 +22,6 @@ pub(super) fn show(plan: &Plan, output: &OutputArgs) {
         let about = markdown::About::default();
         print::data(&markdown::plan(plan, &about, output.max_bytes));
     } else {
-        print::data(&render::text::plan(plan, print::width()));
+        print::data(&render::text::plan(plan, print::width(), output.expand));
     }
 }

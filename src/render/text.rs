@@ -1,6 +1,6 @@
 //! A plan as Terraform's users expect to read it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint, symbol};
@@ -45,20 +45,128 @@ pub(super) fn verb(change: &Change) -> &'static str {
     }
 }
 
-/// The whole plan, with colours. `width` is the terminal's, in columns.
-pub fn plan(plan: &Plan, width: usize) -> String {
+/// So many clusters of a row are named.
+const NAMED: usize = 8;
+
+/// So many clusters with the same change are one row.
+const SAME: usize = 4;
+
+/// Changes that are the same but for their clusters.
+struct Row<'a> {
+    address: &'a str,
+    change: &'a Change,
+    clusters: Vec<&'a str>,
+    impact: String,
+}
+
+/// One row for each change; those that are the same in several clusters together, unless `expand`.
+fn rows(plan: &Plan, width: usize, expand: bool) -> Vec<Row<'_>> {
+    let mut rows: Vec<Row> = Vec::with_capacity(plan.changes.len());
+    let mut same: HashMap<(u8, Action, String, &[Attribute], &[String], String), usize> =
+        HashMap::new();
+    let mut all: Vec<(&String, &Change)> = plan.changes.iter().collect();
+    all.sort_by_key(|(address, change)| (rank(change), *address));
+    for (address, change) in all {
+        let mut impact = String::new();
+        if let Some(found) = plan.impact.get(address).filter(|i| !i.workloads.is_empty()) {
+            impact.push('\n');
+            impact::table(found, width, &mut impact);
+        }
+        let cluster = change.what.cluster();
+        let row = Row {
+            address,
+            change,
+            clusters: cluster.into_iter().collect(),
+            impact: impact.clone(),
+        };
+        let Some(cluster) = cluster.filter(|_| !expand) else {
+            rows.push(row);
+            continue;
+        };
+        let key = (
+            rank(change),
+            change.action,
+            in_some_cluster(address, cluster),
+            change.attributes.as_slice(),
+            change.notes.as_slice(),
+            impact,
+        );
+        match same.get(&key) {
+            Some(first) => rows[*first].clusters.push(cluster),
+            None => {
+                same.insert(key, rows.len());
+                rows.push(row);
+            }
+        }
+    }
+    // A few are clearer by themselves.
+    if rows.iter().any(|r| (2..SAME).contains(&r.clusters.len())) {
+        let few: BTreeMap<String, ()> = rows
+            .iter()
+            .filter(|r| (2..SAME).contains(&r.clusters.len()))
+            .flat_map(|r| {
+                r.clusters
+                    .iter()
+                    .map(|c| in_cluster(r.address, r.clusters[0], c))
+            })
+            .map(|address| (address, ()))
+            .collect();
+        let mut apart = Vec::with_capacity(rows.len() + few.len());
+        for row in rows {
+            if !(2..SAME).contains(&row.clusters.len()) {
+                apart.push(row);
+                continue;
+            }
+            for cluster in &row.clusters {
+                let address = in_cluster(row.address, row.clusters[0], cluster);
+                if let Some((address, change)) = plan.changes.get_key_value(&address) {
+                    apart.push(Row {
+                        address,
+                        change,
+                        clusters: vec![*cluster],
+                        impact: row.impact.clone(),
+                    });
+                }
+            }
+        }
+        apart.sort_by_key(|r| (rank(r.change), r.address));
+        return apart;
+    }
+    rows
+}
+
+/// `ksa.main/shop/checkout` as `ksa.*/shop/checkout`.
+pub(super) fn in_some_cluster(address: &str, cluster: &str) -> String {
+    in_cluster(address, cluster, "*")
+}
+
+fn in_cluster(address: &str, cluster: &str, other: &str) -> String {
+    match address.split_once('.') {
+        Some((kind, rest)) => match rest.strip_prefix(cluster) {
+            Some(rest) => format!("{kind}.{other}{rest}"),
+            None => address.to_owned(),
+        },
+        None => address.to_owned(),
+    }
+}
+
+/// The whole plan, with colours. `width` is the terminal's, in columns. `expand`: every change has its
+/// own row.
+pub fn plan(plan: &Plan, width: usize, expand: bool) -> String {
     let mut out = String::new();
     if !plan.changes.is_empty() {
         legend(plan, &mut out);
-        let mut rows: Vec<(&String, &Change)> = plan.changes.iter().collect();
-        rows.sort_by_key(|(address, change)| (rank(change), *address));
-        for (address, change) in rows {
-            resource(address, change, &mut out, width);
-            if let Some(impact) = plan.impact.get(address).filter(|i| !i.workloads.is_empty()) {
-                out.push('\n');
-                impact::table(impact, width, &mut out);
-            }
+        let mut grouped = false;
+        for row in rows(plan, width, expand) {
+            grouped |= row.clusters.len() > 1;
+            resource(&row, &mut out, width);
+            out.push_str(&row.impact);
             out.push('\n');
+        }
+        if grouped {
+            let note =
+                "Changes that are the same in several clusters are one row: --expand shows each.";
+            let _ = writeln!(out, "{}\n", paint(DIM, note));
         }
         access(&plan.access, &mut out);
     }
@@ -172,19 +280,45 @@ fn legend(plan: &Plan, out: &mut String) {
     out.push('\n');
 }
 
-fn resource(address: &str, change: &Change, out: &mut String, width: usize) {
+fn resource(row: &Row<'_>, out: &mut String, width: usize) {
+    let change = row.change;
+    let several = row.clusters.len() > 1;
+    let address = if several {
+        in_some_cluster(row.address, row.clusters[0])
+    } else {
+        row.address.to_owned()
+    };
+    let count = if several {
+        format!(" in {} clusters", row.clusters.len())
+    } else {
+        String::new()
+    };
     let _ = writeln!(
         out,
         "  {}",
-        paint(BOLD, format!("# {} {}", safe(address), verb(change)))
+        paint(
+            BOLD,
+            format!("# {} {}{count}", safe(&address), verb(change))
+        )
     );
+    if several {
+        let names: Vec<String> = row.clusters.iter().take(NAMED).map(|c| safe(c)).collect();
+        let more = match row.clusters.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        let list = format!("in {}{more}", names.join(", "));
+        for line in wrap(&list, width.saturating_sub(4)) {
+            let _ = writeln!(out, "  {}", paint(DIM, format!("# {line}")));
+        }
+    }
     for note in &change.notes {
         for line in wrap(&format!("({})", safe(note)), width.saturating_sub(4)) {
             let _ = writeln!(out, "  {}", paint(DIM, format!("# {line}")));
         }
     }
     let sign = symbol(change.action);
-    let _ = writeln!(out, "  {sign} {}", paint(BOLD, safe(address)));
+    let _ = writeln!(out, "  {sign} {}", paint(BOLD, safe(&address)));
     let pad = change
         .attributes
         .iter()
@@ -194,7 +328,7 @@ fn resource(address: &str, change: &Change, out: &mut String, width: usize) {
     for attribute in &change.attributes {
         let _ = writeln!(out, "      {}", attribute_row(attribute, pad));
     }
-    if let Some(place) = &change.place {
+    if let Some(place) = change.place.as_ref().filter(|_| !several) {
         let _ = writeln!(
             out,
             "      {}",

@@ -7,7 +7,7 @@ mod fit;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::text::verb;
+use super::text::{in_some_cluster, verb};
 use super::{impact, safe};
 use crate::plan::{AccessChange, Action, Change, Fate, Impact, Plan, Risks, Why};
 use escape::{cell, code, fence, html};
@@ -297,10 +297,25 @@ fn by_cluster(plan: &Plan, about: &About) -> Section {
     let mut rows: Vec<_> = groups.into_iter().collect();
     // What is cut is at the end; clusters in which nothing rolls or goes are the least missed.
     rows.sort_by_key(|(name, of)| (name.is_some(), of.counts[2] == 0 && of.notes.is_empty()));
+    let wave_of = |name: Option<&str>| -> Option<(usize, String)> {
+        let waves = plan.waves.as_ref()?;
+        let index = *waves.wave_of.get(name?)?;
+        Some((
+            index,
+            format!("{} {}", index + 1, cell(&waves.waves[index].name)),
+        ))
+    };
+    if plan.waves.is_some() {
+        rows.sort_by_key(|(name, _)| wave_of(*name).map(|(index, _)| index));
+    }
     let rows = rows.into_iter().map(|(name, of)| {
+        let wave = match &plan.waves {
+            Some(_) => format!("| {} ", wave_of(name).map_or(String::new(), |(_, w)| w)),
+            None => String::new(),
+        };
         let name = name.map_or("shared by clusters".to_owned(), cell);
         format!(
-            "| {name} | {} | {} | {} | {} |\n",
+            "{wave}| {name} | {} | {} | {} | {} |\n",
             of.counts[0],
             of.counts[1],
             of.counts[2],
@@ -308,7 +323,12 @@ fn by_cluster(plan: &Plan, about: &About) -> Section {
         )
     });
     let block = Block {
-        head: "| Cluster | add | change | destroy | |\n|---|--:|--:|--:|---|\n".to_owned(),
+        head: if plan.waves.is_some() {
+            "| Wave | Cluster | add | change | destroy | |\n|---|---|--:|--:|--:|---|\n"
+        } else {
+            "| Cluster | add | change | destroy | |\n|---|--:|--:|--:|---|\n"
+        }
+        .to_owned(),
         rows: rows.collect(),
         foot: "\n".to_owned(),
     };
@@ -468,18 +488,51 @@ fn details(plan: &Plan, about: &About) -> Section {
             .or_default()
             .push((address, change));
     }
-    let mut groups: Vec<_> = groups.into_iter().collect();
-    groups.sort_by_key(|(name, _)| name.is_some());
-    let blocks = groups.into_iter().map(|(name, changes)| {
-        let name = name.map_or("Shared by clusters".to_owned(), html);
-        let counted = count(changes.len(), "change");
+    // Clusters with the same changes are one block.
+    let mut same: BTreeMap<Vec<String>, Vec<&str>> = BTreeMap::new();
+    let mut rows_of: Vec<(Option<&str>, Vec<String>)> = Vec::new();
+    for (name, mut changes) in groups {
         // Removals first: the last rows are the first to go.
-        let mut changes = changes;
         changes.sort_by_key(|(_, c)| std::cmp::Reverse(c.action));
         let rows: Vec<String> = changes.iter().map(|(a, c)| diff(a, c)).collect();
+        let Some(cluster) = name else {
+            rows_of.push((None, rows));
+            continue;
+        };
+        let key: Vec<String> = changes
+            .iter()
+            .map(|(a, c)| diff(&in_some_cluster(a, cluster), c))
+            .collect();
+        let clusters = same.entry(key).or_default();
+        if clusters.is_empty() {
+            rows_of.push((name, rows));
+        }
+        clusters.push(cluster);
+    }
+    let others: BTreeMap<&str, Vec<&str>> = same
+        .into_values()
+        .map(|clusters| (clusters[0], clusters))
+        .collect();
+    let blocks = rows_of.into_iter().map(|(name, rows)| {
+        let all = name
+            .and_then(|n| others.get(n))
+            .map_or(&[][..], Vec::as_slice);
+        let title = match (name, all.len()) {
+            (None, _) => "Shared by clusters".to_owned(),
+            (Some(name), 0 | 1) => html(name),
+            (Some(name), n) => {
+                let some: Vec<String> = all.iter().take(8).map(|c| html(c)).collect();
+                match n - some.len() {
+                    0 => some.join(", "),
+                    more => format!("{} and {more} more like {}", some.join(", "), html(name)),
+                }
+            }
+        };
+        let each = if all.len() > 1 { " each" } else { "" };
+        let counted = count(rows.len(), "change");
         let fence = fence(rows.iter().map(String::as_str));
         Block {
-            head: format!("<details><summary>{name} ({counted})</summary>\n\n{fence}diff\n"),
+            head: format!("<details><summary>{title} ({counted}{each})</summary>\n\n{fence}diff\n"),
             rows,
             foot: format!("{fence}\n\n</details>\n\n"),
         }
