@@ -67,6 +67,8 @@ pub struct Waves {
     pub continues: bool,
     /// How long anything may be started.
     pub deadline: Option<Duration>,
+    /// The waves that the user chose; `None`: all.
+    pub only: Option<BTreeSet<usize>>,
 }
 
 /// One wave.
@@ -106,6 +108,7 @@ impl Waves {
             max_failures: rollout.max_failures,
             continues: rollout.continues,
             deadline: rollout.deadline,
+            only: None,
         })
     }
 

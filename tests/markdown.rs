@@ -198,7 +198,7 @@ fn fleet(clusters: usize) -> Place {
         let _ = writeln!(spec, "  prod-{i:03}: {{ location: europe-west1 }}");
         let _ = writeln!(
             world,
-            "  - {{ project: acme-prod, location: europe-west1, name: prod-{i:03}, nodePools: [{{ name: default-pool, nodes: 3 }}], pods: [{{ name: tool-1, namespace: tools }}] }}"
+            "  - {{ project: acme-prod, location: europe-west1, name: prod-{i:03}, nodePools: [{{ name: pool-{i:03}, nodes: 3 }}], pods: [{{ name: tool-1, namespace: tools }}] }}"
         );
     }
     spec.push_str("googleServiceAccounts: { checkout: { grants: [roles/viewer] } }\nnamespaces: { shop: { serviceAccounts: { checkout: { impersonates: checkout }, reporter: { grants: [roles/viewer] } } } }\n");

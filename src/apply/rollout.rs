@@ -156,6 +156,15 @@ impl Rollout<'_> {
     async fn all_waves(&mut self) -> Ended {
         let count = self.waves.waves.len();
         for index in 0..count {
+            // Whoever chooses waves has chosen to pass the gates of the others.
+            if self
+                .waves
+                .only
+                .as_ref()
+                .is_some_and(|o| !o.contains(&index))
+            {
+                continue;
+            }
             let wave = self.waves.waves[index].clone();
             let addresses: BTreeSet<String> = self
                 .context

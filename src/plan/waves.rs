@@ -22,6 +22,7 @@ pub(super) fn assign(desired: &Desired, plan: &mut Plan) {
             wave_of.insert(address.clone(), wave);
         }
     }
+    wait_for_users(desired, plan);
     needed_first(plan, &mut wave_of);
     let users = Users::of(desired, plan, waves);
     for (address, change) in &plan.changes {
@@ -43,6 +44,37 @@ pub(super) fn assign(desired: &Desired, plan: &mut Plan) {
         change.wave = wave_of.get(address).copied().unwrap_or(0);
     }
     plan.waves = Some(waves.clone());
+}
+
+/// What is taken from an account or an identity goes once all its users are as they are to be: where
+/// one of them is held up, so is the removal.
+fn wait_for_users(desired: &Desired, plan: &mut Plan) {
+    let mut users: BTreeMap<Member, BTreeSet<String>> = BTreeMap::new();
+    for (key, ksa) in &desired.ksas {
+        let address = key.to_string();
+        if !plan.changes.contains_key(&address) {
+            continue;
+        }
+        let account = ksa.account.clone().map(Member::ServiceAccount);
+        for member in [Some(Member::Ksa(ksa.identity.clone())), account]
+            .into_iter()
+            .flatten()
+        {
+            users.entry(member).or_default().insert(address.clone());
+        }
+    }
+    for change in plan.changes.values_mut() {
+        let member = match &change.what {
+            What::Binding { key, .. } if change.action == Action::Delete => key.member.clone(),
+            What::Account { email, change, .. } if change.ends_it() => {
+                Member::ServiceAccount(email.clone())
+            }
+            _ => continue,
+        };
+        change
+            .needs
+            .extend(users.get(&member).into_iter().flatten().cloned());
+    }
 }
 
 /// Shared additions go with the first wave whose clusters need them, directly or not.
@@ -168,5 +200,8 @@ pub fn restrict_to(plan: &mut Plan, waves: &BTreeSet<usize>) -> BTreeSet<String>
     let all = plan.changes.len();
     plan.changes.retain(|_, c| kept(c.wave));
     plan.left_out += all - plan.changes.len();
+    if let Some(all) = &mut plan.waves {
+        all.only = Some(waves.clone());
+    }
     open
 }

@@ -34,15 +34,23 @@ impl Spec {
                 new.entry(cluster.path).or_insert(cluster.by);
             }
         }
-        let mut same_name: BTreeMap<&str, usize> = BTreeMap::new();
+        // Of two with the same name neither has it: names do not depend on an order.
+        let mut taken: BTreeMap<String, usize> = BTreeMap::new();
         for path in new.keys() {
-            *same_name.entry(&path.name).or_default() += 1;
+            for name in short_names(path) {
+                *taken.entry(name).or_default() += 1;
+            }
+        }
+        for name in self.clusters.keys() {
+            *taken.entry(name.clone()).or_default() += 1;
         }
         let names: Vec<String> = new
             .keys()
             .map(|path| {
-                let alone = same_name[path.name.as_str()] == 1;
-                self.name_for(path, alone)
+                short_names(path)
+                    .into_iter()
+                    .find(|name| taken[name] == 1 && KubeName::label(name).is_ok())
+                    .unwrap_or_else(|| long_name(path))
             })
             .collect();
         for (name, (path, by)) in names.into_iter().zip(&new) {
@@ -60,22 +68,6 @@ impl Spec {
             );
         }
         self.settle()
-    }
-
-    /// Its name in GKE, where no other cluster has it; otherwise with location and project.
-    fn name_for(&self, path: &ClusterPath, alone: bool) -> String {
-        let project = path.project.as_str().replace([':', '.'], "-");
-        let long = format!("{}-{}-{project}", path.name, path.location);
-        let candidates = [
-            path.name.clone(),
-            format!("{}-{}", path.name, path.location),
-        ];
-        let skip = usize::from(!alone);
-        candidates
-            .into_iter()
-            .skip(skip)
-            .find(|name| !self.clusters.contains_key(name) && KubeName::label(name).is_ok())
-            .unwrap_or(long)
     }
 
     /// Resolves what selects clusters, for the clusters that there are.
@@ -139,4 +131,18 @@ impl Spec {
         }
         misfits
     }
+}
+
+/// Its name in GKE, and that with its location.
+fn short_names(path: &ClusterPath) -> [String; 2] {
+    [
+        path.name.clone(),
+        format!("{}-{}", path.name, path.location),
+    ]
+}
+
+/// A name that no other cluster can have.
+fn long_name(path: &ClusterPath) -> String {
+    let project = path.project.as_str().replace([':', '.'], "-");
+    format!("{}-{}-{project}", path.name, path.location)
 }

@@ -1,0 +1,579 @@
+//! Rollouts in waves, from outside: what is started when, and what is not.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use support::Place;
+use support::served::Served;
+use tokio_util::sync::CancellationToken;
+use wi::apply::rollout::{Ended, Gates, roll_out};
+use wi::apply::{Because, Context, End, Limits};
+use wi::auth::TokenSource;
+use wi::desired::Desired;
+use wi::http::{Endpoints, Http, HttpOptions};
+use wi::plan::{self, Action, Options, Plan, What};
+use wi::render::progress::Progress;
+use wi::sandbox::{self, Sandbox, World};
+
+fn fleet() -> Served {
+    Served::of(Place::example("fleet"))
+}
+
+fn fault(served: &Served, fault: &Value) {
+    served.request("POST", "/sandbox/v1/faults", &fault.to_string());
+}
+
+fn mend(served: &Served) {
+    served.request("DELETE", "/sandbox/v1/faults", "");
+}
+
+/// Clusters of which GKE was asked to change something.
+fn touched(served: &Served) -> BTreeSet<String> {
+    served
+        .writes()
+        .iter()
+        .filter_map(|(call, _)| {
+            let rest = call.split_once("/clusters/")?.1;
+            Some(rest.split(['/', ':']).next()?.to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn the_example_has_30_clusters_in_60_lines() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/fleet");
+    let spec = std::fs::read_to_string(directory.join("wi.yaml")).expect("spec");
+    assert!(spec.lines().count() <= 60);
+    let served = fleet();
+    let plan = served.wi(&["plan"]).ok();
+    assert!(plan.err.contains("Read 30 clusters"), "{}", plan.err);
+    insta::assert_snapshot!("fleet_plan", plan.out);
+    let expanded = served.wi(&["plan", "--expand"]).ok();
+    assert_eq!(expanded.out.matches("# namespace.").count(), 50);
+    assert_eq!(plan.out.matches("# namespace.").count(), 2);
+    let summary = |text: &str| text.lines().last().expect("a line").to_owned();
+    assert_eq!(summary(&expanded.out), summary(&plan.out));
+}
+
+#[test]
+fn a_canary_that_fails_stops_the_rollout_which_is_mended_resumes_and_finishes() {
+    let served = fleet();
+    fault(
+        &served,
+        &json!({ "operation": "clusters/dev-1/nodePools", "error": "no quota" }),
+    );
+    let ran = served.wi(&["apply", "--auto-approve"]).fails();
+    assert!(
+        ran.err.contains(
+            "The rollout is paused after the wave canary: 1 cluster failed (dev-1), and 0 may"
+        ),
+        "{}",
+        ran.err
+    );
+    assert!(ran.out.contains("no quota"), "{}", ran.out);
+    assert!(
+        touched(&served).iter().all(|c| c.starts_with("dev-")),
+        "{:?}",
+        touched(&served)
+    );
+
+    mend(&served);
+    let ran = served.wi(&["apply", "--auto-approve"]).ok();
+    assert!(ran.out.contains("Apply complete!"), "{}", ran.out);
+    let waves: Vec<&str> = ran.err.lines().filter(|l| l.starts_with("Wave ")).collect();
+    assert_eq!(waves.len(), 9, "{waves:#?}");
+    assert!(
+        waves
+            .iter()
+            .any(|w| w.starts_with("Wave canary: soaking for")),
+        "{waves:#?}"
+    );
+    let again = served.wi(&["plan", "--detailed-exitcode"]);
+    assert_eq!(again.code, Some(0), "{}", again.out);
+    assert_eq!(touched(&served).len(), 30);
+}
+
+const THREE: &str = "\
+apiVersion: wi/v1
+name: shop
+project: acme-prod
+clusters:
+  a: { location: europe-west1, labels: { ring: \"1\" } }
+  b: { location: europe-west1, labels: { ring: \"2\" } }
+  c: { location: europe-west1, labels: { ring: \"3\" } }
+googleServiceAccounts:
+  checkout: { grants: [roles/viewer] }
+  legacy-c: { grants: [roles/browser] }
+namespaces:
+  shop: { serviceAccounts: { checkout: { impersonates: checkout } } }
+  only-c: { clusters: [c], serviceAccounts: { legacy: { impersonates: legacy-c } } }
+";
+
+fn three(rollout: &str, extra: &str) -> Served {
+    let clusters: String = ["a", "b", "c"]
+        .iter()
+        .map(|name| format!("  - {{ project: acme-prod, location: europe-west1, name: {name}, nodePools: [{{ name: p, nodes: 1 }}]{} }}\n", if *name == extra { ", unreachable: true" } else { "" }))
+        .collect();
+    let world = format!(
+        "apiVersion: wi.sandbox/v1\ntimeScale: 2000\nprojects: {{ acme-prod: {{}} }}\nclusters:\n{clusters}"
+    );
+    Served::of(Place::new(&format!("{THREE}{rollout}"), &world))
+}
+
+const MANUAL: &str = "\
+rollout:
+  waves:
+    - { name: canary, clusters: { ring: \"1\" }, gate: { manual: true } }
+    - { name: rest, clusters: remaining }
+";
+
+#[test]
+fn a_manual_gate_waits_for_somebody_and_the_exit_code_says_so() {
+    let served = three(MANUAL, "");
+    let ran = served.wi(&["apply", "--auto-approve"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    assert!(ran.err.contains("--approve canary"), "{}", ran.err);
+    assert_eq!(touched(&served), ["a".to_owned()].into());
+    let ran = served.wi(&["apply", "--auto-approve"]);
+    assert_eq!(ran.code, Some(3), "it waits on");
+    served
+        .wi(&["apply", "--auto-approve", "--approve", "canary"])
+        .ok();
+    assert_eq!(touched(&served).len(), 3);
+}
+
+#[test]
+fn a_soak_goes_on_where_it_was_and_without_the_run_file_it_begins_anew() {
+    let rollout = "rollout:\n  waves:\n    - { name: canary, clusters: [a], soak: 1h, gate: { manual: true } }\n    - { name: rest, clusters: remaining }\n";
+    let served = three(rollout, "");
+    let mut child = served
+        .command(&["apply", "--auto-approve"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("wi runs");
+    let run_file = served.place.path(".wi-rollout/shop.json");
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while !run_file.exists()
+        || !std::fs::read_to_string(&run_file).is_ok_and(|t| t.contains("verified_at"))
+    {
+        assert!(std::time::Instant::now() < deadline, "no soak");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    assert_eq!(touched(&served), ["a".to_owned()].into());
+
+    // An hour later.
+    let an_hour_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(2);
+    let text = json!({ "waves": { "canary": { "verified_at": an_hour_ago } } });
+    std::fs::write(&run_file, text.to_string()).expect("written");
+    let ran = served.wi(&["apply", "--auto-approve"]);
+    assert_eq!(ran.code, Some(3), "soaked, and to be approved: {}", ran.err);
+    assert!(!ran.err.contains("soaking"), "{}", ran.err);
+
+    std::fs::remove_file(&run_file).expect("lost");
+    let mut child = served
+        .command(&["apply", "--auto-approve", "--approve", "canary"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("wi runs");
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(child.try_wait().expect("asked").is_none(), "it soaks again");
+    assert_eq!(
+        touched(&served),
+        ["a".to_owned()].into(),
+        "nothing more is started"
+    );
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+}
+
+#[test]
+fn waves_can_be_applied_one_by_one() {
+    let served = three(MANUAL, "");
+    let ran = served.wi(&["plan", "--wave", "rest"]).fails();
+    assert!(ran.err.contains("--until-wave rest"), "{}", ran.err);
+    let ran = served.wi(&["plan", "--wave", "nope"]).fails();
+    assert!(ran.err.contains("canary, rest"), "{}", ran.err);
+    served
+        .wi(&["apply", "--auto-approve", "--until-wave", "canary"])
+        .ok();
+    assert_eq!(touched(&served), ["a".to_owned()].into());
+    served
+        .wi(&["apply", "--auto-approve", "--wave", "rest"])
+        .ok();
+    assert_eq!(touched(&served).len(), 3);
+    let again = served.wi(&["plan", "--detailed-exitcode"]);
+    assert_eq!(again.code, Some(0), "{}", again.out);
+}
+
+#[test]
+fn what_only_a_later_wave_needs_is_made_with_it() {
+    let served = three(MANUAL, "");
+    let ran = served.wi(&["plan", "--json"]).ok();
+    let plan: Value = serde_json::from_str(&ran.out).expect("JSON");
+    let wave = |address: &str| {
+        plan["resource_changes"]
+            .as_array()
+            .expect("changes")
+            .iter()
+            .find(|c| c["address"] == address)
+            .unwrap_or_else(|| panic!("{address}"))["wi"]["wave"]
+            .clone()
+    };
+    assert_eq!(wave("gsa.checkout"), "canary");
+    assert_eq!(
+        wave("grant.checkout:roles/viewer@project/acme-prod"),
+        "canary"
+    );
+    assert_eq!(wave("gsa.legacy-c"), "rest");
+    assert_eq!(
+        wave("grant.legacy-c:roles/browser@project/acme-prod"),
+        "rest"
+    );
+    assert_eq!(wave("ksa.b/shop/checkout"), "rest");
+}
+
+#[test]
+fn what_clusters_share_is_taken_away_with_the_last_of_them() {
+    let served = three(MANUAL, "");
+    served
+        .wi(&["apply", "--auto-approve", "--approve", "canary"])
+        .ok();
+    let spec = format!("{THREE}{MANUAL}")
+        .replace("{ grants: [roles/viewer] }", "{ grants: [roles/browser] }");
+    served.place.write("wi.yaml", &spec);
+    let ran = served.wi(&["plan", "--json"]).ok();
+    let plan: Value = serde_json::from_str(&ran.out).expect("JSON");
+    let waves: BTreeMap<&str, &str> = plan["resource_changes"]
+        .as_array()
+        .expect("changes")
+        .iter()
+        .filter_map(|c| {
+            Some((
+                c["change"]["actions"][0].as_str()?,
+                c["wi"]["wave"].as_str()?,
+            ))
+        })
+        .collect();
+    assert_eq!(
+        waves,
+        BTreeMap::from([("create", "canary"), ("delete", "rest")])
+    );
+}
+
+#[test]
+fn a_cluster_that_cannot_be_reached_has_failed() {
+    let served = three(MANUAL, "a");
+    let ran = served
+        .wi(&[
+            "apply",
+            "--auto-approve",
+            "--allow-incomplete",
+            "--approve",
+            "canary",
+        ])
+        .fails();
+    assert!(ran.err.contains("1 cluster failed (a)"), "{}", ran.err);
+    assert!(!touched(&served).contains("b"), "{:?}", touched(&served));
+}
+
+#[test]
+fn failures_up_to_the_limit_are_borne_and_continue_bears_all() {
+    let rollout = |settings: &str| {
+        format!(
+            "rollout:\n{settings}  waves:\n    - {{ name: canary, clusters: [a, b], maxParallel: 1 }}\n    - {{ name: rest, clusters: remaining }}\n"
+        )
+    };
+    for (settings, reached) in [
+        ("  maxFailures: 0\n", false),
+        ("  maxFailures: 1\n", true),
+        ("  onFailure: continue\n", true),
+    ] {
+        let served = three(&rollout(settings), "");
+        fault(
+            &served,
+            &json!({ "operation": "clusters/a/nodePools", "error": "no" }),
+        );
+        served.wi(&["apply", "--auto-approve"]).fails();
+        assert_eq!(touched(&served).contains("c"), reached, "{settings}");
+    }
+}
+
+#[test]
+fn discovered_clusters_are_named_and_a_spec_that_does_not_fit_them_is_an_error() {
+    let place = Place::new(
+        "apiVersion: wi/v1\nname: shop\nproject: acme-prod\ndiscover:\n  - { folder: \"77\", labels: { env: dev } }\n  - { project: acme-prod, location: europe-west1, labels: { env: prod } }\ngoogleServiceAccounts: { checkout: {} }\nnamespaces:\n  shop: { clusters: [dev-1], serviceAccounts: { checkout: { impersonates: checkout } } }\n",
+        "apiVersion: wi.sandbox/v1\nprojects: { acme-prod: {}, acme-dev: { ancestors: [folder/77] }, acme-other: { ancestors: [folder/78] } }\nclusters:\n  - { project: acme-dev, location: europe-west1, name: main, autopilot: true }\n  - { project: acme-prod, location: europe-west1, name: main, autopilot: true }\n  - { project: acme-prod, location: us-central1, name: far, autopilot: true }\n  - { project: acme-other, location: europe-west1, name: other, autopilot: true }\n",
+    );
+    let ran = place.wi(&["plan"]).fails();
+    assert!(
+        ran.err.contains(
+            "wi.yaml:9: the namespace `shop` is to be on the cluster `dev-1`, which was not found"
+        ),
+        "{}",
+        ran.err
+    );
+    let spec = std::fs::read_to_string(place.path("wi.yaml")).expect("spec");
+    place.write("wi.yaml", &spec.replace("[dev-1]", "all"));
+    let plan = place.wi(&["plan", "--expand"]).ok();
+    for address in [
+        "ksa.main-europe-west1-acme-dev/shop/checkout",
+        "ksa.main-europe-west1-acme-prod/shop/checkout",
+    ] {
+        assert!(plan.out.contains(address), "{address}: {}", plan.out);
+    }
+    for other in ["far", "other"] {
+        assert!(!plan.out.contains(&format!("ksa.{other}")), "{}", plan.out);
+    }
+    place.wi(&["validate"]).ok();
+    place.wi(&["graph"]).ok();
+}
+
+/// A fleet, its waves, and the clusters whose operations fail.
+#[derive(Debug, Clone)]
+struct Case {
+    /// The wave of each cluster.
+    wave_of: Vec<usize>,
+    /// `maxParallel` of each wave.
+    parallel: Vec<usize>,
+    max_failures: usize,
+    continues: bool,
+    failing: BTreeSet<usize>,
+    /// Nodes of each cluster, which make its operations long or short.
+    nodes: Vec<u32>,
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    (2_usize..4, 3_usize..8).prop_flat_map(|(waves, clusters)| {
+        (
+            prop::collection::vec(0..waves, clusters),
+            prop::collection::vec(1_usize..4, waves),
+            0_usize..3,
+            prop::bool::weighted(0.2),
+            prop::collection::btree_set(0..clusters, 0..3),
+            prop::collection::vec(1_u32..4, clusters),
+        )
+            .prop_map(
+                |(wave_of, parallel, max_failures, continues, failing, nodes)| Case {
+                    wave_of,
+                    parallel,
+                    max_failures,
+                    continues,
+                    failing,
+                    nodes,
+                },
+            )
+    })
+}
+
+impl Case {
+    fn spec(&self) -> String {
+        let mut spec =
+            String::from("apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters:\n");
+        for (i, wave) in self.wave_of.iter().enumerate() {
+            let project = if i % 2 == 0 { "acme-prod" } else { "acme-two" };
+            let _ = writeln!(
+                spec,
+                "  c{i}: {{ project: {project}, location: europe-west1, labels: {{ wave: \"{wave}\" }} }}"
+            );
+        }
+        spec.push_str("googleServiceAccounts:\n  checkout: { grants: [roles/viewer] }\nnamespaces:\n  shop: { serviceAccounts: { checkout: { impersonates: checkout }, direct: { grants: [{ role: roles/browser, resource: project/acme-prod }] } } }\n");
+        let on = if self.continues {
+            "\n  onFailure: continue"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            spec,
+            "rollout:\n  maxFailures: {}{on}\n  waves:",
+            self.max_failures
+        );
+        for (wave, parallel) in self.parallel.iter().enumerate() {
+            if self.wave_of.contains(&wave) {
+                let _ = writeln!(
+                    spec,
+                    "    - {{ name: w{wave}, clusters: {{ wave: \"{wave}\" }}, maxParallel: {parallel} }}"
+                );
+            }
+        }
+        spec
+    }
+
+    fn world(&self) -> String {
+        let mut world = String::from(
+            "apiVersion: wi.sandbox/v1\ntimeScale: 3000\noperationSeconds: { pending: 1, updateCluster: 60, nodeRecreate: 40 }\nprojects:\n  acme-prod: { policy: { bindings: [{ role: roles/editor, members: [\"serviceAccount:checkout@acme-prod.iam.gserviceaccount.com\"] }] }, serviceAccounts: { checkout: {} } }\n  acme-two: {}\nfaults:\n  - { percent: 20, latencyMs: 4 }\n",
+        );
+        for i in &self.failing {
+            let _ = writeln!(
+                world,
+                "  - {{ operation: \"clusters/c{i}/nodePools\", error: \"no room\" }}"
+            );
+        }
+        world.push_str("clusters:\n");
+        for (i, nodes) in self.nodes.iter().enumerate() {
+            let project = if i % 2 == 0 { "acme-prod" } else { "acme-two" };
+            let _ = writeln!(
+                world,
+                "  - {{ project: {project}, location: europe-west1, name: c{i}, nodePools: [{{ name: p, nodes: {nodes} }}] }}"
+            );
+        }
+        world
+    }
+
+    /// The wave of a cluster among those that have any.
+    fn wave(&self, cluster: &str) -> usize {
+        let i: usize = cluster[1..].parse().expect("a number");
+        self.wave_of[i]
+    }
+}
+
+async fn run(case: &Case) -> Result<(), TestCaseError> {
+    let world = World::parse(&case.world(), "world.yaml").expect("a valid world");
+    let sandbox = Sandbox::start(world, sandbox::Options::default())
+        .await
+        .expect("the sandbox starts");
+    let source = wi::spec::Source::new("wi.yaml".to_owned(), case.spec());
+    let desired = Desired::of(&wi::spec::load_sources(vec![source]).expect("a valid spec"));
+    let http = Http::new(HttpOptions {
+        endpoints: Endpoints::all_at(&sandbox.endpoint()).expect("endpoints"),
+        token: TokenSource::fixed(sandbox.token()),
+        ..HttpOptions::default()
+    })
+    .expect("a client");
+    let options = Options {
+        allow_mass_removal: true,
+        ..Options::default()
+    };
+    let live = wi::live::read(&http, &desired).await;
+    let plan = plan::plan(&desired, &live, &options);
+    prop_assert!(plan.errors.is_empty(), "{:?}", plan.errors);
+    in_order(&plan)?;
+    let limits = Limits {
+        operation: Duration::from_secs(60),
+        propagation: Duration::from_secs(20),
+        poll: Duration::from_millis(3),
+        ignore_exclusions: false,
+    };
+    let context = Arc::new(Context::new(
+        http.clone(),
+        plan.clone(),
+        &desired,
+        &live,
+        Arc::new(Progress::silent()),
+        limits,
+    ));
+    let gates = Gates {
+        ready: Duration::from_secs(5),
+        ..Gates::default()
+    };
+    let stop = CancellationToken::new();
+    let (outcome, ended) = roll_out(&context, &desired, &live, &options, &gates, &stop).await;
+    prop_assert_eq!(outcome.len(), plan.changes.len());
+    let operations = sandbox.snapshot().operations;
+
+    // Never more clusters at a time than the wave admits.
+    for operation in &operations {
+        let at = &operation.start_time;
+        let with: BTreeSet<&str> = operations
+            .iter()
+            .filter(|o| o.start_time <= *at && o.end_time.as_ref().is_none_or(|end| end > at))
+            .map(|o| o.cluster.as_str())
+            .collect();
+        let wave = case.wave(&operation.cluster);
+        prop_assert!(
+            with.len() <= case.parallel[wave],
+            "{with:?} at the same time in the wave {wave}"
+        );
+        // No wave before the former one is through.
+        for other in &operations {
+            if case.wave(&other.cluster) < wave {
+                let end = other.end_time.as_ref();
+                prop_assert!(
+                    end.is_some_and(|end| end <= at),
+                    "{} of an earlier wave overlaps {}",
+                    other.cluster,
+                    operation.cluster
+                );
+            }
+        }
+    }
+
+    // What failed is bounded, or stops all waves after it.
+    let failed: BTreeSet<&str> = outcome
+        .iter()
+        .filter(|(_, end)| matches!(end, End::Failed(_)))
+        .filter_map(|(address, _)| plan.changes[address].what.cluster())
+        .collect();
+    for cluster in &failed {
+        let i: usize = cluster[1..].parse().expect("a number");
+        prop_assert!(case.failing.contains(&i), "{cluster} failed by itself");
+    }
+    let paused = matches!(ended, Ended::Paused { failed: true, .. });
+    prop_assert_eq!(
+        paused,
+        !case.continues && failed.len() > case.max_failures,
+        "{:?} failed",
+        failed
+    );
+    if paused {
+        let last = failed.iter().map(|c| case.wave(c)).max().unwrap_or(0);
+        for operation in &operations {
+            prop_assert!(case.wave(&operation.cluster) <= last);
+        }
+    }
+
+    // What clusters share goes last: while it stays, or once all others are done.
+    let editor = |sandbox: &Sandbox| {
+        sandbox.snapshot().projects["acme-prod"]
+            .policy
+            .bindings
+            .iter()
+            .any(|b| b.role == "roles/editor")
+    };
+    let removed = outcome
+        .iter()
+        .any(|(address, end)| *end == End::Done && plan.changes[address].action == Action::Delete);
+    prop_assert_eq!(removed, !editor(&sandbox));
+    let unfinished = outcome.iter().any(|(address, end)| {
+        matches!(end, End::NotStarted(Because::Paused(_)))
+            && matches!(plan.changes[address].what, What::Ksa { .. })
+    });
+    prop_assert!(!(removed && unfinished), "taken away before all were done");
+
+    Ok(())
+}
+
+/// No change is in an earlier wave than what it needs.
+fn in_order(plan: &Plan) -> Result<(), TestCaseError> {
+    for (address, change) in &plan.changes {
+        for need in &change.needs {
+            if let Some(needed) = plan.changes.get(need) {
+                prop_assert!(
+                    needed.wave <= change.wave,
+                    "{address} is in the wave {}, and {need} in {}",
+                    change.wave,
+                    needed.wave
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn waves_keep_their_rules_whatever_fails_and_whenever_it_ends(case in cases()) {
+        tokio::runtime::Runtime::new().expect("a runtime").block_on(run(&case))?;
+    }
+}
