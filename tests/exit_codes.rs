@@ -25,6 +25,14 @@ fn runs() -> BTreeMap<i32, Vec<Ran>> {
     ran(0, place.wi(&["apply", "p.plan"]));
     ran(4, place.wi(&["apply", "p.plan"]));
     ran(0, place.wi(&["plan", "--detailed-exitcode"]));
+    let spec = std::fs::read_to_string(place.path("wi.yaml")).expect("spec");
+    let gated = "rollout: { waves: [{ name: canary, clusters: [main], gate: { manual: true } }, { name: rest, clusters: [edge] }] }\n";
+    let edge = "clusters:\n  edge: { location: europe-west1 }\n";
+    place.write("wi.yaml", &(spec.replace("clusters:\n", edge) + gated));
+    let world = std::fs::read_to_string(place.path("world.yaml")).expect("world");
+    let edge = "  - { project: acme-prod, location: europe-west1, name: edge, autopilot: true }\n";
+    place.write("world.yaml", &(world + edge));
+    ran(3, place.wi(&["apply", "--auto-approve"]));
     place.write(
         "wi.yaml",
         "apiVersion: wi/v1\nname: shop\nclusters: [oops]\n",

@@ -59,11 +59,13 @@ struct Row<'a> {
     impact: String,
 }
 
+/// What changes have in common that are the same but for their clusters.
+type Sameness<'a> = (u8, Action, String, &'a [Attribute], &'a [String], String);
+
 /// One row for each change; those that are the same in several clusters together, unless `expand`.
 fn rows(plan: &Plan, width: usize, expand: bool) -> Vec<Row<'_>> {
     let mut rows: Vec<Row> = Vec::with_capacity(plan.changes.len());
-    let mut same: HashMap<(u8, Action, String, &[Attribute], &[String], String), usize> =
-        HashMap::new();
+    let mut same: HashMap<Sameness, usize> = HashMap::new();
     let mut all: Vec<(&String, &Change)> = plan.changes.iter().collect();
     all.sort_by_key(|(address, change)| (rank(change), *address));
     for (address, change) in all {
