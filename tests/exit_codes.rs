@@ -32,6 +32,7 @@ fn runs() -> BTreeMap<i32, Vec<Ran>> {
     let world = std::fs::read_to_string(place.path("world.yaml")).expect("world");
     let edge = "  - { project: acme-prod, location: europe-west1, name: edge, autopilot: true }\n";
     place.write("world.yaml", &(world + edge));
+    std::fs::remove_dir_all(place.path(".wi-sandbox")).expect("removed");
     ran(3, place.wi(&["apply", "--auto-approve"]));
     place.write(
         "wi.yaml",
