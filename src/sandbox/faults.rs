@@ -29,6 +29,9 @@ pub struct Fault {
     /// Answer 403 `PERMISSION_DENIED`.
     #[serde(skip_serializing_if = "is_default")]
     pub denied: bool,
+    /// Close the connection in the middle of an answer.
+    #[serde(skip_serializing_if = "is_default")]
+    pub reset: bool,
     /// Wait before answering, in real milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,
@@ -57,13 +60,16 @@ pub struct Verdict {
     pub latency: Duration,
     /// Then answer with this, if anything.
     pub error: Option<ApiError>,
+    /// Or close the connection.
+    pub reset: bool,
 }
 
 /// Decides about one request. `draw` gives numbers in 0..100; used-up faults are removed.
 pub fn judge(faults: &mut Vec<Fault>, request: &str, mut draw: impl FnMut() -> f64) -> Verdict {
     let mut verdict = Verdict::default();
     for fault in faults.iter_mut() {
-        let about_requests = fault.status.is_some() || fault.denied || fault.latency_ms.is_some();
+        let about_requests =
+            fault.status.is_some() || fault.denied || fault.reset || fault.latency_ms.is_some();
         let hits = about_requests
             && fault.pattern.as_deref().is_none_or(|p| matches(p, request))
             && fault.percent.is_none_or(|percent| draw() < percent);
@@ -74,6 +80,7 @@ pub fn judge(faults: &mut Vec<Fault>, request: &str, mut draw: impl FnMut() -> f
             *times -= 1;
         }
         verdict.latency += Duration::from_millis(fault.latency_ms.unwrap_or(0));
+        verdict.reset |= fault.reset;
         if let Some(error) = fault.answer() {
             verdict.error = Some(error);
             break;

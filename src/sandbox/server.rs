@@ -92,6 +92,9 @@ impl Request {
     }
 }
 
+/// The code of an answer that breaks off; none that goes over the wire.
+const RESET: u16 = 0;
+
 /// The routes: there is one, and [`route`] tells the APIs apart.
 pub fn router(core: Arc<Core>) -> Router {
     Router::new().fallback(serve).with_state(core)
@@ -111,6 +114,13 @@ async fn serve(Shared(core): Shared<Arc<Core>>, request: http::Request<Body>) ->
         // A form can hold a token; JSON bodies of these APIs do not.
         let body = body.as_deref().unwrap_or_default();
         core.state().calls.record(method, path, query, body, status);
+    }
+    if status == RESET {
+        let cut = futures::stream::iter([
+            Ok(Bytes::from_static(b"{")),
+            Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+        ]);
+        return Response::new(Body::from_stream(cut));
     }
     let retry_after = answer.as_ref().err().and_then(|error| error.retry_after);
     let body = answer.unwrap_or_else(|error| error.body());
@@ -145,6 +155,9 @@ async fn answer(
     let verdict = judge(core, parts);
     if !verdict.latency.is_zero() {
         tokio::time::sleep(verdict.latency).await;
+    }
+    if verdict.reset {
+        return Err(ApiError::new(RESET, "The connection was reset."));
     }
     if let Some(error) = verdict.error {
         return Err(if storage { error.for_storage() } else { error });
