@@ -1,7 +1,8 @@
 //! What the spec asks for, as the resources of four systems, each with an address.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::identity::{
@@ -52,6 +53,9 @@ pub struct Desired {
     /// In which order clusters are changed; `None`: all at once.
     #[serde(default)]
     pub waves: Option<Waves>,
+    /// The accounts' names by email, made when first asked for. May know more than there are.
+    #[serde(skip)]
+    account_names: OnceLock<HashMap<Email, String>>,
 }
 
 /// In which order clusters are changed.
@@ -248,6 +252,7 @@ impl Desired {
             guard: spec.guard.clone(),
             files: spec.files.clone(),
             waves: Waves::of(spec),
+            account_names: OnceLock::new(),
         };
         for (name, cluster) in &spec.clusters {
             let project = cluster.path.project.clone();
@@ -371,10 +376,35 @@ impl Desired {
 
     /// The spec's name of the account with this email.
     pub fn account_name(&self, email: &Email) -> Option<&str> {
-        self.accounts
-            .iter()
-            .find(|(_, a)| a.email == *email)
-            .map(|(name, _)| name.as_str())
+        let names = self.account_names.get_or_init(|| {
+            let names = self.accounts.iter().rev();
+            names
+                .map(|(name, a)| (a.email.clone(), name.clone()))
+                .collect()
+        });
+        let (name, account) = self.accounts.get_key_value(names.get(email)?)?;
+        (account.email == *email).then_some(name)
+    }
+
+    /// Whether the spec manages the account with this email.
+    pub fn manages(&self, email: &Email) -> bool {
+        self.account_name(email)
+            .is_some_and(|name| self.accounts[name].managed)
+    }
+
+    /// The Kubernetes service accounts of one cluster.
+    pub fn ksas_of<'a>(
+        &'a self,
+        cluster: &'a str,
+    ) -> impl Iterator<Item = (&'a KsaKey, &'a DesiredKsa)> {
+        let first = KsaKey {
+            cluster: cluster.to_owned(),
+            namespace: KubeName::least(),
+            name: KubeName::least(),
+        };
+        self.ksas
+            .range(first..)
+            .take_while(move |(key, _)| key.cluster == cluster)
     }
 
     /// `gsa.NAME`: by the spec's name, or the email's first part for one that left the spec.

@@ -51,11 +51,7 @@ impl Graph {
                 .into_iter()
                 .flatten()
             {
-                if desired
-                    .accounts
-                    .values()
-                    .any(|a| a.managed && a.email == *email)
-                {
+                if desired.manages(email) {
                     graph.need(&address, &desired.account_address(email));
                 }
             }
@@ -85,7 +81,7 @@ impl Graph {
             for pool in pools {
                 let address = node_pool_address(cluster, pool);
                 graph.need(&address, &cluster_address(cluster));
-                for key in desired.ksas.keys().filter(|k| k.cluster == *cluster) {
+                for (key, _) in desired.ksas_of(cluster) {
                     graph.need(&address, &key.to_string());
                 }
             }

@@ -206,6 +206,11 @@ impl Role {
 }
 
 impl KubeName {
+    /// What comes before every name: a bound for ranges, no name.
+    pub(crate) fn least() -> Self {
+        Self(String::new())
+    }
+
     /// A DNS label: up to 63 lower-case letters, digits and hyphens, alphanumeric at both ends.
     pub fn label(s: &str) -> Result<Self, NameError> {
         Self::check(s, 63, "a DNS label").map_err(|e| {

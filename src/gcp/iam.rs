@@ -1,5 +1,6 @@
 //! Service accounts: `iam.googleapis.com/v1`.
 
+use futures::stream::{self, Stream, TryStreamExt};
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -25,34 +26,34 @@ fn account_url(http: &Http, project: &ProjectId, email: &Email, verb: &str) -> S
     )
 }
 
-/// `projects.serviceAccounts.list`, every page. Deleted accounts are not listed.
-pub async fn list_service_accounts(
+/// `projects.serviceAccounts.list`, each account as soon as its page is there; nothing follows an
+/// error. Deleted accounts are not listed.
+pub fn service_accounts(
     http: &Http,
     project: &ProjectId,
-) -> Result<Vec<ServiceAccount>, ApiError> {
+) -> impl Stream<Item = Result<ServiceAccount, ApiError>> {
     #[derive(Default, Deserialize)]
     #[serde(rename_all = "camelCase", default)]
     struct Page {
         accounts: Vec<ServiceAccount>,
         next_page_token: String,
     }
-    let mut accounts = Vec::new();
-    let mut query = "pageSize=100".to_owned();
-    loop {
-        let url = http.url(
-            Api::Iam,
-            &format!("v1/projects/{project}/serviceAccounts?{query}"),
-        );
-        let page: Page = http.json(Request::new(Method::GET, url)).await?;
-        accounts.extend(page.accounts);
-        if page.next_page_token.is_empty() {
-            return Ok(accounts);
+    let pages = stream::try_unfold(Some(String::new()), move |token: Option<String>| async move {
+        let Some(token) = token else {
+            return Ok(None);
+        };
+        let mut path = format!("v1/projects/{project}/serviceAccounts?pageSize=100");
+        if !token.is_empty() {
+            path.push_str(&format!("&pageToken={}", super::query_escaped(&token)));
         }
-        query = format!(
-            "pageSize=100&pageToken={}",
-            super::query_escaped(&page.next_page_token)
-        );
-    }
+        let page: Page = http
+            .json(Request::new(Method::GET, http.url(Api::Iam, &path)))
+            .await?;
+        let next = page.next_page_token;
+        let accounts = stream::iter(page.accounts.into_iter().map(Ok));
+        Ok(Some((accounts, (!next.is_empty()).then_some(next))))
+    });
+    pages.try_flatten()
 }
 
 /// `projects.serviceAccounts.get`.

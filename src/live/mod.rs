@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
+use futures::stream::TryStreamExt;
 
 use crate::desired::Desired;
 use crate::gcp::container::Cluster;
@@ -42,6 +43,14 @@ impl<T> Seen<T> {
         match self {
             Self::Found(value) => Some(value),
             _ => None,
+        }
+    }
+
+    fn map<U>(self, f: impl FnOnce(T) -> U) -> Seen<U> {
+        match self {
+            Self::Found(value) => Seen::Found(f(value)),
+            Self::Absent => Seen::Absent,
+            Self::Unknown(why) => Seen::Unknown(why),
         }
     }
 
@@ -184,7 +193,8 @@ async fn read_policies(
 
 type Accounts = BTreeMap<ProjectId, Seen<BTreeMap<Email, ServiceAccount>>>;
 
-/// Lists the accounts of each project, then reads the policies of those that are there and managed.
+/// Lists the accounts of each project, and reads the policies of those that are there and managed
+/// while further pages are fetched.
 async fn read_accounts(
     http: &Http,
     desired: &Desired,
@@ -198,28 +208,42 @@ async fn read_accounts(
         .collect();
     let managed: BTreeSet<&Email> = managed_emails(desired).collect();
     let managed = &managed;
+    let policy_of = async |account: ServiceAccount| {
+        let Ok(email) = Email::parse(&account.email) else {
+            return Ok(None);
+        };
+        let policy = if managed.contains(&email) {
+            let resource = Resource::ServiceAccount(email.clone());
+            Some(Seen::of(policies::read(http, &resource).await))
+        } else {
+            None
+        };
+        Ok(Some((email, account, policy)))
+    };
     let per_project = join_all(projects.into_iter().map(async |project| {
-        let listed = Seen::of(iam::list_service_accounts(http, project).await.map(|list| {
-            list.into_iter()
-                .filter_map(|a| Some((Email::parse(&a.email).ok()?, a)))
-                .collect::<BTreeMap<_, _>>()
-        }));
-        let there = listed
-            .found()
-            .into_iter()
-            .flat_map(|all| all.keys())
-            .filter(|email| managed.contains(email))
-            .map(|email| Resource::ServiceAccount(email.clone()))
-            .collect();
-        let policies = read_policies(http, there).await;
-        (project.clone(), listed, policies)
+        // The client bounds the calls at a time.
+        let read: Result<Vec<_>, ApiError> = iam::service_accounts(http, project)
+            .map_ok(&policy_of)
+            .try_buffer_unordered(usize::MAX)
+            .try_collect()
+            .await;
+        (project.clone(), read)
     }))
     .await;
     let mut accounts = BTreeMap::new();
     let mut policies = BTreeMap::new();
-    for (project, listed, read) in per_project {
+    for (project, read) in per_project {
+        let listed = Seen::of(read).map(|read| {
+            let mut listed = BTreeMap::new();
+            for (email, account, policy) in read.into_iter().flatten() {
+                if let Some(policy) = policy {
+                    policies.insert(Resource::ServiceAccount(email.clone()), policy);
+                }
+                listed.insert(email, account);
+            }
+            listed
+        });
         accounts.insert(project, listed);
-        policies.extend(read);
     }
     (accounts, policies)
 }

@@ -149,9 +149,8 @@ fn namespaces_with_new_identities(
     there: &ServiceAccounts,
 ) -> BTreeSet<String> {
     desired
-        .ksas
-        .iter()
-        .filter(|(key, wanted)| key.cluster == cluster && !wanted.existing)
+        .ksas_of(cluster)
+        .filter(|(_, wanted)| !wanted.existing)
         .filter(|(key, wanted)| {
             there
                 .get(&(key.namespace.to_string(), key.name.to_string()))

@@ -159,7 +159,7 @@ fn diff_cluster(
             .at(&wanted.place),
         );
     }
-    for (key, wanted) in desired.ksas.iter().filter(|(k, _)| k.cluster == cluster) {
+    for (key, wanted) in desired.ksas_of(cluster) {
         let there = objects
             .service_accounts
             .get(&(key.namespace.to_string(), key.name.to_string()));

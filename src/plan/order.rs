@@ -1,132 +1,159 @@
 //! Which change waits for which: the dependency graph for what is added, and for what is removed
 //! all that takes its place.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AccountChange, Action, Plan, What};
+use super::{AccountChange, Action, Change, Plan, What};
 use crate::desired::Desired;
 use crate::graph::Graph;
-use crate::identity::{Email, Member};
-use crate::live::{Live, Seen};
+use crate::identity::{Email, KsaIdentity, Member};
+use crate::live::Live;
 use crate::resources::Resource;
 
-pub(super) fn set_needs(graph: &Graph, desired: &Desired, live: &Live, plan: &mut Plan) {
-    let mut needs: Vec<(String, BTreeSet<String>)> = Vec::with_capacity(plan.changes.len());
-    for (address, change) in &plan.changes {
-        let waits_for = match &change.what {
-            What::Binding { key, .. } if change.action == Action::Delete => match &key.resource {
-                Resource::ServiceAccount(email) if key.is_impersonation() => {
-                    let mut waits = leaving(plan, email);
-                    waits.extend(identity_changes(plan, &key.member, desired));
-                    waits
+/// What removals have to wait for, found by what they have in common. Addresses of changes.
+#[derive(Default)]
+struct Index<'a> {
+    /// What a principal gains, and on which resource.
+    additions: BTreeMap<&'a Member, Vec<(&'a Resource, &'a str)>>,
+    /// Kubernetes service accounts that stop acting as an account.
+    leaving: BTreeMap<&'a Email, Vec<&'a str>>,
+    /// Removals of what an account has, and of who may act as it.
+    removals: BTreeMap<&'a Email, Vec<&'a str>>,
+    /// Kubernetes service accounts of an identity, in all clusters.
+    identities: BTreeMap<&'a KsaIdentity, Vec<&'a str>>,
+    /// Node pools whose pods live on an account until the pool is moved.
+    node_pools: BTreeMap<&'a str, Vec<&'a str>>,
+}
+
+impl<'a> Index<'a> {
+    fn of(plan: &'a Plan, desired: &'a Desired, live: &'a Live) -> Self {
+        let mut index = Self::default();
+        for (address, change) in &plan.changes {
+            let address = address.as_str();
+            match &change.what {
+                What::Binding { key, .. } if change.action == Action::Create => {
+                    let gains = index.additions.entry(&key.member).or_default();
+                    gains.push((&key.resource, address));
                 }
-                resource => {
-                    let mut waits = additions_elsewhere(plan, &key.member, resource);
-                    waits.extend(identity_changes(plan, &key.member, desired));
+                What::Binding { key, .. } if change.action == Action::Delete => {
                     if let Member::ServiceAccount(email) = &key.member {
-                        waits.extend(leaving(plan, email));
-                        waits.extend(node_pools_running_as(plan, live, email));
+                        index.removals.entry(email).or_default().push(address);
                     }
-                    waits
+                    if let Resource::ServiceAccount(email) = &key.resource {
+                        index.removals.entry(email).or_default().push(address);
+                    }
                 }
-            },
+                What::Ksa {
+                    account_before: Some(before),
+                    ..
+                } => index.leaving.entry(before).or_default().push(address),
+                What::NodePool {
+                    cluster, node_pool, ..
+                } => {
+                    if let Some(account) = runs_as(live, cluster, node_pool) {
+                        index.node_pools.entry(account).or_default().push(address);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (key, ksa) in &desired.ksas {
+            if let Some((address, _)) = plan.changes.get_key_value(&key.to_string()) {
+                let identity = index.identities.entry(&ksa.identity).or_default();
+                identity.push(address);
+            }
+        }
+        index
+    }
+
+    /// The same principal gains something on another policy: what it gets comes before what it
+    /// loses. On the same policy both are one write, so there is no gap.
+    fn additions_elsewhere(&self, member: &Member, resource: &Resource) -> Vec<&'a str> {
+        let gains = self.additions.get(member).into_iter().flatten();
+        gains
+            .filter(|(on, _)| *on != resource)
+            .map(|(_, address)| *address)
+            .collect()
+    }
+
+    fn identity_changes(&self, member: &Member) -> &[&'a str] {
+        match member {
+            Member::Ksa(identity) => self.identities.get(identity).map_or(&[], Vec::as_slice),
+            _ => &[],
+        }
+    }
+
+    fn leaving(&self, email: &Email) -> &[&'a str] {
+        self.leaving.get(email).map_or(&[], Vec::as_slice)
+    }
+
+    fn removals_of(&self, email: &Email) -> &[&'a str] {
+        self.removals.get(email).map_or(&[], Vec::as_slice)
+    }
+
+    fn node_pools_running_as(&self, email: &Email) -> &[&'a str] {
+        let pools = self.node_pools.get(email.as_str());
+        pools.map_or(&[], Vec::as_slice)
+    }
+
+    /// What a removal waits for; `None` for what is no removal.
+    fn waits_for(&self, change: &Change) -> Option<Vec<&'a str>> {
+        let mut waits = Vec::new();
+        match &change.what {
+            What::Binding { key, .. } if change.action == Action::Delete => {
+                waits.extend(self.identity_changes(&key.member));
+                match &key.resource {
+                    Resource::ServiceAccount(email) if key.is_impersonation() => {
+                        waits.extend(self.leaving(email));
+                    }
+                    resource => {
+                        waits.extend(self.additions_elsewhere(&key.member, resource));
+                        if let Member::ServiceAccount(email) = &key.member {
+                            waits.extend(self.leaving(email));
+                            waits.extend(self.node_pools_running_as(email));
+                        }
+                    }
+                }
+            }
             What::Account {
                 email,
                 change: how @ (AccountChange::Disable | AccountChange::Delete),
                 ..
             } => {
-                let mut waits = leaving(plan, email);
-                waits.extend(node_pools_running_as(plan, live, email));
+                waits.extend(self.leaving(email));
+                waits.extend(self.node_pools_running_as(email));
                 if *how == AccountChange::Delete {
                     // Deleted first, its members would turn into dead ones under our hands.
-                    waits.extend(removals_of(plan, email));
+                    waits.extend(self.removals_of(email));
                 }
-                waits
             }
-            _ => graph.needs_among(address, &plan.changes),
-        };
-        needs.push((address.clone(), waits_for));
-    }
-    for (address, mut waits_for) in needs {
-        waits_for.remove(&address);
-        if let Some(change) = plan.changes.get_mut(&address) {
-            change.needs = waits_for;
+            _ => return None,
         }
+        Some(waits)
     }
 }
 
-/// The same principal gains something on another policy: what it gets comes before what it loses.
-/// On the same policy both are one write, so there is no gap.
-fn additions_elsewhere(plan: &Plan, member: &Member, resource: &Resource) -> BTreeSet<String> {
-    plan.changes
-        .iter()
-        .filter(|(_, c)| {
-            c.action == Action::Create
-                && matches!(&c.what, What::Binding { key, .. } if key.member == *member && key.resource != *resource)
-        })
-        .map(|(address, _)| address.clone())
-        .collect()
+fn runs_as<'a>(live: &'a Live, cluster: &str, node_pool: &str) -> Option<&'a str> {
+    let cluster = live.clusters.get(cluster)?.found()?;
+    let pool = cluster.node_pools.iter().find(|p| p.name == node_pool)?;
+    Some(&pool.config.service_account)
 }
 
-/// Changes of Kubernetes service accounts that stop acting as this account.
-fn leaving(plan: &Plan, email: &Email) -> BTreeSet<String> {
-    plan.changes
+pub(super) fn set_needs(graph: &Graph, desired: &Desired, live: &Live, plan: &mut Plan) {
+    let index = Index::of(plan, desired, live);
+    let needs: Vec<BTreeSet<String>> = plan
+        .changes
         .iter()
-        .filter(|(_, c)| {
-            matches!(&c.what, What::Ksa { account_before: Some(before), .. } if before == email)
+        .map(|(address, change)| {
+            let mut needs = match index.waits_for(change) {
+                Some(waits) => waits.into_iter().map(str::to_owned).collect(),
+                None => graph.needs_among(address, &plan.changes),
+            };
+            needs.remove(address);
+            needs
         })
-        .map(|(address, _)| address.clone())
-        .collect()
-}
-
-/// Removals of what an account has, and of who may act as it.
-fn removals_of(plan: &Plan, email: &Email) -> BTreeSet<String> {
-    plan.changes
-        .iter()
-        .filter(|(_, c)| c.action == Action::Delete)
-        .filter(|(_, c)| match &c.what {
-            What::Binding { key, .. } => {
-                key.member == Member::ServiceAccount(email.clone())
-                    || key.resource == Resource::ServiceAccount(email.clone())
-            }
-            _ => false,
-        })
-        .map(|(address, _)| address.clone())
-        .collect()
-}
-
-/// Changes of this identity's Kubernetes service accounts, in all clusters.
-fn identity_changes(plan: &Plan, member: &Member, desired: &Desired) -> BTreeSet<String> {
-    let Member::Ksa(identity) = member else {
-        return BTreeSet::new();
-    };
-    desired
-        .ksas
-        .iter()
-        .filter(|(_, ksa)| ksa.identity == *identity)
-        .map(|(key, _)| key.to_string())
-        .filter(|address| plan.changes.contains_key(address))
-        .collect()
-}
-
-/// Node pools whose pods live on this account until the pool is moved.
-fn node_pools_running_as(plan: &Plan, live: &Live, email: &Email) -> BTreeSet<String> {
-    plan.changes
-        .iter()
-        .filter(|(_, c)| match &c.what {
-            What::NodePool {
-                cluster, node_pool, ..
-            } => live
-                .clusters
-                .get(cluster)
-                .and_then(Seen::found)
-                .is_some_and(|c| {
-                    c.node_pools
-                        .iter()
-                        .any(|p| p.name == *node_pool && p.config.service_account == email.as_str())
-                }),
-            _ => false,
-        })
-        .map(|(address, _)| address.clone())
-        .collect()
+        .collect();
+    for (change, needs) in plan.changes.values_mut().zip(needs) {
+        change.needs = needs;
+    }
 }

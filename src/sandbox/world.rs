@@ -284,7 +284,17 @@ impl World {
     /// # Errors
     /// When the text is not YAML of this shape, or names a project that it does not have.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, WorldError> {
-        let world: Self = serde_saphyr::from_str(text).map_err(|e| WorldError::Syntax {
+        // A world of 200 clusters has some million nodes.
+        let options = serde_saphyr::options! {
+            budget: serde_saphyr::budget! {
+                max_depth: 64,
+                max_nodes: 40_000_000,
+                max_events: 100_000_000,
+                max_total_scalar_bytes: 1 << 30,
+            },
+        };
+        let read = serde_saphyr::from_str_with_options(text, options);
+        let world: Self = read.map_err(|e| WorldError::Syntax {
             file: file_name.to_owned(),
             message: e.to_string(),
         })?;

@@ -16,7 +16,7 @@ pub struct Shape<'a> {
     pub mistakes: &'a mut Vec<Mistake>,
 }
 
-impl Shape<'_> {
+impl<'a> Shape<'a> {
     /// Adds a mistake at a place.
     fn add(
         &mut self,
@@ -35,7 +35,7 @@ impl Shape<'_> {
         });
     }
 
-    fn resolve<'s>(&'s self, schema: &'s Json) -> &'s Json {
+    fn resolve(&self, schema: &'a Json) -> &'a Json {
         match schema["$ref"].as_str().and_then(|r| r.strip_prefix('#')) {
             Some(pointer) => self.root.pointer(pointer).unwrap_or(schema),
             None => schema,
@@ -43,11 +43,11 @@ impl Shape<'_> {
     }
 
     /// Checks `node`, which is called `name`, against `schema`.
-    pub fn check(&mut self, node: &Node, schema: &Json, name: &str) {
-        let schema = self.resolve(schema).clone();
+    pub fn check(&mut self, node: &Node, schema: &'a Json, name: &str) {
+        let schema = self.resolve(schema);
         for choice in ["anyOf", "oneOf"] {
             if let Some(options) = schema[choice].as_array() {
-                let options: Vec<Json> = options.iter().map(|o| self.resolve(o).clone()).collect();
+                let options: Vec<&Json> = options.iter().map(|o| self.resolve(o)).collect();
                 match options.iter().find(|o| accepts_kind(o, node)) {
                     Some(option) => self.check(node, option, name),
                     None => self.wrong_kind(node, &options, name),
@@ -55,12 +55,12 @@ impl Shape<'_> {
                 return;
             }
         }
-        if !accepts_kind(&schema, node) {
-            self.wrong_kind(node, std::slice::from_ref(&schema), name);
+        if !accepts_kind(schema, node) {
+            self.wrong_kind(node, &[schema], name);
             return;
         }
         match &node.value {
-            Value::Map(entries) => self.check_map(node, entries, &schema, name),
+            Value::Map(entries) => self.check_map(node, entries, schema, name),
             Value::List(items) => {
                 for item in items {
                     self.check(item, &schema["items"], name);
@@ -74,7 +74,7 @@ impl Shape<'_> {
         &mut self,
         node: &Node,
         entries: &[(super::tree::Key, Node)],
-        schema: &Json,
+        schema: &'a Json,
         name: &str,
     ) {
         let mut seen: HashMap<&str, Span> = HashMap::with_capacity(entries.len());
@@ -146,10 +146,10 @@ impl Shape<'_> {
         );
     }
 
-    fn wrong_kind(&mut self, node: &Node, options: &[Json], name: &str) {
+    fn wrong_kind(&mut self, node: &Node, options: &[&Json], name: &str) {
         let mut wanted: Vec<&str> = options
             .iter()
-            .flat_map(kinds)
+            .flat_map(|option| kinds(option))
             .filter(|k| *k != "null")
             .map(in_words)
             .collect();
