@@ -1,6 +1,6 @@
 //! What the spec asks for, as the resources of four systems, each with an address.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -274,31 +274,40 @@ impl Desired {
                 &account.grants,
             );
         }
-        for (namespace, declared) in &spec.namespaces {
-            for cluster in &declared.clusters {
-                let Some(on) = spec.clusters.get(cluster) else {
-                    continue; // the spec's checks resolve every name
-                };
-                let path = &on.path;
+        let mut bound = HashSet::new();
+        // In the order of their keys, so that the maps are built in one go: a fleet has many.
+        let (mut namespaces, mut ksas) = (Vec::new(), Vec::new());
+        for (cluster, on) in &spec.clusters {
+            let path = &on.path;
+            let pool = path.project.workload_pool();
+            for (namespace, declared) in &spec.namespaces {
+                if !declared.clusters.contains(cluster) {
+                    continue;
+                }
                 let key = NamespaceKey {
                     cluster: cluster.clone(),
                     namespace: namespace.clone(),
                 };
                 for (name, ksa) in &declared.service_accounts {
                     let identity = KsaIdentity {
-                        pool: path.project.workload_pool(),
+                        pool: pool.clone(),
                         namespace: namespace.to_string(),
                         name: name.to_string(),
                     };
                     let access = ksa.on(cluster, on);
+                    // The same identity in another cluster of the project has the same bindings.
+                    let new = bound.insert((&path.project, std::ptr::from_ref(access)));
                     let account = match access {
                         KsaAccess::Impersonates(account) => spec.accounts.get(account),
+                        KsaAccess::Direct(_) if !new => None,
                         KsaAccess::Direct(grants) => {
                             desired.grant(Member::Ksa(identity.clone()), grants);
                             None
                         }
                     };
-                    if let Some(account) = account {
+                    if let Some(account) = account
+                        && new
+                    {
                         desired.bindings.insert(
                             BindingKey {
                                 resource: Resource::ServiceAccount(account.email.clone()),
@@ -309,7 +318,7 @@ impl Desired {
                             ksa.place.clone(),
                         );
                     }
-                    desired.ksas.insert(
+                    ksas.push((
                         KsaKey {
                             cluster: cluster.clone(),
                             namespace: namespace.clone(),
@@ -322,17 +331,19 @@ impl Desired {
                             identity,
                             place: ksa.place.clone(),
                         },
-                    );
+                    ));
                 }
-                desired.namespaces.insert(
+                namespaces.push((
                     key,
                     DesiredNamespace {
                         create: declared.create,
                         place: declared.place.clone(),
                     },
-                );
+                ));
             }
         }
+        desired.namespaces = namespaces.into_iter().collect();
+        desired.ksas = ksas.into_iter().collect();
         desired
     }
 

@@ -3,7 +3,7 @@
 //! The order keeps every running pod's access: what gives access comes before what makes a pod
 //! rely on it, and removals come after all additions that replace them. See docs/concepts.md.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -17,7 +17,7 @@ use crate::resources::Resource;
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     graph: DiGraph<String, ()>,
-    index: BTreeMap<String, NodeIndex>,
+    index: HashMap<String, NodeIndex>,
 }
 
 impl Graph {

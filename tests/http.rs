@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures::TryStreamExt;
 use serde_json::{Value, json};
 use wi::auth::TokenSource;
 use wi::gcp::{container, iam, policies};
@@ -197,7 +198,9 @@ async fn accounts_are_read_page_by_page() {
         _ => answer(200, json!({"accounts": [{"email": "d@b.c"}]})),
     })
     .await;
-    let accounts = iam::list_service_accounts(&server.client(), &project())
+    let http = server.client();
+    let accounts: Vec<iam::ServiceAccount> = iam::service_accounts(&http, &project())
+        .try_collect()
         .await
         .expect("two pages");
     assert_eq!(accounts.len(), 2);

@@ -58,7 +58,7 @@ fn planned(args: &ApplyArgs) -> Result<Success, Failure> {
     }
     let input = Input::load(&args.paths, args.choice.base.as_deref())?;
     connect::runtime()?.block_on(async {
-        let session = Session::open(&args.connect, &args.paths, &input.declared()).await?;
+        let session = Session::open(&args.connect, &args.paths, || input.declared()).await?;
         let result = plan_and_apply(&session, input, args, asks).await;
         session.close().await?;
         result
@@ -125,7 +125,7 @@ fn saved(args: &ApplyArgs) -> Result<Success, Failure> {
     }
     expect(&file.plan, args)?;
     connect::runtime()?.block_on(async {
-        let session = Session::open(&args.connect, &file.spec, &file.desired).await?;
+        let session = Session::open(&args.connect, &file.spec, || file.desired.clone()).await?;
         let result = check_and_apply(&session, &file, args).await;
         session.close().await?;
         result

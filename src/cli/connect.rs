@@ -32,11 +32,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects as the arguments and the environment say.
+    /// Connects as the arguments and the environment say. `desired` is asked for only where a sandbox
+    /// is made from it.
     pub async fn open(
         args: &ConnectArgs,
         spec: &[PathBuf],
-        desired: &Desired,
+        desired: impl FnOnce() -> Desired,
     ) -> Result<Self, Failure> {
         let Some(world) = &args.sandbox else {
             let token = match (
@@ -89,7 +90,7 @@ fn client(args: &ConnectArgs, endpoints: Endpoints, token: TokenSource) -> Resul
 async fn start_sandbox(
     world: Option<&Path>,
     spec: &[PathBuf],
-    desired: &Desired,
+    desired: impl FnOnce() -> Desired,
 ) -> Result<Sandbox, Failure> {
     let file = match world {
         Some(path) => Some(path.to_owned()),
@@ -105,7 +106,7 @@ async fn start_sandbox(
             format!("started from {}", file.display()),
         ),
         None => (
-            empty_world(desired)?,
+            empty_world(&desired())?,
             "started from an empty world with the spec's clusters".to_owned(),
         ),
     };

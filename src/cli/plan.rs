@@ -16,7 +16,7 @@ use crate::render::{self, print};
 pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
     let input = Input::load(&args.spec.paths, args.choice.base.as_deref())?;
     connect::runtime()?.block_on(async {
-        let session = Session::open(&args.connect, &args.spec.paths, &input.declared()).await?;
+        let session = Session::open(&args.connect, &args.spec.paths, || input.declared()).await?;
         let options = args.choice.options();
         let made = make(&session, input, &options, &args.choice).await;
         let made_on = session.in_words();
@@ -41,6 +41,8 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
             print::note(&next(args.out.as_deref()));
         }
         let changes = args.detailed_exitcode && !plan.is_empty();
+        // The process ends here: taking a fleet's maps apart would only take time.
+        std::mem::forget((desired, live, plan));
         Ok(if changes {
             Success::Changes
         } else {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use http::Method;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::http::{Api, ApiError, Http, Request};
@@ -377,7 +378,7 @@ pub async fn set_labels(
     http.json(Request::new(Method::POST, url).body(body)).await
 }
 
-async fn get<T: serde::de::DeserializeOwned>(http: &Http, path: &str) -> Result<T, ApiError> {
+async fn get<T: DeserializeOwned + Send + 'static>(http: &Http, path: &str) -> Result<T, ApiError> {
     let url = http.url(Api::Container, &format!("v1/{path}"));
     http.json(Request::new(Method::GET, url)).await
 }

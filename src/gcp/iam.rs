@@ -38,21 +38,24 @@ pub fn service_accounts(
         accounts: Vec<ServiceAccount>,
         next_page_token: String,
     }
-    let pages = stream::try_unfold(Some(String::new()), move |token: Option<String>| async move {
-        let Some(token) = token else {
-            return Ok(None);
-        };
-        let mut path = format!("v1/projects/{project}/serviceAccounts?pageSize=100");
-        if !token.is_empty() {
-            path.push_str(&format!("&pageToken={}", super::query_escaped(&token)));
-        }
-        let page: Page = http
-            .json(Request::new(Method::GET, http.url(Api::Iam, &path)))
-            .await?;
-        let next = page.next_page_token;
-        let accounts = stream::iter(page.accounts.into_iter().map(Ok));
-        Ok(Some((accounts, (!next.is_empty()).then_some(next))))
-    });
+    let pages = stream::try_unfold(
+        Some(String::new()),
+        move |token: Option<String>| async move {
+            let Some(token) = token else {
+                return Ok(None);
+            };
+            let mut path = format!("v1/projects/{project}/serviceAccounts?pageSize=100");
+            if !token.is_empty() {
+                path.push_str(&format!("&pageToken={}", super::query_escaped(&token)));
+            }
+            let page: Page = http
+                .json(Request::new(Method::GET, http.url(Api::Iam, &path)))
+                .await?;
+            let next = page.next_page_token;
+            let accounts = stream::iter(page.accounts.into_iter().map(Ok));
+            Ok(Some((accounts, (!next.is_empty()).then_some(next))))
+        },
+    );
     pages.try_flatten()
 }
 

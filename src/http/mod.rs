@@ -13,6 +13,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
 
 pub use endpoints::Api;
 pub use endpoints::Endpoints;
@@ -199,12 +200,23 @@ impl Http {
     }
 
     /// Calls, and reads the answer.
-    pub(crate) async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T, ApiError> {
-        let body = self.send(&request).await?;
-        serde_json::from_slice(&body).map_err(|e| {
-            let message = format!("the answer is not what the API documents: {e}");
-            ApiError::without_answer(request.method.as_str(), &request.url, message)
-        })
+    pub(crate) async fn json<T>(&self, request: Request) -> Result<T, ApiError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let http = self.clone();
+        // A task of its own: answers of many clusters are decrypted and read on all cores.
+        let task = tokio::spawn(async move {
+            let body = http.send(&request).await?;
+            serde_json::from_slice(&body).map_err(|e| {
+                let message = format!("the answer is not what the API documents: {e}");
+                ApiError::without_answer(request.method.as_str(), &request.url, message)
+            })
+        });
+        match AbortOnDropHandle::new(task).await {
+            Ok(answer) => answer,
+            Err(e) => std::panic::resume_unwind(e.into_panic()), // nobody else can abort it
+        }
     }
 
     /// Calls until it succeeds, is refused for good, or the tries are used up.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::Method;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -26,17 +26,43 @@ pub struct ObjectMeta {
     pub resource_version: String,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
+    #[serde(skip_serializing)]
     pub managed_fields: Vec<ManagedFields>,
     pub owner_references: Vec<OwnerReference>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
+/// `ManagedFieldsEntry`: who owns what. There are many, so that only what is asked for is kept.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
 pub struct ManagedFields {
     pub manager: String,
-    pub operation: String,
-    /// `FieldsV1`: a tree of `f:name` keys.
-    pub fields_v1: serde_json::Value,
+    #[serde(rename = "fieldsV1")]
+    fields: OwnedFields,
+}
+
+/// `FieldsV1`: a tree of `f:NAME` keys.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct OwnedFields {
+    #[serde(rename = "f:metadata")]
+    metadata: OwnedMetadata,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct OwnedMetadata {
+    #[serde(rename = "f:annotations")]
+    annotations: BTreeMap<String, IgnoredAny>,
+}
+
+impl ManagedFields {
+    /// Whether the manager owns this annotation.
+    pub fn owns_annotation(&self, name: &str) -> bool {
+        let annotations = self.fields.metadata.annotations.keys();
+        annotations
+            .filter_map(|key| key.strip_prefix("f:"))
+            .any(|key| key == name)
+    }
 }
 
 /// `OwnerReference`: what made an object.
@@ -107,7 +133,7 @@ impl Kube {
     }
 
     /// Every page of a list. A `continue` that has expired (410) starts the list over, once.
-    pub(crate) async fn list<T: DeserializeOwned>(
+    pub(crate) async fn list<T: DeserializeOwned + Send + 'static>(
         &self,
         path: &str,
         query: &str,

@@ -121,9 +121,10 @@ async fn read_with(
             (Err(e), _) | (_, Err(e)) => Err(e.for_user()),
         })
     };
-    let (namespaces, service_accounts, mut workloads) =
-        tokio::join!(kube.list_namespaces(), service_accounts, all_workloads);
-    let (namespaces, service_accounts) = (namespaces?, service_accounts?);
+    // One call first, so that the others find its connection: a handshake costs more than they do.
+    let namespaces = kube.list_namespaces().await?;
+    let (service_accounts, mut workloads) = tokio::join!(service_accounts, all_workloads);
+    let service_accounts = service_accounts?;
     if workloads.is_none() {
         let changing = namespaces_with_new_identities(desired, name, &service_accounts);
         if !changing.is_empty() {

@@ -1,6 +1,6 @@
 //! Google service accounts: created, adopted, kept as declared, disabled when they leave the spec.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::marks::{marked_description, split_description};
 use super::{AccountChange, Action, Attribute, Change, Plan, What};
@@ -14,12 +14,13 @@ use crate::spec::model::{AccountSpec, OnRemove};
 const MAX_DESCRIPTION: usize = 256;
 
 pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
+    let deleted = deleted_ids(live);
     for (name, wanted) in desired.accounts.iter().filter(|(_, a)| a.managed) {
         let address = format!("gsa.{name}");
         match live.accounts.get(&wanted.project) {
             Some(Seen::Found(accounts)) => match accounts.get(&wanted.email) {
                 Some(account) => update(desired, address, wanted, account, plan),
-                None => create(desired, live, address, wanted, plan),
+                None => create(desired, &deleted, address, wanted, plan),
             },
             Some(Seen::Absent) => plan.error(
                 address,
@@ -38,7 +39,7 @@ pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
             let (text, mark) = split_description(&account.description);
             let mark = mark.filter(|m| m.owner == desired.owner);
             let ours = mark.is_some();
-            let wanted = desired.accounts.values().any(|a| a.email == *email);
+            let wanted = desired.account_name(email).is_some();
             plan.owned += usize::from(ours);
             if wanted {
                 continue;
@@ -59,28 +60,41 @@ pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
     }
 }
 
-/// The unique id of a deleted account, as dead members of policies tell it: deleted accounts are not
-/// listed. Several ids: which one is meant is not known.
-fn deleted_id(live: &Live, email: &Email) -> Option<String> {
-    let ids: BTreeSet<String> = live
+/// The unique ids of deleted accounts by their former emails, as dead members of policies tell them:
+/// deleted accounts are not listed.
+type Deleted = BTreeMap<String, BTreeSet<String>>;
+
+fn deleted_ids(live: &Live) -> Deleted {
+    let mut deleted = Deleted::new();
+    let members = live
         .policies
         .values()
         .chain(live.background.values())
         .filter_map(Seen::found)
         .flat_map(|p| &p.bindings)
-        .flat_map(|b| &b.members)
-        .filter_map(|m| match Member::parse(m) {
-            Member::DeletedServiceAccount { email: e, uid } if e == email.as_str() => Some(uid),
-            _ => None,
-        })
-        .collect();
-    (ids.len() == 1).then(|| ids.into_iter().next()).flatten()
+        .flat_map(|b| &b.members);
+    for member in members.filter(|m| m.starts_with("deleted:")) {
+        if let Member::DeletedServiceAccount { email, uid } = Member::parse(member) {
+            deleted.entry(email).or_default().insert(uid);
+        }
+    }
+    deleted
 }
 
-fn create(desired: &Desired, live: &Live, address: String, wanted: &AccountSpec, plan: &mut Plan) {
+fn create(
+    desired: &Desired,
+    deleted: &Deleted,
+    address: String,
+    wanted: &AccountSpec,
+    plan: &mut Plan,
+) {
     let display_name = wanted.display_name.clone().unwrap_or_default();
     let description = marked_description("", &desired.owner, wanted.on_remove);
-    let deleted = deleted_id(live, &wanted.email);
+    // Several ids: which one is meant is not known.
+    let deleted = deleted
+        .get(wanted.email.as_str())
+        .filter(|ids| ids.len() == 1)
+        .and_then(|ids| ids.first().cloned());
     let notes = deleted
         .iter()
         .map(|id| format!("it was deleted, and policies still name it (unique id {id}): undeleted, it has its roles and keys again. After 30 days that is no longer possible, and it is made anew"))

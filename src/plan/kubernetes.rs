@@ -1,6 +1,6 @@
 //! Namespaces and Kubernetes service accounts: marks, annotations, adoption and removal.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -29,20 +29,17 @@ fn mark<'a>(meta: &'a ObjectMeta, owner: &str) -> Mark<'a> {
 
 /// Field managers other than `wi` that own the Google service account annotation.
 fn foreign_annotation_managers(meta: &ObjectMeta) -> Vec<&str> {
-    let field = format!("f:{GSA_ANNOTATION}");
     meta.managed_fields
         .iter()
-        .filter(|m| m.manager != "wi")
-        .filter(|m| !m.fields_v1["f:metadata"]["f:annotations"][field.as_str()].is_null())
+        .filter(|m| m.manager != "wi" && m.owns_annotation(GSA_ANNOTATION))
         .map(|m| m.manager.as_str())
         .collect()
 }
 
 fn wi_owns_annotation(meta: &ObjectMeta) -> bool {
-    let field = format!("f:{GSA_ANNOTATION}");
-    meta.managed_fields.iter().any(|m| {
-        m.manager == "wi" && !m.fields_v1["f:metadata"]["f:annotations"][field.as_str()].is_null()
-    })
+    meta.managed_fields
+        .iter()
+        .any(|m| m.manager == "wi" && m.owns_annotation(GSA_ANNOTATION))
 }
 
 /// Another tool that says that an object is its own.
@@ -159,10 +156,15 @@ fn diff_cluster(
             .at(&wanted.place),
         );
     }
+    let by_name: HashMap<(&str, &str), &ObjectMeta> = objects
+        .service_accounts
+        .values()
+        .map(|meta| ((meta.namespace.as_str(), meta.name.as_str()), meta))
+        .collect();
     for (key, wanted) in desired.ksas_of(cluster) {
-        let there = objects
-            .service_accounts
-            .get(&(key.namespace.to_string(), key.name.to_string()));
+        let there = by_name
+            .get(&(key.namespace.as_str(), key.name.as_str()))
+            .copied();
         if wanted.existing {
             refer_to(key, wanted, there, plan);
             continue;
@@ -292,13 +294,19 @@ fn remove_what_left(cluster: &str, desired: &Desired, objects: &Objects, plan: &
             name: KubeName::parse(&meta.name).ok()?,
         })
     };
+    let wanted: HashSet<(&str, &str)> = desired
+        .ksas_of(cluster)
+        .map(|(key, _)| (key.namespace.as_str(), key.name.as_str()))
+        .collect();
     for meta in objects.service_accounts.values() {
-        let Some(key) = key(meta).filter(|k| !desired.ksas.contains_key(k)) else {
-            continue;
-        };
-        if !matches!(mark(meta, &desired.owner), Mark::Ours) {
+        if wanted.contains(&(meta.namespace.as_str(), meta.name.as_str()))
+            || !matches!(mark(meta, &desired.owner), Mark::Ours)
+        {
             continue;
         }
+        let Some(key) = key(meta) else {
+            continue;
+        };
         let adopted = meta.annotations.contains_key(ADOPTED);
         let annotation = meta.annotations.get(GSA_ANNOTATION);
         let account_before = annotation.and_then(|a| Email::parse(a).ok());

@@ -374,7 +374,10 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     kubernetes::diff(desired, live, options, &mut plan);
     impact::hold_back(desired, live, options, &mut plan);
     restarts::list(live, &mut plan);
-    order::set_needs(&Graph::of(desired, &node_pools), desired, live, &mut plan);
+    if !plan.is_empty() {
+        let graph = Graph::of(desired, &node_pools);
+        order::set_needs(&graph, desired, live, &mut plan);
+    }
     waves::assign(desired, &mut plan);
     access::list(desired, &mut plan);
     outside::warn(live, &mut plan);

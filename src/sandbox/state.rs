@@ -176,11 +176,19 @@ impl State {
     /// Project and account id of a live account, by email or unique id.
     pub fn find_account(&self, email_or_id: &str) -> Option<(String, String)> {
         let email_or_id = email_or_id.to_ascii_lowercase();
-        self.world.projects.iter().find_map(|(project, p)| {
-            let found = p.service_accounts.iter().find(|(id, account)| {
-                account.unique_id == email_or_id || email(project, id) == email_or_id
-            });
-            found.map(|(id, _)| (project.clone(), id.clone()))
+        let mut projects = self.world.projects.iter();
+        if let Some((account_id, _)) = email_or_id.split_once('@') {
+            return projects
+                .find(|(project, p)| {
+                    p.service_accounts.contains_key(account_id)
+                        && email(project, account_id) == email_or_id
+                })
+                .map(|(project, _)| (project.clone(), account_id.to_owned()));
+        }
+        projects.find_map(|(project, p)| {
+            let mut accounts = p.service_accounts.iter();
+            let (id, _) = accounts.find(|(_, account)| account.unique_id == email_or_id)?;
+            Some((project.clone(), id.clone()))
         })
     }
 

@@ -45,15 +45,14 @@ impl<'a> Shape<'a> {
     /// Checks `node`, which is called `name`, against `schema`.
     pub fn check(&mut self, node: &Node, schema: &'a Json, name: &str) {
         let schema = self.resolve(schema);
-        for choice in ["anyOf", "oneOf"] {
-            if let Some(options) = schema[choice].as_array() {
-                let options: Vec<&Json> = options.iter().map(|o| self.resolve(o)).collect();
-                match options.iter().find(|o| accepts_kind(o, node)) {
-                    Some(option) => self.check(node, option, name),
-                    None => self.wrong_kind(node, &options, name),
-                }
-                return;
+        let choice = schema.get("anyOf").or_else(|| schema.get("oneOf"));
+        if let Some(options) = choice.and_then(Json::as_array) {
+            let options: Vec<&Json> = options.iter().map(|o| self.resolve(o)).collect();
+            match options.iter().find(|o| accepts_kind(o, node)) {
+                Some(option) => self.check(node, option, name),
+                None => self.wrong_kind(node, &options, name),
             }
+            return;
         }
         if !accepts_kind(schema, node) {
             self.wrong_kind(node, &[schema], name);
@@ -207,8 +206,11 @@ fn accepts_kind(schema: &Json, node: &Node) -> bool {
         Value::List(_) => "array",
         Value::Map(_) => "object",
     };
-    let kinds = kinds(schema);
-    kinds.is_empty() || kinds.contains(&kind)
+    match &schema["type"] {
+        Json::String(only) => only == kind,
+        Json::Array(kinds) => kinds.iter().any(|k| k == kind),
+        _ => true,
+    }
 }
 
 /// The name that was most likely meant.
