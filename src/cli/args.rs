@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::identity::Email;
 use crate::plan::{Options, UpgradeOverride};
 
 /// Workload Identity for GKE, planned like Terraform and applied without an outage.
@@ -119,9 +120,37 @@ pub(super) struct ConnectArgs {
     /// default credentials)
     #[arg(long, value_name = "FILE", env = "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE")]
     pub access_token_file: Option<PathBuf>,
+    /// Act as this service account; several by commas: each creates tokens of the next (also:
+    /// GOOGLE_IMPERSONATE_SERVICE_ACCOUNT)
+    #[arg(
+        long,
+        value_name = "EMAIL",
+        env = "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"
+    )]
+    pub impersonate_service_account: Option<String>,
     /// API calls at the same time
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=512))]
     pub parallelism: u16,
+}
+
+impl ConnectArgs {
+    /// The accounts to act as, in order; the last one is who calls the APIs.
+    pub fn impersonated(&self) -> Result<Option<Vec<String>>, String> {
+        let given = self.impersonate_service_account.clone();
+        let given = given.or_else(|| std::env::var("GOOGLE_IMPERSONATE_SERVICE_ACCOUNT").ok());
+        let Some(given) = given.filter(|g| !g.is_empty()) else {
+            return Ok(None);
+        };
+        let chain: Result<Vec<String>, String> = given
+            .split(',')
+            .map(|email| {
+                let email = Email::parse(email.trim())
+                    .map_err(|e| format!("--impersonate-service-account: {}", e.0))?;
+                Ok(email.as_str().to_owned())
+            })
+            .collect();
+        Ok(Some(chain?))
+    }
 }
 
 #[derive(Debug, Args)]

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::Failure;
 use super::args::ConnectArgs;
-use crate::auth::TokenSource;
+use crate::auth::{self, TokenSource};
 use crate::desired::Desired;
-use crate::http::{Endpoints, Http, HttpOptions};
+use crate::http::{Api, Endpoints, Http, HttpOptions};
 use crate::render::print;
 use crate::resources::Resource;
 use crate::sandbox::world::World;
@@ -40,18 +40,10 @@ impl Session {
         desired: impl FnOnce() -> Desired,
     ) -> Result<Self, Failure> {
         let Some(world) = &args.sandbox else {
-            let token = match (
-                &args.access_token_file,
-                std::env::var("GOOGLE_OAUTH_ACCESS_TOKEN"),
-            ) {
-                (Some(file), _) => TokenSource::file(file.clone()),
-                (None, Ok(token)) if !token.is_empty() => TokenSource::fixed(token),
-                _ => TokenSource::application_default(),
-            };
-            let endpoints =
-                Endpoints::from_environment(&args.endpoint).map_err(Failure::Message)?;
+            let http = connect(args)?;
+            sign_in(&http).await?;
             return Ok(Self {
-                http: client(args, endpoints, token)?,
+                http,
                 sandbox: None,
             });
         };
@@ -75,6 +67,41 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// A client of Google's APIs, with the credentials that the arguments and the environment offer.
+pub(super) fn connect(args: &ConnectArgs) -> Result<Http, Failure> {
+    let mut endpoints = Endpoints::from_environment(&args.endpoint)?;
+    if let Some(domain) = auth::universe_domain() {
+        endpoints = endpoints.in_universe(&domain)?;
+    }
+    let mut token = match (
+        &args.access_token_file,
+        std::env::var("GOOGLE_OAUTH_ACCESS_TOKEN"),
+    ) {
+        (Some(file), _) => TokenSource::file(file.clone()),
+        (None, Ok(token)) if !token.is_empty() => TokenSource::fixed(token),
+        _ => TokenSource::application_default(),
+    };
+    if let Some(chain) = args.impersonated()? {
+        let api = endpoints.base(Api::IamCredentials);
+        token = TokenSource::impersonating(token, &chain, &api);
+    }
+    client(args, endpoints, token)
+}
+
+/// Gets the first token, so that credentials which do not work are one error and not one a call. A key
+/// is what this tool is there to abolish.
+async fn sign_in(http: &Http) -> Result<(), Failure> {
+    let identity = http.identity().await?;
+    http.sign_in().await?;
+    if identity.is_key {
+        print::note(&format!(
+            "Warning: wi runs with a service account key ({}). Keys do not expire; federation does without: docs/real-projects.md#credentials\n",
+            identity.place
+        ));
+    }
+    Ok(())
 }
 
 fn client(args: &ConnectArgs, endpoints: Endpoints, token: TokenSource) -> Result<Http, Failure> {

@@ -36,9 +36,11 @@ pub enum Api {
     BigtableAdmin,
     /// Access tokens.
     Oauth2,
+    /// Access tokens of service accounts.
+    IamCredentials,
 }
 
-const APIS: [(Api, &str); 15] = [
+const APIS: [(Api, &str); 16] = [
     (Api::Container, "container"),
     (Api::Iam, "iam"),
     (Api::CloudResourceManager, "cloudresourcemanager"),
@@ -54,11 +56,16 @@ const APIS: [(Api, &str); 15] = [
     (Api::CloudFunctions, "cloudfunctions"),
     (Api::BigtableAdmin, "bigtableadmin"),
     (Api::Oauth2, "oauth2"),
+    (Api::IamCredentials, "iamcredentials"),
 ];
 
 /// Where each API is.
 #[derive(Debug, Clone, Default)]
-pub struct Endpoints(BTreeMap<Api, String>);
+pub struct Endpoints {
+    set: BTreeMap<Api, String>,
+    /// The domain of all others; `None`: Google's own cloud.
+    universe: Option<String>,
+}
 
 impl Endpoints {
     /// `API=URL` settings over `WI_ENDPOINT_API` over `WI_ENDPOINT` over Google's own.
@@ -68,7 +75,7 @@ impl Endpoints {
         for (api, name) in APIS {
             let own = variable(&format!("WI_ENDPOINT_{}", name.to_ascii_uppercase()));
             if let Some(url) = own.or_else(|| variable("WI_ENDPOINT")) {
-                endpoints.0.insert(api, checked(&url)?);
+                endpoints.set.insert(api, checked(&url)?);
             }
         }
         for setting in settings {
@@ -85,7 +92,7 @@ impl Endpoints {
                     known()
                 )
             })?;
-            endpoints.0.insert(api, checked(url)?);
+            endpoints.set.insert(api, checked(url)?);
         }
         Ok(endpoints)
     }
@@ -93,38 +100,59 @@ impl Endpoints {
     /// All APIs at one base URL.
     pub fn all_at(url: &str) -> Result<Self, String> {
         let url = checked(url)?;
-        Ok(Self(
-            APIS.into_iter()
+        Ok(Self {
+            set: APIS
+                .into_iter()
                 .map(|(api, _)| (api, url.clone()))
                 .collect(),
-        ))
+            universe: None,
+        })
     }
 
     /// The base URL in a location, for APIs that keep what is regional there.
     pub(crate) fn regional(&self, api: Api, location: &str) -> String {
         let base = self.base(api);
-        match base.strip_suffix(".googleapis.com/") {
-            Some(name) if !self.0.contains_key(&api) => {
-                format!("{name}.{location}.rep.googleapis.com/")
+        let domain = self.domain();
+        match base.strip_suffix(&format!(".{domain}/")) {
+            Some(name) if !self.set.contains_key(&api) => {
+                format!("{name}.{location}.rep.{domain}/")
             }
             _ => base,
         }
     }
 
     /// The base URL, with a slash at its end.
-    pub(crate) fn base(&self, api: Api) -> String {
-        self.0.get(&api).cloned().unwrap_or_else(|| {
+    pub fn base(&self, api: Api) -> String {
+        self.set.get(&api).cloned().unwrap_or_else(|| {
             let name = APIS
                 .into_iter()
                 .find(|(a, _)| *a == api)
                 .map_or("", |(_, n)| n);
-            format!("https://{name}.googleapis.com/")
+            format!("https://{name}.{}/", self.domain())
+        })
+    }
+
+    fn domain(&self) -> &str {
+        self.universe.as_deref().unwrap_or("googleapis.com")
+    }
+
+    /// The same in another universe: a cloud of Google's make that somebody else runs.
+    pub fn in_universe(self, domain: &str) -> Result<Self, String> {
+        checked(&format!("https://{domain}")).map_err(|_| {
+            format!(
+                "the universe domain `{}` is none",
+                crate::render::safe(domain)
+            )
+        })?;
+        Ok(Self {
+            universe: Some(domain.to_owned()),
+            ..self
         })
     }
 }
 
 /// A token must not travel in the clear, except to this very machine.
-fn checked(url: &str) -> Result<String, String> {
+pub(crate) fn checked(url: &str) -> Result<String, String> {
     let parsed = reqwest::Url::parse(url).map_err(|e| format!("`{url}` is not a URL: {e}"))?;
     let host = parsed.host_str().unwrap_or_default();
     let address = host

@@ -17,6 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use endpoints::Api;
 pub use endpoints::Endpoints;
+pub(crate) use endpoints::checked;
 pub use error::{ApiError, Cause};
 pub(crate) use retry::Retry;
 
@@ -182,9 +183,19 @@ impl Http {
         self
     }
 
+    /// What the credentials are, as far as they say themselves.
+    pub(crate) async fn identity(&self) -> Result<crate::auth::Identity, String> {
+        self.token.identity().await
+    }
+
+    /// Gets a token, if there is none yet.
+    pub(crate) async fn sign_in(&self) -> Result<(), String> {
+        self.token.headers(None).await.map(drop)
+    }
+
     /// The access token, for the one question that is about it.
     pub(crate) async fn access_token(&self) -> Option<String> {
-        let headers = self.token.headers(false).await.ok()?;
+        let headers = self.token.headers(None).await.ok()?;
         let value = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
         value.strip_prefix("Bearer ").map(str::to_owned)
     }
@@ -222,15 +233,20 @@ impl Http {
     /// Calls until it succeeds, is refused for good, or the tries are used up.
     pub(crate) async fn send(&self, request: &Request) -> Result<Vec<u8>, ApiError> {
         let mut pauses = retry::pauses();
-        let mut fresh_token = false;
+        let mut rejected: Option<HeaderMap> = None;
         let started = Instant::now();
         loop {
-            let failed = match self.attempt(request, fresh_token).await {
+            let headers = self.token.headers(rejected.as_ref()).await;
+            let headers = headers.map_err(|e| ApiError {
+                code: 401,
+                ..ApiError::without_answer(request.method.as_str(), &request.url, e)
+            })?;
+            let failed = match self.attempt(request, headers.clone()).await {
                 Ok(body) => return Ok(body),
                 Err(failed) => failed,
             };
-            if failed.error.code == 401 && !fresh_token {
-                fresh_token = true; // it may just have expired
+            if failed.error.code == 401 && rejected.is_none() {
+                rejected = Some(headers); // it may just have expired
                 continue;
             }
             if !retry::may_retry(&failed.error, request.retry, failed.connected) {
@@ -252,7 +268,7 @@ impl Http {
         }
     }
 
-    async fn attempt(&self, request: &Request, fresh_token: bool) -> Result<Vec<u8>, Failed> {
+    async fn attempt(&self, request: &Request, headers: HeaderMap) -> Result<Vec<u8>, Failed> {
         let started = Instant::now();
         let (method, url) = (request.method.as_str(), request.url.as_str());
         let failed = |message: String, connected: bool| Failed {
@@ -268,14 +284,6 @@ impl Http {
             .acquire()
             .await
             .map_err(|e| failed(e.to_string(), false))?;
-        let headers = self.token.headers(fresh_token).await.map_err(|e| Failed {
-            error: ApiError {
-                code: 401,
-                ..ApiError::without_answer(method, url, e)
-            },
-            connected: false,
-            pause: None,
-        })?;
         let mut call = self
             .client
             .request(request.method.clone(), url)

@@ -8,8 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::Kube;
-use crate::auth::TokenSource;
+use crate::auth::{ExecPlugin, TokenSource};
 use crate::http::Http;
+
+/// The variable that lets plugins be run.
+const ALLOW_PLUGINS: &str = "WI_ALLOW_EXEC_PLUGINS";
 
 /// `v1.Config`, the fields that `wi` reads.
 #[derive(Default, Deserialize)]
@@ -55,13 +58,7 @@ struct UserEntry {
     client_certificate: String,
     client_key_data: String,
     client_key: String,
-    exec: Option<Exec>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Exec {
-    command: String,
+    exec: Option<ExecPlugin>,
 }
 
 /// Connects; the error is for the user, and never quotes the file, which holds secrets.
@@ -133,14 +130,28 @@ pub(super) fn connect(http: &Http, path: &Path, context: Option<&str>) -> Result
     } else if google {
         client // the plugin would give kubectl the very token that we have
     } else {
-        let why = match &user.exec {
-            Some(exec) => format!(
-                "runs `{}`, which wi does not",
-                crate::render::safe(&exec.command)
-            ),
-            None => "has neither token nor client certificate".to_owned(),
+        let Some(exec) = &user.exec else {
+            return Err(format!(
+                "user {} of {file} has neither token nor client certificate",
+                context.user
+            ));
         };
-        return Err(format!("user {} of {file} {why}", context.user));
+        // Whoever can change a spec could have any program run, where plans are made of what others
+        // propose.
+        if std::env::var(ALLOW_PLUGINS).as_deref() != Ok("1") {
+            return Err(format!(
+                "user {} of {file} has the program `{}` run. If it is one of yours, allow it: export {ALLOW_PLUGINS}=1",
+                context.user,
+                crate::render::safe(&exec.command)
+            ));
+        }
+        let mut plugin = exec.clone();
+        plugin.resolve(directory);
+        plugin.cluster = serde_json::json!({
+            "server": cluster.server,
+            "certificate-authority-data": cluster.certificate_authority_data,
+        });
+        client.with_token(TokenSource::exec(plugin))
     };
     Ok(Kube {
         http: client,

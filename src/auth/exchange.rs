@@ -1,0 +1,182 @@
+//! One request to a token endpoint: no redirect is followed, little is read, and what comes back in
+//! an error is cleaned of what was sent.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::Value;
+
+use crate::http::{causes, install_crypto};
+use crate::render::safe;
+
+/// Larger answers than any token.
+const LARGEST: usize = 1 << 20;
+/// The longest that is shown of an answer's own words.
+const LONGEST_MESSAGE: usize = 300;
+const TRIES: u32 = 4;
+
+/// What is sent.
+pub(super) struct Ask<'a> {
+    pub method: Method,
+    pub url: &'a str,
+    pub headers: HeaderMap,
+    pub body: Body,
+    /// Never shown, wherever they turn up.
+    pub secrets: Vec<&'a str>,
+    /// Whether this server is on the machine or its network, and asked without a proxy.
+    pub near: bool,
+}
+
+pub(super) enum Body {
+    None,
+    Form(Vec<(&'static str, String)>),
+    Json(Value),
+}
+
+impl<'a> Ask<'a> {
+    pub fn get(url: &'a str) -> Self {
+        Self {
+            method: Method::GET,
+            url,
+            headers: HeaderMap::new(),
+            body: Body::None,
+            secrets: Vec::new(),
+            near: false,
+        }
+    }
+
+    pub fn post(url: &'a str, body: Body) -> Self {
+        Self {
+            method: Method::POST,
+            body,
+            ..Self::get(url)
+        }
+    }
+
+    /// The answer's body; what is transient is tried again. The error is for the user.
+    pub async fn send(self) -> Result<Vec<u8>, String> {
+        let mut pause = Duration::from_millis(250);
+        for tries in 1.. {
+            match self.once().await {
+                Ok(body) => return Ok(body),
+                Err((message, transient)) if !transient || tries == TRIES => return Err(message),
+                Err((message, _)) => {
+                    tracing::debug!(url = self.url, error = %message, "asking for a token again");
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        unreachable!("the last try returns")
+    }
+
+    /// As [`Self::send`], read as JSON.
+    pub async fn json<T: serde::de::DeserializeOwned>(self) -> Result<T, String> {
+        let url = self.url.to_owned();
+        let body = self.send().await?;
+        // The parser's own message could quote a token.
+        serde_json::from_slice(&body)
+            .map_err(|_| format!("{} does not answer as documented", safe(&url)))
+    }
+
+    async fn once(&self) -> Result<Vec<u8>, (String, bool)> {
+        let host = self.url.split('?').next().unwrap_or_default();
+        let failed = |what: &str| format!("{} {what}", safe(host));
+        install_crypto();
+        let mut client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(30));
+        if self.near {
+            client = client.no_proxy();
+        }
+        let client = client.build().map_err(|e| (causes(&e), false))?;
+        let mut call = client
+            .request(self.method.clone(), self.url)
+            .headers(self.headers.clone());
+        call = match &self.body {
+            Body::None => call,
+            Body::Form(fields) => {
+                let pairs: Vec<String> = fields
+                    .iter()
+                    .map(|(name, value)| format!("{name}={}", crate::gcp::query_escaped(value)))
+                    .collect();
+                call.header(
+                    http::header::CONTENT_TYPE,
+                    "application/x-www-form-urlencoded",
+                )
+                .body(pairs.join("&"))
+            }
+            Body::Json(value) => call
+                .header(http::header::CONTENT_TYPE, "application/json")
+                .body(value.to_string()),
+        };
+        let mut response = call
+            .send()
+            .await
+            .map_err(|e| (failed(&format!("was not reached: {}", causes(&e))), true))?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|e| (failed(&format!("broke off: {}", causes(&e))), true))?
+        {
+            if body.len() + chunk.len() > LARGEST {
+                return Err((failed("answers with more than a token"), false));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        if status.is_success() {
+            return Ok(body);
+        }
+        if status.is_redirection() {
+            let why = "sends us elsewhere, which is not followed: secrets would go with it";
+            return Err((failed(why), false));
+        }
+        let transient = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        let words = self.clean(&words(&body));
+        Err((
+            failed(&format!("answered {}: {words}", status.as_u16())),
+            transient,
+        ))
+    }
+
+    fn clean(&self, words: &str) -> String {
+        let mut words = words.to_owned();
+        for secret in self.secrets.iter().filter(|s| !s.is_empty()) {
+            words = words.replace(secret, "[redacted]");
+        }
+        safe(&words).chars().take(LONGEST_MESSAGE).collect()
+    }
+}
+
+/// What a refusal says: of OAuth, of Google, or nothing. A body of another kind is not shown: it may
+/// hold what it should not.
+fn words(body: &[u8]) -> String {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+        return "not in the form of a token endpoint".to_owned();
+    };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    match &body["error"] {
+        Value::String(code) => match text(&body["error_description"]) {
+            description if description.is_empty() => code.clone(),
+            description => format!("{code}: {}", description.trim_end_matches('.')),
+        },
+        error => {
+            let (status, message) = (text(&error["status"]), text(&error["message"]));
+            if status.is_empty() && message.is_empty() {
+                "without saying why".to_owned()
+            } else {
+                format!("{status}: {}", message.trim_end_matches('.'))
+            }
+        }
+    }
+}
+
+/// A URL that a secret may be sent to: https, or this very machine.
+pub(super) fn safe_url(url: &str, what: &str) -> Result<String, String> {
+    crate::http::checked(url)
+        .map(|_| url.to_owned())
+        .map_err(|e| format!("`{what}`: {}", safe(&e)))
+}

@@ -1,0 +1,145 @@
+//! Tokens of another service account, by `generateAccessToken`.
+
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::exchange::{Ask, Body, safe_url};
+use super::{Credentials, Identity, SCOPES, Token, TokenSource, find};
+use crate::render::safe;
+
+/// The longest that needs no organization policy.
+const LIFETIME: Duration = Duration::from_secs(3600);
+
+/// An account, and who may create tokens of it.
+pub(super) struct Impersonated {
+    source: Source,
+    url: String,
+    delegates: Vec<String>,
+    lifetime: Duration,
+    account: String,
+}
+
+enum Source {
+    Tokens(Box<TokenSource>),
+    Credentials(Credentials),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    access_token: String,
+}
+
+/// `impersonated_service_account`, as gcloud writes it.
+#[derive(Deserialize)]
+pub(super) struct File {
+    source_credentials: Value,
+    service_account_impersonation_url: String,
+    #[serde(default)]
+    delegates: Vec<String>,
+}
+
+impl Impersonated {
+    /// As `--impersonate-service-account` says.
+    pub fn chain(source: TokenSource, chain: &[String], iam_credentials: &str) -> Self {
+        let (account, delegates) = match chain.split_last() {
+            Some((account, delegates)) => (account.clone(), delegates),
+            None => (String::new(), &[][..]),
+        };
+        Self {
+            source: Source::Tokens(Box::new(source)),
+            url: format!(
+                "{iam_credentials}v1/projects/-/serviceAccounts/{account}:generateAccessToken"
+            ),
+            delegates: delegates
+                .iter()
+                .map(|email| format!("projects/-/serviceAccounts/{email}"))
+                .collect(),
+            lifetime: LIFETIME,
+            account,
+        }
+    }
+
+    /// As a file of credentials says.
+    pub fn of_file(file: File) -> Result<Self, String> {
+        let source = find::credentials(file.source_credentials, "source_credentials")?;
+        Self::at(
+            source,
+            &file.service_account_impersonation_url,
+            file.delegates,
+            None,
+        )
+    }
+
+    pub fn at(
+        source: Credentials,
+        url: &str,
+        delegates: Vec<String>,
+        seconds: Option<u64>,
+    ) -> Result<Self, String> {
+        let account = url.rsplit('/').next().unwrap_or_default();
+        Ok(Self {
+            source: Source::Credentials(source),
+            url: safe_url(url, "service_account_impersonation_url")?,
+            delegates,
+            lifetime: seconds.map_or(LIFETIME, Duration::from_secs),
+            account: safe(account.split(':').next().unwrap_or_default()),
+        })
+    }
+
+    /// Whose tokens they are.
+    pub fn target(&self) -> &str {
+        &self.account
+    }
+
+    pub async fn source_identity(&self) -> Result<Identity, String> {
+        match &self.source {
+            Source::Tokens(tokens) => tokens.identity().await,
+            Source::Credentials(credentials) => Ok(Identity {
+                kind: credentials.kind().to_owned(),
+                place: String::new(),
+                quota_project: None,
+                is_key: credentials.is_key(),
+            }),
+        }
+    }
+
+    pub fn source_is_key(&self) -> bool {
+        matches!(&self.source, Source::Credentials(c) if c.is_key())
+    }
+
+    pub async fn fetch(&self) -> Result<Token, String> {
+        let authorization = match &self.source {
+            Source::Tokens(tokens) => {
+                let mut headers = tokens.headers(None).await?;
+                headers.remove(AUTHORIZATION).ok_or("there is no token")?
+            }
+            Source::Credentials(credentials) => super::bearer(&credentials.fetch().await?.token)?,
+        };
+        let body = json!({
+            "scope": SCOPES,
+            "delegates": self.delegates,
+            "lifetime": format!("{}s", self.lifetime.as_secs()),
+        });
+        let mut ask = Ask::post(&self.url, Body::Json(body));
+        ask.headers.insert(AUTHORIZATION, authorization);
+        let answer: Answer = ask.json().await.map_err(|e| {
+            if e.contains("PERMISSION_DENIED") {
+                format!(
+                    "{e}. Let the caller create its tokens: gcloud iam service-accounts add-iam-policy-binding {} --member=user:YOU --role=roles/iam.serviceAccountTokenCreator",
+                    self.account
+                )
+            } else {
+                e
+            }
+        })?;
+        Ok(Token {
+            token: answer.access_token,
+            // By what was asked for, not by `expireTime`: this machine's clock may be wrong.
+            lasts: Some(self.lifetime),
+        })
+    }
+}

@@ -1,0 +1,338 @@
+//! Access tokens: where they come from, and how they are kept fresh.
+//!
+//! All of it is spoken on a client that follows no redirect and whose errors quote nothing that was
+//! sent: see docs/threat-model.md.
+
+mod exchange;
+mod exec;
+mod external;
+mod find;
+mod gcloud;
+mod impersonate;
+mod key;
+mod metadata;
+mod oauth;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::{Mutex, OnceCell};
+
+pub use exec::ExecPlugin;
+pub use find::{universe_domain, well_known_file};
+
+/// `cloud-platform` for the Google APIs; the email so that Kubernetes RBAC knows users by name.
+const SCOPES: [&str; 2] = [
+    "https://www.googleapis.com/auth/cloud-platform",
+    "https://www.googleapis.com/auth/userinfo.email",
+];
+
+/// A token is replaced so long before it ends, so that no call starts with one that is about to.
+const SLACK: Duration = Duration::from_secs(240);
+
+/// How long a token from a file is used before the file is read again.
+const FILE_FRESH: Duration = Duration::from_secs(60);
+
+/// The project that calls are counted and billed to.
+const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
+
+/// A source of bearer tokens. Nothing that it holds is ever printed.
+pub struct TokenSource {
+    source: Source,
+    quota_project: Option<String>,
+    /// Held while a token is fetched: whoever comes meanwhile waits for the same one.
+    cached: Mutex<Option<Cached>>,
+}
+
+enum Source {
+    None,
+    Fixed(String),
+    File(PathBuf),
+    Exec(ExecPlugin),
+    /// Found when the first token is needed.
+    ApplicationDefault(OnceCell<Found>),
+    Impersonated(Box<impersonate::Impersonated>),
+}
+
+/// Credentials that were found, and where.
+#[derive(Debug)]
+struct Found {
+    credentials: Credentials,
+    quota_project: Option<String>,
+    /// For the user.
+    place: String,
+}
+
+/// Credentials that can fetch tokens.
+enum Credentials {
+    User(oauth::User),
+    Key(key::Key),
+    Metadata(metadata::Server),
+    External(Box<external::External>),
+    Workforce(oauth::Workforce),
+    Impersonated(Box<impersonate::Impersonated>),
+    Gcloud,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind())
+    }
+}
+
+struct Cached {
+    headers: HeaderMap,
+    /// When it is to be replaced; `None`: not before it is refused.
+    renew: Option<Instant>,
+    /// When it ends.
+    ends: Option<Instant>,
+}
+
+/// A token, and how long it lasts from now; `None` where that is not known.
+struct Token {
+    token: String,
+    lasts: Option<Duration>,
+}
+
+/// Whose token it is, as far as the credentials themselves say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// What kind of credentials they are.
+    pub kind: String,
+    /// Where they are from.
+    pub place: String,
+    /// The project that calls are counted on, if one is set.
+    pub quota_project: Option<String>,
+    /// Whether they are a service account key.
+    pub is_key: bool,
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.source {
+            Source::None => "TokenSource::none()",
+            Source::Fixed(_) => "TokenSource::fixed([redacted])",
+            Source::File { .. } => "TokenSource::file(…)",
+            Source::Exec(_) => "TokenSource::exec(…)",
+            Source::ApplicationDefault(_) => "TokenSource::application_default()",
+            Source::Impersonated(_) => "TokenSource::impersonated(…)",
+        })
+    }
+}
+
+impl TokenSource {
+    fn of(source: Source) -> Self {
+        let variable = std::env::var("GOOGLE_CLOUD_QUOTA_PROJECT");
+        Self {
+            source,
+            quota_project: variable.ok().filter(|v| !v.is_empty()),
+            cached: Mutex::new(None),
+        }
+    }
+
+    /// No token: the server knows its clients in another way.
+    pub fn none() -> Self {
+        Self {
+            quota_project: None,
+            ..Self::of(Source::None)
+        }
+    }
+
+    /// This token, which nobody refreshes.
+    pub fn fixed(token: String) -> Self {
+        Self::of(Source::Fixed(token))
+    }
+
+    /// The token in a file that somebody else keeps fresh.
+    pub fn file(path: PathBuf) -> Self {
+        Self::of(Source::File(path))
+    }
+
+    /// What a kubeconfig's plugin says.
+    pub fn exec(plugin: ExecPlugin) -> Self {
+        Self {
+            quota_project: None,
+            ..Self::of(Source::Exec(plugin))
+        }
+    }
+
+    /// Application default credentials: the file in `GOOGLE_APPLICATION_CREDENTIALS`, gcloud's
+    /// well-known file, the metadata server, or gcloud's own login. Found when the first token is
+    /// needed.
+    pub fn application_default() -> Self {
+        Self::of(Source::ApplicationDefault(OnceCell::new()))
+    }
+
+    /// Tokens of the last of these accounts, each of which may create tokens of the next; the first
+    /// one's are created by `source`. `iam_credentials` is the API's base URL.
+    pub fn impersonating(source: Self, chain: &[String], iam_credentials: &str) -> Self {
+        let quota_project = source.quota_project.clone();
+        let impersonated = impersonate::Impersonated::chain(source, chain, iam_credentials);
+        Self {
+            quota_project,
+            ..Self::of(Source::Impersonated(Box::new(impersonated)))
+        }
+    }
+
+    /// The headers that authenticate a call, marked as sensitive. `rejected` are those that a server
+    /// has just refused: others are fetched, unless somebody else has done so.
+    ///
+    /// The error is for the user, and quotes no secret.
+    pub(crate) async fn headers(&self, rejected: Option<&HeaderMap>) -> Result<HeaderMap, String> {
+        if matches!(self.source, Source::None) {
+            return Ok(HeaderMap::new());
+        }
+        let mut cached = self.cached.lock().await;
+        let now = Instant::now();
+        if let Some(cached) = cached.as_ref()
+            && rejected.is_none_or(|r| *r != cached.headers)
+            && cached.renew.is_none_or(|renew| now < renew)
+        {
+            return Ok(cached.headers.clone());
+        }
+        match self.fetch().await {
+            Ok(token) => {
+                let headers = self.headers_of(&token.token)?;
+                *cached = Some(Cached {
+                    headers: headers.clone(),
+                    // Metadata servers hand out tokens until shortly before their end.
+                    renew: token.lasts.map(|l| now + l - SLACK.min(l / 4)),
+                    ends: token.lasts.map(|l| now + l),
+                });
+                Ok(headers)
+            }
+            Err(e) => match cached.as_ref() {
+                // Still good for a while: the next call tries again.
+                Some(cached) if rejected.is_none() && cached.ends.is_some_and(|end| now < end) => {
+                    tracing::warn!("the access token could not be renewed yet: {e}");
+                    Ok(cached.headers.clone())
+                }
+                _ => Err(e),
+            },
+        }
+    }
+
+    async fn fetch(&self) -> Result<Token, String> {
+        match &self.source {
+            Source::None => Err("there is no token".to_owned()),
+            Source::Fixed(token) => Ok(Token {
+                token: token.clone(),
+                lasts: None,
+            }),
+            Source::File(path) => {
+                let token = std::fs::read_to_string(path).map_err(|e| {
+                    format!("cannot read the access token file {}: {e}", path.display())
+                })?;
+                Ok(Token {
+                    token: token.trim().to_owned(),
+                    lasts: Some(FILE_FRESH),
+                })
+            }
+            Source::Exec(plugin) => plugin.token().await,
+            Source::ApplicationDefault(cell) => {
+                let found = cell.get_or_try_init(find::find).await?;
+                let token = found.credentials.fetch().await;
+                token.map_err(|e| format!("{} ({}): {e}", found.credentials.kind(), found.place))
+            }
+            Source::Impersonated(impersonated) => Box::pin(impersonated.fetch()).await,
+        }
+    }
+
+    fn headers_of(&self, token: &str) -> Result<HeaderMap, String> {
+        let mut headers = HeaderMap::from_iter([(AUTHORIZATION, bearer(token)?)]);
+        let found = match &self.source {
+            Source::ApplicationDefault(cell) => cell.get(),
+            _ => None,
+        };
+        let quota = self.quota_project.as_deref();
+        let quota = quota.or_else(|| found?.quota_project.as_deref());
+        if let Some(project) = quota {
+            let value = HeaderValue::from_str(project)
+                .map_err(|_| "the quota project is not the id of a project".to_owned())?;
+            headers.insert(QUOTA_PROJECT, value);
+        }
+        Ok(headers)
+    }
+
+    /// What the credentials are, found first if need be.
+    pub(crate) async fn identity(&self) -> Result<Identity, String> {
+        let plain = |kind: &str, place: String| Identity {
+            kind: kind.to_owned(),
+            place,
+            quota_project: self.quota_project.clone(),
+            is_key: false,
+        };
+        Ok(match &self.source {
+            Source::None => plain("no token", String::new()),
+            Source::Fixed(_) => plain("an access token", "GOOGLE_OAUTH_ACCESS_TOKEN".to_owned()),
+            Source::File(path) => plain("an access token", path.display().to_string()),
+            Source::Exec(plugin) => plain("a kubeconfig's plugin", plugin.command.clone()),
+            Source::ApplicationDefault(cell) => {
+                let found = cell.get_or_try_init(find::find).await?;
+                let quota = self.quota_project.clone();
+                Identity {
+                    kind: found.credentials.kind().to_owned(),
+                    place: found.place.clone(),
+                    quota_project: quota.or_else(|| found.quota_project.clone()),
+                    is_key: found.credentials.is_key(),
+                }
+            }
+            Source::Impersonated(impersonated) => {
+                let source = Box::pin(impersonated.source_identity()).await?;
+                Identity {
+                    kind: format!("{}, by {}", impersonated.target(), source.kind),
+                    quota_project: self.quota_project.clone(),
+                    ..source
+                }
+            }
+        })
+    }
+}
+
+impl Credentials {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::User(_) => "user credentials",
+            Self::Key(_) => "a service account key",
+            Self::Metadata(_) => "the metadata server",
+            Self::External(_) => "workload identity federation",
+            Self::Workforce(_) => "workforce identity federation",
+            Self::Impersonated(_) => "an impersonated service account",
+            Self::Gcloud => "gcloud's own login",
+        }
+    }
+
+    fn is_key(&self) -> bool {
+        match self {
+            Self::Key(_) => true,
+            Self::Impersonated(i) => i.source_is_key(),
+            _ => false,
+        }
+    }
+
+    /// A token; the error is for the user.
+    async fn fetch(&self) -> Result<Token, String> {
+        match self {
+            Self::User(user) => user.fetch().await,
+            Self::Key(key) => key.fetch().await,
+            Self::Metadata(server) => server.fetch().await,
+            Self::External(external) => external.fetch().await,
+            Self::Workforce(workforce) => workforce.fetch().await,
+            Self::Impersonated(impersonated) => Box::pin(impersonated.fetch()).await,
+            Self::Gcloud => gcloud::fetch().await,
+        }
+    }
+}
+
+fn bearer(token: &str) -> Result<HeaderValue, String> {
+    if token.is_empty() {
+        return Err("the access token is empty".to_owned());
+    }
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+        .map_err(|_| "the access token has characters that no token has".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
