@@ -16,7 +16,9 @@ impl Kube {
     pub fn connect(http: &Http, cluster: &Cluster, access: &Access) -> Result<Self, String> {
         let endpoint = match access {
             Access::Kubeconfig { path, context } => {
-                return kubeconfig::connect(http, path, context.as_deref());
+                let own = [Endpoint::Dns, Endpoint::Public, Endpoint::Private];
+                let own = own.map(|endpoint| self::address(cluster, endpoint));
+                return kubeconfig::connect(http, path, context.as_deref(), &own);
             }
             Access::Endpoint(endpoint) => *endpoint,
             Access::Offered => offered(cluster)?,

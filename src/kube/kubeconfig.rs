@@ -62,7 +62,15 @@ struct UserEntry {
 }
 
 /// Connects; the error is for the user, and never quotes the file, which holds secrets.
-pub(super) fn connect(http: &Http, path: &Path, context: Option<&str>) -> Result<Kube, String> {
+///
+/// `own` are the cluster's addresses as GKE knows them: Google's token goes to these and to Google's
+/// hosts only, whatever a kubeconfig says.
+pub(super) fn connect(
+    http: &Http,
+    path: &Path,
+    context: Option<&str>,
+    own: &[&str],
+) -> Result<Kube, String> {
     let file = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|e| format!("the kubeconfig {file} cannot be read: {e}"))?;
@@ -120,7 +128,7 @@ pub(super) fn connect(http: &Http, path: &Path, context: Option<&str>) -> Result
         Path::new(&e.command)
             .file_stem()
             .is_some_and(|c| c == "gke-gcloud-auth-plugin")
-    });
+    }) && is_googles(&cluster.server, own);
     let client = if !user.token.is_empty() {
         client.with_token(TokenSource::fixed(user.token.clone()))
     } else if !user.token_file.is_empty() {
@@ -158,6 +166,21 @@ pub(super) fn connect(http: &Http, path: &Path, context: Option<&str>) -> Result
         base: cluster.server.trim_end_matches('/').to_owned(),
         reached_by: format!("context {context_name} of {file}"),
     })
+}
+
+/// Whether a server is the cluster itself, or a host of Google's in front of it.
+fn is_googles(server: &str, own: &[&str]) -> bool {
+    let Ok(url) = reqwest::Url::parse(server) else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let authority = match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    let of_google = [".googleapis.com", ".gke.goog"];
+    own.iter().any(|o| !o.is_empty() && *o == authority)
+        || of_google.iter().any(|domain| host.ends_with(domain))
 }
 
 fn entry<'a, T>(entries: &'a [Named<T>], name: &str) -> Option<&'a T> {

@@ -1,0 +1,164 @@
+//! Contexts of a kubeconfig: whose programs are run, and to whom tokens go.
+
+#![cfg(unix)]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+use support::served::Served;
+use support::{Place, Ran};
+
+const SPEC: &str = "apiVersion: wi/v1
+name: shop
+project: acme-prod
+clusters:
+  main: { location: europe-west1-b, access: { kubeconfig: mine, context: CONTEXT } }
+namespaces:
+  shop: { serviceAccounts: { checkout: {} } }
+";
+
+const WORLD: &str = "apiVersion: wi.sandbox/v1
+projects: { acme-prod: {} }
+clusters:
+  - { project: acme-prod, location: europe-west1-b, name: main, workloadPool: acme-prod.svc.id.goog }
+  - { project: acme-prod, location: europe-west1-b, name: other }
+";
+
+/// The sandbox, and its kubeconfig as `mine` after an edit.
+fn served(edit: impl FnOnce(&mut Value)) -> Served {
+    let context = "gke_acme-prod_europe-west1-b_main";
+    let served = Served::of(Place::new(&SPEC.replace("CONTEXT", context), WORLD));
+    let text = std::fs::read_to_string(served.place.path("kubeconfig")).expect("a kubeconfig");
+    let mut config: Value = serde_json::from_str(&text).expect("JSON");
+    edit(&mut config);
+    served.place.write("mine", &config.to_string());
+    served
+}
+
+fn with_plugin(plugin: Value) -> Served {
+    served(|config| config["users"][0]["user"] = json!({ "exec": plugin }))
+}
+
+fn script(served: &Served, name: &str, text: &str) {
+    served.place.write(name, text);
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(served.place.path(name), mode).expect("permissions");
+}
+
+fn plugin() -> Value {
+    json!({"apiVersion": "client.authentication.k8s.io/v1", "command": "./login", "args": ["--for", "wi"],
+        "env": [{"name": "REGION", "value": "eu"}], "installHint": "Get it from the platform team.",
+        "interactiveMode": "Never", "provideClusterInfo": true})
+}
+
+fn plan(served: &Served, allowed: bool) -> Ran {
+    let mut command = served.command(&["plan", "wi.yaml"]);
+    if allowed {
+        command
+            .env("WI_ALLOW_EXEC_PLUGINS", "1")
+            .env("PATH", "/usr/bin:/bin");
+    }
+    Ran::of(command.output().expect("wi runs"))
+}
+
+fn flat(text: &str) -> String {
+    let words = text.split_whitespace().filter(|w| *w != "│");
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn credential(served: &Served) -> String {
+    let token = std::fs::read_to_string(&served.token_file).expect("a token");
+    json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+        "status": {"token": token.trim(), "expirationTimestamp": "2099-01-01T00:00:00Z"}})
+    .to_string()
+}
+
+#[test]
+fn a_plugin_is_run_only_where_it_is_allowed() {
+    let served = with_plugin(plugin());
+    let answer = credential(&served);
+    script(
+        &served,
+        "login",
+        &format!(
+            "#!/bin/sh\necho \"$REGION $* $KUBERNETES_EXEC_INFO\" >> asked\necho '{answer}'\n"
+        ),
+    );
+    let refused = plan(&served, false).fails();
+    assert!(
+        flat(&refused.out).contains("has the program `./login` run. If it is one of yours, allow it: export WI_ALLOW_EXEC_PLUGINS=1"),
+        "{}",
+        refused.out
+    );
+    assert!(!served.place.path("asked").exists(), "it was run");
+
+    plan(&served, true).ok();
+    let asked = std::fs::read_to_string(served.place.path("asked")).expect("it was run");
+    assert_eq!(asked.lines().count(), 1, "once for all calls: {asked}");
+    let (start, info) = asked.split_once('{').expect("JSON");
+    assert_eq!(start, "eu --for wi ");
+    let info: Value = serde_json::from_str(&format!("{{{info}")).expect("JSON");
+    assert_eq!(info["kind"], "ExecCredential");
+    assert_eq!(info["apiVersion"], "client.authentication.k8s.io/v1");
+    assert_eq!(info["spec"]["interactive"], false);
+    assert!(
+        info["spec"]["cluster"]["server"]
+            .as_str()
+            .is_some_and(|s| s.starts_with("https://127.0.0.1:"))
+    );
+}
+
+#[test]
+fn a_plugin_that_fails_is_one_clear_error() {
+    let served = with_plugin(plugin());
+    let missing = plan(&served, true).fails();
+    let text = flat(&missing.out);
+    assert!(
+        text.contains("cannot be run") && text.contains("Get it from the platform team"),
+        "{text}"
+    );
+
+    script(
+        &served,
+        "login",
+        "#!/bin/sh\necho 'no session: log in first' >&2\nexit 3\n",
+    );
+    let text = flat(&plan(&served, true).fails().out);
+    assert!(
+        text.contains("login` says: no session: log in first"),
+        "{text}"
+    );
+
+    script(
+        &served,
+        "login",
+        "#!/bin/sh\necho 'token=tok-that-nobody-may-see'\n",
+    );
+    let failed = plan(&served, true).fails();
+    let text = flat(&format!("{}{}", failed.out, failed.err));
+    assert!(text.contains("answers with no ExecCredential"), "{text}");
+    assert!(!text.contains("tok-that-nobody-may-see"), "{text}");
+}
+
+#[test]
+fn googles_token_goes_to_the_cluster_and_to_nobody_else() {
+    let google = json!({"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "gke-gcloud-auth-plugin",
+        "installHint": "Install gke-gcloud-auth-plugin", "provideClusterInfo": true});
+    let own = with_plugin(google.clone());
+    plan(&own, false).ok();
+
+    // Whoever wrote a kubeconfig with a server of his own would get the token.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("set");
+    let port = listener.local_addr().expect("an address").port();
+    let foreign = served(|config| {
+        config["users"][0]["user"] = json!({ "exec": google });
+        config["clusters"][0]["cluster"]["server"] = json!(format!("https://127.0.0.1:{port}"));
+    });
+    let refused = plan(&foreign, false).fails();
+    let text = flat(&refused.out);
+    assert!(text.contains("WI_ALLOW_EXEC_PLUGINS"), "{text}");
+    assert!(listener.accept().is_err(), "it was called");
+}
