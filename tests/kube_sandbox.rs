@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
+use wi::sandbox::Verdict;
 use wi::sandbox::kube::{KubeCluster, KubeState, NodeSpec, PodOwner, PodState, Served};
 
 #[path = "kube_sandbox/disruption.rs"]
@@ -38,6 +39,7 @@ impl Server {
                 Arc::new(move || {
                     counter.fetch_add(1, Ordering::SeqCst);
                 }),
+                Arc::new(|_| Verdict::default()),
             )
             .await
             .unwrap();

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use axum::body::{Body, Bytes, to_bytes};
+use futures::stream::{self, StreamExt};
+use http::{Response, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -29,9 +32,21 @@ pub struct Fault {
     /// Answer 403 `PERMISSION_DENIED`.
     #[serde(skip_serializing_if = "is_default")]
     pub denied: bool,
+    /// The `ErrorInfo.reason` of that answer, such as `SERVICE_DISABLED`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Answer with this text in place of the API's own, as a proxy would; with `status`, or 200.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
     /// Close the connection in the middle of an answer.
     #[serde(skip_serializing_if = "is_default")]
     pub reset: bool,
+    /// Do what was asked, and close the connection in the middle of the answer.
+    #[serde(skip_serializing_if = "is_default")]
+    pub lost: bool,
+    /// Do what was asked, and send the second half of the answer so many real milliseconds later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow_body_ms: Option<u64>,
     /// Wait before answering, in real milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,
@@ -60,16 +75,77 @@ pub struct Verdict {
     pub latency: Duration,
     /// Then answer with this, if anything.
     pub error: Option<ApiError>,
+    /// Or with this status and text.
+    pub raw: Option<(u16, String)>,
     /// Or close the connection.
     pub reset: bool,
+    /// Close the connection in the middle of the ordinary answer.
+    pub lost: bool,
+    /// Pause in the middle of the ordinary answer.
+    pub slow_body: Option<Duration>,
+}
+
+impl Verdict {
+    /// Answers as the verdict says: with `refuse` of an error, or what `ordinary` answers.
+    pub async fn carry_out(
+        self,
+        refuse: impl FnOnce(ApiError) -> Response<Body>,
+        ordinary: impl Future<Output = Response<Body>>,
+    ) -> Response<Body> {
+        if !self.latency.is_zero() {
+            tokio::time::sleep(self.latency).await;
+        }
+        if self.reset {
+            return broken_off(Response::new(()), Bytes::from_static(b"{"));
+        }
+        if let Some((status, text)) = self.raw {
+            let mut response = Response::new(Body::from(text));
+            *response.status_mut() =
+                StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            return response;
+        }
+        if let Some(error) = self.error {
+            return refuse(error);
+        }
+        let response = ordinary.await;
+        if !self.lost && self.slow_body.is_none() {
+            return response;
+        }
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        let (first, second) = (body.slice(..body.len() / 2), body.slice(body.len() / 2..));
+        let head = Response::from_parts(head, ());
+        match self.slow_body {
+            Some(pause) if !self.lost => {
+                let second = async move {
+                    tokio::time::sleep(pause).await;
+                    Ok::<_, std::io::Error>(second)
+                };
+                let parts = stream::once(async { Ok(first) }).chain(stream::once(second));
+                head.map(|()| Body::from_stream(parts))
+            }
+            _ => broken_off(head, first),
+        }
+    }
+}
+
+/// An answer whose connection is closed before its end.
+fn broken_off(head: Response<()>, start: Bytes) -> Response<Body> {
+    let end = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    head.map(|()| Body::from_stream(stream::iter([Ok(start), Err(end)])))
 }
 
 /// Decides about one request. `draw` gives numbers in 0..100; used-up faults are removed.
 pub fn judge(faults: &mut Vec<Fault>, request: &str, mut draw: impl FnMut() -> f64) -> Verdict {
     let mut verdict = Verdict::default();
     for fault in faults.iter_mut() {
-        let about_requests =
-            fault.status.is_some() || fault.denied || fault.reset || fault.latency_ms.is_some();
+        let about_requests = fault.status.is_some()
+            || fault.denied
+            || fault.body.is_some()
+            || fault.reset
+            || fault.lost
+            || fault.slow_body_ms.is_some()
+            || fault.latency_ms.is_some();
         let hits = about_requests
             && fault.pattern.as_deref().is_none_or(|p| matches(p, request))
             && fault.percent.is_none_or(|percent| draw() < percent);
@@ -81,6 +157,13 @@ pub fn judge(faults: &mut Vec<Fault>, request: &str, mut draw: impl FnMut() -> f
         }
         verdict.latency += Duration::from_millis(fault.latency_ms.unwrap_or(0));
         verdict.reset |= fault.reset;
+        verdict.lost |= fault.lost;
+        let slow = fault.slow_body_ms.map(Duration::from_millis);
+        verdict.slow_body = slow.or(verdict.slow_body);
+        if let Some(text) = &fault.body {
+            verdict.raw = Some((fault.status.unwrap_or(200), text.clone()));
+            break;
+        }
         if let Some(error) = fault.answer() {
             verdict.error = Some(error);
             break;
@@ -120,10 +203,11 @@ impl Fault {
             _ => "Internal error encountered.".to_owned(),
         });
         let mut error = ApiError::new(code, text);
-        if code == 429 {
+        if let Some(reason) = &self.reason {
+            error = error.with_info(reason, "googleapis.com", json!({}));
+        } else if code == 429 {
             error = error.with_info("RATE_LIMIT_EXCEEDED", "googleapis.com", json!({}));
-        }
-        if code == 403 {
+        } else if code == 403 {
             error = error.with_info("IAM_PERMISSION_DENIED", "iam.googleapis.com", json!({}));
         }
         error.retry_after = self.retry_after;

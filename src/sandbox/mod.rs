@@ -22,6 +22,8 @@ mod server;
 mod state;
 mod storage;
 
+pub use faults::Verdict;
+
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -228,7 +230,7 @@ async fn serve_clusters(core: &Arc<Core>) -> std::io::Result<Vec<Served>> {
     for cluster in clusters {
         let kube = KubeCluster::new(cluster.kube());
         kube.schedule();
-        let (accepting, changing) = (core.clone(), core.clone());
+        let (accepting, changing, judging) = (core.clone(), core.clone(), core.clone());
         let served = kube
             .serve(
                 Arc::new(move |token| token == accepting.token),
@@ -236,6 +238,7 @@ async fn serve_clusters(core: &Arc<Core>) -> std::io::Result<Vec<Served>> {
                     oracle::record(&mut changing.state(), "a write to a Kubernetes API");
                     changing.changed.notify_one();
                 }),
+                Arc::new(move |request| judging.judge(request)),
             )
             .await?;
         let running = RunningKube {

@@ -46,6 +46,19 @@ impl Core {
         }
     }
 
+    /// What the faults make of a request, `METHOD /path?query`.
+    pub fn judge(&self, request: &str) -> Verdict {
+        let mut state = self.state();
+        let mut faults = std::mem::take(&mut state.world.faults);
+        let verdict = faults::judge(&mut faults, request, || {
+            // From the write count and the request: the same run draws the same numbers.
+            let drawn = super::state::hash(&(state.next_revision(), request));
+            f64::from(u16::try_from(drawn % 10_000).unwrap_or_default()) / 100.0
+        });
+        state.world.faults = faults;
+        verdict
+    }
+
     /// The state. A request that panicked does not take the others down.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -92,9 +105,6 @@ impl Request {
     }
 }
 
-/// The code of an answer that breaks off; none that goes over the wire.
-const RESET: u16 = 0;
-
 /// The routes: there is one, and [`route`] tells the APIs apart.
 pub fn router(core: Arc<Core>) -> Router {
     Router::new().fallback(serve).with_state(core)
@@ -102,29 +112,37 @@ pub fn router(core: Arc<Core>) -> Router {
 
 async fn serve(Shared(core): Shared<Arc<Core>>, request: http::Request<Body>) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let method = parts.method.as_str();
-    let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
-    let body = to_bytes(body, MAX_BODY).await;
-    let answer = match &body {
-        Ok(body) => answer(&core, &parts, body).await,
-        Err(_) => Err(ApiError::new(413, "The request is too large.")),
+    let path = parts.uri.path();
+    let ours = path.starts_with("/sandbox/");
+    let verdict = if ours {
+        Verdict::default()
+    } else {
+        judge(&core, &parts)
     };
-    let status = answer.as_ref().map_or_else(|error| error.code, |_| 200);
-    if !path.starts_with("/sandbox/") {
-        // A form can hold a token; JSON bodies of these APIs do not.
-        let body = body.as_deref().unwrap_or_default();
-        core.state().calls.record(method, path, query, body, status);
-    }
-    if status == RESET {
-        let cut = futures::stream::iter([
-            Ok(Bytes::from_static(b"{")),
-            Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
-        ]);
-        return Response::new(Body::from_stream(cut));
-    }
-    let retry_after = answer.as_ref().err().and_then(|error| error.retry_after);
-    let body = answer.unwrap_or_else(|error| error.body());
-    respond(status, &body, retry_after, &parts.headers)
+    let body = to_bytes(body, MAX_BODY).await;
+    let respond = |answer: Result<Value, ApiError>| {
+        let status = answer.as_ref().map_or_else(|error| error.code, |_| 200);
+        if !ours {
+            let (method, query) = (parts.method.as_str(), parts.uri.query().unwrap_or_default());
+            // A form can hold a token; JSON bodies of these APIs do not.
+            let body = body.as_deref().unwrap_or_default();
+            core.state().calls.record(method, path, query, body, status);
+        }
+        let retry_after = answer.as_ref().err().and_then(|error| error.retry_after);
+        let body = answer.unwrap_or_else(|error| error.body());
+        response(status, &body, retry_after, &parts.headers)
+    };
+    let refuse = |error: ApiError| {
+        let storage = path.starts_with("/storage/");
+        respond(Err(if storage { error.for_storage() } else { error }))
+    };
+    let ordinary = async {
+        respond(match &body {
+            Ok(body) => answer(&core, &parts, body).await,
+            Err(_) => Err(ApiError::new(413, "The request is too large.")),
+        })
+    };
+    verdict.carry_out(refuse, ordinary).await
 }
 
 async fn answer(
@@ -151,16 +169,6 @@ async fn answer(
     let request = read_request(parts, body)?;
     if request.path.starts_with("/sandbox/") {
         return debug(core, &request);
-    }
-    let verdict = judge(core, parts);
-    if !verdict.latency.is_zero() {
-        tokio::time::sleep(verdict.latency).await;
-    }
-    if verdict.reset {
-        return Err(ApiError::new(RESET, "The connection was reset."));
-    }
-    if let Some(error) = verdict.error {
-        return Err(if storage { error.for_storage() } else { error });
     }
     let answer = {
         let mut state = core.state();
@@ -205,15 +213,7 @@ fn judge(core: &Core, parts: &http::request::Parts) -> Verdict {
         .uri
         .path_and_query()
         .map_or("/", |target| target.as_str());
-    let mut state = core.state();
-    let mut faults = std::mem::take(&mut state.world.faults);
-    let verdict = faults::judge(&mut faults, &format!("{} {target}", parts.method), || {
-        // From the write count and the request: the same run draws the same numbers.
-        let drawn = super::state::hash(&(state.next_revision(), target));
-        f64::from(u16::try_from(drawn % 10_000).unwrap_or_default()) / 100.0
-    });
-    state.world.faults = faults;
-    verdict
+    core.judge(&format!("{} {target}", parts.method))
 }
 
 fn authorized(headers: &HeaderMap, token: &str) -> bool {
@@ -363,7 +363,7 @@ fn only(answer: Value, fields: &str) -> Value {
     }
 }
 
-fn respond(
+fn response(
     status: u16,
     body: &Value,
     retry_after: Option<u32>,

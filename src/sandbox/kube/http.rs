@@ -14,6 +14,8 @@ use flate2::write::GzEncoder;
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Value, json};
 
+use super::super::errors::ApiError;
+use super::super::faults::Verdict;
 use super::fields::Manager;
 use super::form::Form;
 use super::kind::Kind;
@@ -38,7 +40,11 @@ pub struct Api {
     pub cluster: KubeCluster,
     pub accept_token: Arc<dyn Fn(&str) -> bool + Send + Sync>,
     pub on_change: Arc<dyn Fn() + Send + Sync>,
+    pub judge: Judge,
 }
+
+/// What the faults make of a request, `METHOD /path?query`.
+pub type Judge = Arc<dyn Fn(&str) -> Verdict + Send + Sync>;
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -134,6 +140,30 @@ impl Answer {
 }
 
 async fn handle(State(api): State<Api>, request: Request) -> Response {
+    let target = request.uri().path_and_query();
+    let target = target.map_or("/", |target| target.as_str());
+    let verdict = (api.judge)(&format!("{} {target}", request.method()));
+    let refuse = |error: ApiError| {
+        let status = Status::injected(error.code, error.message);
+        let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = respond(
+            &Answer {
+                code,
+                ..Answer::ok(status.body())
+            },
+            false,
+        );
+        if let Some(seconds) = error.retry_after {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    };
+    verdict.carry_out(refuse, ordinary(&api, request)).await
+}
+
+async fn ordinary(api: &Api, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     let (parts, body) = request.into_parts();
     let query = query_of(parts.uri.query().unwrap_or_default());
@@ -150,7 +180,7 @@ async fn handle(State(api): State<Api>, request: Request) -> Response {
         return response;
     }
     let result = match to_bytes(body, BODY_LIMIT).await {
-        _ if !authenticated(&api, &parts.headers) => Err(Status::unauthorized()),
+        _ if !authenticated(api, &parts.headers) => Err(Status::unauthorized()),
         Err(_) => Err(Status::new(
             413,
             "RequestEntityTooLarge",
@@ -163,7 +193,7 @@ async fn handle(State(api): State<Api>, request: Request) -> Response {
                 headers: parts.headers,
                 body: body.into(),
             };
-            route(&api, &path, &call)
+            route(api, &path, &call)
         }
     };
     let answer = result.unwrap_or_else(|status| Answer {

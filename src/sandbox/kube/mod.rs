@@ -57,7 +57,8 @@ impl KubeCluster {
     /// Serves the API over TLS on a free port of 127.0.0.1, with a CA of its own.
     ///
     /// `accept_token` decides on bearer tokens. `on_change` is called after each request that changed
-    /// the state, without a lock held; the methods of this type do not call it.
+    /// the state, without a lock held; the methods of this type do not call it. `judge` says what the
+    /// faults make of a request.
     ///
     /// # Errors
     /// When no certificate can be made or no port be had.
@@ -65,11 +66,13 @@ impl KubeCluster {
         &self,
         accept_token: Arc<dyn Fn(&str) -> bool + Send + Sync>,
         on_change: Arc<dyn Fn() + Send + Sync>,
+        judge: http::Judge,
     ) -> std::io::Result<Served> {
         let api = http::Api {
             cluster: self.clone(),
             accept_token,
             on_change,
+            judge,
         };
         serve::serve(http::router(api)).await
     }
