@@ -82,7 +82,7 @@ async fn write(context: &Context, resource: &Resource, edits: &[Edit<'_>]) -> Re
                     return Err(e);
                 }
             }
-            Err(e) if context.makes_principals && is_not_visible_yet(&e) => {
+            Err(e) if context.makes_principals && is_not_visible_yet(resource, &e) => {
                 for edit in edits {
                     context
                         .progress
@@ -124,8 +124,10 @@ async fn reads_back(
 }
 
 /// IAM refuses members that it does not know: an account or a pool made a moment ago among them.
-fn is_not_visible_yet(e: &ApiError) -> bool {
-    e.is_not_found() || (e.code == 400 && e.message.contains("does not exist"))
+fn is_not_visible_yet(resource: &Resource, e: &ApiError) -> bool {
+    // Other resources were there when their policy was read a moment ago.
+    let may_be_new = matches!(resource, Resource::ServiceAccount(_));
+    (e.is_not_found() && may_be_new) || (e.code == 400 && e.message.contains("does not exist"))
 }
 
 /// Puts the edits into the policy; `false` if it has them all already. What is not ours stays as
