@@ -465,9 +465,14 @@ fn main() {
             validate(&spec(clusters), &mut limits);
             server.faults("[{\"latencyMs\": 20}]");
             let calm = fastest((0..2).map(|_| server.plan(false).0));
+            let far = fastest((0..2).map(|_| bare_process(directory, &calls, token.trim())));
             server.faults("[{\"latencyMs\": 20}, {\"percent\": 0.4, \"status\": 429}, {\"percent\": 0.3, \"status\": 503}, {\"percent\": 0.3, \"reset\": true}]");
             let stormy = fastest((0..2).map(|_| server.plan(false).0));
             println!("  with 20 ms latency {calm:.2} s, with faults too {stormy:.2} s");
+            println!(
+                "  the bare client with 20 ms latency {far:.2} s: ratio {:.2}",
+                calm / far
+            );
             limits.check("1 % faults against none", stormy / calm, FAULTS);
         }
     }

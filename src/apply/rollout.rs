@@ -211,6 +211,12 @@ impl Rollout<'_> {
         };
         self.run.waves.remove(&wave.name);
         self.run.save(self.gates);
+        let changes = &self.context.plan.changes;
+        self.context.progress.begin_table(
+            addresses
+                .iter()
+                .filter_map(|a| Some((a.as_str(), &changes.get(a)?.what))),
+        );
         carry_out(
             self.context,
             addresses,
@@ -219,6 +225,7 @@ impl Rollout<'_> {
             self.stop,
         )
         .await;
+        self.context.progress.end_table();
         if !wave.verify || self.stop.is_cancelled() {
             return;
         }

@@ -4,6 +4,7 @@ pub mod graph;
 mod impact;
 pub mod json;
 pub mod markdown;
+mod matrix;
 pub mod outcome;
 pub mod print;
 pub mod progress;

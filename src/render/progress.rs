@@ -9,11 +9,17 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::json::stream::Stream;
+use super::matrix::Matrix;
 use super::safe;
 use super::style::{BOLD, RED, YELLOW, paint};
+use crate::plan::What;
 
 /// How often a change that takes its time is reported where there is no terminal.
 const STILL: Duration = Duration::from_secs(10);
+
+/// From how many clusters on there is a table.
+const TABLE: usize = 4;
+const MOST_ROWS: usize = 20;
 
 /// Reports the changes of one apply. Shared by its tasks.
 #[derive(Debug)]
@@ -22,6 +28,32 @@ pub struct Progress {
     stream: Option<Stream>,
     silent: bool,
     running: Mutex<BTreeMap<String, Running>>,
+    table: Mutex<Option<Table>>,
+}
+
+/// Clusters by phase, in place of a bar for each change.
+#[derive(Debug)]
+struct Table {
+    matrix: Matrix,
+    rows: Vec<ProgressBar>,
+}
+
+impl Table {
+    fn draw(&self) {
+        let (height, width) = console::Term::stderr().size();
+        let height = usize::from(height).saturating_sub(2).clamp(3, MOST_ROWS);
+        let lines = self.matrix.lines(usize::from(width), height);
+        let colour =
+            anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+        for (i, row) in self.rows.iter().enumerate() {
+            let line = lines.get(i).map_or("", String::as_str);
+            row.set_message(if colour {
+                line.to_owned()
+            } else {
+                anstream::adapter::strip_str(line).to_string()
+            });
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -42,6 +74,7 @@ impl Progress {
             stream: None,
             silent: false,
             running: Mutex::new(BTreeMap::new()),
+            table: Mutex::new(None),
         }
     }
 
@@ -52,6 +85,7 @@ impl Progress {
             stream: None,
             silent: true,
             running: Mutex::new(BTreeMap::new()),
+            table: Mutex::new(None),
         }
     }
 
@@ -93,7 +127,8 @@ impl Progress {
     /// A change begins.
     pub fn start(&self, address: &str, doing: &'static str) {
         let now = Instant::now();
-        let bar = self.bars.as_ref().map(|bars| {
+        let in_table = self.in_table(|matrix| matrix.start(address));
+        let bar = self.bars.as_ref().filter(|_| !in_table).map(|bars| {
             let bar = bars.add(ProgressBar::new_spinner());
             if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {msg} [{elapsed}]")
             {
@@ -104,7 +139,7 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        if bar.is_none() {
+        if bar.is_none() && !in_table {
             self.print(&format!("{}: {doing}...", paint(BOLD, safe(address))));
         }
         if let Some(stream) = &self.stream {
@@ -129,7 +164,7 @@ impl Progress {
         };
         if let Some(bar) = &running.bar {
             bar.set_message(format!("{} {}", running.doing, safe(detail)));
-        } else if running.last_line.elapsed() >= STILL {
+        } else if self.bars.is_none() && running.last_line.elapsed() >= STILL {
             running.last_line = Instant::now();
             if let Some(stream) = &self.stream {
                 stream.still(address, running.since.elapsed());
@@ -172,6 +207,9 @@ impl Progress {
         if let Some(stream) = &self.stream {
             stream.done(address, running.since.elapsed());
         }
+        if self.in_table(|matrix| matrix.end(address, true)) {
+            return;
+        }
         let noun = match running.doing {
             "Creating" => "Creation",
             "Destroying" => "Destruction",
@@ -196,12 +234,64 @@ impl Progress {
         if let Some(bar) = running.and_then(|r| r.bar) {
             bar.finish_and_clear();
         }
+        self.in_table(|matrix| matrix.end(address, false));
         self.line(&format!(
             "{}: {}: {}",
             paint(BOLD, safe(address)),
             paint(RED, "failed"),
             safe(why)
         ));
+    }
+
+    fn table(&self) -> std::sync::MutexGuard<'_, Option<Table>> {
+        self.table
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Edits the table and draws it again; `false` where there is none.
+    fn in_table(&self, edit: impl FnOnce(&mut Matrix)) -> bool {
+        match self.table().as_mut() {
+            Some(table) => {
+                edit(&mut table.matrix);
+                table.draw();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// These changes are carried out next. On a terminal, those of several clusters are shown as a
+    /// table of clusters by phase until [`Self::end_table`].
+    pub fn begin_table<'a>(&self, changes: impl Iterator<Item = (&'a str, &'a What)>) {
+        let Some(bars) = &self.bars else {
+            return;
+        };
+        let matrix = Matrix::of(changes);
+        if matrix.clusters() < TABLE {
+            return;
+        }
+        // A line for each, and for the head, what is shared, and the rest.
+        let rows = (0..MOST_ROWS.min(matrix.clusters() + 3)).map(|_| {
+            let bar = bars.add(ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("{msg}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        let table = Table {
+            matrix,
+            rows: rows.collect(),
+        };
+        table.draw();
+        *self.table() = Some(table);
+    }
+
+    /// Takes the table away.
+    pub fn end_table(&self) {
+        if let Some(table) = self.table().take() {
+            table.rows.iter().for_each(ProgressBar::finish_and_clear);
+        }
     }
 
     /// A wave of clusters goes on.
