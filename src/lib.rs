@@ -17,6 +17,7 @@ pub mod resources;
 pub mod spec;
 
 pub mod desired;
+pub mod doctor;
 
 pub mod graph;
 

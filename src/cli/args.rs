@@ -70,6 +70,8 @@ pub(super) enum Command {
     Comment(CommentArgs),
     /// Check the spec alone, offline
     Validate(SpecArgs),
+    /// Say who one is, and what stands in the way of a plan and an apply
+    Doctor(DoctorArgs),
     /// Print the dependency graph of the spec
     Graph(GraphArgs),
     /// Print the JSON Schema of the spec
@@ -104,6 +106,14 @@ pub(super) struct SpecArgs {
     /// Spec files and directories, read recursively; `-` is standard input
     #[arg(value_name = "PATH", default_value = ".")]
     pub paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod apply;
 mod args;
 mod comment;
 mod connect;
+mod doctor;
 mod graph;
 mod init;
 mod plan;
@@ -75,6 +76,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Init(args) => init::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Apply(args) => apply::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Comment(args) => comment::run(args),
         Command::Show(args) => show::run(args),
         Command::Validate(args) => validate::run(args),

@@ -1,5 +1,6 @@
 //! Turns values into what people and programs read. Nothing else prints.
 
+pub mod doctor;
 pub mod graph;
 mod impact;
 pub mod json;

@@ -1,0 +1,34 @@
+//! `wi doctor`: who one is, and what stands in the way of a plan and an apply.
+
+use super::args::DoctorArgs;
+use super::connect::{self, Session};
+use super::validate::Input;
+use super::{Failure, Success};
+use crate::render::{self, print};
+use crate::{doctor, spec};
+
+pub(super) fn run(args: DoctorArgs) -> Result<Success, Failure> {
+    // Without a spec there is still somebody to be.
+    let no_spec = args.connect.sandbox.is_none()
+        && spec::load(&args.spec.paths)
+            .is_err_and(|errors| errors.mistakes().iter().all(|m| m.code == "no_spec"));
+    connect::runtime()?.block_on(async {
+        let report = if no_spec {
+            let http = connect::connect(&args.connect)?;
+            doctor::credentials(&http).await?
+        } else {
+            let input = Input::load(&args.spec.paths, None)?;
+            let paths = &args.spec.paths;
+            let session = Session::open(&args.connect, paths, || input.declared()).await?;
+            let found = input.on_all_clusters(&session.http).await?;
+            let report = doctor::examine(&session.http, &found.desired).await?;
+            session.close().await?;
+            report
+        };
+        print::data(&render::doctor::report(&report));
+        if report.failures() > 0 {
+            return Err(Failure::Said);
+        }
+        Ok(Success::Ok)
+    })
+}

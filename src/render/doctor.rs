@@ -1,0 +1,46 @@
+//! What `wi doctor` found.
+
+use std::fmt::Write;
+
+use super::safe;
+use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
+use crate::doctor::{Report, State};
+
+/// The report as text, each thing that stands in the way with what mends it.
+pub fn report(report: &Report) -> String {
+    let mut out = String::new();
+    for section in &report.0 {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{}", paint(BOLD, safe(&section.title)));
+        for check in &section.checks {
+            let mark = match check.state {
+                State::Fine => paint(GREEN, "✓"),
+                State::Doubtful => paint(YELLOW, "!"),
+                State::Failed => paint(RED, "✗"),
+            };
+            let _ = writeln!(out, "  {mark} {}", safe(&check.what));
+            if let Some(mend) = &check.mend {
+                let _ = writeln!(out, "      {}", safe(mend));
+            }
+        }
+        out.push('\n');
+    }
+    let failures = report.failures();
+    let end = match failures {
+        0 => paint(GREEN, "Nothing stands in the way."),
+        1 => paint(RED, "One thing stands in the way; see ✗ above."),
+        n => paint(RED, format!("{n} things stand in the way; see ✗ above.")),
+    };
+    let _ = writeln!(out, "{end}");
+    if out.contains("--member=MEMBER") {
+        let _ = writeln!(
+            out,
+            "{}",
+            paint(
+                DIM,
+                "MEMBER stands for whoever runs wi: principal://… for a federated identity."
+            )
+        );
+    }
+    out
+}

@@ -1,0 +1,137 @@
+//! `wi doctor`: who one is, and what stands in the way, each with what mends it.
+
+mod support;
+
+use serde_json::json;
+use support::fake::{Answer, Fake};
+use support::{Place, Ran};
+
+fn doctor(place: &Place) -> Ran {
+    place.wi(&["doctor", "wi.yaml", "--sandbox"])
+}
+
+fn shop(extra: &str) -> Place {
+    let place = Place::example("shop");
+    let world = std::fs::read_to_string(place.path("world.yaml")).expect("a world");
+    place.write("world.yaml", &format!("{world}{extra}"));
+    place
+}
+
+#[test]
+fn nothing_stands_in_the_way() {
+    let ran = doctor(&shop("")).ok();
+    insta::assert_snapshot!(ports(&ran.out));
+}
+
+/// The sandbox's clusters are on ports that differ from run to run.
+fn ports(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("127.0.0.1:") {
+        out.push_str(before);
+        out.push_str("127.0.0.1:PORT");
+        rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+    }
+    out + rest
+}
+
+#[test]
+fn what_is_missing_comes_with_the_command_that_grants_it() {
+    let place = shop(
+        "callerLacks: [iam.serviceAccounts.list, iam.serviceAccounts.create, secretmanager.secrets.setIamPolicy, resourcemanager.projects.setIamPolicy]\n",
+    );
+    let ran = doctor(&place).fails();
+    insta::assert_snapshot!(ports(&ran.out));
+}
+
+#[test]
+fn clusters_that_are_not_there_or_not_reached() {
+    let place = shop("");
+    let world = std::fs::read_to_string(place.path("world.yaml")).expect("a world");
+    let world = world
+        .replace(
+            "    name: prod-eu\n",
+            "    name: prod-eu\n    unreachable: true\n",
+        )
+        .replace("    name: us-main\n", "    name: us-other\n");
+    place.write("world.yaml", &world);
+    let ran = doctor(&place).fails();
+    for part in [
+        "not reached by its public endpoint",
+        "gcloud container clusters update prod-eu --location=europe-west1 --project=acme-prod --enable-dns-access",
+        "there is no acme-us/us-central1-a/us-main",
+        "gcloud container clusters list --project=acme-us",
+        "2 things stand in the way",
+    ] {
+        assert!(ran.out.contains(part), "{part}\n{}", ran.out);
+    }
+}
+
+#[test]
+fn an_api_that_is_off() {
+    let place = Place::example("quickstart");
+    let api = Fake::new(|seen| {
+        if seen.uri == "/tokeninfo" {
+            return Answer::json(
+                200,
+                json!({"email": "ci@acme-prod.iam.gserviceaccount.com"}),
+            );
+        }
+        if seen.uri.ends_with(":testIamPermissions") {
+            let body: serde_json::Value = serde_json::from_str(&seen.body).expect("JSON");
+            return Answer::json(200, json!({"permissions": body["permissions"]}));
+        }
+        if !seen.uri.contains("/serviceAccounts") {
+            return Answer::json(200, json!({}));
+        }
+        let message = "Identity and Access Management (IAM) API has not been used in project acme-prod before or it is disabled.";
+        Answer::json(
+            403,
+            json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": message,
+                "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com",
+                    "metadata": {"service": "iam.googleapis.com", "consumer": "projects/acme-prod"}}]}}),
+        )
+    });
+    let mut command = place.command(&["doctor", "wi.yaml"]);
+    command
+        .env("WI_ENDPOINT", &api.url)
+        .env("GOOGLE_OAUTH_ACCESS_TOKEN", "a-token");
+    let ran = Ran::of(command.output().expect("wi runs")).fails();
+    for part in [
+        "an access token (GOOGLE_OAUTH_ACCESS_TOKEN), as ci@acme-prod.iam.gserviceaccount.com",
+        "has not been used in project acme-prod before or it is disabled",
+        "      gcloud services enable iam.googleapis.com --project acme-prod\n",
+    ] {
+        assert!(ran.out.contains(part), "{part}\n{}", ran.out);
+    }
+    assert!(!ran.out.contains("a-token") && !ran.err.contains("a-token"));
+}
+
+#[test]
+fn without_a_spec_it_says_who_one_is() {
+    let place = Place::new("kind: Something\n", "kind: Else\n");
+    let api = Fake::new(|_| Answer::json(200, json!({"email": "ana@example.com"})));
+    let mut command = place.command(&["doctor"]);
+    command
+        .env("WI_ENDPOINT", &api.url)
+        .env("GOOGLE_OAUTH_ACCESS_TOKEN", "a-token");
+    let ran = Ran::of(command.output().expect("wi runs")).ok();
+    assert!(ran.out.contains("as ana@example.com"), "{}", ran.out);
+
+    let mut command = place.command(&["doctor"]);
+    let ran = Ran::of(
+        command
+            .env("NO_GCE_CHECK", "true")
+            .output()
+            .expect("wi runs"),
+    )
+    .fails();
+    assert!(ran.err.contains("there are no credentials"), "{}", ran.err);
+}
+
+#[test]
+fn a_spec_with_mistakes_is_told_as_by_validate() {
+    let place = Place::new("apiVersion: wi/v1\nname: x\ncluster: {}\n", "");
+    let ran = place.wi(&["doctor"]).fails();
+    assert!(ran.err.contains("did you mean `clusters`?"), "{}", ran.err);
+}
