@@ -135,17 +135,18 @@ const DELETION: Need = apply(
     "roles/iam.serviceAccountAdmin",
 );
 
-const POLICY: [Need; 3] = [
+const POLICY: [Need; 2] = [
     plan("resourcemanager.projects.get", "roles/browser"),
     plan(
         "resourcemanager.projects.getIamPolicy",
         "roles/iam.securityReviewer",
     ),
-    apply(
-        "resourcemanager.projects.setIamPolicy",
-        "roles/resourcemanager.projectIamAdmin",
-    ),
 ];
+
+const GRANTS: Need = apply(
+    "resourcemanager.projects.setIamPolicy",
+    "roles/resourcemanager.projectIamAdmin",
+);
 
 /// Verbs and resources of Kubernetes, and whether they are for an apply.
 const KUBERNETES: [(&str, &str, bool); 9] = [
@@ -281,6 +282,9 @@ async fn of_project(
         .collect();
     let resource = Resource::Project(project.clone());
     let mut needs: Vec<&Need> = POLICY.iter().collect();
+    if desired.bindings.keys().any(|b| b.resource == resource) {
+        needs.push(&GRANTS);
+    }
     if clusters.is_some() {
         needs.extend(&CLUSTERS);
     }

@@ -59,7 +59,7 @@ fn clusters_that_are_not_there_or_not_reached() {
     for part in [
         "not reached by its public endpoint",
         "gcloud container clusters update prod-eu --location=europe-west1 --project=acme-prod --enable-dns-access",
-        "there is no acme-us/us-central1-a/us-main",
+        "there is no projects/acme-us/locations/us-central1-a/clusters/us-main",
         "gcloud container clusters list --project=acme-us",
         "2 things stand in the way",
     ] {

@@ -49,7 +49,8 @@ pub struct TokenSource {
 
 enum Source {
     None,
-    Fixed(String),
+    /// A token, and the variable that it is from.
+    Fixed(String, Option<&'static str>),
     File(PathBuf),
     Exec(ExecPlugin),
     /// Found when the first token is needed.
@@ -114,7 +115,7 @@ impl fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.source {
             Source::None => "TokenSource::none()",
-            Source::Fixed(_) => "TokenSource::fixed([redacted])",
+            Source::Fixed(..) => "TokenSource::fixed([redacted])",
             Source::File { .. } => "TokenSource::file(…)",
             Source::Exec(_) => "TokenSource::exec(…)",
             Source::ApplicationDefault(_) => "TokenSource::application_default()",
@@ -143,7 +144,13 @@ impl TokenSource {
 
     /// This token, which nobody refreshes.
     pub fn fixed(token: String) -> Self {
-        Self::of(Source::Fixed(token))
+        Self::of(Source::Fixed(token, None))
+    }
+
+    /// The token in an environment variable, if it has one.
+    pub fn of_variable(name: &'static str) -> Option<Self> {
+        let token = std::env::var(name).ok().filter(|t| !t.is_empty())?;
+        Some(Self::of(Source::Fixed(token, Some(name))))
     }
 
     /// The token in a file that somebody else keeps fresh.
@@ -218,7 +225,7 @@ impl TokenSource {
     async fn fetch(&self) -> Result<Token, String> {
         match &self.source {
             Source::None => Err("there is no token".to_owned()),
-            Source::Fixed(token) => Ok(Token {
+            Source::Fixed(token, _) => Ok(Token {
                 token: token.clone(),
                 lasts: None,
             }),
@@ -267,7 +274,7 @@ impl TokenSource {
         };
         Ok(match &self.source {
             Source::None => plain("no token", String::new()),
-            Source::Fixed(_) => plain("an access token", "GOOGLE_OAUTH_ACCESS_TOKEN".to_owned()),
+            Source::Fixed(_, name) => plain("an access token", name.unwrap_or_default().to_owned()),
             Source::File(path) => plain("an access token", path.display().to_string()),
             Source::Exec(plugin) => plain("a kubeconfig's plugin", plugin.command.clone()),
             Source::ApplicationDefault(cell) => {

@@ -75,13 +75,10 @@ pub(super) fn connect(args: &ConnectArgs) -> Result<Http, Failure> {
     if let Some(domain) = auth::universe_domain() {
         endpoints = endpoints.in_universe(&domain)?;
     }
-    let mut token = match (
-        &args.access_token_file,
-        std::env::var("GOOGLE_OAUTH_ACCESS_TOKEN"),
-    ) {
-        (Some(file), _) => TokenSource::file(file.clone()),
-        (None, Ok(token)) if !token.is_empty() => TokenSource::fixed(token),
-        _ => TokenSource::application_default(),
+    let mut token = match &args.access_token_file {
+        Some(file) => TokenSource::file(file.clone()),
+        None => TokenSource::of_variable("GOOGLE_OAUTH_ACCESS_TOKEN")
+            .unwrap_or_else(TokenSource::application_default),
     };
     if let Some(chain) = args.impersonated()? {
         let api = endpoints.base(Api::IamCredentials);

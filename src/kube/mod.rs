@@ -192,7 +192,8 @@ impl Kube {
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": {"verb": verb, "resource": resource}},
         });
-        let request = Request::new(Method::POST, url).body(body);
+        let mut request = Request::new(Method::POST, url).body(body);
+        request.connect_within = Some(REACHABLE_WITHIN);
         Ok(self.http.json::<Review>(request).await?.status.allowed)
     }
 
