@@ -340,7 +340,7 @@ fn resource(row: &Row<'_>, out: &mut String, width: usize) {
 }
 
 fn attribute_row(attribute: &Attribute, pad: usize) -> String {
-    let name = format!("{:pad$}", attribute.name);
+    let name = format!("{:pad$}", safe(&attribute.name));
     match (&attribute.before, &attribute.after) {
         (Some(b), Some(a)) if b == a => format!("  {name} = {}", safe(a)),
         (Some(b), Some(a)) => format!(

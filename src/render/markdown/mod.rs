@@ -561,7 +561,7 @@ fn diff(address: &str, change: &Change) -> String {
             (Some(b), None) => safe(b),
             (None, None) => continue,
         };
-        let _ = writeln!(out, "{sign}     {} = {value}", attribute.name);
+        let _ = writeln!(out, "{sign}     {} = {value}", safe(&attribute.name));
     }
     out
 }
