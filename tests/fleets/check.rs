@@ -1,9 +1,11 @@
 //! What holds of every sample of the access oracle, and of the end.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use wi::sandbox::{Granted, PodAccess, Sample, Token};
+use wi::sandbox::{Granted, PodAccess, Sample, Sandbox, Token};
 
 use crate::generate::{Fleet, email, grants};
 
@@ -128,4 +130,14 @@ pub fn check_end(fleet: &Fleet, end: &[PodAccess]) -> Result<(), TestCaseError> 
         prop_assert_eq!(has, declared, "{:?}", pod);
     }
     Ok(())
+}
+
+/// No operation was begun twice.
+pub fn check_operations(sandbox: &Sandbox) {
+    let operations = sandbox.snapshot().operations;
+    let different: BTreeSet<_> = operations
+        .iter()
+        .map(|o| (&o.operation_type, &o.project, &o.cluster, &o.node_pool))
+        .collect();
+    assert_eq!(different.len(), operations.len(), "{operations:#?}");
 }
