@@ -231,12 +231,12 @@ async fn apply_is_refused_where_the_api_refuses_it() {
     let (code, status) = server
         .patch(&strict, "application/apply-patch+yaml", &bad)
         .await;
-    assert_eq!(code, 400);
+    assert_eq!(code, 500);
     assert!(
         status["message"]
             .as_str()
             .unwrap()
-            .contains("unknown field \"secret\"")
+            .contains(".secret: field not declared in schema")
     );
 
     let object = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {} });

@@ -25,7 +25,7 @@ fn known_fields(kind: Kind) -> &'static [&'static str] {
 }
 
 /// Drops fields that the kind does not have; `strict` makes them an error.
-pub fn prune(kind: Kind, body: &mut Value, strict: bool) -> Result<(), Status> {
+pub fn prune(kind: Kind, body: &mut Value, strict: bool, applied: bool) -> Result<(), Status> {
     let Some(object) = body.as_object_mut() else {
         return Err(Status::bad_request(
             "the object provided is not a JSON object",
@@ -48,6 +48,19 @@ pub fn prune(kind: Kind, body: &mut Value, strict: bool) -> Result<(), Status> {
                 "{field}: expected map, got {found}"
             )));
         }
+    }
+    let field = object
+        .keys()
+        .find(|field| !known_fields(kind).contains(&field.as_str()));
+    if let Some(field) = field.filter(|_| applied) {
+        // As a server of version 1.34 answers, whatever `fieldValidation` says.
+        let message = format!(
+            "failed to create typed patch object ({}/{}; /v1, Kind={}): .{field}: field not declared in schema",
+            object["metadata"]["namespace"].as_str().unwrap_or_default(),
+            object["metadata"]["name"].as_str().unwrap_or_default(),
+            kind.name(),
+        );
+        return Err(Status::new(500, "", message));
     }
     let unknown: Vec<String> = object
         .keys()

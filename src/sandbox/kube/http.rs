@@ -110,6 +110,7 @@ impl Call {
             kind,
             &mut object,
             self.parameter("fieldValidation") == "Strict",
+            self.content_type() == APPLY,
         )?;
         Ok(object)
     }
