@@ -198,3 +198,30 @@ fn what_stays_is_a_clear_error_at_every_call() {
         json!({"status": 403, "body": "<html><h1>Blocked by the proxy</h1></html>"}),
     ]);
 }
+
+/// A list of Kubernetes whose `continue` token has expired half-way is begun anew, once.
+#[test]
+fn a_list_that_expires_half_way_is_begun_anew() {
+    let accounts: String = (0..620)
+        .map(|n| format!("          other-{n:03}: {{}}\n"))
+        .collect();
+    let world = format!(
+        "apiVersion: wi.sandbox/v1\nprojects: {{ acme-prod: {{}} }}\nclusters:\n  - project: acme-prod\n    location: europe-west1\n    name: main\n    workloadPool: acme-prod.svc.id.goog\n    nodePools: [{{ name: p, nodes: 1, workloadMetadata: GKE_METADATA }}]\n    namespaces:\n      shop:\n        serviceAccounts:\n{accounts}          last: {{}}\n"
+    );
+    let spec = "apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters: { main: { location: europe-west1 } }\nnamespaces: { shop: { serviceAccounts: { other-619: { existing: true }, last: { existing: true } } } }\n";
+    let served = Served::of(Place::new(spec, &world));
+    served.wi(&["plan", "wi.yaml"]).ok();
+    let fault = |times: &str| {
+        let pattern = "GET /api/v1/serviceaccounts?limit=500&continue";
+        let body = format!("{{\"match\": \"{pattern}\", \"status\": 410{times}}}");
+        served.request("POST", "/sandbox/v1/faults", &body);
+    };
+    fault(", \"times\": 1");
+    // All of them are seen: otherwise the last one would be missing.
+    let ran = served.wi(&["plan", "wi.yaml"]).ok();
+    assert!(ran.out.contains("No changes"), "{}", ran.out);
+    fault("");
+    let ran = served.wi(&["plan", "wi.yaml"]).fails();
+    assert!(ran.out.contains("cluster.main"), "{}", ran.out);
+    assert!(ran.out.contains("410"), "{}", ran.out);
+}
