@@ -223,6 +223,18 @@ impl Resource {
     ) -> Result<(&'static Kind, Vec<String>), NameError> {
         let (short, rest) = s.split_once('/').unwrap_or((s, ""));
         let Some(kind) = Kind::of(short) else {
+            let meant = s
+                .strip_prefix("gs://")
+                .map(|bucket| format!("bucket/{bucket}"))
+                .or_else(|| {
+                    let singular = short.strip_suffix('s').filter(|k| Kind::of(k).is_some())?;
+                    Some(format!("{singular}/{rest}"))
+                });
+            if let Some(meant) = meant {
+                return Err(NameError(format!(
+                    "`{s}` is not a resource that wi can grant on: did you mean `{meant}`?"
+                )));
+            }
             let kinds: Vec<&str> = KINDS.iter().map(|k| k.short).collect();
             return Err(NameError(format!(
                 "`{s}` is not a resource that wi can grant on: write KIND/NAME, where KIND is one of {}, or a full resource name (//SERVICE/…)",

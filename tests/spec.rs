@@ -163,7 +163,8 @@ fn hostile_yaml_is_refused_quickly_and_clearly() {
         let started = Instant::now();
         let rendered = errors(&[("wi.yaml", &text)]);
         assert!(
-            started.elapsed() < Duration::from_secs(2),
+            // Some tenths of a second; the machine may have more to do.
+            started.elapsed() < Duration::from_secs(20),
             "{name} took {:?}",
             started.elapsed()
         );

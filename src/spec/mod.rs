@@ -26,6 +26,9 @@ use tree::{Node, Span};
 /// The `apiVersion` of documents that are read.
 pub const API_VERSION: &str = "wi/v1";
 
+/// What a whole document is called.
+const WHOLE: &str = "the spec";
+
 /// A document of ours, and the file that it is in.
 struct Document {
     source: Arc<Source>,
@@ -95,7 +98,7 @@ fn check(
             source: &document.source,
             mistakes: &mut mistakes,
         }
-        .check(&document.root, &schema, "the spec");
+        .check(&document.root, &schema, WHOLE);
     }
     let spec = read::read(&documents, &mut mistakes);
     match spec {

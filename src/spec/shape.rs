@@ -48,6 +48,12 @@ impl<'a> Shape<'a> {
         let choice = schema.get("anyOf").or_else(|| schema.get("oneOf"));
         if let Some(options) = choice.and_then(Json::as_array) {
             let options: Vec<&Json> = options.iter().map(|o| self.resolve(o)).collect();
+            // Nothing is as good as an empty map, unless that would lack something.
+            if let (Value::Null, Some(map)) =
+                (&node.value, options.iter().find(|o| o["type"] == "object"))
+            {
+                return self.required(node, map, name, |_| false);
+            }
             match options.iter().find(|o| accepts_kind(o, node)) {
                 Some(option) => self.check(node, option, name),
                 None => self.wrong_kind(node, &options, name),
@@ -97,13 +103,24 @@ impl<'a> Shape<'a> {
                 None => self.unknown_field(key, properties, name),
             }
         }
+        self.required(node, schema, name, |field| seen.contains_key(field));
+    }
+
+    /// Tells of the fields that have to be there.
+    fn required(
+        &mut self,
+        node: &Node,
+        schema: &'a Json,
+        name: &str,
+        is_there: impl Fn(&str) -> bool,
+    ) {
         for required in schema["required"]
             .as_array()
             .into_iter()
             .flatten()
             .filter_map(Json::as_str)
         {
-            if !seen.contains_key(required) {
+            if !is_there(required) {
                 let span = Span {
                     len: node.span.len.max(1),
                     ..node.span
@@ -111,7 +128,7 @@ impl<'a> Shape<'a> {
                 self.add(
                     "missing_field",
                     span,
-                    format!("`{name}` has no `{required}`"),
+                    format!("{} has no `{required}`", called(name)),
                     &format!("`{required}` is needed here"),
                     description(&schema["properties"][required]),
                 );
@@ -139,7 +156,7 @@ impl<'a> Shape<'a> {
         self.add(
             "unknown_field",
             key.span,
-            format!("`{name}` has no field `{}`", key.text),
+            format!("{} has no field `{}`", called(name), key.text),
             &label,
             help,
         );
@@ -154,6 +171,12 @@ impl<'a> Shape<'a> {
             .collect();
         wanted.dedup();
         let help = match (&node.value, wanted.contains(&"a text")) {
+            (Value::Number(_), true) if name == "project" => {
+                Some("Give the project's id, such as acme-prod, not its number.".to_owned())
+            }
+            (Value::Number(written), true) if matches!(name, "soak" | "deadline") => {
+                Some(format!("Give it a unit: {written}m"))
+            }
             (Value::Number(written), true) => Some(format!("Quote it: \"{written}\"")),
             (Value::Bool(written), true) => Some(format!("Quote it: \"{written}\"")),
             (Value::Null, _) => Some("Give it a value, or take the line out.".to_owned()),
@@ -163,13 +186,23 @@ impl<'a> Shape<'a> {
             "wrong_type",
             node.span,
             format!(
-                "`{name}` must be {}, not {}",
+                "{} must be {}, not {}",
+                called(name),
                 wanted.join(" or "),
                 node.kind()
             ),
             &format!("this is {}", node.kind()),
             help,
         );
+    }
+}
+
+/// A thing of the spec by its name, or the spec itself.
+fn called(name: &str) -> String {
+    if name == super::WHOLE {
+        name.to_owned()
+    } else {
+        format!("`{name}`")
     }
 }
 

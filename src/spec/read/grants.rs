@@ -106,9 +106,16 @@ impl Reader<'_> {
         match Role::parse(text) {
             Ok(role) => Some(role),
             Err(e) => {
-                let bare = format!("roles/{text}");
-                let help = (!text.contains('/') && Role::parse(&bare).is_ok())
-                    .then(|| format!("Did you mean `{bare}`?"));
+                // `viewer`, `role/viewer` and `Roles/viewer` alike.
+                let bare = match text.split_once('/') {
+                    Some((head, name)) if head.to_lowercase().starts_with("role") => name,
+                    Some(_) => "",
+                    None => text,
+                };
+                let meant = format!("roles/{bare}");
+                let help = Role::parse(&meant)
+                    .is_ok()
+                    .then(|| format!("Did you mean `{meant}`?"));
                 self.tell("name", at, e.0, "not a role", help);
                 None
             }

@@ -34,6 +34,8 @@ impl At {
 struct Reader<'a> {
     mistakes: &'a mut Vec<Mistake>,
     rules: guard::RoleRules,
+    /// Whether the spec has a project that is wrong, and has been told of.
+    project_is_told: bool,
 }
 
 /// An entry of a map of the spec, of whichever document.
@@ -58,10 +60,14 @@ pub(super) fn read(documents: &[Document], mistakes: &mut Vec<Mistake>) -> Optio
     let mut reader = Reader {
         mistakes,
         rules: guard::RoleRules::default(),
+        project_is_told: false,
     };
     let name = reader.setting(documents, "name");
     let project = reader.setting(documents, "project");
-    if let (None, Some(first)) = (&name, documents.first()) {
+    let is_named = documents
+        .iter()
+        .any(|d| d.root.get("name").is_some_and(|n| n.kind() != "nothing"));
+    if let (false, Some(first)) = (is_named, documents.first()) {
         let at = At {
             source: Arc::clone(&first.source),
             span: first
@@ -83,6 +89,8 @@ pub(super) fn read(documents: &[Document], mistakes: &mut Vec<Mistake>) -> Optio
             .map(|n| n.to_string())
     });
     let project = project.and_then(|(text, at)| reader.parsed(&at, ProjectId::parse(&text)));
+    let mentioned = |field: &str| documents.iter().any(|d| d.root.get(field).is_some());
+    reader.project_is_told = project.is_none() && (mentioned("project") || mentioned("projects"));
     let cluster_entries = reader.entries(documents, "clusters");
     let account_entries = reader.entries(documents, "googleServiceAccounts");
     let namespace_entries = reader.entries(documents, "namespaces");
@@ -254,7 +262,7 @@ impl Reader<'_> {
         match entry.node.get("project").and_then(|n| Some((n, n.text()?))) {
             Some((node, text)) => self.parsed(&entry.at(node.span), ProjectId::parse(text)),
             None => {
-                if default.is_none() {
+                if default.is_none() && !self.project_is_told {
                     self.tell(
                         "missing_field",
                         &entry.at,

@@ -70,6 +70,25 @@ impl Reader<'_> {
             let all = context.clusters.keys().cloned().collect();
             return (Selector::All, all);
         };
+        if matches!(&node.value, Value::List(items) if items.is_empty()) {
+            self.tell(
+                "no_match",
+                &entry.at(node.span),
+                format!("the namespace `{}` is on no cluster", entry.name),
+                "an empty list",
+                Some("Name some, or leave `clusters` out for all.".to_owned()),
+            );
+        }
+        if let Some(name) = node.text().filter(|t| context.cluster_names.contains(t)) {
+            self.tell(
+                "selector",
+                &entry.at(node.span),
+                format!("`{name}` is a cluster's name, and a text is a selector of labels"),
+                "not a selector",
+                Some(format!("Write a list of names: clusters: [{name}]")),
+            );
+            return (Selector::All, BTreeSet::new());
+        }
         self.names_exist(entry, node, context);
         let selector = self.selector(entry, node).unwrap_or(Selector::All);
         let found: BTreeSet<String> = context
