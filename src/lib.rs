@@ -17,7 +17,6 @@ pub mod resources;
 pub mod spec;
 
 pub mod desired;
-pub mod doctor;
 
 pub mod graph;
 
@@ -32,6 +31,8 @@ pub mod gcp;
 pub mod kube;
 
 pub mod live;
+
+pub mod doctor;
 
 pub mod plan;
 

@@ -180,7 +180,11 @@ fn all_cases(faults: &[Value]) {
 fn what_passes_is_survived_at_every_call() {
     all_cases(&[
         json!({"status": 429, "retryAfter": 1, "times": 1}),
+        json!({"status": 500, "times": 1}),
+        json!({"status": 502, "body": "<html>Bad Gateway</html>", "times": 1}),
         json!({"status": 503, "times": 2}),
+        json!({"status": 409, "times": 1}),
+        json!({"status": 412, "times": 1}),
         json!({"status": 401, "times": 1}),
         json!({"reset": true, "times": 1}),
         json!({"lost": true, "times": 1}),
