@@ -33,16 +33,14 @@ impl Server {
         let cluster = KubeCluster::new(state);
         let changes = Arc::new(AtomicUsize::new(0));
         let counter = changes.clone();
-        let served = cluster
-            .serve(
-                Arc::new(|token| token == "secret"),
-                Arc::new(move || {
-                    counter.fetch_add(1, Ordering::SeqCst);
-                }),
-                Arc::new(|_| Verdict::default()),
-            )
-            .await
-            .unwrap();
+        let api = cluster.api(
+            Arc::new(|token| token == "secret"),
+            Arc::new(move || {
+                counter.fetch_add(1, Ordering::SeqCst);
+            }),
+            Arc::new(|_| Verdict::default()),
+        );
+        let served = api.serve().await.unwrap();
         // Only the first caller in the process installs it.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let ca = reqwest::Certificate::from_pem(served.ca_pem.as_bytes()).unwrap();

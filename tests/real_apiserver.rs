@@ -126,7 +126,7 @@ fn account(namespace: &str, name: &str, annotation: Option<&str>) -> Value {
 async fn every_call(kube: &Kube, other: &Other, name: &str) {
     for (verb, resource) in [("list", "pods"), ("patch", "serviceaccounts")] {
         assert!(
-            kube.may(verb, resource).await.expect("asked"),
+            kube.may(verb, "", resource).await.expect("asked"),
             "{verb} {resource}"
         );
     }

@@ -141,7 +141,7 @@ async fn kubernetes(http: &Http, plan: &Plan, desired: &Desired, live: &Live) ->
         let access = &desired.clusters.get(cluster)?.access;
         let found = live.clusters.get(cluster)?.found()?;
         let kube = Kube::connect(http, found, access).ok()?;
-        let allowed = kube.may(verb, resource).await.unwrap_or(true);
+        let allowed = kube.may(verb, "", resource).await.unwrap_or(true);
         (!allowed).then(|| Missing {
             on: format!("cluster.{cluster}"),
             permission: format!("{verb} {resource}"),

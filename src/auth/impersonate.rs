@@ -103,6 +103,7 @@ impl Impersonated {
                 place: String::new(),
                 quota_project: None,
                 is_key: credentials.is_key(),
+                account: credentials.account(),
             }),
         }
     }

@@ -31,6 +31,11 @@ pub(super) struct Key {
 }
 
 impl Key {
+    /// Whose key it is.
+    pub fn account(&self) -> &str {
+        &self.client_email
+    }
+
     /// By a signed assertion (RFC 7523). A self-signed token would do for Google's APIs, but not for
     /// Kubernetes API servers.
     pub async fn fetch(&self) -> Result<Token, String> {

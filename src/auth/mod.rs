@@ -33,6 +33,9 @@ const SCOPES: [&str; 2] = [
 /// A token is replaced so long before it ends, so that no call starts with one that is about to.
 const SLACK: Duration = Duration::from_secs(240);
 
+/// No token is believed to last longer, whatever its giver says.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
+
 /// How long a token from a file is used before the file is read again.
 const FILE_FRESH: Duration = Duration::from_secs(60);
 
@@ -109,6 +112,8 @@ pub struct Identity {
     pub quota_project: Option<String>,
     /// Whether they are a service account key.
     pub is_key: bool,
+    /// The service account that they are of, where they name it.
+    pub account: Option<String>,
 }
 
 impl fmt::Debug for TokenSource {
@@ -203,11 +208,12 @@ impl TokenSource {
         match self.fetch().await {
             Ok(token) => {
                 let headers = self.headers_of(&token.token)?;
+                let lasts = token.lasts.map(|l| l.min(LONGEST_LIFE));
                 *cached = Some(Cached {
                     headers: headers.clone(),
                     // Metadata servers hand out tokens until shortly before their end.
-                    renew: token.lasts.map(|l| now + l - SLACK.min(l / 4)),
-                    ends: token.lasts.map(|l| now + l),
+                    renew: lasts.map(|l| now + l - SLACK.min(l / 4)),
+                    ends: lasts.map(|l| now + l),
                 });
                 Ok(headers)
             }
@@ -271,6 +277,7 @@ impl TokenSource {
             place,
             quota_project: self.quota_project.clone(),
             is_key: false,
+            account: None,
         };
         Ok(match &self.source {
             Source::None => plain("no token", String::new()),
@@ -285,12 +292,14 @@ impl TokenSource {
                     place: found.place.clone(),
                     quota_project: quota.or_else(|| found.quota_project.clone()),
                     is_key: found.credentials.is_key(),
+                    account: found.credentials.account(),
                 }
             }
             Source::Impersonated(impersonated) => {
                 let source = Box::pin(impersonated.source_identity()).await?;
                 Identity {
                     kind: format!("{}, by {}", impersonated.target(), source.kind),
+                    account: Some(impersonated.target().to_owned()),
                     quota_project: self.quota_project.clone(),
                     ..source
                 }
@@ -317,6 +326,14 @@ impl Credentials {
             Self::Key(_) => true,
             Self::Impersonated(i) => i.source_is_key(),
             _ => false,
+        }
+    }
+
+    fn account(&self) -> Option<String> {
+        match self {
+            Self::Key(key) => Some(key.account().to_owned()),
+            Self::Impersonated(i) => Some(i.target().to_owned()),
+            _ => None,
         }
     }
 

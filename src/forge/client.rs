@@ -6,7 +6,7 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 
 use super::{Kind, Target, Token};
-use crate::http::{causes, install_crypto};
+use crate::http::{causes, install_crypto, server_time};
 
 /// The largest answer that is read, in bytes: a page of a hundred comments is a tenth of it.
 const LARGEST: usize = 64 << 20;
@@ -227,7 +227,8 @@ impl Client {
                 return Err(failed);
             };
             let pause = pause.unwrap_or_else(|| Duration::from_millis(500 << tries.min(6)));
-            if tries >= TRIES || Instant::now() + pause > self.deadline {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if tries >= TRIES || pause > left {
                 return Err(failed);
             }
             tokio::time::sleep(pause).await;
@@ -307,8 +308,9 @@ fn rate_limit(status: u16, headers: &HeaderMap, message: &str) -> Option<Option<
         .or_else(|| number("ratelimit-reset"))
         .filter(|_| exhausted || status == 429)
         .map(|at| {
-            let now = jiff::Timestamp::now().as_second();
-            Duration::from_secs(at.saturating_sub(u64::try_from(now).unwrap_or(0)) + 1)
+            let now = server_time(headers).unwrap_or_else(jiff::Timestamp::now);
+            let now = u64::try_from(now.as_second()).unwrap_or(0);
+            Duration::from_secs(at.saturating_sub(now).saturating_add(1))
         });
     Some(retry_after.or(reset))
 }

@@ -45,6 +45,15 @@ pub struct Cluster {
     pub maintenance_policy: MaintenancePolicy,
     pub resource_labels: BTreeMap<String, String>,
     pub label_fingerprint: String,
+    pub fleet: Fleet,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Fleet {
+    /// `//gkehub.googleapis.com/projects/N/locations/L/memberships/M`; empty when the cluster is in no
+    /// fleet.
+    pub membership: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

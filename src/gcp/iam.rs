@@ -5,7 +5,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::http::{Api, ApiError, Http, Request, Retry};
+use crate::http::{Api, ApiError, Http, ListBudget, Request, Retry};
 use crate::identity::{Email, ProjectId, Role};
 
 /// A Google service account.
@@ -39,21 +39,21 @@ pub fn service_accounts(
         next_page_token: String,
     }
     let pages = stream::try_unfold(
-        Some(String::new()),
-        move |token: Option<String>| async move {
-            let Some(token) = token else {
+        Some((String::new(), ListBudget::default())),
+        move |next: Option<(String, ListBudget)>| async move {
+            let Some((token, mut budget)) = next else {
                 return Ok(None);
             };
             let mut path = format!("v1/projects/{project}/serviceAccounts?pageSize=100");
             if !token.is_empty() {
                 path.push_str(&format!("&pageToken={}", super::query_escaped(&token)));
             }
-            let page: Page = http
-                .json(Request::new(Method::GET, http.url(Api::Iam, &path)))
-                .await?;
+            let request = Request::new(Method::GET, http.url(Api::Iam, &path));
+            let page: Page = http.page(request, &mut budget).await?;
             let next = page.next_page_token;
             let accounts = stream::iter(page.accounts.into_iter().map(Ok));
-            Ok(Some((accounts, (!next.is_empty()).then_some(next))))
+            let more = !next.is_empty();
+            Ok(Some((accounts, more.then_some((next, budget)))))
         },
     );
     pages.try_flatten()
@@ -179,8 +179,16 @@ pub async fn role_exists(http: &Http, role: &Role) -> Result<bool, ApiError> {
     }
 }
 
-/// Who the access token belongs to: the email that `tokeninfo` knows. Federated tokens have none.
+/// Who the access token belongs to: the email that `tokeninfo` knows, or that the credentials name.
+/// Federated tokens have none.
 pub async fn caller(http: &Http) -> Option<String> {
+    match of_token(http).await {
+        Some(email) => Some(email),
+        None => http.identity().await.ok()?.account,
+    }
+}
+
+async fn of_token(http: &Http) -> Option<String> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct TokenInfo {

@@ -6,6 +6,7 @@ mod datasets;
 pub mod iam;
 pub mod policies;
 pub mod projects;
+pub mod services;
 pub mod upgrade;
 
 /// A value for a URL's query: tokens may hold anything.

@@ -3,7 +3,7 @@
 use http::Method;
 use serde::Deserialize;
 
-use crate::http::{Api, ApiError, Http, Request};
+use crate::http::{Api, ApiError, Http, ListBudget, Request};
 use crate::identity::ProjectId;
 use crate::resources::Resource;
 
@@ -82,6 +82,7 @@ pub async fn in_folder(http: &Http, folder: &str) -> Result<Vec<ProjectId>, ApiE
     }
     let mut all = Vec::new();
     let mut token = String::new();
+    let mut budget = ListBudget::default();
     loop {
         let mut url = http.url(
             Api::CloudResourceManager,
@@ -90,7 +91,9 @@ pub async fn in_folder(http: &Http, folder: &str) -> Result<Vec<ProjectId>, ApiE
         if !token.is_empty() {
             url.push_str(&format!("&pageToken={}", super::query_escaped(&token)));
         }
-        let page: Page = http.json(Request::new(Method::GET, url)).await?;
+        let page: Page = http
+            .page(Request::new(Method::GET, url), &mut budget)
+            .await?;
         all.extend(
             page.projects
                 .iter()

@@ -38,9 +38,13 @@ pub enum Api {
     Oauth2,
     /// Access tokens of service accounts.
     IamCredentials,
+    /// Kubernetes API servers of the clusters of a fleet.
+    ConnectGateway,
+    /// Which APIs are on.
+    ServiceUsage,
 }
 
-const APIS: [(Api, &str); 16] = [
+const APIS: [(Api, &str); 18] = [
     (Api::Container, "container"),
     (Api::Iam, "iam"),
     (Api::CloudResourceManager, "cloudresourcemanager"),
@@ -57,6 +61,8 @@ const APIS: [(Api, &str); 16] = [
     (Api::BigtableAdmin, "bigtableadmin"),
     (Api::Oauth2, "oauth2"),
     (Api::IamCredentials, "iamcredentials"),
+    (Api::ConnectGateway, "connectgateway"),
+    (Api::ServiceUsage, "serviceusage"),
 ];
 
 /// Where each API is.
@@ -117,6 +123,15 @@ impl Endpoints {
             Some(name) if !self.set.contains_key(&api) => {
                 format!("{name}.{location}.rep.{domain}/")
             }
+            _ => base,
+        }
+    }
+
+    /// The base URL in a location, for APIs whose host begins with it.
+    pub(crate) fn located(&self, api: Api, location: &str) -> String {
+        let base = self.base(api);
+        match base.strip_prefix("https://") {
+            Some(host) if !self.set.contains_key(&api) => format!("https://{location}-{host}"),
             _ => base,
         }
     }
@@ -198,6 +213,10 @@ mod tests {
         assert_eq!(
             endpoints.base(Api::Storage),
             "https://storage.googleapis.com/"
+        );
+        assert_eq!(
+            endpoints.located(Api::ConnectGateway, "europe-west1"),
+            "https://europe-west1-connectgateway.googleapis.com/"
         );
         let error = Endpoints::from_environment(&["imm=https://x/".into()]).expect_err("unknown");
         assert!(error.contains("container, iam"));

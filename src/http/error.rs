@@ -106,6 +106,14 @@ impl ApiError {
         error
     }
 
+    /// The command that turns the API on, where it is off.
+    pub fn command(&self) -> Option<String> {
+        let help = self.help.as_deref()?;
+        help.strip_prefix("Run `")?
+            .strip_suffix('`')
+            .map(str::to_owned)
+    }
+
     /// The message with what was tried and what to do next.
     pub fn for_user(&self) -> String {
         let code = match self.code {

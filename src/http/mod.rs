@@ -1,7 +1,9 @@
 //! The one HTTP layer: tokens, TLS, retries, bounded concurrency, endpoints, traces.
 
+mod clock;
 mod endpoints;
 mod error;
+mod list;
 mod quota;
 mod retry;
 
@@ -15,10 +17,12 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
+pub(crate) use clock::server_time;
 pub use endpoints::Api;
 pub use endpoints::Endpoints;
 pub(crate) use endpoints::checked;
 pub use error::{ApiError, Cause};
+pub(crate) use list::ListBudget;
 pub(crate) use retry::Retry;
 
 use crate::auth::TokenSource;
@@ -60,6 +64,7 @@ pub struct Http {
 
 struct Shared {
     buckets: quota::Buckets,
+    clock: clock::Comparison,
     endpoints: Endpoints,
     permits: Semaphore,
     timeout: Duration,
@@ -134,6 +139,7 @@ impl Http {
         Ok(Self {
             shared: Arc::new(Shared {
                 buckets: quota::Buckets::new(options.endpoints.base(Api::Iam)),
+                clock: clock::Comparison::default(),
                 endpoints: options.endpoints,
                 permits: Semaphore::new(options.parallelism.max(1)),
                 timeout: options.timeout,
@@ -210,8 +216,44 @@ impl Http {
         format!("{}{path}", self.shared.endpoints.regional(api, location))
     }
 
+    /// How far this machine's clock is ahead of the servers'; `None` before one has said what time it
+    /// is.
+    pub(crate) fn clock_ahead(&self) -> Option<jiff::SignedDuration> {
+        self.shared.clock.ahead()
+    }
+
+    /// The base URL of a Google API whose host begins with the location.
+    pub(crate) fn located_base(&self, api: Api, location: &str) -> String {
+        self.shared.endpoints.located(api, location)
+    }
+
     /// Calls, and reads the answer.
     pub(crate) async fn json<T>(&self, request: Request) -> Result<T, ApiError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        Ok(self.json_and_size(request).await?.0)
+    }
+
+    /// As [`Self::json`], a page of a list, which takes from the list's budget.
+    pub(crate) async fn page<T>(
+        &self,
+        request: Request,
+        budget: &mut ListBudget,
+    ) -> Result<T, ApiError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let (method, url) = (request.method.clone(), request.url.clone());
+        let (page, bytes) = self.json_and_size(request).await?;
+        budget
+            .take(bytes)
+            .map_err(|why| ApiError::without_answer(method.as_str(), &url, why))?;
+        Ok(page)
+    }
+
+    /// The answer, and its length in bytes.
+    async fn json_and_size<T>(&self, request: Request) -> Result<(T, usize), ApiError>
     where
         T: DeserializeOwned + Send + 'static,
     {
@@ -219,10 +261,11 @@ impl Http {
         // A task of its own: answers of many clusters are decrypted and read on all cores.
         let task = tokio::spawn(async move {
             let body = http.send(&request).await?;
-            serde_json::from_slice(&body).map_err(|e| {
+            let answer = serde_json::from_slice(&body).map_err(|e| {
                 let message = format!("the answer is not what the API documents: {e}");
                 ApiError::without_answer(request.method.as_str(), &request.url, message)
-            })
+            })?;
+            Ok((answer, body.len()))
         });
         match AbortOnDropHandle::new(task).await {
             Ok(answer) => answer,
@@ -311,6 +354,7 @@ impl Http {
             .await
             .map_err(|e| failed(causes(&e), !e.is_connect()))?;
         let (status, answer_headers) = (response.status(), response.headers().clone());
+        self.shared.clock.see(&answer_headers);
         let mut body = Vec::new();
         while let Some(chunk) = response
             .chunk()
@@ -333,7 +377,7 @@ impl Http {
         Err(Failed {
             error: refusal(method, url, status, &answer_headers, &body),
             connected: true,
-            pause: retry::pause_asked_for(&answer_headers, jiff::Timestamp::now()),
+            pause: retry::pause_asked_for(&answer_headers),
         })
     }
 }
@@ -395,6 +439,10 @@ pub(crate) fn causes(e: &reqwest::Error) -> String {
             };
         }
         next = source.source();
+    }
+    // Certificates are for a time, and most that are not good at this one are good.
+    if text.contains("certificate expired") || text.contains("certificate not valid yet") {
+        text.push_str(". Is this machine's clock right?");
     }
     crate::render::safe(&text)
 }

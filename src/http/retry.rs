@@ -6,7 +6,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
-use super::ApiError;
+use super::{ApiError, server_time};
 
 /// The longest that a server may make us wait by `Retry-After`.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
@@ -43,13 +43,14 @@ pub(super) fn may_retry(error: &ApiError, retry: Retry, connected: bool) -> bool
     }
 }
 
-/// `Retry-After` in seconds or as a date.
-pub(super) fn pause_asked_for(headers: &HeaderMap, now: jiff::Timestamp) -> Option<Duration> {
+/// `Retry-After` in seconds, or as a date by the server's own clock.
+pub(super) fn pause_asked_for(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let pause = match value.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => {
             let date = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
+            let now = server_time(headers).unwrap_or_else(jiff::Timestamp::now);
             Duration::try_from(date.duration_since(now)).unwrap_or_default()
         }
     };
@@ -58,22 +59,28 @@ pub(super) fn pause_asked_for(headers: &HeaderMap, now: jiff::Timestamp) -> Opti
 
 #[cfg(test)]
 mod tests {
+    use http::header::DATE;
+
     use super::*;
 
     #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now: jiff::Timestamp = "2026-11-24T10:00:00Z".parse().expect("a time");
+    fn retry_after_is_seconds_or_a_date_by_the_servers_clock() {
         let asked = |value: &str| {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().expect("a header"))]);
-            pause_asked_for(&headers, now)
+            // A day that this machine has long behind it.
+            let date = "Tue, 24 Nov 2015 10:00:00 GMT";
+            let headers = HeaderMap::from_iter([
+                (DATE, date.parse().expect("a header")),
+                (RETRY_AFTER, value.parse().expect("a header")),
+            ]);
+            pause_asked_for(&headers)
         };
         assert_eq!(asked("3"), Some(Duration::from_secs(3)));
         assert_eq!(asked("99999"), Some(LONGEST_PAUSE));
         assert_eq!(
-            asked("Tue, 24 Nov 2026 10:00:07 GMT"),
+            asked("Tue, 24 Nov 2015 10:00:07 GMT"),
             Some(Duration::from_secs(7))
         );
-        assert_eq!(asked("Tue, 24 Nov 2026 09:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(asked("Tue, 24 Nov 2015 09:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(asked("soon"), None);
     }
 }

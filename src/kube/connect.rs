@@ -4,7 +4,7 @@ use base64::Engine;
 
 use super::{Kube, kubeconfig};
 use crate::gcp::container::Cluster;
-use crate::http::Http;
+use crate::http::{Api, Http};
 use crate::spec::model::{Access, Endpoint};
 
 impl Kube {
@@ -20,6 +20,7 @@ impl Kube {
                 let own = own.map(|endpoint| self::address(cluster, endpoint));
                 return kubeconfig::connect(http, path, context.as_deref(), &own);
             }
+            Access::ConnectGateway => return gateway(http, cluster),
             Access::Endpoint(endpoint) => *endpoint,
             Access::Offered => offered(cluster)?,
         };
@@ -50,6 +51,42 @@ fn name(endpoint: Endpoint) -> &'static str {
         Endpoint::Public => "public endpoint",
         Endpoint::Private => "private endpoint",
     }
+}
+
+/// By Google's gateway to the clusters of a fleet, which needs no way to the cluster's network. The
+/// paths of registered GKE clusters have `gkeMemberships` in them, as gcloud's kubeconfigs do.
+///
+/// <https://cloud.google.com/kubernetes-engine/enterprise/multicluster-management/gateway>
+fn gateway(http: &Http, cluster: &Cluster) -> Result<Kube, String> {
+    let membership = &cluster.fleet.membership;
+    if membership.is_empty() {
+        return Err("the cluster is in no fleet, so Connect Gateway does not know it (gcloud container clusters update --enable-fleet)".to_owned());
+    }
+    let parts: Vec<&str> = membership.trim_start_matches('/').split('/').collect();
+    let [
+        _,
+        "projects",
+        project,
+        "locations",
+        location,
+        "memberships",
+        member,
+    ] = parts.as_slice()
+    else {
+        return Err(format!(
+            "the cluster's fleet membership is `{}`, which is not in the form that is documented",
+            crate::render::safe(membership)
+        ));
+    };
+    let base = match *location {
+        "global" => http.url(Api::ConnectGateway, ""),
+        location => http.located_base(Api::ConnectGateway, location),
+    };
+    Ok(Kube {
+        http: http.clone(),
+        base: format!("{base}v1/projects/{project}/locations/{location}/gkeMemberships/{member}"),
+        reached_by: format!("Connect Gateway {location}/{member}"),
+    })
 }
 
 fn offered(cluster: &Cluster) -> Result<Endpoint, String> {

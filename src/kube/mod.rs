@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::gcp::query_escaped;
-use crate::http::{ApiError, Http, Request};
+use crate::http::{ApiError, Http, ListBudget, Request};
 
 /// `ObjectMeta`, the fields that `wi` reads.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -142,6 +142,7 @@ impl Kube {
         let mut items = Vec::new();
         let mut token = String::new();
         let mut started_over = false;
+        let mut budget = ListBudget::default();
         loop {
             let mut url = self.url(&format!("{path}?limit=500{query}"));
             if !token.is_empty() {
@@ -150,7 +151,7 @@ impl Kube {
             let mut request = Request::new(Method::GET, url);
             request.accept = accept;
             request.connect_within = Some(REACHABLE_WITHIN);
-            match self.http.json::<Page<T>>(request).await {
+            match self.http.page::<Page<T>>(request, &mut budget).await {
                 Ok(page) => {
                     items.extend(page.items.unwrap_or_default());
                     token = page.metadata.r#continue;
@@ -174,8 +175,9 @@ impl Kube {
         Ok(self.http.json::<Metadata>(request).await?.metadata)
     }
 
-    /// `SelfSubjectAccessReview`: whether the caller may do `verb` on `resource`, in all namespaces.
-    pub async fn may(&self, verb: &str, resource: &str) -> Result<bool, ApiError> {
+    /// `SelfSubjectAccessReview`: whether the caller may do `verb` on `resource` of an API group (`""`:
+    /// the core), in all namespaces.
+    pub async fn may(&self, verb: &str, group: &str, resource: &str) -> Result<bool, ApiError> {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Review {
@@ -190,7 +192,7 @@ impl Kube {
         let body = json!({
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": {"verb": verb, "resource": resource}},
+            "spec": {"resourceAttributes": {"verb": verb, "group": group, "resource": resource}},
         });
         let mut request = Request::new(Method::POST, url).body(body);
         request.connect_within = Some(REACHABLE_WITHIN);

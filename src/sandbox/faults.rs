@@ -153,7 +153,7 @@ pub fn judge(faults: &mut Vec<Fault>, request: &str, mut draw: impl FnMut() -> f
             continue;
         }
         if let Some(times) = &mut fault.times {
-            *times -= 1;
+            *times = times.saturating_sub(1);
         }
         verdict.latency += Duration::from_millis(fault.latency_ms.unwrap_or(0));
         verdict.reset |= fault.reset;
@@ -186,7 +186,7 @@ pub fn operation_error(faults: &mut Vec<Fault>, operation: &str) -> Option<Strin
         .clone()
         .unwrap_or_else(|| "Internal error.".to_owned());
     if let Some(times) = &mut fault.times {
-        *times -= 1;
+        *times = times.saturating_sub(1);
     }
     faults.retain(|fault| fault.times != Some(0));
     Some(error)

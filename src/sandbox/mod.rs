@@ -11,6 +11,7 @@ mod clock;
 mod crm;
 mod errors;
 mod faults;
+mod gateway;
 mod gke;
 mod iam;
 mod members;
@@ -19,6 +20,7 @@ mod policies;
 mod policy;
 mod roles;
 mod server;
+mod services;
 mod state;
 mod storage;
 
@@ -231,18 +233,18 @@ async fn serve_clusters(core: &Arc<Core>) -> std::io::Result<Vec<Served>> {
         let kube = KubeCluster::new(cluster.kube());
         kube.schedule();
         let (accepting, changing, judging) = (core.clone(), core.clone(), core.clone());
-        let served = kube
-            .serve(
-                Arc::new(move |token| token == accepting.token),
-                Arc::new(move || {
-                    oracle::record(&mut changing.state(), "a write to a Kubernetes API");
-                    changing.changed.notify_one();
-                }),
-                Arc::new(move |request| judging.judge(request)),
-            )
-            .await?;
+        let api = kube.api(
+            Arc::new(move |token| token == accepting.token),
+            Arc::new(move || {
+                oracle::record(&mut changing.state(), "a write to a Kubernetes API");
+                changing.changed.notify_one();
+            }),
+            Arc::new(move |request| judging.judge(request)),
+        );
+        let served = api.clone().serve().await?;
         let running = RunningKube {
             kube,
+            api,
             endpoint: served.addr.to_string(),
             ca: STANDARD.encode(&served.ca_pem),
         };

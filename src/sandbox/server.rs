@@ -17,7 +17,7 @@ use super::errors::ApiError;
 use super::faults::{self, Fault, Verdict};
 use super::gke::operations;
 use super::state::State;
-use super::{crm, gke, iam, oracle, policies, storage};
+use super::{crm, gateway, gke, iam, oracle, policies, services, storage};
 
 /// Larger bodies than any policy.
 const MAX_BODY: usize = 4 << 20;
@@ -111,7 +111,23 @@ pub fn router(core: Arc<Core>) -> Router {
 }
 
 async fn serve(Shared(core): Shared<Arc<Core>>, request: http::Request<Body>) -> Response<Body> {
+    let behind = gateway::target(&core.state(), &request);
     let (parts, body) = request.into_parts();
+    if let Some((api, uri)) = behind
+        && authorized(&parts.headers, &core.token)
+    {
+        let verdict = judge(&core, &parts);
+        let refuse = |error: ApiError| {
+            let retry_after = error.retry_after;
+            response(error.code, &error.body(), retry_after, &parts.headers)
+        };
+        let request = {
+            let mut there = parts.clone();
+            there.uri = uri;
+            http::Request::from_parts(there, body)
+        };
+        return verdict.carry_out(refuse, api.answer(request)).await;
+    }
     let path = parts.uri.path();
     let ours = path.starts_with("/sandbox/");
     let verdict = if ours {
@@ -295,6 +311,9 @@ fn route(state: &mut State, request: &Request) -> Result<Value, ApiError> {
         }
         ["v1", "projects", project, "locations" | "zones", ..] => {
             gke::handle(state, project, &segments[3..], request)
+        }
+        ["v1", "projects", project, "services:batchGet"] if request.method == "GET" => {
+            services::batch_get(state, project, request)
         }
         ["v3", "projects"] => crm::list(state, request),
         [version @ ("v1" | "v3"), "projects", name] => crm::handle(state, version, name, request),

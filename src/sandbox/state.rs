@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::calls::Calls;
 use super::clock::{self, Clock, Millis};
-use super::kube::KubeCluster;
+use super::kube::{self, KubeCluster};
 use super::oracle::Recorder;
 use super::policy;
 use super::world::{Binding, Bucket, DeletedServiceAccount, Policy, ServiceAccount, World};
@@ -21,6 +21,8 @@ const UNDELETE_WINDOW: Millis = 30 * 24 * 3600 * 1000;
 pub struct RunningKube {
     /// What it holds.
     pub kube: KubeCluster,
+    /// Its API.
+    pub api: kube::Api,
     /// `127.0.0.1:PORT`.
     pub endpoint: String,
     /// Base64 of the PEM of its CA.

@@ -143,6 +143,10 @@ pub struct Project {
     /// Accounts deleted within the last 30 days.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deleted_service_accounts: Vec<DeletedServiceAccount>,
+    /// APIs that are off, as Service Usage tells (`iamcredentials.googleapis.com`). Calls of them are
+    /// refused by `faults` alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disabled_services: Vec<String>,
     /// Whether the project has its workload pool, and since when (RFC 3339, simulated). A cluster
     /// that has the pool creates it; once there it stays.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -229,6 +229,8 @@ pub enum Access {
     Offered,
     /// By this endpoint of the cluster.
     Endpoint(Endpoint),
+    /// By Google's gateway to the clusters of a fleet.
+    ConnectGateway,
     /// As a kubeconfig says.
     Kubeconfig {
         /// The file.

@@ -102,8 +102,8 @@ pub struct AllBut {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Access {
-    /// dns, public or private.
-    #[schemars(extend("enum" = ["dns", "public", "private", null]))]
+    /// dns, public, private, or connectGateway: through the fleet that the cluster is registered with.
+    #[schemars(extend("enum" = ["dns", "public", "private", "connectGateway", null]))]
     pub endpoint: Option<String>,
     /// A kubeconfig file; `~/` is the home directory.
     pub kubeconfig: Option<String>,

@@ -52,6 +52,10 @@ pub struct Cluster {
     /// How the Kubernetes API is offered.
     #[serde(default, skip_serializing_if = "is_default")]
     pub control_plane: ControlPlane,
+    /// The name of its membership in the project's fleet; Connect Gateway knows it by that. Absent: it
+    /// is in no fleet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership: Option<String>,
     /// Nothing listens where the Kubernetes API is said to be.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unreachable: bool,
@@ -257,6 +261,13 @@ impl Cluster {
         if let Some(pool) = &self.workload_pool {
             shown["workloadIdentityConfig"] = json!({"workloadPool": pool});
         }
+        if let Some(membership) = &self.membership {
+            shown["fleet"] = json!({
+                "project": self.project,
+                "membership": format!("//gkehub.googleapis.com/projects/{number}/locations/{}/memberships/{membership}", self.region()),
+                "preRegistered": false,
+            });
+        }
         if !self.conditions.is_empty() {
             let conditions = self.conditions.iter();
             shown["conditions"] = conditions
@@ -311,6 +322,17 @@ impl Cluster {
             }),
         };
         shown["controlPlaneEndpointsConfig"] = endpoints;
+    }
+
+    /// The region that it is in.
+    pub fn region(&self) -> &str {
+        match location_kind(&self.location) {
+            "zones" => self
+                .location
+                .rsplit_once('-')
+                .map_or("", |(region, _)| region),
+            _ => &self.location,
+        }
     }
 
     /// The zones of its nodes.

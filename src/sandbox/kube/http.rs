@@ -24,7 +24,7 @@ use super::manifest;
 use super::patch::PatchKind;
 use super::status::{self, Status};
 use super::store::{Key, Preconditions, Store};
-use super::{KubeCluster, check, discovery, protobuf};
+use super::{KubeCluster, Served, check, discovery, protobuf, serve};
 
 /// The largest body that is read, as by the API server.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -34,7 +34,7 @@ const GZIP_FROM: usize = 1024;
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 const APPLY: &str = "application/apply-patch+yaml";
 
-/// What the routes need.
+/// The API of one cluster. Clones share it.
 #[derive(Clone)]
 pub struct Api {
     pub cluster: KubeCluster,
@@ -54,8 +54,19 @@ impl fmt::Debug for Api {
     }
 }
 
-pub fn router(api: Api) -> Router {
-    Router::new().fallback(handle).with_state(api)
+impl Api {
+    /// Serves it over TLS on a free port of 127.0.0.1, with a CA of its own.
+    ///
+    /// # Errors
+    /// When no certificate can be made or no port be had.
+    pub async fn serve(self) -> std::io::Result<Served> {
+        serve::serve(Router::new().fallback(handle).with_state(self)).await
+    }
+
+    /// Answers one request, which no fault is meant for.
+    pub async fn answer(&self, request: Request) -> Response {
+        ordinary(self, request).await
+    }
 }
 
 /// A request, taken apart.

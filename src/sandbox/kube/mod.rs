@@ -30,6 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use budget::{
     IntOrPercent, LabelOperator, LabelRequirement, LabelSelector, PodDisruptionBudgetState, budgets,
 };
+pub use http::Api;
 pub use serve::Served;
 pub use state::{KubeState, NamespaceState, NodeSpec, PodOwner, PodState, ServiceAccountState};
 
@@ -54,27 +55,23 @@ impl KubeCluster {
         self.lock().to_state()
     }
 
-    /// Serves the API over TLS on a free port of 127.0.0.1, with a CA of its own.
+    /// Its API.
     ///
     /// `accept_token` decides on bearer tokens. `on_change` is called after each request that changed
     /// the state, without a lock held; the methods of this type do not call it. `judge` says what the
     /// faults make of a request.
-    ///
-    /// # Errors
-    /// When no certificate can be made or no port be had.
-    pub async fn serve(
+    pub fn api(
         &self,
         accept_token: Arc<dyn Fn(&str) -> bool + Send + Sync>,
         on_change: Arc<dyn Fn() + Send + Sync>,
         judge: http::Judge,
-    ) -> std::io::Result<Served> {
-        let api = http::Api {
+    ) -> Api {
+        Api {
             cluster: self.clone(),
             accept_token,
             on_change,
             judge,
-        };
-        serve::serve(http::router(api)).await
+        }
     }
 
     /// Makes `nodes` the nodes of `pool`: creates, relabels, and removes those that are not named.

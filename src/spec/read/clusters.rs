@@ -201,12 +201,13 @@ impl Reader<'_> {
                     "dns" => Access::Endpoint(Endpoint::Dns),
                     "public" => Access::Endpoint(Endpoint::Public),
                     "private" => Access::Endpoint(Endpoint::Private),
+                    "connectGateway" => Access::ConnectGateway,
                     other => {
                         self.tell(
                             "name",
                             &entry.at(node.span),
                             format!("there is no endpoint `{other}`"),
-                            "dns, public or private",
+                            "dns, public, private or connectGateway",
                             None,
                         );
                         Access::Offered

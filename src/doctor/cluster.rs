@@ -1,0 +1,128 @@
+//! Clusters: whether each one's Kubernetes API is reached, and what is allowed there.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+
+use super::needs::KUBERNETES;
+use super::{Caller, Section, State};
+use crate::desired::Desired;
+use crate::gcp::container::ClusterList;
+use crate::http::Http;
+use crate::identity::{ClusterPath, ProjectId};
+use crate::kube::Kube;
+use crate::spec::model::Access;
+
+pub(super) async fn of_clusters(
+    http: &Http,
+    desired: &Desired,
+    lists: &BTreeMap<ProjectId, ClusterList>,
+    caller: &Caller,
+) -> Vec<Section> {
+    join_all(desired.clusters.iter().map(async |(name, wanted)| {
+        let mut section = Section::new(format!("Cluster {name}"));
+        let path = &wanted.path;
+        let Some(list) = lists.get(&path.project) else {
+            let what = "not looked at: the project's clusters could not be listed".to_owned();
+            section.add(State::Doubtful, what, None);
+            return section;
+        };
+        let found = list
+            .clusters
+            .iter()
+            .find(|c| c.name == path.name && c.location == path.location);
+        let Some(found) = found else {
+            section.add(
+                State::Failed,
+                format!("there is no {path}"),
+                Some(format!(
+                    "gcloud container clusters list --project={}",
+                    path.project
+                )),
+            );
+            return section;
+        };
+        let kube = match Kube::connect(http, found, &wanted.access) {
+            Ok(kube) => kube,
+            Err(e) => {
+                let mend = way_in(path, &wanted.access);
+                section.add(State::Failed, e, Some(mend));
+                return section;
+            }
+        };
+        let asked = join_all(
+            KUBERNETES
+                .iter()
+                .map(async |(verb, group, resource, to_apply)| {
+                    (
+                        verb,
+                        resource,
+                        *to_apply,
+                        kube.may(verb, group, resource).await,
+                    )
+                }),
+        )
+        .await;
+        if let Some(Err(e)) = asked.iter().map(|(.., may)| may).find(|may| may.is_err()) {
+            let what = format!("not reached by its {}: {}", kube.reached_by(), e.for_user());
+            let mend = match e.code {
+                0 => Some(way_in(path, &wanted.access)),
+                // What authenticates is the kubeconfig's, and not Google's to grant.
+                401 | 403 if matches!(wanted.access, Access::Kubeconfig { .. }) => Some(
+                    "Renew the credentials of the context, or have its user allowed by RBAC"
+                        .to_owned(),
+                ),
+                403 if !e.is_api_off() => {
+                    Some(caller.grant(&path.project, role_to_connect(&wanted.access)))
+                }
+                _ => e.command(),
+            };
+            section.add(State::Failed, what, mend);
+            return section;
+        }
+        let what = format!("reached by its {}", kube.reached_by());
+        section.add(State::Fine, what, None);
+        for (to_apply, command, role) in [
+            (false, "wi plan", "roles/container.viewer"),
+            (true, "wi apply", "roles/container.developer"),
+        ] {
+            let missing: Vec<String> = asked
+                .iter()
+                .filter(|(_, _, a, may)| *a == to_apply && matches!(may, Ok(false)))
+                .map(|(verb, resource, ..)| format!("{verb} {resource}"))
+                .collect();
+            if missing.is_empty() {
+                let what = format!("{command}: all that it does in Kubernetes is allowed");
+                section.add(State::Fine, what, None);
+            } else {
+                let what = format!("{command}: may not {}", missing.join(", "));
+                section.add(State::Failed, what, Some(caller.grant(&path.project, role)));
+            }
+        }
+        section
+    }))
+    .await
+}
+
+/// What lets somebody outside of the cluster's network in.
+fn way_in(path: &ClusterPath, access: &Access) -> String {
+    let flag = match access {
+        Access::Kubeconfig { .. } => {
+            return "Correct the kubeconfig, or `access` of the cluster in the spec".to_owned();
+        }
+        Access::ConnectGateway => "--enable-fleet",
+        Access::Offered | Access::Endpoint(_) => "--enable-dns-access",
+    };
+    format!(
+        "gcloud container clusters update {} --location={} --project={} {flag}",
+        path.name, path.location, path.project
+    )
+}
+
+/// The smallest role that lets somebody through to the Kubernetes API.
+fn role_to_connect(access: &Access) -> &'static str {
+    match access {
+        Access::ConnectGateway => "roles/gkehub.gatewayEditor",
+        _ => "roles/container.viewer", // has container.clusters.connect
+    }
+}

@@ -1,0 +1,119 @@
+//! The command that lets somebody grant on a resource.
+
+use crate::resources::Resource;
+
+/// Each kind's group of gcloud, and how it names a resource: `{N}` is its name number N. What gcloud has no
+/// such command for is granted on the project.
+const COMMANDS: [(&str, &str, &str); 21] = [
+    ("project", "projects", "{0}"),
+    ("folder", "resource-manager folders", "{0}"),
+    ("organization", "organizations", "{0}"),
+    ("serviceaccount", "iam service-accounts", "{0}"),
+    ("bucket", "storage buckets", "gs://{0}"),
+    ("managedfolder", "storage managed-folders", "gs://{0}/{1}"),
+    ("secret", "secrets", "{1} --project={0}"),
+    (
+        "regional-secret",
+        "secrets",
+        "{2} --location={1} --project={0}",
+    ),
+    ("topic", "pubsub topics", "{1} --project={0}"),
+    ("subscription", "pubsub subscriptions", "{1} --project={0}"),
+    (
+        "keyring",
+        "kms keyrings",
+        "{2} --location={1} --project={0}",
+    ),
+    (
+        "key",
+        "kms keys",
+        "{3} --keyring={2} --location={1} --project={0}",
+    ),
+    ("spanner-instance", "spanner instances", "{1} --project={0}"),
+    (
+        "spanner",
+        "spanner databases",
+        "{2} --instance={1} --project={0}",
+    ),
+    (
+        "repository",
+        "artifacts repositories",
+        "{2} --location={1} --project={0}",
+    ),
+    ("run", "run services", "{2} --region={1} --project={0}"),
+    ("run-job", "run jobs", "{2} --region={1} --project={0}"),
+    ("queue", "tasks queues", "{2} --location={1} --project={0}"),
+    ("function", "functions", "{2} --region={1} --project={0}"),
+    (
+        "bigtable-instance",
+        "bigtable instances",
+        "{1} --project={0}",
+    ),
+    (
+        "bigtable",
+        "bigtable instances tables",
+        "{2} --instance={1} --project={0}",
+    ),
+];
+
+/// The command that grants `role` on `resource` to `member`; `None` where it is in no project and gcloud
+/// has no command for it.
+pub(super) fn command(resource: &Resource, role: &str, member: &str) -> Option<String> {
+    let kind = resource.kind();
+    let names = resource.names();
+    let own = COMMANDS.iter().find(|(short, ..)| *short == kind.short);
+    let (group, form) = match own {
+        Some((_, group, form)) => (*group, *form),
+        None if kind.in_project() => ("projects", "{0}"),
+        None => return None,
+    };
+    let mut named = form.to_owned();
+    for (i, name) in names.iter().enumerate() {
+        named = named.replace(&format!("{{{i}}}"), name);
+    }
+    Some(format!(
+        "gcloud {group} add-iam-policy-binding {named} --member={member} --role={role}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::KINDS;
+
+    #[test]
+    fn every_kind_has_a_command() {
+        for kind in &KINDS {
+            let name = match kind.short {
+                "project" => "project/acme-prod".to_owned(),
+                "folder" | "organization" => format!("{}/123", kind.short),
+                "serviceaccount" => "serviceaccount/a@acme-prod.iam.gserviceaccount.com".to_owned(),
+                "managedfolder" => "managedfolder/acme-bucket/folder".to_owned(),
+                short => {
+                    let parts = kind.form.replace("[PROJECT/]", "acme-prod/");
+                    let parts: Vec<String> = parts.split('/').map(str::to_lowercase).collect();
+                    format!("{short}/{}", parts.join("/"))
+                }
+            };
+            let resource = Resource::parse(&name, None).expect(&name);
+            let command = command(&resource, "roles/x", "user:a@b").expect(&name);
+            assert!(!command.contains('{'), "{command}");
+            assert!(
+                command.ends_with(" --member=user:a@b --role=roles/x"),
+                "{command}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_where_gcloud_wants_them() {
+        let resource =
+            Resource::parse("key/acme-prod/europe-west1/ring/main", None).expect("a key");
+        assert_eq!(
+            command(&resource, "roles/cloudkms.admin", "user:ana@example.com").as_deref(),
+            Some(
+                "gcloud kms keys add-iam-policy-binding main --keyring=ring --location=europe-west1 --project=acme-prod --member=user:ana@example.com --role=roles/cloudkms.admin"
+            )
+        );
+    }
+}

@@ -1,0 +1,76 @@
+//! Resources that are granted on: whether the caller may.
+
+use std::collections::BTreeSet;
+
+use futures::future::join_all;
+
+use super::{Caller, Check, Section, State, grants, list};
+use crate::desired::Desired;
+use crate::gcp::policies;
+use crate::http::Http;
+use crate::resources::{Resource, Write};
+
+/// Resources that are granted on, other than projects and the spec's own accounts.
+pub(super) async fn of_resources(
+    http: &Http,
+    desired: &Desired,
+    caller: &Caller,
+) -> Option<Section> {
+    let resources: BTreeSet<&Resource> = desired
+        .bindings
+        .keys()
+        .map(|b| &b.resource)
+        .filter(|r| matches!(r, Resource::Named(_)))
+        .collect();
+    if resources.is_empty() {
+        return None;
+    }
+    let checks = join_all(resources.into_iter().map(async |resource| {
+        let kind = resource.kind();
+        let write = kind.permission;
+        let read = write.replace("setIamPolicy", "getIamPolicy");
+        let fine = |what: String| Check {
+            state: State::Fine,
+            what,
+            mend: None,
+        };
+        if kind.write == Write::AccessList {
+            return Check {
+                state: State::Doubtful,
+                ..fine(format!(
+                    "{resource}: BigQuery cannot be asked about datasets in advance"
+                ))
+            };
+        }
+        let asked = BTreeSet::from([read.clone(), write.to_owned()]);
+        match policies::test_permissions(http, resource, &asked).await {
+            Ok(Some(held)) if asked.is_subset(&held) => {
+                fine(format!("{resource}: may be granted on"))
+            }
+            Ok(held) => {
+                let held = held.unwrap_or_default();
+                let missing: Vec<&str> = asked.difference(&held).map(String::as_str).collect();
+                Check {
+                    state: State::Failed,
+                    what: format!("{resource}: {} missing", list(&missing)),
+                    mend: grants::command(resource, kind.admin, &caller.member()),
+                }
+            }
+            Err(e) if e.is_api_off() => Check {
+                state: State::Failed,
+                mend: e.command(),
+                what: format!("{resource}: {}", e.message),
+            },
+            Err(e) => Check {
+                state: State::Failed,
+                what: format!("{resource}: {}", e.for_user()),
+                mend: Some("Make it, or correct its name in the spec".to_owned()),
+            },
+        }
+    }))
+    .await;
+    Some(Section {
+        title: "Resources".to_owned(),
+        checks,
+    })
+}
