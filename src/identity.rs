@@ -43,7 +43,8 @@ macro_rules! name_type {
 }
 
 name_type!(
-    /// A project id, such as `acme-prod` or the domain-scoped `example.com:acme`.
+    /// A project id, such as `acme-prod`, the domain-scoped `example.com:acme-prod`, or `eu0:acme-prod` of
+    /// another universe.
     ProjectId
 );
 name_type!(
@@ -64,12 +65,20 @@ fn lower_digits_hyphens(s: &str) -> bool {
         .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
+/// What comes before the colon of a project id: a domain (`example.com`), or the prefix of a universe
+/// (`eu0`).
+fn is_domain(s: &str) -> bool {
+    !s.is_empty()
+        && s.bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b))
+}
+
 impl ProjectId {
     /// 6 to 30 lower-case letters, digits and hyphens, a letter first, no hyphen last.
     pub fn parse(s: &str) -> Result<Self, NameError> {
         let id = s
             .split_once(':')
-            .map_or(s, |(domain, id)| if domain.contains('.') { id } else { s });
+            .map_or(s, |(domain, id)| if is_domain(domain) { id } else { s });
         let ok = (6..=30).contains(&id.len())
             && lower_digits_hyphens(id)
             && id.starts_with(|c: char| c.is_ascii_lowercase())
@@ -92,7 +101,8 @@ impl ProjectId {
 
     /// The project's workload pool, `PROJECT.svc.id.goog`.
     ///
-    /// A domain-scoped project `example.com:acme` has `acme.example.com.svc.id.goog`.
+    /// A domain-scoped project `example.com:acme` has `acme.example.com.svc.id.goog`, and one of another
+    /// universe, `eu0:acme-prod`, has `acme-prod.eu0.svc.id.goog`.
     pub fn workload_pool(&self) -> String {
         match self.0.split_once(':') {
             Some((domain, id)) => format!("{id}.{domain}.svc.id.goog"),
@@ -452,6 +462,14 @@ mod tests {
         assert!(ProjectId::parse("acme").is_err());
         assert!(ProjectId::parse("123456").is_err());
         assert!(ProjectId::parse("example.com:acme-prod").is_ok());
+        let other = ProjectId::parse("eu0:acme-prod").expect("of another universe");
+        assert_eq!(other.workload_pool(), "acme-prod.eu0.svc.id.goog");
+        let account = other.service_account("checkout");
+        assert_eq!(
+            account.as_str(),
+            "checkout@acme-prod.eu0.iam.gserviceaccount.com"
+        );
+        assert_eq!(account.project(), Some(other));
         assert!(Role::parse("roles/storage.objectViewer").is_ok());
         assert!(Role::parse("storage.objectViewer").is_err());
         assert!(KubeName::label("a.b").is_err());

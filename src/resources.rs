@@ -358,6 +358,14 @@ fn check(kind: &Kind, names: &[String]) -> Result<(), NameError> {
             )));
         }
     }
+    // It may become part of a host's name.
+    if let Some(location) = location_of(kind, names)
+        && !is_location(location)
+    {
+        return Err(NameError(format!(
+            "`{location}` is not a location, such as europe-west1"
+        )));
+    }
     let bad = names.iter().find(|n| {
         n.is_empty()
             || n.len() > 1024
@@ -371,6 +379,21 @@ fn check(kind: &Kind, names: &[String]) -> Result<(), NameError> {
         ))),
         None => Ok(()),
     }
+}
+
+/// The name that is the resource's location, for kinds that are in one.
+fn location_of<'a>(kind: &Kind, names: &'a [String]) -> Option<&'a str> {
+    let mut places = kind.form.split('/');
+    let at = places.position(|p| p.trim_start_matches(']') == "LOCATION")?;
+    names.get(at).map(String::as_str)
+}
+
+/// Whether a text can be a location of Google's: a region, a zone, or `global`.
+pub(crate) fn is_location(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 impl fmt::Display for Resource {
@@ -453,6 +476,19 @@ mod tests {
         assert!(parse("vault/x").expect_err("no kind").contains("secret, "));
         assert!(parse("secret/../x").is_err());
         assert!(parse("folder/shop").is_err());
+        // Nobody chooses the host that the token goes to.
+        for location in [
+            "evil.example?",
+            "evil.example#",
+            "a@evil.example:",
+            "a\\b",
+            "%2f",
+        ] {
+            for kind in ["regional-secret", "queue", "run", "repository", "keyring"] {
+                let error = parse(&format!("{kind}/{location}/x")).expect_err(location);
+                assert!(error.contains("is not a location"), "{error}");
+            }
+        }
         assert!(
             Resource::parse("topic/t", None)
                 .expect_err("no project")

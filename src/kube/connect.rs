@@ -5,6 +5,7 @@ use base64::Engine;
 use super::{Kube, kubeconfig};
 use crate::gcp::container::Cluster;
 use crate::http::{Api, Http};
+use crate::resources::is_location;
 use crate::spec::model::{Access, Endpoint};
 
 impl Kube {
@@ -62,6 +63,12 @@ fn gateway(http: &Http, cluster: &Cluster) -> Result<Kube, String> {
     if membership.is_empty() {
         return Err("the cluster is in no fleet, so Connect Gateway does not know it (gcloud container clusters update --enable-fleet)".to_owned());
     }
+    let undocumented = || {
+        format!(
+            "the cluster's fleet membership is `{}`, which is not in the form that is documented",
+            crate::render::safe(membership)
+        )
+    };
     let parts: Vec<&str> = membership.trim_start_matches('/').split('/').collect();
     let [
         _,
@@ -73,11 +80,17 @@ fn gateway(http: &Http, cluster: &Cluster) -> Result<Kube, String> {
         member,
     ] = parts.as_slice()
     else {
-        return Err(format!(
-            "the cluster's fleet membership is `{}`, which is not in the form that is documented",
-            crate::render::safe(membership)
-        ));
+        return Err(undocumented());
     };
+    let plain = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+    };
+    if !is_location(location) || !plain(project) || !plain(member) {
+        return Err(undocumented());
+    }
     let base = match *location {
         "global" => http.url(Api::ConnectGateway, ""),
         location => http.located_base(Api::ConnectGateway, location),
