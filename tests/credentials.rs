@@ -710,8 +710,9 @@ fn what_is_no_token_endpoint_is_not_quoted() {
     }
 }
 
+/// A token never goes in the clear to anything but this machine, a proxy included.
 #[test]
-fn proxies_by_the_usual_variables() {
+fn nothing_of_this_machine_goes_through_a_proxy() {
     let place = Place::example("quickstart");
     let api = api("mine");
     let proxy = Fake::new(|_| Answer::json(200, json!({})));
@@ -719,27 +720,35 @@ fn proxies_by_the_usual_variables() {
     command
         .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
         .env("GOOGLE_OAUTH_ACCESS_TOKEN", "mine")
+        .env("HTTP_PROXY", &proxy.url)
+        .env("ALL_PROXY", &proxy.url);
+    run(&mut command);
+    assert!(!api.seen().is_empty());
+    assert!(proxy.seen().is_empty(), "{:?}", proxy.seen());
+    // Nor where it is one API of many, nor a token endpoint.
+    let server = Fake::new(|_| oauth("mine", 3600));
+    place.write("credentials.json", &user(&server.url).to_string());
+    let before = api.seen().len();
+    place.write("wi.yaml", "kind: Other\n");
+    let mut command = place.command(&["doctor"]);
+    command
+        .env("WI_ENDPOINT_OAUTH2", &api.url)
+        .env("NO_GCE_CHECK", "true")
+        .env("GOOGLE_APPLICATION_CREDENTIALS", "credentials.json")
         .env("HTTP_PROXY", &proxy.url);
     run(&mut command);
-    let seen = proxy.seen();
-    assert!(!seen.is_empty() && api.seen().is_empty());
-    for one in &seen {
-        assert!(one.uri.starts_with(&api.url), "{}", one.uri);
-    }
-    run(command.env("NO_PROXY", "127.0.0.1"));
-    assert_eq!(proxy.seen().len(), seen.len());
-    assert!(!api.seen().is_empty());
+    assert_eq!((server.seen().len(), api.seen().len()), (1, before + 1));
+    assert!(proxy.seen().is_empty(), "{:?}", proxy.seen());
 }
 
-#[test]
-fn another_universe_has_other_servers() {
-    let place = Place::example("quickstart");
+/// What a proxy is asked for in a plan that this environment makes; it opens no tunnel.
+fn proxied(place: &Place, edit: &dyn Fn(&mut Command)) -> Vec<Seen> {
     let proxy = Fake::new(|_| Answer::text(502, ""));
     let mut command = place.command(&["plan", "wi.yaml"]);
     command
-        .env("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "cloud.example")
         .env("HTTPS_PROXY", &proxy.url)
         .env("GOOGLE_OAUTH_ACCESS_TOKEN", "mine");
+    edit(&mut command);
     let mut child = command
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
@@ -755,8 +764,31 @@ fn another_universe_has_other_servers() {
     let _ = child.wait();
     let seen = proxy.seen();
     assert!(seen.len() >= 3, "{seen:?}");
-    for one in seen {
+    for one in &seen {
         assert_eq!(one.method, "CONNECT");
+        assert!(
+            !format!("{one:?}").contains("mine"),
+            "the proxy has the token"
+        );
+    }
+    seen
+}
+
+#[test]
+fn proxies_by_the_usual_variables() {
+    let place = Place::example("quickstart");
+    for one in proxied(&place, &|_| {}) {
+        assert!(one.uri.ends_with(".googleapis.com:443"), "{}", one.uri);
+    }
+}
+
+#[test]
+fn another_universe_has_other_servers() {
+    let place = Place::example("quickstart");
+    let seen = proxied(&place, &|command| {
+        command.env("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "cloud.example");
+    });
+    for one in seen {
         assert!(one.uri.ends_with(".cloud.example:443"), "{}", one.uri);
     }
 }
@@ -805,8 +837,84 @@ fn a_bundle_of_ones_own_authorities() {
     let ran = run(&mut plan_with(&sandbox, user(&url))).fails();
     let text = format!("{}{}", ran.out, ran.err);
     assert!(text.contains("certificate"), "{text}");
-    let mut command = plan_with(&sandbox, user(&url));
-    planned(run(
-        command.env("SSL_CERT_FILE", sandbox.place.path("ca.pem"))
-    ));
+    for variable in ["SSL_CERT_FILE", "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE"] {
+        let mut command = plan_with(&sandbox, user(&url));
+        planned(run(command.env(variable, sandbox.place.path("ca.pem"))));
+        for (file, why) in [("gone.pem", "No such file"), ("wi.yaml", "no certificate")] {
+            let mut command = plan_with(&sandbox, user(&url));
+            let ran = run(command.env(variable, file)).fails();
+            let start = format!("the authorities in {file}, named by {variable}: {why}");
+            assert!(ran.err.contains(&start), "{start}\n{}", ran.err);
+        }
+    }
+}
+
+/// A machine that slept: the token of the one who impersonates has ended, and nobody has noticed.
+#[test]
+fn an_impersonator_whose_token_has_ended_gets_another() {
+    let sandbox = sandbox();
+    let token = token_of(&sandbox);
+    let server = Fake::new(move |seen| {
+        if !seen.uri.ends_with(":generateAccessToken") {
+            return oauth(if seen.n == 0 { "ended" } else { "good" }, 3600);
+        }
+        assert_eq!(seen.header("x-goog-user-project"), "acme-billing");
+        match seen.header("authorization") {
+            "Bearer good" => Answer::json(200, json!({"accessToken": token})),
+            _ => Answer::json(
+                401,
+                json!({"error": {"code": 401, "status": "UNAUTHENTICATED", "message": "expired"}}),
+            ),
+        }
+    });
+    let mut command = plan_with(&sandbox, user(&server.url));
+    command
+        .env("GOOGLE_CLOUD_QUOTA_PROJECT", "acme-billing")
+        .env("GOOGLE_IMPERSONATE_SERVICE_ACCOUNT", ACCOUNT)
+        .env("WI_ENDPOINT_IAMCREDENTIALS", &server.url);
+    planned(run(&mut command));
+    let asked: Vec<String> = server.seen().into_iter().map(|s| s.uri).collect();
+    assert_eq!(asked.len(), 4, "{asked:?}");
+}
+
+#[test]
+fn a_file_that_impersonates_counts_on_its_own_quota_project() {
+    let sandbox = sandbox();
+    let server = federation(&sandbox, |_| oauth("mine", 3600));
+    let mut source = user(&server.url);
+    source["quota_project_id"] = json!("acme-billing");
+    let file = json!({"type": "impersonated_service_account", "source_credentials": source,
+        "service_account_impersonation_url": format!("{}v1/projects/-/serviceAccounts/{ACCOUNT}:generateAccessToken", server.url)});
+    planned(run(&mut plan_with(&sandbox, file)));
+    assert_eq!(
+        server.seen()[1].header("x-goog-user-project"),
+        "acme-billing"
+    );
+}
+
+#[test]
+fn a_token_that_never_ends_is_no_panic() {
+    let sandbox = sandbox();
+    let token = token_of(&sandbox);
+    let server = Fake::new(move |_| oauth(&token, u64::MAX));
+    planned(run(&mut plan_with(&sandbox, user(&server.url))));
+}
+
+#[test]
+fn secrets_in_urls_are_not_logged() {
+    let sandbox = sandbox();
+    let server = federation(&sandbox, |seen| match seen.n {
+        0 => Answer::text(503, "overloaded"),
+        _ => Answer::text(500, &seen.uri),
+    });
+    let source = json!({"url": format!("{}idtoken?secret={SECRET}", server.url)});
+    let mut command = plan_with(&sandbox, external(&sandbox, &server, source));
+    let ran = run(command.env("WI_LOG", "trace")).fails();
+    assert!(ran.err.contains("answered 500"), "{}", ran.err);
+    // Nor taken where they would be.
+    let mut command = wi(&sandbox, &["plan", "wi.yaml"]);
+    command.env("GOOGLE_OAUTH_ACCESS_TOKEN", "mine");
+    command.env("WI_ENDPOINT", format!("https://me:{SECRET}@proxy.example/"));
+    let ran = run(&mut command).fails();
+    assert!(ran.err.contains("must not have a user"), "{}", ran.err);
 }

@@ -420,3 +420,80 @@ async fn no_error_and_no_debug_output_has_the_token_in_it() {
     );
     assert!(!all.contains("s3cret"), "{all}");
 }
+
+/// A server that always has one more page.
+#[tokio::test]
+async fn a_list_without_end_ends() {
+    let server = Server::new(|n| {
+        let page = json!({"accounts": [{"email": format!("a{n}@p-12345.iam.gserviceaccount.com")}], "nextPageToken": format!("t{n}")});
+        page.to_string().into_response()
+    })
+    .await;
+    let http = server.client();
+    let project = ProjectId::parse("p-12345").expect("valid");
+    let started = Instant::now();
+    let listed = iam::service_accounts(&http, &project).try_collect::<Vec<_>>();
+    let error = listed.await.expect_err("no end");
+    assert!(error.message.contains("does not end"), "{error}");
+    assert!(error.url.contains("/serviceAccounts"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(60));
+    assert!(server.seen().len() <= 10_001, "{}", server.seen().len());
+}
+
+/// Three bytes on the wire are some hundred in memory.
+#[tokio::test]
+async fn an_answer_of_many_small_things_is_refused_before_it_is_unpacked() {
+    let server = Server::new(|_| {
+        let clusters = "{},".repeat(2_500_000);
+        format!("{{\"clusters\": [{clusters}{{}}]}}").into_response()
+    })
+    .await;
+    let http = Http::new(HttpOptions {
+        endpoints: Endpoints::all_at(&server.url).expect("loopback"),
+        token: TokenSource::none(),
+        ..HttpOptions::default()
+    })
+    .expect("a client");
+    let project = ProjectId::parse("p-12345").expect("valid");
+    let error = container::list_clusters(&http, &project).await;
+    let error = error.expect_err("too many");
+    assert!(
+        error.message.contains("more than 4000000 values"),
+        "{error}"
+    );
+}
+
+/// What a server says is shown, and saved in plans: it is cut to what somebody reads.
+#[tokio::test]
+async fn long_texts_of_servers_are_cut() {
+    let long = "x".repeat(500_000);
+    for (status, body) in [
+        (
+            403,
+            json!({"error": {"code": 403, "message": long, "status": long}}),
+        ),
+        (
+            403,
+            json!({"kind": "Status", "message": long, "details": {"causes": vec![json!({"message": long}); 200]}}),
+        ),
+        (200, json!({"clusters": long})),
+    ] {
+        let body = body.to_string();
+        let server = Server::new(move |_| {
+            let status = StatusCode::from_u16(status).expect("a status");
+            (status, body.clone()).into_response()
+        })
+        .await;
+        let http = Http::new(HttpOptions {
+            endpoints: Endpoints::all_at(&server.url).expect("loopback"),
+            token: TokenSource::none(),
+            ..HttpOptions::default()
+        })
+        .expect("a client");
+        let project = ProjectId::parse("p-12345").expect("valid");
+        let error = container::list_clusters(&http, &project).await;
+        let error = error.expect_err("refused");
+        assert!(error.for_user().len() < 3000, "{}", error.for_user().len());
+        assert!(format!("{error:?}").len() < 120_000);
+    }
+}

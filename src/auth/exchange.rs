@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
-use crate::http::{causes, install_crypto};
+use crate::http::{causes, install_crypto, is_loopback, with_own_authorities};
 use crate::render::safe;
 
 /// Larger answers than any token.
@@ -23,8 +23,33 @@ pub(super) struct Ask<'a> {
     pub body: Body,
     /// Never shown, wherever they turn up.
     pub secrets: Vec<&'a str>,
-    /// Whether this server is on the machine or its network, and asked without a proxy.
+    /// Whether this server is on the machine's own network, and asked without a proxy.
     pub near: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) struct Refused {
+    /// HTTP status; 0 if no answer came.
+    pub status: u16,
+    /// For the user.
+    pub message: String,
+}
+
+impl Refused {
+    /// With what to do about it, where the answer's own words hold one of these.
+    pub fn hint(mut self, words: &[&str], what_to_do: &str) -> Self {
+        if words.iter().any(|w| self.message.contains(w)) {
+            self.message = format!("{}. {what_to_do}", self.message.trim_end_matches('.'));
+        }
+        self
+    }
+}
+
+impl From<Refused> for String {
+    fn from(refused: Refused) -> Self {
+        refused.message
+    }
 }
 
 pub(super) enum Body {
@@ -53,15 +78,15 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// The answer's body; what is transient is tried again. The error is for the user.
-    pub async fn send(self) -> Result<Vec<u8>, String> {
+    /// The answer's body; what is transient is tried again.
+    pub async fn send(self) -> Result<Vec<u8>, Refused> {
         let mut pause = Duration::from_millis(250);
         for tries in 1.. {
             match self.once().await {
                 Ok(body) => return Ok(body),
-                Err((message, transient)) if !transient || tries == TRIES => return Err(message),
-                Err((message, _)) => {
-                    tracing::debug!(url = self.url, error = %message, "asking for a token again");
+                Err((refused, transient)) if !transient || tries == TRIES => return Err(refused),
+                Err((refused, _)) => {
+                    tracing::debug!(error = %refused.message, "asking for a token again");
                 }
             }
             tokio::time::sleep(pause).await;
@@ -71,26 +96,38 @@ impl<'a> Ask<'a> {
     }
 
     /// As [`Self::send`], read as JSON.
-    pub async fn json<T: serde::de::DeserializeOwned>(self) -> Result<T, String> {
-        let url = self.url.to_owned();
+    pub async fn json<T: serde::de::DeserializeOwned>(self) -> Result<T, Refused> {
+        let place = self.place();
         let body = self.send().await?;
         // The parser's own message could quote a token.
-        serde_json::from_slice(&body)
-            .map_err(|_| format!("{} does not answer as documented", safe(&url)))
+        serde_json::from_slice(&body).map_err(|_| Refused {
+            status: 0,
+            message: format!("{place} does not answer as documented"),
+        })
     }
 
-    async fn once(&self) -> Result<Vec<u8>, (String, bool)> {
-        let host = self.url.split('?').next().unwrap_or_default();
-        let failed = |what: &str| format!("{} {what}", safe(host));
+    /// The URL without its query, which may hold a secret.
+    fn place(&self) -> String {
+        safe(self.url.split('?').next().unwrap_or_default())
+    }
+
+    async fn once(&self) -> Result<Vec<u8>, (Refused, bool)> {
+        let place = self.place();
+        let failed = |status: u16, what: &str| Refused {
+            status,
+            message: format!("{place} {what}"),
+        };
         install_crypto();
         let mut client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(10))
             .timeout(Duration::from_secs(30));
-        if self.near {
+        if self.near || reqwest::Url::parse(self.url).is_ok_and(|u| is_loopback(&u)) {
             client = client.no_proxy();
         }
-        let client = client.build().map_err(|e| (causes(&e), false))?;
+        let client = with_own_authorities(client)
+            .and_then(|client| client.build().map_err(|e| causes(&e)))
+            .map_err(|e| (failed(0, &e), false))?;
         let mut call = client
             .request(self.method.clone(), self.url)
             .headers(self.headers.clone());
@@ -114,16 +151,16 @@ impl<'a> Ask<'a> {
         let mut response = call
             .send()
             .await
-            .map_err(|e| (failed(&format!("was not reached: {}", causes(&e))), true))?;
+            .map_err(|e| (failed(0, &format!("was not reached: {}", causes(&e))), true))?;
         let status = response.status();
         let mut body = Vec::new();
         while let Some(chunk) = response
             .chunk()
             .await
-            .map_err(|e| (failed(&format!("broke off: {}", causes(&e))), true))?
+            .map_err(|e| (failed(0, &format!("broke off: {}", causes(&e))), true))?
         {
             if body.len() + chunk.len() > LARGEST {
-                return Err((failed("answers with more than a token"), false));
+                return Err((failed(0, "answers with more than a token"), false));
             }
             body.extend_from_slice(&chunk);
         }
@@ -132,12 +169,13 @@ impl<'a> Ask<'a> {
         }
         if status.is_redirection() {
             let why = "sends us elsewhere, which is not followed: secrets would go with it";
-            return Err((failed(why), false));
+            return Err((failed(status.as_u16(), why), false));
         }
         let transient = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
         let words = self.clean(&words(&body));
+        let code = status.as_u16();
         Err((
-            failed(&format!("answered {}: {words}", status.as_u16())),
+            failed(code, &format!("answered {code}: {words}")),
             transient,
         ))
     }

@@ -134,7 +134,7 @@ pub(super) fn of_file(file: File) -> Result<Credentials, String> {
         return Ok(external);
     };
     let seconds = file.service_account_impersonation.token_lifetime_seconds;
-    let impersonated = Impersonated::at(external, &url, Vec::new(), seconds)?;
+    let impersonated = Impersonated::at(external, None, &url, Vec::new(), seconds)?;
     Ok(Credentials::Impersonated(Box::new(impersonated)))
 }
 
@@ -168,12 +168,11 @@ impl External {
             ask.secrets.push(secret);
         }
         ask.secrets.push(&subject);
-        let answer: oauth::Answer = ask.json().await.map_err(|e| {
-            if e.contains("invalid_grant") || e.contains("invalid_target") {
-                format!("{e}. Compare the provider's issuer, audience and attribute condition with this job's token: gcloud iam workload-identity-pools providers describe")
-            } else {
-                e
-            }
+        let answer = ask.json::<oauth::Answer>().await.map_err(|e| {
+            e.hint(
+                &["invalid_grant", "invalid_target"],
+                "Compare the provider's issuer, audience and attribute condition with this job's token: gcloud iam workload-identity-pools providers describe",
+            )
         })?;
         Ok(answer.token())
     }

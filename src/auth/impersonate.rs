@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
+use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::exchange::{Ask, Body, safe_url};
+use super::exchange::{Ask, Body, Refused, safe_url};
 use super::{Credentials, Identity, SCOPES, Token, TokenSource, find};
 use crate::render::safe;
 
@@ -24,7 +24,11 @@ pub(super) struct Impersonated {
 
 enum Source {
     Tokens(Box<TokenSource>),
-    Credentials(Credentials),
+    /// With the project that its calls are counted on.
+    Credentials {
+        from: Credentials,
+        quota: Option<String>,
+    },
 }
 
 #[derive(Deserialize)]
@@ -65,9 +69,12 @@ impl Impersonated {
 
     /// As a file of credentials says.
     pub fn of_file(file: File) -> Result<Self, String> {
+        let quota = file.source_credentials["quota_project_id"].as_str();
+        let quota = quota.map(str::to_owned);
         let source = find::credentials(file.source_credentials, "source_credentials")?;
         Self::at(
             source,
+            quota,
             &file.service_account_impersonation_url,
             file.delegates,
             None,
@@ -75,14 +82,15 @@ impl Impersonated {
     }
 
     pub fn at(
-        source: Credentials,
+        from: Credentials,
+        quota: Option<String>,
         url: &str,
         delegates: Vec<String>,
         seconds: Option<u64>,
     ) -> Result<Self, String> {
         let account = url.rsplit('/').next().unwrap_or_default();
         Ok(Self {
-            source: Source::Credentials(source),
+            source: Source::Credentials { from, quota },
             url: safe_url(url, "service_account_impersonation_url")?,
             delegates,
             lifetime: seconds.map_or(LIFETIME, Duration::from_secs),
@@ -98,49 +106,59 @@ impl Impersonated {
     pub async fn source_identity(&self) -> Result<Identity, String> {
         match &self.source {
             Source::Tokens(tokens) => tokens.identity().await,
-            Source::Credentials(credentials) => Ok(Identity {
-                kind: credentials.kind().to_owned(),
+            Source::Credentials { from, .. } => Ok(Identity {
+                kind: from.kind().to_owned(),
                 place: String::new(),
                 quota_project: None,
-                is_key: credentials.is_key(),
-                account: credentials.account(),
+                is_key: from.is_key(),
+                account: from.account(),
             }),
         }
     }
 
     pub fn source_is_key(&self) -> bool {
-        matches!(&self.source, Source::Credentials(c) if c.is_key())
+        matches!(&self.source, Source::Credentials { from, .. } if from.is_key())
     }
 
     pub async fn fetch(&self) -> Result<Token, String> {
-        let authorization = match &self.source {
+        let answer = match &self.source {
             Source::Tokens(tokens) => {
-                let mut headers = tokens.headers(None).await?;
-                headers.remove(AUTHORIZATION).ok_or("there is no token")?
+                let headers = tokens.headers(None).await?;
+                match self.ask(headers.clone()).await {
+                    // It may have ended while this machine slept, which its clock does not count.
+                    Err(e) if e.status == 401 => {
+                        self.ask(tokens.headers(Some(&headers)).await?).await
+                    }
+                    answer => answer,
+                }
             }
-            Source::Credentials(credentials) => super::bearer(&credentials.fetch().await?.token)?,
+            Source::Credentials { from, quota } => {
+                let token = from.fetch().await?.token;
+                self.ask(super::headers(&token, quota.as_deref())?).await
+            }
         };
-        let body = json!({
-            "scope": SCOPES,
-            "delegates": self.delegates,
-            "lifetime": format!("{}s", self.lifetime.as_secs()),
-        });
-        let mut ask = Ask::post(&self.url, Body::Json(body));
-        ask.headers.insert(AUTHORIZATION, authorization);
-        let answer: Answer = ask.json().await.map_err(|e| {
-            if e.contains("PERMISSION_DENIED") {
-                format!(
-                    "{e}. Let the caller create its tokens: gcloud iam service-accounts add-iam-policy-binding {} --member=user:YOU --role=roles/iam.serviceAccountTokenCreator",
-                    self.account
-                )
-            } else {
-                e
-            }
+        let answer = answer.map_err(|e| {
+            let grant = format!(
+                "Let the caller create its tokens: gcloud iam service-accounts add-iam-policy-binding {} --member=user:YOU --role=roles/iam.serviceAccountTokenCreator",
+                self.account
+            );
+            e.hint(&["PERMISSION_DENIED"], &grant)
         })?;
         Ok(Token {
             token: answer.access_token,
             // By what was asked for, not by `expireTime`: this machine's clock may be wrong.
             lasts: Some(self.lifetime),
         })
+    }
+
+    async fn ask(&self, headers: HeaderMap) -> Result<Answer, Refused> {
+        let body = json!({
+            "scope": SCOPES,
+            "delegates": self.delegates,
+            "lifetime": format!("{}s", self.lifetime.as_secs()),
+        });
+        let mut ask = Ask::post(&self.url, Body::Json(body));
+        ask.headers = headers;
+        ask.json().await
     }
 }

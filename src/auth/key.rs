@@ -54,18 +54,12 @@ impl Key {
             ]),
         );
         ask.secrets = vec![&assertion];
-        let answer: oauth::Answer = ask.json().await.map_err(|e| {
-            if e.contains("timeframe") {
-                format!("{e}. Is this machine's clock right?")
-            } else if e.contains("invalid_grant") {
-                format!(
-                    "{e}. The key of {} may have been deleted or disabled",
-                    self.client_email
-                )
-            } else {
-                e
-            }
-        })?;
+        let gone = format!(
+            "The key of {} may have been deleted or disabled, or this machine's clock is wrong",
+            self.client_email
+        );
+        let answer = ask.json::<oauth::Answer>().await;
+        let answer = answer.map_err(|e| e.hint(&["invalid_grant"], &gone))?;
         Ok(answer.token())
     }
 

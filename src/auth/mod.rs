@@ -255,19 +255,12 @@ impl TokenSource {
     }
 
     fn headers_of(&self, token: &str) -> Result<HeaderMap, String> {
-        let mut headers = HeaderMap::from_iter([(AUTHORIZATION, bearer(token)?)]);
         let found = match &self.source {
             Source::ApplicationDefault(cell) => cell.get(),
             _ => None,
         };
         let quota = self.quota_project.as_deref();
-        let quota = quota.or_else(|| found?.quota_project.as_deref());
-        if let Some(project) = quota {
-            let value = HeaderValue::from_str(project)
-                .map_err(|_| "the quota project is not the id of a project".to_owned())?;
-            headers.insert(QUOTA_PROJECT, value);
-        }
-        Ok(headers)
+        headers(token, quota.or_else(|| found?.quota_project.as_deref()))
     }
 
     /// What the credentials are, found first if need be.
@@ -349,6 +342,17 @@ impl Credentials {
             Self::Gcloud => gcloud::fetch().await,
         }
     }
+}
+
+/// The headers that go with a call, marked as sensitive.
+fn headers(token: &str, quota_project: Option<&str>) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::from_iter([(AUTHORIZATION, bearer(token)?)]);
+    if let Some(project) = quota_project {
+        let value = HeaderValue::from_str(project)
+            .map_err(|_| "the quota project is not the id of a project".to_owned())?;
+        headers.insert(QUOTA_PROJECT, value);
+    }
+    Ok(headers)
 }
 
 fn bearer(token: &str) -> Result<HeaderValue, String> {

@@ -51,12 +51,11 @@ impl User {
         ]);
         let mut ask = Ask::post(&url, form);
         ask.secrets = vec![&self.client_secret, &self.refresh_token];
-        let answer: Answer = ask.json().await.map_err(|e| {
-            if e.contains("invalid_grant") || e.contains("invalid_rapt") {
-                format!("{e}. Log in again: gcloud auth application-default login")
-            } else {
-                e
-            }
+        let answer = ask.json::<Answer>().await.map_err(|e| {
+            e.hint(
+                &["invalid_grant", "invalid_rapt"],
+                "Log in again: gcloud auth application-default login",
+            )
         })?;
         Ok(answer.token())
     }
@@ -82,14 +81,11 @@ impl Workforce {
         ask.headers
             .insert(AUTHORIZATION, basic(&self.client_id, &self.client_secret)?);
         ask.secrets = vec![&self.client_secret, &self.refresh_token];
-        let answer: Answer = ask.json().await.map_err(|e| {
-            if e.contains("invalid_grant") {
-                format!(
-                    "{e}. Log in again: gcloud auth application-default login --login-config=FILE"
-                )
-            } else {
-                e
-            }
+        let answer = ask.json::<Answer>().await.map_err(|e| {
+            e.hint(
+                &["invalid_grant"],
+                "Log in again: gcloud auth application-default login --login-config=FILE",
+            )
         })?;
         Ok(answer.token())
     }

@@ -22,6 +22,14 @@ pub struct ClusterList {
     pub missing_zones: Vec<String>,
 }
 
+impl ClusterList {
+    /// Whether what is in a region or zone may be missing.
+    pub fn lacks(&self, location: &str) -> bool {
+        let zones = &mut self.missing_zones.iter();
+        zones.any(|zone| zone == location || zone.starts_with(&format!("{location}-")))
+    }
+}
+
 /// The fields of a GKE cluster that `wi` reads.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

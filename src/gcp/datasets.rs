@@ -106,7 +106,8 @@ fn as_access(policy: &Policy) -> Vec<Value> {
     list
 }
 
-/// Role, condition and member of an entry; nothing for those that name no member.
+/// Role, condition and member of an entry; nothing for those that name no member, or that cannot be
+/// understood: they are written back as they are.
 fn parts(entry: &Value) -> Option<(String, Option<Condition>, String)> {
     let text = |field: &str| entry[field].as_str();
     let role = text("role")?;
@@ -132,7 +133,8 @@ fn parts(entry: &Value) -> Option<(String, Option<Condition>, String)> {
     };
     let condition = match &entry["condition"] {
         Value::Null => None,
-        condition => serde_json::from_value(condition.clone()).ok(),
+        // One that is not understood is not the same as none: the entry is left as it is.
+        condition => Some(serde_json::from_value(condition.clone()).ok()?),
     };
     Some((role.to_owned(), condition, member))
 }
@@ -150,22 +152,25 @@ mod tests {
             {"view": {"projectId": "p", "datasetId": "d", "tableId": "v"}},
             {"role": "roles/bigquery.dataViewer", "iamMember": "principal://iam.googleapis.com/x",
              "condition": {"title": "t", "expression": "true"}},
+            {"role": "READER", "userByEmail": "etl@p-12345.iam.gserviceaccount.com",
+             "condition": {"expression": "request.time < timestamp('2027-01-01T00:00:00Z')", "location": "x"}},
         ]);
         let mut policy = as_policy(json!({"etag": "e", "access": access}));
-        assert_eq!(policy.bindings.len(), 4, "the views and routines aside");
+        assert_eq!(
+            policy.bindings.len(),
+            4,
+            "the view, and the condition without a title, aside"
+        );
         assert_eq!(policy.bindings[1].role, "roles/bigquery.dataEditor");
         assert_eq!(json!(as_access(&policy)), access);
 
         policy.bindings[1].members[0] = "serviceAccount:p.svc.id.goog[ns/ksa]".to_owned();
         let edited = as_access(&policy);
-        assert_eq!(edited.len(), 5);
-        assert!(
-            !edited
-                .iter()
-                .any(|e| e["userByEmail"] == "etl@p-12345.iam.gserviceaccount.com")
-        );
+        assert_eq!(edited.len(), 6);
+        assert!(!edited.contains(&access[1]));
+        assert_eq!(edited[4], access[5]);
         assert_eq!(
-            edited[4],
+            edited[5],
             json!({"role": "roles/bigquery.dataEditor", "iamMember": "serviceAccount:p.svc.id.goog[ns/ksa]"})
         );
     }

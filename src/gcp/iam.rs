@@ -49,7 +49,9 @@ pub fn service_accounts(
                 path.push_str(&format!("&pageToken={}", super::query_escaped(&token)));
             }
             let request = Request::new(Method::GET, http.url(Api::Iam, &path));
-            let page: Page = http.page(request, &mut budget).await?;
+            let page: Page = http
+                .page(request, &mut budget, |p: &Page| p.accounts.len())
+                .await?;
             let next = page.next_page_token;
             let accounts = stream::iter(page.accounts.into_iter().map(Ok));
             let more = !next.is_empty();

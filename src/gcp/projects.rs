@@ -92,7 +92,9 @@ pub async fn in_folder(http: &Http, folder: &str) -> Result<Vec<ProjectId>, ApiE
             url.push_str(&format!("&pageToken={}", super::query_escaped(&token)));
         }
         let page: Page = http
-            .page(Request::new(Method::GET, url), &mut budget)
+            .page(Request::new(Method::GET, url), &mut budget, |p: &Page| {
+                p.projects.len()
+            })
             .await?;
         all.extend(
             page.projects

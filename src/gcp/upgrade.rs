@@ -65,7 +65,9 @@ impl UpgradeSettings {
 
     /// Neither a node more nor a node fewer: GKE cannot recreate any.
     pub fn moves_nothing(&self) -> bool {
-        matches!(self.strategy.as_str(), "" | "SURGE") && self.max_surge + self.max_unavailable == 0
+        matches!(self.strategy.as_str(), "" | "SURGE")
+            && self.max_surge == 0
+            && self.max_unavailable == 0
     }
 
     /// In how many rounds so many nodes are recreated.
@@ -85,7 +87,7 @@ impl UpgradeSettings {
                     _ => 1,
                 }
             }
-            _ => u64::from(self.max_surge + self.max_unavailable),
+            _ => u64::from(self.max_surge) + u64::from(self.max_unavailable),
         };
         nodes.div_ceil(at_once.max(1))
     }

@@ -147,6 +147,16 @@ impl Endpoints {
         })
     }
 
+    /// Whether any API, and whether all of them, are on this very machine.
+    pub(super) fn on_loopback(&self) -> (bool, bool) {
+        let near = |url: &String| reqwest::Url::parse(url).is_ok_and(|u| is_loopback(&u));
+        let any = self.set.values().any(near);
+        (
+            any,
+            any && self.set.len() == APIS.len() && self.set.values().all(near),
+        )
+    }
+
     fn domain(&self) -> &str {
         self.universe.as_deref().unwrap_or("googleapis.com")
     }
@@ -166,18 +176,26 @@ impl Endpoints {
     }
 }
 
-/// A token must not travel in the clear, except to this very machine.
-pub(crate) fn checked(url: &str) -> Result<String, String> {
-    let parsed = reqwest::Url::parse(url).map_err(|e| format!("`{url}` is not a URL: {e}"))?;
-    let host = parsed.host_str().unwrap_or_default();
+/// Whether a URL is of this very machine: no proxy has to do with it.
+pub(crate) fn is_loopback(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
     let address = host
         .trim_start_matches('[')
         .trim_end_matches(']')
         .parse::<IpAddr>();
-    let loopback = host == "localhost" || address.is_ok_and(|a| a.is_loopback());
+    host == "localhost" || address.is_ok_and(|a| a.is_loopback())
+}
+
+/// A token must not travel in the clear, except to this very machine.
+pub(crate) fn checked(url: &str) -> Result<String, String> {
+    let parsed = reqwest::Url::parse(url).map_err(|e| format!("`{url}` is not a URL: {e}"))?;
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        // URLs are logged and shown.
+        return Err("a URL here must not have a user or a password in it".to_owned());
+    }
     match parsed.scheme() {
         "https" => {}
-        "http" if loopback => {}
+        "http" if is_loopback(&parsed) => {}
         "http" => {
             return Err(format!(
                 "`{url}` would carry the access token in the clear: use https"

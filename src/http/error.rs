@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::render::shell_word;
+
 /// An API call that failed: what was tried, what came back.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{method} {url}: {message}")]
@@ -35,8 +37,23 @@ pub struct Cause {
     pub field: String,
 }
 
+/// The most causes that are kept.
+const MOST_CAUSES: usize = 50;
+
+/// The longest text of a server's that is kept, in characters: it is shown, and saved in plans.
+const LONGEST: usize = 1000;
+
 fn text(value: &Value) -> String {
-    crate::render::safe(value.as_str().unwrap_or_default())
+    shown(value.as_str().unwrap_or_default())
+}
+
+/// A server's text, safe to show and of a length that somebody reads.
+fn shown(text: &str) -> String {
+    let mut start: String = text.chars().take(LONGEST).collect();
+    if start.len() < text.len() {
+        start.push('…');
+    }
+    crate::render::safe(&start)
 }
 
 impl ApiError {
@@ -47,7 +64,7 @@ impl ApiError {
             url: url.to_owned(),
             code: 0,
             status: String::new(),
-            message,
+            message: shown(&message),
             reason: String::new(),
             causes: Vec::new(),
             help: None,
@@ -75,6 +92,7 @@ impl ApiError {
                 .as_array()
                 .into_iter()
                 .flatten()
+                .take(MOST_CAUSES)
                 .map(|c| Cause {
                     reason: text(&c["reason"]),
                     message: text(&c["message"]),
@@ -191,6 +209,7 @@ fn help(error: &ApiError, info: Option<&Value>) -> Option<String> {
             let service = text(&metadata?["service"]);
             let project = text(&metadata?["consumer"]);
             let project = project.strip_prefix("projects/").unwrap_or(&project);
+            let (service, project) = (shell_word(&service), shell_word(project));
             Some(format!("Run `gcloud services enable {service} --project {project}`"))
         }
         (401, _) => Some("The access token is missing, expired or refused: run `gcloud auth application-default login`".to_owned()),

@@ -6,6 +6,7 @@ mod error;
 mod list;
 mod quota;
 mod retry;
+mod roots;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,10 +21,11 @@ use tokio_util::task::AbortOnDropHandle;
 pub(crate) use clock::server_time;
 pub use endpoints::Api;
 pub use endpoints::Endpoints;
-pub(crate) use endpoints::checked;
+pub(crate) use endpoints::{checked, is_loopback};
 pub use error::{ApiError, Cause};
 pub(crate) use list::ListBudget;
 pub(crate) use retry::Retry;
+pub(crate) use roots::with_own_authorities;
 
 use crate::auth::TokenSource;
 
@@ -54,11 +56,17 @@ impl Default for HttpOptions {
     }
 }
 
+/// The most values that one answer may have: some six times a page of large pods, or the list of a
+/// project with a thousand node pools.
+const MOST_VALUES: usize = 4_000_000;
+
 /// A client of all APIs: it shares connections, tokens and limits. Cheap to clone.
 #[derive(Clone)]
 pub struct Http {
     shared: Arc<Shared>,
     client: reqwest::Client,
+    /// For URLs of this very machine, where `client` may ask a proxy for them.
+    near: Option<reqwest::Client>,
     token: Arc<TokenSource>,
 }
 
@@ -133,9 +141,19 @@ impl Http {
     /// A client that trusts the system's certificate authorities.
     pub fn new(options: HttpOptions) -> Result<Self, String> {
         install_crypto();
-        let client = builder(options.timeout)
-            .build()
-            .map_err(|e| format!("cannot make an HTTP client: {}", causes(&e)))?;
+        let build = |builder: reqwest::ClientBuilder| {
+            let client = with_own_authorities(builder)?.build();
+            client.map_err(|e| format!("cannot make an HTTP client: {}", causes(&e)))
+        };
+        let (any_near, all_near) = options.endpoints.on_loopback();
+        let near = match any_near {
+            true => Some(build(builder(options.timeout).no_proxy())?),
+            false => None,
+        };
+        let client = match &near {
+            Some(near) if all_near => near.clone(),
+            _ => build(builder(options.timeout))?,
+        };
         Ok(Self {
             shared: Arc::new(Shared {
                 buckets: quota::Buckets::new(options.endpoints.base(Api::Iam)),
@@ -146,6 +164,7 @@ impl Http {
                 largest_body: options.largest_body,
             }),
             client,
+            near,
             token: Arc::new(options.token),
         })
     }
@@ -163,13 +182,16 @@ impl Http {
         identity_pem: Option<&[u8]>,
     ) -> Result<Self, String> {
         let mut builder = builder(self.shared.timeout);
-        if let Some(ca) = ca_pem {
-            let cas = reqwest::Certificate::from_pem_bundle(ca).map_err(|e| causes(&e))?;
-            if cas.is_empty() {
-                return Err("it holds no certificate".to_owned());
+        builder = match ca_pem {
+            Some(ca) => {
+                let cas = reqwest::Certificate::from_pem_bundle(ca).map_err(|e| causes(&e))?;
+                if cas.is_empty() {
+                    return Err("it holds no certificate".to_owned());
+                }
+                builder.tls_certs_only(cas)
             }
-            builder = builder.tls_certs_only(cas);
-        }
+            None => with_own_authorities(builder)?,
+        };
         if let Some(identity) = identity_pem {
             // The library's error could quote what it could not read, a private key.
             let identity = reqwest::Identity::from_pem(identity)
@@ -179,6 +201,7 @@ impl Http {
         Ok(Self {
             shared: Arc::clone(&self.shared),
             client: builder.build().map_err(|e| causes(&e))?,
+            near: None,
             token: Arc::clone(&self.token),
         })
     }
@@ -235,11 +258,12 @@ impl Http {
         Ok(self.json_and_size(request).await?.0)
     }
 
-    /// As [`Self::json`], a page of a list, which takes from the list's budget.
+    /// As [`Self::json`], a page of a list with so many `items`, which takes from the list's budget.
     pub(crate) async fn page<T>(
         &self,
         request: Request,
         budget: &mut ListBudget,
+        items: impl Fn(&T) -> usize,
     ) -> Result<T, ApiError>
     where
         T: DeserializeOwned + Send + 'static,
@@ -247,7 +271,7 @@ impl Http {
         let (method, url) = (request.method.clone(), request.url.clone());
         let (page, bytes) = self.json_and_size(request).await?;
         budget
-            .take(bytes)
+            .take(items(&page), bytes)
             .map_err(|why| ApiError::without_answer(method.as_str(), &url, why))?;
         Ok(page)
     }
@@ -261,10 +285,19 @@ impl Http {
         // A task of its own: answers of many clusters are decrypted and read on all cores.
         let task = tokio::spawn(async move {
             let body = http.send(&request).await?;
-            let answer = serde_json::from_slice(&body).map_err(|e| {
-                let message = format!("the answer is not what the API documents: {e}");
+            let unreadable = |why: String| {
+                let message = format!("the answer is not what the API documents: {why}");
                 ApiError::without_answer(request.method.as_str(), &request.url, message)
-            })?;
+            };
+            // What is three bytes on its way can take a hundred times as much in memory.
+            let values = body
+                .iter()
+                .filter(|b| matches!(b, b'{' | b'[' | b','))
+                .count();
+            if values > MOST_VALUES {
+                return Err(unreadable(format!("it has more than {MOST_VALUES} values")));
+            }
+            let answer = serde_json::from_slice(&body).map_err(|e| unreadable(e.to_string()))?;
             Ok((answer, body.len()))
         });
         match AbortOnDropHandle::new(task).await {
@@ -327,8 +360,12 @@ impl Http {
             .acquire()
             .await
             .map_err(|e| failed(e.to_string(), false))?;
-        let mut call = self
-            .client
+        let near = self.near.as_ref().filter(|_| {
+            let url = reqwest::Url::parse(url);
+            url.is_ok_and(|u| is_loopback(&u))
+        });
+        let mut call = near
+            .unwrap_or(&self.client)
             .request(request.method.clone(), url)
             .headers(headers)
             .header(http::header::ACCEPT, request.accept);
@@ -427,7 +464,13 @@ pub(crate) fn causes(e: &reqwest::Error) -> String {
     let mut text = String::new();
     let mut next: Option<&dyn std::error::Error> = std::error::Error::source(e);
     if next.is_none() {
-        text = e.to_string();
+        // Not with its URL: that of a credential source may hold a secret.
+        let whole = e.to_string();
+        text = whole
+            .split(" for url (")
+            .next()
+            .unwrap_or_default()
+            .to_owned();
     }
     while let Some(source) = next {
         let message = source.to_string();

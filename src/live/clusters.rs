@@ -77,13 +77,9 @@ fn find(list: &Result<ClusterList, ApiError>, desired: &Desired, name: &str) -> 
         .clusters
         .iter()
         .find(|c| c.name == path.name && c.location == path.location);
-    let in_missing_zone = list
-        .missing_zones
-        .iter()
-        .any(|zone| *zone == path.location || zone.starts_with(&format!("{}-", path.location)));
     match found {
         Some(cluster) => Seen::Found(cluster.clone()),
-        None if in_missing_zone => Seen::Unknown(format!(
+        None if list.lacks(&path.location) => Seen::Unknown(format!(
             "GKE did not hear from {} (missingZones), so {path} may or may not exist",
             list.missing_zones.join(", ")
         )),

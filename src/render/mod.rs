@@ -13,18 +13,30 @@ pub mod style;
 pub mod text;
 
 /// Text that came from a spec or a server, safe on a terminal: control characters, escape
-/// sequences and characters that reorder text are shown as `\u{…}`.
+/// sequences, and characters that reorder text, break lines or are not seen at all, so that two names
+/// look the same, are shown as `\u{…}`.
 pub fn safe(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || reorders {
+        let reorders = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let breaks = matches!(c, '\u{2028}' | '\u{2029}');
+        let is_unseen = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+        if c.is_control() || reorders || breaks || is_unseen {
             out.extend(c.escape_unicode());
         } else {
             out.push(c);
         }
     }
     out
+}
+
+/// A word of a command that people copy into a shell: it means itself, whatever is in it.
+pub fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/@=,+%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// How the Kubernetes APIs of clusters were reached: each one, or how many of each kind.
@@ -82,10 +94,19 @@ pub fn safe_lines(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
+    fn words_of_commands_mean_themselves() {
+        assert_eq!(super::shell_word("acme-prod"), "acme-prod");
+        assert_eq!(super::shell_word("x$(id)"), "'x$(id)'");
+        assert_eq!(super::shell_word("it's"), "'it'\\''s'");
+    }
+
+    #[test]
     fn escapes_and_bidi_are_shown_not_obeyed() {
         assert_eq!(
             super::safe("a\u{1b}[31m\u{202e}b"),
             "a\\u{1b}[31m\\u{202e}b"
         );
+        assert_eq!(super::safe("sh\u{200b}op\u{61c}"), "sh\\u{200b}op\\u{61c}");
+        assert_eq!(super::safe("Zürich ☕ 東京"), "Zürich ☕ 東京");
     }
 }
