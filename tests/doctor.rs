@@ -108,6 +108,91 @@ fn an_api_that_is_off() {
 }
 
 #[test]
+fn what_pods_need_and_what_zones_hide() {
+    let place = shop("faults: [{ missingZones: [us-central1-a] }]\n");
+    let world = std::fs::read_to_string(place.path("world.yaml")).expect("a world");
+    let world = world
+        .replace(
+            "acme-prod: { number",
+            "acme-prod: { disabledServices: [iamcredentials.googleapis.com], number",
+        )
+        .replace(
+            "    name: prod-eu\n",
+            "    name: prod-eu\n    denied: [list poddisruptionbudgets]\n",
+        );
+    place.write("world.yaml", &world);
+    let ran = doctor(&place).fails();
+    for part in [
+        "✗ iamcredentials.googleapis.com is off: pods get the tokens",
+        "gcloud services enable iamcredentials.googleapis.com --project acme-prod",
+        "✗ wi plan: may not list poddisruptionbudgets",
+        "✗ not looked at: GKE did not hear from us-central1-a",
+    ] {
+        assert!(ran.out.contains(part), "{part}\n{}", ran.out);
+    }
+    assert!(!ran.out.contains("there is no projects/"), "{}", ran.out);
+}
+
+#[test]
+fn connect_gateway_wants_a_fleet() {
+    let place = shop("");
+    let spec = std::fs::read_to_string(place.path("wi.yaml")).expect("a spec");
+    let spec = spec.replace(
+        "prod-eu: {",
+        "prod-eu: { access: { endpoint: connectGateway },",
+    );
+    assert!(spec.contains("connectGateway"), "{spec}");
+    place.write("wi.yaml", &spec);
+    let ran = doctor(&place).fails();
+    assert!(
+        ran.out.contains("the cluster is in no fleet"),
+        "{}",
+        ran.out
+    );
+    assert!(
+        ran.out.contains("gcloud container clusters update prod-eu --location=europe-west1 --project=acme-prod --enable-fleet"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn a_wrong_clock_and_a_quota_project_of_others() {
+    let place = Place::new("kind: Something\n", "kind: Else\n");
+    for (date, what) in [
+        ("Tue, 24 Nov 2015 10:00:00 GMT", "ahead of"),
+        ("Tue, 24 Nov 2065 10:00:00 GMT", "behind"),
+    ] {
+        let api = Fake::new(move |seen| {
+            let body = match seen.uri.as_str() {
+                "/tokeninfo" => json!({"email": "ana@example.com"}),
+                _ => json!({}),
+            };
+            Answer::json(200, body).header("date", date)
+        });
+        let mut command = place.command(&["doctor"]);
+        command
+            .env("WI_ENDPOINT", &api.url)
+            .env("GOOGLE_CLOUD_QUOTA_PROJECT", "acme-billing")
+            .env("GOOGLE_OAUTH_ACCESS_TOKEN", "a-token");
+        let ran = Ran::of(command.output().expect("wi runs")).fails();
+        let clock = ran.out.lines().find(|l| l.contains("clock is"));
+        assert!(
+            clock.is_some_and(|l| l.contains(what)),
+            "{what}: {}",
+            ran.out
+        );
+        for part in [
+            "calls are counted on the project acme-billing: serviceusage.services.use is missing",
+            "gcloud projects add-iam-policy-binding acme-billing --member=user:ana@example.com --role=roles/serviceusage.serviceUsageConsumer",
+            "One thing stands in the way",
+        ] {
+            assert!(ran.out.contains(part), "{part}\n{}", ran.out);
+        }
+    }
+}
+
+#[test]
 fn without_a_spec_it_says_who_one_is() {
     let place = Place::new("kind: Something\n", "kind: Else\n");
     let api = Fake::new(|_| Answer::json(200, json!({"email": "ana@example.com"})));

@@ -21,7 +21,8 @@ pub(super) fn run(args: DoctorArgs) -> Result<Success, Failure> {
             let paths = &args.spec.paths;
             let session = Session::open(&args.connect, paths, || input.declared()).await?;
             let found = input.on_all_clusters(&session.http).await?;
-            let report = doctor::examine(&session.http, &found.desired).await?;
+            let mut report = doctor::examine(&session.http, &found.desired).await?;
+            report.not_looked(found.unseen);
             session.close().await?;
             report
         };

@@ -24,7 +24,7 @@ pub(super) async fn of_clusters(
         let path = &wanted.path;
         let Some(list) = lists.get(&path.project) else {
             let what = "not looked at: the project's clusters could not be listed".to_owned();
-            section.add(State::Doubtful, what, None);
+            section.add(State::Failed, what, None);
             return section;
         };
         let found = list
@@ -32,6 +32,12 @@ pub(super) async fn of_clusters(
             .iter()
             .find(|c| c.name == path.name && c.location == path.location);
         let Some(found) = found else {
+            if list.lacks(&path.location) {
+                let zones = list.missing_zones.join(", ");
+                let what = format!("not looked at: GKE did not hear from {zones}");
+                section.add(State::Failed, what, Some("Try again later".to_owned()));
+                return section;
+            }
             section.add(
                 State::Failed,
                 format!("there is no {path}"),

@@ -1,5 +1,6 @@
 //! The command that lets somebody grant on a resource.
 
+use crate::render::shell_word;
 use crate::resources::Resource;
 
 /// Each kind's group of gcloud, and how it names a resource: `{N}` is its name number N. What gcloud has no
@@ -67,12 +68,20 @@ pub(super) fn command(resource: &Resource, role: &str, member: &str) -> Option<S
         None if kind.in_project() => ("projects", "{0}"),
         None => return None,
     };
-    let mut named = form.to_owned();
-    for (i, name) in names.iter().enumerate() {
-        named = named.replace(&format!("{{{i}}}"), name);
-    }
+    // Each word by itself: names come from the spec, and go into a shell.
+    let named = form.split(' ').map(|word| {
+        let filled = names
+            .iter()
+            .enumerate()
+            .fold(word.to_owned(), |word, (i, name)| {
+                word.replace(&format!("{{{i}}}"), name)
+            });
+        shell_word(&filled)
+    });
     Some(format!(
-        "gcloud {group} add-iam-policy-binding {named} --member={member} --role={role}"
+        "gcloud {group} add-iam-policy-binding {} --member={} --role={role}",
+        named.collect::<Vec<_>>().join(" "),
+        shell_word(member)
     ))
 }
 
@@ -115,5 +124,13 @@ mod tests {
                 "gcloud kms keys add-iam-policy-binding main --keyring=ring --location=europe-west1 --project=acme-prod --member=user:ana@example.com --role=roles/cloudkms.admin"
             )
         );
+    }
+
+    #[test]
+    fn names_run_nothing() {
+        let resource = Resource::parse("topic/acme-prod/x$(id)", None).expect("a topic");
+        let command = command(&resource, "roles/pubsub.admin", "user:a b").expect("a command");
+        assert!(command.contains(" 'x$(id)' "), "{command}");
+        assert!(command.contains(" --member='user:a b' "), "{command}");
     }
 }

@@ -15,6 +15,7 @@ use crate::desired::Desired;
 use crate::gcp::{container, iam, policies};
 use crate::http::Http;
 use crate::identity::ProjectId;
+use crate::render::shell_word;
 use crate::resources::Resource;
 
 /// A clock that is wrong by more than this breaks things: Google refuses what was signed in the future
@@ -60,6 +61,18 @@ pub enum State {
 }
 
 impl Report {
+    /// Where clusters could not be looked for, and why.
+    pub fn not_looked(&mut self, unseen: Vec<(String, String)>) {
+        if unseen.is_empty() {
+            return;
+        }
+        let mut section = Section::new("Clusters to be found".to_owned());
+        for (what, why) in unseen {
+            section.add(State::Failed, format!("{what}: {why}"), None);
+        }
+        self.0.push(section);
+    }
+
     /// How many things stand in the way.
     pub fn failures(&self) -> usize {
         let checks = self.0.iter().flat_map(|s| &s.checks);
@@ -97,7 +110,7 @@ impl Caller {
     fn grant(&self, project: &ProjectId, role: &str) -> String {
         format!(
             "gcloud projects add-iam-policy-binding {project} --member={} --role={role} --condition=None",
-            self.member()
+            shell_word(&self.member())
         )
     }
 }

@@ -60,10 +60,15 @@ pub(super) async fn of_project(
     let errors = [
         clusters.and_then(|c| c.as_ref().err()).cloned(),
         listed.err(),
-        ancestors.err(),
+        // A plan does without.
+        ancestors.err().filter(ApiError::is_api_off),
     ];
-    let refused = errors.into_iter().flatten().filter(ApiError::is_api_off);
+    let (refused, failed): (Vec<_>, Vec<_>) =
+        errors.into_iter().flatten().partition(ApiError::is_api_off);
     apis(&mut section, project, refused, disabled);
+    for e in failed {
+        section.add(State::Failed, e.for_user(), None);
+    }
     let held = match held {
         Ok(held) => held.unwrap_or_default(),
         Err(e) => {
@@ -122,10 +127,11 @@ fn services_of(desired: &Desired, project: &ProjectId, has_accounts: bool) -> BT
 fn apis(
     section: &mut Section,
     project: &ProjectId,
-    refused: impl Iterator<Item = ApiError>,
+    refused: Vec<ApiError>,
     disabled: Result<BTreeSet<String>, ApiError>,
 ) {
     let mut off: BTreeMap<String, String> = refused
+        .into_iter()
         .map(|e| (e.command().unwrap_or_default(), e.message))
         .collect();
     let asked = match disabled {
