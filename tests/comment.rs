@@ -645,11 +645,62 @@ fn the_token_goes_to_no_other_host() {
     assert!(ran.err.contains("HTTP 302"), "{}", ran.err);
     assert!(other.edit(|f| f.tokens.is_empty() && f.calls.is_empty()));
 
+    // Nor, for ever, by links to next pages of its own.
+    let started = std::time::Instant::now();
+    for n in 0..1100 {
+        let next = format!(
+            "<{}/repos/acme/shop/issues/7/comments?page={n}>; rel=\"next\"",
+            fake.url
+        );
+        fake.instead_with(
+            "GET",
+            "/comments",
+            200,
+            vec![("link", next)],
+            json!([]),
+            false,
+        );
+    }
+    let ran = github(&place, &fake, "50", &PLAN).fails();
+    assert!(ran.err.contains("does not end"), "{}", ran.err);
+    assert!(started.elapsed() < std::time::Duration::from_secs(120));
+    fake.edit(|f| f.instead.clear());
+
     // Nor by the link to a next page.
     let next = vec![("link", format!("<{}/more>; rel=\"next\"", other.url))];
     fake.instead_with("GET", "/comments", 200, next, json!([]), false);
     github(&place, &fake, "50", &PLAN).ok();
     assert!(other.edit(|f| f.tokens.is_empty() && f.calls.is_empty()));
+}
+
+/// Job logs take lines that begin with `::` for commands.
+#[test]
+fn what_the_forge_says_is_shown_and_not_obeyed() {
+    let (place, fake) = (place(), Fake::new("ci-user"));
+    let hostile = "https://x/\n::add-mask::y\u{1b}[2J\u{202e}";
+    let mut posted = comment(1, "ci-user", "");
+    posted["html_url"] = json!(hostile);
+    fake.instead_with("POST", "/comments", 201, Vec::new(), posted, false);
+    let ran = github(&place, &fake, "50", &PLAN).ok();
+    let refused = Fake::new("ci-user");
+    refused.instead_with(
+        "POST",
+        "/comments",
+        403,
+        Vec::new(),
+        json!({"message": hostile}),
+        false,
+    );
+    let other = github(&place, &refused, "50", &PLAN);
+    for text in [&ran.out, &ran.err, &other.out, &other.err] {
+        assert!(!text.contains("\n::add-mask::"), "{text}");
+        assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
+    }
+    assert!(ran.out.contains("\\u{a}::add-mask::"), "{}", ran.out);
+    assert!(
+        other.err.contains("\\u{a}::add-mask::") || other.out.contains("\\u{a}::add-mask::"),
+        "{other:?}"
+    );
 }
 
 #[test]

@@ -269,6 +269,30 @@ fn an_operation_of_somebody_else_is_waited_for_and_named() {
     assert_eq!(refused, 0, "nothing is tried while the operation runs");
 }
 
+/// A list of operations may be behind: one that has ended is not waited for again and again.
+#[test]
+fn an_operation_that_has_ended_is_not_waited_for_though_a_list_says_that_it_runs() {
+    let served = served("", "", "");
+    let stale = json!({"operations": [{"name": "operation-other", "operationType": "UPGRADE_NODES",
+        "status": "RUNNING", "location": "europe-west1-b",
+        "targetLink": "https://container.googleapis.com/v1/projects/1/zones/europe-west1-b/clusters/main"}]});
+    let done = json!({"name": "operation-other", "status": "DONE", "location": "europe-west1-b"});
+    for (path, body, times) in [
+        ("/operations$", stale, 6),
+        ("/operations/operation-other", done, 6),
+    ] {
+        let fault = json!({"match": format!("GET /v1/projects/acme-prod/locations/europe-west1-b{path}"),
+            "status": 200, "body": body.to_string(), "times": times});
+        served.request("POST", "/sandbox/v1/faults", &fault.to_string());
+    }
+    served.wi(&["apply", "wi.yaml", "--auto-approve"]).ok();
+    let world = served.request("GET", "/sandbox/v1/world", "");
+    let left = world["faults"]
+        .as_array()
+        .expect("faults of which some are left");
+    assert_eq!(left.len(), 2, "asked again and again: {left:?}");
+}
+
 #[test]
 fn an_operation_that_outlasts_the_limit_is_named_and_left_running() {
     let served = served("", "", "operationSeconds: { updateCluster: 100000 }");
@@ -422,6 +446,40 @@ fn a_kubeconfig_reaches_a_cluster_whose_endpoints_do_not() {
         flat(&unknown.out).contains(&format!("has no context `nowhere`; it has: {context}")),
         "{}",
         unknown.out
+    );
+}
+
+/// By Connect Gateway, which needs no way to the cluster's own network.
+#[test]
+fn connect_gateway_reaches_a_cluster_whose_endpoints_do_not() {
+    let cluster = "    unreachable: true\n    controlPlane: PRIVATE\n    membership: main-eu\n    namespaces: { shop: {} }";
+    let served = served("", cluster, "");
+    served.wi(&["plan", "wi.yaml"]).fails();
+    let spec = SPEC.replace(
+        "{ location: europe-west1-b }",
+        "{ location: europe-west1-b, access: { endpoint: connectGateway } }",
+    );
+    let spec = format!("{spec}namespaces: {{ shop: {{ serviceAccounts: {{ web: {{}} }} }} }}\n");
+    served.place.write("wi.yaml", &spec);
+    let plan = served.wi(&["plan", "wi.yaml"]).ok();
+    let read = "Read cluster.main by its Connect Gateway europe-west1/main-eu.";
+    assert!(plan.err.contains(read), "{}", plan.err);
+    served.wi(&["apply", "wi.yaml", "--auto-approve"]).ok();
+    let again = served.wi(&["plan", "wi.yaml"]).ok();
+    assert!(again.out.contains("No changes."), "{}", again.out);
+    let world = served.request("GET", "/sandbox/v1/world", "");
+    let ksa = &world["clusters"][0]["namespaces"]["shop"]["serviceAccounts"]["web"];
+    assert_eq!(ksa["annotations"]["wi/owner"], "shop");
+
+    // Refused by the gateway, in Google's words, and not by the cluster.
+    let fault = json!({"match": "GET /v1/projects/*/gkeMemberships/main-eu/api/v1/serviceaccounts",
+        "status": 403, "message": "Permission 'gkehub.gateway.get' denied on resource"});
+    served.request("POST", "/sandbox/v1/faults", &fault.to_string());
+    let refused = served.wi(&["plan", "wi.yaml"]).fails();
+    assert!(
+        flat(&refused.out).contains("Permission 'gkehub.gateway.get' denied"),
+        "{}",
+        refused.out
     );
 }
 

@@ -116,7 +116,11 @@ pub(super) async fn change(
                 ));
             }
             let ended = if *change == AccountChange::Delete {
-                iam::delete_service_account(&context.http, project, email).await
+                match iam::delete_service_account(&context.http, project, email).await {
+                    // By a try whose answer was lost.
+                    Err(e) if e.is_not_found() => Ok(()),
+                    ended => ended,
+                }
             } else {
                 iam::disable_service_account(&context.http, project, email).await
             };

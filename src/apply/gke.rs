@@ -165,13 +165,16 @@ pub(super) async fn change(
 ) -> Result<(), Failure> {
     let mut wait = context.operation_wait();
     let mut without_etag = None;
+    // A list may be behind: what has been seen to end runs no more.
+    let mut ended = None;
     loop {
         let running = container::list_operations(&context.http, path)
             .await?
             .into_iter()
-            .find(|o| !o.is_done() && o.targets(path));
+            .find(|o| !o.is_done() && o.targets(path) && ended.as_ref() != Some(&o.name));
         if let Some(operation) = running {
             context.progress.waits_for(address, &in_words(&operation));
+            ended = Some(operation.name.clone());
             // Its failure is its owner's; what counts here is the state that it leaves behind.
             let _ = finish(context, address, path, operation, &mut wait).await?;
             continue;

@@ -9,7 +9,7 @@ use super::args::{CommentArgs, Forge};
 use super::{Failure, Success, connect, plan_file};
 use crate::forge::{self, Comment, Here, Kind, Label, Marker, Posted};
 use crate::plan::Plan;
-use crate::render::{markdown, print};
+use crate::render::{markdown, print, safe};
 
 /// How long rate limits and failures of the forge are waited for.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -82,23 +82,26 @@ pub(super) fn run(args: CommentArgs) -> Result<Success, Failure> {
         ))
         .map_err(Failure::Message)?;
     for warning in &report.warnings {
-        print::note(&format!("Warning: {}", crate::render::safe(warning)));
+        print::note(&format!("Warning: {}", safe(warning)));
     }
     let elsewhere = if here.summary.is_some() {
         " It is in the summary of this step."
     } else {
         ""
     };
+    // In the forge's words, which job logs take for commands where they are not made safe.
     match report.posted {
-        Posted::Created(url) => print::data(&format!("Posted {url}\n")),
-        Posted::Updated(url) => print::data(&format!("Updated {url}\n")),
-        Posted::Unchanged(url) => print::data(&format!("Unchanged: {url}\n")),
-        Posted::Outdated(why) => {
-            print::note(&format!("Not posted, this run is not the newest: {why}"));
-        }
+        Posted::Created(url) => print::data(&format!("Posted {}\n", safe(&url))),
+        Posted::Updated(url) => print::data(&format!("Updated {}\n", safe(&url))),
+        Posted::Unchanged(url) => print::data(&format!("Unchanged: {}\n", safe(&url))),
+        Posted::Outdated(why) => print::note(&format!(
+            "Not posted, this run is not the newest: {}",
+            safe(&why)
+        )),
         // Nobody who opens a pull request from a fork can help it.
         Posted::ReadOnly(why) => print::note(&format!(
-            "Not posted, the token may not write: {why}.{elsewhere}"
+            "Not posted, the token may not write: {}.{elsewhere}",
+            safe(&why)
         )),
         Posted::TooLong => print::note(&format!(
             "Not posted: the forge refuses even the short comment.{elsewhere}"

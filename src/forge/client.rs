@@ -6,10 +6,13 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 
 use super::{Kind, Target, Token};
-use crate::http::{causes, install_crypto, server_time};
+use crate::http::{ListBudget, causes, install_crypto, server_time, with_own_authorities};
 
 /// The largest answer that is read, in bytes: a page of a hundred comments is a tenth of it.
 const LARGEST: usize = 64 << 20;
+
+/// The most pages of a list, of a hundred comments or labels each.
+const MOST_PAGES: usize = 1000;
 
 /// How often a call is tried again that failed in passing.
 const TRIES: u32 = 5;
@@ -98,10 +101,11 @@ impl Client {
                 attempt.stop()
             }
         });
-        let http = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .user_agent(concat!("wi/", env!("CARGO_PKG_VERSION")))
             .redirect(same_host)
-            .timeout(Duration::from_secs(30))
+            .timeout(Duration::from_secs(30));
+        let http = with_own_authorities(builder)?
             .build()
             .map_err(|e| format!("cannot make an HTTP client: {}", causes(&e)))?;
         Ok(Self {
@@ -157,6 +161,7 @@ impl Client {
     pub async fn pages(&self, path: &str) -> Result<Vec<Value>, Failed> {
         let mut url = format!("{}{path}", self.api);
         let mut all = Vec::new();
+        let mut budget = ListBudget::of_pages(MOST_PAGES);
         loop {
             let mut answer = self.call(Method::GET, &url, None, true).await?;
             let Value::Array(items) = answer.body.take() else {
@@ -167,6 +172,15 @@ impl Client {
                     message: format!("GET {path}: the answer is no list"),
                 });
             };
+            let path = path.split('?').next().unwrap_or(path);
+            let endless = |why: String| Failed::Refused {
+                status: 0,
+                message: format!("GET {path}: {why}"),
+            };
+            budget.take(items.len(), 0).map_err(endless)?;
+            if Instant::now() > self.deadline {
+                return Err(endless("the list takes too long".to_owned()));
+            }
             all.extend(items);
             let next = answer
                 .headers

@@ -151,7 +151,8 @@ impl Kube {
             let mut request = Request::new(Method::GET, url);
             request.accept = accept;
             request.connect_within = Some(REACHABLE_WITHIN);
-            match self.http.page::<Page<T>>(request, &mut budget).await {
+            let count = |page: &Page<T>| page.items.as_ref().map_or(0, Vec::len);
+            match self.http.page(request, &mut budget, count).await {
                 Ok(page) => {
                     items.extend(page.items.unwrap_or_default());
                     token = page.metadata.r#continue;
