@@ -1,9 +1,3 @@
-//! Any text as a world.
-
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|text: &str| {
-    let _ = wi::sandbox::World::parse(text, "world.yaml");
-});
+libfuzzer_sys::fuzz_target!(|input: &str| wi_fuzz::world(input));

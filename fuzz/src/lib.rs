@@ -1,0 +1,79 @@
+//! What each fuzz target does with its bytes: nothing of it may panic, hang or grow without bound.
+//!
+//! `tests/fuzzed.rs` does the same, with mutations of its own, on a stable compiler.
+
+use wi::desired::Desired;
+use wi::gcp::container::{ClusterList, Operation, UpgradeSettings};
+use wi::gcp::iam::ServiceAccount;
+use wi::gcp::policies::Policy;
+use wi::http::ApiError;
+use wi::identity::Member;
+use wi::kube::ObjectMeta;
+use wi::kube::budgets::Budget;
+use wi::kube::pods::Pod;
+use wi::plan::file::PlanFile;
+use wi::render;
+use wi::resources::Resource;
+use wi::sandbox::World;
+use wi::spec::{Source, load_sources};
+
+/// Any text as a spec: read or refused, and all that follows offline.
+pub fn spec(text: &str) {
+    match load_sources(vec![Source::new("wi.yaml".to_owned(), text.to_owned())]) {
+        Ok(spec) => drop(Desired::of(&spec)),
+        Err(errors) => drop(errors.render(80, false)),
+    }
+}
+
+/// Any bytes as a plan file; and any JSON as what is in one, shown in every form.
+pub fn plan_file(bytes: &[u8]) {
+    let _ = PlanFile::decode(bytes);
+    let Ok(file) = serde_json::from_slice::<PlanFile>(bytes) else {
+        return;
+    };
+    drop(render::text::plan(&file.plan, 80, true));
+    let about = render::markdown::About::default();
+    drop(render::markdown::plan(&file.plan, &about, 60_000));
+    drop(file.plan.digest());
+}
+
+/// Any text as a world.
+pub fn world(text: &str) {
+    let _ = World::parse(text, "world.yaml");
+}
+
+/// Any bytes as what an API answers.
+pub fn answers(bytes: &[u8]) {
+    let _ = serde_json::from_slice::<ClusterList>(bytes);
+    let _ = serde_json::from_slice::<ServiceAccount>(bytes);
+    let _ = serde_json::from_slice::<ObjectMeta>(bytes);
+    let _ = serde_json::from_slice::<Pod>(bytes);
+    if let Ok(operation) = serde_json::from_slice::<Operation>(bytes) {
+        drop((operation.failure(), operation.node_progress()));
+    }
+    if let Ok(budget) = serde_json::from_slice::<Budget>(bytes) {
+        let _ = budget.admits_nothing();
+        drop(budget.asks_for());
+    }
+    if let Ok(settings) = serde_json::from_slice::<UpgradeSettings>(bytes) {
+        let _ = (settings.moves_nothing(), settings.rounds(u64::MAX));
+        drop(settings.to_label());
+    }
+    if let Ok(policy) = serde_json::from_slice::<Policy>(bytes) {
+        for member in policy.bindings.iter().flat_map(|b| &b.members) {
+            drop(Member::parse(member));
+        }
+    }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        names(text);
+    }
+    drop(ApiError::from_answer("GET", "https://x/", 403, bytes).for_user());
+}
+
+/// Any text as a name that comes from a server or a spec.
+fn names(text: &str) {
+    drop(UpgradeSettings::from_label(text).map(|s| (s.rounds(7), s.to_label())));
+    drop(Resource::parse(text, None).map(|r| (r.path(), r.full_name())));
+    drop(Member::parse(text));
+    assert!(!render::safe(text).chars().any(char::is_control));
+}
