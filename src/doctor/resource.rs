@@ -8,6 +8,7 @@ use super::{Caller, Check, Section, State, grants, list};
 use crate::desired::Desired;
 use crate::gcp::policies;
 use crate::http::Http;
+use crate::identity::ProjectId;
 use crate::resources::{Resource, Write};
 
 /// Resources that are granted on, other than projects and the spec's own accounts.
@@ -35,10 +36,20 @@ pub(super) async fn of_resources(
             mend: None,
         };
         if kind.write == Write::AccessList {
+            // The API cannot be asked about a dataset; most have it on the project.
+            let project = resource.names().into_iter().next().unwrap_or_default();
+            let on_project = match ProjectId::parse(&project) {
+                Ok(id) => may(http, &Resource::Project(id), write).await,
+                Err(_) => false,
+            };
+            if on_project {
+                return fine(format!("{resource}: may be granted on"));
+            }
             return Check {
                 state: State::Doubtful,
+                mend: grants::command(resource, kind.admin, &caller.member()),
                 ..fine(format!(
-                    "{resource}: BigQuery cannot be asked about datasets in advance"
+                    "{resource}: {write} is missing on its project, and BigQuery cannot be asked whether the dataset itself gives it"
                 ))
             };
         }
@@ -73,4 +84,10 @@ pub(super) async fn of_resources(
         title: "Resources".to_owned(),
         checks,
     })
+}
+
+async fn may(http: &Http, resource: &Resource, permission: &str) -> bool {
+    let asked = BTreeSet::from([permission.to_owned()]);
+    let held = policies::test_permissions(http, resource, &asked).await;
+    held.is_ok_and(|held| held.is_some_and(|h| h.contains(permission)))
 }

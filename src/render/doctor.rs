@@ -4,10 +4,12 @@ use std::fmt::Write;
 
 use super::safe;
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
+use super::text::wrap;
 use crate::doctor::{Report, State};
 
-/// The report as text, each thing that stands in the way with what mends it.
-pub fn report(report: &Report) -> String {
+/// The report as text for a terminal of this width, each thing that stands in the way with what mends
+/// it. Commands stay on one line, to be copied.
+pub fn report(report: &Report, width: usize) -> String {
     let mut out = String::new();
     for section in &report.0 {
         // Writing to a String cannot fail.
@@ -18,7 +20,8 @@ pub fn report(report: &Report) -> String {
                 State::Doubtful => paint(YELLOW, "!"),
                 State::Failed => paint(RED, "✗"),
             };
-            let _ = writeln!(out, "  {mark} {}", safe(&check.what));
+            let lines = wrap(&safe(&check.what), width.saturating_sub(4));
+            let _ = writeln!(out, "  {mark} {}", lines.join("\n    "));
             if let Some(mend) = &check.mend {
                 let _ = writeln!(out, "      {}", safe(mend));
             }
