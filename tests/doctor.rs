@@ -94,6 +94,7 @@ fn an_api_that_is_off() {
     });
     let mut command = place.command(&["doctor", "wi.yaml"]);
     command
+        .env("COLUMNS", "200")
         .env("WI_ENDPOINT", &api.url)
         .env("GOOGLE_OAUTH_ACCESS_TOKEN", "a-token");
     let ran = Ran::of(command.output().expect("wi runs")).fails();
@@ -173,6 +174,7 @@ fn a_wrong_clock_and_a_quota_project_of_others() {
         let mut command = place.command(&["doctor"]);
         command
             .env("WI_ENDPOINT", &api.url)
+            .env("COLUMNS", "200")
             .env("GOOGLE_CLOUD_QUOTA_PROJECT", "acme-billing")
             .env("GOOGLE_OAUTH_ACCESS_TOKEN", "a-token");
         let ran = Ran::of(command.output().expect("wi runs")).fails();
