@@ -5,11 +5,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use wi::sandbox::Verdict;
 use wi::sandbox::kube::{KubeCluster, KubeState, NodeSpec, PodOwner, PodState, Served};
 
+#[path = "kube_sandbox/as_the_server.rs"]
+mod as_the_server;
 #[path = "kube_sandbox/disruption.rs"]
 mod disruption;
 #[path = "kube_sandbox/drain.rs"]
@@ -222,7 +226,7 @@ async fn a_conflict_with_kubectl_annotate_names_it() {
 async fn apply_is_refused_where_the_api_refuses_it() {
     let server = Server::start(shop()).await;
     let (code, _) = server.apply("", "", json!({})).await;
-    assert_eq!(code, 400, "no field manager");
+    assert_eq!(code, 422, "no field manager");
 
     let bad = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {}, "secret": 1 });
     let strict = format!("{ACCOUNT}?fieldManager=wi&fieldValidation=Strict");
@@ -288,10 +292,16 @@ async fn a_stale_version_or_another_uid_is_a_conflict() {
     let mut applied =
         json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "uid": "other" } });
     let path = format!("{ACCOUNT}?fieldManager=wi");
+    let (code, status) = server
+        .patch(&path, "application/apply-patch+yaml", &applied)
+        .await;
+    assert_eq!(code, 422, "apply with another uid");
+    assert_eq!(status["details"]["causes"][0]["field"], "metadata.uid");
+    applied["metadata"] = json!({ "uid": "other", "resourceVersion": stale });
     let (code, _) = server
         .patch(&path, "application/apply-patch+yaml", &applied)
         .await;
-    assert_eq!(code, 409, "apply with another uid");
+    assert_eq!(code, 409, "apply with both");
     applied["metadata"] = json!({ "resourceVersion": stale });
     let (code, _) = server
         .patch(&path, "application/apply-patch+yaml", &applied)
@@ -303,8 +313,9 @@ async fn a_stale_version_or_another_uid_is_a_conflict() {
         json!({ "resourceVersion": stale }),
     ] {
         let options = json!({ "preconditions": precondition }).to_string();
-        let (code, _) = send(server.request(Method::DELETE, ACCOUNT).body(options)).await;
+        let (code, status) = send(server.request(Method::DELETE, ACCOUNT).body(options)).await;
         assert_eq!(code, 409, "{precondition}");
+        assert_eq!(status["details"]["kind"], "ServiceAccount");
     }
     let (_, now) = server.get(ACCOUNT).await;
     let (uid, version) = (&now["metadata"]["uid"], &now["metadata"]["resourceVersion"]);
@@ -349,10 +360,30 @@ async fn pages_are_one_snapshot_until_it_expires() {
     let fresh = status["metadata"]["continue"].as_str().unwrap();
     let (_, rest) = server.get(&format!("{list}&continue={fresh}")).await;
     assert_eq!(names(&rest), ["a3", "a5", "a6"], "the current state");
+    // As the API server writes it, so that one can be made that is too old everywhere.
+    let json = URL_SAFE_NO_PAD.decode(token).unwrap();
+    let parts: Value = serde_json::from_slice(&json).unwrap();
+    let version = first["metadata"]["resourceVersion"].as_str().unwrap();
     assert_eq!(
-        server.get(&format!("{list}&continue=nonsense")).await.0,
-        410
+        parts,
+        json!({ "v": "meta.k8s.io/v1", "rv": version.parse::<u64>().unwrap(), "start": "shop/a2\0" })
     );
+    for query in [
+        "&continue=nonsense".to_owned(),
+        "&continue=e30".to_owned(),
+        format!("&continue={fresh}&resourceVersion=5"),
+        "&resourceVersion=abc".to_owned(),
+    ] {
+        assert_eq!(
+            server.get(&format!("{list}{query}")).await.0,
+            400,
+            "{query}"
+        );
+    }
+    let (_, all) = server
+        .get("/api/v1/namespaces/shop/serviceaccounts?limit=-1")
+        .await;
+    assert_eq!(names(&all).len(), 6);
 }
 
 #[tokio::test]

@@ -1,13 +1,35 @@
-//! What the API refuses in an object: names, labels, annotations, unknown fields, budgets.
+//! What the API refuses in an object: fields that are not known, names, labels, annotations, budgets.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::disruption;
+use super::call::Body;
 use super::kind::Kind;
 use super::status::Status;
 use super::store::Key;
+use super::{disruption, names};
 
-/// The top-level fields of a kind; others are dropped, or refused under `fieldValidation=Strict`.
+/// The largest sum of annotations, keys included, in bytes.
+const ANNOTATIONS: usize = 256 << 10;
+
+/// `fieldValidation`: what is done about fields that are not known, or given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validation {
+    Ignore,
+    Warn,
+    Strict,
+}
+
+impl Validation {
+    /// What is warned of.
+    pub fn warnings(self, told: Vec<String>) -> Vec<String> {
+        match self {
+            Self::Ignore => Vec::new(),
+            _ => told,
+        }
+    }
+}
+
+/// The top-level fields of a kind.
 fn known_fields(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Namespace | Kind::Node | Kind::Pod | Kind::PodDisruptionBudget => {
@@ -24,12 +46,160 @@ fn known_fields(kind: Kind) -> &'static [&'static str] {
     }
 }
 
-/// Drops fields that the kind does not have; `strict` makes them an error.
-pub fn prune(kind: Kind, body: &mut Value, strict: bool, applied: bool) -> Result<(), Status> {
-    let Some(object) = body.as_object_mut() else {
-        return Err(Status::bad_request(
-            "the object provided is not a JSON object",
-        ));
+/// The fields of `ObjectMeta`.
+const META: [&str; 15] = [
+    "annotations",
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generateName",
+    "generation",
+    "labels",
+    "managedFields",
+    "name",
+    "namespace",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+];
+
+/// The paths of the fields that the kind does not have, directives of a strategic merge patch aside.
+fn unknown(kind: Kind, body: &Value) -> Vec<String> {
+    let names = |value: &Value| -> Vec<String> {
+        let fields = value.as_object().into_iter().flatten();
+        fields.map(|(name, _)| name.clone()).collect()
+    };
+    let top = names(body)
+        .into_iter()
+        .filter(|name| !known_fields(kind).contains(&name.as_str()));
+    let meta = names(&body["metadata"])
+        .into_iter()
+        .filter(|name| !META.contains(&name.as_str()))
+        .map(|name| format!("metadata.{name}"));
+    let of_a_patch = |path: &String| path.starts_with('$') || path.starts_with("metadata.$");
+    top.chain(meta).filter(|path| !of_a_patch(path)).collect()
+}
+
+fn drop_fields(body: &mut Value, paths: &[String]) {
+    for path in paths {
+        let (place, name) = match path.split_once('.') {
+            Some((_, name)) => (&mut body["metadata"], name),
+            None => (&mut *body, path.as_str()),
+        };
+        if let Some(map) = place.as_object_mut() {
+            map.remove(name);
+        }
+    }
+}
+
+/// A body as the kind has it: fields that it does not have are dropped and told of, or refused.
+/// `told` is what is wrong with it already.
+pub fn fields(
+    kind: Kind,
+    mut body: Value,
+    told: Vec<String>,
+    validation: Validation,
+) -> Result<Body, Status> {
+    shape(kind, &body)?;
+    let unknown = unknown(kind, &body);
+    drop_fields(&mut body, &unknown);
+    let unknown = unknown.iter().map(|path| format!("unknown field {path:?}"));
+    let told: Vec<String> = told.into_iter().chain(unknown).collect();
+    if validation == Validation::Strict && !told.is_empty() {
+        let name = kind.name();
+        let message = format!(
+            "{name} in version \"v1\" cannot be handled as a {name}: strict decoding error: {}",
+            told.join(", ")
+        );
+        return Err(Status::bad_request(message));
+    }
+    Ok(Body {
+        value: body,
+        warnings: validation.warnings(told),
+    })
+}
+
+/// A merge patch, in the same way; what is refused is refused in other words.
+pub fn patch(kind: Kind, mut patch: Value, validation: Validation) -> Result<Body, Status> {
+    shape(kind, &patch)?;
+    let unknown = unknown(kind, &patch);
+    drop_fields(&mut patch, &unknown);
+    let told: Vec<String> = unknown
+        .iter()
+        .map(|path| format!("unknown field {path:?}"))
+        .collect();
+    if validation == Validation::Strict && !told.is_empty() {
+        let patched = patch.to_string(); // a real server quotes the whole patched object
+        let why = format!(
+            "Invalid value: {patched:?}: strict decoding error: {}",
+            told.join(", ")
+        );
+        return Err(Status::refused_patch(&why));
+    }
+    Ok(Body {
+        value: patch,
+        warnings: validation.warnings(told),
+    })
+}
+
+/// An applied configuration, which has a type. It is refused in words of its own, and as an error of
+/// the server's, whatever `fieldValidation` says.
+pub fn applied(kind: Kind, body: &Value) -> Result<(), Status> {
+    if !body.is_object() && !body.is_null() {
+        let message = "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]interface {}";
+        return Err(Status::bad_request(message));
+    }
+    let word = |field: &str| body[field].as_str().unwrap_or_default();
+    if word("apiVersion") != kind.api_version() || word("kind") != kind.name() {
+        let version = match word("apiVersion") {
+            with_group if with_group.contains('/') => with_group.to_owned(),
+            version => format!("/{version}"),
+        };
+        let message = format!("invalid object type: {version}, Kind={}", word("kind"));
+        return Err(Status::bad_request(message));
+    }
+    let meta = &body["metadata"];
+    let wrong = |what: String| {
+        let version = match kind.group() {
+            "" => "/v1".to_owned(),
+            group => format!("{group}/v1"),
+        };
+        let message = format!(
+            "failed to create typed patch object ({}/{}; {version}, Kind={}): {what}",
+            meta["namespace"].as_str().unwrap_or_default(),
+            meta["name"].as_str().unwrap_or_default(),
+            kind.name(),
+        );
+        Err(Status::new(500, "", message))
+    };
+    if let Some(path) = unknown(kind, body).first() {
+        return wrong(format!(".{path}: field not declared in schema"));
+    }
+    if !meta.is_object() && !meta.is_null() {
+        return wrong(format!(".metadata: expected map, got {meta}"));
+    }
+    for field in ["labels", "annotations"] {
+        for (name, value) in meta[field].as_object().into_iter().flatten() {
+            if !value.is_string() && !value.is_null() {
+                return wrong(format!(
+                    ".metadata.{field}.{name}: expected string, got &value.valueUnstructured{{Value:{value}}}"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Type, and the parts that have to be maps.
+fn shape(kind: Kind, body: &Value) -> Result<(), Status> {
+    let Some(object) = body.as_object() else {
+        let message = format!(
+            "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: json: cannot unmarshal it into Go value of type struct",
+            kind.name()
+        );
+        return Err(Status::bad_request(message));
     };
     for (field, expected) in [("apiVersion", &*kind.api_version()), ("kind", kind.name())] {
         if let Some(found) = object.get(field).filter(|found| *found != expected) {
@@ -49,79 +219,62 @@ pub fn prune(kind: Kind, body: &mut Value, strict: bool, applied: bool) -> Resul
             )));
         }
     }
-    let field = object
-        .keys()
-        .find(|field| !known_fields(kind).contains(&field.as_str()));
-    if let Some(field) = field.filter(|_| applied) {
-        // As a server of version 1.34 answers, whatever `fieldValidation` says.
-        let message = format!(
-            "failed to create typed patch object ({}/{}; /v1, Kind={}): .{field}: field not declared in schema",
-            object["metadata"]["namespace"].as_str().unwrap_or_default(),
-            object["metadata"]["name"].as_str().unwrap_or_default(),
-            kind.name(),
-        );
-        return Err(Status::new(500, "", message));
-    }
-    let unknown: Vec<String> = object
-        .keys()
-        .filter(|field| !known_fields(kind).contains(&field.as_str()))
-        .filter(|field| !field.starts_with('$'))
-        .map(|field| format!("unknown field {field:?}"))
-        .collect();
-    if strict && !unknown.is_empty() {
-        let name = kind.name();
-        let message = format!(
-            "{name} in version \"v1\" cannot be handled as a {name}: strict decoding error: {}",
-            unknown.join(", ")
-        );
-        return Err(Status::bad_request(message));
-    }
-    object
-        .retain(|field, _| known_fields(kind).contains(&field.as_str()) || field.starts_with('$'));
     Ok(())
 }
 
 /// The name of a new object.
 pub fn name(key: &Key) -> Result<(), Status> {
-    let (valid, limit, what) = match key.kind {
-        Kind::Namespace => (is_label(&key.name), 63, "label"),
-        _ => (
-            key.name.split('.').all(is_label_of_any_length),
-            253,
-            "subdomain",
-        ),
+    let refused = |reason, why: &str| {
+        Err(Status::invalid_as(
+            key.kind,
+            &key.name,
+            "metadata.name",
+            reason,
+            why,
+        ))
     };
     if key.name.is_empty() {
         let why = "Required value: name or generateName is required";
-        return Err(Status::invalid(key.kind, "", "metadata.name", why));
+        return refused("FieldValueRequired", why);
     }
-    if !valid || key.name.len() > limit {
-        let why = format!(
-            "Invalid value: {:?}: a lowercase RFC 1123 {what} must consist of lower case alphanumeric \
-             characters or '-', must start and end with an alphanumeric character, and have at most \
-             {limit} characters",
+    let checked = match key.kind {
+        Kind::Namespace => names::label(&key.name),
+        _ => names::subdomain(&key.name),
+    };
+    match checked {
+        Ok(()) => Ok(()),
+        Err(why) => refused(
+            "FieldValueInvalid",
+            &format!("Invalid value: {:?}: {why}", key.name),
+        ),
+    }
+}
+
+/// Whether a body is meant for the object of the URL.
+pub fn place(key: &Key, body: &Value) -> Result<(), Status> {
+    let found = |field: &str| body["metadata"][field].as_str().unwrap_or_default();
+    if !found("name").is_empty() && found("name") != key.name {
+        return Err(Status::bad_request(format!(
+            "the name of the object ({}) does not match the name on the URL ({})",
+            found("name"),
             key.name
-        );
-        return Err(Status::invalid(key.kind, &key.name, "metadata.name", &why));
+        )));
+    }
+    if key.kind.namespaced()
+        && !found("namespace").is_empty()
+        && found("namespace") != key.namespace
+    {
+        let message =
+            "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(Status::bad_request(message));
     }
     Ok(())
 }
 
 /// Name, namespace, labels, annotations and spec of a body that is to be stored under `key`.
 pub fn object(key: &Key, body: &Value) -> Result<(), Status> {
+    place(key, body)?;
     let meta = &body["metadata"];
-    for (field, expected, place) in [
-        ("name", &key.name, "name"),
-        ("namespace", &key.namespace, "namespace"),
-    ] {
-        let found = meta[field].as_str().unwrap_or_default();
-        if !found.is_empty() && found != expected && (place == "name" || key.kind.namespaced()) {
-            let message = format!(
-                "the {place} of the object ({found}) does not match the {place} on the URL ({expected})"
-            );
-            return Err(Status::bad_request(message));
-        }
-    }
     for field in ["labels", "annotations"] {
         let entries = match &meta[field] {
             Value::Null => continue,
@@ -132,23 +285,35 @@ pub fn object(key: &Key, body: &Value) -> Result<(), Status> {
                 )));
             }
         };
+        let path = format!("metadata.{field}");
+        let refused = |text: &str, why: String| {
+            let why = format!("Invalid value: {text:?}: {why}");
+            Status::invalid(key.kind, &key.name, &path, &why)
+        };
+        let mut size = 0;
         for (name, value) in entries {
-            let path = format!("metadata.{field}");
             let Some(value) = value.as_str() else {
-                let message = format!("metadata.{field}.{name}: expected string, got {value}");
+                let kind = key.kind.name();
+                let message = format!(
+                    "{kind} in version \"v1\" cannot be handled as a {kind}: json: cannot unmarshal {value} into Go struct field ObjectMeta.{path} of type string"
+                );
                 return Err(Status::bad_request(message));
             };
-            if !is_qualified(name) {
-                let why = format!("Invalid value: {name:?}: name part must be a qualified name");
-                return Err(Status::invalid(key.kind, &key.name, &path, &why));
+            size += name.len() + value.len();
+            // Keys of annotations may have capitals in their prefix.
+            let checked = match field {
+                "labels" => name.clone(),
+                _ => name.to_lowercase(),
+            };
+            names::qualified(&checked).map_err(|why| refused(name, why))?;
+            if field == "labels" {
+                names::value(value).map_err(|why| refused(value, why))?;
             }
-            if field == "labels" && !is_label_value(value) {
-                let why = format!(
-                    "Invalid value: {value:?}: a valid label must be an empty string or \
-                                   consist of alphanumeric characters, '-', '_' or '.', and at most 63 of them"
-                );
-                return Err(Status::invalid(key.kind, &key.name, &path, &why));
-            }
+        }
+        if field == "annotations" && size > ANNOTATIONS {
+            let why = format!("Too long: may not be more than {ANNOTATIONS} bytes");
+            let reason = "FieldValueTooLong";
+            return Err(Status::invalid_as(key.kind, &key.name, &path, reason, &why));
         }
     }
     if key.kind == Kind::PodDisruptionBudget {
@@ -157,41 +322,14 @@ pub fn object(key: &Key, body: &Value) -> Result<(), Status> {
     Ok(())
 }
 
-/// RFC 1123 label: `[a-z0-9]([-a-z0-9]*[a-z0-9])?`, at most 63 characters.
-fn is_label(name: &str) -> bool {
-    name.len() <= 63 && is_label_of_any_length(name)
-}
-
-fn is_label_of_any_length(name: &str) -> bool {
-    let edge = |byte: Option<&u8>| {
-        byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
-    let bytes = name.as_bytes();
-    edge(bytes.first())
-        && edge(bytes.last())
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
-}
-
-/// `[prefix/]name` of a label or an annotation.
-fn is_qualified(key: &str) -> bool {
-    let (prefix, name) = match key.split_once('/') {
-        Some((prefix, name)) => (Some(prefix), name),
-        None => (None, key),
-    };
-    prefix.is_none_or(|prefix| prefix.len() <= 253 && prefix.split('.').all(is_label_of_any_length))
-        && !name.is_empty()
-        && is_label_value(name)
-}
-
-fn is_label_value(value: &str) -> bool {
-    let bytes = value.as_bytes();
-    let edge = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_alphanumeric);
-    value.len() <= 63
-        && edge(bytes.first())
-        && edge(bytes.last())
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+/// A body without what says nothing: fields that are null, and maps in `metadata` with nothing in them.
+pub fn tidied(mut body: Value) -> Value {
+    let empty = json!({});
+    if let Some(map) = body.as_object_mut() {
+        map.retain(|_, value| !value.is_null());
+    }
+    if let Some(meta) = body["metadata"].as_object_mut() {
+        meta.retain(|_, value| !value.is_null() && *value != empty);
+    }
+    body
 }

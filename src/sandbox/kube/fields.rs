@@ -15,10 +15,9 @@ type Path = Vec<String>;
 type FieldSet = BTreeSet<Path>;
 
 /// Fields of `metadata` that nobody owns: the server's, and the names.
-const UNOWNED_META: [&str; 8] = [
+const UNOWNED_META: [&str; 7] = [
     "name",
     "namespace",
-    "generateName",
     "uid",
     "resourceVersion",
     "generation",
@@ -65,6 +64,7 @@ pub fn apply(
     force: bool,
 ) -> Result<Value, Status> {
     let empty = json!({ "metadata": {} });
+    let is_new = live.is_none();
     let live = live.unwrap_or(&empty);
     let mut entries = entries_of(live);
     let wanted = leaves(applied);
@@ -83,10 +83,14 @@ pub fn apply(
 
     let mut object = live.clone();
     for path in &wanted {
-        // An empty map asks for the map to be there, not for what others keep in it to go.
+        // An empty map, or none, asks for the map to be there, not for what others keep in it to go.
         let holds_map = holds_fields(&object, path);
-        if let Some(value) = at(applied, path).filter(|value| !value.is_object() || !holds_map) {
-            set(&mut object, path, value.clone());
+        match at(applied, path) {
+            Some(Value::Object(_)) if holds_map => {}
+            // A text that is null is an empty one.
+            Some(Value::Null) if is_text(path) => set(&mut object, path, json!("")),
+            Some(Value::Null) | None => {}
+            Some(value) => set(&mut object, path, value.clone()),
         }
     }
     // Taking over with force: a field that changed hands has one owner.
@@ -106,9 +110,8 @@ pub fn apply(
             remove(&mut object, path);
         }
     }
-    let unchanged = former == wanted
-        && conflicts.is_empty()
-        && without_entries(&object) == without_entries(live);
+    // Whoever applies what is there already gets no time.
+    let unchanged = !is_new && without_entries(&object) == without_entries(live);
     entries.push(Entry {
         manager: manager.0.clone(),
         operation: "Apply".to_owned(),
@@ -130,11 +133,18 @@ pub fn record_update(
     let before = live.unwrap_or(&empty);
     let mut entries = entries_of(before);
     let after = leaves(&object);
-    let changed: FieldSet = after
+    let mut changed: FieldSet = after
         .iter()
         .filter(|path| at(before, path) != at(&object, path))
         .cloned()
         .collect();
+    // Who makes a map owns it beside what is in it: `.` in `fieldsV1`.
+    for map in ["annotations", "labels"] {
+        let path = vec!["metadata".to_owned(), map.to_owned()];
+        if at(before, &path).is_none() && holds_fields(&object, &path) {
+            changed.insert(path);
+        }
+    }
     for entry in &mut entries {
         entry
             .fields
@@ -217,7 +227,7 @@ fn leaves(object: &Value) -> FieldSet {
 
 fn collect(value: &Value, path: &mut Path, set: &mut FieldSet) {
     match value {
-        Value::Null => {}
+        Value::Null if path.first().is_none_or(|first| first != "metadata") => {}
         Value::Object(map) if !map.is_empty() && !is_atomic(path) => {
             for (key, value) in map {
                 path.push(key.clone());
@@ -239,6 +249,11 @@ fn at<'a>(object: &'a Value, path: &Path) -> Option<&'a Value> {
 fn holds_fields(object: &Value, path: &Path) -> bool {
     let map = at(object, path).and_then(Value::as_object);
     !is_atomic(path) && map.is_some_and(|map| !map.is_empty())
+}
+
+/// The value of a label or an annotation.
+fn is_text(path: &Path) -> bool {
+    matches!(path.as_slice(), [_, map, _] if map == "labels" || map == "annotations")
 }
 
 /// A map that has one owner, whatever is in it: `LabelSelector` has `structType=atomic`.
@@ -322,14 +337,17 @@ fn store_entries(kind: Kind, object: &mut Value, mut entries: Vec<Entry>) {
     let list: Vec<Value> = entries
         .iter()
         .map(|entry| {
-            json!({
+            let mut shown = json!({
                 "manager": entry.manager,
                 "operation": entry.operation,
                 "apiVersion": kind.api_version(),
-                "time": entry.time,
                 "fieldsType": "FieldsV1",
                 "fieldsV1": encode(&entry.fields),
-            })
+            });
+            if !entry.time.is_empty() {
+                shown["time"] = json!(entry.time);
+            }
+            shown
         })
         .collect();
     if list.is_empty() {
@@ -341,7 +359,8 @@ fn store_entries(kind: Kind, object: &mut Value, mut entries: Vec<Entry>) {
     }
 }
 
-/// `FieldsV1`: a tree of `f:NAME` keys whose leaves are empty maps.
+/// `FieldsV1`: a tree of `f:NAME` keys whose leaves are empty maps; `.` is the field itself, where
+/// there are others in it.
 fn encode(fields: &FieldSet) -> Value {
     let mut tree = json!({});
     for path in fields {
@@ -352,6 +371,10 @@ fn encode(fields: &FieldSet) -> Value {
                 *place = json!({});
             }
         }
+        let has_more = |other: &Path| other.len() > path.len() && other.starts_with(path);
+        if fields.iter().any(has_more) {
+            place["."] = json!({});
+        }
     }
     tree
 }
@@ -360,7 +383,10 @@ fn decode(tree: &Value, path: &mut Path, set: &mut FieldSet) {
     let Some(map) = tree.as_object() else { return };
     let mut inner = false;
     for (key, value) in map {
-        // `.`, `k:` and `v:` of a real cluster's dump end in the field above them.
+        // `k:` and `v:` of a real cluster's dump end in the field above them.
+        if key == "." && !path.is_empty() {
+            set.insert(path.clone());
+        }
         if let Some(part) = key.strip_prefix("f:") {
             inner = true;
             path.push(part.to_owned());

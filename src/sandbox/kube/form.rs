@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::kind::Kind;
 use super::list::Page;
 use super::manifest;
+use super::status::Status;
 
 /// The first form of the `Accept` header that this server knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,30 +18,45 @@ pub enum Form {
 }
 
 impl Form {
-    /// `None` when the client accepts nothing that this server writes (protobuf alone, say).
-    pub fn of(accept: &str) -> Option<Self> {
+    /// The first form that the `Accept` header names and this server writes, of an object or of a
+    /// list. None is named: 406.
+    pub fn of(accept: &str, kind: Kind, is_list: bool) -> Result<Self, Status> {
         if accept.is_empty() {
-            return Some(Self::Whole);
+            return Ok(Self::Whole);
         }
-        accept.split(',').find_map(|range| {
+        for range in accept.split(',') {
             let mut parts = range.split(';').map(str::trim);
-            let json = matches!(
-                parts.next(),
+            let media_type = parts.next();
+            if !matches!(
+                media_type,
                 Some("application/json" | "application/*" | "*/*")
-            );
+            ) {
+                continue;
+            }
             let parameters: Vec<&str> = parts.collect();
             let form = parameters.iter().find_map(|part| part.strip_prefix("as="));
             let meta_v1 = parameters.contains(&"v=v1") && parameters.contains(&"g=meta.k8s.io");
-            match form {
-                _ if !json => None,
-                None => Some(Self::Whole),
-                Some("PartialObjectMetadata" | "PartialObjectMetadataList") if meta_v1 => {
-                    Some(Self::Metadata)
+            return match form {
+                None => Ok(Self::Whole),
+                Some("PartialObjectMetadata") if meta_v1 && !is_list => Ok(Self::Metadata),
+                Some("PartialObjectMetadataList") if meta_v1 && is_list => Ok(Self::Metadata),
+                Some("Table") if meta_v1 => Ok(Self::Table),
+                Some(form @ "PartialObjectMetadata") if meta_v1 => Err(not_acceptable(&format!(
+                    "you requested {form}, but the requested object is a list (*core.{}List)",
+                    kind.name()
+                ))),
+                Some(form @ "PartialObjectMetadataList") if meta_v1 => {
+                    Err(not_acceptable(&format!(
+                        "you requested {form}, but the requested object is not a list (*core.{})",
+                        kind.name()
+                    )))
                 }
-                Some("Table") if meta_v1 => Some(Self::Table),
-                Some(_) => None,
-            }
-        })
+                Some(_) => continue,
+            };
+        }
+        Err(not_acceptable(
+            "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        ))
     }
 
     /// One object.
@@ -87,6 +103,10 @@ impl Form {
     }
 }
 
+fn not_acceptable(message: &str) -> Status {
+    Status::new(406, "NotAcceptable", message)
+}
+
 fn metadata_only(object: &Value) -> Value {
     json!({
         "kind": "PartialObjectMetadata",
@@ -107,9 +127,9 @@ fn without_type(object: &Value) -> Value {
 fn table(kind: Kind, items: &[Arc<Value>], metadata: Value) -> Value {
     let definitions: Vec<Value> = columns(kind)
         .iter()
-        .map(|name| {
+        .map(|(name, priority)| {
             let format = if *name == "Name" { "name" } else { "" };
-            json!({ "name": name, "type": "string", "format": format, "description": "", "priority": 0 })
+            json!({ "name": name, "type": "string", "format": format, "description": "", "priority": priority })
         })
         .collect();
     let rows: Vec<Value> = items
@@ -125,27 +145,48 @@ fn table(kind: Kind, items: &[Arc<Value>], metadata: Value) -> Value {
     })
 }
 
-/// The columns that `kubectl get` prints.
-fn columns(kind: Kind) -> &'static [&'static str] {
+/// The columns that `kubectl get` prints; those of priority 1 under `-o wide` only.
+fn columns(kind: Kind) -> &'static [(&'static str, u8)] {
     match kind {
-        Kind::Namespace => &["Name", "Status", "Age"],
-        Kind::ServiceAccount => &["Name", "Secrets", "Age"],
-        Kind::Pod => &["Name", "Status", "Node", "Age"],
-        Kind::PodDisruptionBudget => &[
-            "Name",
-            "Min Available",
-            "Max Unavailable",
-            "Allowed Disruptions",
-            "Age",
+        Kind::Namespace => &[("Name", 0), ("Status", 0), ("Age", 0)],
+        Kind::ServiceAccount => &[("Name", 0), ("Secrets", 0), ("Age", 0)],
+        Kind::Pod => &[
+            ("Name", 0),
+            ("Ready", 0),
+            ("Status", 0),
+            ("Restarts", 0),
+            ("Age", 0),
+            ("IP", 1),
+            ("Node", 1),
+            ("Nominated Node", 1),
+            ("Readiness Gates", 1),
         ],
-        Kind::Node => &["Name", "Status", "Age"],
+        Kind::PodDisruptionBudget => &[
+            ("Name", 0),
+            ("Min Available", 0),
+            ("Max Unavailable", 0),
+            ("Allowed Disruptions", 0),
+            ("Age", 0),
+        ],
+        Kind::Node => &[
+            ("Name", 0),
+            ("Status", 0),
+            ("Roles", 0),
+            ("Age", 0),
+            ("Version", 0),
+            ("Internal-IP", 1),
+            ("External-IP", 1),
+            ("OS-Image", 1),
+            ("Kernel-Version", 1),
+            ("Container-Runtime", 1),
+        ],
     }
 }
 
 /// The cells of one row of the `Table` form, in the order of [`columns`].
 fn cells(kind: Kind, object: &Value) -> Vec<Value> {
-    let text =
-        |pointer: &str| manifest::text(object, pointer).unwrap_or_else(|| "<none>".to_owned());
+    let none = || "<none>".to_owned();
+    let text = |pointer: &str| manifest::text(object, pointer).unwrap_or_else(none);
     let name = manifest::name_of(object);
     let age = age(object);
     let cells: Vec<String> = match kind {
@@ -154,7 +195,15 @@ fn cells(kind: Kind, object: &Value) -> Vec<Value> {
             let secrets = object["secrets"].as_array().map_or(0, Vec::len);
             vec![name, secrets.to_string(), age]
         }
-        Kind::Pod => vec![name, text("/status/phase"), text("/spec/nodeName"), age],
+        Kind::Pod => {
+            let containers = object["spec"]["containers"].as_array();
+            let all = containers.map_or(1, Vec::len);
+            let phase = text("/status/phase");
+            let ready = if phase == "Running" { all } else { 0 };
+            let (ready, restarts) = (format!("{ready}/{all}"), "0".to_owned());
+            let (ip, node) = (text("/status/podIP"), text("/spec/nodeName"));
+            vec![name, ready, phase, restarts, age, ip, node, none(), none()]
+        }
         Kind::PodDisruptionBudget => {
             let limit = |field: &str| match &object["spec"][field] {
                 Value::Null => "N/A".to_owned(),
@@ -167,11 +216,11 @@ fn cells(kind: Kind, object: &Value) -> Vec<Value> {
         }
         Kind::Node => {
             let ready = manifest::node_spec(object).ready;
-            vec![
-                name,
-                if ready { "Ready" } else { "NotReady" }.to_owned(),
-                age,
-            ]
+            let ready = if ready { "Ready" } else { "NotReady" }.to_owned();
+            let mut cells = vec![name, ready, none(), age];
+            cells.push(text("/status/nodeInfo/kubeletVersion"));
+            cells.extend(std::iter::repeat_with(none).take(5));
+            cells
         }
     };
     cells.into_iter().map(Value::from).collect()

@@ -1,38 +1,30 @@
 //! Requests to answers: authentication, routing, verbs, gzip.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Write;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::super::errors::ApiError;
 use super::super::faults::Verdict;
-use super::fields::Manager;
+use super::answer::{Answer, plain, respond};
+use super::call::{APPLY, Call, PROTOBUF, query_of};
 use super::form::Form;
 use super::kind::Kind;
 use super::list::ListQuery;
 use super::manifest;
 use super::patch::PatchKind;
 use super::status::{self, Status};
-use super::store::{Key, Preconditions, Store};
-use super::{KubeCluster, Served, check, discovery, protobuf, serve};
+use super::store::{Key, Preconditions, Store, now};
+use super::{KubeCluster, Served, discovery, serve};
 
 /// The largest body that is read, as by the API server.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
-/// Bodies from this size on are compressed when the client accepts gzip.
-const GZIP_FROM: usize = 1024;
-
-const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
-const APPLY: &str = "application/apply-patch+yaml";
 
 /// The API of one cluster. Clones share it.
 #[derive(Clone)]
@@ -66,88 +58,6 @@ impl Api {
     /// Answers one request, which no fault is meant for.
     pub async fn answer(&self, request: Request) -> Response {
         ordinary(self, request).await
-    }
-}
-
-/// A request, taken apart.
-struct Call {
-    method: Method,
-    query: BTreeMap<String, String>,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Call {
-    fn header(&self, name: header::HeaderName) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    }
-
-    fn parameter(&self, name: &str) -> &str {
-        self.query.get(name).map(String::as_str).unwrap_or_default()
-    }
-
-    fn flag(&self, name: &str) -> bool {
-        matches!(self.parameter(name), "true" | "1")
-    }
-
-    /// `fieldManager`, or the first word of the user agent.
-    fn manager(&self) -> Manager {
-        let named = self.parameter("fieldManager");
-        if !named.is_empty() {
-            return Manager(named.to_owned());
-        }
-        let agent = self.header(header::USER_AGENT);
-        let word = agent.split(['/', ' ']).next().unwrap_or_default();
-        Manager(if word.is_empty() { "unknown" } else { word }.to_owned())
-    }
-
-    /// The media type of the body, without parameters.
-    fn content_type(&self) -> &str {
-        let whole = self.header(header::CONTENT_TYPE);
-        whole.split(';').next().unwrap_or_default().trim()
-    }
-
-    /// The body as an object of `kind`, in JSON or YAML.
-    fn object(&self, kind: Kind) -> Result<Value, Status> {
-        let mut object = match self.content_type() {
-            "application/yaml" | APPLY => yaml(&self.body)?,
-            PROTOBUF => protobuf::object(kind, &self.body).ok_or_else(|| unsupported(PROTOBUF))?,
-            _ => decode(&self.body)?,
-        };
-        check::prune(
-            kind,
-            &mut object,
-            self.parameter("fieldValidation") == "Strict",
-            self.content_type() == APPLY,
-        )?;
-        Ok(object)
-    }
-}
-
-/// A status code and a JSON body, with the content type where it is not plain JSON.
-struct Answer {
-    code: StatusCode,
-    body: Value,
-    content_type: &'static str,
-}
-
-impl Answer {
-    fn ok(body: Value) -> Self {
-        Self {
-            code: StatusCode::OK,
-            body,
-            content_type: "application/json",
-        }
-    }
-
-    fn created(body: Value) -> Self {
-        Self {
-            code: StatusCode::CREATED,
-            ..Self::ok(body)
-        }
     }
 }
 
@@ -185,18 +95,21 @@ async fn ordinary(api: &Api, request: Request) -> Response {
         .get_all(header::ACCEPT_ENCODING)
         .iter()
         .any(|value| value.to_str().is_ok_and(|value| value.contains("gzip")));
-    if matches!(path.as_str(), "/readyz" | "/livez" | "/healthz") {
-        let mut response = Response::new(Body::from("ok"));
-        let text = header::HeaderValue::from_static("text/plain; charset=utf-8");
-        response.headers_mut().insert(header::CONTENT_TYPE, text);
-        return response;
+    // Anybody may ask how it is, and still nobody with a wrong token.
+    let anonymous = !parts.headers.contains_key(header::AUTHORIZATION);
+    let known = anonymous || authenticated(api, &parts.headers);
+    if known && matches!(path.as_str(), "/readyz" | "/livez" | "/healthz") {
+        return plain(StatusCode::OK, "ok");
+    }
+    if authenticated(api, &parts.headers) && !is_api(&path) {
+        return plain(StatusCode::NOT_FOUND, "404 page not found\n");
     }
     let result = match to_bytes(body, BODY_LIMIT).await {
         _ if !authenticated(api, &parts.headers) => Err(Status::unauthorized()),
         Err(_) => Err(Status::new(
             413,
             "RequestEntityTooLarge",
-            "the request body is too large",
+            format!("Request entity too large: limit is {BODY_LIMIT}"),
         )),
         Ok(body) => {
             let call = Call {
@@ -214,6 +127,16 @@ async fn ordinary(api: &Api, request: Request) -> Response {
     });
     tracing::debug!(%method, path, code = answer.code.as_u16(), "sandbox: Kubernetes API");
     respond(&answer, gzip)
+}
+
+/// Whether a path is one of the API's own, which answers all it does not know by a Status; elsewhere
+/// there is the text of a web server.
+fn is_api(path: &str) -> bool {
+    let below = |base: &str| path == base || path.starts_with(&format!("{base}/"));
+    let of_group = |group: &str| below(&format!("/apis/{group}"));
+    below("/api") || path.trim_end_matches('/') == "/apis" || path == "/version" || {
+        discovery::GROUPS.into_iter().any(of_group)
+    }
 }
 
 fn authenticated(api: &Api, headers: &HeaderMap) -> bool {
@@ -239,6 +162,9 @@ fn route(api: &Api, path: &str, call: &Call) -> Result<Answer, Status> {
         }
         return Ok(answer);
     }
+    if discovery::document(path, false).is_some() {
+        return Err(Status::method_not_allowed());
+    }
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     match segments.as_slice() {
         [
@@ -246,31 +172,39 @@ fn route(api: &Api, path: &str, call: &Call) -> Result<Answer, Status> {
             "authorization.k8s.io",
             "v1",
             "selfsubjectaccessreviews",
-        ] if call.method == Method::POST => {
-            // `kubectl auth can-i` writes protobuf, which is not decoded: it is told yes.
-            let mut review = match call.content_type() {
-                PROTOBUF => {
-                    json!({ "kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1" })
-                }
-                _ => decode(&call.body)?,
-            };
-            if !review.is_object() {
-                return Err(Status::bad_request(
-                    "the object provided is not a JSON object",
-                ));
-            }
-            let text = |field: &str| {
-                let asked = &review["spec"]["resourceAttributes"][field];
-                asked.as_str().unwrap_or_default().to_owned()
-            };
-            let allowed = api.cluster.lock().permits(&text("verb"), &text("resource"));
-            review["status"] = json!({ "allowed": allowed });
-            Ok(Answer::created(review))
-        }
+        ] => match call.method {
+            Method::POST => review(api, call),
+            _ => Err(Status::method_not_allowed()),
+        },
         ["api", "v1", rest @ ..] => group(api, call, "", rest),
         ["apis", name, "v1", rest @ ..] if !name.is_empty() => group(api, call, name, rest),
         _ => Err(Status::no_such_path()),
     }
+}
+
+/// Whether the caller may do something.
+fn review(api: &Api, call: &Call) -> Result<Answer, Status> {
+    let version = "authorization.k8s.io/v1";
+    // `kubectl auth can-i` writes protobuf, which is not decoded: it is told yes.
+    let mut review = match call.content_type() {
+        PROTOBUF => json!({ "kind": "SelfSubjectAccessReview", "apiVersion": version }),
+        _ => decode(&call.body)?,
+    };
+    let kind = review["kind"].as_str().unwrap_or("SelfSubjectAccessReview");
+    if !review.is_object() || kind != "SelfSubjectAccessReview" {
+        return Err(Status::bad_request(format!(
+            "{kind} in version \"v1\" cannot be handled as a SelfSubjectAccessReview"
+        )));
+    }
+    let asked = &review["spec"]["resourceAttributes"];
+    if call.content_type() != PROTOBUF && !asked.is_object() {
+        let message = ".authorization.k8s.io \"\" is invalid: spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified";
+        return Err(Status::new(422, "Invalid", message));
+    }
+    let text = |field: &str| asked[field].as_str().unwrap_or_default().to_owned();
+    let allowed = api.cluster.lock().permits(&text("verb"), &text("resource"));
+    review["status"] = json!({ "allowed": allowed });
+    Ok(Answer::created(review))
 }
 
 /// What is below the path of an API group.
@@ -300,11 +234,8 @@ fn resource(
     namespace: Option<&str>,
     rest: &[&str],
 ) -> Result<Answer, Status> {
-    let accept = call.header(header::ACCEPT);
-    let form = Form::of(accept).ok_or_else(|| {
-        let message = "only the following media types are accepted: application/json";
-        Status::new(406, "NotAcceptable", message)
-    })?;
+    let is_list = rest.is_empty() && matches!(call.method, Method::GET | Method::HEAD);
+    let form = Form::of(call.header(header::ACCEPT), kind, is_list)?;
     let verb = match (call.method.as_str(), rest) {
         ("GET", []) => "list",
         ("GET", _) => "get",
@@ -321,45 +252,68 @@ fn resource(
     match (rest, call.method.as_str()) {
         ([], "GET") => {
             if call.flag("watch") {
-                return Err(method_not_allowed("watch is not supported by the sandbox"));
+                return Err(Status::new(
+                    405,
+                    "MethodNotAllowed",
+                    "watch is not supported by the sandbox",
+                ));
             }
-            let limit = call.parameter("limit");
-            let query = ListQuery {
-                namespace: namespace.map(str::to_owned),
-                label_selector: call.parameter("labelSelector").to_owned(),
-                field_selector: call.parameter("fieldSelector").to_owned(),
-                limit: if limit.is_empty() {
-                    Some(0)
-                } else {
-                    limit.parse().ok()
-                }
-                .ok_or_else(|| Status::bad_request(format!("invalid limit {limit:?}")))?,
-                continue_token: call.parameter("continue").to_owned(),
-            };
+            let query = list_query(call, namespace)?;
             let page = api.cluster.lock().list(kind, &query)?;
             Ok(Answer::ok(form.page(kind, &page)))
         }
         ([], "POST") if kind.namespaced() == namespace.is_some() => {
             let body = call.object(kind)?;
             let namespace = namespace.unwrap_or_default();
-            let object = change(api, call, |store| {
-                let object = store.create(kind, namespace, body, &call.manager())?;
+            let object = change(api, call.is_dry_run()?, |store| {
+                let object = store.create(kind, namespace, body.value, &call.manager())?;
                 if kind == Kind::Pod {
                     store.schedule();
                 }
                 Ok(store.shown(kind, &object))
             })?;
-            Ok(Answer::created(form.object(kind, &object)))
+            Ok(Answer::created(form.object(kind, &object)).warning(body.warnings))
         }
         ([name], verb) => {
             let key = Key::new(kind, namespace.unwrap_or_default(), name);
             item(api, call, form, &key, verb)
         }
-        ([], _) => Err(method_not_allowed(
-            "the server does not allow this method on the requested resource",
-        )),
+        ([], _) => Err(Status::method_not_allowed()),
         _ => Err(Status::no_such_path()),
     }
+}
+
+fn list_query(call: &Call, namespace: Option<&str>) -> Result<ListQuery, Status> {
+    let limit = call.parameter("limit");
+    let number: i64 = match limit {
+        "" => 0,
+        limit => limit.parse().map_err(|_| {
+            Status::bad_request(format!(
+                "strconv.ParseInt: parsing {limit:?}: invalid syntax"
+            ))
+        })?,
+    };
+    let (token, version) = (
+        call.parameter("continue"),
+        call.parameter("resourceVersion"),
+    );
+    if !version.is_empty() && version.parse::<u64>().is_err() {
+        return Err(Status::bad_request(format!(
+            "invalid resource version: resourceVersion: Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax"
+        )));
+    }
+    if !token.is_empty() && !matches!(version, "" | "0") {
+        let message = "specifying resource version is not allowed when using continue";
+        return Err(Status::bad_request(message));
+    }
+    Ok(ListQuery {
+        namespace: namespace.map(str::to_owned),
+        label_selector: call.parameter("labelSelector").to_owned(),
+        field_selector: call.parameter("fieldSelector").to_owned(),
+        // A negative one is none.
+        limit: usize::try_from(number).unwrap_or(0),
+        continue_token: token.to_owned(),
+    })
 }
 
 fn item(api: &Api, call: &Call, form: Form, key: &Key, verb: &str) -> Result<Answer, Status> {
@@ -374,104 +328,129 @@ fn item(api: &Api, call: &Call, form: Form, key: &Key, verb: &str) -> Result<Ans
         }
         "PUT" => {
             let body = call.object(kind)?;
-            let object = change(api, call, |store| {
-                let object = store.update(key, body, &manager)?;
+            let object = change(api, call.is_dry_run()?, |store| {
+                let object = store.update(key, body.value, &manager)?;
                 Ok(store.shown(kind, &object))
             })?;
-            Ok(Answer::ok(form.object(kind, &object)))
+            Ok(Answer::ok(form.object(kind, &object)).warning(body.warnings))
         }
         "PATCH" => {
             let patch_kind = match call.content_type() {
                 APPLY => return apply(api, call, form, key),
                 "application/merge-patch+json" => PatchKind::Merge,
                 "application/strategic-merge-patch+json" => PatchKind::StrategicMerge,
-                other => return Err(unsupported(other)),
+                "application/json-patch+json" => PatchKind::Json,
+                _ => return Err(Status::unsupported_patch()),
             };
-            let patch = call.object(kind)?;
-            let object = change(api, call, |store| {
-                let object = store.patch(key, &patch, patch_kind, &manager)?;
+            let patch = match patch_kind {
+                PatchKind::Json => super::call::Body {
+                    value: decode(&call.body)?,
+                    warnings: Vec::new(),
+                },
+                _ => call.patch(kind)?,
+            };
+            let object = change(api, call.is_dry_run()?, |store| {
+                let object = store.patch(key, &patch.value, patch_kind, &manager)?;
                 Ok(store.shown(kind, &object))
             })?;
-            Ok(Answer::ok(form.object(kind, &object)))
+            Ok(Answer::ok(form.object(kind, &object)).warning(patch.warnings))
         }
         "DELETE" => {
-            let options: Value = if call.body.is_empty() {
-                json!({})
-            } else {
-                decode(&call.body)?
-            };
-            let preconditions = Preconditions {
-                uid: manifest::text(&options, "/preconditions/uid"),
-                resource_version: manifest::text(&options, "/preconditions/resourceVersion"),
-            };
-            let object = change(api, call, |store| store.delete(key, &preconditions))?;
-            let mut details = status::details(kind, &key.name);
-            details["uid"] = object["metadata"]["uid"].clone();
-            Ok(Answer::ok(json!({
-                "kind": "Status",
-                "apiVersion": "v1",
-                "metadata": {},
-                "status": "Success",
-                "details": details,
-            })))
+            let (preconditions, dry_run) = delete_options(call)?;
+            let object = change(api, dry_run, |store| store.delete(key, &preconditions))?;
+            Ok(Answer::ok(match kind {
+                Kind::Node | Kind::PodDisruptionBudget => {
+                    let mut details = status::details(kind, &key.name);
+                    details["uid"] = object["metadata"]["uid"].clone();
+                    json!({
+                        "kind": "Status",
+                        "apiVersion": "v1",
+                        "metadata": {},
+                        "status": "Success",
+                        "details": details,
+                    })
+                }
+                _ => form.object(kind, &deleted(kind, &object)),
+            }))
         }
-        _ => Err(method_not_allowed(
-            "the server does not allow this method on the requested resource",
-        )),
+        _ => Err(Status::method_not_allowed()),
     }
+}
+
+/// The object as the answer of a delete has it. A real namespace ends when all in it has; here that
+/// is at once.
+fn deleted(kind: Kind, object: &Arc<Value>) -> Arc<Value> {
+    let mut object = Arc::clone(object);
+    if kind == Kind::Namespace {
+        let namespace = Arc::make_mut(&mut object);
+        namespace["metadata"]["deletionTimestamp"] = json!(now());
+        namespace["status"]["phase"] = json!("Terminating");
+    }
+    object
+}
+
+/// The preconditions of a delete, and whether it is a dry run. A body stands for all parameters of the
+/// query; one that is no `DeleteOptions` is an error of the server's own.
+fn delete_options(call: &Call) -> Result<(Preconditions, bool), Status> {
+    if call.body.is_empty() {
+        return Ok((Preconditions::default(), call.is_dry_run()?));
+    }
+    let options: Value = serde_json::from_slice(&call.body).map_err(|error| {
+        let message = format!("couldn't get version/kind; json parse error: {error}");
+        Status::new(500, "", message)
+    })?;
+    if let Some(kind) = options["kind"].as_str().filter(|k| *k != "DeleteOptions") {
+        let message = format!("no kind {kind:?} is registered for version \"v1\" in scheme");
+        return Err(Status::new(500, "", message));
+    }
+    let preconditions = Preconditions {
+        uid: manifest::text(&options, "/preconditions/uid"),
+        resource_version: manifest::text(&options, "/preconditions/resourceVersion"),
+    };
+    Ok((preconditions, options["dryRun"] == json!(["All"])))
 }
 
 /// Server-side apply.
 fn apply(api: &Api, call: &Call, form: Form, key: &Key) -> Result<Answer, Status> {
     if call.parameter("fieldManager").is_empty() {
-        let message = "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
-        return Err(Status::bad_request(message));
+        let why = "Required value: is required for apply patch";
+        let (field, reason) = ("fieldManager", "FieldValueRequired");
+        return Err(Status::options("PatchOptions", field, reason, why));
     }
-    let applied = call.object(key.kind)?;
-    if applied["apiVersion"].is_null() || applied["kind"].is_null() {
-        return Err(Status::bad_request(
-            "the apply configuration must have apiVersion and kind",
-        ));
-    }
-    if applied.pointer("/metadata/managedFields").is_some() {
+    let body = call.applied(key.kind)?;
+    if body.value.pointer("/metadata/managedFields").is_some() {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
+    let applied = body.value;
     let manager = call.manager();
     let force = call.flag("force");
-    let (object, created) = change(api, call, |store| {
+    let (object, created) = change(api, call.is_dry_run()?, |store| {
         let (object, created) = store.apply(key, &applied, &manager, force)?;
         Ok((store.shown(key.kind, &object), created))
     })?;
-    let body = form.object(key.kind, &object);
-    Ok(if created {
-        Answer::created(body)
+    let object = form.object(key.kind, &object);
+    let answer = if created {
+        Answer::created(object)
     } else {
-        Answer::ok(body)
-    })
+        Answer::ok(object)
+    };
+    Ok(answer.warning(body.warnings))
 }
 
-/// Runs a write, on a copy under `dryRun=All`, and tells the owner when the state has changed.
+/// Runs a write, on a copy for a dry run, and tells the owner when the state has changed.
 fn change<T>(
     api: &Api,
-    call: &Call,
+    dry_run: bool,
     write: impl FnOnce(&mut Store) -> Result<T, Status>,
 ) -> Result<T, Status> {
-    let dry_run = match call.parameter("dryRun") {
-        "" => false,
-        "All" => true,
-        other => {
-            return Err(Status::bad_request(format!(
-                "dryRun: Unsupported value: {other:?}"
-            )));
-        }
-    };
     let mut store = api.cluster.lock();
     // A write that fails halfway leaves nothing behind either.
     let mut copy = store.clone();
+    copy.dry_run = dry_run;
     let result = write(&mut copy)?;
     let changed = !dry_run && copy.revision != store.revision;
     if changed {
-        *store = copy;
+        *store = copy; // no dry run, so neither is this
     }
     drop(store);
     if changed {
@@ -480,80 +459,7 @@ fn change<T>(
     Ok(result)
 }
 
-fn method_not_allowed(message: &str) -> Status {
-    Status::new(405, "MethodNotAllowed", message)
-}
-
-fn unsupported(media_type: &str) -> Status {
-    let message = format!(
-        "the body of the request was in an unknown format {media_type:?} - accepted media types include: \
-         application/json, application/yaml, application/merge-patch+json, \
-         application/strategic-merge-patch+json, application/apply-patch+yaml"
-    );
-    Status::new(415, "UnsupportedMediaType", message)
-}
-
 fn decode(body: &[u8]) -> Result<Value, Status> {
     serde_json::from_slice(body)
         .map_err(|error| Status::bad_request(format!("error decoding the body: {error}")))
-}
-
-fn yaml(body: &[u8]) -> Result<Value, Status> {
-    let text = std::str::from_utf8(body)
-        .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
-    serde_saphyr::from_str(text)
-        .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))
-}
-
-fn respond(answer: &Answer, gzip: bool) -> Response {
-    let body = answer.body.to_string().into_bytes();
-    let compressed = (gzip && body.len() >= GZIP_FROM)
-        .then(|| compress(&body))
-        .flatten();
-    let mut response = Response::builder()
-        .status(answer.code)
-        .header(header::CONTENT_TYPE, answer.content_type)
-        .header(header::CACHE_CONTROL, "no-cache, private");
-    if compressed.is_some() {
-        response = response.header(header::CONTENT_ENCODING, "gzip");
-    }
-    response
-        .body(Body::from(compressed.unwrap_or(body)))
-        .expect("a status and constant headers make a response")
-}
-
-fn compress(body: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(body).ok()?;
-    encoder.finish().ok()
-}
-
-/// The parameters of a query string, percent-decoded; the last of a name counts.
-fn query_of(query: &str) -> BTreeMap<String, String> {
-    let decode = |text: &str| {
-        let bytes = text.as_bytes();
-        let mut decoded = Vec::with_capacity(bytes.len());
-        let mut index = 0;
-        while let Some(byte) = bytes.get(index) {
-            let escaped = text
-                .get(index + 1..index + 3)
-                .filter(|_| *byte == b'%')
-                .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-            decoded.push(match (escaped, byte) {
-                (Some(escaped), _) => escaped,
-                (None, b'+') => b' ',
-                (None, byte) => *byte,
-            });
-            index += if escaped.is_some() { 3 } else { 1 };
-        }
-        String::from_utf8_lossy(&decoded).into_owned()
-    };
-    query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(name), decode(value))
-        })
-        .collect()
 }

@@ -39,23 +39,53 @@ pub struct Page {
     pub remaining: Option<usize>,
 }
 
-/// What a continue token holds.
+/// What a continue token holds, as the API server writes it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Token {
-    /// The snapshot; `None` goes on in the current state.
-    revision: Option<u64>,
-    namespace: String,
-    name: String,
+    v: String,
+    /// The snapshot; -1 goes on in the current state.
+    rv: i64,
+    /// The last key of the page, `[NAMESPACE/]NAME`, and a zero.
+    start: String,
 }
 
 impl Token {
+    fn after(revision: i64, key: &Key) -> Self {
+        let start = match key.namespace.as_str() {
+            "" => format!("{}\0", key.name),
+            namespace => format!("{namespace}/{}\0", key.name),
+        };
+        Self {
+            v: "meta.k8s.io/v1".to_owned(),
+            rv: revision,
+            start,
+        }
+    }
+
     fn encode(&self) -> String {
         let json = serde_json::json!(self).to_string();
         URL_SAFE_NO_PAD.encode(json)
     }
 
-    fn decode(token: &str) -> Option<Self> {
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token).ok()?).ok()
+    fn decode(token: &str) -> Result<Self, Status> {
+        let refused = |why: &str| {
+            Status::bad_request(format!(
+                "invalid continue token: continue key is not valid: {why}"
+            ))
+        };
+        let json = URL_SAFE_NO_PAD.decode(token.trim_end_matches('='));
+        let json = json.map_err(|e| refused(&e.to_string()))?;
+        let token: Self = serde_json::from_slice(&json).map_err(|e| refused(&e.to_string()))?;
+        if token.v != "meta.k8s.io/v1" {
+            return Err(refused("server does not recognize this encoded version"));
+        }
+        Ok(token)
+    }
+
+    fn key(&self, kind: Kind) -> Key {
+        let start = self.start.trim_end_matches('\0');
+        let (namespace, name) = start.rsplit_once('/').unwrap_or(("", start));
+        Key::new(kind, namespace, name)
     }
 }
 
@@ -63,8 +93,8 @@ impl Store {
     /// One page of a list.
     ///
     /// # Errors
-    /// 400 for a selector that cannot be read; 410 for a token whose snapshot is gone, with a fresh
-    /// token where the place in the list is known.
+    /// 400 for a selector or a token that cannot be read; 410 for a token whose snapshot is gone, with
+    /// a fresh token.
     pub fn list(&mut self, kind: Kind, query: &ListQuery) -> Result<Page, Status> {
         let labels = selector::by_labels(&query.label_selector)?;
         let fields = selector::by_fields(kind, &query.field_selector)?;
@@ -90,12 +120,10 @@ impl Store {
         let rest = matching.len().saturating_sub(limit);
         matching.truncate(limit);
         let continue_token = match matching.last() {
-            Some((key, _)) if rest > 0 => Token {
-                revision: Some(revision),
-                namespace: key.namespace.clone(),
-                name: key.name.clone(),
+            Some((key, _)) if rest > 0 => {
+                let revision = i64::try_from(revision).unwrap_or(i64::MAX);
+                Token::after(revision, key).encode()
             }
-            .encode(),
             _ => String::new(),
         };
         let items = matching
@@ -122,21 +150,16 @@ impl Store {
         if token.is_empty() {
             return Ok((self.revision, self.objects.clone(), None));
         }
-        let token = Token::decode(token).ok_or_else(|| Status::expired(None))?;
-        let after = Key::new(kind, &token.namespace, &token.name);
-        let Some(revision) = token.revision.filter(|revision| *revision != self.revision) else {
+        let token = Token::decode(token)?;
+        let after = token.key(kind);
+        let revision = u64::try_from(token.rv).ok();
+        let Some(revision) = revision.filter(|revision| *revision != self.revision) else {
             return Ok((self.revision, self.objects.clone(), Some(after)));
         };
         let kept = self.snapshots.iter().find(|(known, _)| *known == revision);
         match kept {
             Some((_, objects)) => Ok((revision, objects.clone(), Some(after))),
-            None => Err(Status::expired(Some(
-                Token {
-                    revision: None,
-                    ..token
-                }
-                .encode(),
-            ))),
+            None => Err(Status::expired(Token { rv: -1, ..token }.encode())),
         }
     }
 

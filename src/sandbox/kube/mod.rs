@@ -3,8 +3,11 @@
 //! Namespaces, service accounts, pods, their disruption budgets and nodes, with the parts that planners trip over: paging with
 //! expiring tokens, optimistic locks, server-side apply with field managers and conflicts.
 
+mod answer;
 mod budget;
+mod call;
 mod check;
+mod decode;
 mod discovery;
 mod disruption;
 mod fields;
@@ -13,6 +16,7 @@ mod http;
 mod kind;
 mod list;
 mod manifest;
+mod names;
 mod nodes;
 mod patch;
 mod protobuf;

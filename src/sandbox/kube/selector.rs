@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::budget::{LabelOperator, LabelSelector};
 use super::kind::Kind;
+use super::names;
 use super::status::Status;
 
 /// One requirement of a selector.
@@ -34,7 +35,11 @@ impl Requirement {
             Place::Label(label) => object["metadata"]["labels"].get(label),
             Place::Field(pointer) => object.pointer(pointer),
         };
-        let value = value.and_then(Value::as_str);
+        let shown = value.map(|value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(), // spec.unschedulable=true
+        });
+        let value = shown.as_deref();
         // A field that is not set compares as the empty string; a label that is not set does not.
         let value = match self.place {
             Place::Field(_) => Some(value.unwrap_or_default()),
@@ -79,6 +84,16 @@ pub fn by_labels(selector: &str) -> Result<Vec<Requirement>, Status> {
             if label.is_empty() || label.contains(char::is_whitespace) {
                 return Err(unreadable());
             }
+            names::qualified(label).map_err(|_| unreadable())?;
+            if let Test::In(values) | Test::NotIn(values) = &test {
+                for value in values {
+                    names::value(value).map_err(|why| {
+                        Status::bad_request(format!(
+                            "unable to parse requirement: values[0][{label}]: Invalid value: {value:?}: {why}"
+                        ))
+                    })?;
+                }
+            }
             Ok(Requirement {
                 place: Place::Label(label.to_owned()),
                 test,
@@ -117,16 +132,29 @@ pub fn by_fields(kind: Kind, selector: &str) -> Result<Vec<Requirement>, Status>
     terms(selector)
         .into_iter()
         .map(|term| {
-            let (field, test) = equality(&term)
-                .ok_or_else(|| Status::bad_request(format!("invalid field selector: {term:?}")))?;
+            let (field, test) = equality(&term).ok_or_else(|| {
+                Status::bad_request(format!(
+                    "invalid selector: '{term}'; can't understand '{term}'"
+                ))
+            })?;
             let pointer = match (field, kind) {
                 ("metadata.name", _) => "/metadata/name",
                 ("metadata.namespace", _) => "/metadata/namespace",
                 ("status.phase", Kind::Pod | Kind::Namespace) => "/status/phase",
                 ("spec.nodeName", Kind::Pod) => "/spec/nodeName",
                 ("spec.serviceAccountName", Kind::Pod) => "/spec/serviceAccountName",
+                ("spec.restartPolicy", Kind::Pod) => "/spec/restartPolicy",
+                ("spec.schedulerName", Kind::Pod) => "/spec/schedulerName",
+                ("spec.hostNetwork", Kind::Pod) => "/spec/hostNetwork",
+                ("status.podIP", Kind::Pod) => "/status/podIP",
+                ("spec.unschedulable", Kind::Node) => "/spec/unschedulable",
                 _ => {
-                    let message = format!("field label not supported: {field}");
+                    let message = match kind {
+                        Kind::ServiceAccount | Kind::PodDisruptionBudget => format!(
+                            "{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+                        ),
+                        _ => format!("field label not supported: {field}"),
+                    };
                     return Err(Status::bad_request(message));
                 }
             };

@@ -60,11 +60,37 @@ impl Status {
     }
 
     pub fn no_such_path() -> Self {
-        Self::new(
+        Self::generic(
             404,
             "NotFound",
             "the server could not find the requested resource",
         )
+    }
+
+    pub fn method_not_allowed() -> Self {
+        Self::generic(
+            405,
+            "MethodNotAllowed",
+            "the server does not allow this method on the requested resource",
+        )
+    }
+
+    /// The body of a create or an update is of no type that the API reads.
+    pub fn unsupported_body() -> Self {
+        let message = "the body of the request was in an unknown format - accepted media types include: \
+                       application/json, application/yaml, application/vnd.kubernetes.protobuf";
+        Self::new(415, "UnsupportedMediaType", message)
+    }
+
+    pub fn unsupported_patch() -> Self {
+        Self::generic(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+    }
+
+    /// About no object in particular, which the API says by empty details.
+    pub fn generic(code: u16, reason: &'static str, message: &str) -> Self {
+        let mut status = Self::new(code, reason, message);
+        status.details = json!({});
+        status
     }
 
     pub fn not_found(kind: Kind, name: &str) -> Self {
@@ -90,6 +116,17 @@ impl Status {
         Self::new(409, "Conflict", message).about(kind, name)
     }
 
+    /// A precondition of a delete did not hold; the API calls the object by its kind here.
+    pub fn precondition(kind: Kind, name: &str, why: &str) -> Self {
+        let message = format!(
+            "Operation cannot be fulfilled on {} {name:?}: {why}",
+            kind.qualified(kind.name())
+        );
+        let mut status = Self::new(409, "Conflict", message);
+        status.details = details_of(kind, name, kind.name());
+        status
+    }
+
     /// Server-side apply met fields of other managers. `causes` as `metav1.StatusCause`.
     pub fn apply_conflict(message: String, causes: &[Value]) -> Self {
         let mut status = Self::new(409, "Conflict", message);
@@ -99,24 +136,52 @@ impl Status {
 
     /// A field has a value that the API refuses.
     pub fn invalid(kind: Kind, name: &str, field: &str, why: &str) -> Self {
+        Self::invalid_as(kind, name, field, "FieldValueInvalid", why)
+    }
+
+    /// The same, where the value is not just wrong: `FieldValueRequired`, `FieldValueTooLong`.
+    pub fn invalid_as(kind: Kind, name: &str, field: &str, reason: &str, why: &str) -> Self {
         let message = format!(
             "{} {name:?} is invalid: {field}: {why}",
             kind.qualified(kind.name())
         );
         let mut status = Self::new(422, "Invalid", message);
         status.details = details_of(kind, name, kind.name());
-        status.details["causes"] =
-            json!([{ "reason": "FieldValueInvalid", "message": why, "field": field }]);
+        status.details["causes"] = json!([{ "reason": reason, "message": why, "field": field }]);
+        status
+    }
+
+    /// A parameter of a request has a value that the API refuses.
+    pub fn options(options: &str, field: &str, reason: &str, why: &str) -> Self {
+        let message = format!("{options}.meta.k8s.io \"\" is invalid: {field}: {why}");
+        let mut status = Self::new(422, "Invalid", message);
+        status.details = json!({
+            "group": "meta.k8s.io",
+            "kind": options,
+            "causes": [{ "reason": reason, "message": why, "field": field }],
+        });
+        status
+    }
+
+    /// What a merge patch would make is no object of the kind.
+    pub fn refused_patch(why: &str) -> Self {
+        let mut status = Self::new(422, "Invalid", format!(" \"\" is invalid: patch: {why}"));
+        status.details = json!({
+            "causes": [{ "reason": "FieldValueInvalid", "message": why, "field": "patch" }],
+        });
         status
     }
 
     /// The snapshot behind a continue token is gone; `fresh` goes on in the current state.
-    pub fn expired(fresh: Option<String>) -> Self {
+    pub fn expired(fresh: String) -> Self {
         let message = "The provided continue parameter is too old to display a consistent list result. \
                        You can start a new list without the continue parameter, or use the continue token \
-                       in this response to retrieve the remainder of the results.";
+                       in this response to retrieve the remainder of the results. Continuing with the \
+                       provided token results in an inconsistent list - objects that were created, modified, \
+                       or deleted between the time the first chunk was returned and now may show up in the \
+                       list.";
         let mut status = Self::new(410, "Expired", message);
-        status.continue_token = fresh;
+        status.continue_token = Some(fresh);
         status
     }
 
@@ -133,9 +198,11 @@ impl Status {
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
             "code": self.code,
         });
+        if !self.reason.is_empty() {
+            body["reason"] = json!(self.reason);
+        }
         if let Some(token) = &self.continue_token {
             body["metadata"]["continue"] = json!(token);
         }
@@ -152,7 +219,10 @@ pub fn details(kind: Kind, name: &str) -> Value {
 }
 
 fn details_of(kind: Kind, name: &str, called: &str) -> Value {
-    let mut details = json!({ "name": name, "kind": called });
+    let mut details = json!({ "kind": called });
+    if !name.is_empty() {
+        details["name"] = json!(name);
+    }
     if !kind.group().is_empty() {
         details["group"] = json!(kind.group());
     }

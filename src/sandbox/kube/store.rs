@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::fields::{self, Manager};
 use super::kind::Kind;
 use super::manifest;
-use super::patch::{PatchKind, check_lock, merge_patch};
+use super::patch::{PatchKind, check_lock, json_patch, merge_patch};
 use super::state::KubeState;
 use super::status::Status;
 use super::{check, uid};
@@ -50,6 +50,8 @@ pub struct Store {
     pub(super) snapshots: VecDeque<(u64, Objects)>,
     cluster_id: String,
     denied: Vec<String>,
+    /// Writes get no version of their own: what a dry run is answered.
+    pub(super) dry_run: bool,
 }
 
 impl Store {
@@ -66,6 +68,7 @@ impl Store {
             snapshots: VecDeque::new(),
             cluster_id: state.cluster_id,
             denied: state.denied,
+            dry_run: false,
         };
         let mut loaded = Vec::new();
         for (name, namespace) in &state.namespaces {
@@ -193,10 +196,11 @@ impl Store {
         manager: &Manager,
     ) -> Result<Arc<Value>, Status> {
         let live = self.get(key)?;
+        check_lock(key, &live, &body, true)?;
         self.write(key, &live, body, manager)
     }
 
-    /// `PATCH` on an object with a merge patch of either kind.
+    /// `PATCH` on an object with a merge patch of either kind, or a JSON patch.
     pub fn patch(
         &mut self,
         key: &Key,
@@ -206,9 +210,11 @@ impl Store {
     ) -> Result<Arc<Value>, Status> {
         let live = self.get(key)?;
         let mut object = (*live).clone();
-        // The lock is what the patch says, not what the live object has anyway.
-        check_lock(key, &live, patch)?;
-        merge_patch(&mut object, patch, kind);
+        match kind {
+            PatchKind::Json => json_patch(&mut object, patch)?,
+            kind => merge_patch(&mut object, patch, kind),
+        }
+        check_lock(key, &live, &object, false)?;
         self.write(key, &live, object, manager)
     }
 
@@ -220,16 +226,17 @@ impl Store {
         manager: &Manager,
         force: bool,
     ) -> Result<(Arc<Value>, bool), Status> {
+        check::place(key, applied)?;
         let live = self.objects.get(key).cloned();
         match &live {
-            Some(live) => check_lock(key, live, applied)?,
+            Some(live) => check_lock(key, live, applied, false)?,
             None => {
-                if manifest::text(applied, "/metadata/uid").is_some() {
-                    let why = "uid mismatch: the provided object specified a uid, and no existing object was found";
-                    return Err(Status::conflict(key.kind, &key.name, why));
-                }
-                if manifest::text(applied, "/metadata/resourceVersion").is_some() {
-                    return Err(Status::not_found(key.kind, &key.name));
+                // A resourceVersion without a uid is no lock here: the object is made.
+                if let Some(uid) = manifest::text(applied, "/metadata/uid") {
+                    let why = format!(
+                        "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                    );
+                    return Err(Status::conflict(key.kind, &key.name, &why));
                 }
                 self.admit_new(key, applied)?;
             }
@@ -249,12 +256,18 @@ impl Store {
         preconditions: &Preconditions,
     ) -> Result<Arc<Value>, Status> {
         let live = self.get(key)?;
-        for (wanted, field, label) in [
-            (&preconditions.uid, "/metadata/uid", "UID"),
+        for (wanted, field, label, so) in [
+            (
+                &preconditions.uid,
+                "/metadata/uid",
+                "UID",
+                "deleted and then recreated",
+            ),
             (
                 &preconditions.resource_version,
                 "/metadata/resourceVersion",
                 "ResourceVersion",
+                "modified",
             ),
         ] {
             let found = manifest::text(&live, field).unwrap_or_default();
@@ -262,9 +275,9 @@ impl Store {
                 && *wanted != found
             {
                 let why = format!(
-                    "Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {found}"
+                    "the {label} in the precondition ({wanted}) does not match the {label} in record ({found}). The object might have been {so}"
                 );
-                return Err(Status::conflict(key.kind, &key.name, &why));
+                return Err(Status::precondition(key.kind, &key.name, &why));
             }
         }
         match key.kind {
@@ -296,8 +309,10 @@ impl Store {
 
     /// Stores an object under the next resourceVersion.
     pub(super) fn put(&mut self, key: Key, mut object: Value) -> Arc<Value> {
-        self.revision += 1;
-        object["metadata"]["resourceVersion"] = json!(self.revision.to_string());
+        if !self.dry_run {
+            self.revision += 1;
+            object["metadata"]["resourceVersion"] = json!(self.revision.to_string());
+        }
         let object = Arc::new(object);
         let made_namespace = key.kind == Kind::Namespace && !self.objects.contains_key(&key);
         let name = key.name.clone();
@@ -343,7 +358,6 @@ impl Store {
         mut body: Value,
         manager: &Manager,
     ) -> Result<Arc<Value>, Status> {
-        check_lock(key, live, &body)?;
         // Bookkeeping is the server's: what a full write sends back is ignored.
         if let Some(meta) = body["metadata"].as_object_mut() {
             meta.remove("managedFields");
@@ -361,6 +375,7 @@ impl Store {
 
     /// The object with the fields that only the server sets: those of `live`, or fresh ones.
     fn sealed(&self, key: &Key, mut object: Value, live: Option<&Value>) -> Result<Value, Status> {
+        object = check::tidied(object);
         check::object(key, &object)?;
         object["apiVersion"] = json!(key.kind.api_version());
         object["kind"] = json!(key.kind.name());
@@ -378,6 +393,9 @@ impl Store {
             None => {
                 meta["uid"] = json!(self.new_uid(key));
                 meta["creationTimestamp"] = json!(now());
+                if let Some(meta) = meta.as_object_mut() {
+                    meta.remove("resourceVersion");
+                }
             }
         }
         complete(key, &mut object);
