@@ -4,10 +4,22 @@
 
 mod support;
 
-use std::os::unix::fs::PermissionsExt;
+#[path = "kubeconfig/plugin.rs"]
+mod plugin;
+#[path = "kubeconfig/way.rs"]
+mod way;
+#[path = "kubeconfig/who.rs"]
+mod who;
 
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use support::front::{Answered, Authority, Certificate, Front, Upstream};
 use support::served::Served;
+use support::tunnel::Tunnel;
 use support::{Place, Ran};
 
 const SPEC: &str = "apiVersion: wi/v1
@@ -35,6 +47,71 @@ fn served(edit: impl FnOnce(&mut Value)) -> Served {
     edit(&mut config);
     served.place.write("mine", &config.to_string());
     served
+}
+
+fn read(served: &Served, file: &str) -> Value {
+    let text = std::fs::read_to_string(served.place.path(file)).expect(file);
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// Changes `mine`.
+fn edit(served: &Served, edit: impl FnOnce(&mut Value)) {
+    let mut config = read(served, "mine");
+    edit(&mut config);
+    served.place.write("mine", &config.to_string());
+}
+
+fn server_of(served: &Served) -> String {
+    let config = read(served, "mine");
+    let server = &config["clusters"][0]["cluster"]["server"];
+    server.as_str().expect("a server").to_owned()
+}
+
+/// The sandbox's API server, with the sandbox's token.
+fn upstream(served: &Served) -> Upstream {
+    let config = read(served, "kubeconfig");
+    let cluster = &config["clusters"][0]["cluster"];
+    let ca = cluster["certificate-authority-data"]
+        .as_str()
+        .expect("a CA");
+    let ca = STANDARD.decode(ca).expect("base64");
+    let ca = reqwest::Certificate::from_pem(&ca).expect("PEM");
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder()
+        .tls_certs_only([ca])
+        .no_proxy()
+        .gzip(false)
+        .build();
+    let token = std::fs::read_to_string(&served.token_file).expect("a token");
+    Upstream {
+        client: client.expect("a client"),
+        server: cluster["server"].as_str().expect("a server").to_owned(),
+        token: token.trim().to_owned(),
+    }
+}
+
+/// Lets `mine` point to a front.
+fn point(served: &Served, front: &Front) {
+    edit(served, |config| {
+        let cluster = &mut config["clusters"][0]["cluster"];
+        cluster["server"] = json!(front.url());
+        cluster["certificate-authority-data"] = json!(STANDARD.encode(&front.authority.pem));
+    });
+}
+
+/// A front of this name before the sandbox, to which `mine` points.
+fn in_front(served: &Served, name: &str, clients: Option<&Authority>) -> Front {
+    let upstream = upstream(served);
+    let front = Front::new(
+        name,
+        clients,
+        Arc::new(move |asked| {
+            let upstream = upstream.clone();
+            Box::pin(async move { upstream.pass(&asked).await })
+        }),
+    );
+    point(served, &front);
+    front
 }
 
 fn with_plugin(plugin: Value) -> Served {

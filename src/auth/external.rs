@@ -14,6 +14,7 @@ use tokio::process::Command;
 
 use super::exchange::{Ask, Body, safe_url};
 use super::impersonate::Impersonated;
+use super::program::run;
 use super::{Credentials, Token, oauth};
 use crate::render::safe;
 
@@ -287,9 +288,7 @@ impl Executable {
             .args(words)
             .env("GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE", audience)
             .env("GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE", token_type)
-            .env("GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE", "0")
-            .stdin(std::process::Stdio::null())
-            .kill_on_drop(true);
+            .env("GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE", "0");
         if let Some(email) = email {
             command.env("GOOGLE_EXTERNAL_ACCOUNT_IMPERSONATED_EMAIL", email);
         }
@@ -297,10 +296,9 @@ impl Executable {
             command.env("GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE", file);
         }
         let patience = Duration::from_millis(self.timeout_millis.unwrap_or(30_000));
-        let output = tokio::time::timeout(patience, command.output())
+        let output = run(command, patience)
             .await
-            .map_err(|_| format!("`{}` did not answer within {patience:?}", safe(&program)))?
-            .map_err(|e| format!("`{}` cannot be run: {e}", safe(&program)))?;
+            .map_err(|e| format!("`{}` {e}", safe(&program)))?;
         // What it prints may be a token: nothing of it is shown but its own message.
         let said: Said = serde_json::from_slice(&output.stdout).map_err(|_| {
             format!(

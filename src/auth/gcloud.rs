@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::process::Command;
 
-use super::Token;
+use super::{Token, program};
 use crate::render::safe;
 
 /// gcloud is slow to start, and may have to renew the token itself.
@@ -36,23 +36,19 @@ const PROGRAM: &str = if cfg!(windows) {
 };
 
 pub(super) async fn fetch() -> Result<Token, String> {
-    let run = Command::new(PROGRAM)
-        .args([
-            "config",
-            "config-helper",
-            "--format=json(credential)",
-            "--quiet",
-        ])
-        .stdin(std::process::Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(PATIENCE, run)
+    let mut command = Command::new(PROGRAM);
+    command.args([
+        "config",
+        "config-helper",
+        "--format=json(credential)",
+        "--quiet",
+    ]);
+    let output = program::run(command, PATIENCE)
         .await
-        .map_err(|_| "gcloud did not answer within a minute".to_owned())?
-        .map_err(|e| format!("gcloud cannot be run: {e}"))?;
+        .map_err(|e| format!("gcloud {e}"))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = said
+        let said = output
+            .stderr
             .lines()
             .find(|l| l.contains("ERROR"))
             .unwrap_or("it failed");

@@ -123,11 +123,11 @@ impl Impersonated {
     pub async fn fetch(&self) -> Result<Token, String> {
         let answer = match &self.source {
             Source::Tokens(tokens) => {
-                let headers = tokens.headers(None).await?;
-                match self.ask(headers.clone()).await {
+                let login = tokens.login(None).await?;
+                match self.ask(login.headers.clone()).await {
                     // It may have ended while this machine slept, which its clock does not count.
                     Err(e) if e.status == 401 => {
-                        self.ask(tokens.headers(Some(&headers)).await?).await
+                        self.ask(tokens.login(Some(&login)).await?.headers).await
                     }
                     answer => answer,
                 }

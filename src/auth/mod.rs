@@ -12,9 +12,11 @@ mod impersonate;
 mod key;
 mod metadata;
 mod oauth;
+mod program;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::AUTHORIZATION;
@@ -22,6 +24,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::{Mutex, OnceCell};
 
 pub use exec::ExecPlugin;
+pub(crate) use exec::nullable;
 pub use find::{universe_domain, well_known_file};
 
 /// `cloud-platform` for the Google APIs; the email so that Kubernetes RBAC knows users by name.
@@ -54,8 +57,9 @@ enum Source {
     None,
     /// A token, and the variable that it is from.
     Fixed(String, Option<&'static str>),
-    File(PathBuf),
-    Exec(ExecPlugin),
+    /// A token in a file, and the one to use while the file cannot be read.
+    File(PathBuf, Option<String>),
+    Exec(Box<ExecPlugin>),
     /// Found when the first token is needed.
     ApplicationDefault(OnceCell<Found>),
     Impersonated(Box<impersonate::Impersonated>),
@@ -87,8 +91,17 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// What authenticates a call. Not `Debug`: it is all secrets.
+#[derive(Clone, Default, PartialEq)]
+pub(crate) struct Login {
+    /// Marked as sensitive.
+    pub headers: HeaderMap,
+    /// A client certificate and its key, PEM in one text, where a plugin gives one.
+    pub certificate: Option<Arc<[u8]>>,
+}
+
 struct Cached {
-    headers: HeaderMap,
+    login: Login,
     /// When it is to be replaced; `None`: not before it is refused.
     renew: Option<Instant>,
     /// When it ends.
@@ -160,14 +173,28 @@ impl TokenSource {
 
     /// The token in a file that somebody else keeps fresh.
     pub fn file(path: PathBuf) -> Self {
-        Self::of(Source::File(path))
+        Self::of(Source::File(path, None))
+    }
+
+    /// The token of a kubeconfig, or the one in its file; as kubectl does it, the file wins where it
+    /// can be read. No project of Google's is counted on for it.
+    pub(crate) fn of_kubeconfig(token: Option<String>, file: Option<PathBuf>) -> Self {
+        let source = match (token, file) {
+            (token, Some(file)) => Source::File(file, token),
+            (Some(token), None) => Source::Fixed(token, None),
+            (None, None) => Source::None,
+        };
+        Self {
+            quota_project: None,
+            ..Self::of(source)
+        }
     }
 
     /// What a kubeconfig's plugin says.
     pub fn exec(plugin: ExecPlugin) -> Self {
         Self {
             quota_project: None,
-            ..Self::of(Source::Exec(plugin))
+            ..Self::of(Source::Exec(Box::new(plugin)))
         }
     }
 
@@ -189,62 +216,83 @@ impl TokenSource {
         }
     }
 
-    /// The headers that authenticate a call, marked as sensitive. `rejected` are those that a server
-    /// has just refused: others are fetched, unless somebody else has done so.
+    /// The headers of [`TokenSource::login`].
+    pub(crate) async fn headers(&self) -> Result<HeaderMap, String> {
+        Ok(self.login(None).await?.headers)
+    }
+
+    /// What authenticates a call. `rejected` is what a server has just refused: another is fetched,
+    /// unless somebody else has done so.
     ///
     /// The error is for the user, and quotes no secret.
-    pub(crate) async fn headers(&self, rejected: Option<&HeaderMap>) -> Result<HeaderMap, String> {
+    pub(crate) async fn login(&self, rejected: Option<&Login>) -> Result<Login, String> {
         if matches!(self.source, Source::None) {
-            return Ok(HeaderMap::new());
+            return Ok(Login::default());
         }
         let mut cached = self.cached.lock().await;
         let now = Instant::now();
         if let Some(cached) = cached.as_ref()
-            && rejected.is_none_or(|r| *r != cached.headers)
+            && rejected.is_none_or(|r| *r != cached.login)
             && cached.renew.is_none_or(|renew| now < renew)
         {
-            return Ok(cached.headers.clone());
+            return Ok(cached.login.clone());
         }
         match self.fetch().await {
-            Ok(token) => {
-                let headers = self.headers_of(&token.token)?;
-                let lasts = token.lasts.map(|l| l.min(LONGEST_LIFE));
+            Ok((login, lasts)) => {
+                let lasts = lasts.map(|l| l.min(LONGEST_LIFE));
                 *cached = Some(Cached {
-                    headers: headers.clone(),
+                    login: login.clone(),
                     // Metadata servers hand out tokens until shortly before their end.
                     renew: lasts.map(|l| now + l - SLACK.min(l / 4)),
                     ends: lasts.map(|l| now + l),
                 });
-                Ok(headers)
+                Ok(login)
             }
             Err(e) => match cached.as_ref() {
                 // Still good for a while: the next call tries again.
                 Some(cached) if rejected.is_none() && cached.ends.is_some_and(|end| now < end) => {
                     tracing::warn!("the access token could not be renewed yet: {e}");
-                    Ok(cached.headers.clone())
+                    Ok(cached.login.clone())
                 }
                 _ => Err(e),
             },
         }
     }
 
-    async fn fetch(&self) -> Result<Token, String> {
+    /// A new login, and how long it lasts from now; `None` where that is not known.
+    async fn fetch(&self) -> Result<(Login, Option<Duration>), String> {
+        if let Source::Exec(plugin) = &self.source {
+            return plugin.login().await;
+        }
+        let token = self.fetch_token().await?;
+        let login = Login {
+            headers: self.headers_of(&token.token)?,
+            certificate: None,
+        };
+        Ok((login, token.lasts))
+    }
+
+    async fn fetch_token(&self) -> Result<Token, String> {
         match &self.source {
-            Source::None => Err("there is no token".to_owned()),
+            Source::None | Source::Exec(_) => Err("there is no token".to_owned()),
             Source::Fixed(token, _) => Ok(Token {
                 token: token.clone(),
                 lasts: None,
             }),
-            Source::File(path) => {
-                let token = std::fs::read_to_string(path).map_err(|e| {
-                    format!("cannot read the access token file {}: {e}", path.display())
-                })?;
+            Source::File(path, otherwise) => {
+                let token = match (std::fs::read_to_string(path), otherwise) {
+                    (Ok(token), _) => token,
+                    (Err(_), Some(token)) => token.clone(),
+                    (Err(e), None) => {
+                        let path = path.display();
+                        return Err(format!("cannot read the access token file {path}: {e}"));
+                    }
+                };
                 Ok(Token {
                     token: token.trim().to_owned(),
                     lasts: Some(FILE_FRESH),
                 })
             }
-            Source::Exec(plugin) => plugin.token().await,
             Source::ApplicationDefault(cell) => {
                 let found = cell.get_or_try_init(find::find).await?;
                 let token = found.credentials.fetch().await;
@@ -275,7 +323,7 @@ impl TokenSource {
         Ok(match &self.source {
             Source::None => plain("no token", String::new()),
             Source::Fixed(_, name) => plain("an access token", name.unwrap_or_default().to_owned()),
-            Source::File(path) => plain("an access token", path.display().to_string()),
+            Source::File(path, _) => plain("an access token", path.display().to_string()),
             Source::Exec(plugin) => plain("a kubeconfig's plugin", plugin.command.clone()),
             Source::ApplicationDefault(cell) => {
                 let found = cell.get_or_try_init(find::find).await?;

@@ -147,16 +147,6 @@ impl Endpoints {
         })
     }
 
-    /// Whether any API, and whether all of them, are on this very machine.
-    pub(super) fn on_loopback(&self) -> (bool, bool) {
-        let near = |url: &String| reqwest::Url::parse(url).is_ok_and(|u| is_loopback(&u));
-        let any = self.set.values().any(near);
-        (
-            any,
-            any && self.set.len() == APIS.len() && self.set.values().all(near),
-        )
-    }
-
     fn domain(&self) -> &str {
         self.universe.as_deref().unwrap_or("googleapis.com")
     }

@@ -7,12 +7,14 @@ mod list;
 mod quota;
 mod retry;
 mod roots;
+mod server;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Method, StatusCode};
+use reqwest::RequestBuilder;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -26,8 +28,9 @@ pub use error::{ApiError, Cause};
 pub(crate) use list::ListBudget;
 pub(crate) use retry::Retry;
 pub(crate) use roots::with_own_authorities;
+pub(crate) use server::{CertifiedAs, Server};
 
-use crate::auth::TokenSource;
+use crate::auth::{Login, TokenSource};
 
 /// What a client is made of.
 #[derive(Debug)]
@@ -64,9 +67,7 @@ const MOST_VALUES: usize = 4_000_000;
 #[derive(Clone)]
 pub struct Http {
     shared: Arc<Shared>,
-    client: reqwest::Client,
-    /// For URLs of this very machine, where `client` may ask a proxy for them.
-    near: Option<reqwest::Client>,
+    clients: Arc<server::Clients>,
     token: Arc<TokenSource>,
 }
 
@@ -141,19 +142,8 @@ impl Http {
     /// A client that trusts the system's certificate authorities.
     pub fn new(options: HttpOptions) -> Result<Self, String> {
         install_crypto();
-        let build = |builder: reqwest::ClientBuilder| {
-            let client = with_own_authorities(builder)?.build();
-            client.map_err(|e| format!("cannot make an HTTP client: {}", causes(&e)))
-        };
-        let (any_near, all_near) = options.endpoints.on_loopback();
-        let near = match any_near {
-            true => Some(build(builder(options.timeout).no_proxy())?),
-            false => None,
-        };
-        let client = match &near {
-            Some(near) if all_near => near.clone(),
-            _ => build(builder(options.timeout))?,
-        };
+        let clients = server::Clients::of(Server::default(), options.timeout)
+            .map_err(|e| format!("cannot make an HTTP client: {e}"))?;
         Ok(Self {
             shared: Arc::new(Shared {
                 buckets: quota::Buckets::new(options.endpoints.base(Api::Iam)),
@@ -163,45 +153,24 @@ impl Http {
                 timeout: options.timeout,
                 largest_body: options.largest_body,
             }),
-            client,
-            near,
+            clients: Arc::new(clients),
             token: Arc::new(options.token),
         })
     }
 
     /// The same client for a server that only this CA vouches for.
     pub(crate) fn trusting_only(&self, ca_pem: &[u8]) -> Result<Self, String> {
-        self.for_server(Some(ca_pem), None)
+        self.for_server(Server {
+            ca: Some(ca_pem.to_owned()),
+            ..Server::default()
+        })
     }
 
-    /// The same client for a server that only this CA vouches for (`None`: the system's), and that
-    /// asks for this certificate and key, both PEM in one text.
-    pub(crate) fn for_server(
-        &self,
-        ca_pem: Option<&[u8]>,
-        identity_pem: Option<&[u8]>,
-    ) -> Result<Self, String> {
-        let mut builder = builder(self.shared.timeout);
-        builder = match ca_pem {
-            Some(ca) => {
-                let cas = reqwest::Certificate::from_pem_bundle(ca).map_err(|e| causes(&e))?;
-                if cas.is_empty() {
-                    return Err("it holds no certificate".to_owned());
-                }
-                builder.tls_certs_only(cas)
-            }
-            None => with_own_authorities(builder)?,
-        };
-        if let Some(identity) = identity_pem {
-            // The library's error could quote what it could not read, a private key.
-            let identity = reqwest::Identity::from_pem(identity)
-                .map_err(|_| "the client certificate or its key cannot be read".to_owned())?;
-            builder = builder.identity(identity);
-        }
+    /// The same client for another server. The error is for the user, and quotes no key.
+    pub(crate) fn for_server(&self, server: Server) -> Result<Self, String> {
         Ok(Self {
             shared: Arc::clone(&self.shared),
-            client: builder.build().map_err(|e| causes(&e))?,
-            near: None,
+            clients: Arc::new(server::Clients::of(server, self.shared.timeout)?),
             token: Arc::clone(&self.token),
         })
     }
@@ -219,12 +188,12 @@ impl Http {
 
     /// Gets a token, if there is none yet.
     pub(crate) async fn sign_in(&self) -> Result<(), String> {
-        self.token.headers(None).await.map(drop)
+        self.token.headers().await.map(drop)
     }
 
     /// The access token, for the one question that is about it.
     pub(crate) async fn access_token(&self) -> Option<String> {
-        let headers = self.token.headers(None).await.ok()?;
+        let headers = self.token.headers().await.ok()?;
         let value = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
         value.strip_prefix("Bearer ").map(str::to_owned)
     }
@@ -309,20 +278,22 @@ impl Http {
     /// Calls until it succeeds, is refused for good, or the tries are used up.
     pub(crate) async fn send(&self, request: &Request) -> Result<Vec<u8>, ApiError> {
         let mut pauses = retry::pauses();
-        let mut rejected: Option<HeaderMap> = None;
+        let mut rejected: Option<Login> = None;
         let started = Instant::now();
         loop {
-            let headers = self.token.headers(rejected.as_ref()).await;
-            let headers = headers.map_err(|e| ApiError {
+            let unanswered = |e| ApiError::without_answer(request.method.as_str(), &request.url, e);
+            let login = self.token.login(rejected.as_ref()).await;
+            let login = login.map_err(|e| ApiError {
                 code: 401,
-                ..ApiError::without_answer(request.method.as_str(), &request.url, e)
+                ..unanswered(e)
             })?;
-            let failed = match self.attempt(request, headers.clone()).await {
+            let call = self.clients.call(&request.method, &request.url, &login);
+            let failed = match self.attempt(request, call.map_err(unanswered)?).await {
                 Ok(body) => return Ok(body),
                 Err(failed) => failed,
             };
             if failed.error.code == 401 && rejected.is_none() {
-                rejected = Some(headers); // it may just have expired
+                rejected = Some(login); // it may just have expired
                 continue;
             }
             if !retry::may_retry(&failed.error, request.retry, failed.connected) {
@@ -344,7 +315,7 @@ impl Http {
         }
     }
 
-    async fn attempt(&self, request: &Request, headers: HeaderMap) -> Result<Vec<u8>, Failed> {
+    async fn attempt(&self, request: &Request, call: RequestBuilder) -> Result<Vec<u8>, Failed> {
         let started = Instant::now();
         let (method, url) = (request.method.as_str(), request.url.as_str());
         let failed = |message: String, connected: bool| Failed {
@@ -360,15 +331,7 @@ impl Http {
             .acquire()
             .await
             .map_err(|e| failed(e.to_string(), false))?;
-        let near = self.near.as_ref().filter(|_| {
-            let url = reqwest::Url::parse(url);
-            url.is_ok_and(|u| is_loopback(&u))
-        });
-        let mut call = near
-            .unwrap_or(&self.client)
-            .request(request.method.clone(), url)
-            .headers(headers)
-            .header(http::header::ACCEPT, request.accept);
+        let mut call = call.header(http::header::ACCEPT, request.accept);
         if let Some(etag) = &request.if_match {
             call = call.header(http::header::IF_MATCH, etag);
         }

@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod fake;
+pub mod front;
 pub mod served;
+pub mod tunnel;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -1,0 +1,92 @@
+//! Acting as somebody else: the headers that client-go sends for `as`, `as-uid`, `as-groups` and
+//! `as-user-extra`.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::file::User;
+
+/// The headers; empty where the user acts as itself. The error is for the user, without the file.
+pub(super) fn headers(user: &User) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    if user.as_user.is_empty() {
+        let more =
+            !(user.as_uid.is_empty() && user.as_groups.is_empty() && user.as_user_extra.is_empty());
+        return if more {
+            Err("has `as-uid`, `as-groups` or `as-user-extra` without `as`".to_owned())
+        } else {
+            Ok(headers)
+        };
+    }
+    let mut send = |name: &str, value: &str, field: &str| {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok();
+        let value = HeaderValue::from_bytes(value.as_bytes()).ok();
+        let (name, value) = name
+            .zip(value)
+            .ok_or_else(|| format!("has an `{field}` that no header can carry"))?;
+        headers.append(name, value);
+        Ok::<_, String>(())
+    };
+    send("impersonate-user", &user.as_user, "as")?;
+    if !user.as_uid.is_empty() {
+        send("impersonate-uid", &user.as_uid, "as-uid")?;
+    }
+    for group in &user.as_groups {
+        send("impersonate-group", group, "as-groups")?;
+    }
+    for (key, values) in &user.as_user_extra {
+        let name = format!("impersonate-extra-{}", escaped(key));
+        for value in values.iter().flatten() {
+            send(&name, value, "as-user-extra")?;
+        }
+    }
+    Ok(headers)
+}
+
+/// A key as part of a header's name: what no name may hold is percent-encoded, and so is `%`. The
+/// server makes all of it lower case, whatever is sent.
+fn escaped(key: &str) -> String {
+    key.bytes()
+        .map(|byte| match byte {
+            b'!' | b'#' | b'$' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`'
+            | b'|' | b'~' => char::from(byte).to_string(),
+            byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(yaml: &str) -> User {
+        serde_saphyr::from_str(yaml).expect("a user")
+    }
+
+    #[test]
+    fn all_of_it_is_sent() {
+        let user = user(
+            "{ as: jane, as-uid: '42', as-groups: [devs, ops], as-user-extra: { acme.com/project: [a, b], scopes: [c], none: null } }",
+        );
+        let headers = headers(&user).expect("headers");
+        let all = |name: &str| -> Vec<&str> {
+            let values = headers.get_all(name).iter();
+            values.map(|v| v.to_str().expect("text")).collect()
+        };
+        assert_eq!(all("impersonate-user"), ["jane"]);
+        assert_eq!(all("impersonate-uid"), ["42"]);
+        assert_eq!(all("impersonate-group"), ["devs", "ops"]);
+        assert_eq!(all("impersonate-extra-acme.com%2Fproject"), ["a", "b"]);
+        assert_eq!(all("impersonate-extra-scopes"), ["c"]);
+        assert_eq!(headers.len(), 7);
+    }
+
+    #[test]
+    fn nobody_and_half_of_somebody() {
+        assert!(headers(&user("{ token: x }")).expect("none").is_empty());
+        let half = headers(&user("{ as-groups: [devs] }")).expect_err("no user");
+        assert!(half.contains("without `as`"), "{half}");
+        let torn = headers(&user(r#"{ as: "a\nb" }"#)).expect_err("no header");
+        assert!(torn.contains("`as` that no header"), "{torn}");
+    }
+}
