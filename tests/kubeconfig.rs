@@ -226,6 +226,15 @@ fn googles_token_goes_to_the_cluster_and_to_nobody_else() {
     let own = with_plugin(google.clone());
     plan(&own, false).ok();
 
+    // A CA of the file's own does not vouch for it: GKE's does.
+    let ca = Authority::new().pem;
+    let vouched = with_plugin(google.clone());
+    edit(&vouched, |config| {
+        let cluster = &mut config["clusters"][0]["cluster"];
+        cluster["certificate-authority-data"] = json!(STANDARD.encode(ca));
+    });
+    plan(&vouched, false).ok();
+
     // Whoever wrote a kubeconfig with a server of his own would get the token.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("set");

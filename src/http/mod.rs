@@ -9,8 +9,9 @@ mod retry;
 mod roots;
 mod server;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Method, StatusCode};
@@ -78,6 +79,8 @@ struct Shared {
     permits: Semaphore,
     timeout: Duration,
     largest_body: usize,
+    /// Of servers that Google's token is not meant for.
+    tokens: Mutex<BTreeMap<String, Arc<TokenSource>>>,
 }
 
 impl fmt::Debug for Http {
@@ -152,6 +155,7 @@ impl Http {
                 permits: Semaphore::new(options.parallelism.max(1)),
                 timeout: options.timeout,
                 largest_body: options.largest_body,
+                tokens: Mutex::default(),
             }),
             clients: Arc::new(clients),
             token: Arc::new(options.token),
@@ -178,6 +182,20 @@ impl Http {
     /// The same client with another token: for a server that Google's is not meant for.
     pub(crate) fn with_token(mut self, token: TokenSource) -> Self {
         self.token = Arc::new(token);
+        self
+    }
+
+    /// The same client with a token that all who give this key share.
+    pub(crate) fn sharing_token(mut self, key: String, make: impl FnOnce() -> TokenSource) -> Self {
+        let mut tokens = self
+            .shared
+            .tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let token = tokens.entry(key).or_insert_with(|| Arc::new(make()));
+        let token = Arc::clone(token);
+        drop(tokens);
+        self.token = token;
         self
     }
 

@@ -17,8 +17,11 @@ impl Kube {
     pub fn connect(http: &Http, cluster: &Cluster, access: &Access) -> Result<Self, String> {
         let endpoint = match access {
             Access::Kubeconfig { path, context } => {
-                let own = [Endpoint::Dns, Endpoint::Public, Endpoint::Private];
-                let own = own.map(|endpoint| self::address(cluster, endpoint));
+                let own = kubeconfig::Own {
+                    name: address(cluster, Endpoint::Dns),
+                    addresses: [Endpoint::Public, Endpoint::Private].map(|e| address(cluster, e)),
+                    ca: own_ca(cluster),
+                };
                 return kubeconfig::connect(http, path, context.as_deref(), &own);
             }
             Access::ConnectGateway => return gateway(http, cluster),
@@ -32,9 +35,7 @@ impl Kube {
         let http = if endpoint == Endpoint::Dns {
             http.clone()
         } else {
-            let ca = base64::engine::general_purpose::STANDARD
-                .decode(&cluster.master_auth.cluster_ca_certificate)
-                .map_err(|e| format!("the cluster's CA certificate is not base64: {e}"))?;
+            let ca = own_ca(cluster)?;
             http.trusting_only(&ca)
                 .map_err(|e| format!("the cluster's CA certificate cannot be used: {e}"))?
         };
@@ -44,6 +45,13 @@ impl Kube {
             reached_by: format!("{name} {address}"),
         })
     }
+}
+
+/// The CA that vouches for the cluster's addresses, PEM.
+fn own_ca(cluster: &Cluster) -> Result<Vec<u8>, String> {
+    base64::engine::general_purpose::STANDARD
+        .decode(&cluster.master_auth.cluster_ca_certificate)
+        .map_err(|e| format!("the cluster's CA certificate is not base64: {e}"))
 }
 
 fn name(endpoint: Endpoint) -> &'static str {

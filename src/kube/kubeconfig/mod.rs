@@ -8,7 +8,7 @@ mod acting_as;
 mod file;
 mod way;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,18 +20,18 @@ use crate::auth::{ExecPlugin, TokenSource};
 use crate::http::{Http, Server};
 use crate::render::safe;
 
-/// The variable that lets plugins be run, and token files be read from anywhere.
+/// The variable that lets plugins be run, and the files of tokens be read.
 const ALLOW_PLUGINS: &str = "WI_ALLOW_EXEC_PLUGINS";
 
 /// Connects; the error is for the user, and never quotes the file, which holds secrets.
 ///
-/// `own` are the cluster's addresses as GKE knows them: Google's token goes to these and to Google's
-/// hosts only, whatever a kubeconfig says.
+/// Google's token goes to `own` and to Google's hosts only, and only where those who vouch for them do,
+/// whatever a kubeconfig says.
 pub(super) fn connect(
     http: &Http,
     path: &Path,
     context: Option<&str>,
-    own: &[&str],
+    own: &Own<'_>,
 ) -> Result<Kube, String> {
     let file = path.display();
     let text = std::fs::read_to_string(path)
@@ -57,7 +57,7 @@ pub(super) fn connect(
     let of_user = |e| format!("user {} of {file} {e}", safe(&context.user));
 
     let directory = path.parent().unwrap_or(Path::new("."));
-    let server = Server {
+    let mut server = Server {
         ca: pem(
             &cluster.certificate_authority_data,
             &cluster.certificate_authority,
@@ -70,15 +70,23 @@ pub(super) fn connect(
     };
     let login = login(user, cluster, directory, own).map_err(of_user)?;
     let plugins_ca = server.ca.as_deref().map(|ca| STANDARD.encode(ca));
+    if let Login::Google(vouches) = &login {
+        server.ca = match vouches {
+            Vouches::Public => None,
+            Vouches::Cluster => Some(own.ca.clone().map_err(of_context)?),
+        };
+    }
     let client = http
         .for_server(server)
         .map_err(|e| of_context(format!("cannot be used: {e}")))?;
     let client = match login {
-        Login::Google => client, // the plugin would give kubectl the very token that we have
+        Login::Google(_) => client, // the plugin would give kubectl the very token that we have
         Login::Own(token) => client.with_token(*token),
         Login::Plugin(mut plugin) => {
             plugin.cluster = cluster_info(cluster, plugins_ca);
-            client.with_token(TokenSource::exec(*plugin))
+            // Run once for all who connect by this context.
+            let key = format!("{file}\n{context_name}");
+            client.sharing_token(key, || TokenSource::exec(*plugin))
         }
     };
     Ok(Kube {
@@ -88,9 +96,26 @@ pub(super) fn connect(
     })
 }
 
+/// What GKE says of the cluster: its addresses, and its CA in PEM, or why there is none.
+pub(super) struct Own<'a> {
+    /// Of the DNS endpoint.
+    pub name: &'a str,
+    pub addresses: [&'a str; 2],
+    pub ca: Result<Vec<u8>, String>,
+}
+
+/// Who has to vouch for a server that gets Google's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Vouches {
+    /// Public authorities, for a host of Google's.
+    Public,
+    /// The cluster's CA, for an address of the cluster.
+    Cluster,
+}
+
 /// Where a user's tokens come from; client certificates of the file itself aside.
 enum Login {
-    Google,
+    Google(Vouches),
     Own(Box<TokenSource>),
     Plugin(Box<ExecPlugin>),
 }
@@ -102,7 +127,7 @@ impl Login {
 }
 
 /// In the order in which kubectl takes them. The error is about the user.
-fn login(user: &User, cluster: &Cluster, directory: &Path, own: &[&str]) -> Result<Login, String> {
+fn login(user: &User, cluster: &Cluster, directory: &Path, own: &Own<'_>) -> Result<Login, String> {
     let what_else = "Use a token, a client certificate or a plugin (`exec`)";
     if !user.username.is_empty() || user.password.is_some() {
         return Err(format!(
@@ -118,12 +143,14 @@ fn login(user: &User, cluster: &Cluster, directory: &Path, own: &[&str]) -> Resu
     let token = Some(user.token.clone()).filter(|t| !t.is_empty());
     let file = Some(&user.token_file).filter(|f| !f.is_empty());
     if let Some(file) = file {
-        let file = match token_file(file, directory) {
-            Err(TokenFile::NotRead(_)) if token.is_some() => None,
-            Err(TokenFile::NotRead(e) | TokenFile::NotAllowed(e)) => return Err(e),
-            Ok(path) => Some(path),
-        };
-        return Ok(Login::own(TokenSource::of_kubeconfig(token, file)));
+        let path = directory.join(file);
+        if !allowed() {
+            let path = safe(&path.display().to_string());
+            return Err(format!(
+                "sends the content of the file {path} to the server. If that is meant: export {ALLOW_PLUGINS}=1"
+            ));
+        }
+        return Ok(Login::own(TokenSource::of_kubeconfig(token, Some(path))));
     }
     if token.is_some() {
         return Ok(Login::own(TokenSource::of_kubeconfig(token, None)));
@@ -136,13 +163,17 @@ fn login(user: &User, cluster: &Cluster, directory: &Path, own: &[&str]) -> Resu
     let Some(exec) = &user.exec else {
         return Err("has neither token nor client certificate".to_owned());
     };
-    // Through a proxy that the file names, to a server that a CA of the file's vouches for, Google's
-    // token would be anybody's: there the plugin is one like others.
+    // Through a proxy or under a name that the file gives, Google's token could be anybody's: there the
+    // plugin is one like others.
     let googles_plugin = Path::new(&exec.command)
         .file_stem()
         .is_some_and(|c| c == "gke-gcloud-auth-plugin");
-    if googles_plugin && way::is_googles(&cluster.server, own) && cluster.proxy_url.is_empty() {
-        return Ok(Login::Google);
+    let direct = cluster.proxy_url.is_empty() && cluster.tls_server_name.is_empty();
+    if googles_plugin
+        && direct
+        && let Some(vouches) = way::is_googles(&cluster.server, own)
+    {
+        return Ok(Login::Google(vouches));
     }
     exec.check()?;
     if !allowed() {
@@ -160,33 +191,6 @@ fn login(user: &User, cluster: &Cluster, directory: &Path, own: &[&str]) -> Resu
 /// where plans are made of what others propose.
 fn allowed() -> bool {
     std::env::var(ALLOW_PLUGINS).as_deref() == Ok("1")
-}
-
-/// Why a `tokenFile` is not used.
-enum TokenFile {
-    NotRead(String),
-    NotAllowed(String),
-}
-
-/// The path of a `tokenFile`. One that is not beside the kubeconfig or below, once links are followed,
-/// may be anything: the token of the very job that makes the plan, say.
-fn token_file(file: &str, directory: &Path) -> Result<PathBuf, TokenFile> {
-    let path = directory.join(file);
-    let shown = safe(&path.display().to_string());
-    let real = |path: &Path| {
-        std::fs::canonicalize(path)
-            .map_err(|e| TokenFile::NotRead(format!("names {shown}, which cannot be read: {e}")))
-    };
-    let directory = match directory.as_os_str().is_empty() {
-        true => Path::new("."),
-        false => directory,
-    };
-    if allowed() || real(&path)?.starts_with(real(directory)?) {
-        return Ok(path);
-    }
-    Err(TokenFile::NotAllowed(format!(
-        "sends the content of {shown} to the server, a file that is not below the kubeconfig's directory. If that is meant: export {ALLOW_PLUGINS}=1"
-    )))
 }
 
 /// The client certificate and its key, PEM in one text.

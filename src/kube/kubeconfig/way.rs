@@ -5,6 +5,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Proxy, Url};
 
 use super::file::Cluster;
+use super::{Own, Vouches};
 use crate::http::{CertifiedAs, Server};
 use crate::render::safe;
 
@@ -87,15 +88,23 @@ fn certified_as(cluster: &Cluster) -> Result<Option<CertifiedAs>, String> {
     }))
 }
 
-/// Whether a server is the cluster itself, or a host of Google's in front of it.
-pub(super) fn is_googles(server: &str, own: &[&str]) -> bool {
-    let Ok(url) = Url::parse(server) else {
-        return false;
-    };
-    let (host, authority) = (url.host_str().unwrap_or_default(), authority(&url));
+/// Who vouches for a server that is the cluster itself, or a host of Google's in front of it; `None` for
+/// any other.
+pub(super) fn is_googles(server: &str, own: &Own<'_>) -> Option<Vouches> {
+    let url = Url::parse(server).ok()?;
+    let authority = authority(&url);
+    if own
+        .addresses
+        .iter()
+        .any(|o| !o.is_empty() && *o == authority)
+    {
+        return Some(Vouches::Cluster);
+    }
+    let host = url.host_str().unwrap_or_default();
     let of_google = [".googleapis.com", ".gke.goog"];
-    own.iter().any(|o| !o.is_empty() && *o == authority)
-        || of_google.iter().any(|domain| host.ends_with(domain))
+    let public = (!own.name.is_empty() && own.name == authority)
+        || of_google.iter().any(|domain| host.ends_with(domain));
+    public.then_some(Vouches::Public)
 }
 
 /// Host, and port if it is not the usual one.
