@@ -48,6 +48,16 @@ fn the_proxy_of_a_cluster_is_gone_through() {
         "{text}"
     );
 
+    cluster(&served, |cluster| {
+        cluster["server"] = json!("https://me:hunter2@127.0.0.1:1")
+    });
+    let text = flat(&plan(&served, false).fails().out);
+    assert!(
+        text.contains("has a user or a password in its server's address")
+            && !text.contains("hunter2"),
+        "{text}"
+    );
+    cluster(&served, |cluster| cluster["server"] = json!(server));
     for odd in ["ftp://me:hunter2@proxy", "hunter2", "http://"] {
         cluster(&served, |cluster| cluster["proxy-url"] = json!(odd));
         let text = flat(&plan(&served, false).fails().out);
@@ -115,20 +125,21 @@ fn the_name_on_the_certificate_may_be_another() {
         command.envs(proxies.iter().copied());
         Ran::of(command.output().expect("wi runs"))
     };
-    let text = flat(
-        &proxied(&[("HTTPS_PROXY", "http://127.0.0.1:1")])
-            .fails()
-            .out,
-    );
-    assert!(
-        text.contains("`tls-server-name` kubernetes.test, which wi cannot check through a proxy"),
-        "{text}"
-    );
-    proxied(&[
-        ("HTTPS_PROXY", "http://127.0.0.1:1"),
-        ("NO_PROXY", "127.0.0.1"),
-    ])
-    .ok();
+    let proxy = ("HTTPS_PROXY", "http://127.0.0.1:1");
+    proxied(&[proxy]).ok(); // it is this machine
+    cluster(&served, |cluster| {
+        cluster["server"] = json!("https://10.0.0.1:1")
+    });
+    let said = "`tls-server-name` kubernetes.test, which wi cannot check through a proxy";
+    let text = flat(&proxied(&[proxy]).fails().out);
+    assert!(text.contains(said), "{text}");
+    cluster(&served, |cluster| {
+        cluster["server"] = json!(front.url());
+        cluster["proxy-url"] = json!("http://127.0.0.1:1");
+    });
+    let text = flat(&plan(&served, false).fails().out);
+    assert!(text.contains(said), "{text}");
+    cluster(&served, |cluster| cluster["proxy-url"] = Value::Null);
     for odd in ["10.0.0.1", "a/b", "x@y"] {
         cluster(&served, |cluster| cluster["tls-server-name"] = json!(odd));
         let text = flat(&plan(&served, false).fails().out);

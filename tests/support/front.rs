@@ -116,12 +116,21 @@ impl Answered {
 
 pub type Handler = Arc<dyn Fn(Asked) -> BoxFuture<'static, Answered> + Send + Sync>;
 
-/// The server; it ends with the runtime in it.
+/// The server, until it is dropped.
 pub struct Front {
     pub address: SocketAddr,
     pub authority: Authority,
     seen: Arc<Mutex<Vec<(Asked, Answered)>>>,
-    _runtime: tokio::runtime::Runtime,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        // Without waiting, so that it may be dropped in a task too.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Front {
@@ -161,12 +170,12 @@ impl Front {
             .enable_all()
             .build()
             .expect("a runtime");
-        let listener = runtime
-            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
-            .expect("a port");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("set");
         let address = listener.local_addr().expect("an address");
         let log = Arc::clone(&seen);
         runtime.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, handler, log) = (acceptor.clone(), handler.clone(), log.clone());
                 tokio::spawn(async move {
@@ -180,7 +189,7 @@ impl Front {
             address,
             authority,
             seen,
-            _runtime: runtime,
+            runtime: Some(runtime),
         }
     }
 

@@ -6,7 +6,7 @@ use reqwest::{Proxy, Url};
 
 use super::file::Cluster;
 use super::{Own, Vouches};
-use crate::http::{CertifiedAs, Server};
+use crate::http::{CertifiedAs, Server, is_loopback};
 use crate::render::safe;
 
 /// Proxy and name of a server. The error is for the user, about the context, and does not quote the
@@ -14,6 +14,10 @@ use crate::render::safe;
 pub(super) fn server(cluster: &Cluster) -> Result<Server, String> {
     if cluster.insecure_skip_tls_verify {
         return Err("skips the check of the server's certificate; wi does not".to_owned());
+    }
+    let url = Url::parse(&cluster.server).ok();
+    if url.is_some_and(|u| !u.username().is_empty() || u.password().is_some()) {
+        return Err("has a user or a password in its server's address".to_owned());
     }
     if !cluster.server.starts_with("https://") {
         let server = safe(&cluster.server);
@@ -70,17 +74,18 @@ fn certified_as(cluster: &Cluster) -> Result<Option<CertifiedAs>, String> {
         .server
         .parse()
         .map_err(|e| format!("has a server that is no URL: {e}"))?;
-    let proxied =
-        !cluster.proxy_url.is_empty() || Matcher::from_system().intercept(&server).is_some();
+    // Nothing of this machine goes through the environment's proxy.
+    let by_environment =
+        || !is_loopback(&url) && Matcher::from_system().intercept(&server).is_some();
+    let proxied = !cluster.proxy_url.is_empty() || by_environment();
     if proxied {
         return Err(format!(
             "has the `tls-server-name` {shown}, which wi cannot check through a proxy: use a server address that is on the certificate, or go without the proxy (no `proxy-url`, NO_PROXY={})",
             safe(&host)
         ));
     }
-    let authority = server.authority().map_or(host.as_str(), |a| a.as_str());
-    let authority =
-        HeaderValue::from_str(authority).map_err(|_| "has a server that is no URL".to_owned())?;
+    let authority = HeaderValue::from_str(&authority(&url))
+        .map_err(|_| "has a server that is no URL".to_owned())?;
     Ok(Some(CertifiedAs {
         name: name.clone(),
         host,
