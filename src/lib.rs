@@ -10,6 +10,8 @@ pub mod identity;
 
 mod digest;
 
+mod files;
+
 mod pairs;
 
 pub mod resources;

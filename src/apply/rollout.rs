@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Bounds, Context, End, Outcome, carry_out, failed_clusters, verify};
 use crate::apply::Because;
 use crate::desired::{Desired, WaveSettings, Waves};
+use crate::files;
 use crate::live::{Live, Seen};
 use crate::plan::Options;
 use crate::render::text::duration as in_words;
@@ -52,6 +53,9 @@ struct Record {
     verified_at: Option<jiff::Timestamp>,
 }
 
+/// The largest run file that is read, in bytes: a line a wave.
+const LARGEST_RUN_FILE: u64 = 1 << 20;
+
 /// The run file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Run {
@@ -64,7 +68,7 @@ impl Run {
         gates
             .run_file
             .as_ref()
-            .and_then(|path| std::fs::read(path).ok())
+            .and_then(|path| files::read(path, LARGEST_RUN_FILE).ok())
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default()
     }
@@ -74,10 +78,9 @@ impl Run {
         if let Some(directory) = path.parent() {
             let _ = std::fs::create_dir_all(directory);
         }
-        let draft = path.with_extension("draft");
         let text = serde_json::to_vec(self).unwrap_or_default();
         // Losing it costs a soak, so that failing to write it is no reason to fail.
-        let _ = std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, path));
+        let _ = files::write_private(path, &text);
     }
 }
 

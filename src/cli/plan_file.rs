@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 
 use super::Failure;
 use crate::digest::sha256;
+use crate::files::{self, Unread};
 use crate::plan::file::PlanFile;
 
-/// The largest file that is read, in bytes.
-const LARGEST: u64 = 256 << 20;
+/// The largest file that is read, in bytes: one that changes everything on 200 clusters has 4 MiB.
+const LARGEST: u64 = 64 << 20;
+
+/// The most that is read of the spec's files, in bytes, all together.
+const SPEC: u64 = 256 << 20;
 
 /// Writes a plan file: whole or not at all, readable for nobody else.
 pub(super) fn write(path: &Path, file: &PlanFile) -> Result<(), Failure> {
@@ -17,53 +21,36 @@ pub(super) fn write(path: &Path, file: &PlanFile) -> Result<(), Failure> {
         std::io::stdout().lock().write_all(&bytes)?;
         return Ok(());
     }
-    let failed = |e: std::io::Error| {
-        Failure::Message(format!("cannot write the plan to {}: {e}", path.display()))
+    // A device or a pipe that the user names is written to, not replaced.
+    let special = std::fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir());
+    let written = match special {
+        true => std::fs::OpenOptions::new()
+            .write(true)
+            .open(path)
+            .and_then(|mut f| f.write_all(&bytes)),
+        false => files::write_private(path, &bytes),
     };
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".draft");
-    let draft = PathBuf::from(draft);
-    let written = write_new(&draft, &bytes).and_then(|()| std::fs::rename(&draft, path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&draft);
-    }
-    written.map_err(failed)
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    written
+        .map_err(|e| Failure::Message(format!("cannot write the plan to {}: {e}", path.display())))
 }
 
 /// Reads a plan file; `-` is standard input.
 pub(super) fn read(path: &Path) -> Result<PlanFile, Failure> {
-    let mut bytes = Vec::new();
-    let stdin = path.as_os_str() == "-";
-    let read = if stdin {
-        std::io::stdin()
-            .lock()
-            .take(LARGEST + 1)
-            .read_to_end(&mut bytes)
+    let (name, read) = if path.as_os_str() == "-" {
+        let stdin = std::io::stdin().lock();
+        let read = files::read_at_most(stdin, LARGEST);
+        ("the plan on standard input".to_owned(), read)
     } else {
-        std::fs::File::open(path).and_then(|f| f.take(LARGEST + 1).read_to_end(&mut bytes))
+        // Whatever the user names, a pipe too.
+        let read = std::fs::File::open(path)
+            .map_err(Unread::from)
+            .and_then(|f| files::read_at_most(f, LARGEST));
+        (format!("the plan {}", path.display()), read)
     };
-    let name = if stdin {
-        "the plan on standard input".to_owned()
-    } else {
-        format!("the plan {}", path.display())
-    };
-    read.map_err(|e| Failure::Message(format!("cannot read {name}: {e}")))?;
-    if bytes.len() as u64 > LARGEST {
-        let limit = LARGEST >> 20;
-        return Err(Failure::Message(format!(
-            "{name} is larger than {limit} MiB"
-        )));
-    }
+    let bytes = read.map_err(|e| match e {
+        Unread::TooLarge(_) => Failure::Message(format!("{name} is {e}")),
+        e => Failure::Message(format!("cannot read {name}: {e}")),
+    })?;
     PlanFile::decode(&bytes).map_err(|e| Failure::Message(format!("{name} cannot be used: {e}")))
 }
 
@@ -87,22 +74,31 @@ pub(super) fn is_one(paths: &[PathBuf]) -> Result<bool, Failure> {
 
 /// Files of the spec that are not what the plan was made of. Where none of them is there, the plan
 /// is carried out elsewhere, and says enough by itself.
+///
+/// Their names come from the plan file: what is named there may be no file, or a huge one.
 pub(super) fn changed_spec(file: &PlanFile) -> Vec<String> {
+    let mut left = SPEC;
     let files: Vec<_> = file
         .spec_digests
         .iter()
         .filter(|(name, _)| *name != "-")
-        .map(|(name, digest)| (name, digest, std::fs::read(name)))
+        .map(|(name, digest)| {
+            let bytes = files::read(Path::new(name), left);
+            left -= bytes.as_ref().map_or(0, |b| b.len() as u64);
+            (name, bytes.map(|b| sha256(&b) == *digest))
+        })
         .collect();
-    if files.iter().all(|(_, _, bytes)| bytes.is_err()) {
+    let is_missing = |read: &Result<bool, Unread>| matches!(read, Err(Unread::Io(_)));
+    if files.iter().all(|(_, read)| is_missing(read)) {
         return Vec::new();
     }
     files
         .into_iter()
-        .filter_map(|(name, digest, bytes)| match bytes {
-            Ok(bytes) if sha256(&bytes) == *digest => None,
-            Ok(_) => Some(format!("{name} has changed")),
-            Err(_) => Some(format!("{name} cannot be read any more")),
+        .filter_map(|(name, read)| match read {
+            Ok(true) => None,
+            Ok(false) => Some(format!("{name} has changed")),
+            Err(Unread::Io(_)) => Some(format!("{name} cannot be read any more")),
+            Err(why) => Some(format!("{name} is {why}")),
         })
         .collect()
 }

@@ -1,11 +1,13 @@
 //! `wi sandbox`: serves the simulator, for gcloud, kubectl, client libraries and `wi` itself.
 
-use std::fmt::Write;
-use std::path::Path;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use super::args::SandboxArgs;
 use super::connect::{self, Interrupts};
 use super::{Failure, Success};
+use crate::files;
 use crate::render::print;
 use crate::sandbox::{Options, Sandbox};
 
@@ -31,31 +33,46 @@ pub(super) fn run(args: SandboxArgs) -> Result<Success, Failure> {
                 args.port
             ))
         })?;
-        let token_file =
-            std::env::temp_dir().join(format!("wi-sandbox-{}.token", std::process::id()));
-        write_private(&token_file, &sandbox.token())?;
+        let token_file = TokenFile::new(&sandbox.token())?;
         if let Some(kubeconfig) = &args.kubeconfig {
-            write_private(kubeconfig, &sandbox.kubeconfig())?;
+            files::write_private(kubeconfig, sandbox.kubeconfig().as_bytes())
+                .map_err(|e| unwritten(kubeconfig, &e))?;
         }
-        print::data(&settings(&sandbox, &token_file, args.kubeconfig.as_deref()));
+        print::data(&settings(
+            &sandbox,
+            &token_file.0,
+            args.kubeconfig.as_deref(),
+        ));
         Interrupts::new()?.next().await;
         sandbox.stop().await;
-        let _ = std::fs::remove_file(&token_file);
         Ok(Success::Ok)
     })
 }
 
-/// The file can be read by its owner only: a token is in it.
-fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
-    use std::io::Write;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(path)
-        .and_then(|mut f| f.write_all(text.as_bytes()))
-        .map_err(|e| Failure::Message(format!("cannot write {}: {e}", path.display())))
+/// A file with the sandbox's token, for its owner alone, under a name that nobody can have prepared
+/// in a directory that all write to. It goes when this does.
+struct TokenFile(PathBuf);
+
+impl TokenFile {
+    fn new(token: &str) -> Result<Self, Failure> {
+        let name = format!("wi-sandbox-{}.token", files::unguessable());
+        let path = std::env::temp_dir().join(name);
+        let mut file = files::create_private(&path).map_err(|e| unwritten(&path, &e))?;
+        let token_file = Self(path);
+        file.write_all(token.as_bytes())
+            .map_err(|e| unwritten(&token_file.0, &e))?;
+        Ok(token_file)
+    }
+}
+
+impl Drop for TokenFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn unwritten(path: &Path, e: &std::io::Error) -> Failure {
+    Failure::Message(format!("cannot write {}: {e}", path.display()))
 }
 
 /// Shell lines that point each tool at the sandbox.

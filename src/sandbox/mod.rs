@@ -45,6 +45,7 @@ pub use gke::pool::{MetadataMode, NodePool};
 pub use oracle::{Granted, PodAccess, Sample, Token};
 pub use world::World;
 
+use crate::files;
 use gke::operations;
 use kube::{KubeCluster, Served};
 use server::Core;
@@ -291,19 +292,18 @@ async fn write_changes(core: Arc<Core>, file: PathBuf, stop: CancellationToken) 
     }
 }
 
-/// Writes the state next to the file and moves it there, so that a reader never sees half of it.
+/// A reader never sees half of it.
 async fn save(core: &Core, file: &Path) {
     let world = core.state().snapshot().to_yaml();
-    let mut draft = file.as_os_str().to_owned();
-    draft.push(".new");
-    let written = async {
-        if let Some(folder) = file.parent() {
-            tokio::fs::create_dir_all(folder).await?;
+    let to = file.to_owned();
+    let write = move || {
+        if let Some(folder) = to.parent() {
+            std::fs::create_dir_all(folder)?;
         }
-        tokio::fs::write(&draft, world).await?;
-        tokio::fs::rename(&draft, file).await
+        files::write_private(&to, world.as_bytes())
     };
-    if let Err(error) = written.await {
+    let written = tokio::task::spawn_blocking(write).await;
+    if let Err(error) = written.unwrap_or_else(|e| Err(e.into())) {
         tracing::warn!(file = %file.display(), %error, "cannot write the sandbox's state");
     }
 }

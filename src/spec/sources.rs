@@ -1,10 +1,10 @@
 //! Finds and reads the spec's files.
 
 use std::collections::BTreeSet;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::report::{Mistake, Source};
+use crate::files::{self, Unread};
 
 /// The largest file that is read: a spec of many thousand accounts is a tenth of it.
 const LARGEST: u64 = 16 << 20;
@@ -85,42 +85,22 @@ fn walk(
 }
 
 fn read_file(path: &Path) -> Result<String, Box<Mistake>> {
-    let too_large = || {
-        let help = "Split it, or take what is not a spec out of the directory.".to_owned();
-        unreadable(
-            path,
-            &format!("larger than {} MiB", LARGEST >> 20),
-            Some(help),
-        )
+    let read = match path.as_os_str() == "-" {
+        true => files::read_at_most(std::io::stdin().lock(), LARGEST),
+        false => files::read(path, LARGEST),
     };
-    let failed = |e: std::io::Error| {
-        let help = (e.kind() == std::io::ErrorKind::NotFound)
-            .then(|| "Name a spec file, or a directory with spec files.".to_owned());
-        unreadable(path, &e.to_string(), help)
-    };
-    let mut bytes = Vec::new();
-    if path.as_os_str() == "-" {
-        std::io::stdin()
-            .lock()
-            .take(LARGEST + 1)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
-    } else {
-        let file = std::fs::File::open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if metadata.len() > LARGEST {
-            return Err(too_large());
-        }
-        if !metadata.is_file() {
-            return Err(unreadable(path, "not a file", None));
-        }
-        file.take(LARGEST + 1)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
-    }
-    if bytes.len() as u64 > LARGEST {
-        return Err(too_large());
-    }
+    let bytes = read.map_err(|e| {
+        let help = match &e {
+            Unread::TooLarge(_) => {
+                Some("Split it, or take what is not a spec out of the directory.")
+            }
+            Unread::Io(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                Some("Name a spec file, or a directory with spec files.")
+            }
+            _ => None,
+        };
+        unreadable(path, &e.to_string(), help.map(str::to_owned))
+    })?;
     let text = String::from_utf8(bytes).map_err(|e| {
         let line = e.as_bytes()[..e.utf8_error().valid_up_to()]
             .iter()

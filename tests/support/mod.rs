@@ -64,26 +64,22 @@ impl Place {
 
     /// The state of the sandbox between commands.
     pub fn state(&self) -> serde_json::Value {
-        let directory = self.path(".wi-sandbox");
-        let file = std::fs::read_dir(directory)
+        let text = std::fs::read_to_string(self.state_file()).expect("state");
+        serde_saphyr::from_str(&text).expect("state is YAML")
+    }
+
+    fn state_file(&self) -> PathBuf {
+        std::fs::read_dir(self.path(".wi-sandbox"))
             .expect("a state directory")
             .flatten()
             .map(|e| e.path())
             .find(|p| p.extension().is_some_and(|e| e == "yaml"))
-            .expect("a state file");
-        let text = std::fs::read_to_string(file).expect("state");
-        serde_saphyr::from_str(&text).expect("state is YAML")
+            .expect("a state file")
     }
 
     /// Changes the text of the sandbox's state, as if somebody had changed the world.
     pub fn edit_state(&self, edit: impl FnOnce(String) -> String) {
-        let directory = self.path(".wi-sandbox");
-        let file = std::fs::read_dir(directory)
-            .expect("state")
-            .flatten()
-            .next()
-            .expect("a file")
-            .path();
+        let file = self.state_file();
         let text = std::fs::read_to_string(&file).expect("state");
         std::fs::write(file, edit(text)).expect("state");
     }
