@@ -6,7 +6,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Why a name was refused: the rule that it breaks, in words for the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,9 +17,16 @@ pub struct NameError(pub String);
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name(String);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let name = String::deserialize(deserializer)?;
+                Self::parse(&name).map_err(D::Error::custom)
+            }
+        }
 
         impl $name {
             /// The name as Google writes it.
@@ -400,14 +408,36 @@ pub struct Condition {
     pub expression: String,
 }
 
+/// Checks a text that is to be a DNS label where it is read: for `#[serde(deserialize_with)]`.
+pub(crate) fn label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    match KubeName::label(&name) {
+        Ok(_) => Ok(name),
+        Err(e) => Err(D::Error::custom(e)),
+    }
+}
+
+/// As [`label`], for a region or a zone: `europe-west1`, `europe-west1-b`.
+fn location<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let name = label(deserializer)?;
+    if name.contains('-') {
+        return Ok(name);
+    }
+    Err(D::Error::custom(format!(
+        "`{name}` is neither a region nor a zone"
+    )))
+}
+
 /// Where a cluster is: the key under which GKE knows it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClusterPath {
     /// The cluster's project.
     pub project: ProjectId,
     /// A region or a zone.
+    #[serde(deserialize_with = "location")]
     pub location: String,
     /// The cluster's name in GKE.
+    #[serde(deserialize_with = "label")]
     pub name: String,
 }
 
@@ -476,6 +506,26 @@ mod tests {
         assert!(KubeName::parse("a.b").is_ok());
         assert!(KubeName::parse("Abc").is_err());
         assert!(check_service_account_id("short").is_err());
+    }
+
+    #[test]
+    fn no_file_brings_in_a_name_that_parse_would_refuse() {
+        fn read<T: serde::de::DeserializeOwned>(json: &str) -> bool {
+            serde_json::from_str::<T>(json).is_ok()
+        }
+        assert!(read::<ProjectId>("\"acme-prod\"") && !read::<ProjectId>("\"../acme-prod\""));
+        assert!(read::<Email>("\"a@b.c\"") && !read::<Email>("\"a/../b@c.d\""));
+        assert!(read::<Role>("\"roles/viewer\"") && !read::<Role>("\"roles/../viewer\""));
+        assert!(read::<KubeName>("\"a.b\"") && !read::<KubeName>("\"..\""));
+        let path = |location: &str, name: &str| {
+            let json = serde_json::json!({
+                "project": "acme-prod", "location": location, "name": name,
+            });
+            read::<ClusterPath>(&json.to_string())
+        };
+        assert!(path("europe-west1-b", "main"));
+        assert!(!path("-", "main") && !path("europe-west1", "a/b") && !path("europe-west1", ".."));
+        assert!(!path("europe-west1/x", "main") && !path("x?y", "main"));
     }
 
     #[test]
