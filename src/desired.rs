@@ -24,6 +24,7 @@ pub const GKE_METADATA: &str = "GKE_METADATA";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Desired {
     /// The name on the marks.
+    #[serde(deserialize_with = "crate::identity::label")]
     pub owner: String,
     /// By the spec's name.
     pub clusters: BTreeMap<String, DesiredCluster>,
@@ -211,6 +212,25 @@ pub fn cluster_address(cluster: &str) -> String {
 /// The address of a node pool.
 pub fn node_pool_address(cluster: &str, pool: &str) -> String {
     format!("nodepool.{cluster}/{pool}")
+}
+
+/// The address of a binding, with the names by which its accounts go: that of the resource and that
+/// of the member, where these are Google service accounts.
+pub fn binding_address(key: &BindingKey, resource: &str, member: &str) -> String {
+    let member = match &key.member {
+        Member::ServiceAccount(_) => member.to_owned(),
+        Member::DeletedServiceAccount { email, uid } => format!("deleted:{email}:{uid}"),
+        other => other.to_string(),
+    };
+    let address = if key.is_impersonation() {
+        format!("binding.{resource}/{member}")
+    } else {
+        format!("grant.{member}:{}@{}", key.role, key.resource)
+    };
+    match &key.condition {
+        Some(condition) => format!("{address}?{}", condition.title),
+        None => address,
+    }
 }
 
 impl fmt::Display for NamespaceKey {
@@ -426,9 +446,8 @@ impl Desired {
     fn account_label<'a>(&'a self, email: &'a Email) -> &'a str {
         self.account_name(email).unwrap_or_else(|| {
             // Two projects can have an account of the same id; the email is then the clearer name.
-            if email
-                .project()
-                .is_some_and(|p| self.accounts.values().any(|a| a.managed && a.project == p))
+            let here = |p| self.accounts.values().any(|a| a.managed && a.project == p);
+            if email.project().is_some_and(here) && !self.accounts.contains_key(email.account_id())
             {
                 email.account_id()
             } else {
@@ -439,21 +458,15 @@ impl Desired {
 
     /// `binding.ACCOUNT/PROJECT/NS/KSA` for impersonation, `grant.WHO:ROLE@RESOURCE` for the rest.
     pub fn binding_address(&self, key: &BindingKey) -> String {
+        let resource = match &key.resource {
+            Resource::ServiceAccount(email) => self.account_label(email),
+            _ => "",
+        };
         let member = match &key.member {
-            Member::ServiceAccount(email) => self.account_label(email).to_owned(),
-            Member::DeletedServiceAccount { email, uid } => format!("deleted:{email}:{uid}"),
-            other => other.to_string(),
+            Member::ServiceAccount(email) => self.account_label(email),
+            _ => "",
         };
-        let address = match &key.resource {
-            Resource::ServiceAccount(email) if key.is_impersonation() => {
-                format!("binding.{}/{member}", self.account_label(email))
-            }
-            resource => format!("grant.{member}:{}@{resource}", key.role),
-        };
-        match &key.condition {
-            Some(condition) => format!("{address}?{}", condition.title),
-            None => address,
-        }
+        binding_address(key, resource, member)
     }
 
     /// The wave of a cluster; all are in the first where there are none.

@@ -28,13 +28,14 @@ pub fn spec(text: &str) {
 /// Any bytes as a plan file; and any JSON as what is in one, shown in every form.
 pub fn plan_file(bytes: &[u8]) {
     let _ = PlanFile::decode(bytes);
-    let Ok(file) = serde_json::from_slice::<PlanFile>(bytes) else {
+    let Ok(file) = PlanFile::from_json(bytes) else {
         return;
     };
     drop(render::text::plan(&file.plan, 80, true));
     let about = render::markdown::About::default();
-    drop(render::markdown::plan(&file.plan, &about, 60_000));
-    drop(file.plan.digest());
+    let hash = file.hash();
+    drop(render::markdown::plan(&file.plan, &hash, &about, 60_000));
+    drop(render::json::plan(&file.plan, &hash));
 }
 
 /// Any text as a world.

@@ -79,7 +79,7 @@ async fn plan_and_apply(
     } = plan::make(session, input, &options, &args.choice).await?;
     show(&plan, args);
     plan::check(&plan, &args.choice)?;
-    expect(&plan, args)?;
+    expect(|| plan.hash(&desired, &options), args)?;
     if plan.is_empty() {
         return Ok(Success::Ok);
     }
@@ -123,7 +123,7 @@ fn saved(args: &ApplyArgs) -> Result<Success, Failure> {
     if !spec.is_empty() {
         return Err(Failure::Stale(render::outcome::stale_spec(&spec)));
     }
-    expect(&file.plan, args)?;
+    expect(|| file.hash(), args)?;
     connect::runtime()?.block_on(async {
         let session = Session::open(&args.connect, &file.spec, || file.desired.clone()).await?;
         let result = check_and_apply(&session, &file, args).await;
@@ -179,7 +179,7 @@ async fn check_and_apply(
         &file.desired,
         &live,
         args,
-        &file.options,
+        &file.options(),
     )
     .await
 }
@@ -191,11 +191,11 @@ fn show(plan: &Plan, args: &ApplyArgs) {
 }
 
 /// Whether it is the plan that was approved.
-fn expect(plan: &Plan, args: &ApplyArgs) -> Result<(), Failure> {
+fn expect(hash: impl FnOnce() -> String, args: &ApplyArgs) -> Result<(), Failure> {
     let Some(expected) = &args.expect_plan_hash else {
         return Ok(());
     };
-    let hash = plan.digest();
+    let hash = hash();
     if hash.starts_with(expected.as_str()) {
         return Ok(());
     }

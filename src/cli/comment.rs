@@ -23,7 +23,11 @@ const SHORT: u32 = 4000;
 pub(super) fn run(args: CommentArgs) -> Result<Success, Failure> {
     let subject = match (&args.plan, &args.failed) {
         (_, Some(log)) => Subject::Failed(read_log(log)?),
-        (Some(plan), None) => Subject::Plan(Box::new(plan_file::read(plan)?.plan)),
+        (Some(plan), None) => {
+            let file = plan_file::read(plan)?;
+            let hash = file.hash();
+            Subject::Plan(Box::new(file.plan), hash)
+        }
         (None, None) => unreachable!("clap asks for one of them"),
     };
     let here = here(&args);
@@ -112,27 +116,28 @@ pub(super) fn run(args: CommentArgs) -> Result<Success, Failure> {
 
 /// What is commented on.
 enum Subject {
-    Plan(Box<Plan>),
+    /// With its hash.
+    Plan(Box<Plan>, String),
     Failed(String),
 }
 
 impl Subject {
     fn hash(&self) -> String {
         match self {
-            Self::Plan(plan) => plan.digest(),
+            Self::Plan(_, hash) => hash.clone(),
             Self::Failed(_) => String::new(),
         }
     }
 
     fn markdown(&self, about: &markdown::About, max: u32) -> String {
         match self {
-            Self::Plan(plan) => markdown::plan(plan, about, max),
+            Self::Plan(plan, hash) => markdown::plan(plan, hash, about, max),
             Self::Failed(log) => markdown::failure(log, about, max),
         }
     }
 
     fn labels(&self) -> BTreeSet<Label> {
-        let Self::Plan(plan) = self else {
+        let Self::Plan(plan, _) = self else {
             return [Label::Error].into();
         };
         let mut labels = BTreeSet::new();

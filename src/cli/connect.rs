@@ -7,7 +7,7 @@ use super::args::ConnectArgs;
 use crate::auth::{self, TokenSource};
 use crate::desired::Desired;
 use crate::http::{Api, Endpoints, Http, HttpOptions};
-use crate::render::print;
+use crate::render::{print, safe};
 use crate::resources::Resource;
 use crate::sandbox::world::World;
 use crate::sandbox::{Options, Sandbox};
@@ -135,8 +135,9 @@ async fn start_sandbox(
         ),
     };
     print::note(&format!(
-        "Sandbox {origin}; its state is kept in {} (delete it to start over).\n",
-        state_file.display()
+        "Sandbox {}; its state is kept in {} (delete it to start over).\n",
+        safe(&origin),
+        safe(&state_file.display().to_string())
     ));
     Sandbox::start(
         world,

@@ -6,6 +6,11 @@ use crate::identity::Member;
 use crate::resources::Resource;
 
 pub(super) fn list(desired: &Desired, plan: &mut Plan) {
+    plan.access = rows(desired, plan);
+}
+
+/// What the changes of a plan give and take.
+pub(super) fn rows(desired: &Desired, plan: &Plan) -> Vec<AccessChange> {
     let mut rows: Vec<AccessChange> = Vec::new();
     for change in plan.changes.values() {
         match &change.what {
@@ -51,5 +56,5 @@ pub(super) fn list(desired: &Desired, plan: &mut Plan) {
         }
     }
     rows.sort();
-    plan.access = rows;
+    rows
 }

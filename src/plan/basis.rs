@@ -21,6 +21,20 @@ use crate::resources::Resource;
 /// Labels and annotations whose values are told; of all others only that they changed.
 const TOLD: [&str; 4] = [MANAGED_BY, OWNER, ADOPTED, GSA_ANNOTATION];
 
+/// What the fact about the workloads on a node pool begins with; its address follows.
+const WORKLOADS: &str = "the workloads on ";
+
+/// What the fact about the workloads on a node pool is called.
+pub(super) fn workloads_fact(address: &str) -> String {
+    format!("{WORKLOADS}{address}")
+}
+
+/// Those of labels or annotations whose values are told.
+pub(super) fn told(values: &Value) -> Vec<(&str, Option<&str>)> {
+    let value = |key| (key, values.get(key).and_then(Value::as_str));
+    TOLD.into_iter().map(value).collect()
+}
+
 /// An object as the plan saw it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fact {
@@ -85,20 +99,24 @@ impl Basis {
                     version: String::new(),
                     state: losers(impact),
                 };
-                reader
-                    .facts
-                    .insert(format!("the workloads on {address}"), fact);
+                reader.facts.insert(workloads_fact(address), fact);
             }
         }
         (Self(reader.facts), reader.unread)
     }
 
-    /// Compares with what is there now.
+    /// Compares with what is there now. What this does not tell of moved, too: a file that leaves
+    /// something out is not believed.
     fn compare(&self, now: &Self) -> Vec<Moved> {
-        self.0
+        now.0
             .iter()
-            .filter_map(|(object, before)| {
-                let after = now.0.get(object)?;
+            .filter_map(|(object, after)| {
+                let Some(before) = self.0.get(object) else {
+                    return Some(Moved {
+                        object: object.clone(),
+                        how: vec!["the plan does not say what it was".to_owned()],
+                    });
+                };
                 let same_version = !before.version.is_empty() && before.version == after.version;
                 if same_version || before.state == after.state {
                     return None;
@@ -130,7 +148,12 @@ pub fn compare(
         impact: fresh.impact,
         ..Plan::default()
     };
-    let (now, unread) = Basis::of(&now, live);
+    let (mut now, mut unread) = Basis::of(&now, live);
+    if options.accept_loss {
+        // Pods that could not be read then are accepted unseen.
+        now.0
+            .retain(|object, _| basis.0.contains_key(object) || !object.starts_with(WORKLOADS));
+    }
     let mut moved = basis.compare(&now);
     for held in fresh.held_back {
         if let super::Why::Exclusion { name, until } = held.why
@@ -143,6 +166,11 @@ pub fn compare(
                 )],
             });
         }
+    }
+    if moved.is_empty() && unread.is_empty() {
+        // Pods of a node pool that could be read then, and cannot be now.
+        let gone = basis.0.keys().filter(|o| !now.0.contains_key(*o));
+        unread.extend(gone.map(|object| (object.clone(), "it was not read".to_owned())));
     }
     Compared { moved, unread }
 }
@@ -194,6 +222,9 @@ pub fn needed(desired: &Desired, plan: &Plan) -> Desired {
         .retain(|_, account| emails.contains(&account.email));
     // Just the policies that are written; whether roles exist and what is inherited was for the plan.
     needed.bindings.clear();
+    let projects: BTreeSet<&ProjectId> =
+        needed.clusters.values().map(|c| &c.path.project).collect();
+    needed.pools.retain(|_, project| projects.contains(project));
     needed.removed = resources;
     needed.former_projects = plan
         .changes
@@ -384,7 +415,7 @@ fn object_state(meta: &ObjectMeta) -> Value {
 }
 
 /// What moving a node pool takes from whom: new replicas of a workload are no news.
-fn losers(impact: &Impact) -> Value {
+pub(super) fn losers(impact: &Impact) -> Value {
     let mut losers: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (fate, workloads) in &impact.workloads {
         let fate = match fate {

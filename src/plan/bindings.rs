@@ -260,7 +260,8 @@ fn remove(
     );
 }
 
-fn attributes(key: &BindingKey, members: &[&str], action: Action) -> Vec<Attribute> {
+/// As they are shown.
+pub(super) fn attributes(key: &BindingKey, members: &[&str], action: Action) -> Vec<Attribute> {
     let attribute = |name: &str, value: &str| match action {
         Action::Delete => Attribute::new(name, Some(value), None),
         _ => Attribute::new(name, None, Some(value)),

@@ -1,11 +1,12 @@
 //! The saved plan: a line that says what the file is, then the plan as compressed JSON.
 //!
 //! ```text
-//! wi-plan 1.0 SHA256-OF-THE-REST\n
+//! wi-plan 2.0 SHA256-OF-THE-REST\n
 //! gzip of JSON
 //! ```
 //!
-//! A newer minor version only adds fields; another major version is not read.
+//! A newer minor version only adds fields; another major version is not read. The checksum is there for
+//! accidents: anybody can make a file, so that nothing in one is believed that can be checked.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -17,7 +18,7 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
 use super::marks::{ADOPTED, MANAGED_BY, OWNER};
-use super::{Basis, Compared, Options, Plan, What, basis};
+use super::{Basis, Compared, Options, Plan, What, basis, digest, forged};
 use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::digest::sha256;
 use crate::live::Live;
@@ -27,11 +28,16 @@ pub use super::basis::needed;
 /// The first bytes of a plan file.
 const MAGIC: &str = "wi-plan ";
 
-/// Major and minor version of what is written.
-const FORMAT: (u32, u32) = (1, 0);
+/// Major and minor version of what is written. Since 2.0 the plan's hash covers all that steers an apply.
+const FORMAT: (u32, u32) = (2, 0);
 
-/// The largest plan that is read, in bytes, unpacked: a plan of 200 clusters is a tenth of it.
-const LARGEST: u64 = 1 << 30;
+/// The largest plan that is read, in bytes, unpacked: one that changes everything on 200 clusters with
+/// 200 service accounts each has 69 MiB (benches/fleet.rs has such a fleet; packed it is 4 MiB).
+const LARGEST: u64 = 256 << 20;
+
+/// The most memory that a plan may take, in bytes, as [`memory`] guesses it: for that same plan it
+/// guesses 0.9 GiB, and showing it takes 0.75 GiB.
+const MOST_MEMORY: u64 = 4 << 30;
 
 /// A plan, and all that carrying it out later takes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -86,12 +92,22 @@ impl PlanFile {
         }
     }
 
-    /// Compares what it rests on with the live state, read anew for [`Self::desired`].
-    pub fn compare(&self, live: &Live) -> Compared {
-        let options = Options {
+    /// What `--expect-plan-hash` compares: it covers all that steers carrying the file out.
+    pub fn hash(&self) -> String {
+        digest::hash(&self.plan, &self.desired, &self.options)
+    }
+
+    /// The choices that it was made with, at the time of today.
+    pub fn options(&self) -> Options {
+        Options {
             now: Some(jiff::Timestamp::now()),
             ..self.options.clone()
-        };
+        }
+    }
+
+    /// Compares what it rests on with the live state, read anew for [`Self::desired`].
+    pub fn compare(&self, live: &Live) -> Compared {
+        let options = self.options();
         basis::compare(&self.plan, &self.basis, &self.desired, live, &options)
     }
 
@@ -134,6 +150,13 @@ impl PlanFile {
                     FORMAT.0
                 ));
             }
+            Ok(major) if major < FORMAT.0 => {
+                return Err(format!(
+                    "it was made by an older wi (plan format {version}; this is wi {}, which reads {}.x): plan again with `wi plan --out FILE`",
+                    env!("CARGO_PKG_VERSION"),
+                    FORMAT.0
+                ));
+            }
             Ok(major) if major == FORMAT.0 => {}
             _ => return Err(damaged.to_owned()),
         }
@@ -151,6 +174,33 @@ impl PlanFile {
         if text.len() as u64 > LARGEST {
             return Err(format!("it unpacks to more than {} MiB", LARGEST >> 20));
         }
-        serde_json::from_slice(&text).map_err(|e| format!("{damaged} ({e})"))
+        Self::from_json(&text)
     }
+
+    /// Reads what is packed in a file. Whoever made it got its checksum right: what does not fit
+    /// together is refused.
+    pub fn from_json(text: &[u8]) -> Result<Self, String> {
+        if memory(text) > MOST_MEMORY {
+            return Err("it has more in it than any plan".to_owned());
+        }
+        let file: Self = serde_json::from_slice(text)
+            .map_err(|e| format!("it is damaged: plan again with `wi plan --out FILE` ({e})"))?;
+        match forged::check(&file) {
+            Ok(()) => Ok(file),
+            Err(why) => Err(format!(
+                "wi has not written it so: {why}. Plan again with `wi plan --out FILE`"
+            )),
+        }
+    }
+}
+
+/// About what a JSON text takes once it is read: for each map a node of a tree, for each value its own
+/// place. `{"":0},` takes a hundred times its length.
+fn memory(text: &[u8]) -> u64 {
+    let of = |byte: &u8| match byte {
+        b'{' => 640,
+        b'[' | b',' => 64,
+        _ => 1,
+    };
+    text.iter().map(of).sum()
 }

@@ -382,6 +382,38 @@ fn remove_what_left(cluster: &str, desired: &Desired, objects: &Objects, plan: &
     }
 }
 
+/// Whether this is a configuration that is applied here to an object of this name: with the marks of
+/// `owner`, or without any, which releases it.
+pub(super) fn is_ours(
+    configuration: &Value,
+    kind: &str,
+    name: &KubeName,
+    namespace: Option<&KubeName>,
+    owner: &str,
+) -> bool {
+    let annotations = &configuration["metadata"]["annotations"];
+    let account = annotations.get(GSA_ANNOTATION);
+    let account = account.map(|a| a.as_str().and_then(|a| Email::parse(a).ok()));
+    if account == Some(None) {
+        return false; // no account's address
+    }
+    let account = account.flatten();
+    let account = account.as_ref().map(Email::as_str);
+    let adopted = annotations.get(ADOPTED).is_some();
+    let marked = object(kind, name, namespace, owner, account, adopted);
+    let without = |fields: &[&str]| {
+        let mut object = marked.clone();
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.retain(|field, _| !fields.contains(&field.as_str()));
+        }
+        object
+    };
+    // A label of another tool stays its own.
+    *configuration == marked
+        || *configuration == without(&["labels"])
+        || *configuration == without(&["labels", "annotations"])
+}
+
 /// The whole applied configuration of an object.
 fn object(
     kind: &str,

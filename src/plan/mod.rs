@@ -10,6 +10,7 @@ mod brakes;
 mod clusters;
 mod digest;
 pub mod file;
+mod forged;
 mod impact;
 mod kubernetes;
 pub mod marks;
@@ -46,6 +47,7 @@ use crate::spec::model::Place;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Plan {
     /// The spec's name.
+    #[serde(deserialize_with = "crate::identity::label")]
     pub owner: String,
     /// By address.
     pub changes: BTreeMap<String, Change>,
@@ -334,6 +336,12 @@ pub struct UpgradeOverride {
 }
 
 impl Plan {
+    /// What `--expect-plan-hash` compares: the same for two plans of `desired`, with these choices, that
+    /// would do the same.
+    pub fn hash(&self, desired: &Desired, options: &Options) -> String {
+        digest::hash(self, &file::needed(desired, self), options)
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()

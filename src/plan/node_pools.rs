@@ -125,23 +125,11 @@ fn move_pool(
         return plan.error(address, Some(&wanted.place), message);
     }
     let mode = &node_pool.config.workload_metadata_config.mode;
-    let mut attributes = vec![Attribute::new(
-        "config.workloadMetadataConfig.mode",
-        Some(mode),
-        Some(GKE_METADATA),
-    )];
     let nodes = nodes(name, node_pool, live);
     let mut notes = vec![how(&during, nodes)];
     notes.extend(legacy(mode));
     if node_pool.autoscaling.autoprovisioned {
         notes.push("made by node auto-provisioning; new ones start with GKE_METADATA".to_owned());
-    }
-    if during != own {
-        attributes.push(Attribute::new(
-            "upgradeSettings, for this run",
-            Some(&in_short(&own)),
-            Some(&in_short(&during)),
-        ));
     }
     plan.changes.insert(
         address,
@@ -153,9 +141,9 @@ fn move_pool(
                 node_pool: node_pool.name.clone(),
                 before: mode.clone(),
                 nodes,
-                settings,
+                settings: settings.clone(),
             },
-            attributes,
+            attributes: attributes(mode, settings.as_deref()),
             notes,
             place: Some(wanted.place.clone()),
             needs: BTreeSet::new(),
@@ -172,11 +160,10 @@ fn restore(
     plan: &mut Plan,
 ) {
     let now = node_pool.upgrade_settings.clone().unwrap_or_default();
-    let attribute = Attribute::new(
-        "upgradeSettings",
-        Some(&in_short(&now)),
-        Some(&in_short(&own)),
-    );
+    let attribute = Attribute {
+        before: Some(in_short(&now)),
+        ..restored(&own)
+    };
     plan.changes.insert(
         node_pool_address(name, &node_pool.name),
         Change {
@@ -194,6 +181,30 @@ fn restore(
             wave: 0,
         },
     );
+}
+
+/// What is shown of a node pool that moves.
+pub(super) fn attributes(mode: &str, settings: Option<&RunSettings>) -> Vec<Attribute> {
+    let mut attributes = vec![Attribute::new(
+        "config.workloadMetadataConfig.mode",
+        Some(mode),
+        Some(GKE_METADATA),
+    )];
+    if let Some(RunSettings { own, during }) = settings
+        && during != own
+    {
+        attributes.push(Attribute::new(
+            "upgradeSettings, for this run",
+            Some(&in_short(own)),
+            Some(&in_short(during)),
+        ));
+    }
+    attributes
+}
+
+/// What is shown of settings that are put back; what they are before is added.
+pub(super) fn restored(own: &UpgradeSettings) -> Attribute {
+    Attribute::new("upgradeSettings", None, Some(&in_short(own)))
 }
 
 fn overridden(own: &UpgradeSettings, wanted: &UpgradeOverride) -> UpgradeSettings {

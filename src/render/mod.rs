@@ -12,16 +12,20 @@ pub mod progress;
 pub mod style;
 pub mod text;
 
-/// Text that came from a spec or a server, safe on a terminal: control characters, escape
-/// sequences, and characters that reorder text, break lines or are not seen at all, so that two names
-/// look the same, are shown as `\u{…}`.
+/// Whether a character does something to a terminal instead of being seen: control characters, those
+/// that reorder text or break lines, and those that are not seen at all, so that two names look the same.
+fn misleads(c: char) -> bool {
+    let acts = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_unseen = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    c.is_control() || acts || is_unseen
+}
+
+/// Text that came from a spec or a server, safe on a terminal: escape sequences and whatever else
+/// misleads is shown as `\u{…}`.
 pub fn safe(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        let reorders = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        let breaks = matches!(c, '\u{2028}' | '\u{2029}');
-        let is_unseen = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
-        if c.is_control() || reorders || breaks || is_unseen {
+        if misleads(c) {
             out.extend(c.escape_unicode());
         } else {
             out.push(c);
@@ -82,7 +86,7 @@ pub fn saved(file: &crate::plan::file::PlanFile) -> String {
         safe(&file.plan.owner),
         file.made_at.strftime("%Y-%m-%d %H:%M UTC"),
         safe(&file.wi_version),
-        file.plan.digest()
+        file.hash()
     )
 }
 

@@ -229,8 +229,8 @@ pub fn schema() -> Value {
     schemars::schema_for!(Root).to_value()
 }
 
-/// A plan, as one JSON document with a line break at its end.
-pub fn plan(plan: &Plan) -> String {
+/// A plan and its hash, as one JSON document with a line break at its end.
+pub fn plan(plan: &Plan, hash: &str) -> String {
     let counts = plan.counts();
     let complete = plan.unseen.is_empty()
         && plan.held_back.is_empty()
@@ -249,7 +249,7 @@ pub fn plan(plan: &Plan) -> String {
             .collect(),
         wi: Extra {
             name: plan.owner.clone(),
-            plan_hash: plan.digest(),
+            plan_hash: hash.to_owned(),
             counts: Counts {
                 add: counts.add,
                 change: counts.change,
@@ -283,9 +283,7 @@ pub fn plan(plan: &Plan) -> String {
             left_out: plan.left_out,
         },
     };
-    let mut text = serde_json::to_string(&root).expect("no key of a plan is anything but text");
-    text.push('\n');
-    text
+    super::line(&root)
 }
 
 /// The word for an action.

@@ -79,8 +79,8 @@ impl About {
     }
 }
 
-/// A plan in at most `max` bytes.
-pub fn plan(plan: &Plan, about: &About, max: u32) -> String {
+/// A plan and its hash in at most `max` bytes.
+pub fn plan(plan: &Plan, hash: &str, about: &About, max: u32) -> String {
     let risks = plan.risks();
     let mut sections = vec![Section::fixed(about.title(&verdict(plan, &risks)))];
     sections.extend(callout(plan, &risks).map(Section::fixed));
@@ -93,8 +93,8 @@ pub fn plan(plan: &Plan, about: &About, max: u32) -> String {
     sections.push(details(plan, about));
     sections.push(warnings(plan));
     sections.push(restarts(plan));
-    let hash = (!plan.is_empty() && plan.errors.is_empty()).then(|| plan.digest());
-    sections.push(Section::fixed(about.footer(hash.as_deref())));
+    let hash = (!plan.is_empty() && plan.errors.is_empty()).then_some(hash);
+    sections.push(Section::fixed(about.footer(hash)));
     fit(&sections, max as usize).0
 }
 
@@ -200,7 +200,8 @@ fn callout(plan: &Plan, risks: &Risks) -> Option<String> {
         ));
     }
     if !risks.rolls.is_empty() {
-        let nodes: u64 = risks.rolls.iter().map(|(_, nodes)| nodes).sum();
+        let nodes = risks.rolls.iter().map(|(_, nodes)| *nodes);
+        let nodes = nodes.fold(0, u64::saturating_add);
         items.push(format!(
             "{} roll{} ({nodes} nodes recreated)",
             count(risks.rolls.len(), "node pool"),
@@ -300,10 +301,8 @@ fn by_cluster(plan: &Plan, about: &About) -> Section {
     let wave_of = |name: Option<&str>| -> Option<(usize, String)> {
         let waves = plan.waves.as_ref()?;
         let index = *waves.wave_of.get(name?)?;
-        Some((
-            index,
-            format!("{} {}", index + 1, cell(&waves.waves[index].name)),
-        ))
+        let wave = waves.waves.get(index)?;
+        Some((index, format!("{} {}", index + 1, cell(&wave.name))))
     };
     if plan.waves.is_some() {
         rows.sort_by_key(|(name, _)| wave_of(*name).map(|(index, _)| index));
