@@ -167,13 +167,15 @@ fn no_answer_of_an_api_makes_a_plan_panic_or_reach_the_terminal_raw() {
     });
 }
 
-/// A plan file with many kinds of changes, as bytes and as JSON.
-fn plan_file() -> (Vec<u8>, Vec<u8>) {
-    let place = Place::example("shop");
-    place.wi(&["plan", "wi.yaml", "--out", "plan.wi"]).ok();
+/// A plan file of an example, as bytes and as JSON.
+fn plan_file(example: &str) -> (Place, Vec<u8>, Value) {
+    let place = Place::example(example);
+    place
+        .wi(&["plan", "wi.yaml", "--accept-loss", "--out", "plan.wi"])
+        .ok();
     let bytes = std::fs::read(place.path("plan.wi")).expect("a plan");
     let plan = PlanFile::decode(&bytes).expect("a plan");
-    (bytes, serde_json::to_vec(&plan).expect("JSON"))
+    (place, bytes, serde_json::to_value(&plan).expect("JSON"))
 }
 
 /// A plan file around any bytes, its checksum right.
@@ -185,55 +187,158 @@ fn packed(text: &[u8]) -> Vec<u8> {
         .iter()
         .map(|b| format!("{b:02x}"))
         .collect();
-    let mut file = format!("wi-plan 1.0 {digest}\n").into_bytes();
+    let mut file = format!("wi-plan 2.0 {digest}\n").into_bytes();
     file.extend(packed);
     file
 }
 
+/// `fleet` has a rollout and many clusters, `shop` all kinds of changes.
 #[test]
 fn no_plan_file_makes_it_panic() {
-    let (bytes, text) = plan_file();
-    let whole: Value = serde_json::from_slice(&text).expect("JSON");
-    let mut read = 0;
-    for seed in 0..400 {
-        let mut dice = Dice(seed);
-        let mut damaged = bytes.clone();
-        let at = dice.roll(damaged.len());
-        match dice.roll(3) {
-            0 => damaged[at] ^= 1 << dice.roll(8),
-            1 => damaged.truncate(at),
-            _ => damaged.insert(at, 0xff),
+    for (example, seeds, one_in, least) in [("shop", 400, 1500, 20), ("fleet", 150, 20_000, 20)] {
+        let (_, bytes, whole) = plan_file(example);
+        let (mut read, mut shown) = (0, 0);
+        for seed in 0..seeds {
+            let mut dice = Dice(seed);
+            let mut damaged = bytes.clone();
+            let at = dice.roll(damaged.len());
+            match dice.roll(3) {
+                0 => damaged[at] ^= 1 << dice.roll(8),
+                1 => damaged.truncate(at),
+                _ => damaged.insert(at, 0xff),
+            }
+            assert!(
+                PlanFile::decode(&damaged).is_err(),
+                "seed {seed}: a damaged file is read"
+            );
+            // Whoever makes one on purpose gets the checksum right.
+            let mut forged = whole.clone();
+            dice.mutate(&mut forged, one_in);
+            if seed % 2 == 0 {
+                dice.mutate(&mut forged["plan"]["warnings"], 10);
+                dice.mutate(&mut forged["plan"]["restarts"], 10);
+            }
+            let checked = PlanFile::decode(&packed(forged.to_string().as_bytes()));
+            read += usize::from(checked.is_ok());
+            // What is refused is shown here all the same: showing leans on no check.
+            if let Ok(file) = serde_json::from_value::<PlanFile>(forged) {
+                shown += 1;
+                is_shown(&file, &format!("{example}, seed {seed}"));
+            }
         }
         assert!(
-            PlanFile::decode(&damaged).is_err(),
-            "seed {seed}: a damaged file is read"
+            read >= least && shown > read,
+            "of the forged files of {example} {read} were read and {shown} shown: the test proves little"
         );
-        // Whoever makes one on purpose gets the checksum right.
-        let mut forged = whole.clone();
-        dice.mutate(&mut forged, 1500);
-        if let Ok(plan) = PlanFile::decode(&packed(forged.to_string().as_bytes())) {
-            read += 1;
-            let what = format!("seed {seed}");
-            is_clean(
-                &strip(&wi::render::text::plan(&plan.plan, 100, true)),
-                &what,
-            );
-            is_clean(&markdown(&plan.plan), &what);
+    }
+}
+
+/// Numbers that point nowhere, and numbers that no sum holds.
+#[test]
+fn numbers_of_a_plan_file_point_nowhere() {
+    let (_, _, whole) = plan_file("fleet");
+    for number in [json!(3), json!(u64::MAX)] {
+        for paths in [
+            &["/plan/waves/wave_of", "/desired/waves/wave_of"][..],
+            &["/plan/changes"],
+            &["/plan/waves/waves", "/plan/owned", "/plan/left_out"],
+        ] {
+            let mut forged = whole.clone();
+            for path in paths {
+                numbers(forged.pointer_mut(path).expect(path), &number);
+            }
+            let what = format!("{number} in {paths:?}");
+            if let Ok(file) = serde_json::from_value::<PlanFile>(forged.clone()) {
+                is_shown(&file, &what);
+            }
+            // Three waves are numbered from 0, and 3 at a time or 3 left out may be.
+            let read = PlanFile::decode(&packed(forged.to_string().as_bytes()));
+            let may_be = number == json!(3) && paths.contains(&"/plan/owned");
+            assert!(may_be || read.is_err(), "{what}");
         }
     }
-    assert!(
-        read >= 20,
-        "only {read} of the forged files were read: the test proves little"
-    );
 }
 
-fn markdown(plan: &wi::plan::Plan) -> String {
-    use wi::render::markdown;
-    markdown::plan(plan, &markdown::About::default(), 60_000)
+/// Puts a number in the place of all.
+fn numbers(value: &mut Value, number: &Value) {
+    match value {
+        Value::Number(_) => *value = number.clone(),
+        Value::Array(items) => items.iter_mut().for_each(|v| numbers(v, number)),
+        Value::Object(fields) => fields.values_mut().for_each(|v| numbers(v, number)),
+        _ => {}
+    }
 }
 
-fn strip(text: &str) -> String {
-    console::strip_ansi_codes(text).into_owned()
+/// In every form, and nothing raw in any.
+#[track_caller]
+fn is_shown(file: &PlanFile, what: &str) {
+    use wi::render::{json, markdown, saved, text};
+    let plan = &file.plan;
+    is_clean(&saved(file), what);
+    for (width, expand) in [(20, true), (40, false), (80, true), (200, false)] {
+        let text = text::plan(plan, width, expand);
+        is_clean(&console::strip_ansi_codes(&text), what);
+    }
+    let hash = file.hash();
+    let about = markdown::About::default();
+    for max in [500, 4000, 60_000, 1_000_000] {
+        is_clean(&markdown::plan(plan, &hash, &about, max), what);
+    }
+    let text = json::plan(plan, &hash);
+    is_clean(&text, what);
+    serde_json::from_str::<Value>(&text).expect("JSON");
+}
+
+/// The same from outside, with all texts that may be anything.
+#[test]
+fn what_a_plan_file_says_reaches_nobody_raw() {
+    let (place, _, mut forged) = plan_file("fleet");
+    forged["made_on"] = json!(HOSTILE);
+    forged["wi_version"] = json!(HOSTILE);
+    forged["spec"] = json!([HOSTILE]);
+    forged["spec_digests"] = json!({ HOSTILE: HOSTILE, "wi.yaml": "" });
+    forged["plan"]["warnings"] = json!([HOSTILE]);
+    forged["plan"]["unseen"] = json!([{ "what": HOSTILE, "why": HOSTILE }]);
+    let waves = forged["plan"]["waves"]["waves"]
+        .as_array_mut()
+        .expect("waves");
+    waves[0]["name"] = json!(HOSTILE);
+    let changes = forged["plan"]["changes"].as_object_mut().expect("changes");
+    for change in changes.values_mut() {
+        change["notes"] = json!([HOSTILE]);
+        change["place"] = json!({ "file": HOSTILE, "line": 1 });
+    }
+    for version in [HOSTILE, env!("CARGO_PKG_VERSION")] {
+        forged["wi_version"] = json!(version);
+        std::fs::write(place.path("plan.wi"), packed(forged.to_string().as_bytes()))
+            .expect("written");
+        for args in [
+            &["show", "plan.wi"][..],
+            &["show", "plan.wi", "--expand"],
+            &["show", "plan.wi", "--json"],
+            &["show", "plan.wi", "--markdown"],
+            &["comment", "plan.wi", "--root", "wi", "--dry-run"],
+            &["apply", "plan.wi"],
+            &["apply", "plan.wi", "--sandbox"],
+            &["apply", "plan.wi", "--json"],
+        ] {
+            for columns in ["20", "200"] {
+                let mut command = place.command(args);
+                let ran = Ran::of(command.env("COLUMNS", columns).output().expect("wi runs"));
+                let what = format!("{args:?}");
+                let expected = match (args[0], args.get(2)) {
+                    ("apply", Some(&"--sandbox")) if version != HOSTILE => 4,
+                    ("apply", _) => 1,
+                    _ => 0,
+                };
+                assert_eq!(ran.code, Some(expected), "{what}: {}", ran.err);
+                let all = format!("{}{}", ran.out, ran.err);
+                assert!(all.contains("[2J"), "{what}: {all}");
+                is_clean(&ran.out, &what);
+                is_clean(&ran.err, &what);
+            }
+        }
+    }
 }
 
 #[test]
@@ -246,6 +351,19 @@ fn a_plan_file_that_unpacks_without_end_is_refused() {
         error.contains("MiB") || error.contains("damaged"),
         "{error}"
     );
+    assert!(started.elapsed() < Duration::from_secs(60));
+}
+
+/// What is small as a text and large in memory.
+#[test]
+fn a_plan_file_that_takes_too_much_memory_is_refused() {
+    let (_, _, mut whole) = plan_file("shop");
+    whole["basis"] = json!({ "x": { "state": "HERE" } });
+    let many = r#"{"":0},"#.repeat(30_000_000);
+    let text = whole.to_string().replace("\"HERE\"", &format!("[{many}0]"));
+    let started = Instant::now();
+    let error = PlanFile::decode(&packed(text.as_bytes())).expect_err("too much");
+    assert!(error.contains("more in it than any plan"), "{error}");
     assert!(started.elapsed() < Duration::from_secs(60));
 }
 

@@ -48,7 +48,7 @@ fn in_words(fate: &Fate) -> (String, String) {
         Fate::Loses(why) => (paint(RED, "-"), format!("as nobody ({}):", safe(why))),
         Fate::LosesAccepted => (paint(RED, "-"), "as nobody, which is accepted:".to_owned()),
         Fate::Gets(identity) => (paint(GREEN, "+"), format!("as {}:", safe(identity))),
-        Fate::Keeps(what) => (" ".to_owned(), format!("as before, by {what}:")),
+        Fate::Keeps(what) => (" ".to_owned(), format!("as before, by {}:", safe(what))),
     }
 }
 
@@ -87,7 +87,7 @@ fn roles(who: &str, impact: &Impact) -> String {
         NodeRoles::Known(held) => {
             let held: Vec<String> = held
                 .iter()
-                .map(|(role, resource)| format!("{} on {resource}", safe(role)))
+                .map(|(role, resource)| safe(&format!("{role} on {resource}")))
                 .collect();
             format!("{who} holds {}.", held.join(", "))
         }

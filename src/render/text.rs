@@ -48,6 +48,9 @@ pub(super) fn verb(change: &Change) -> &'static str {
 /// So many clusters of a row are named.
 const NAMED: usize = 8;
 
+/// Names of attributes are padded up to so many columns.
+const WIDEST_NAME: usize = 80;
+
 /// So many clusters with the same change are one row.
 const SAME: usize = 4;
 
@@ -326,7 +329,8 @@ fn resource(row: &Row<'_>, out: &mut String, width: usize) {
         .iter()
         .map(|a| a.name.len())
         .max()
-        .unwrap_or(0);
+        .unwrap_or(0)
+        .min(WIDEST_NAME);
     for attribute in &change.attributes {
         let _ = writeln!(out, "      {}", attribute_row(attribute, pad));
     }

@@ -202,5 +202,5 @@ fn line(level: &str, message: &str, kind: &str, mut rest: Value) {
     rest["@module"] = "wi.ui".into();
     rest["@timestamp"] = jiff::Timestamp::now().to_string().into();
     rest["type"] = kind.into();
-    super::super::print::data(&format!("{rest}\n"));
+    super::super::print::data(&super::line(&rest));
 }
