@@ -248,3 +248,25 @@ fn googles_token_goes_to_the_cluster_and_to_nobody_else() {
     assert!(text.contains("WI_ALLOW_EXEC_PLUGINS"), "{text}");
     assert!(listener.accept().is_err(), "it was called");
 }
+
+/// Files that have no end, or that nobody writes to.
+#[test]
+fn what_is_no_file_is_not_read() {
+    let served = served(|config| {
+        config["clusters"][0]["cluster"]["certificate-authority"] = json!("/dev/zero");
+        let cluster = config["clusters"][0]["cluster"].as_object_mut();
+        cluster.expect("a cluster").remove("certificate-authority-data");
+    });
+    let text = flat(&plan(&served, false).fails().out);
+    assert!(
+        text.contains("names /dev/zero, which cannot be read: not a file"),
+        "{text}"
+    );
+    let spec = std::fs::read_to_string(served.place.path("wi.yaml")).expect("a spec");
+    for file in ["/dev/zero", "."] {
+        let spec = spec.replace("kubeconfig: mine", &format!("kubeconfig: {file}"));
+        served.place.write("wi.yaml", &spec);
+        let text = flat(&plan(&served, false).fails().out);
+        assert!(text.contains("cannot be read: not a file"), "{text}");
+    }
+}

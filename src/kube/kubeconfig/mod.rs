@@ -17,11 +17,15 @@ use serde_json::json;
 use self::file::{Cluster, Config, User};
 use super::Kube;
 use crate::auth::{ExecPlugin, TokenSource};
+use crate::files;
 use crate::http::{Http, Server};
 use crate::render::safe;
 
 /// The variable that lets plugins be run, and the files of tokens be read.
 const ALLOW_PLUGINS: &str = "WI_ALLOW_EXEC_PLUGINS";
+
+/// Of a kubeconfig and the files that it names, in bytes: hundreds of clusters with their CAs.
+const LARGEST: u64 = 16 << 20;
 
 /// Connects; the error is for the user, and never quotes the file, which holds secrets.
 ///
@@ -34,9 +38,11 @@ pub(super) fn connect(
     own: &Own<'_>,
 ) -> Result<Kube, String> {
     let file = path.display();
-    let text = std::fs::read_to_string(path)
+    // Whoever proposes a spec says which file it is.
+    let bytes = files::read(path, LARGEST)
         .map_err(|e| format!("the kubeconfig {file} cannot be read: {e}"))?;
-    let config: Config = serde_saphyr::from_str(&text).map_err(|e| {
+    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{file} is not text"))?;
+    let config: Config = serde_saphyr::from_str(text).map_err(|e| {
         let place = e
             .location()
             .map(|l| format!(" (line {})", l.line()))
@@ -242,7 +248,7 @@ fn pem(data: &str, file: &str, directory: &Path) -> Result<Option<Vec<u8>>, Stri
         return Ok(None);
     }
     let path = directory.join(file);
-    std::fs::read(&path)
+    files::read(&path, LARGEST)
         .map(Some)
         .map_err(|e| format!("names {}, which cannot be read: {e}", path.display()))
 }
