@@ -71,6 +71,16 @@ impl Server {
         .expect("a client")
     }
 
+    /// One that reads answers as large as `wi` does.
+    fn patient_client(&self) -> Http {
+        Http::new(HttpOptions {
+            endpoints: Endpoints::all_at(&self.url).expect("loopback"),
+            token: TokenSource::none(),
+            ..HttpOptions::default()
+        })
+        .expect("a client")
+    }
+
     fn client(&self) -> Http {
         self.client_with(TokenSource::fixed("s3cret-token".to_owned()))
     }
@@ -448,12 +458,7 @@ async fn an_answer_of_many_small_things_is_refused_before_it_is_unpacked() {
         format!("{{\"clusters\": [{clusters}{{}}]}}").into_response()
     })
     .await;
-    let http = Http::new(HttpOptions {
-        endpoints: Endpoints::all_at(&server.url).expect("loopback"),
-        token: TokenSource::none(),
-        ..HttpOptions::default()
-    })
-    .expect("a client");
+    let http = server.patient_client();
     let project = ProjectId::parse("p-12345").expect("valid");
     let error = container::list_clusters(&http, &project).await;
     let error = error.expect_err("too many");
@@ -484,12 +489,7 @@ async fn long_texts_of_servers_are_cut() {
             (status, body.clone()).into_response()
         })
         .await;
-        let http = Http::new(HttpOptions {
-            endpoints: Endpoints::all_at(&server.url).expect("loopback"),
-            token: TokenSource::none(),
-            ..HttpOptions::default()
-        })
-        .expect("a client");
+        let http = server.patient_client();
         let project = ProjectId::parse("p-12345").expect("valid");
         let error = container::list_clusters(&http, &project).await;
         let error = error.expect_err("refused");

@@ -255,7 +255,9 @@ fn what_is_no_file_is_not_read() {
     let served = served(|config| {
         config["clusters"][0]["cluster"]["certificate-authority"] = json!("/dev/zero");
         let cluster = config["clusters"][0]["cluster"].as_object_mut();
-        cluster.expect("a cluster").remove("certificate-authority-data");
+        cluster
+            .expect("a cluster")
+            .remove("certificate-authority-data");
     });
     let text = flat(&plan(&served, false).fails().out);
     assert!(
