@@ -28,6 +28,7 @@ googleServiceAccounts:
         resource: bucket/receipts
         condition: { title: until-2027, expression: 'request.time < timestamp(\"2027-01-01T00:00:00Z\")' }
   billing: { displayName: Billing }
+  pay: { id: payments-app, grants: [roles/logging.logWriter] }
 namespaces:
   shop:
     serviceAccounts:
@@ -55,6 +56,7 @@ projects:
     policy: { bindings: [{ role: roles/owner, members: [user:ann@example.com] }, { role: roles/editor, members: [\"serviceAccount:billing@acme-prod.iam.gserviceaccount.com\"] }] }
     serviceAccounts:
       billing: { displayName: Old, description: \"[wi:shop]\" }
+      payments-app: { description: \"[wi:shop]\" }
       former-a: { description: \"[wi:shop]\" }
       former-b: { description: \"[wi:shop delete]\" }
 buckets: { receipts: { project: acme-prod, uniformBucketLevelAccess: true } }
@@ -150,6 +152,29 @@ impl Saved {
         assert!(ran.err.contains(says), "`{says}` is not in:\n{}", ran.err);
         assert_eq!(self.served.writes().len(), before, "something was written");
         assert_eq!(self.served.calls().len(), calls, "something was asked");
+    }
+}
+
+/// What wi writes it reads: nothing of its own is taken for forged.
+#[test]
+fn all_plans_of_the_examples_are_read() {
+    for example in ["quickstart", "shop", "brownfield", "fleet"] {
+        let place = Place::example(example);
+        for choices in [
+            &["--accept-loss"][..],
+            &["--accept-loss", "--strategy", "blue-green"],
+            &["--accept-loss", "--max-surge", "3", "--force-conflicts"],
+        ] {
+            let mut args = vec!["plan", "wi.yaml", "--allow-mass-removal", "--out", "p.plan"];
+            args.extend(choices);
+            place.wi(&args).ok();
+            let shown = place.wi(&["show", "p.plan", "--json"]).ok();
+            let shown: Value = serde_json::from_str(&shown.out).expect("JSON");
+            args[3] = "--json";
+            args.remove(4);
+            let planned: Value = serde_json::from_str(&place.wi(&args).ok().out).expect("JSON");
+            assert_eq!(shown, planned, "{example} {choices:?}: the hash, too");
+        }
     }
 }
 
@@ -352,6 +377,12 @@ fn what_is_done_is_what_is_shown() {
             "/what/Binding/key/condition/expression",
             json!("true"),
             "than it shows",
+        ),
+        (
+            "grant.pay:roles/logging.logWriter@project/acme-prod",
+            "/what/Binding/key/role",
+            json!("roles/owner"),
+            "another object",
         ),
         (
             "ksa.edge/shop/checkout",

@@ -151,6 +151,9 @@ async fn check_and_apply(
         return Ok(Success::Ok);
     }
     let live = live::read(&session.http, &file.desired).await;
+    if let Some(text) = render::reached_by(&live.reached_by).filter(|_| !args.json) {
+        print::note(&text);
+    }
     let compared = file.compare(&live);
     if !compared.unread.is_empty() {
         let caller = iam::caller(&session.http).await;

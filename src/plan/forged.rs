@@ -298,13 +298,9 @@ impl Of<'_> {
             Resource::ServiceAccount(email) => self.names(email),
             _ => vec![""],
         };
-        let of_member = match &key.member {
-            Member::ServiceAccount(email) => self.names(email),
-            _ => vec![""],
-        };
-        let named = resources.iter().any(|resource| {
-            let mut members = of_member.iter();
-            members.any(|member| binding_address(key, resource, member) == self.address)
+        let named = resources.iter().any(|resource| match &key.member {
+            Member::ServiceAccount(email) => self.is_grant_to(key, resource, email),
+            _ => binding_address(key, resource, "") == self.address,
         });
         holds(named, OTHER)?;
         let all_it = members.iter().all(|m| Member::parse(m) == key.member);
@@ -313,6 +309,17 @@ impl Of<'_> {
         holds(action != Action::Update, UNKNOWN)?;
         let members: Vec<&str> = members.iter().map(String::as_str).collect();
         self.shows(&bindings::attributes(key, &members, action))
+    }
+
+    /// The accounts of a plan are those that it changes: another one has some name, its email is shown.
+    fn is_grant_to(&self, key: &BindingKey, resource: &str, email: &Email) -> bool {
+        let is = |name: &str| binding_address(key, resource, name) == self.address;
+        if self.desired.account_name(email).is_some() {
+            return self.names(email).into_iter().any(is);
+        }
+        let rest = self.address.split_once('.').map_or("", |(_, rest)| rest);
+        let mut ends = rest.match_indices([':', '/']).map(|(at, _)| at);
+        ends.any(|at| !self.desired.accounts.contains_key(&rest[..at]) && is(&rest[..at]))
     }
 
     fn namespace(&self, write: &KubeChange) -> Result<(), String> {
