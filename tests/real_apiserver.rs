@@ -4,7 +4,8 @@
 //! WI_TEST_KUBECONFIG=~/.kube/config cargo test --test real_apiserver
 //! ```
 //!
-//! The current context is used, which has to be allowed everything. What is made is in namespaces that
+//! The current context is used, which has to be allowed everything; where it logs in by a plugin,
+//! `WI_ALLOW_EXEC_PLUGINS=1` has to be set, as for `wi` itself. What is made is in namespaces that
 //! begin with `wi-test-`, or is named so (priority levels and flow schemas), and is deleted at the end
 //! of each test, also of one that fails. Without the variable nothing is tested, and that is said. So is
 //! what a server cannot be made to do.

@@ -48,6 +48,31 @@ fn a_plan_and_an_apply() {
     assert!(ran.out.contains("1 destroyed"), "{}", ran.out);
 }
 
+/// A service account's token in a file, which wins over a token that is none.
+#[test]
+fn by_a_token_file() {
+    let Some(real) = Real::new("file") else {
+        return;
+    };
+    let token = real.runtime.block_on(async {
+        real.make_namespace().await;
+        real.token_of_an_account("worker").await
+    });
+    std::fs::write(real.directory.path().join("token"), format!("{token}\n")).expect("written");
+    let user = json!({ "token": "wrong", "tokenFile": "token" });
+    let (served, _) = served(&real, &real.kubeconfig_of(&user));
+    let ran = wi(&served, &["plan", "wi.yaml"]);
+    let text = format!("{} {}", ran.out, ran.err);
+    assert!(!text.contains("401"), "{text}");
+    // Nobody gave the account the right to list what all clusters have to be asked for.
+    if ran.code == Some(0) {
+        super::say("403 is not tested: the server allows everybody everything");
+    } else {
+        let who = format!("system:serviceaccount:{}:worker", real.name);
+        assert!(text.replace(['\n', '│', ' '], "").contains(&who), "{text}");
+    }
+}
+
 /// The kubeconfig's own token or certificate, by way of a plugin.
 #[test]
 fn by_a_plugin() {
