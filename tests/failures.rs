@@ -2,7 +2,9 @@
 
 mod support;
 
+use serde_json::json;
 use support::Place;
+use support::served::Served;
 
 const SPEC: &str = "apiVersion: wi/v1
 name: shop
@@ -236,4 +238,34 @@ fn a_create_that_fails_in_passing_is_tried_again_after_a_look() {
         ),
     );
     place.wi(&["apply", "--auto-approve"]).ok();
+}
+
+/// Kubernetes answers 403 to whoever makes something in it.
+#[test]
+fn a_namespace_that_is_being_deleted_takes_nothing_new_and_is_told_of() {
+    let served = Served::of(Place::example("quickstart"));
+    let going = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {},
+        "items": [{"metadata": {"name": "shop", "uid": "u", "deletionTimestamp": "2026-11-25T08:00:00Z"}}]});
+    let fault = json!({"match": "GET /api/v1/namespaces?", "body": going.to_string()});
+    served.request("POST", "/sandbox/v1/faults", &fault.to_string());
+    let ran = served.wi(&["plan", "wi.yaml"]).fails();
+    assert!(
+        ran.out
+            .contains("namespace.main/shop and what is to be in it: it is"),
+        "{}",
+        ran.out
+    );
+    assert!(!ran.out.contains("ksa.main/shop/checkout"), "{}", ran.out);
+    assert!(
+        ran.out.contains("gsa.checkout will be created"),
+        "{}",
+        ran.out
+    );
+    served.request("DELETE", "/sandbox/v1/faults", "");
+    let ran = served.wi(&["plan", "wi.yaml"]).ok();
+    assert!(
+        ran.out.contains("ksa.main/shop/checkout will be created"),
+        "{}",
+        ran.out
+    );
 }

@@ -24,6 +24,9 @@ pub struct ObjectMeta {
     pub namespace: String,
     pub uid: String,
     pub resource_version: String,
+    /// Since when it is being deleted; empty while it is not.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub deletion_timestamp: String,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
     #[serde(skip_serializing)]

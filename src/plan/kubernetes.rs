@@ -103,6 +103,11 @@ pub(super) fn diff(desired: &Desired, live: &Live, options: &Options, plan: &mut
     }
 }
 
+/// Whether it is being deleted: what is in it goes too.
+fn is_going(meta: &ObjectMeta) -> bool {
+    !meta.deletion_timestamp.is_empty()
+}
+
 /// A cluster that comes or goes is told of as such.
 fn takes_changes(cluster: &Seen<Cluster>) -> bool {
     cluster
@@ -122,7 +127,11 @@ fn diff_cluster(
         .iter()
         .filter(|(k, _)| k.cluster == cluster)
     {
-        if objects.namespaces.contains_key(key.namespace.as_str()) {
+        if let Some(there) = objects.namespaces.get(key.namespace.as_str()) {
+            if is_going(there) {
+                let why = "it is being deleted, and takes nothing new. Once it is gone, plan again: it is made anew";
+                plan.unseen(format!("{key} and what is to be in it"), why);
+            }
             continue; // not adopted: it holds more than what the spec knows of
         }
         if !wanted.create {
@@ -162,6 +171,10 @@ fn diff_cluster(
         .map(|meta| ((meta.namespace.as_str(), meta.name.as_str()), meta))
         .collect();
     for (key, wanted) in desired.ksas_of(cluster) {
+        let namespace = objects.namespaces.get(key.namespace.as_str());
+        if namespace.is_some_and(is_going) {
+            continue; // told of with the namespace
+        }
         let there = by_name
             .get(&(key.namespace.as_str(), key.name.as_str()))
             .copied();
