@@ -204,6 +204,10 @@ fn waves_can_be_applied_one_by_one() {
     assert!(ran.err.contains("--until-wave rest"), "{}", ran.err);
     let ran = served.wi(&["plan", "--wave", "nope"]).fails();
     assert!(ran.err.contains("canary, rest"), "{}", ran.err);
+    // Who gains what by these waves, and by no other.
+    let ran = served.wi(&["plan", "--until-wave", "canary"]).ok();
+    assert!(ran.out.contains("+ gains roles/viewer"), "{}", ran.out);
+    assert!(!ran.out.contains("roles/browser"), "{}", ran.out);
     served
         .wi(&["apply", "--auto-approve", "--until-wave", "canary"])
         .ok();

@@ -92,7 +92,7 @@ pub(super) async fn make(
                 .push(format!("--target {target} matches no change of this plan"));
         }
     }
-    only_waves(&mut plan, choice)?;
+    only_waves(&mut plan, &desired, &live, choice)?;
     if plan::takes_from_accounts(&plan) {
         let caller = iam::caller(&session.http).await;
         plan::protect(&mut plan, caller.as_deref());
@@ -105,7 +105,12 @@ pub(super) async fn make(
 }
 
 /// Takes other waves than those of `--wave` and `--until-wave` out.
-fn only_waves(plan: &mut Plan, choice: &ChoiceArgs) -> Result<(), Failure> {
+fn only_waves(
+    plan: &mut Plan,
+    desired: &Desired,
+    live: &Live,
+    choice: &ChoiceArgs,
+) -> Result<(), Failure> {
     let Some(name) = choice.wave.as_ref().or(choice.until_wave.as_ref()) else {
         return Ok(());
     };
@@ -123,7 +128,7 @@ fn only_waves(plan: &mut Plan, choice: &ChoiceArgs) -> Result<(), Failure> {
         }));
     };
     let first = if choice.wave.is_some() { index } else { 0 };
-    let open = plan::waves::restrict_to(plan, &(first..=index).collect());
+    let open = plan::waves::restrict_to(plan, desired, live, &(first..=index).collect());
     if let Some(need) = open.first() {
         return Err(Failure::Message(format!(
             "the wave `{name}` needs {need}, which an earlier wave makes: apply that one first (--until-wave {name})"

@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Plan, What};
+use super::{Action, Plan, What, access, restarts};
 use crate::desired::{Desired, Waves};
 use crate::identity::{Email, Member};
+use crate::live::Live;
 use crate::resources::Resource;
 
 /// Sets the wave of each change.
@@ -187,7 +188,12 @@ impl<'a> Users<'a> {
 }
 
 /// Leaves only the changes of these waves. Answers with changes of earlier ones that they need.
-pub fn restrict_to(plan: &mut Plan, waves: &BTreeSet<usize>) -> BTreeSet<String> {
+pub fn restrict_to(
+    plan: &mut Plan,
+    desired: &Desired,
+    live: &Live,
+    waves: &BTreeSet<usize>,
+) -> BTreeSet<String> {
     let kept = |wave: usize| waves.contains(&wave);
     let open: BTreeSet<String> = plan
         .changes
@@ -203,5 +209,7 @@ pub fn restrict_to(plan: &mut Plan, waves: &BTreeSet<usize>) -> BTreeSet<String>
     if let Some(all) = &mut plan.waves {
         all.only = Some(waves.clone());
     }
+    access::list(desired, plan);
+    restarts::list(live, plan);
     open
 }
