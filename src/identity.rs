@@ -9,10 +9,52 @@ use std::fmt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Why a name was refused: the rule that it breaks, in words for the user.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct NameError(pub String);
+/// Why a name was refused: the rule that it breaks, in words for the user; and the way out, if one is
+/// clear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameError(pub String, pub Option<String>);
+
+impl NameError {
+    /// A name that is not what it should be, by this rule.
+    pub fn not(name: &str, what: &str) -> Self {
+        let name = if name.is_empty() {
+            "an empty text".to_owned()
+        } else {
+            format!("`{name}`")
+        };
+        Self(format!("{name} is not {what}"), None)
+    }
+
+    /// What to do about it.
+    pub fn help(self, help: String) -> Self {
+        Self(self.0, Some(help))
+    }
+
+    /// The name that was meant, if it is another one and a good one.
+    fn meant(self, name: &str, meant: &str, good: impl Fn(&str) -> bool) -> Self {
+        if meant != name && good(meant) {
+            self.help(format!("Write {meant}."))
+        } else {
+            self
+        }
+    }
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.1 {
+            Some(help) => write!(f, "{}. {help}", self.0),
+            None => f.write_str(&self.0),
+        }
+    }
+}
+
+impl std::error::Error for NameError {}
+
+/// A name as Google and Kubernetes would have it: lower-case, with hyphens.
+fn tidy(s: &str) -> String {
+    s.trim().to_lowercase().replace(['_', '.', ' '], "-")
+}
 
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident) => {
@@ -84,27 +126,38 @@ fn is_domain(s: &str) -> bool {
 impl ProjectId {
     /// 6 to 30 lower-case letters, digits and hyphens, a letter first, no hyphen last.
     pub fn parse(s: &str) -> Result<Self, NameError> {
-        let id = s
-            .split_once(':')
-            .map_or(s, |(domain, id)| if is_domain(domain) { id } else { s });
-        let ok = (6..=30).contains(&id.len())
-            && lower_digits_hyphens(id)
-            && id.starts_with(|c: char| c.is_ascii_lowercase())
-            && !id.ends_with('-');
-        if ok {
+        if Self::is_valid(s) {
             return Ok(Self(s.to_owned()));
         }
-        Err(NameError(
-            if s.bytes().all(|b| b.is_ascii_digit()) && !s.is_empty() {
+        if s.bytes().all(|b| b.is_ascii_digit()) && !s.is_empty() {
+            return Err(NameError(
                 format!(
                     "`{s}` is a project number; the project id is needed, since the workload pool is named after it"
-                )
-            } else {
-                format!(
-                    "`{s}` is not a project id: 6 to 30 lower-case letters, digits and hyphens, starting with a letter and not ending in a hyphen"
-                )
-            },
-        ))
+                ),
+                Some(format!(
+                    "gcloud projects describe {s} --format='value(projectId)'"
+                )),
+            ));
+        }
+        // As a resource name has it, or as the pool is called.
+        let bare = s.trim().rsplit('/').next().unwrap_or_default();
+        let bare = bare.strip_suffix(".svc.id.goog").unwrap_or(bare);
+        let error = NameError::not(
+            s,
+            "a project id: 6 to 30 lower-case letters, digits and hyphens, starting with a letter and not ending in a hyphen",
+        );
+        Err(error.meant(s, &tidy(bare), Self::is_valid))
+    }
+
+    fn is_valid(s: &str) -> bool {
+        let id = match s.split_once(':') {
+            Some((domain, id)) if is_domain(domain) => id,
+            _ => s,
+        };
+        (6..=30).contains(&id.len())
+            && lower_digits_hyphens(id)
+            && id.starts_with(|c: char| c.is_ascii_lowercase())
+            && !id.ends_with('-')
     }
 
     /// The project's workload pool, `PROJECT.svc.id.goog`.
@@ -130,21 +183,31 @@ impl ProjectId {
 impl Email {
     /// An address `NAME@DOMAIN`; kept in lower case, as IAM does.
     pub fn parse(s: &str) -> Result<Self, NameError> {
-        let ok = s.split_once('@').is_some_and(|(name, domain)| {
-            let part = |p: &str| {
-                !p.is_empty()
-                    && p.bytes()
-                        .all(|b| b.is_ascii_alphanumeric() || b"-._+".contains(&b))
-            };
-            part(name) && part(domain) && domain.contains('.')
-        });
-        if ok {
-            Ok(Self(s.to_ascii_lowercase()))
-        } else {
-            Err(NameError(format!(
-                "`{s}` is not an email address, such as checkout@acme-prod.iam.gserviceaccount.com"
-            )))
+        if Self::is_valid(s) {
+            return Ok(Self(s.to_ascii_lowercase()));
         }
+        let error = NameError::not(
+            s,
+            "an email address, such as checkout@acme-prod.iam.gserviceaccount.com",
+        );
+        // As a member of a policy, or the end of a resource name.
+        let bare = s.trim().rsplit([':', '/']).next().unwrap_or_default();
+        Err(match s.split_once(':') {
+            Some((kind, _)) if Self::is_valid(bare) => {
+                error.help(format!("Without `{kind}:`, write {bare}."))
+            }
+            _ => error.meant(s, bare, Self::is_valid),
+        })
+    }
+
+    fn is_valid(s: &str) -> bool {
+        let part = |p: &str| {
+            !p.is_empty()
+                && p.bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-._+".contains(&b))
+        };
+        s.split_once('@')
+            .is_some_and(|(name, domain)| part(name) && part(domain) && domain.contains('.'))
     }
 
     /// The part before the `@`.
@@ -165,17 +228,22 @@ impl Email {
 
 /// Checks the id of a Google service account: 6 to 30 characters `[a-z]([-a-z0-9]*[a-z0-9])`.
 pub fn check_service_account_id(s: &str) -> Result<(), NameError> {
-    let ok = (6..=30).contains(&s.len())
-        && lower_digits_hyphens(s)
-        && s.starts_with(|c: char| c.is_ascii_lowercase())
-        && !s.ends_with('-');
-    if ok {
-        Ok(())
-    } else {
-        Err(NameError(format!(
-            "`{s}` is not a service account id: 6 to 30 lower-case letters, digits and hyphens, starting with a letter and not ending in a hyphen"
-        )))
+    let is_valid = |s: &str| {
+        (6..=30).contains(&s.len())
+            && lower_digits_hyphens(s)
+            && s.starts_with(|c: char| c.is_ascii_lowercase())
+            && !s.ends_with('-')
+    };
+    if is_valid(s) {
+        return Ok(());
     }
+    let error = NameError::not(
+        s,
+        "a service account id: 6 to 30 lower-case letters, digits and hyphens, starting with a letter and not ending in a hyphen",
+    );
+    // Of an address, the part before the @.
+    let id = s.split('@').next().unwrap_or_default();
+    Err(error.meant(s, &tidy(id), is_valid))
 }
 
 impl Role {
@@ -186,26 +254,43 @@ impl Role {
 
     /// Checks the form only; whether the role exists is for IAM to say.
     pub fn parse(s: &str) -> Result<Self, NameError> {
+        if Self::is_valid(s) {
+            return Ok(Self(s.to_owned()));
+        }
+        let error = NameError::not(
+            s,
+            "a role: roles/NAME, projects/PROJECT/roles/NAME or organizations/NUMBER/roles/NAME",
+        );
+        let trimmed = s.trim().trim_matches('/');
+        if trimmed.contains(' ') {
+            return Err(error.help(
+                "Write the role's name, not its title: `gcloud iam roles list` shows both."
+                    .to_owned(),
+            ));
+        }
+        // `viewer`, `role/viewer` and `Roles/viewer` alike.
+        let bare = match trimmed.split_once('/') {
+            Some((head, name)) if head.to_lowercase().starts_with("role") => name,
+            Some(_) => return Err(error.meant(s, trimmed, Self::is_valid)),
+            None => trimmed,
+        };
+        Err(error.meant(s, &format!("roles/{bare}"), Self::is_valid))
+    }
+
+    fn is_valid(s: &str) -> bool {
         let id = |s: &str| {
             !s.is_empty()
                 && s.bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_')
         };
         let parts: Vec<&str> = s.split('/').collect();
-        let ok = match parts.as_slice() {
+        match parts.as_slice() {
             ["roles", name] => id(name),
-            ["projects", p, "roles", name] => ProjectId::parse(p).is_ok() && id(name),
+            ["projects", p, "roles", name] => ProjectId::is_valid(p) && id(name),
             ["organizations", n, "roles", name] => {
                 !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()) && id(name)
             }
             _ => false,
-        };
-        if ok {
-            Ok(Self(s.to_owned()))
-        } else {
-            Err(NameError(format!(
-                "`{s}` is not a role: roles/NAME, projects/PROJECT/roles/NAME or organizations/NUMBER/roles/NAME"
-            )))
         }
     }
 
@@ -231,39 +316,31 @@ impl KubeName {
 
     /// A DNS label: up to 63 lower-case letters, digits and hyphens, alphanumeric at both ends.
     pub fn label(s: &str) -> Result<Self, NameError> {
-        Self::check(s, 63, "a DNS label").map_err(|e| {
-            if s.contains('.') {
-                NameError(format!("{}; dots are not allowed here", e.0))
-            } else {
-                e
-            }
-        })?;
-        if s.contains('.') {
-            return Err(NameError(format!(
-                "`{s}` is not a DNS label: dots are not allowed here"
-            )));
+        let is_valid = |s: &str| s.len() <= 63 && is_dns_label(s);
+        if is_valid(s) {
+            return Ok(Self(s.to_owned()));
         }
-        Ok(Self(s.to_owned()))
+        let rule = if Self::parse(s).is_ok() && s.contains('.') {
+            "a DNS label: dots are not allowed here"
+        } else {
+            "a DNS label: at most 63 lower-case letters, digits and hyphens, starting and ending with a letter or digit"
+        };
+        Err(NameError::not(s, rule).meant(s, &tidy(s), is_valid))
     }
 
     /// A DNS subdomain (labels joined by dots, up to 253): what Kubernetes allows for accounts.
     pub fn parse(s: &str) -> Result<Self, NameError> {
-        Self::check(s, 253, "a DNS subdomain")?;
-        Ok(Self(s.to_owned()))
-    }
-
-    fn check(s: &str, max: usize, what: &str) -> Result<(), NameError> {
-        let part = |p: &str| {
-            !p.is_empty() && lower_digits_hyphens(p) && !p.starts_with('-') && !p.ends_with('-')
-        };
-        if s.len() <= max && s.split('.').all(part) {
-            Ok(())
-        } else {
-            Err(NameError(format!(
-                "`{s}` is not {what}: at most {max} lower-case letters, digits and hyphens, starting and ending with a letter or digit"
-            )))
+        let is_valid = |s: &str| s.len() <= 253 && s.split('.').all(is_dns_label);
+        if is_valid(s) {
+            return Ok(Self(s.to_owned()));
         }
+        let rule = "a DNS subdomain: at most 253 lower-case letters, digits and hyphens, starting and ending with a letter or digit";
+        Err(NameError::not(s, rule).meant(s, &tidy(s), is_valid))
     }
+}
+
+fn is_dns_label(s: &str) -> bool {
+    !s.is_empty() && lower_digits_hyphens(s) && !s.starts_with('-') && !s.ends_with('-')
 }
 
 /// A Kubernetes service account as IAM knows it: the same in every cluster of the pool's project.
@@ -526,6 +603,40 @@ mod tests {
         assert!(path("europe-west1-b", "main"));
         assert!(!path("-", "main") && !path("europe-west1", "a/b") && !path("europe-west1", ".."));
         assert!(!path("europe-west1/x", "main") && !path("x?y", "main"));
+    }
+
+    #[test]
+    fn what_was_meant_is_said_where_it_is_clear() {
+        let help = |e: NameError| e.1.unwrap_or_default();
+        for (written, meant) in [
+            ("projects/acme-prod", "Write acme-prod."),
+            ("Acme_Prod", "Write acme-prod."),
+            ("acme-prod.svc.id.goog", "Write acme-prod."),
+            ("acme", ""),
+        ] {
+            assert_eq!(help(ProjectId::parse(written).expect_err(written)), meant);
+        }
+        for (written, meant) in [
+            ("roles/viewer ", "Write roles/viewer."),
+            ("roles/viewer/", "Write roles/viewer."),
+            ("Role/viewer", "Write roles/viewer."),
+            ("viewer", "Write roles/viewer."),
+            ("projects/acme/roles/viewer", ""),
+        ] {
+            assert_eq!(help(Role::parse(written).expect_err(written)), meant);
+        }
+        assert_eq!(
+            help(
+                Email::parse("serviceAccount:a@p-12345.iam.gserviceaccount.com")
+                    .expect_err("a member")
+            ),
+            "Without `serviceAccount:`, write a@p-12345.iam.gserviceaccount.com."
+        );
+        assert_eq!(
+            help(KubeName::label("My_Shop").expect_err("no label")),
+            "Write my-shop."
+        );
+        assert!(!NameError::not("", "a role").0.contains('`'));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! The rows follow the discovery documents of the APIs; the shapes are those of each API's
 //! `getIamPolicy` and `setIamPolicy`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -119,6 +120,23 @@ impl Kind {
         self.full.matches("{}").count()
     }
 
+    /// The host of its API, as its full name has it.
+    fn service(&self) -> &'static str {
+        self.full.split('/').next().unwrap_or_default()
+    }
+
+    /// What to write for one.
+    fn written_form(&self) -> String {
+        format!("Write {}/{}.", self.short, self.form)
+    }
+
+    /// Its full name with a word for each name.
+    fn full_form(&self) -> String {
+        let words = self.form.replace(['[', ']'], "");
+        let words: Vec<String> = words.split('/').map(str::to_owned).collect();
+        filled(self.full, &words)
+    }
+
     /// Whether the first of its names is its project.
     pub fn in_project(&self) -> bool {
         self.form.starts_with("[PROJECT/]")
@@ -182,14 +200,10 @@ impl Resource {
     /// short name that has none.
     pub fn parse(s: &str, default: Option<&ProjectId>) -> Result<Self, NameError> {
         let (kind, names) = match s.strip_prefix("//") {
-            Some(full) => Self::from_full(full).ok_or_else(|| {
-                NameError(format!(
-                    "`{s}` is not the name of a resource that wi can grant on"
-                ))
-            })?,
+            Some(full) => Self::from_full(full).ok_or_else(|| no_full_name(s, full))?,
             None => Self::from_short(s, default)?,
         };
-        check(kind, &names)?;
+        check(s, kind, &names)?;
         match kind.short {
             "project" => ProjectId::parse(&names[0]).map(Self::Project),
             "serviceaccount" => Email::parse(&names[0]).map(Self::ServiceAccount),
@@ -222,40 +236,26 @@ impl Resource {
         default: Option<&ProjectId>,
     ) -> Result<(&'static Kind, Vec<String>), NameError> {
         let (short, rest) = s.split_once('/').unwrap_or((s, ""));
-        let Some(kind) = Kind::of(short) else {
-            let meant = s
-                .strip_prefix("gs://")
-                .map(|bucket| format!("bucket/{bucket}"))
-                .or_else(|| {
-                    let singular = short.strip_suffix('s').filter(|k| Kind::of(k).is_some())?;
-                    Some(format!("{singular}/{rest}"))
-                });
-            if let Some(meant) = meant {
-                return Err(NameError(format!(
-                    "`{s}` is not a resource that wi can grant on: did you mean `{meant}`?"
-                )));
-            }
-            let kinds: Vec<&str> = KINDS.iter().map(|k| k.short).collect();
-            return Err(NameError(format!(
-                "`{s}` is not a resource that wi can grant on: write KIND/NAME, where KIND is one of {}, or a full resource name (//SERVICE/…)",
-                kinds.join(", ")
-            )));
-        };
+        let kind = Kind::of(short).ok_or_else(|| no_short_name(s))?;
         let mut names: Vec<String> = rest.split('/').map(str::to_owned).collect();
         if kind.in_project() && names.len() + 1 == kind.names() {
             let project = default.ok_or_else(|| {
-                NameError(format!(
-                    "`{s}` has no project: write {short}/{}",
-                    kind.form.replace(['[', ']'], "")
-                ))
+                let form = kind.form.replace(['[', ']'], "");
+                NameError(
+                    format!("`{s}` has no project"),
+                    Some(format!("Write {short}/{form}.")),
+                )
             })?;
             names.insert(0, project.to_string());
         }
         if names.len() != kind.names() {
-            return Err(NameError(format!(
-                "`{s}` is not a {short}: write {short}/{}",
-                kind.form
-            )));
+            let error = NameError::not(s, &format!("the name of a {short}"));
+            let trimmed = s.strip_suffix('/');
+            let meant = trimmed.filter(|t| Self::parse(t, default).is_ok());
+            return Err(match meant {
+                Some(meant) => error.help(format!("Write {meant}.")),
+                None => error.help(kind.written_form()),
+            });
         }
         Ok((kind, names))
     }
@@ -332,17 +332,24 @@ fn escaped(name: &str) -> String {
     out
 }
 
-fn check(kind: &Kind, names: &[String]) -> Result<(), NameError> {
+/// Checks the names of what is written as `s`.
+fn check(s: &str, kind: &Kind, names: &[String]) -> Result<(), NameError> {
+    if names.iter().any(String::is_empty) {
+        let error = NameError(format!("`{s}` lacks a name"), None);
+        return Err(error.help(kind.written_form()));
+    }
     if kind.in_project() {
         ProjectId::parse(&names[0])?;
     }
     if matches!(kind.short, "folder" | "organization")
         && !names[0].bytes().all(|b| b.is_ascii_digit())
     {
-        return Err(NameError(format!(
-            "`{}` is not the number of a {}",
-            names[0], kind.short
-        )));
+        let (what, list) = match kind.short {
+            "folder" => ("a folder", "gcloud resource-manager folders list"),
+            _ => ("an organization", "gcloud organizations list"),
+        };
+        let error = NameError::not(&names[0], &format!("the number of {what}"));
+        return Err(error.help(format!("`{list}` shows it.")));
     }
     if matches!(kind.short, "bucket" | "managedfolder") {
         let name = &names[0];
@@ -353,30 +360,56 @@ fn check(kind: &Kind, names: &[String]) -> Result<(), NameError> {
             && name.starts_with(|c: char| c.is_ascii_alphanumeric())
             && name.ends_with(|c: char| c.is_ascii_alphanumeric());
         if !ok {
-            return Err(NameError(format!(
-                "`{name}` is not a bucket name: 3 to 222 lower-case letters, digits, `-`, `_` and `.`, with a letter or digit at both ends"
-            )));
+            return Err(NameError::not(
+                name,
+                "a bucket name: 3 to 222 lower-case letters, digits, `-`, `_` and `.`, with a letter or digit at both ends",
+            ));
         }
     }
     // It may become part of a host's name.
     if let Some(location) = location_of(kind, names)
         && !is_location(location)
     {
-        return Err(NameError(format!(
-            "`{location}` is not a location, such as europe-west1"
-        )));
+        let error = NameError::not(location, "a location, such as europe-west1");
+        return Err(error.help(kind.written_form()));
+    }
+    // https://cloud.google.com/bigquery/docs/datasets#dataset-naming
+    if matches!(kind.short, "dataset" | "table")
+        && !names[1]
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    {
+        let error = NameError::not(
+            &names[1],
+            "the name of a dataset: letters, digits and underscores",
+        );
+        // As bq writes it: PROJECT.DATASET and PROJECT:DATASET.
+        let apart = names[1].split_once(['.', ':']);
+        return Err(match apart.filter(|(p, _)| ProjectId::parse(p).is_ok()) {
+            Some((project, rest)) => {
+                let rest: Vec<&str> = rest
+                    .split('.')
+                    .chain(names[2..].iter().map(String::as_str))
+                    .collect();
+                error.help(format!(
+                    "Write {}/{project}/{}.",
+                    kind.short,
+                    rest.join("/")
+                ))
+            }
+            None => error,
+        });
     }
     let bad = names.iter().find(|n| {
-        n.is_empty()
-            || n.len() > 1024
+        n.len() > 1024
             || matches!(n.as_str(), "." | "..")
             || n.chars().any(|c| c.is_control() || c.is_whitespace())
     });
     match bad {
-        Some(name) => Err(NameError(format!(
-            "`{name}` is not the name of a {}",
-            kind.short
-        ))),
+        Some(name) => Err(NameError::not(
+            name,
+            &format!("the name of a {}", kind.short),
+        )),
         None => Ok(()),
     }
 }
@@ -394,6 +427,60 @@ pub(crate) fn is_location(text: &str) -> bool {
         && text
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// What is said about a full name that no kind has: the names that its service has.
+fn no_full_name(s: &str, full: &str) -> NameError {
+    let error = NameError::not(s, "the name of a resource that wi can grant on");
+    let service = full.split('/').next().unwrap_or_default();
+    let forms: Vec<String> = KINDS
+        .iter()
+        .filter(|k| k.service() == service)
+        .map(|k| format!("//{}", k.full_form()))
+        .collect();
+    if !forms.is_empty() {
+        return error.help(format!("Write {}", forms.join("\nor    ")));
+    }
+    let services: BTreeSet<&str> = KINDS
+        .iter()
+        .filter_map(|k| k.service().strip_suffix(".googleapis.com"))
+        .collect();
+    let services = Vec::from_iter(services).join(", ");
+    error.help(format!(
+        "Services that wi knows, each with .googleapis.com: {services}."
+    ))
+}
+
+/// What is said about a short name of no kind.
+fn no_short_name(s: &str) -> NameError {
+    let error = NameError::not(s, "a resource that wi can grant on");
+    let (short, rest) = s.split_once('/').unwrap_or((s, ""));
+    let mut meant: Vec<String> = s
+        .strip_prefix("gs://")
+        .map(|bucket| format!("bucket/{}", bucket.trim_end_matches('/')))
+        .into_iter()
+        .collect();
+    // The APIs' own relative names, `projects/P/secrets/NAME`; some are the same in two services.
+    meant.extend(KINDS.iter().filter_map(|kind| {
+        let full = format!("{}/{s}", kind.service());
+        let (found, names) = Resource::from_full(&full)?;
+        (found.service() == kind.service()).then(|| format!("{}/{}", found.short, names.join("/")))
+    }));
+    meant.dedup();
+    if meant.is_empty() {
+        // `Bucket/x` and `buckets/x`.
+        let lower = short.to_lowercase();
+        let kind = Kind::of(&lower).or_else(|| Kind::of(lower.strip_suffix('s')?));
+        meant.extend(kind.map(|k| format!("{}/{rest}", k.short)));
+    }
+    if !meant.is_empty() {
+        return error.help(format!("Write {}.", meant.join(" or ")));
+    }
+    let kinds: Vec<&str> = KINDS.iter().map(|k| k.short).collect();
+    error.help(format!(
+        "Write KIND/NAME, such as bucket/acme-receipts, or a full resource name (//SERVICE/…). Kinds: {}.",
+        kinds.join(", ")
+    ))
 }
 
 impl fmt::Display for Resource {
@@ -424,7 +511,7 @@ mod tests {
         let default = ProjectId::parse("acme-prod").expect("valid");
         Resource::parse(s, Some(&default))
             .map(|r| r.to_string())
-            .map_err(|e| e.0)
+            .map_err(|e| e.to_string())
     }
 
     #[test]
@@ -492,9 +579,41 @@ mod tests {
         assert!(
             Resource::parse("topic/t", None)
                 .expect_err("no project")
-                .0
+                .to_string()
                 .contains("topic/PROJECT/NAME")
         );
+    }
+
+    #[test]
+    fn what_was_meant_is_said_where_it_is_clear() {
+        for (written, meant) in [
+            ("gs://acme-receipts/", "Write bucket/acme-receipts."),
+            ("Buckets/acme-receipts", "Write bucket/acme-receipts."),
+            ("projects/acme-prod", "Write project/acme-prod."),
+            (
+                "projects/acme-prod/secrets/stripe",
+                "Write secret/acme-prod/stripe.",
+            ),
+            (
+                "projects/acme-prod/instances/main",
+                "Write spanner-instance/acme-prod/main or bigtable-instance/acme-prod/main.",
+            ),
+            ("bucket/", "Write bucket/NAME."),
+            ("dataset/acme-bi.sales", "Write dataset/acme-bi/sales."),
+            (
+                "table/acme-bi:sales/orders",
+                "Write table/acme-bi/sales/orders.",
+            ),
+            (
+                "//storage.googleapis.com/acme-receipts",
+                "Write //storage.googleapis.com/projects/_/buckets/NAME\nor    //storage",
+            ),
+            ("//vault.example.com/x", "run, secretmanager, spanner"),
+        ] {
+            let said = parse(written).expect_err(written);
+            assert!(said.contains(meant), "{written}: {said}");
+            assert!(!said.contains("``"), "{said}");
+        }
     }
 
     #[test]

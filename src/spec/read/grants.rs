@@ -32,7 +32,7 @@ impl Reader<'_> {
             let Some((role_node, role)) = role_node.and_then(|n| Some((n, n.text()?))) else {
                 continue;
             };
-            let role = self.role(&entry.at(role_node.span), role);
+            let role = self.parsed(&entry.at(role_node.span), Role::parse(role));
             let resource = match item.get("resource").and_then(|n| Some((n, n.text()?))) {
                 Some((node, text)) => {
                     self.parsed(&entry.at(node.span), Resource::parse(text, home))
@@ -100,26 +100,6 @@ impl Reader<'_> {
             places.push(at);
         }
         grants
-    }
-
-    fn role(&mut self, at: &At, text: &str) -> Option<Role> {
-        match Role::parse(text) {
-            Ok(role) => Some(role),
-            Err(e) => {
-                // `viewer`, `role/viewer` and `Roles/viewer` alike.
-                let bare = match text.split_once('/') {
-                    Some((head, name)) if head.to_lowercase().starts_with("role") => name,
-                    Some(_) => "",
-                    None => text,
-                };
-                let meant = format!("roles/{bare}");
-                let help = Role::parse(&meant)
-                    .is_ok()
-                    .then(|| format!("Did you mean `{meant}`?"));
-                self.tell("name", at, e.0, "not a role", help);
-                None
-            }
-        }
     }
 
     fn condition(

@@ -180,7 +180,7 @@ impl Reader<'_> {
 
     fn parsed<T>(&mut self, at: &At, result: Result<T, NameError>) -> Option<T> {
         result
-            .map_err(|e| self.tell("name", at, e.0, "not allowed", None))
+            .map_err(|e| self.tell("name", at, e.0, "not allowed", e.1))
             .ok()
     }
 
