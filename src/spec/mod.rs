@@ -3,6 +3,7 @@
 
 pub mod fleet;
 mod former;
+mod lines;
 pub mod model;
 mod raw;
 mod read;
@@ -10,6 +11,7 @@ mod report;
 pub mod selector;
 mod shape;
 mod sources;
+mod syntax;
 mod tree;
 pub mod waves;
 
@@ -80,7 +82,7 @@ fn check(
             Err(e) if !is_for_us(&source.text) => {
                 skipped.push(format!("{}: {}", source.name, e.without_snippet()));
             }
-            Err(e) => mistakes.push(syntax(&source, &e)),
+            Err(e) => mistakes.push(syntax::mistake(&source, &e)),
         }
     }
     if documents.is_empty() && mistakes.is_empty() {
@@ -173,19 +175,4 @@ fn is_for_us(text: &str) -> bool {
             .map(|v| v.trim().trim_matches(['"', '\'']));
         version.is_some_and(|v| v.starts_with("wi/"))
     })
-}
-
-fn syntax(source: &Arc<Source>, e: &serde_saphyr::Error) -> Mistake {
-    let span = e.location().map(|l| Span {
-        start: source.byte_at(l.line(), l.column()),
-        len: 1,
-    });
-    let message = e.without_snippet().to_string();
-    Mistake {
-        code: "yaml",
-        message: format!("{} cannot be read as YAML", source.name),
-        help: None,
-        label: Some((Arc::clone(source), span.unwrap_or_default(), message)),
-        other: None,
-    }
 }
