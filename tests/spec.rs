@@ -131,6 +131,34 @@ fn a_syntax_error_does_not_hide_the_mistakes_of_other_files() {
 }
 
 #[test]
+fn line_ends_and_marks_of_windows_are_no_mistakes() {
+    let text = format!("{HEAD}clusters:\n  main: {{ location: europe-west1 }}\n");
+    let source = |text: String| vec![Source::new("wi.yaml".into(), text)];
+    assert!(load_sources(source(text.replace('\n', "\r\n"))).is_ok());
+    let marked = format!("\u{feff}{text}");
+    let spec = load_sources(source(marked.clone())).expect("valid");
+    // A saved plan compares with the file as it is.
+    let digest = Source::new("wi.yaml".into(), marked.clone()).digest;
+    assert_ne!(digest, Source::new("wi.yaml".into(), text.clone()).digest);
+    assert_eq!(spec.files["wi.yaml"], digest);
+    // Nor do they move the places of mistakes.
+    let wrong = text.replace("location", "locaton");
+    let crlf = errors(&[("wi.yaml", &wrong.replace('\n', "\r\n"))]);
+    assert_eq!(crlf, errors(&[("wi.yaml", &wrong)]));
+    for wrong in [
+        wrong.as_str(),
+        "apiVersion: wi/v2\n",
+        "apiVersion: wi/v1\nname: [shop\n",
+    ] {
+        let marked = format!("\u{feff}{wrong}");
+        assert_eq!(
+            errors(&[("wi.yaml", &marked)]),
+            errors(&[("wi.yaml", wrong)])
+        );
+    }
+}
+
+#[test]
 fn documents_of_others_are_left_alone_and_none_of_ours_is_an_error() {
     let text = "apiVersion: v1\nkind: ConfigMap\n---\napiVersion: apps/v1\nkind: Deployment\n";
     let rendered = errors(&[("k8s.yaml", text)]);

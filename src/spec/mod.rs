@@ -67,6 +67,7 @@ fn check(
     where_looked: &str,
 ) -> Result<Spec, SpecErrors> {
     let schema = json_schema();
+    let names: Vec<String> = sources.iter().map(|s| s.name.clone()).collect();
     let mut documents = Vec::new();
     let mut skipped = Vec::new();
     for source in sources {
@@ -103,6 +104,11 @@ fn check(
         .check(&document.root, &schema, WHOLE);
     }
     let spec = read::read(&documents, &mut mistakes);
+    // As the files are read; what has no place comes first.
+    mistakes.sort_by_key(|m| {
+        let (source, span, _) = m.label.as_ref()?;
+        Some((names.iter().position(|n| *n == source.name), span.start))
+    });
     match spec {
         Some(spec) if mistakes.is_empty() => Ok(spec),
         _ => Err(SpecErrors(mistakes)),

@@ -4,18 +4,22 @@ use std::fmt;
 use std::sync::Arc;
 
 use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
-    SourceSpan,
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError,
+    MietteSpanContents, SourceCode, SourceSpan, SpanContents,
 };
 
 use super::model::Place;
 use super::tree::Span;
+use crate::digest::sha256;
 
 /// How many mistakes are shown: more than anybody mends in one go.
 const MOST_SHOWN: usize = 50;
 
 /// A line of more bytes is not shown, only named.
 const LONGEST_LINE: usize = 400;
+
+/// A byte order mark.
+const MARK: char = '\u{feff}';
 
 /// A file of the spec.
 #[derive(Debug, Clone)]
@@ -24,12 +28,18 @@ pub struct Source {
     pub name: String,
     /// Its text.
     pub text: String,
+    /// The SHA-256 of the file as it is.
+    pub digest: String,
     line_starts: Vec<usize>,
 }
 
 impl Source {
     /// A source of this name.
     pub fn new(name: String, text: String) -> Self {
+        // The mark that Windows puts before UTF-8 is no part of the first line.
+        let unmarked = text.strip_prefix(MARK).map(str::to_owned);
+        let digest = sha256(text.as_bytes());
+        let text = unmarked.unwrap_or(text);
         let newlines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
         let line_starts = std::iter::once(0)
             .chain(newlines.map(|(i, _)| i + 1))
@@ -37,6 +47,7 @@ impl Source {
         Self {
             name,
             text,
+            digest,
             line_starts,
         }
     }
@@ -159,17 +170,58 @@ struct Shown {
     code: String,
     message: String,
     help: Option<String>,
-    source: Option<NamedSource<String>>,
+    source: Option<ShownText>,
     labels: Vec<LabeledSpan>,
     severity: miette::Severity,
+}
+
+/// A file as it is shown.
+#[derive(Debug)]
+struct ShownText {
+    name: String,
+    text: String,
+}
+
+impl ShownText {
+    fn of(source: &Source) -> Self {
+        Self {
+            name: crate::render::safe(&source.name),
+            text: shown_text(&source.text),
+        }
+    }
+}
+
+impl SourceCode for ShownText {
+    /// As miette reads a text, but for the count of lines: miette gives the number of the last one,
+    /// and takes two places for neighbours that have half the file between them.
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let found = self.text.read_span(span, before, after)?;
+        let lines = found.data().split(|b| *b == b'\n').count();
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.name.clone(),
+            found.data(),
+            *found.span(),
+            found.line(),
+            found.column(),
+            lines,
+        )))
+    }
 }
 
 /// Control and bidi characters in one column each, so that byte places stay right where the
 /// characters are one byte, and nothing reaches the terminal raw.
 fn shown_text(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
+    let mut characters = text.chars().peekable();
+    std::iter::from_fn(|| characters.next().map(|c| (c, characters.peek().copied())))
+        .map(|(c, next)| match c {
             '\n' | '\t' => c,
+            // miette takes both for one line end.
+            '\r' if next == Some('\n') => c,
             c if crate::render::safe(c.encode_utf8(&mut [0; 4])).len() > c.len_utf8() => {
                 match c.len_utf8() {
                     1 => '?',
@@ -212,10 +264,7 @@ impl Shown {
             );
         } else if let Some((source, span, text)) = &mistake.label {
             labels.push(label(source, *span, text));
-            shown_source = Some(NamedSource::new(
-                crate::render::safe(&source.name),
-                shown_text(&source.text),
-            ));
+            shown_source = Some(ShownText::of(source));
             if let Some((other, span, text)) = &mistake.other
                 && other.name == source.name
             {
@@ -239,10 +288,7 @@ impl Shown {
             code: format!("wi::spec::{}", mistake.code),
             message: "the other place".to_owned(),
             help: None,
-            source: Some(NamedSource::new(
-                crate::render::safe(&other.name),
-                shown_text(&other.text),
-            )),
+            source: Some(ShownText::of(other)),
             labels: vec![label(other, *span, text)],
             severity: miette::Severity::Advice,
         })

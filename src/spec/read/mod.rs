@@ -15,7 +15,6 @@ use super::Document;
 use super::model::{ClusterSpec, Discover, Place, Spec};
 use super::report::{Mistake, Source};
 use super::tree::{Node, Span};
-use crate::digest::sha256;
 use crate::identity::{KubeName, NameError, ProjectId};
 
 /// Where something is: the file and the words.
@@ -123,7 +122,7 @@ pub(super) fn read(documents: &[Document], mistakes: &mut Vec<Mistake>) -> Optio
         guard,
         files: documents
             .iter()
-            .map(|d| (d.source.name.clone(), sha256(d.source.text.as_bytes())))
+            .map(|d| (d.source.name.clone(), d.source.digest.clone()))
             .collect(),
     };
     // What does not fit has been told with its words, or is not known before clusters are found.
