@@ -131,6 +131,18 @@ fn a_syntax_error_does_not_hide_the_mistakes_of_other_files() {
 }
 
 #[test]
+fn what_a_file_that_cannot_be_read_may_declare_is_not_missed() {
+    let broken = format!("{HEAD}clusters: {{ main: {{ location: europe-west1 }}\n");
+    let other = "apiVersion: wi/v1\nnamespaces:\n  shop:\n    clusters: [main]\n    serviceAccounts:\n      checkout: { impersonates: checkout }\n      reporter: { grants: [{ role: roles/viewer, resource: secret/a/b/c }] }\n";
+    for broken in [broken, HEAD.replace("wi/v1", "wi/v2")] {
+        let rendered = errors(&[("a.yaml", &broken), ("b.yaml", other)]);
+        // What is wrong for itself is told.
+        assert!(rendered.contains("`secret/a/b/c`"), "{rendered}");
+        assert!(rendered.contains("2 mistakes"), "{rendered}");
+    }
+}
+
+#[test]
 fn line_ends_and_marks_of_windows_are_no_mistakes() {
     let text = format!("{HEAD}clusters:\n  main: {{ location: europe-west1 }}\n");
     let source = |text: String| vec![Source::new("wi.yaml".into(), text)];
@@ -156,6 +168,14 @@ fn line_ends_and_marks_of_windows_are_no_mistakes() {
             errors(&[("wi.yaml", wrong)])
         );
     }
+}
+
+#[test]
+fn what_only_time_makes_useless_is_no_mistake() {
+    let text = format!(
+        "{HEAD}clusters: {{ main: {{ location: europe-west1 }} }}\ngoogleServiceAccounts:\n  checkout: {{ grants: [{{ role: roles/browser, expires: 2020-01-01 }}] }}\n"
+    );
+    assert!(load_sources(vec![Source::new("wi.yaml".into(), text)]).is_ok());
 }
 
 #[test]
@@ -280,6 +300,30 @@ proptest::proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "\\PC{0,200}") {
         let _ = load_sources(vec![Source::new("x".into(), format!("apiVersion: wi/v1\n{text}"))]);
+    }
+
+    /// What has been mended to go on reading has been told: what is valid fits the schema as it is.
+    #[test]
+    fn what_is_valid_fits_the_schema(
+        at in 0usize..1200,
+        len in 0usize..24,
+        with in proptest::sample::select(vec![
+            "", " ", ": ", "\n", "x", "location", "roles/viewer", "[]", "{}", "[a]", "{ a: b }", "1", "yes",
+            "\"\"", "- ", "include: ", "grant: ", "clusters: ", "serviceAccounts: ", "onRemove: ", "expires: 1",
+        ]),
+    ) {
+        let spec = include_str!("../examples/shop/wi.yaml");
+        let boundary = |at: usize| (at.min(spec.len())..=spec.len()).find(|i| spec.is_char_boundary(*i));
+        let (start, end) = (boundary(at).unwrap_or(0), boundary(at + len).unwrap_or(spec.len()));
+        let text = format!("{}{with}{}", &spec[..start], &spec[end..]);
+        if load_sources(vec![Source::new("x".into(), text.clone())]).is_ok() {
+            let values: Vec<serde_json::Value> = serde_saphyr::from_multiple(&text).expect("YAML");
+            let validator = jsonschema::validator_for(&wi::spec::json_schema()).expect("a schema");
+            for value in values.iter().filter(|v| v["apiVersion"] == "wi/v1") {
+                let errors: Vec<String> = validator.iter_errors(value).map(|e| e.to_string()).collect();
+                proptest::prop_assert!(errors.is_empty(), "{text}\n{errors:?}");
+            }
+        }
     }
 
     #[test]

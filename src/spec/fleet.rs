@@ -117,7 +117,12 @@ impl Spec {
             }
         }
         if let Some(rollout) = &self.rollout {
-            let assigned = waves::assign(rollout, &self.clusters, true);
+            let clusters = self.clusters.iter().map(|(n, c)| (n.as_str(), &c.labels));
+            let doubts = waves::Doubts {
+                more: true,
+                ..waves::Doubts::default()
+            };
+            let assigned = waves::assign(rollout, clusters, &doubts);
             misfits.extend(assigned.broken.into_iter().map(|broken| {
                 let place = broken
                     .wave

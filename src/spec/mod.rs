@@ -3,8 +3,12 @@
 
 pub mod fleet;
 mod former;
+mod kinds;
 mod lines;
+mod meant;
 pub mod model;
+mod otherwise;
+mod outdented;
 mod raw;
 mod read;
 mod report;
@@ -23,13 +27,11 @@ pub use read::guard::glob;
 pub use report::{Mistake, Source, SpecErrors};
 
 use model::Spec;
+use shape::Called;
 use tree::{Node, Span};
 
 /// The `apiVersion` of documents that are read.
 pub const API_VERSION: &str = "wi/v1";
-
-/// What a whole document is called.
-const WHOLE: &str = "the spec";
 
 /// A document of ours, and the file that it is in.
 struct Document {
@@ -95,15 +97,17 @@ fn check(
             other: None,
         });
     }
-    for document in &documents {
+    // What has been told by now is that files or documents are missing.
+    let is_whole = mistakes.is_empty();
+    for document in &mut documents {
         shape::Shape {
             root: &schema,
             source: &document.source,
             mistakes: &mut mistakes,
         }
-        .check(&document.root, &schema, WHOLE);
+        .check(&mut document.root, &schema, Called::Spec);
     }
-    let spec = read::read(&documents, &mut mistakes);
+    let spec = read::read(&documents, is_whole, &mut mistakes);
     // As the files are read; what has no place comes first.
     mistakes.sort_by_key(|m| {
         let (source, span, _) = m.label.as_ref()?;
@@ -131,40 +135,45 @@ fn no_spec_help(skipped: &[String]) -> String {
 
 /// Whether a document is for us; one that looks like ours but does not say so is a mistake.
 fn ours(source: &Arc<Source>, root: Node, mistakes: &mut Vec<Mistake>) -> Option<Document> {
-    let mistake = |span: Span, message: &str, label: String| Mistake {
+    let mistake = |span: Span, message: String, label: &str| Mistake {
         code: "api_version",
-        message: message.to_owned(),
+        message,
         help: Some(format!("Write `apiVersion: {API_VERSION}`.")),
-        label: Some((Arc::clone(source), span, label)),
+        label: Some((Arc::clone(source), span, label.to_owned())),
         other: None,
     };
+    let key = |fits: &dyn Fn(&str) -> bool| root.entries().iter().find(|(k, _)| fits(&k.text));
     match root.get("apiVersion") {
-        Some(version) => match version.text() {
-            Some(API_VERSION) => {
-                return Some(Document {
-                    source: Arc::clone(source),
-                    root,
-                });
-            }
-            Some(other) if other.starts_with("wi/") => mistakes.push(mistake(
-                version.span,
-                &format!("this version of wi does not know `{other}`"),
-                "not known".to_owned(),
-            )),
-            _ => {}
-        },
-        None => {
-            let telling = ["googleServiceAccounts", "clusters"];
-            if let Some((key, _)) = root
-                .entries()
-                .iter()
-                .find(|(k, _)| telling.contains(&k.text.as_str()))
+        Some(version) if version.text() == Some(API_VERSION) => {
+            return Some(Document {
+                source: Arc::clone(source),
+                root,
+            });
+        }
+        Some(version) => {
+            let written = kinds::written(version, &source.text);
+            if written.starts_with("wi/") {
+                let message = format!("this version of wi does not know `{written}`");
+                mistakes.push(mistake(version.span, message, "not known"));
+            // Kubernetes' manifests have a kind, and nobody else has this field.
+            } else if root.get("kind").is_none() && key(&|k| k == "googleServiceAccounts").is_some()
             {
-                mistakes.push(mistake(
-                    key.span,
-                    "this looks like a spec, but has no `apiVersion`",
-                    "a field of a spec".to_owned(),
-                ));
+                let message =
+                    format!("this looks like a spec, but its `apiVersion` is `{written}`");
+                mistakes.push(mistake(version.span, message, "not wi's"));
+            }
+        }
+        None => {
+            let like = |k: &str| matches!(k.to_lowercase().as_str(), "apiversion" | "api_version");
+            let is_ours = |v: &Node| v.text().is_some_and(|v| v.starts_with("wi/"));
+            if let Some((key, _)) = key(&like).filter(|(_, v)| is_ours(v)) {
+                let message = format!("the spec has no `apiVersion`, but `{}`", key.text);
+                mistakes.push(mistake(key.span, message, "did you mean `apiVersion`?"));
+            } else if let Some((key, _)) =
+                key(&|k| matches!(k, "googleServiceAccounts" | "clusters"))
+            {
+                let message = "this looks like a spec, but has no `apiVersion`".to_owned();
+                mistakes.push(mistake(key.span, message, "a field of a spec"));
             }
         }
     }

@@ -1,19 +1,74 @@
 //! Checks a document's shape against the JSON Schema: fields that do not exist, kinds of values,
 //! fields that are missing, keys that are there twice. The schema is the only list of fields.
+//!
+//! What is told is mended in the tree where it is clear what was meant, and marked where it is not:
+//! the checks that follow see all that there is to see, and tell nothing that only follows.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::kinds::{self, accepts_kind};
+use super::meant;
+use super::otherwise::Wrong;
+use super::outdented;
 use super::report::{Mistake, Source};
-use super::tree::{Node, Span, Value};
+use super::tree::{Key, Node, Span, Value};
 
 /// The check of one document.
 pub struct Shape<'a> {
     pub root: &'a Json,
     pub source: &'a Arc<Source>,
     pub mistakes: &'a mut Vec<Mistake>,
+}
+
+/// What a value is called in messages.
+#[derive(Clone, Copy)]
+pub enum Called<'n> {
+    /// A whole document.
+    Spec,
+    /// A field, or a key, of that map.
+    Field(&'n str, &'n str),
+    /// An item of this list, with its name if it has one.
+    Item(&'n str, Option<&'n str>),
+}
+
+impl Called<'_> {
+    /// The field that it is the value of, or the list's.
+    pub fn field(&self) -> &str {
+        match self {
+            Self::Spec => "",
+            Self::Field(_, field) | Self::Item(field, _) => field,
+        }
+    }
+}
+
+impl fmt::Display for Called<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Spec => f.write_str("the spec"),
+            Self::Field(_, name) => write!(f, "`{name}`"),
+            Self::Item("waves", Some(name)) => write!(f, "the wave `{name}`"),
+            Self::Item("waves", None) => f.write_str("a wave"),
+            Self::Item("grants", _) => f.write_str("a grant"),
+            Self::Item("overrides", _) => f.write_str("an override"),
+            Self::Item(list, _) => write!(f, "an entry of `{list}`"),
+        }
+    }
+}
+
+/// What a key of a map is to the schema.
+enum Role<'a> {
+    /// It has a value of this schema.
+    Of(&'a Json),
+    /// It is there again.
+    Again(Span, Option<&'a Json>),
+    /// There is no such field; this one was meant.
+    Misspelt(&'a str, &'a Json),
+    /// There is no such field.
+    Unknown,
 }
 
 impl<'a> Shape<'a> {
@@ -35,223 +90,328 @@ impl<'a> Shape<'a> {
         });
     }
 
-    fn resolve(&self, schema: &'a Json) -> &'a Json {
-        match schema["$ref"].as_str().and_then(|r| r.strip_prefix('#')) {
-            Some(pointer) => self.root.pointer(pointer).unwrap_or(schema),
-            None => schema,
-        }
-    }
-
-    /// Checks `node`, which is called `name`, against `schema`.
-    pub fn check(&mut self, node: &Node, schema: &'a Json, name: &str) {
-        let schema = self.resolve(schema);
-        let choice = schema.get("anyOf").or_else(|| schema.get("oneOf"));
-        if let Some(options) = choice.and_then(Json::as_array) {
-            let options: Vec<&Json> = options.iter().map(|o| self.resolve(o)).collect();
-            // Nothing is as good as an empty map, unless that would lack something.
-            if let (Value::Null, Some(map)) =
-                (&node.value, options.iter().find(|o| o["type"] == "object"))
-            {
-                return self.required(node, map, name, |_| false);
-            }
-            match options.iter().find(|o| accepts_kind(o, node)) {
-                Some(option) => self.check(node, option, name),
-                None => self.wrong_kind(node, &options, name),
-            }
+    /// Checks a value against a schema.
+    pub fn check(&mut self, node: &mut Node, schema: &'a Json, called: Called<'_>) {
+        let options = meant::options_of(self.root, schema);
+        if matches!(node.value, Value::Null) {
+            self.check_nothing(node, schema, &options, called);
             return;
         }
-        if !accepts_kind(schema, node) {
-            self.wrong_kind(node, &[schema], name);
+        let Some(option) = options.iter().find(|o| accepts_kind(o, node)) else {
+            self.wrong_kind(node, schema, &options, called);
             return;
+        };
+        if let Some((text, span)) = kinds::with_a_colon(node, &options) {
+            self.add(
+                "wrong_type",
+                span,
+                format!("`{text}:` is a key without a value"),
+                "followed by a colon",
+                Some(format!("Take the colon off: {text}")),
+            );
+            node.value = Value::Text(text);
+            return self.check(node, schema, called);
         }
-        match &node.value {
-            Value::Map(entries) => self.check_map(node, entries, schema, name),
+        match &mut node.value {
+            Value::Map(_) => self.check_map(node, option, called),
             Value::List(items) => {
                 for item in items {
-                    self.check(item, &schema["items"], name);
+                    let name = item.get("name").and_then(Node::text).map(str::to_owned);
+                    let called = Called::Item(called.field(), name.as_deref());
+                    self.check(item, &option["items"], called);
+                }
+            }
+            Value::Text(text) => {
+                let values = meant::values(option);
+                if let Some(values) = values.filter(|v| !v.contains(&text.as_str())) {
+                    let text = text.clone();
+                    self.not_one_of(node, &text, &values, called);
+                } else if text.trim().is_empty() && !meant::may_be_empty(called) {
+                    self.empty_text(node, schema, called);
                 }
             }
             _ => {}
         }
     }
 
-    fn check_map(
+    /// Nothing is as good as an empty map, unless that would lack something.
+    fn check_nothing(
         &mut self,
-        node: &Node,
-        entries: &[(super::tree::Key, Node)],
+        node: &mut Node,
         schema: &'a Json,
-        name: &str,
+        options: &[&'a Json],
+        called: Called<'_>,
     ) {
-        let mut seen: HashMap<&str, Span> = HashMap::with_capacity(entries.len());
-        let properties = schema["properties"].as_object();
-        for (key, value) in entries {
-            if let Some(first) = seen.insert(&key.text, key.span) {
-                self.mistakes.push(Mistake {
-                    code: "duplicate_key",
-                    message: format!("`{}` is there twice", key.text),
-                    help: Some("Keep one of the two, or merge them.".to_owned()),
-                    label: Some((Arc::clone(self.source), key.span, "again here".to_owned())),
-                    other: Some((Arc::clone(self.source), first, "first here".to_owned())),
-                });
+        let map = options.iter().find(|o| o["type"] == "object");
+        if let Called::Item(..) = called {
+            let message = format!("{called} is empty");
+            let help = "Give it a value, or take the line out.".to_owned();
+            self.add(
+                "missing_field",
+                at_least_one(node.span),
+                message,
+                "nothing",
+                Some(help),
+            );
+            node.value = Value::Unread;
+        } else if let (Some(map), true) = (map, options.len() > 1) {
+            let lacks = map["required"].as_array().is_some_and(|r| !r.is_empty());
+            self.required(node.span, map, called, |_| false);
+            if lacks {
+                node.value = Value::Unread;
+            }
+        } else if !options.iter().any(|o| accepts_kind(o, node)) {
+            self.wrong_kind(node, schema, options, called);
+        }
+    }
+
+    fn check_map(&mut self, node: &mut Node, schema: &'a Json, called: Called<'_>) {
+        let span = node.span;
+        let Value::Map(entries) = &mut node.value else {
+            return;
+        };
+        for found in outdented::put_back(self.root, &schema["additionalProperties"], entries) {
+            let field = &found.field;
+            self.add(
+                "unknown_field",
+                found.span,
+                format!(
+                    "`{field}` is indented as `{}` is, and not as a field of it",
+                    found.entry
+                ),
+                "further in?",
+                Some(format!(
+                    "Indent `{field}` as the other fields of `{}`.",
+                    found.entry
+                )),
+            );
+        }
+        let roles = roles(entries, schema);
+        for ((key, value), role) in entries.iter_mut().zip(roles) {
+            if let Some((name, _)) = key.text.split_once([' ', '{', '['])
+                && key.text.contains(['{', '['])
+                && !name.is_empty()
+            {
+                let message = format!("after `{name}` a `:` is missing");
+                let help = format!("Write {name}: before the bracket.");
+                self.add("yaml", key.span, message, "here", Some(help));
+                key.text = name.to_owned();
+                value.value = Value::Unread;
                 continue;
             }
-            match properties.and_then(|p| p.get(&key.text)) {
-                Some(property) => self.check(value, property, &key.text),
-                None if schema["additionalProperties"].is_object() => {
-                    self.check(value, &schema["additionalProperties"], &key.text);
+            let (schema, name) = match role {
+                Role::Of(property) => (property, key.text.as_str()),
+                Role::Again(first, property) => {
+                    self.again(key, first);
+                    match property {
+                        Some(property) => (property, key.text.as_str()),
+                        None => continue,
+                    }
                 }
-                None => self.unknown_field(key, properties, name),
-            }
+                Role::Misspelt(field, property) => {
+                    self.unknown_field(key, Some(field), schema, called);
+                    field.clone_into(&mut key.text);
+                    // A value of another kind is none for this field: it has been told enough.
+                    if !meant::options_of(self.root, property)
+                        .iter()
+                        .any(|o| accepts_kind(o, value))
+                    {
+                        value.value = Value::Unread;
+                        continue;
+                    }
+                    (property, field)
+                }
+                Role::Unknown => {
+                    self.unknown_field(key, None, schema, called);
+                    key.known = false;
+                    continue;
+                }
+            };
+            self.check(value, schema, Called::Field(called.field(), name));
         }
-        self.required(node, schema, name, |field| seen.contains_key(field));
+        let there: Vec<&str> = entries
+            .iter()
+            .map(|(k, _)| meant::in_place_of(&k.text).unwrap_or(&k.text))
+            .collect();
+        self.required(span, schema, called, |field| there.contains(&field));
+    }
+
+    fn empty_text(&mut self, node: &mut Node, schema: &'a Json, called: Called<'_>) {
+        let help = meant::description(schema)
+            .unwrap_or_else(|| "Give it a value, or take it out.".to_owned());
+        self.add(
+            "missing_field",
+            at_least_one(node.span),
+            format!("{called} is empty"),
+            "an empty text",
+            Some(help),
+        );
+        node.value = Value::Unread;
+    }
+
+    fn again(&mut self, key: &Key, first: Span) {
+        self.mistakes.push(Mistake {
+            code: "duplicate_key",
+            message: format!("`{}` is there twice", key.text),
+            help: Some("Keep one of the two, or merge them.".to_owned()),
+            label: Some((Arc::clone(self.source), key.span, "again here".to_owned())),
+            other: Some((Arc::clone(self.source), first, "first here".to_owned())),
+        });
     }
 
     /// Tells of the fields that have to be there.
     fn required(
         &mut self,
-        node: &Node,
+        span: Span,
         schema: &'a Json,
-        name: &str,
+        called: Called<'_>,
         is_there: impl Fn(&str) -> bool,
     ) {
-        for required in schema["required"]
-            .as_array()
-            .into_iter()
-            .flatten()
+        let required = schema["required"].as_array().into_iter().flatten();
+        let lacking: Vec<&str> = required
             .filter_map(Json::as_str)
-        {
-            if !is_there(required) {
-                let span = Span {
-                    len: node.span.len.max(1),
-                    ..node.span
-                };
-                self.add(
-                    "missing_field",
-                    span,
-                    format!("{} has no `{required}`", called(name)),
-                    &format!("`{required}` is needed here"),
-                    description(&schema["properties"][required]),
-                );
-            }
-        }
+            .filter(|field| !is_there(field))
+            .collect();
+        let (label, help) = match lacking.as_slice() {
+            [] => return,
+            [one] => (
+                format!("`{one}` is needed here"),
+                meant::description(&schema["properties"][one]),
+            ),
+            several => (
+                "they are needed here".to_owned(),
+                meant::descriptions(several, schema),
+            ),
+        };
+        let lacking: Vec<String> = lacking.iter().map(|f| format!("no `{f}`")).collect();
+        let message = format!("{called} has {}", lacking.join(" and "));
+        self.add("missing_field", at_least_one(span), message, &label, help);
     }
 
     fn unknown_field(
         &mut self,
-        key: &super::tree::Key,
-        properties: Option<&serde_json::Map<String, Json>>,
-        name: &str,
+        key: &Key,
+        meant: Option<&str>,
+        schema: &'a Json,
+        called: Called<'_>,
     ) {
-        let fields: Vec<&str> = properties
+        let label = match meant {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "not a field".to_owned(),
+        };
+        let fields: Vec<&str> = schema["properties"]
+            .as_object()
             .into_iter()
             .flat_map(|p| p.keys())
             .map(String::as_str)
             .collect();
-        let (label, help) = if let Some(near) = nearest(&key.text, fields.iter().copied()) {
-            (format!("did you mean `{near}`?"), None)
-        } else {
-            ("not a field".to_owned(), None)
+        let help = match meant::elsewhere(self.root, &key.text).filter(|_| meant.is_none()) {
+            Some(hint) => hint,
+            None => format!("There are: {}.", fields.join(", ")),
         };
-        let help = help.or_else(|| Some(format!("There are: {}.", fields.join(", "))));
         self.add(
             "unknown_field",
             key.span,
-            format!("{} has no field `{}`", called(name), key.text),
+            format!("{called} has no field `{}`", key.text),
             &label,
-            help,
+            Some(help),
         );
     }
 
-    fn wrong_kind(&mut self, node: &Node, options: &[&Json], name: &str) {
-        let mut wanted: Vec<&str> = options
-            .iter()
-            .flat_map(|option| kinds(option))
-            .filter(|k| *k != "null")
-            .map(in_words)
-            .collect();
-        wanted.dedup();
-        let help = match (&node.value, wanted.contains(&"a text")) {
-            (Value::Number(_), true) if name == "project" => {
-                Some("Give the project's id, such as acme-prod, not its number.".to_owned())
-            }
-            (Value::Number(written), true) if matches!(name, "soak" | "deadline") => {
-                Some(format!("Give it a unit: {written}m"))
-            }
-            (Value::Number(written), true) => Some(format!("Quote it: \"{written}\"")),
-            (Value::Bool(written), true) => Some(format!("Quote it: \"{written}\"")),
-            (Value::Null, _) => Some("Give it a value, or take the line out.".to_owned()),
-            _ => None,
+    fn not_one_of(&mut self, node: &mut Node, text: &str, values: &[&str], called: Called<'_>) {
+        let label = match meant::nearest(text, values.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "not one of its values".to_owned(),
         };
         self.add(
-            "wrong_type",
+            "name",
             node.span,
-            format!(
-                "{} must be {}, not {}",
-                called(name),
-                wanted.join(" or "),
-                node.kind()
-            ),
-            &format!("this is {}", node.kind()),
-            help,
+            format!("{called} cannot be `{text}`"),
+            &label,
+            Some(format!("Write {}.", meant::one_of(values))),
         );
+        node.value = Value::Unread;
+    }
+
+    fn wrong_kind(
+        &mut self,
+        node: &mut Node,
+        schema: &'a Json,
+        options: &[&'a Json],
+        called: Called<'_>,
+    ) {
+        if let (Value::Bool(_) | Value::Number(_), Some(values)) =
+            (&node.value, options.iter().find_map(|o| meant::values(o)))
+        {
+            let written = kinds::written(node, &self.source.text);
+            self.not_one_of(node, &written, &values, called);
+            return;
+        }
+        let wanted = kinds::in_words(options);
+        let wrong = Wrong {
+            root: self.root,
+            text: &self.source.text,
+            node,
+            schema,
+            options,
+            called,
+        };
+        let (help, value) = wrong.otherwise();
+        let (kind, label) = match &node.value {
+            // A number is not a whole number, but that would be a riddle.
+            Value::Number(number) if wanted.contains("number") => {
+                (number.as_str(), "not a whole number".to_owned())
+            }
+            _ => (node.kind(), format!("this is {}", node.kind())),
+        };
+        let message = format!("{called} must be {wanted}, not {kind}");
+        self.add("wrong_type", node.span, message, &label, help);
+        node.value = value.unwrap_or(Value::Unread);
+        if options.iter().any(|o| accepts_kind(o, node)) {
+            self.check(node, schema, called);
+        }
     }
 }
 
-/// A thing of the spec by its name, or the spec itself.
-fn called(name: &str) -> String {
-    if name == super::WHOLE {
-        name.to_owned()
-    } else {
-        format!("`{name}`")
-    }
-}
-
-fn description(schema: &Json) -> Option<String> {
-    schema["description"].as_str().map(str::to_owned)
-}
-
-fn kinds(schema: &Json) -> Vec<&str> {
-    match &schema["type"] {
-        Json::String(kind) => vec![kind],
-        Json::Array(kinds) => kinds.iter().filter_map(Json::as_str).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn in_words(kind: &str) -> &str {
-    match kind {
-        "string" => "a text",
-        "object" => "a map",
-        "array" => "a list",
-        "boolean" => "true or false",
-        "integer" => "a whole number",
-        other => other,
-    }
-}
-
-fn accepts_kind(schema: &Json, node: &Node) -> bool {
-    let kind = match node.value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(ref text) if text.parse::<u64>().is_ok() => "integer",
-        Value::Number(_) => "number",
-        Value::Text(_) => "string",
-        Value::List(_) => "array",
-        Value::Map(_) => "object",
+/// What the keys of a map are to its schema.
+fn roles<'a>(entries: &[(Key, Node)], schema: &'a Json) -> Vec<Role<'a>> {
+    let properties = schema["properties"].as_object();
+    let property = |name: &str| {
+        let extra = Some(&schema["additionalProperties"]).filter(|s| s.is_object());
+        properties.and_then(|p| p.get(name)).or(extra)
     };
-    match &schema["type"] {
-        Json::String(only) => only == kind,
-        Json::Array(kinds) => kinds.iter().any(|k| k == kind),
-        _ => true,
+    let mut seen: HashMap<&str, (usize, Span)> = HashMap::with_capacity(entries.len());
+    for (index, (key, _)) in entries.iter().enumerate() {
+        seen.entry(&key.text).or_insert((index, key.span));
     }
+    let mut missing: Vec<&'a str> = properties
+        .into_iter()
+        .flat_map(|p| p.keys())
+        .map(String::as_str)
+        .filter(|p| !seen.contains_key(p))
+        .collect();
+    let mut roles = Vec::with_capacity(entries.len());
+    for (index, (key, _)) in entries.iter().enumerate() {
+        let (first, place) = seen[key.text.as_str()];
+        let role = match property(&key.text) {
+            known if first != index => Role::Again(place, known),
+            Some(known) => Role::Of(known),
+            None => match meant::field(&key.text, &missing) {
+                Some(field) => {
+                    missing.retain(|m| *m != field);
+                    Role::Misspelt(field, &schema["properties"][field])
+                }
+                None => Role::Unknown,
+            },
+        };
+        roles.push(role);
+    }
+    roles
 }
 
-/// The name that was most likely meant.
-pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = name.to_lowercase();
-    known
-        .map(|k| (strsim::jaro_winkler(&lower, &k.to_lowercase()), k))
-        .filter(|(score, _)| *score > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, k)| k)
+fn at_least_one(span: Span) -> Span {
+    Span {
+        len: span.len.max(1),
+        ..span
+    }
 }

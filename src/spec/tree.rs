@@ -1,5 +1,6 @@
 //! YAML as a tree in which every key and value knows its place. Duplicate keys are kept, so that
-//! they can be told with all other mistakes.
+//! they can be told with all other mistakes. What has been told is marked, so that nothing is told
+//! that only follows from it.
 
 use std::fmt;
 
@@ -39,6 +40,8 @@ pub enum Value {
     List(Vec<Node>),
     /// A map, in its own order, duplicates included.
     Map(Vec<(Key, Node)>),
+    /// What cannot be here, and has been told of.
+    Unread,
 }
 
 /// A key of a map.
@@ -48,6 +51,8 @@ pub struct Key {
     pub text: String,
     /// Where it is.
     pub span: Span,
+    /// Whether there is such a field; if not, it has been told.
+    pub known: bool,
 }
 
 fn span_of(location: Location) -> Span {
@@ -77,6 +82,7 @@ impl<'de> Deserialize<'de> for Key {
         Ok(Self {
             text: spanned.value,
             span: span_of(spanned.referenced),
+            known: true,
         })
     }
 }
@@ -189,6 +195,31 @@ impl Node {
             .map(|(_, v)| v)
     }
 
+    /// Whether a field can be relied on, and on its not being there: what is there could be read,
+    /// and what is missing does not hide behind a key that is not known.
+    pub fn is_clear(&self, key: &str) -> bool {
+        match (&self.value, self.get(key)) {
+            (Value::Unread, _) => false,
+            (_, Some(node)) => node.is_read(),
+            // A map or list is much to mean nothing; a mere text is more likely just too much.
+            (_, None) => self
+                .entries()
+                .iter()
+                .all(|(k, v)| k.known || !matches!(v.value, Value::Map(_) | Value::List(_))),
+        }
+    }
+
+    /// Whether it could be read, with what is directly in it.
+    pub fn is_read(&self) -> bool {
+        let unread = |node: &Node| matches!(node.value, Value::Unread);
+        match &self.value {
+            Value::Unread => false,
+            Value::Map(entries) => !entries.iter().any(|(_, v)| unread(v)),
+            Value::List(items) => !items.iter().any(unread),
+            _ => true,
+        }
+    }
+
     /// The entries of a map; nothing and anything else has none.
     pub fn entries(&self) -> &[(Key, Node)] {
         match &self.value {
@@ -222,6 +253,7 @@ impl Node {
             Value::Text(_) => "a text",
             Value::List(_) => "a list",
             Value::Map(_) => "a map",
+            Value::Unread => "something else",
         }
     }
 }

@@ -3,42 +3,41 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use super::{At, Entry, Reader, texts};
-use crate::identity::{ClusterPath, KubeName, ProjectId};
+use super::{At, CLUSTER, Entry, Reader, texts};
+use crate::identity::{ClusterPath, KubeName, NameError, ProjectId};
 use crate::spec::Document;
 use crate::spec::model::{Access, ClusterSpec, Endpoint, NodePools, WorkloadPattern};
 use crate::spec::tree::{Node, Value};
 
 impl Reader<'_> {
+    /// The clusters that could be read as a whole, and the projects of all, as far as they could.
     pub(super) fn clusters(
         &mut self,
         entries: &[Entry<'_>],
         default: Option<&ProjectId>,
         accept_loss: &[WorkloadPattern],
-    ) -> BTreeMap<String, ClusterSpec> {
+    ) -> (BTreeMap<String, ClusterSpec>, BTreeMap<String, ProjectId>) {
         let mut clusters = BTreeMap::new();
+        let mut projects = BTreeMap::new();
         let mut paths: HashMap<ClusterPath, At> = HashMap::new();
         for entry in entries {
-            if KubeName::label(entry.name).is_err() {
-                self.tell("name", &entry.at, format!("`{}` is not a name for a cluster: up to 63 lower-case letters, digits and hyphens", entry.name), "not allowed", None);
-            }
             let project = self.project(entry, default);
+            projects.extend(project.clone().map(|p| (entry.name.to_owned(), p)));
             let location = entry.node.get("location");
-            let location = location.and_then(|node| {
-                let text = node.text()?;
-                let ok = text.split('-').count() >= 2
-                    && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-                if !ok {
-                    self.tell("name", &entry.at(node.span), format!("`{text}` is neither a region (europe-west1) nor a zone (europe-west1-b)"), "not a location", None);
-                }
-                ok.then(|| text.to_owned())
-            });
+            let location = location.and_then(|node| self.location(entry, node));
             let named = entry.node.get("name").and_then(|n| Some((n, n.text()?)));
             let name = named.map_or(entry.name, |(_, text)| text).to_owned();
-            if let Some((node, text)) = named
-                && (text.len() > 40 || KubeName::label(text).is_err())
-            {
-                self.tell("name", &entry.at(node.span), format!("`{text}` is not a cluster name: up to 40 lower-case letters, digits and hyphens"), "not allowed", None);
+            let in_gke = "a cluster name: up to 40 lower-case letters, digits and hyphens";
+            let in_spec = "a name for a cluster: up to 63 lower-case letters, digits and hyphens";
+            let key_is_good = match named {
+                Some((node, text)) => {
+                    self.is_cluster_name(&entry.at(node.span), text, 40, in_gke);
+                    self.is_cluster_name(&entry.at, entry.name, 63, in_spec)
+                }
+                None => self.is_cluster_name(&entry.at, entry.name, 40, in_gke),
+            };
+            if !key_is_good {
+                self.refused.insert((CLUSTER, entry.name.to_owned()));
             }
             let labels = entry.node.get("labels").map(texts).unwrap_or_default();
             let node_pools = self.node_pools(entry);
@@ -76,7 +75,40 @@ impl Reader<'_> {
                 },
             );
         }
-        clusters
+        (clusters, projects)
+    }
+
+    fn is_cluster_name(&mut self, at: &At, name: &str, longest: usize, rule: &str) -> bool {
+        let Err(e) = KubeName::label(name) else {
+            if name.len() > longest {
+                self.tell("name", at, NameError::not(name, rule).0, "too long", None);
+            }
+            return name.len() <= longest;
+        };
+        self.tell("name", at, NameError::not(name, rule).0, "not allowed", e.1);
+        false
+    }
+
+    pub(super) fn location(&mut self, entry: &Entry<'_>, node: &Node) -> Option<String> {
+        let text = node.text()?;
+        let is_location = |text: &str| {
+            text.split('-').count() >= 2
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        if is_location(text) {
+            return Some(text.to_owned());
+        }
+        let meant = text.trim().to_lowercase().replace(['_', ' '], "-");
+        self.tell(
+            "name",
+            &entry.at(node.span),
+            format!("`{text}` is neither a region (europe-west1) nor a zone (europe-west1-b)"),
+            "not a location",
+            is_location(&meant).then(|| format!("Write {meant}.")),
+        );
+        None
     }
 
     /// `acceptLoss` of all documents, which is meant for all clusters.
@@ -197,37 +229,29 @@ impl Reader<'_> {
                     );
                     Access::Offered
                 }
-                (Some((node, text)), None, _) => match text {
+                (Some((_, text)), None, _) => match text {
                     "dns" => Access::Endpoint(Endpoint::Dns),
                     "public" => Access::Endpoint(Endpoint::Public),
                     "private" => Access::Endpoint(Endpoint::Private),
                     "connectGateway" => Access::ConnectGateway,
-                    other => {
-                        self.tell(
-                            "name",
-                            &entry.at(node.span),
-                            format!("there is no endpoint `{other}`"),
-                            "dns, public, private or connectGateway",
-                            None,
-                        );
-                        Access::Offered
-                    }
+                    // Told by the check of the shape.
+                    _ => Access::Offered,
                 },
                 (None, Some((_, path)), context) => Access::Kubeconfig {
                     path: home_expanded(path),
                     context: context.map(|(_, name)| name.to_owned()),
                 },
-                (None, None, Some((node, _))) => {
+                (None, None, Some((context, _))) if node.is_clear("kubeconfig") => {
                     self.tell(
                         "missing_field",
-                        &entry.at(node.span),
+                        &entry.at(context.span),
                         "a `context` of which kubeconfig?".to_owned(),
                         "`kubeconfig` is missing",
                         Some("access: { kubeconfig: ~/.kube/config, context: NAME }".to_owned()),
                     );
                     Access::Offered
                 }
-                (None, None, None) => Access::Offered,
+                (None, None, _) => Access::Offered,
             },
         )
     }

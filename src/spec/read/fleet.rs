@@ -1,12 +1,11 @@
 //! Whole fleets: selectors, where more clusters are found, settings of selected ones.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{At, Context, Entry, Reader, texts};
 use crate::identity::ProjectId;
 use crate::spec::Document;
-use crate::spec::model::{ClusterOverride, ClusterSpec, Discover, Scope, Selector};
+use crate::spec::model::{ClusterOverride, Discover, Scope, Selector};
 use crate::spec::tree::{Node, Value};
 
 /// The items of a list over all documents, as entries that are called after the list.
@@ -29,8 +28,22 @@ fn items<'d>(documents: &'d [Document], field: &'static str) -> Vec<Entry<'d>> {
 }
 
 impl Reader<'_> {
-    /// Reads a selector; what has another shape has been told already.
-    pub(super) fn selector(&mut self, entry: &Entry<'_>, node: &Node) -> Option<Selector> {
+    /// Reads a selector, and tells names of clusters that are not declared; `None`: what it selects
+    /// is not known, which has been told.
+    pub(super) fn selector(
+        &mut self,
+        entry: &Entry<'_>,
+        node: &Node,
+        context: &Context<'_>,
+    ) -> Option<Selector> {
+        for item in node.items() {
+            if let Some(name) = item.text() {
+                self.refer(&entry.at(item.span), name, &context.clusters.names, None);
+            }
+        }
+        if !node.is_read() {
+            return None;
+        }
         match &node.value {
             Value::Map(_) => Some(Selector::labels(texts(node))),
             Value::List(items) => Some(Selector::Names(
@@ -41,6 +54,16 @@ impl Reader<'_> {
             )),
             _ => {
                 let text = node.text()?;
+                if context.clusters.names.declared.contains(text) {
+                    self.tell(
+                        "selector",
+                        &entry.at(node.span),
+                        format!("`{text}` is a cluster's name, and a text is a selector of labels"),
+                        "not a selector",
+                        Some(format!("Write a list of names: clusters: [{text}]")),
+                    );
+                    return None;
+                }
                 match Selector::parse(text) {
                     Ok(selector) => Some(selector),
                     Err(why) => {
@@ -54,25 +77,6 @@ impl Reader<'_> {
                         None
                     }
                 }
-            }
-        }
-    }
-
-    /// Tells names of clusters that are not declared, unless they may be found.
-    pub(super) fn names_exist(&mut self, entry: &Entry<'_>, node: &Node, context: &Context<'_>) {
-        if context.finds_more() {
-            return;
-        }
-        for item in node.items() {
-            if let Some(name) = item.text()
-                && !context.cluster_names.contains(name)
-            {
-                self.unknown(
-                    &entry.at(item.span),
-                    "cluster",
-                    name,
-                    &context.cluster_names,
-                );
             }
         }
     }
@@ -104,7 +108,7 @@ impl Reader<'_> {
                             &entry.at(node.span),
                             format!("`{folder}` is not the number of a folder"),
                             "a number, quoted",
-                            Some("gcloud resource-manager folders list".to_owned()),
+                            Some("`gcloud resource-manager folders list` shows it.".to_owned()),
                         );
                         None
                     } else {
@@ -113,10 +117,12 @@ impl Reader<'_> {
                 }
                 _ => self.project(&entry, default).map(Scope::Project),
             };
+            let location = entry.node.get("location");
+            let location = location.and_then(|node| self.location(&entry, node));
             let Some(scope) = scope else { continue };
             all.push(Discover {
                 scope,
-                location: text("location").map(|(_, l)| l.to_owned()),
+                location,
                 resource_labels: entry
                     .node
                     .get("resourceLabels")
@@ -136,54 +142,50 @@ impl Reader<'_> {
     ) -> Vec<ClusterOverride> {
         let mut all = Vec::new();
         for entry in items(documents, "overrides") {
-            let Some(node) = entry.node.get("clusters") else {
-                continue; // told already
-            };
-            self.names_exist(&entry, node, context);
-            let Some(clusters) = self.selector(&entry, node) else {
-                continue;
-            };
+            // Checked as well if it is not known for which clusters it is.
+            let node = entry.node.get("clusters").filter(|n| n.is_read());
+            let selector = node.and_then(|node| self.selector(&entry, node, context));
             let accept_loss = match entry.node.get("acceptLoss") {
                 Some(list) => self.workload_patterns(list, &|node| entry.at(node.span)),
                 None => Vec::new(),
             };
+            let node_pools = self.node_pools(&entry);
+            let access = self.access(&entry);
+            let (Some(node), Some(clusters)) = (node, selector) else {
+                continue;
+            };
+            if context.clusters.are_all() && context.clusters.selected(&clusters).is_empty() {
+                let at = entry.at(node.span);
+                self.selects_none(&at, "", "this override", &clusters, context);
+            }
             all.push(ClusterOverride {
                 clusters,
-                node_pools: self.node_pools(&entry),
+                node_pools,
                 accept_loss,
-                access: self.access(&entry),
+                access,
             });
         }
         all
     }
 
-    /// Tells a selector that selects none of the clusters, where no more can be found.
-    pub(super) fn selects_some(
+    /// Tells that what selects none of the clusters (`of` something), where no more can be found.
+    pub(super) fn selects_none(
         &mut self,
         at: &At,
+        of: &str,
         what: &str,
-        found: &BTreeSet<String>,
-        clusters: &BTreeMap<String, ClusterSpec>,
+        selector: &Selector,
+        context: &Context<'_>,
     ) {
-        if !found.is_empty() {
-            return;
+        // Of names that are not declared each has been told.
+        if let Selector::Labels(_) = selector {
+            self.tell(
+                "no_match",
+                at,
+                format!("no cluster{of} has the labels that {what} selects"),
+                "matches nothing",
+                Some(context.clusters.labels_in_words()),
+            );
         }
-        let labels: BTreeSet<String> = clusters
-            .values()
-            .flat_map(|c| c.labels.iter().map(|(k, v)| format!("{k}: {v}")))
-            .collect();
-        let help = if labels.is_empty() {
-            "No cluster of the spec has labels.".to_owned()
-        } else {
-            let some: Vec<String> = labels.into_iter().take(12).collect();
-            format!("Labels of the spec's clusters: {}.", some.join(", "))
-        };
-        self.tell(
-            "no_match",
-            at,
-            format!("no cluster has the labels that {what} selects"),
-            "matches nothing",
-            Some(help),
-        );
     }
 }

@@ -9,6 +9,16 @@ use crate::spec::Document;
 use crate::spec::model::{Grant, Place};
 use crate::spec::tree::Node;
 
+/// The project of roles that name no resource.
+#[derive(Clone, Copy)]
+pub(super) enum Home<'a> {
+    Project(&'a ProjectId),
+    /// There are several, or it may be any.
+    Several,
+    /// It could not be read, which has been told.
+    Unread,
+}
+
 /// Of `&&`, `||` and `!` in one condition.
 const MAX_OPERATORS: usize = 12;
 
@@ -18,8 +28,7 @@ impl Reader<'_> {
         &mut self,
         entry: &Entry<'_>,
         list: Option<&Node>,
-        home: Option<&ProjectId>,
-        why_no_home: &str,
+        home: Home<'_>,
     ) -> Vec<Grant> {
         let mut grants: Vec<Grant> = Vec::new();
         let mut places: Vec<At> = Vec::new();
@@ -29,27 +38,9 @@ impl Reader<'_> {
             } else {
                 item.get("role")
             };
-            let Some((role_node, role)) = role_node.and_then(|n| Some((n, n.text()?))) else {
-                continue;
-            };
-            let role = self.parsed(&entry.at(role_node.span), Role::parse(role));
-            let resource = match item.get("resource").and_then(|n| Some((n, n.text()?))) {
-                Some((node, text)) => {
-                    self.parsed(&entry.at(node.span), Resource::parse(text, home))
-                }
-                None => {
-                    if home.is_none() && !why_no_home.is_empty() {
-                        self.tell(
-                            "missing_field",
-                            &entry.at(item.span),
-                            "this role has no resource".to_owned(),
-                            why_no_home,
-                            Some("Write it as a map: { role: …, resource: project/ID }".to_owned()),
-                        );
-                    }
-                    home.cloned().map(Resource::Project)
-                }
-            };
+            let role =
+                role_node.and_then(|n| self.parsed(&entry.at(n.span), Role::parse(n.text()?)));
+            let resource = self.resource(entry, item, home);
             let condition = match (item.get("condition"), item.get("expires")) {
                 (Some(node), Some(expires)) => {
                     self.tell(
@@ -100,6 +91,37 @@ impl Reader<'_> {
             places.push(at);
         }
         grants
+    }
+
+    /// What a grant is on.
+    fn resource(&mut self, entry: &Entry<'_>, item: &Node, home: Home<'_>) -> Option<Resource> {
+        let Some((node, text)) = item.get("resource").and_then(|n| Some((n, n.text()?))) else {
+            return match home {
+                Home::Project(project) => Some(Resource::Project(project.clone())),
+                Home::Several if item.is_clear("resource") => {
+                    self.tell(
+                        "missing_field",
+                        &entry.at(item.span),
+                        "this role has no resource".to_owned(),
+                        "on which project? its clusters are in several",
+                        Some("Write it as a map: { role: …, resource: project/ID }".to_owned()),
+                    );
+                    None
+                }
+                _ => None,
+            };
+        };
+        let at = entry.at(node.span);
+        match home {
+            Home::Project(project) => self.parsed(&at, Resource::parse(text, Some(project))),
+            Home::Several => self.parsed(&at, Resource::parse(text, None)),
+            Home::Unread => {
+                // The names are checked in some project, and it is in none.
+                let some = ProjectId::parse("some-project").ok();
+                self.parsed(&at, Resource::parse(text, some.as_ref()));
+                None
+            }
+        }
     }
 
     fn condition(

@@ -6,16 +6,23 @@ mod fleet;
 mod grants;
 pub mod guard;
 mod namespaces;
+mod references;
 mod rollout;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Document;
-use super::model::{ClusterSpec, Discover, Place, Spec};
+use super::model::{Place, Spec};
 use super::report::{Mistake, Source};
 use super::tree::{Node, Span};
+use super::waves::some_of;
 use crate::identity::{KubeName, NameError, ProjectId};
+use references::{Clusters, Context, Names};
+
+/// What names are of.
+const CLUSTER: &str = "cluster";
+const ACCOUNT: &str = "Google service account";
 
 /// Where something is: the file and the words.
 #[derive(Clone)]
@@ -35,6 +42,12 @@ struct Reader<'a> {
     rules: guard::RoleRules,
     /// Whether the spec has a project that is wrong, and has been told of.
     project_is_told: bool,
+    /// What has no project.
+    without_project: Vec<(String, At)>,
+    /// Namespaces that are on no cluster, since there is none.
+    without_cluster: Vec<(String, At)>,
+    /// Keys that have been refused: what means them is no mistake of its own.
+    refused: BTreeSet<(&'static str, String)>,
 }
 
 /// An entry of a map of the spec, of whichever document.
@@ -55,17 +68,26 @@ impl Entry<'_> {
 }
 
 /// Reads documents whose shape has been checked; what has the wrong shape has been told already.
-pub(super) fn read(documents: &[Document], mistakes: &mut Vec<Mistake>) -> Option<Spec> {
+/// `is_whole`: no file or document is missing that may have what these lack.
+pub(super) fn read(
+    documents: &[Document],
+    is_whole: bool,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Spec> {
     let mut reader = Reader {
         mistakes,
         rules: guard::RoleRules::default(),
-        project_is_told: false,
+        project_is_told: !is_whole,
+        without_project: Vec::new(),
+        without_cluster: Vec::new(),
+        refused: BTreeSet::new(),
     };
     let name = reader.setting(documents, "name");
     let project = reader.setting(documents, "project");
-    let is_named = documents
-        .iter()
-        .any(|d| d.root.get("name").is_some_and(|n| n.kind() != "nothing"));
+    let is_named = !is_whole
+        || documents
+            .iter()
+            .any(|d| d.root.get("name").is_some_and(|n| n.kind() != "nothing"));
     if let (false, Some(first)) = (is_named, documents.first()) {
         let at = At {
             source: Arc::clone(&first.source),
@@ -88,26 +110,35 @@ pub(super) fn read(documents: &[Document], mistakes: &mut Vec<Mistake>) -> Optio
             .map(|n| n.to_string())
     });
     let project = project.and_then(|(text, at)| reader.parsed(&at, ProjectId::parse(&text)));
-    let mentioned = |field: &str| documents.iter().any(|d| d.root.get(field).is_some());
-    reader.project_is_told = project.is_none() && (mentioned("project") || mentioned("projects"));
+    let has_project = documents.iter().any(|d| d.root.get("project").is_some());
+    reader.project_is_told |= project.is_none() && has_project;
     let cluster_entries = reader.entries(documents, "clusters");
     let account_entries = reader.entries(documents, "googleServiceAccounts");
     let namespace_entries = reader.entries(documents, "namespaces");
     let guard = reader.guard(documents);
     let removed = reader.removed(documents, project.as_ref());
     let accept_loss = reader.accepted_everywhere(documents);
-    let clusters = reader.clusters(&cluster_entries, project.as_ref(), &accept_loss);
+    let (clusters, cluster_projects) =
+        reader.clusters(&cluster_entries, project.as_ref(), &accept_loss);
     let accounts = reader.accounts(&account_entries, project.as_ref());
     let discover = reader.discover(documents, project.as_ref());
     let context = Context {
-        clusters: &clusters,
+        projects: &cluster_projects,
         discover: &discover,
-        cluster_names: cluster_entries.iter().map(|e| e.name).collect(),
-        account_names: account_entries.iter().map(|e| e.name).collect(),
+        read_accounts: &accounts,
+        clusters: Clusters::new(documents, &cluster_entries, is_whole),
+        accounts: Names::new(
+            ACCOUNT,
+            documents,
+            "googleServiceAccounts",
+            &account_entries,
+            is_whole,
+        ),
     };
     let namespaces = reader.namespaces(&namespace_entries, &context);
     let overrides = reader.overrides(documents, &context);
     let rollout = reader.rollout(documents, &context);
+    reader.tell_what_lacks();
     let mut spec = Spec {
         name: name?,
         clusters,
@@ -128,21 +159,6 @@ pub(super) fn read(documents: &[Document], mistakes: &mut Vec<Mistake>) -> Optio
     // What does not fit has been told with its words, or is not known before clusters are found.
     spec.settle();
     Some(spec)
-}
-
-/// What references may point at. Names that are declared, rightly or not, are not unknown.
-struct Context<'a> {
-    clusters: &'a BTreeMap<String, ClusterSpec>,
-    discover: &'a [Discover],
-    cluster_names: BTreeSet<&'a str>,
-    account_names: BTreeSet<&'a str>,
-}
-
-impl Context<'_> {
-    /// Whether clusters may be found that are not declared.
-    fn finds_more(&self) -> bool {
-        !self.discover.is_empty()
-    }
 }
 
 impl Reader<'_> {
@@ -177,6 +193,7 @@ impl Reader<'_> {
         });
     }
 
+    /// A name, or `None` and a mistake.
     fn parsed<T>(&mut self, at: &At, result: Result<T, NameError>) -> Option<T> {
         result
             .map_err(|e| self.tell("name", at, e.0, "not allowed", e.1))
@@ -261,22 +278,49 @@ impl Reader<'_> {
         match entry.node.get("project").and_then(|n| Some((n, n.text()?))) {
             Some((node, text)) => self.parsed(&entry.at(node.span), ProjectId::parse(text)),
             None => {
-                if default.is_none() && !self.project_is_told {
-                    self.tell(
-                        "missing_field",
-                        &entry.at,
-                        format!("`{}` has no project", entry.name),
-                        "in which project?",
-                        Some(
-                            "Give it a `project`, or give the spec one for all: project: acme-prod"
-                                .to_owned(),
-                        ),
-                    );
+                if default.is_none() && !self.project_is_told && entry.node.is_clear("project") {
+                    self.without_project
+                        .push((entry.name.to_owned(), entry.at.clone()));
                 }
                 default.cloned()
             }
         }
     }
+
+    /// Tells once what many lack for one reason.
+    fn tell_what_lacks(&mut self) {
+        let lacking = std::mem::take(&mut self.without_project);
+        if let Some((subject, at)) = first_of(&lacking, "has", "have") {
+            self.tell(
+                "missing_field",
+                &at,
+                format!("{subject} no project"),
+                "in which project?",
+                Some(
+                    "Give the spec one for all: project: acme-prod; or give each its own."
+                        .to_owned(),
+                ),
+            );
+        }
+        let lacking = std::mem::take(&mut self.without_cluster);
+        if let Some((subject, at)) = first_of(&lacking, "is", "are") {
+            self.tell(
+                "no_match",
+                &at,
+                format!("{subject} on no cluster"),
+                "the spec has no clusters",
+                Some("Declare one: clusters: { main: { location: europe-west1 } }".to_owned()),
+            );
+        }
+    }
+}
+
+/// A sentence's subject and verb for what lacks something, and the first of its places.
+fn first_of(lacking: &[(String, At)], one: &str, several: &str) -> Option<(String, At)> {
+    let (_, at) = lacking.first()?;
+    let names = lacking.iter().map(|(name, _)| name.as_str());
+    let verb = if lacking.len() == 1 { one } else { several };
+    Some((format!("{} {verb}", some_of(names)), at.clone()))
 }
 
 /// Whether a key lies in this very map (and not in another document of the same file).

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{At, Context, Entry, Reader};
-use crate::identity::{KubeName, ProjectId};
-use crate::spec::model::{KsaAccess, KsaSpec, NamespaceSpec, Scope, Selector};
+use super::grants::Home;
+use super::{Context, Entry, Reader};
+use crate::identity::{Email, KubeName};
+use crate::spec::model::{KsaAccess, KsaSpec, NamespaceSpec, Selector};
 use crate::spec::report::Mistake;
-use crate::spec::shape::nearest;
 use crate::spec::tree::{Key, Node, Value};
 
 impl Reader<'_> {
@@ -19,7 +19,8 @@ impl Reader<'_> {
         let mut namespaces = BTreeMap::new();
         for entry in entries {
             let name = self.parsed(&entry.at, KubeName::label(entry.name));
-            let (selector, clusters) = self.selected(entry, context);
+            let selected = self.selected(entry, context);
+            let clusters = selected.as_ref().map(|(_, clusters)| clusters);
             let mut service_accounts = BTreeMap::new();
             for (key, node) in entry
                 .node
@@ -27,7 +28,7 @@ impl Reader<'_> {
                 .map(Node::entries)
                 .unwrap_or_default()
             {
-                if let Some((name, ksa)) = self.ksa(entry, key, node, &clusters, context) {
+                if let Some((name, ksa)) = self.ksa(entry, key, node, clusters, context) {
                     service_accounts.entry(name).or_insert(ksa);
                 }
             }
@@ -35,12 +36,12 @@ impl Reader<'_> {
                 .node
                 .get("create")
                 .is_none_or(|n| !matches!(n.value, Value::Bool(false)));
-            if let Some(name) = name {
+            if let (Some(name), Some((selector, clusters))) = (name, selected) {
                 namespaces.insert(
                     name,
                     NamespaceSpec {
                         selector,
-                        clusters,
+                        clusters: clusters.into_iter().map(str::to_owned).collect(),
                         create,
                         service_accounts,
                         place: entry.at.place(),
@@ -51,24 +52,24 @@ impl Reader<'_> {
         namespaces
     }
 
-    /// The clusters that a namespace is on, as far as they are declared.
-    fn selected(
+    /// The clusters that a namespace is on, as far as they are declared; `None` if that could not be
+    /// read.
+    fn selected<'c>(
         &mut self,
         entry: &Entry<'_>,
-        context: &Context<'_>,
-    ) -> (Selector, BTreeSet<String>) {
-        let Some(node) = entry.node.get("clusters") else {
-            if context.cluster_names.is_empty() && !context.finds_more() {
-                self.tell(
-                    "no_match",
-                    &entry.at,
-                    format!("the namespace `{}` is on no cluster", entry.name),
-                    "the spec has no clusters",
-                    Some("Declare one: clusters: { main: { location: europe-west1 } }".to_owned()),
-                );
+        context: &Context<'c>,
+    ) -> Option<(Selector, BTreeSet<&'c str>)> {
+        if !entry.node.is_clear("clusters") {
+            return None;
+        }
+        let names = &context.clusters.names;
+        let node = entry.node.get("clusters");
+        let Some(node) = node.filter(|n| !matches!(n.value, Value::Null)) else {
+            if names.declared.is_empty() && names.are_all {
+                self.without_cluster
+                    .push((entry.name.to_owned(), entry.at.clone()));
             }
-            let all = context.clusters.keys().cloned().collect();
-            return (Selector::All, all);
+            return Some((Selector::All, names.declared.clone()));
         };
         if matches!(&node.value, Value::List(items) if items.is_empty()) {
             self.tell(
@@ -78,55 +79,15 @@ impl Reader<'_> {
                 "an empty list",
                 Some("Name some, or leave `clusters` out for all.".to_owned()),
             );
+            return None;
         }
-        if let Some(name) = node.text().filter(|t| context.cluster_names.contains(t)) {
-            self.tell(
-                "selector",
-                &entry.at(node.span),
-                format!("`{name}` is a cluster's name, and a text is a selector of labels"),
-                "not a selector",
-                Some(format!("Write a list of names: clusters: [{name}]")),
-            );
-            return (Selector::All, BTreeSet::new());
-        }
-        self.names_exist(entry, node, context);
-        let selector = self.selector(entry, node).unwrap_or(Selector::All);
-        let found: BTreeSet<String> = context
-            .clusters
-            .iter()
-            .filter(|(name, c)| selector.selects(name, &c.labels))
-            .map(|(name, _)| name.clone())
-            .collect();
-        let all_read = context.clusters.len() == context.cluster_names.len();
-        if matches!(selector, Selector::Labels(_)) && all_read && !context.finds_more() {
+        let selector = self.selector(entry, node, context)?;
+        let found = context.clusters.selected(&selector);
+        if found.is_empty() && context.clusters.are_all() {
             let what = format!("the namespace `{}`", entry.name);
-            self.selects_some(&entry.at(node.span), &what, &found, context.clusters);
+            self.selects_none(&entry.at(node.span), "", &what, &selector, context);
         }
-        (selector, found)
-    }
-
-    pub(super) fn unknown(&mut self, at: &At, what: &str, name: &str, known: &BTreeSet<&str>) {
-        let label = match nearest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "not declared".to_owned(),
-        };
-        let help = if known.is_empty() {
-            format!("The spec declares no {what}.")
-        } else {
-            let some: Vec<&str> = known.iter().copied().take(12).collect();
-            format!(
-                "Declared: {}{}",
-                some.join(", "),
-                if known.len() > 12 { " …" } else { "." }
-            )
-        };
-        self.tell(
-            "unknown_name",
-            at,
-            format!("there is no {what} `{name}`"),
-            &label,
-            Some(help),
-        );
+        Some((selector, found))
     }
 
     fn ksa(
@@ -134,37 +95,40 @@ impl Reader<'_> {
         entry: &Entry<'_>,
         key: &Key,
         node: &Node,
-        clusters: &BTreeSet<String>,
+        clusters: Option<&BTreeSet<&str>>,
         context: &Context<'_>,
     ) -> Option<(KubeName, KsaSpec)> {
         let at = entry.at(key.span);
         let name = self.parsed(&at, KubeName::parse(&key.text));
-        let identity = self.identity(entry, &key.text, node, clusters, context)?;
+        let identity = self.identity(entry, &key.text, node, clusters, context);
         let mut overrides = Vec::new();
         for item in node.get("overrides").map(Node::items).unwrap_or_default() {
-            let Some(on) = item.get("clusters") else {
-                continue; // told already
+            let on = item.get("clusters").filter(|_| item.is_clear("clusters"));
+            let selector = on.and_then(|on| self.selector(entry, on, context));
+            let of = match (&selector, clusters) {
+                (Some(selector), Some(clusters)) => {
+                    let mut of = context.clusters.selected(selector);
+                    of.retain(|name| clusters.contains(name));
+                    Some(of)
+                }
+                _ => None,
             };
-            self.names_exist(entry, on, context);
-            let selector = self.selector(entry, on);
-            let of: BTreeSet<String> = clusters
-                .iter()
-                .filter(|name| {
-                    context.clusters.get(*name).is_some_and(|c| {
-                        selector
-                            .as_ref()
-                            .is_some_and(|s| s.selects(name, &c.labels))
-                    })
-                })
-                .cloned()
-                .collect();
-            let identity = self.identity(entry, &key.text, item, &of, context)?;
-            overrides.extend(selector.map(|s| (s, identity)));
+            if let (Some(on), Some(of), Some(selector)) = (on, &of, &selector)
+                && of.is_empty()
+                && clusters.is_some_and(|c| !c.is_empty())
+                && context.clusters.are_all()
+            {
+                let whose = format!(" of the namespace `{}`", entry.name);
+                let at = entry.at(on.span);
+                self.selects_none(&at, &whose, "this override", selector, context);
+            }
+            let identity = self.identity(entry, &key.text, item, of.as_ref(), context);
+            overrides.extend(selector.zip(identity));
         }
         Some((
             name?,
             KsaSpec {
-                identity,
+                identity: identity?,
                 overrides,
                 existing: node
                     .get("existing")
@@ -180,7 +144,7 @@ impl Reader<'_> {
         entry: &Entry<'_>,
         name: &str,
         node: &Node,
-        clusters: &BTreeSet<String>,
+        clusters: Option<&BTreeSet<&str>>,
         context: &Context<'_>,
     ) -> Option<KsaAccess> {
         let impersonates = node.get("impersonates").and_then(|n| Some((n, n.text()?)));
@@ -197,40 +161,21 @@ impl Reader<'_> {
                 return None;
             }
             (Some((account, text)), None) => {
-                if !context.account_names.contains(text) {
-                    self.unknown(
-                        &entry.at(account.span),
-                        "Google service account",
-                        text,
-                        &context.account_names,
-                    );
-                }
+                let help = text.contains('@').then(|| match Email::parse(text) {
+                    Ok(email) => context.account_of(&email),
+                    Err(_) => "Write the account's name in `googleServiceAccounts`.".to_owned(),
+                });
+                self.refer(&entry.at(account.span), text, &context.accounts, help);
                 KsaAccess::Impersonates(text.to_owned())
             }
             (None, grants) => {
-                let mut projects: BTreeSet<&ProjectId> = clusters
-                    .iter()
-                    .filter_map(|c| context.clusters.get(c))
-                    .map(|c| &c.path.project)
-                    .collect();
-                let mut anywhere = false;
-                for found in context.discover {
-                    match &found.scope {
-                        Scope::Project(project) => {
-                            projects.insert(project);
-                        }
-                        Scope::Folder(_) => anywhere = true,
-                    }
-                }
-                let home = (projects.len() == 1 && !anywhere)
-                    .then(|| projects.iter().next().copied())
-                    .flatten();
-                let why = if projects.len() > 1 || anywhere {
-                    "on which project? its clusters are in several"
-                } else {
-                    ""
+                let projects = clusters.and_then(|c| context.projects(c));
+                let home = match projects.as_deref() {
+                    None => Home::Unread,
+                    Some([only]) => Home::Project(only),
+                    Some(_) => Home::Several,
                 };
-                KsaAccess::Direct(self.grants(entry, grants, home, why))
+                KsaAccess::Direct(self.grants(entry, grants, home))
             }
         })
     }
