@@ -494,10 +494,20 @@ pub(crate) fn label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String
     }
 }
 
-/// As [`label`], for a region or a zone: `europe-west1`, `europe-west1-b`.
+/// Whether a text can be a location of Google's: a region, a zone, or `global`, `eu` and the like.
+pub(crate) fn is_location(text: &str) -> bool {
+    !text.is_empty() && lower_digits_hyphens(text)
+}
+
+/// Whether a text can be a region (`europe-west1`) or a zone (`europe-west1-b`).
+pub(crate) fn is_region_or_zone(text: &str) -> bool {
+    is_location(text) && text.contains('-')
+}
+
+/// As [`label`], for a region or a zone.
 fn location<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let name = label(deserializer)?;
-    if name.contains('-') {
+    if is_region_or_zone(&name) {
         return Ok(name);
     }
     Err(D::Error::custom(format!(

@@ -10,7 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::http::Api;
-use crate::identity::{Email, NameError, ProjectId};
+use crate::identity::{Email, NameError, ProjectId, is_location};
 
 /// Where a read says that it understands conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -419,14 +419,6 @@ fn location_of<'a>(kind: &Kind, names: &'a [String]) -> Option<&'a str> {
     let mut places = kind.form.split('/');
     let at = places.position(|p| p.trim_start_matches(']') == "LOCATION")?;
     names.get(at).map(String::as_str)
-}
-
-/// Whether a text can be a location of Google's: a region, a zone, or `global`.
-pub(crate) fn is_location(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// What is said about a full name that no kind has: the names that its service has.

@@ -5,7 +5,7 @@ use base64::Engine;
 use super::{Kube, kubeconfig};
 use crate::gcp::container::Cluster;
 use crate::http::{Api, Http};
-use crate::resources::is_location;
+use crate::identity::is_location;
 use crate::spec::model::{Access, Endpoint};
 
 impl Kube {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use super::{At, CLUSTER, Entry, Reader, texts};
-use crate::identity::{ClusterPath, KubeName, NameError, ProjectId};
+use crate::identity::{ClusterPath, KubeName, NameError, ProjectId, is_region_or_zone};
 use crate::spec::Document;
 use crate::spec::model::{Access, ClusterSpec, Endpoint, NodePools, WorkloadPattern};
 use crate::spec::tree::{Node, Value};
@@ -91,13 +91,7 @@ impl Reader<'_> {
 
     pub(super) fn location(&mut self, entry: &Entry<'_>, node: &Node) -> Option<String> {
         let text = node.text()?;
-        let is_location = |text: &str| {
-            text.split('-').count() >= 2
-                && text
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        };
-        if is_location(text) {
+        if is_region_or_zone(text) {
             return Some(text.to_owned());
         }
         let meant = text.trim().to_lowercase().replace(['_', ' '], "-");
@@ -106,7 +100,7 @@ impl Reader<'_> {
             &entry.at(node.span),
             format!("`{text}` is neither a region (europe-west1) nor a zone (europe-west1-b)"),
             "not a location",
-            is_location(&meant).then(|| format!("Write {meant}.")),
+            is_region_or_zone(&meant).then(|| format!("Write {meant}.")),
         );
         None
     }
