@@ -1,76 +1,24 @@
 //! Generated fleets, half-migrated in every way: at every mutation of an apply the sandbox's
 //! access oracle is asked, and no pod may have lost what it had before and is to have afterwards.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
-use wi::apply::{self, Context, End, Limits, Outcome};
-use wi::auth::TokenSource;
-use wi::desired::Desired;
-use wi::http::{Endpoints, Http, HttpOptions};
-use wi::plan::{self, Options, Plan, What};
-use wi::render::progress::Progress;
+use wi::apply::End;
+use wi::plan::What;
 use wi::sandbox::{self, Sandbox, World};
 
 #[path = "fleets/check.rs"]
 mod check;
+#[path = "fleets/client.rs"]
+mod client;
 #[path = "fleets/generate.rs"]
 mod generate;
 
 use check::{check_end, check_samples};
+use client::Client;
 use generate::{Fleet, fleet};
-
-struct Client {
-    http: Http,
-    desired: Desired,
-}
-
-impl Client {
-    fn of(spec: &str, sandbox: &Sandbox) -> Self {
-        let source = wi::spec::Source::new("wi.yaml".to_owned(), spec.to_owned());
-        let spec = wi::spec::load_sources(vec![source]).expect("a valid spec");
-        let endpoints = Endpoints::all_at(&sandbox.endpoint()).expect("endpoints");
-        let http = Http::new(HttpOptions {
-            endpoints,
-            token: TokenSource::fixed(sandbox.token()),
-            ..HttpOptions::default()
-        })
-        .expect("a client");
-        Self {
-            http,
-            desired: Desired::of(&spec),
-        }
-    }
-
-    async fn plan(&self) -> (Plan, wi::live::Live) {
-        let live = wi::live::read(&self.http, &self.desired).await;
-        let options = Options {
-            allow_mass_removal: true,
-            ..Options::default()
-        };
-        (plan::plan(&self.desired, &live, &options), live)
-    }
-
-    async fn apply(&self, plan: &Plan, live: &wi::live::Live, stop: CancellationToken) -> Outcome {
-        let limits = Limits {
-            operation: Duration::from_secs(60),
-            propagation: Duration::from_secs(20),
-            poll: Duration::from_millis(3),
-            ignore_exclusions: false,
-        };
-        let context = Context::new(
-            self.http.clone(),
-            plan.clone(),
-            &self.desired,
-            live,
-            Arc::new(Progress::silent()),
-            limits,
-        );
-        apply::apply(Arc::new(context), stop).await
-    }
-}
 
 /// Applies once or, stopped in between, several times, until nothing is left to do.
 async fn migrate(fleet: &Fleet, stop_after: Option<Duration>) -> Result<(), TestCaseError> {

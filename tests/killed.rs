@@ -3,10 +3,13 @@
 
 #![cfg(unix)]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
+use serde_json::Value;
+use tokio::task::JoinSet;
 use wi::sandbox::{self, Sandbox, World};
 
 #[path = "fleets/check.rs"]
@@ -16,68 +19,186 @@ mod generate;
 #[path = "fleets/run.rs"]
 mod run;
 
-use check::{check_end, check_operations, check_samples};
+use check::{check_end, check_of_others, check_operations, check_samples, of_others};
 use generate::{Fleet, fleet};
 use run::Run;
 
 const KILLED: usize = 200;
 /// In one fleet.
 const KILLS: usize = 6;
-/// Milliseconds; an undisturbed apply of most fleets takes longer.
-const LONGEST: u64 = 250;
+/// Fleets at a time: most of an apply is waiting.
+const AT_ONCE: usize = 8;
 
-/// An apply that is killed; whether it had ended by itself.
-async fn killed_after(run: &Run, delay: Duration) -> bool {
+/// What had happened when `wi` was killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    BeforeTheFirstWrite,
+    BetweenWritesToIam,
+    WhileAnOperationRuns,
+    AfterAnOperation,
+    BetweenKubernetesObjects,
+    AfterTheLastWrite,
+}
+
+/// At least so many of the kills are in each; it goes on until they are.
+const LEAST: [(Phase, usize); 5] = [
+    (Phase::BeforeTheFirstWrite, 15),
+    (Phase::BetweenWritesToIam, 25),
+    (Phase::WhileAnOperationRuns, 25),
+    (Phase::BetweenKubernetesObjects, 25),
+    (Phase::AfterTheLastWrite, 15),
+];
+/// More than these, and some phase is out of reach.
+const MOST: usize = 2 * KILLED;
+
+/// When to kill: after this share of the writes that are left (below zero: before the first), and so many
+/// milliseconds later.
+type Moment = (f64, u64);
+
+async fn start(fleet: &Fleet) -> (Sandbox, Run) {
+    let world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
+    let sandbox = Sandbox::start(world, sandbox::Options::default())
+        .await
+        .expect("the sandbox starts");
+    let run = Run::of(fleet, &sandbox);
+    (sandbox, run)
+}
+
+/// The writes of an undisturbed apply.
+async fn writes(fleet: &Fleet) -> usize {
+    let (sandbox, run) = start(fleet).await;
+    run.to_the_end().await;
+    let writes = sandbox.writes();
+    sandbox.stop().await;
+    writes
+}
+
+/// An apply that is killed; when, or `None` if it had ended by itself.
+async fn killed(run: &Run, sandbox: &Sandbox, left: usize, moment: Moment) -> Option<Phase> {
+    let before = sandbox.writes();
+    let wanted = match moment.0 {
+        share if share < 0.0 => before,
+        share => before + 1 + (share * left as f64) as usize,
+    };
     let mut child = run
         .command(&["apply", "--auto-approve"])
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("wi starts");
+    let its_moment = async {
+        while sandbox.writes() < wanted {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(moment.1)).await;
+    };
     tokio::select! {
-        ended = child.wait() => ended.is_ok(),
-        () = tokio::time::sleep(delay) => {
+        _ended = child.wait() => None,
+        () = its_moment => {
             child.kill().await.expect("killed");
-            false
+            Some(phase(sandbox, before, left))
         }
     }
 }
 
-/// How many of the applies were killed before their end.
-async fn survives(fleet: &Fleet, delays: &[u64]) -> usize {
-    let world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
-    let sandbox = Sandbox::start(world, sandbox::Options::default())
-        .await
-        .expect("the sandbox starts");
+/// What the sandbox has seen since there were `before` writes, of `left` that there were to be.
+fn phase(sandbox: &Sandbox, before: usize, left: usize) -> Phase {
+    let done = sandbox.writes() - before;
+    if sandbox.snapshot().operations.iter().any(|o| o.is_running()) {
+        return Phase::WhileAnOperationRuns;
+    }
+    if done == 0 {
+        return Phase::BeforeTheFirstWrite;
+    }
+    if done >= left {
+        return Phase::AfterTheLastWrite;
+    }
+    let calls = sandbox.calls();
+    let calls = calls["calls"].as_array().expect("calls");
+    let path = |call: &Value| call["path"].as_str().unwrap_or_default().to_owned();
+    let changes = |call: &&Value| {
+        let path = path(call);
+        let asks = [
+            ":getIamPolicy",
+            ":testIamPermissions",
+            ":getAncestry",
+            "reviews",
+        ];
+        call["method"] != "GET" && !asks.iter().any(|end| path.ends_with(end))
+    };
+    let last = calls.iter().rev().find(changes).map(path).expect("a write");
+    match last {
+        path if path.starts_with("/kubernetes/") => Phase::BetweenKubernetesObjects,
+        path if path.contains("/clusters/") => Phase::AfterAnOperation,
+        _ => Phase::BetweenWritesToIam,
+    }
+}
+
+/// When the applies were killed that did not end before.
+async fn survives(fleet: Fleet, moments: Vec<Moment>) -> Vec<Phase> {
+    let all = writes(&fleet).await;
+    let (sandbox, run) = start(&fleet).await;
     sandbox.record_access();
-    let run = Run::of(fleet, &sandbox);
-    let mut killed = 0;
-    for delay in delays {
-        killed += usize::from(!killed_after(&run, Duration::from_millis(*delay)).await);
+    let others = of_others(&sandbox);
+    let mut phases = Vec::new();
+    for moment in moments {
+        let left = all.saturating_sub(sandbox.writes());
+        if left == 0 {
+            break; // and there is nothing to be killed at
+        }
+        phases.extend(killed(&run, &sandbox, left, moment).await);
+        check_of_others(&others, &sandbox);
     }
     run.to_the_end().await;
     sandbox.settle().await;
     check_operations(&sandbox);
-    check_samples(fleet, &sandbox.recorded_access(), &sandbox.access()).expect("access is kept");
-    check_end(fleet, &sandbox.access()).expect("all is as declared");
+    check_of_others(&others, &sandbox);
+    check_samples(&fleet, &sandbox.recorded_access(), &sandbox.access()).expect("access is kept");
+    check_end(&fleet, &sandbox.access()).expect("all is as declared");
     sandbox.stop().await;
-    killed
+    phases
 }
 
 #[test]
-fn killed_two_hundred_times_it_converges_and_no_pod_loses_access() {
+fn the_live_state_is_the_state() {
     let mut runner = TestRunner::deterministic();
-    let cases = (fleet(), proptest::collection::vec(1..LONGEST, KILLS));
+    let moments = proptest::collection::vec((-0.1..1.0, 0..40_u64), KILLS);
+    let cases = (fleet(), moments);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
-    let mut killed = 0;
-    // An apply that ends before its time is none of the two hundred.
-    while killed < KILLED {
-        let case = cases.new_tree(&mut runner).expect("a fleet");
-        let (fleet, delays) = case.current();
-        killed += runtime.block_on(survives(&fleet, &delays));
+    let mut count: BTreeMap<Phase, usize> = BTreeMap::new();
+    runtime.block_on(async {
+        let mut running = JoinSet::new();
+        let kills =
+            |count: &BTreeMap<Phase, usize>, phase| count.get(phase).copied().unwrap_or_default();
+        let enough = |count: &BTreeMap<Phase, usize>| {
+            // An apply that ends before its time is none of the two hundred.
+            let all: usize = count.values().sum();
+            let spread = LEAST
+                .iter()
+                .all(|(phase, least)| kills(count, phase) >= *least);
+            all >= MOST || (all >= KILLED && spread)
+        };
+        while !enough(&count) {
+            while running.len() < AT_ONCE {
+                let (fleet, moments) = cases.new_tree(&mut runner).expect("a fleet").current();
+                running.spawn(survives(fleet, moments));
+            }
+            let phases = running.join_next().await.expect("one runs");
+            for phase in phases.expect("it survives") {
+                *count.entry(phase).or_default() += 1;
+            }
+        }
+        while let Some(phases) = running.join_next().await {
+            phases.expect("it survives");
+        }
+    });
+    println!("killed: {count:?}");
+    for (phase, least) in LEAST {
+        let kills = count.get(&phase).copied().unwrap_or_default();
+        assert!(kills >= least, "{phase:?}: {count:?}");
     }
 }

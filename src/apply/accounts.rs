@@ -1,11 +1,19 @@
 //! Google service accounts: created, changed, disabled.
 
+use std::time::Duration;
+
 use crate::gcp::iam::{self, ServiceAccount};
 use crate::identity::{Email, ProjectId};
 use crate::plan::AccountChange;
 use crate::plan::marks::{marked_description, owner_in_description, split_description};
 
 use super::Context;
+use super::wait::Wait;
+use crate::http::ApiError;
+
+/// How long to go on with the creation of an account that the server fails at: as long as with other
+/// calls.
+const CREATION: Duration = Duration::from_secs(45);
 
 pub(super) async fn change(
     context: &Context,
@@ -139,6 +147,11 @@ async fn get(
         .map_err(|e| e.for_user())
 }
 
+/// IAM hides what it does not know behind a 403. A proxy's is none of those.
+fn may_be_unknown(e: &ApiError) -> bool {
+    e.is_not_found() || e.status == "PERMISSION_DENIED"
+}
+
 async fn create(
     context: &Context,
     project: &ProjectId,
@@ -146,7 +159,7 @@ async fn create(
     display_name: &str,
     description: &str,
 ) -> Result<(), String> {
-    let mut wait = context.propagation_wait();
+    let mut wait = Wait::up_to(CREATION.min(context.limits.propagation), CREATION / 30);
     loop {
         let created = iam::create_service_account(
             &context.http,
@@ -173,8 +186,7 @@ async fn create(
                     "{email} was created by somebody else since it was planned. Plan again"
                 ));
             }
-            // IAM hides what it does not know behind a 403.
-            Err(e) if lost && (e.is_not_found() || e.code == 403) => {
+            Err(e) if lost && may_be_unknown(&e) => {
                 if !wait.again().await {
                     return Err(error.for_user());
                 }
@@ -195,8 +207,7 @@ async fn wait_until_visible(
     loop {
         match iam::get_service_account(&context.http, project, email).await {
             Ok(_) => return Ok(()),
-            // IAM hides what it does not know behind a 403.
-            Err(e) if e.is_not_found() || e.code == 403 => {
+            Err(e) if may_be_unknown(&e) => {
                 context
                     .progress
                     .still(address, "waiting until IAM knows it");

@@ -9,7 +9,7 @@ use crate::http::{ApiError, Http};
 use crate::identity::ClusterPath;
 
 use super::Context;
-use super::wait::Wait;
+use super::wait::{CONFLICTS, Wait};
 
 /// Why a change did not come about.
 #[derive(Debug)]
@@ -167,13 +167,15 @@ pub(super) async fn change(
     let mut without_etag = None;
     // A list may be behind: what has been seen to end runs no more.
     let mut ended = None;
+    let mut conflicts = 0;
     loop {
         let running = container::list_operations(&context.http, path)
             .await?
             .into_iter()
             .find(|o| !o.is_done() && o.targets(path) && ended.as_ref() != Some(&o.name));
         if let Some(operation) = running {
-            context.progress.waits_for(address, &in_words(&operation));
+            let words = in_words(&operation, context.time());
+            context.progress.waits_for(address, &words);
             ended = Some(operation.name.clone());
             // Its failure is its owner's; what counts here is the state that it leaves behind.
             let _ = finish(context, address, path, operation, &mut wait).await?;
@@ -191,7 +193,7 @@ pub(super) async fn change(
         };
         if matches!(setting, Setting::MetadataServer { .. })
             && !context.limits.ignore_exclusions
-            && let Some((name, until)) = cluster.exclusion_at(jiff::Timestamp::now())
+            && let Some((name, until)) = cluster.exclusion_at(context.time())
         {
             return Err(Failure::Other(format!(
                 "the maintenance exclusion {name} of {path} holds until {until}: apply again then, or pass --ignore-maintenance-exclusions"
@@ -215,7 +217,14 @@ pub(super) async fn change(
                     ))),
                 };
             }
-            Err(e) if e.is_operation_running() || e.is_conflict() => {
+            // Somebody else has changed it: what they made of it is read, and written under.
+            Err(e) if e.is_conflict() && !e.is_operation_running() => {
+                conflicts += 1;
+                if conflicts > CONFLICTS || !wait.again().await {
+                    return Err(e.into());
+                }
+            }
+            Err(e) if e.is_operation_running() => {
                 context
                     .progress
                     .still(address, "waiting until GKE lets go of the cluster");
@@ -242,7 +251,7 @@ pub(super) async fn change(
 }
 
 /// `UPGRADE_NODES operation-1 (2 of 9 nodes), which runs for 12 min`.
-fn in_words(operation: &Operation) -> String {
+fn in_words(operation: &Operation, now: jiff::Timestamp) -> String {
     let nodes = operation
         .node_progress()
         .map(|(done, total)| format!(" ({done} of {total} nodes)"))
@@ -250,7 +259,7 @@ fn in_words(operation: &Operation) -> String {
     let age = operation
         .start_time
         .parse::<jiff::Timestamp>()
-        .map(|start| (jiff::Timestamp::now() - start).get_seconds().max(0))
+        .map(|start| now.duration_since(start).as_secs().max(0))
         .map(|seconds| match seconds {
             0..120 => format!(", which runs for {seconds} s"),
             120..7200 => format!(", which runs for {} min", seconds / 60),

@@ -8,6 +8,7 @@ use crate::kube::{Kube, ObjectMeta};
 use crate::plan::KubeChange;
 
 use super::Context;
+use super::wait::CONFLICTS;
 
 /// Which kind of object a change is about.
 #[derive(Clone, Copy)]
@@ -85,6 +86,7 @@ async fn apply(
 ) -> Result<ObjectMeta, String> {
     let mut wait = context.propagation_wait();
     let mut lock = before.cloned();
+    let mut conflicts = 0;
     loop {
         let mut locked = object.clone();
         if let Some(meta) = &lock {
@@ -115,22 +117,37 @@ async fn apply(
             }
         }
         .map_err(|e| for_user(&e))?;
-        if now.uid != planned.uid || !same_to_us(&now, planned) {
+        if now.uid != planned.uid || !is_ours_or_as_planned(&now, planned, object) {
             return Err("it has changed since it was planned. Plan again".to_owned());
         }
         lock = Some(now);
-        if !wait.again().await {
+        conflicts += 1;
+        if conflicts > CONFLICTS || !wait.again().await {
             return Err(for_user(&error));
         }
     }
 }
 
-fn same_to_us(a: &ObjectMeta, b: &ObjectMeta) -> bool {
+/// Whether each mark and the annotation is as it was planned, or as it is wanted: by a try of ours whose
+/// answer was lost.
+fn is_ours_or_as_planned(now: &ObjectMeta, planned: &ObjectMeta, wanted: &Value) -> bool {
     use crate::plan::marks::{ADOPTED, MANAGED_BY, OWNER};
-    [OWNER, ADOPTED, GSA_ANNOTATION]
-        .iter()
-        .all(|k| a.annotations.get(*k) == b.annotations.get(*k))
-        && a.labels.get(MANAGED_BY) == b.labels.get(MANAGED_BY)
+    let holds = |now: Option<&String>, planned: Option<&String>, wanted: &Value| {
+        now == planned || now.map(String::as_str) == wanted.as_str()
+    };
+    let wanted = &wanted["metadata"];
+    [OWNER, ADOPTED, GSA_ANNOTATION].iter().all(|key| {
+        let wanted = &wanted["annotations"][*key];
+        holds(
+            now.annotations.get(*key),
+            planned.annotations.get(*key),
+            wanted,
+        )
+    }) && holds(
+        now.labels.get(MANAGED_BY),
+        planned.labels.get(MANAGED_BY),
+        &wanted["labels"][MANAGED_BY],
+    )
 }
 
 fn for_user(e: &ApiError) -> String {

@@ -21,11 +21,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::desired::Desired;
 use crate::http::Http;
-use crate::identity::ClusterPath;
+use crate::identity::{ClusterPath, Email};
 use crate::kube::Kube;
 use crate::live::Live;
 use crate::plan::{AccountChange, Action, Plan, What};
 use crate::render::progress::Progress;
+use crate::resources::Resource;
 use std::sync::Arc;
 use steps::{Step, Steps};
 use wait::Wait;
@@ -88,6 +89,8 @@ pub struct Context {
     limits: Limits,
     kubes: BTreeMap<String, Result<Kube, String>>,
     one_operation: BTreeMap<ClusterPath, Mutex<()>>,
+    /// Two writes of one policy at once would only be in each other's way.
+    one_write: BTreeMap<Resource, Mutex<()>>,
     /// GKE operations under way, by address: named to the user if `wi` must leave at once.
     operations: std::sync::Mutex<BTreeMap<String, String>>,
     /// Whether IAM may not yet see what this very apply makes.
@@ -122,6 +125,14 @@ impl Context {
                 _ => None,
             })
             .collect();
+        let one_write = plan
+            .changes
+            .values()
+            .filter_map(|c| match &c.what {
+                What::Binding { key, .. } => Some((key.resource.clone(), Mutex::new(()))),
+                _ => None,
+            })
+            .collect();
         let makes_principals = plan.changes.values().any(|c| {
             matches!(
                 c.what,
@@ -139,6 +150,7 @@ impl Context {
             limits,
             kubes,
             one_operation,
+            one_write,
             operations: std::sync::Mutex::default(),
             makes_principals,
         }
@@ -154,6 +166,26 @@ impl Context {
         self.operations
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Whether this very apply makes the account.
+    fn makes(&self, account: &Email) -> bool {
+        let mut changes = self.plan.changes.values();
+        changes.any(|c| match &c.what {
+            What::Account { email, change, .. } => {
+                email == account
+                    && matches!(
+                        change,
+                        AccountChange::Create { .. } | AccountChange::Undelete { .. }
+                    )
+            }
+            _ => false,
+        })
+    }
+
+    /// What time it is by the servers' clock, which their times are to be compared with.
+    fn time(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now() - self.http.clock_ahead().unwrap_or_default()
     }
 
     fn operation_wait(&self) -> Wait {

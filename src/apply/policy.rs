@@ -10,9 +10,7 @@ use crate::plan::{Action, What};
 use crate::resources::Resource;
 
 use super::Context;
-
-/// How often a write that met another writer is tried again.
-const CONFLICTS: usize = 20;
+use super::wait::CONFLICTS;
 
 /// One member to add to or take from a policy.
 struct Edit<'a> {
@@ -43,6 +41,10 @@ pub(super) async fn edit(
             }
         })
         .collect();
+    let _alone = match context.one_write.get(resource) {
+        Some(policy) => Some(policy.lock().await),
+        None => None,
+    };
     // A refused write says that one member is bad, rarely which: halve until it is found.
     let mut todo: Vec<&[Edit]> = vec![&edits];
     let mut results = Vec::with_capacity(edits.len());
@@ -82,7 +84,7 @@ async fn write(context: &Context, resource: &Resource, edits: &[Edit<'_>]) -> Re
                     return Err(e);
                 }
             }
-            Err(e) if context.makes_principals && is_not_visible_yet(resource, &e) => {
+            Err(e) if context.makes_principals && is_not_visible_yet(context, resource, &e) => {
                 for edit in edits {
                     context
                         .progress
@@ -124,9 +126,9 @@ async fn reads_back(
 }
 
 /// IAM refuses members that it does not know: an account or a pool made a moment ago among them.
-fn is_not_visible_yet(resource: &Resource, e: &ApiError) -> bool {
+fn is_not_visible_yet(context: &Context, resource: &Resource, e: &ApiError) -> bool {
     // Other resources were there when their policy was read a moment ago.
-    let may_be_new = matches!(resource, Resource::ServiceAccount(_));
+    let may_be_new = matches!(resource, Resource::ServiceAccount(email) if context.makes(email));
     (e.is_not_found() && may_be_new) || (e.code == 400 && e.message.contains("does not exist"))
 }
 

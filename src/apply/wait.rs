@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+/// How often a write that met another writer is tried again.
+pub(super) const CONFLICTS: usize = 20;
+
 /// The longest interval.
 const LONGEST: Duration = Duration::from_secs(20);
 /// An interval is this share of the time waited so far: what has ended is noticed within as much.

@@ -256,7 +256,7 @@ async fn carry_out(
     let (outcome, ended) = until_done_or_interrupted(&context, &progress, rolling, &stop).await?;
     match progress.stream() {
         Some(stream) => stream.end(&plan, &outcome),
-        None => print::data(&render::outcome::text(&plan, &outcome)),
+        None => print::data(&render::outcome::text(&plan, &outcome, print::width())),
     }
     if let Ended::Paused { wave, why, .. } = &ended {
         print::note(&render::outcome::paused(wave, why));

@@ -83,7 +83,13 @@ pub(super) async fn make(
     if let Some(text) = render::reached_by(&live.reached_by) {
         print::note(&text);
     }
-    let mut plan = plan::plan(&desired, &live, options);
+    // The servers' clock: this machine's may be wrong.
+    let ahead = session.http.clock_ahead().unwrap_or_default();
+    let options = Options {
+        now: options.now.map(|now| now - ahead),
+        ..options.clone()
+    };
+    let mut plan = plan::plan(&desired, &live, &options);
     plan.not_looked(found.unseen);
     if !choice.target.is_empty() {
         let unmatched = plan::restrict_to(&mut plan, &desired, &live, &choice.target);

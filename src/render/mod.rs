@@ -1,5 +1,6 @@
 //! Turns values into what people and programs read. Nothing else prints.
 
+mod cause;
 pub mod doctor;
 pub mod graph;
 mod impact;

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::cause::together;
+use super::safe;
 use super::style::{BOLD, GREEN, RED, YELLOW, paint};
-use super::{safe, safe_lines};
+use super::text::wrap;
 use crate::apply::preflight::Missing;
 use crate::apply::{Because, End, Outcome};
 use crate::plan::{Action, Moved, Plan};
 
 /// What is done, what failed, what was not started and because of what.
-pub fn text(plan: &Plan, outcome: &Outcome) -> String {
+///
+/// `width` is the terminal's, in columns.
+pub fn text(plan: &Plan, outcome: &Outcome, width: usize) -> String {
     let count = |action: Action| {
         outcome
             .iter()
@@ -50,20 +54,27 @@ pub fn text(plan: &Plan, outcome: &Outcome) -> String {
     let _ = writeln!(out, "{}", paint(RED, format!("Apply incomplete. {counts}")));
     if !failed.is_empty() {
         let _ = writeln!(out, "\n{}", paint(BOLD, "Failed:"));
-        for (address, why) in failed {
-            let place = plan
-                .changes
-                .get(address)
-                .and_then(|c| c.place.as_ref())
-                .map(|p| format!(" ({})", safe(&p.to_string())))
-                .unwrap_or_default();
-            let _ = writeln!(
-                out,
-                "  {} {}{place}: {}",
-                paint(RED, "✗"),
-                safe(address),
-                safe_lines(why)
-            );
+        for group in together(failed, |(_, why)| why.as_str()) {
+            for (address, _) in &group {
+                let place = plan
+                    .changes
+                    .get(*address)
+                    .and_then(|c| c.place.as_ref())
+                    .map(|p| format!(" ({})", safe(&p.to_string())))
+                    .unwrap_or_default();
+                let mut sign = format!("  {} ", paint(RED, "✗"));
+                for line in wrap(
+                    &format!("{}{place}", safe(address)),
+                    width.saturating_sub(4),
+                ) {
+                    let _ = writeln!(out, "{sign}{line}");
+                    "    ".clone_into(&mut sign);
+                }
+            }
+            let why = group[0].1.lines();
+            for line in why.flat_map(|l| wrap(&safe(l), width.saturating_sub(4))) {
+                let _ = writeln!(out, "    {line}");
+            }
         }
     }
     for (because, addresses) in waiting {

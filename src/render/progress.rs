@@ -2,12 +2,14 @@
 //! JSON on standard output.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::cause::cause;
 use super::json::stream::Stream;
 use super::matrix::Matrix;
 use super::safe;
@@ -28,6 +30,8 @@ pub struct Progress {
     stream: Option<Stream>,
     silent: bool,
     running: Mutex<BTreeMap<String, Running>>,
+    /// What has failed first because of each cause.
+    failures: Mutex<BTreeMap<String, String>>,
     table: Mutex<Option<Table>>,
 }
 
@@ -73,8 +77,9 @@ impl Progress {
             bars: bars.then(MultiProgress::new),
             stream: None,
             silent: false,
-            running: Mutex::new(BTreeMap::new()),
-            table: Mutex::new(None),
+            running: Mutex::default(),
+            failures: Mutex::default(),
+            table: Mutex::default(),
         }
     }
 
@@ -84,8 +89,9 @@ impl Progress {
             bars: None,
             stream: None,
             silent: true,
-            running: Mutex::new(BTreeMap::new()),
-            table: Mutex::new(None),
+            running: Mutex::default(),
+            failures: Mutex::default(),
+            table: Mutex::default(),
         }
     }
 
@@ -236,11 +242,28 @@ impl Progress {
         }
         self.in_table(|matrix| matrix.end(address, false));
         self.line(&format!(
-            "{}: {}: {}",
+            "{}: {}{}",
             paint(BOLD, safe(address)),
             paint(RED, "failed"),
-            safe(why)
+            match self.failed_before(address, why) {
+                Some(first) => format!(", as {}", safe(&first)),
+                None => format!(": {}", safe(why)),
+            }
         ));
+    }
+
+    /// What has failed because of the same, if something has.
+    fn failed_before(&self, address: &str, why: &str) -> Option<String> {
+        // Entries are inserted whole, so a poisoned map is still right.
+        let all = self.failures.lock();
+        let mut all = all.unwrap_or_else(std::sync::PoisonError::into_inner);
+        match all.entry(cause(why).to_owned()) {
+            Entry::Occupied(first) => Some(first.get().clone()),
+            Entry::Vacant(new) => {
+                new.insert(address.to_owned());
+                None
+            }
+        }
     }
 
     fn table(&self) -> std::sync::MutexGuard<'_, Option<Table>> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
+use super::cause::together;
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint, symbol};
 use super::{impact, safe};
 use crate::plan::{AccessChange, AccountChange, Action, Attribute, Change, Plan, What};
@@ -186,8 +187,13 @@ pub fn plan(plan: &Plan, width: usize, expand: bool) -> String {
         let mut text = String::from(
             "The plan is incomplete: not all could be read, and what was not seen is not taken for absent.\n",
         );
-        for unseen in &plan.unseen {
-            let _ = write!(text, "\n- {}: {}", safe(&unseen.what), safe(&unseen.why));
+        for unseen in together(&plan.unseen, |u| u.why.as_str()) {
+            let (what, why) = (safe(&unseen[0].what), safe(&unseen[0].why));
+            let _ = write!(text, "\n- {what}: {why}");
+            if unseen.len() > 1 {
+                let others: Vec<String> = unseen[1..].iter().map(|u| safe(&u.what)).collect();
+                let _ = write!(text, "\n- for the same reason: {}", others.join(", "));
+            }
         }
         block("Warning", YELLOW, &text, width, &mut out);
     }
@@ -199,18 +205,14 @@ pub fn plan(plan: &Plan, width: usize, expand: bool) -> String {
         );
         block("Warning", YELLOW, &text, width, &mut out);
     }
-    for error in &plan.errors {
-        let place = error
-            .place
-            .as_ref()
-            .map(|p| format!(" ({p})"))
-            .unwrap_or_default();
-        let text = format!(
-            "{}{}\n{}",
-            safe(&error.address),
-            safe(&place),
-            safe(&error.message)
-        );
+    for errors in together(&plan.errors, |e| e.message.as_str()) {
+        let mut text = String::new();
+        for error in &errors {
+            let place = error.place.as_ref();
+            let place = place.map(|p| format!(" ({p})")).unwrap_or_default();
+            let _ = writeln!(text, "{}{}", safe(&error.address), safe(&place));
+        }
+        text.push_str(&safe(&errors[0].message));
         block("Error", RED, &text, width, &mut out);
     }
     waves(plan, &mut out);

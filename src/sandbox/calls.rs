@@ -7,10 +7,20 @@ use serde_json::{Value, json};
 /// How many requests the list keeps; the counts go on.
 const KEPT: usize = 10_000;
 
+/// Ends of paths whose `POST` changes nothing.
+const QUESTIONS: [&str; 5] = [
+    ":getIamPolicy",
+    ":testIamPermissions",
+    ":getAncestry",
+    "/tokeninfo",
+    "/selfsubjectaccessreviews",
+];
+
 /// The requests so far.
 #[derive(Debug, Default)]
 pub struct Calls {
     total: usize,
+    writes: usize,
     counts: BTreeMap<String, usize>,
     list: VecDeque<Value>,
 }
@@ -19,6 +29,8 @@ impl Calls {
     /// Adds a request and how it was answered.
     pub fn record(&mut self, method: &str, path: &str, query: &str, body: &[u8], status: u16) {
         self.total += 1;
+        let asks = method == "GET" || QUESTIONS.iter().any(|end| path.ends_with(end));
+        self.writes += usize::from(!asks && status < 300);
         *self.counts.entry(format!("{method} {path}")).or_default() += 1;
         if self.list.len() == KEPT {
             self.list.pop_front();
@@ -33,6 +45,11 @@ impl Calls {
             call["body"] = body;
         }
         self.list.push_back(call);
+    }
+
+    /// How many requests have changed something.
+    pub fn writes(&self) -> usize {
+        self.writes
     }
 
     /// `{total, counts: {"METHOD /path": n}, calls: [{method, path, query, status,

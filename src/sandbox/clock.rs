@@ -16,9 +16,10 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Starts at `saved`, or now when it is absent or in the past.
-    pub fn start(saved: Option<&str>, scale: f64) -> Self {
-        let now = Timestamp::now().as_millisecond();
+    /// Starts at `saved`, or now when it is absent or in the past; `ahead` of this machine's clock by so
+    /// many seconds.
+    pub fn start(saved: Option<&str>, scale: f64, ahead: i64) -> Self {
+        let now = Timestamp::now().as_millisecond() + ahead * 1000;
         Self {
             started: Instant::now(),
             base: saved.and_then(parse).map_or(now, |saved| saved.max(now)),

@@ -17,6 +17,8 @@ pub struct ApiError {
     pub details: Vec<Value>,
     /// The `Retry-After` header, in seconds.
     pub retry_after: Option<u32>,
+    /// Whether that header is written as a date.
+    pub retry_after_is_date: bool,
 }
 
 impl ApiError {
@@ -42,6 +44,7 @@ impl ApiError {
             reason,
             details: Vec::new(),
             retry_after: None,
+            retry_after_is_date: false,
         }
     }
 

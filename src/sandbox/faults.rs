@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use futures::stream::{self, StreamExt};
-use http::{Response, StatusCode};
+use http::header::{DATE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -29,6 +31,12 @@ pub struct Fault {
     /// Its `Retry-After` header, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
+    /// Send that header as an HTTP date, by the server's clock.
+    #[serde(skip_serializing_if = "is_default")]
+    pub retry_after_is_date: bool,
+    /// Answer 400 `FAILED_PRECONDITION`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub failed_precondition: bool,
     /// Answer 403 `PERMISSION_DENIED`.
     #[serde(skip_serializing_if = "is_default")]
     pub denied: bool,
@@ -50,6 +58,13 @@ pub struct Fault {
     /// Wait before answering, in real milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,
+    /// Break the TLS handshake with a cluster's Kubernetes API in this way. `match` is compared with
+    /// `TLS PROJECT/LOCATION/CLUSTER`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<BrokenTls>,
+    /// How many matching requests or operations are let through before it hits one.
+    #[serde(skip_serializing_if = "is_default")]
+    pub after: u32,
     /// How many requests it hits before it is used up. Absent: no end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
@@ -60,12 +75,27 @@ pub struct Fault {
     /// Cluster and operation lists say that they lack these zones; what is in them is left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing_zones: Vec<String>,
-    /// Operations whose `TYPE targetLink` has this text in it end with `error`.
+    /// Operations whose `TYPE targetLink` has this text in it end with `error`, or are `stuck`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
     /// The message of the failed operation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The operation does not go on until the fault is removed.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stuck: bool,
+}
+
+/// What is wrong with a TLS handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum BrokenTls {
+    /// The connection is closed when the client has said hello.
+    CutOff,
+    /// The certificate is signed by another authority.
+    OtherAuthority,
+    /// The certificate has expired.
+    Expired,
 }
 
 /// What the faults make of one request.
@@ -83,6 +113,8 @@ pub struct Verdict {
     pub lost: bool,
     /// Pause in the middle of the ordinary answer.
     pub slow_body: Option<Duration>,
+    /// Break the handshake so.
+    pub tls: Option<BrokenTls>,
 }
 
 impl Verdict {
@@ -141,6 +173,8 @@ pub fn judge(faults: &mut Vec<Fault>, request: &str, mut draw: impl FnMut() -> f
     for fault in faults.iter_mut() {
         let about_requests = fault.status.is_some()
             || fault.denied
+            || fault.failed_precondition
+            || fault.tls.is_some()
             || fault.body.is_some()
             || fault.reset
             || fault.lost
@@ -152,10 +186,15 @@ pub fn judge(faults: &mut Vec<Fault>, request: &str, mut draw: impl FnMut() -> f
         if !hits {
             continue;
         }
+        if fault.after > 0 {
+            fault.after -= 1;
+            continue;
+        }
         if let Some(times) = &mut fault.times {
             *times = times.saturating_sub(1);
         }
         verdict.latency += Duration::from_millis(fault.latency_ms.unwrap_or(0));
+        verdict.tls = verdict.tls.or(fault.tls);
         verdict.reset |= fault.reset;
         verdict.lost |= fault.lost;
         let slow = fault.slow_body_ms.map(Duration::from_millis);
@@ -173,14 +212,19 @@ pub fn judge(faults: &mut Vec<Fault>, request: &str, mut draw: impl FnMut() -> f
     verdict
 }
 
-/// The error that an operation ends with, if a fault is meant for it.
-pub fn operation_error(faults: &mut Vec<Fault>, operation: &str) -> Option<String> {
+/// The error that an operation ends with, if a fault is meant for it. `ends`: otherwise it ends well.
+pub fn operation_error(faults: &mut Vec<Fault>, operation: &str, ends: bool) -> Option<String> {
     let fault = faults.iter_mut().find(|fault| {
-        fault
-            .operation
-            .as_deref()
-            .is_some_and(|wanted| operation.contains(wanted))
+        !fault.stuck
+            && fault
+                .operation
+                .as_deref()
+                .is_some_and(|wanted| operation.contains(wanted))
     })?;
+    if fault.after > 0 {
+        fault.after -= u32::from(ends);
+        return None;
+    }
     let error = fault
         .error
         .clone()
@@ -192,17 +236,69 @@ pub fn operation_error(faults: &mut Vec<Fault>, operation: &str) -> Option<Strin
     Some(error)
 }
 
+/// Whether an operation does not go on.
+pub fn is_stuck(faults: &[Fault], operation: &str) -> bool {
+    faults.iter().any(|fault| {
+        let meant = fault.operation.as_deref();
+        fault.stuck && meant.is_some_and(|wanted| operation.contains(wanted))
+    })
+}
+
+/// The `Retry-After` header of an error, and the `Date` that it counts from.
+pub fn set_retry_after(error: &ApiError, now: Timestamp, headers: &mut HeaderMap) {
+    let Some(seconds) = error.retry_after else {
+        return;
+    };
+    let value = if error.retry_after_is_date {
+        let at = now + Duration::from_secs(seconds.into());
+        http_date(at)
+    } else {
+        Some(seconds.into())
+    };
+    if let Some(value) = value {
+        headers.insert(RETRY_AFTER, value);
+    }
+}
+
+/// The `Date` header of a server whose clock says `now`.
+pub fn set_date(now: Timestamp, headers: &mut HeaderMap) {
+    if let Some(date) = http_date(now) {
+        headers.insert(DATE, date);
+    }
+}
+
+/// As in RFC 9110, whole seconds.
+fn http_date(at: Timestamp) -> Option<HeaderValue> {
+    let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
+    HeaderValue::from_str(&printer.timestamp_to_rfc9110_string(&at).ok()?).ok()
+}
+
 impl Fault {
     fn answer(&self) -> Option<ApiError> {
-        let code = if self.denied { 403 } else { self.status? };
+        let code = match self.status {
+            _ if self.denied => 403,
+            _ if self.failed_precondition => 400,
+            status => status?,
+        };
         let text = self.message.clone().unwrap_or_else(|| match code {
             403 => "The caller does not have permission".to_owned(),
             429 => "Quota exceeded for quota metric 'Requests' and limit 'Requests per minute'."
                 .to_owned(),
+            400 if self.failed_precondition => "Precondition check failed.".to_owned(),
+            401 => "Request had invalid authentication credentials.".to_owned(),
+            404 => "Requested entity was not found.".to_owned(),
+            409 => "There were concurrent changes. Please retry the whole read-modify-write with \
+                    exponential backoff."
+                .to_owned(),
+            412 => "At least one of the pre-conditions you specified did not hold.".to_owned(),
             503 => "The service is currently unavailable.".to_owned(),
             _ => "Internal error encountered.".to_owned(),
         });
-        let mut error = ApiError::new(code, text);
+        let mut error = if self.failed_precondition {
+            ApiError::precondition(text)
+        } else {
+            ApiError::new(code, text)
+        };
         if let Some(reason) = &self.reason {
             error = error.with_info(reason, "googleapis.com", json!({}));
         } else if code == 429 {
@@ -211,6 +307,7 @@ impl Fault {
             error = error.with_info("IAM_PERMISSION_DENIED", "iam.googleapis.com", json!({}));
         }
         error.retry_after = self.retry_after;
+        error.retry_after_is_date = self.retry_after_is_date;
         Some(error)
     }
 }
@@ -277,5 +374,17 @@ mod tests {
             errors += usize::from(judge(&mut faults, "GET /", || 0.0).error.is_some());
         }
         assert_eq!((errors, faults.len()), (2, 0));
+    }
+
+    #[test]
+    fn not_before_so_many_have_passed() {
+        let mut faults = vec![Fault {
+            status: Some(503),
+            after: 2,
+            ..Fault::default()
+        }];
+        let hit = |faults: &mut Vec<Fault>| judge(faults, "GET /", || 0.0).error.is_some();
+        let hits: Vec<bool> = (0..4).map(|_| hit(&mut faults)).collect();
+        assert_eq!(hits, [false, false, true, true]);
     }
 }

@@ -38,7 +38,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use faults::Fault;
+pub use faults::{BrokenTls, Fault};
 pub use gke::cluster::Cluster;
 pub use gke::operations::{Change, Operation, OperationSeconds};
 pub use gke::pool::{MetadataMode, NodePool};
@@ -173,6 +173,27 @@ impl Sandbox {
         state.snapshot()
     }
 
+    /// Adds faults to those of the world.
+    pub fn inject(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.core.state().world.faults.extend(faults);
+    }
+
+    /// Removes all faults; operations that were stuck go on.
+    pub fn heal(&self) {
+        self.core.state().world.faults.clear();
+        self.core.moved.notify_one();
+    }
+
+    /// The requests so far, as `GET /sandbox/v1/calls` shows them.
+    pub fn calls(&self) -> serde_json::Value {
+        self.core.state().calls.show()
+    }
+
+    /// How many requests have changed something so far.
+    pub fn writes(&self) -> usize {
+        self.core.state().calls.writes()
+    }
+
     /// Which token each running pod gets now, and which roles come with it.
     pub fn access(&self) -> Vec<PodAccess> {
         let mut state = self.core.state();
@@ -234,6 +255,9 @@ async fn serve_clusters(core: &Arc<Core>) -> std::io::Result<Vec<Served>> {
         let kube = KubeCluster::new(cluster.kube());
         kube.schedule();
         let (accepting, changing, judging) = (core.clone(), core.clone(), core.clone());
+        let (shaking, counting) = (core.clone(), core.clone());
+        let name = format!("{}/{}/{}", cluster.project, cluster.location, cluster.name);
+        let below = format!("/kubernetes/{name}");
         let api = kube.api(
             Arc::new(move |token| token == accepting.token),
             Arc::new(move || {
@@ -242,6 +266,19 @@ async fn serve_clusters(core: &Arc<Core>) -> std::io::Result<Vec<Served>> {
             }),
             Arc::new(move |request| judging.judge(request)),
         );
+        let api = kube::Api {
+            handshake: Arc::new(move || shaking.judge(&format!("TLS {name}")).tls),
+            on_call: Arc::new(move |method, uri, body, status| {
+                let path = format!("{below}{}", uri.path());
+                let (method, query) = (method.as_str(), uri.query().unwrap_or_default());
+                counting
+                    .state()
+                    .calls
+                    .record(method, &path, query, body, status);
+            }),
+            ahead: jiff::SignedDuration::from_secs(core.state().world.clock_ahead_seconds),
+            ..api
+        };
         let served = api.clone().serve().await?;
         let running = RunningKube {
             kube,

@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State as Shared;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -57,6 +57,13 @@ impl Core {
         });
         state.world.faults = faults;
         verdict
+    }
+
+    /// What time it is at the servers. Simulated time runs faster; this is what a client compares with its
+    /// own clock.
+    pub fn time(&self) -> jiff::Timestamp {
+        let ahead = self.state().world.clock_ahead_seconds;
+        jiff::Timestamp::now() + jiff::SignedDuration::from_secs(ahead)
     }
 
     /// The state. A request that panicked does not take the others down.
@@ -117,10 +124,7 @@ async fn serve(Shared(core): Shared<Arc<Core>>, request: http::Request<Body>) ->
         && authorized(&parts.headers, &core.token)
     {
         let verdict = judge(&core, &parts);
-        let refuse = |error: ApiError| {
-            let retry_after = error.retry_after;
-            response(error.code, &error.body(), retry_after, &parts.headers)
-        };
+        let refuse = |error: ApiError| response(Err(error), &parts.headers, core.time());
         let request = {
             let mut there = parts.clone();
             there.uri = uri;
@@ -144,9 +148,7 @@ async fn serve(Shared(core): Shared<Arc<Core>>, request: http::Request<Body>) ->
             let body = body.as_deref().unwrap_or_default();
             core.state().calls.record(method, path, query, body, status);
         }
-        let retry_after = answer.as_ref().err().and_then(|error| error.retry_after);
-        let body = answer.unwrap_or_else(|error| error.body());
-        response(status, &body, retry_after, &parts.headers)
+        response(answer, &parts.headers, core.time())
     };
     let refuse = |error: ApiError| {
         let storage = path.starts_with("/storage/");
@@ -352,6 +354,7 @@ fn debug(core: &Core, request: &Request) -> Result<Value, ApiError> {
         }
         ("DELETE", "/sandbox/v1/faults") => {
             state.world.faults.clear();
+            core.moved.notify_one();
             Ok(json!({}))
         }
         _ => Err(request.no_such_method()),
@@ -383,17 +386,23 @@ fn only(answer: Value, fields: &str) -> Value {
 }
 
 fn response(
-    status: u16,
-    body: &Value,
-    retry_after: Option<u32>,
+    answer: Result<Value, ApiError>,
     asked: &HeaderMap,
+    now: jiff::Timestamp,
 ) -> Response<Body> {
+    let (status, body, error) = match answer {
+        Ok(body) => (200, body, None),
+        Err(error) => (error.code, error.body(), Some(error)),
+    };
     let mut bytes = body.to_string().into_bytes();
     let mut response = Response::builder()
         .status(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
         .header(CONTENT_TYPE, "application/json; charset=UTF-8");
-    if let Some(seconds) = retry_after {
-        response = response.header(RETRY_AFTER, seconds);
+    if let Some(headers) = response.headers_mut() {
+        faults::set_date(now, headers);
+        if let Some(error) = error {
+            faults::set_retry_after(&error, now, headers);
+        }
     }
     let encodings = asked
         .get(ACCEPT_ENCODING)

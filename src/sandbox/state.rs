@@ -52,7 +52,11 @@ impl State {
         if let Some(scale) = time_scale {
             world.time_scale = scale;
         }
-        let clock = Clock::start(world.clock.as_deref(), world.time_scale);
+        let clock = Clock::start(
+            world.clock.as_deref(),
+            world.time_scale,
+            world.clock_ahead_seconds,
+        );
         let mut state = Self {
             world,
             clock,

@@ -61,6 +61,10 @@ pub struct World {
     /// The simulated time (RFC 3339) at which the state was saved. Absent: now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<String>,
+    /// How far the servers' clocks are ahead of this machine's, or behind it if less than zero: those of
+    /// the `Date` header and of the simulated time.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub clock_ahead_seconds: i64,
     /// Counts the writes; etags and ids are made from it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub revision: u64,
@@ -106,6 +110,7 @@ impl Default for World {
             unknown_roles: Vec::new(),
             time_scale: default_time_scale(),
             clock: None,
+            clock_ahead_seconds: 0,
             revision: 0,
             projects: BTreeMap::new(),
             buckets: BTreeMap::new(),

@@ -5,9 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
+use serde_json::Value;
+use wi::sandbox::world::Policy;
 use wi::sandbox::{Granted, PodAccess, Sample, Sandbox, Token};
 
-use crate::generate::{Fleet, email, grants};
+use crate::generate::{Fleet, email, grants, in_short};
 
 /// A workload in a cluster.
 type WorkloadKey = (String, String, String);
@@ -124,12 +126,87 @@ pub fn check_end(fleet: &Fleet, end: &[PodAccess]) -> Result<(), TestCaseError> 
         let has: BTreeSet<(&str, &str)> = pod
             .roles
             .iter()
-            .map(|g| (g.role.as_str(), g.resource.as_str()))
+            .map(|g| (g.role.as_str(), in_short(&g.resource)))
             .filter(|(_, resource)| looked_at.contains(resource))
             .collect();
         prop_assert_eq!(has, declared, "{:?}", pod);
     }
     Ok(())
+}
+
+/// All that belongs to others: members and conditions, audit settings, labels and annotations, whole
+/// Kubernetes service accounts; a line each.
+pub fn of_others(sandbox: &Sandbox) -> BTreeSet<String> {
+    let world = sandbox.snapshot();
+    let mut lines = BTreeSet::new();
+    let mut policy = |resource: &str, policy: &Policy| {
+        for binding in &policy.bindings {
+            for member in binding.members.iter().filter(|m| !is_managed(m)) {
+                let condition = binding.condition.as_ref();
+                lines.insert(format!(
+                    "{resource}: {} to {member} if {condition:?}",
+                    binding.role
+                ));
+            }
+        }
+        for audit in &policy.audit_configs {
+            lines.insert(format!("{resource}: {audit}"));
+        }
+    };
+    for (project, held) in &world.projects {
+        policy(project, &held.policy);
+        for (account, held) in &held.service_accounts {
+            policy(&format!("{project}/{account}"), &held.policy);
+        }
+    }
+    for (bucket, held) in &world.buckets {
+        policy(bucket, held.policy.as_ref().expect("a policy"));
+    }
+    for (resource, held) in &world.resources {
+        policy(resource, &held.policy);
+    }
+    for cluster in &world.clusters {
+        let name = &cluster.name;
+        for (key, value) in &cluster.labels {
+            lines.insert(format!("{name}: label {key}={value}"));
+        }
+        for pool in &cluster.node_pools {
+            let surge = pool.upgrade.max_surge;
+            lines.insert(format!("{name}: {} maxSurge {surge}", pool.name));
+        }
+        for (namespace, held) in &cluster.namespaces {
+            let mut object = |what: String, texts: [&BTreeMap<String, String>; 2]| {
+                for (key, value) in texts.into_iter().flatten() {
+                    let ours = ["wi/", "iam.gke.io/", "app.kubernetes.io/managed-by"];
+                    if what.ends_with("/theirs") || !ours.iter().any(|o| key.starts_with(o)) {
+                        lines.insert(format!("{what}: {key}={value}"));
+                    }
+                }
+                lines.insert(what);
+            };
+            let of_namespace = format!("{name}/{namespace}");
+            object(of_namespace.clone(), [&held.labels, &held.annotations]);
+            for (account, held) in &held.service_accounts {
+                let of_account = format!("{of_namespace}/{account}");
+                object(of_account, [&held.labels, &held.annotations]);
+            }
+        }
+    }
+    lines
+}
+
+/// Whether a member is a principal of the generated spec.
+fn is_managed(member: &str) -> bool {
+    member.starts_with("serviceAccount:account")
+        || member.contains(".svc.id.goog[")
+        || member.starts_with("principal://")
+}
+
+/// Nothing that others had before is gone.
+pub fn check_of_others(before: &BTreeSet<String>, sandbox: &Sandbox) {
+    let after = of_others(sandbox);
+    let lost: Vec<&String> = before.difference(&after).collect();
+    assert!(lost.is_empty(), "lost: {lost:#?}");
 }
 
 /// No operation was begun twice.
@@ -140,4 +217,27 @@ pub fn check_operations(sandbox: &Sandbox) {
         .map(|o| (&o.operation_type, &o.project, &o.cluster, &o.node_pool))
         .collect();
     assert_eq!(different.len(), operations.len(), "{operations:#?}");
+}
+
+/// As [`check_operations`], where others begin operations too: those of `wi`, by what they change.
+pub fn check_begun_once(sandbox: &Sandbox) {
+    let calls = sandbox.calls();
+    let mut begun: BTreeMap<(String, &str), usize> = BTreeMap::new();
+    for call in calls["calls"].as_array().expect("calls") {
+        let body = &call["body"];
+        let setting = match (
+            &body["update"]["desiredWorkloadIdentityConfig"],
+            &body["workloadMetadataConfig"],
+        ) {
+            (Value::Object(_), _) => "workload pool",
+            (_, Value::Object(_)) => "metadata server",
+            _ => continue,
+        };
+        if call["status"] == 200 {
+            *begun
+                .entry((call["path"].to_string(), setting))
+                .or_default() += 1;
+        }
+    }
+    assert!(begun.values().all(|n| *n == 1), "{begun:#?}");
 }

@@ -1,18 +1,38 @@
 //! Fleets: specs, and worlds that are half-migrated in every way.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use proptest::prelude::*;
 
-const PROJECTS: [&str; 2] = ["acme-one", "acme-two"];
-const NAMESPACES: [&str; 2] = ["shop", "jobs"];
-const GRANTS: [(&str, &str); 4] = [
+pub const PROJECTS: [&str; 2] = ["acme-one", "acme-two"];
+pub const NAMESPACES: [&str; 2] = ["shop", "jobs"];
+const GRANTS: [(&str, &str); 5] = [
     ("roles/cloudsql.client", "project/acme-one"),
     ("roles/pubsub.publisher", "project/acme-one"),
     ("roles/storage.objectViewer", "bucket/receipts"),
     ("roles/logging.logWriter", "project/acme-two"),
+    ("roles/secretmanager.secretAccessor", SECRET),
 ];
+const SECRET: &str = "secret/acme-one/key";
+/// How IAM calls it.
+pub const SECRET_IN_FULL: &str = "//secretmanager.googleapis.com/projects/acme-one/secrets/key";
+
+/// A resource as the spec names it.
+pub fn in_short(resource: &str) -> &str {
+    if resource == SECRET_IN_FULL {
+        SECRET
+    } else {
+        resource
+    }
+}
+
+/// What every policy has of others beside members: a binding with a condition, and audit settings.
+const OTHERS_BINDING: &str = "{ role: roles/browser, members: [\"group:audit@example.com\", \"deleted:user:ex@example.com?uid=12\"], condition: { title: office-hours, expression: \"request.time.getHours() < 18\" } }";
+const OTHERS_AUDIT: &str =
+    "auditConfigs: [{ service: allServices, auditLogConfigs: [{ logType: DATA_READ }] }]";
 
 /// Which of [`GRANTS`], by bit.
 pub type Mask = u8;
@@ -110,18 +130,18 @@ pub fn fleet() -> impl Strategy<Value = Fleet> {
             enabled,
             pools,
         });
-    let account = (mostly(), 0..16_u8, 0..16_u8).prop_map(|(exists, has, wants)| AccountGen {
+    let account = (mostly(), 0..32_u8, 0..32_u8).prop_map(|(exists, has, wants)| AccountGen {
         exists,
         has,
         wants,
     });
     let ksa = (
         0..NAMESPACES.len(),
-        prop_oneof![(0..3_usize).prop_map(Ok), (0..16_u8).prop_map(Err)],
+        prop_oneof![(0..3_usize).prop_map(Ok), (0..32_u8).prop_map(Err)],
         mostly(),
         prop::option::weighted(0.75, 0..3_usize),
         mostly(),
-        0..16_u8,
+        0..32_u8,
         prop::collection::vec((0..3_usize, 0..3_usize), 1..=4),
     )
         .prop_map(
@@ -148,7 +168,7 @@ pub fn fleet() -> impl Strategy<Value = Fleet> {
         prop::collection::vec(account, 3),
         prop::collection::vec(ksa, 1..=4),
         prop::collection::vec(bystander, 0..=2),
-        0..16_u8,
+        0..32_u8,
         (1..60_u32, 1..60_u32),
         0..50_u8,
     )
@@ -261,7 +281,16 @@ impl Fleet {
                 .flatten()
                 .map(|(role, member)| format!("{{ role: {role}, members: [\"{member}\"] }}"))
                 .collect();
-            format!("{{ bindings: [{}] }}", each.join(", "))
+            let each = [&each[..], &[OTHERS_BINDING.to_owned()]]
+                .concat()
+                .join(", ");
+            // Those of buckets have no audit settings.
+            let audit = if resource.starts_with("bucket/") {
+                ""
+            } else {
+                OTHERS_AUDIT
+            };
+            format!("{{ bindings: [{each}], {audit} }}")
         };
         let mut yaml = format!(
             "apiVersion: wi.sandbox/v1\ntimeScale: 4000\noperationSeconds: {{ pending: 1, updateCluster: {}, nodeRecreate: {} }}\nfaults: [{{ percent: {}, latencyMs: 4 }}]\nprojects:\n",
@@ -294,7 +323,7 @@ impl Fleet {
                     .collect();
                 let _ = writeln!(
                     yaml,
-                    "      account{i}: {{ policy: {{ bindings: [{{ role: roles/iam.workloadIdentityUser, members: [{}] }}] }} }}",
+                    "      account{i}: {{ policy: {{ bindings: [{{ role: roles/iam.workloadIdentityUser, members: [{}] }}, {OTHERS_BINDING}], {OTHERS_AUDIT} }} }}",
                     bound.join(", ")
                 );
             }
@@ -303,6 +332,11 @@ impl Fleet {
             yaml,
             "buckets: {{ receipts: {{ project: acme-one, policy: {} }} }}",
             policy("bucket/receipts")
+        );
+        let _ = writeln!(
+            yaml,
+            "resources: {{ {SECRET_IN_FULL}: {{ policy: {} }} }}",
+            policy(SECRET)
         );
         yaml.push_str("clusters:\n");
         for (c, cluster) in self.clusters.iter().enumerate() {
@@ -317,6 +351,7 @@ impl Fleet {
             yaml,
             "  - project: {project}\n    location: europe-west1\n    name: c{c}"
         );
+        yaml.push_str("    labels: { team: others }\n");
         if cluster.enabled {
             let _ = writeln!(yaml, "    workloadPool: {project}.svc.id.goog");
         }
@@ -338,7 +373,7 @@ impl Fleet {
                 pool.nodes, SETTINGS[pool.settings]
             );
         }
-        yaml.push_str("    namespaces:\n      other: { serviceAccounts: { ann: { annotations: { iam.gke.io/gcp-service-account: nodes@acme-one.iam.gserviceaccount.com } } } }\n");
+        yaml.push_str("    namespaces:\n      other: { labels: { team: others }, annotations: { note: keep }, serviceAccounts: { ann: { annotations: { iam.gke.io/gcp-service-account: nodes@acme-one.iam.gserviceaccount.com } } } }\n");
         for (n, namespace) in NAMESPACES.iter().enumerate() {
             let there: Vec<(usize, &KsaGen)> = self
                 .ksas
@@ -349,15 +384,18 @@ impl Fleet {
             if there.is_empty() {
                 continue;
             }
-            let _ = writeln!(yaml, "      {namespace}:\n        serviceAccounts:");
+            let _ = writeln!(
+                yaml,
+                "      {namespace}:\n        labels: {{ team: others }}\n        serviceAccounts:\n          theirs: {{ annotations: {{ iam.gke.io/gcp-service-account: nodes@acme-one.iam.gserviceaccount.com }} }}"
+            );
             for (k, ksa) in there {
                 let annotation = match ksa.annotated {
-                    Some(a) => format!("iam.gke.io/gcp-service-account: {}", email(a)),
-                    None => String::new(),
+                    Some(a) => format!("note: keep, iam.gke.io/gcp-service-account: {}", email(a)),
+                    None => "note: keep".to_owned(),
                 };
                 let _ = writeln!(
                     yaml,
-                    "          ksa{k}: {{ annotations: {{ {annotation} }} }}"
+                    "          ksa{k}: {{ labels: {{ team: others }}, annotations: {{ {annotation} }} }}"
                 );
             }
         }

@@ -4,6 +4,7 @@
 
 pub mod fake;
 pub mod front;
+pub mod inside;
 pub mod served;
 pub mod tunnel;
 

@@ -232,9 +232,24 @@ pub fn start(
 /// When the next thing happens, if an operation runs.
 pub fn next_due(state: &State) -> Option<Millis> {
     let running = state.world.operations.iter().filter(|op| op.is_running());
-    running
-        .filter_map(|op| clock::parse(op.next_at.as_deref()?))
-        .min()
+    running.filter_map(|op| due(state, op)).min()
+}
+
+/// When the next thing happens to an operation that no fault holds.
+fn due(state: &State, op: &Operation) -> Option<Millis> {
+    let at = clock::parse(op.next_at.as_deref()?)?;
+    (!faults::is_stuck(&state.world.faults, &about(state, op))).then_some(at)
+}
+
+/// What faults compare with: `TYPE targetLink`.
+fn about(state: &State, op: &Operation) -> String {
+    let number = state.number(&op.project);
+    let parent = format!(
+        "projects/{number}/{}/{}",
+        location_kind(&op.location),
+        op.location
+    );
+    format!("{} {}", op.operation_type, op.target(&parent))
 }
 
 /// Does all that was due by now. Says if anything happened.
@@ -242,9 +257,8 @@ pub fn advance(state: &mut State) -> bool {
     let now = state.clock.now();
     let mut any = false;
     while let Some(due) = next_due(state).filter(|due| *due <= now) {
-        let at = state.world.operations.iter().position(|op| {
-            op.is_running() && op.next_at.as_deref().and_then(clock::parse) == Some(due)
-        });
+        let is_next = |op: &Operation| op.is_running() && self::due(state, op) == Some(due);
+        let at = state.world.operations.iter().position(is_next);
         let Some(at) = at else { break };
         let mut op = state.world.operations[at].clone();
         step(state, &mut op, due);
@@ -279,7 +293,7 @@ fn step(state: &mut State, op: &mut Operation, due: Millis) {
         }
         // A failing operation stops half way: some nodes are new, the pool keeps its old setting.
         let half_way = op.nodes_done * 2 >= op.nodes_total;
-        let stopped = half_way && fails(state, op);
+        let stopped = half_way && fails(state, op, false);
         if !op.waiting.is_empty() && !stopped {
             let extra = rollout::begin_batch(state, op, mode);
             let held_up = rollout::held_up(state, op);
@@ -293,7 +307,7 @@ fn step(state: &mut State, op: &mut Operation, due: Millis) {
             }
         }
     }
-    if op.error.is_none() && !fails(state, op) {
+    if op.error.is_none() && !fails(state, op, true) {
         complete(state, op, due);
     }
     op.status = "DONE".to_owned();
@@ -311,18 +325,12 @@ impl Operation {
 }
 
 /// Takes the error that a fault has for this operation.
-fn fails(state: &mut State, op: &mut Operation) -> bool {
-    let number = state.number(&op.project);
-    let parent = format!(
-        "projects/{number}/{}/{}",
-        location_kind(&op.location),
-        op.location
-    );
-    let about = format!("{} {}", op.operation_type, op.target(&parent));
+fn fails(state: &mut State, op: &mut Operation, ends: bool) -> bool {
+    let about = about(state, op);
     op.error = op
         .error
         .take()
-        .or_else(|| faults::operation_error(&mut state.world.faults, &about));
+        .or_else(|| faults::operation_error(&mut state.world.faults, &about, ends));
     op.error.is_some()
 }
 

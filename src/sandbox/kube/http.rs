@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::super::errors::ApiError;
-use super::super::faults::Verdict;
+use super::super::faults::{self, BrokenTls, Verdict};
 use super::answer::{Answer, plain, respond};
 use super::call::{APPLY, Call, PROTOBUF, query_of};
 use super::form::Form;
@@ -33,10 +33,19 @@ pub struct Api {
     pub accept_token: Arc<dyn Fn(&str) -> bool + Send + Sync>,
     pub on_change: Arc<dyn Fn() + Send + Sync>,
     pub judge: Judge,
+    /// Whether the next TLS handshake goes wrong, and how.
+    pub handshake: Arc<dyn Fn() -> Option<BrokenTls> + Send + Sync>,
+    /// Is told of each request and its answer.
+    pub on_call: OnCall,
+    /// How far the server's clock is ahead of this machine's.
+    pub ahead: jiff::SignedDuration,
 }
 
 /// What the faults make of a request, `METHOD /path?query`.
 pub type Judge = Arc<dyn Fn(&str) -> Verdict + Send + Sync>;
+
+/// A request, its body, and the status of the answer.
+pub type OnCall = Arc<dyn Fn(&Method, &http::Uri, &[u8], u16) + Send + Sync>;
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,7 +61,8 @@ impl Api {
     /// # Errors
     /// When no certificate can be made or no port be had.
     pub async fn serve(self) -> std::io::Result<Served> {
-        serve::serve(Router::new().fallback(handle).with_state(self)).await
+        let handshake = Arc::clone(&self.handshake);
+        serve::serve(Router::new().fallback(handle).with_state(self), handshake).await
     }
 
     /// Answers one request, which no fault is meant for.
@@ -65,8 +75,11 @@ async fn handle(State(api): State<Api>, request: Request) -> Response {
     let target = request.uri().path_and_query();
     let target = target.map_or("/", |target| target.as_str());
     let verdict = (api.judge)(&format!("{} {target}", request.method()));
+    let now = jiff::Timestamp::now() + api.ahead;
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let refuse = |error: ApiError| {
-        let status = Status::injected(error.code, error.message);
+        (api.on_call)(&method, &uri, &[], error.code);
+        let status = Status::injected(error.code, error.message.clone());
         let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = respond(
             &Answer {
@@ -75,21 +88,20 @@ async fn handle(State(api): State<Api>, request: Request) -> Response {
             },
             false,
         );
-        if let Some(seconds) = error.retry_after {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, seconds.into());
-        }
+        faults::set_retry_after(&error, now, response.headers_mut());
         response
     };
-    verdict.carry_out(refuse, ordinary(&api, request)).await
+    let mut response = verdict.carry_out(refuse, ordinary(&api, request)).await;
+    faults::set_date(now, response.headers_mut());
+    response
 }
 
 async fn ordinary(api: &Api, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     let (parts, body) = request.into_parts();
     let query = query_of(parts.uri.query().unwrap_or_default());
-    let method = parts.method.clone();
+    let (method, uri) = (parts.method.clone(), parts.uri.clone());
+    let mut sent = Vec::new();
     let gzip = parts
         .headers
         .get_all(header::ACCEPT_ENCODING)
@@ -118,13 +130,16 @@ async fn ordinary(api: &Api, request: Request) -> Response {
                 headers: parts.headers,
                 body: body.into(),
             };
-            route(api, &path, &call)
+            let result = route(api, &path, &call);
+            sent = call.body;
+            result
         }
     };
     let answer = result.unwrap_or_else(|status| Answer {
         code: StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         ..Answer::ok(status.body())
     });
+    (api.on_call)(&method, &uri, &sent, answer.code.as_u16());
     tracing::debug!(%method, path, code = answer.code.as_u16(), "sandbox: Kubernetes API");
     respond(&answer, gzip)
 }

@@ -75,6 +75,9 @@ impl KubeCluster {
             accept_token,
             on_change,
             judge,
+            handshake: Arc::new(|| None),
+            on_call: Arc::new(|_, _, _, _| {}),
+            ahead: jiff::SignedDuration::ZERO,
         }
     }
 

@@ -2,17 +2,23 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::tls;
+use super::super::faults::BrokenTls;
+use super::tls::{self, Certificates};
+
+/// Whether the next handshake goes wrong, and how.
+type Handshake = Arc<dyn Fn() -> Option<BrokenTls> + Send + Sync>;
 
 /// A running API server. Dropping it stops it as well, without waiting.
 #[derive(Debug)]
@@ -35,12 +41,19 @@ impl Served {
 }
 
 /// Serves `router` over TLS on a free port of 127.0.0.1.
-pub async fn serve(router: Router) -> io::Result<Served> {
-    let (acceptor, ca_pem) = tls::acceptor()?;
+pub async fn serve(router: Router, handshake: Handshake) -> io::Result<Served> {
+    let certificates = tls::certificates()?;
+    let ca_pem = certificates.ca_pem.clone();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let addr = listener.local_addr()?;
     let stop = CancellationToken::new();
-    let accepting = tokio::spawn(accept(listener, acceptor, router, stop.clone()));
+    let accepting = tokio::spawn(accept(
+        listener,
+        certificates,
+        handshake,
+        router,
+        stop.clone(),
+    ));
     Ok(Served {
         addr,
         ca_pem,
@@ -51,7 +64,8 @@ pub async fn serve(router: Router) -> io::Result<Served> {
 
 async fn accept(
     listener: TcpListener,
-    acceptor: TlsAcceptor,
+    certificates: Certificates,
+    handshake: Handshake,
     router: Router,
     stop: CancellationToken,
 ) {
@@ -62,12 +76,23 @@ async fn accept(
             accepted = listener.accept() => {
                 // A failed accept is that client's loss, such as a connection reset in the queue.
                 let Ok((stream, _)) = accepted else { continue };
-                connections.spawn(connection(stream, acceptor.clone(), router.clone(), stop.clone()));
+                let Some(acceptor) = certificates.acceptor(handshake()) else {
+                    connections.spawn(cut_off(stream));
+                    continue;
+                };
+                connections.spawn(connection(stream, acceptor, router.clone(), stop.clone()));
             }
             Some(_) = connections.join_next() => {}
         }
     }
     while connections.join_next().await.is_some() {}
+}
+
+/// Closes the connection when the client has said hello.
+async fn cut_off(mut stream: TcpStream) {
+    let mut hello = [0; 512];
+    // However it ends, the connection is closed.
+    let _ended = stream.read(&mut hello).await;
 }
 
 async fn connection(

@@ -1,0 +1,50 @@
+//! An apply by the library, where timeouts and limits can be shorter than the binary's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use wi::apply::{self, Context, End, Limits};
+use wi::auth::TokenSource;
+use wi::desired::Desired;
+use wi::http::{Endpoints, Http, HttpOptions};
+use wi::plan::{self, Options};
+use wi::render;
+use wi::render::progress::Progress;
+
+use crate::support::Ran;
+use crate::support::inside::Inside;
+
+/// Plans and, if all could be read, applies; answers with what the binary would print.
+pub async fn apply(inside: &Inside, spec: &str, timeout: Duration, propagation: Duration) -> Ran {
+    let source = wi::spec::Source::new("wi.yaml".to_owned(), spec.to_owned());
+    let spec = wi::spec::load_sources(vec![source]).expect("a valid spec");
+    let desired = Desired::of(&spec);
+    let http = Http::new(HttpOptions {
+        endpoints: Endpoints::all_at(&inside.sandbox.endpoint()).expect("endpoints"),
+        token: TokenSource::fixed(inside.sandbox.token()),
+        timeout,
+        ..HttpOptions::default()
+    })
+    .expect("a client");
+    let live = wi::live::read(&http, &desired).await;
+    let plan = plan::plan(&desired, &live, &Options::default());
+    let mut out = render::text::plan(&plan, 80, false);
+    let mut code = 1;
+    if plan.unseen.is_empty() && plan.errors.is_empty() {
+        let limits = Limits {
+            propagation,
+            ..Limits::default()
+        };
+        let progress = Arc::new(Progress::silent());
+        let context = Context::new(http, plan.clone(), &desired, &live, progress, limits);
+        let outcome = apply::apply(Arc::new(context), CancellationToken::new()).await;
+        out.push_str(&render::outcome::text(&plan, &outcome, 80));
+        code = i32::from(outcome.values().any(|end| *end != End::Done));
+    }
+    Ran {
+        code: Some(code),
+        out: anstream::adapter::strip_str(&out).to_string(),
+        err: String::new(),
+    }
+}

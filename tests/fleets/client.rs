@@ -1,0 +1,71 @@
+//! `wi` as a library, on a sandbox of this process.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use wi::apply::{self, Context, Limits, Outcome};
+use wi::auth::TokenSource;
+use wi::desired::Desired;
+use wi::http::{Endpoints, Http, HttpOptions};
+use wi::plan::{self, Options, Plan};
+use wi::render::progress::Progress;
+use wi::sandbox::Sandbox;
+
+/// Plans and applies by the library.
+pub struct Client {
+    pub http: Http,
+    pub desired: Desired,
+}
+
+impl Client {
+    pub fn of(spec: &str, sandbox: &Sandbox) -> Self {
+        let source = wi::spec::Source::new("wi.yaml".to_owned(), spec.to_owned());
+        let spec = wi::spec::load_sources(vec![source]).expect("a valid spec");
+        let endpoints = Endpoints::all_at(&sandbox.endpoint()).expect("endpoints");
+        let http = Http::new(HttpOptions {
+            endpoints,
+            token: TokenSource::fixed(sandbox.token()),
+            ..HttpOptions::default()
+        })
+        .expect("a client");
+        Self {
+            http,
+            desired: Desired::of(&spec),
+        }
+    }
+
+    pub async fn plan(&self) -> (Plan, wi::live::Live) {
+        let live = wi::live::read(&self.http, &self.desired).await;
+        let options = Options {
+            allow_mass_removal: true,
+            ..Options::default()
+        };
+        (plan::plan(&self.desired, &live, &options), live)
+    }
+
+    pub async fn apply(
+        &self,
+        plan: &Plan,
+        live: &wi::live::Live,
+        stop: CancellationToken,
+    ) -> Outcome {
+        let limits = Limits {
+            operation: Duration::from_secs(60),
+            propagation: Duration::from_secs(20),
+            poll: Duration::from_millis(3),
+            ignore_exclusions: false,
+        };
+        let context = Context::new(
+            self.http.clone(),
+            plan.clone(),
+            &self.desired,
+            live,
+            Arc::new(Progress::silent()),
+            limits,
+        );
+        apply::apply(Arc::new(context), stop).await
+    }
+}

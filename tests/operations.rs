@@ -1,0 +1,291 @@
+//! GKE's operations: one at a time on each cluster, ones that do not end, and ones that end with an error.
+
+mod support;
+
+#[path = "fleets/check.rs"]
+mod check;
+#[path = "fleets/generate.rs"]
+mod generate;
+#[path = "fleets/run.rs"]
+mod run;
+#[path = "two_at_once/third.rs"]
+mod third;
+
+use std::collections::BTreeMap;
+
+use check::check_begun_once;
+use futures::future::join_all;
+use futures::stream::{self, StreamExt};
+use generate::{Fleet, fleet};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+use run::Run;
+use serde_json::{Value, json};
+use support::inside::{Inside, runtime};
+use third::Third;
+use wi::sandbox::{self, Operation, Sandbox, World};
+
+const FLEETS: usize = 8;
+
+/// Whether two operations ran at the same time.
+fn overlap(one: &Operation, other: &Operation) -> bool {
+    let end = |op: &Operation| op.end_time.clone().expect("it has ended");
+    one.start_time < end(other) && other.start_time < end(one)
+}
+
+/// `wi` applies while somebody else keeps the clusters busy; whether clusters were changed at the same time.
+async fn busy(fleet: Fleet) -> bool {
+    let world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
+    let sandbox = Sandbox::start(world, sandbox::Options::default())
+        .await
+        .expect("the sandbox starts");
+    let run = Run::of(&fleet, &sandbox);
+    let third = Third::of(&sandbox);
+    let apply = async {
+        let apply = run.command(&["apply", "--auto-approve"]).output().await;
+        third.end();
+        apply.expect("wi runs")
+    };
+    let others = join_all((0..fleet.clusters.len()).map(|c| third.keep_busy(&fleet, c)));
+    let (apply, others) = tokio::join!(apply, others);
+    let text = String::from_utf8_lossy(&apply.stderr);
+    assert!(apply.status.success(), "{text}");
+    sandbox.settle().await;
+
+    check_begun_once(&sandbox);
+    let calls = sandbox.calls();
+    let of_wi = |call: &&Value| {
+        let body = &call["body"];
+        let settings = [
+            &body["update"]["desiredWorkloadIdentityConfig"],
+            &body["workloadMetadataConfig"],
+        ];
+        settings.iter().any(|s| s.is_object())
+    };
+    let mut refused: BTreeMap<String, usize> = BTreeMap::new();
+    let calls = calls["calls"]
+        .as_array()
+        .expect("calls")
+        .iter()
+        .filter(of_wi);
+    for call in calls.filter(|call| call["status"] != 200) {
+        *refused.entry(call["path"].to_string()).or_default() += 1;
+    }
+    // It looks first. Only an operation that began since can be in its way.
+    for (path, refused) in refused {
+        let most = others.iter().max().expect("a cluster");
+        assert!(
+            refused <= *most,
+            "{path}: refused {refused} times, at {most} operations"
+        );
+    }
+    let operations = sandbox.snapshot().operations;
+    let mut parallel = false;
+    for (i, one) in operations.iter().enumerate() {
+        for other in &operations[i + 1..] {
+            let same = (&one.project, &one.cluster) == (&other.project, &other.cluster);
+            assert!(!same || !overlap(one, other), "{one:?} and {other:?}");
+            parallel |= !same && overlap(one, other);
+        }
+    }
+    sandbox.stop().await;
+    parallel
+}
+
+#[test]
+fn one_gke_operation_per_cluster_at_a_time() {
+    let mut runner = TestRunner::deterministic();
+    let fleets: Vec<Fleet> = (0..FLEETS)
+        .map(|_| fleet().new_tree(&mut runner).expect("a fleet").current())
+        .collect();
+    let runs = stream::iter(fleets).map(busy).buffer_unordered(4);
+    let parallel: Vec<bool> = runtime().block_on(runs.collect());
+    assert!(
+        parallel.contains(&true),
+        "clusters are changed at the same time"
+    );
+}
+
+const SPEC: &str = "\
+apiVersion: wi/v1
+name: shop
+project: acme-prod
+clusters:
+  main: { location: europe-west1-b }
+";
+
+/// One cluster; with Workload Identity or without.
+fn world(enabled: bool) -> World {
+    let pool = if enabled {
+        "workloadPool: acme-prod.svc.id.goog,"
+    } else {
+        ""
+    };
+    let world = format!(
+        "apiVersion: wi.sandbox/v1
+timeScale: 2000
+projects: {{ acme-prod: {{}} }}
+clusters:
+  - {{ project: acme-prod, location: europe-west1-b, name: main, {pool} labels: {{ team: shop }},
+      nodePools: [{{ name: web, nodes: 2, maxSurge: 2, maxUnavailable: 1 }}] }}
+"
+    );
+    World::parse(&world, "world.yaml").expect("a valid world")
+}
+
+/// An operation of an apply, as faults name it, and what it is begun by.
+struct Kind {
+    enabled: bool,
+    args: &'static [&'static str],
+    operation: &'static str,
+    /// So many of the same name come before.
+    after: u32,
+    address: &'static str,
+}
+
+const SURGE: &[&str] = &["--max-surge", "3"];
+const KINDS: [Kind; 7] = [
+    // The cluster, the node pool.
+    Kind {
+        enabled: false,
+        args: &[],
+        operation: "clusters/main",
+        after: 0,
+        address: "cluster.main",
+    },
+    Kind {
+        enabled: true,
+        args: &[],
+        operation: "nodePools/web",
+        after: 0,
+        address: "nodepool.main/web",
+    },
+    // With settings of one run: the label that keeps its own, those of the run, the move, and back.
+    Kind {
+        enabled: true,
+        args: SURGE,
+        operation: "SET_LABELS",
+        after: 0,
+        address: "nodepool.main/web",
+    },
+    Kind {
+        enabled: true,
+        args: SURGE,
+        operation: "nodePools/web",
+        after: 0,
+        address: "nodepool.main/web",
+    },
+    Kind {
+        enabled: true,
+        args: SURGE,
+        operation: "nodePools/web",
+        after: 1,
+        address: "nodepool.main/web",
+    },
+    Kind {
+        enabled: true,
+        args: SURGE,
+        operation: "nodePools/web",
+        after: 2,
+        address: "nodepool.main/web",
+    },
+    Kind {
+        enabled: true,
+        args: SURGE,
+        operation: "SET_LABELS",
+        after: 1,
+        address: "nodepool.main/web",
+    },
+];
+
+/// The text without line breaks.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A run that goes wrong, and what it says.
+async fn goes_wrong(inside: &Inside, kind: &Kind, fault: &Value, more: &[&str]) -> String {
+    inside.inject(fault);
+    let args = [&["apply", "wi.yaml", "--auto-approve"], kind.args, more].concat();
+    let ran = inside.wi(&args).await.fails();
+    let out = flat(&ran.out);
+    assert!(
+        out.contains(&format!(
+            "Failed: ✗ {} (wi.yaml:5) operation operation-",
+            kind.address
+        )),
+        "{}",
+        ran.out
+    );
+    assert!(
+        out.contains("on projects/acme-prod/locations/europe-west1-b/clusters/main"),
+        "{}",
+        ran.out
+    );
+    out
+}
+
+/// The next run, which knows nothing of settings: all is done and put back.
+async fn converges(inside: &Inside, what: &str) {
+    inside.sandbox.heal();
+    inside
+        .wi(&["apply", "wi.yaml", "--auto-approve"])
+        .await
+        .ok();
+    let plan = inside.wi(&["plan", "wi.yaml"]).await.ok();
+    assert!(plan.out.contains("No changes."), "{what}: {}", plan.out);
+    let cluster = &inside.world()["clusters"][0];
+    assert_eq!(cluster["labels"], json!({"team": "shop"}), "{what}");
+    let pool = &cluster["nodePools"][0];
+    assert_eq!(pool["workloadMetadata"], "GKE_METADATA", "{what}");
+    assert_eq!(
+        (&pool["maxSurge"], &pool["maxUnavailable"]),
+        (&json!(2), &json!(1)),
+        "{what}"
+    );
+}
+
+/// How often the nodes were to be moved.
+fn moves(inside: &Inside) -> usize {
+    let calls = inside.sandbox.calls();
+    let calls = calls["calls"].as_array().expect("calls").iter();
+    calls
+        .filter(|c| c["body"]["workloadMetadataConfig"].is_object() && c["status"] == 200)
+        .count()
+}
+
+#[test]
+fn an_operation_that_ends_with_an_error_is_told_and_the_next_run_goes_on() {
+    let cases = KINDS.iter().map(async |kind| {
+        let inside = Inside::start(SPEC, world(kind.enabled)).await;
+        let error = "Insufficient quota to satisfy the request: resource CPUS.";
+        let fault =
+            json!({"operation": kind.operation, "after": kind.after, "error": error, "times": 1});
+        let out = goes_wrong(&inside, kind, &fault, &[]).await;
+        assert!(out.contains(error), "GKE's own words: {out}");
+        converges(&inside, &format!("{fault}")).await;
+        let its_own =
+            kind.operation == "nodePools/web" && kind.after == u32::from(!kind.args.is_empty());
+        assert_eq!(moves(&inside), 1 + usize::from(its_own), "{fault}");
+        inside.sandbox.stop().await;
+    });
+    runtime().block_on(join_all(cases));
+}
+
+#[test]
+fn an_operation_that_never_ends_is_named_and_the_next_run_goes_on() {
+    let first = KINDS.iter().filter(|kind| kind.after == 0);
+    let cases = first.map(async |kind| {
+        let inside = Inside::start(SPEC, world(kind.enabled)).await;
+        let fault = json!({"operation": kind.operation, "stuck": true});
+        let out = goes_wrong(&inside, kind, &fault, &["--operation-timeout", "1"]).await;
+        assert!(
+            out.contains("still runs after 60 s. It goes on at GKE; run apply again"),
+            "{out}"
+        );
+        converges(&inside, &format!("{fault}")).await;
+        assert_eq!(moves(&inside), 1, "{fault}");
+        inside.sandbox.stop().await;
+    });
+    runtime().block_on(join_all(cases));
+}

@@ -1,0 +1,66 @@
+//! A sandbox inside the test's own process, and the real binary that talks to it: many of them can run at
+//! once, since a `wi` that waits for a server needs no processor.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+use wi::sandbox::{self, Fault, Sandbox, World};
+
+use super::{Place, Ran};
+
+/// A sandbox and a directory with a spec.
+pub struct Inside {
+    pub place: Place,
+    pub sandbox: Sandbox,
+}
+
+impl Inside {
+    pub async fn start(spec: &str, world: World) -> Self {
+        let sandbox = Sandbox::start(world, sandbox::Options::default());
+        Self {
+            place: Place::new(spec, ""),
+            sandbox: sandbox.await.expect("the sandbox starts"),
+        }
+    }
+
+    /// `wi`, with endpoint overrides and a token, and no sandbox flag.
+    pub fn command(&self, args: &[&str]) -> tokio::process::Command {
+        let mut command = tokio::process::Command::from(self.place.command(args));
+        command
+            .env("WI_ENDPOINT", self.sandbox.endpoint())
+            .env("GOOGLE_OAUTH_ACCESS_TOKEN", self.sandbox.token())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    pub async fn wi(&self, args: &[&str]) -> Ran {
+        Ran::of(self.command(args).output().await.expect("wi runs"))
+    }
+
+    /// Adds one fault, as the world file has it.
+    pub fn inject(&self, fault: &Value) {
+        let fault: Fault = serde_json::from_value(fault.clone()).expect("a fault");
+        self.sandbox.inject([fault]);
+    }
+
+    /// How often each `METHOD /path` was called; those of a cluster's Kubernetes API begin with
+    /// `/kubernetes/PROJECT/LOCATION/NAME`.
+    pub fn counts(&self) -> serde_json::Map<String, Value> {
+        let calls = self.sandbox.calls();
+        calls["counts"].as_object().expect("counts").clone()
+    }
+
+    pub fn world(&self) -> Value {
+        serde_json::to_value(self.sandbox.snapshot()).expect("JSON")
+    }
+}
+
+/// A runtime for many of them.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}

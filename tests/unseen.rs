@@ -1,0 +1,110 @@
+//! Every read of a plan is refused in turn, and every list cut short, over generated fleets: the plan has
+//! nothing in it that a plan which sees all does not have, and says what it has not seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+use serde_json::{Value, json};
+use wi::plan::{Action, Plan};
+use wi::sandbox::{self, Fault, Sandbox, World};
+
+#[path = "fleets/client.rs"]
+mod client;
+#[path = "fleets/generate.rs"]
+mod generate;
+
+use client::Client;
+use generate::{Fleet, fleet};
+
+const FLEETS: usize = 8;
+
+/// The calls of a plan, each as a fault's `match`.
+fn reads(sandbox: &Sandbox) -> BTreeSet<String> {
+    let calls = sandbox.calls();
+    let text = |call: &Value, field: &str| call[field].as_str().expect("a text").to_owned();
+    let pattern = |call: &Value| {
+        let path = text(call, "path");
+        let path = match path.strip_prefix("/kubernetes/") {
+            Some(rest) => format!("/{}", rest.splitn(4, '/').nth(3).expect("a path")),
+            None => path,
+        };
+        let query = match text(call, "query") {
+            query if query.is_empty() => String::new(),
+            query => format!("?{query}"),
+        };
+        format!("{} {path}{query}$", text(call, "method"))
+    };
+    let calls = calls["calls"].as_array().expect("calls");
+    calls.iter().map(pattern).collect()
+}
+
+/// A refusal, and an answer that is cut off; of a list also one that says there is more, which is refused.
+fn faults(read: &str) -> Vec<Vec<Value>> {
+    let mut faults = vec![
+        vec![json!({"match": read, "denied": true})],
+        vec![json!({"match": read, "status": 200, "body": "{\"items\": [{\"na"})],
+    ];
+    let more = read.trim_end_matches('$');
+    let first_page = match read {
+        _ if read.contains("limit=500") => json!({"metadata": {"continue": "more"}, "items": []}),
+        _ if read.contains("pageSize=") => json!({"nextPageToken": "more"}),
+        _ => return faults,
+    };
+    faults.push(vec![
+        json!({"match": read, "body": first_page.to_string()}),
+        json!({"match": format!("{more}&"), "denied": true}),
+    ]);
+    faults
+}
+
+fn changes(plan: &Plan) -> BTreeMap<&str, Action> {
+    let changes = plan.changes.iter();
+    changes.map(|(a, c)| (a.as_str(), c.action)).collect()
+}
+
+async fn every_read_of(fleet: &Fleet) -> usize {
+    let world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
+    let sandbox = Sandbox::start(world, sandbox::Options::default())
+        .await
+        .expect("the sandbox starts");
+    let client = Client::of(&fleet.spec(), &sandbox);
+    let (whole, _) = client.plan().await;
+    let mut faults: Vec<Vec<Value>> = reads(&sandbox).iter().flat_map(|r| faults(r)).collect();
+    faults.push(vec![json!({"missingZones": ["europe-west1"]})]);
+    let mut incomplete = 0;
+    for fault in faults {
+        let parsed: Vec<Fault> = serde_json::from_value(json!(fault)).expect("faults");
+        sandbox.inject(parsed);
+        let (plan, _) = client.plan().await;
+        sandbox.heal();
+        let (now, all) = (changes(&plan), changes(&whole));
+        for (address, action) in &now {
+            assert_eq!(all.get(address), Some(action), "{fault:?}: {address}");
+        }
+        let says = plan.unseen.len() + plan.errors.len() + plan.held_back.len();
+        let said = whole.unseen.len() + whole.errors.len() + whole.held_back.len();
+        assert!(
+            now == all || says > said,
+            "{fault:?}: nothing is said of what is left out"
+        );
+        incomplete += usize::from(!plan.unseen.is_empty());
+    }
+    sandbox.stop().await;
+    incomplete
+}
+
+#[test]
+fn not_seen_is_not_absent() {
+    let mut runner = TestRunner::deterministic();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    for _ in 0..FLEETS {
+        let fleet = fleet().new_tree(&mut runner).expect("a fleet").current();
+        let incomplete = runtime.block_on(every_read_of(&fleet));
+        assert!(incomplete >= 10, "only {incomplete} plans were incomplete");
+    }
+}
