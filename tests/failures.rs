@@ -3,8 +3,8 @@
 mod support;
 
 use serde_json::json;
-use support::Place;
 use support::served::Served;
+use support::{Place, flat};
 
 const SPEC: &str = "apiVersion: wi/v1
 name: shop
@@ -47,7 +47,7 @@ fn a_failed_operation_stops_what_needs_it_and_nothing_else() {
         apply.out
     );
     assert!(
-        apply.out.contains("Quota exceeded for CPUS"),
+        flat(&apply.out).contains("Quota exceeded for CPUS"),
         "GKE's own words: {}",
         apply.out
     );

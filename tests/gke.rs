@@ -7,8 +7,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::json;
-use support::Place;
 use support::served::Served;
+use support::{Place, flat};
 
 const SPEC: &str = "\
 apiVersion: wi/v1
@@ -41,12 +41,6 @@ const ENABLED: &str = "    workloadPool: acme-prod.svc.id.goog";
 
 fn served(pool: &str, cluster: &str, rest: &str) -> Served {
     Served::of(Place::new(SPEC, &world(pool, cluster, rest)))
-}
-
-/// The text of boxes, without the boxes.
-fn flat(text: &str) -> String {
-    let words = text.split_whitespace().filter(|w| *w != "│");
-    words.collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -306,8 +300,7 @@ fn an_operation_that_outlasts_the_limit_is_named_and_left_running() {
         ])
         .fails();
     assert!(
-        apply
-            .out
+        flat(&apply.out)
             .contains("still runs after 0 s. It goes on at GKE; run apply again to wait for it"),
         "{}",
         apply.out
@@ -367,9 +360,7 @@ fn an_operation_that_is_done_with_an_error_is_a_failure_in_gkes_words() {
     );
     let apply = served.wi(&["apply", "wi.yaml", "--auto-approve"]).fails();
     assert!(
-        apply
-            .out
-            .contains("No capacity for e2-medium in europe-west1-b."),
+        flat(&apply.out).contains("No capacity for e2-medium in europe-west1-b."),
         "{}",
         apply.out
     );

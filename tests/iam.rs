@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::Place;
+use support::{Place, flat};
 
 const SPEC: &str = "\
 apiVersion: wi/v1
@@ -31,12 +31,6 @@ clusters:
 
 fn place(spec: &str, project: &str, rest: &str) -> Place {
     Place::new(&format!("{SPEC}{spec}"), &world(project, rest))
-}
-
-/// The text of boxes, without the boxes.
-fn flat(text: &str) -> String {
-    let words = text.split_whitespace().filter(|w| !["│", "#"].contains(w));
-    words.collect::<Vec<_>>().join(" ")
 }
 
 #[track_caller]

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use support::front::{Answered, Authority, Certificate, Front, Upstream};
 use support::served::Served;
 use support::tunnel::Tunnel;
-use support::{Place, Ran};
+use support::{Place, Ran, flat};
 
 const SPEC: &str = "apiVersion: wi/v1
 name: shop
@@ -138,11 +138,6 @@ fn plan(served: &Served, allowed: bool) -> Ran {
             .env("PATH", "/usr/bin:/bin");
     }
     Ran::of(command.output().expect("wi runs"))
-}
-
-fn flat(text: &str) -> String {
-    let words = text.split_whitespace().filter(|w| *w != "│");
-    words.collect::<Vec<_>>().join(" ")
 }
 
 fn credential(served: &Served) -> String {

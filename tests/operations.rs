@@ -21,6 +21,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use run::Run;
 use serde_json::{Value, json};
+use support::flat;
 use support::inside::{Inside, runtime};
 use third::Third;
 use wi::sandbox::{self, Operation, Sandbox, World};
@@ -197,11 +198,6 @@ const KINDS: [Kind; 7] = [
         address: "nodepool.main/web",
     },
 ];
-
-/// The text without line breaks.
-fn flat(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
 
 /// A run that goes wrong, and what it says.
 async fn goes_wrong(inside: &Inside, kind: &Kind, fault: &Value, more: &[&str]) -> String {

@@ -86,6 +86,12 @@ impl Place {
     }
 }
 
+/// A text without line breaks, and without the signs that begin the lines of boxes and comments.
+pub fn flat(text: &str) -> String {
+    let words = text.split_whitespace().filter(|w| !["│", "#"].contains(w));
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// What a run printed and how it ended.
 #[derive(Debug)]
 pub struct Ran {
