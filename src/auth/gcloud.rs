@@ -54,7 +54,7 @@ pub(super) async fn fetch() -> Result<Token, String> {
             .unwrap_or("it failed");
         return Err(format!(
             "gcloud says: {}. Run: gcloud auth login",
-            safe(said)
+            safe(said.trim_end_matches('.'))
         ));
     }
     // The parser's own message could quote the token.
