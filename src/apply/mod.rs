@@ -168,18 +168,15 @@ impl Context {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Whether this very apply makes the account.
-    fn makes(&self, account: &Email) -> bool {
-        let mut changes = self.plan.changes.values();
-        changes.any(|c| match &c.what {
-            What::Account { email, change, .. } => {
-                email == account
-                    && matches!(
-                        change,
-                        AccountChange::Create { .. } | AccountChange::Undelete { .. }
-                    )
-            }
-            _ => false,
+    /// The accounts that this very apply makes.
+    fn made(&self) -> impl Iterator<Item = &Email> {
+        self.plan.changes.values().filter_map(|c| match &c.what {
+            What::Account {
+                email,
+                change: AccountChange::Create { .. } | AccountChange::Undelete { .. },
+                ..
+            } => Some(email),
+            _ => None,
         })
     }
 

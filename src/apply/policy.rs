@@ -128,8 +128,13 @@ async fn reads_back(
 /// IAM refuses members that it does not know: an account or a pool made a moment ago among them.
 fn is_not_visible_yet(context: &Context, resource: &Resource, e: &ApiError) -> bool {
     // Other resources were there when their policy was read a moment ago.
-    let may_be_new = matches!(resource, Resource::ServiceAccount(email) if context.makes(email));
-    (e.is_not_found() && may_be_new) || (e.code == 400 && e.message.contains("does not exist"))
+    let is_new =
+        matches!(resource, Resource::ServiceAccount(own) if context.made().any(|m| m == own));
+    // `Service account EMAIL does not exist.` of an account that nobody makes.
+    let names_ours = context.made().any(|m| e.message.contains(m.as_str()));
+    let names_another = e.message.contains(".gserviceaccount.com") && !names_ours;
+    (e.is_not_found() && is_new)
+        || (e.code == 400 && e.message.contains("does not exist") && !names_another)
 }
 
 /// Puts the edits into the policy; `false` if it has them all already. What is not ours stays as
