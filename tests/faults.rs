@@ -7,6 +7,8 @@ mod support;
 mod diagnostic;
 #[path = "faults/library.rs"]
 mod library;
+#[path = "faults/operations.rs"]
+mod operations;
 #[path = "faults/run.rs"]
 mod run;
 #[path = "faults/shop.rs"]

@@ -12,7 +12,10 @@ use support::served::Served;
 fn slow() -> Served {
     let place = Place::example("quickstart");
     let world = std::fs::read_to_string(place.path("world.yaml")).expect("world");
-    place.write("world.yaml", &format!("{world}timeScale: 120\n"));
+    place.write(
+        "world.yaml",
+        &world.replace("timeScale: 2000", "timeScale: 120"),
+    );
     Served::of(place)
 }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::support::inside::runtime;
 
 /// How many cases are under way, in all tests of this file. Each is a process and some twenty sockets.
-static UNDER_WAY: Semaphore = Semaphore::const_new(160);
+static UNDER_WAY: Semaphore = Semaphore::const_new(260);
 /// How many of them are at work: more would keep each other from being in time.
 static AT_WORK: Semaphore = Semaphore::const_new(12);
 /// What takes longer is asleep most of the time.

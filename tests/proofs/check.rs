@@ -1,7 +1,5 @@
 //! What holds of every sample of the access oracle, and of the end.
 
-#![allow(dead_code, reason = "each test file uses its part")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;

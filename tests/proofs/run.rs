@@ -1,7 +1,5 @@
 //! The real binary on a sandbox of this process.
 
-#![allow(dead_code, reason = "each test file uses its part")]
-
 use wi::sandbox::Sandbox;
 
 use crate::generate::Fleet;

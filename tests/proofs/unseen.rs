@@ -9,13 +9,9 @@ use serde_json::{Value, json};
 use wi::plan::{Action, Plan};
 use wi::sandbox::{self, Fault, Sandbox, World};
 
-#[path = "fleets/client.rs"]
-mod client;
-#[path = "fleets/generate.rs"]
-mod generate;
-
-use client::Client;
-use generate::{Fleet, fleet};
+use crate::client::Client;
+use crate::generate::{Fleet, fleet};
+use crate::support::inside::runtime;
 
 const FLEETS: usize = 8;
 
@@ -97,11 +93,7 @@ async fn every_read_of(fleet: &Fleet) -> usize {
 #[test]
 fn not_seen_is_not_absent() {
     let mut runner = TestRunner::deterministic();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = runtime();
     for _ in 0..FLEETS {
         let fleet = fleet().new_tree(&mut runner).expect("a fleet").current();
         let incomplete = runtime.block_on(every_read_of(&fleet));

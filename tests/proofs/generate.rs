@@ -1,7 +1,5 @@
 //! Fleets: specs, and worlds that are half-migrated in every way.
 
-#![allow(dead_code, reason = "each test file uses its part")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 

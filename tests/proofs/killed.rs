@@ -1,8 +1,6 @@
 //! kill -9 of the real binary at random moments, over generated fleets, and run again: it converges,
 //! nothing is done twice, nothing of others is lost, and no pod loses access on the way.
 
-#![cfg(unix)]
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -12,16 +10,10 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use wi::sandbox::{self, Sandbox, World};
 
-#[path = "fleets/check.rs"]
-mod check;
-#[path = "fleets/generate.rs"]
-mod generate;
-#[path = "fleets/run.rs"]
-mod run;
-
-use check::{check_end, check_of_others, check_operations, check_samples, of_others};
-use generate::{Fleet, fleet};
-use run::Run;
+use crate::check::{check_end, check_of_others, check_operations, check_samples, of_others};
+use crate::generate::{Fleet, fleet};
+use crate::run::Run;
+use crate::support::inside::runtime;
 
 const KILLED: usize = 200;
 /// In one fleet.
@@ -56,7 +48,9 @@ const MOST: usize = 2 * KILLED;
 type Moment = (f64, u64);
 
 async fn start(fleet: &Fleet) -> (Sandbox, Run) {
-    let world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
+    let mut world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
+    // Operations that last some tenths of a second, so that one runs at many moments.
+    world.time_scale = 400.0;
     let sandbox = Sandbox::start(world, sandbox::Options::default())
         .await
         .expect("the sandbox starts");
@@ -164,11 +158,7 @@ fn the_live_state_is_the_state() {
     let mut runner = TestRunner::deterministic();
     let moments = proptest::collection::vec((-0.1..1.0, 0..40_u64), KILLS);
     let cases = (fleet(), moments);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = runtime();
     let mut count: BTreeMap<Phase, usize> = BTreeMap::new();
     runtime.block_on(async {
         let mut running = JoinSet::new();

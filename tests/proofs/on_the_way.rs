@@ -9,16 +9,10 @@ use wi::apply::End;
 use wi::plan::What;
 use wi::sandbox::{self, Sandbox, World};
 
-#[path = "fleets/check.rs"]
-mod check;
-#[path = "fleets/client.rs"]
-mod client;
-#[path = "fleets/generate.rs"]
-mod generate;
-
-use check::{check_end, check_samples};
-use client::Client;
-use generate::{Fleet, fleet};
+use crate::check::{check_end, check_samples};
+use crate::client::Client;
+use crate::generate::{Fleet, fleet};
+use crate::support::inside::runtime;
 
 /// Applies once or, stopped in between, several times, until nothing is left to do.
 async fn migrate(fleet: &Fleet, stop_after: Option<Duration>) -> Result<(), TestCaseError> {
@@ -76,12 +70,7 @@ async fn migrate(fleet: &Fleet, stop_after: Option<Duration>) -> Result<(), Test
 }
 
 fn run(test: impl Future<Output = Result<(), TestCaseError>>) -> Result<(), TestCaseError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime")
-        .block_on(test)
+    runtime().block_on(test)
 }
 
 proptest! {

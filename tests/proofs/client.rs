@@ -1,7 +1,5 @@
 //! `wi` as a library, on a sandbox of this process.
 
-#![allow(dead_code, reason = "each test file uses its part")]
-
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -6,19 +6,11 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use wi::sandbox::{self, Sandbox, World};
 
-#[path = "fleets/check.rs"]
-mod check;
-#[path = "fleets/generate.rs"]
-mod generate;
-#[path = "fleets/run.rs"]
-mod run;
-#[path = "two_at_once/third.rs"]
-mod third;
-
-use check::{check_begun_once, check_end, check_of_others, check_samples, of_others};
-use generate::{Fleet, fleet};
-use run::Run;
-use third::Third;
+use crate::check::{check_begun_once, check_end, check_of_others, check_samples, of_others};
+use crate::generate::{Fleet, fleet};
+use crate::run::Run;
+use crate::support::inside::runtime;
+use crate::third::Third;
 
 const FLEETS: usize = 12;
 /// Fleets at a time.
@@ -64,11 +56,7 @@ async fn race(fleet: Fleet) {
 #[test]
 fn what_belongs_to_others_is_never_lost() {
     let mut runner = TestRunner::deterministic();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = runtime();
     let fleets: Vec<Fleet> = (0..FLEETS)
         .map(|_| fleet().new_tree(&mut runner).expect("a fleet").current())
         .collect();

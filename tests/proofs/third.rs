@@ -1,8 +1,6 @@
 //! A third writer of the same policies, clusters and Kubernetes objects: as careful as any client is, and
 //! in a hurry. It remembers all that it has written.
 
-#![allow(dead_code, reason = "each test file uses its part")]
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 

@@ -10,13 +10,9 @@ use wi::apply::End;
 use wi::plan::{AccountChange, Action, What};
 use wi::sandbox::{self, Sandbox, World};
 
-#[path = "fleets/client.rs"]
-mod client;
-#[path = "fleets/generate.rs"]
-mod generate;
-
-use client::Client;
-use generate::{Fleet, NAMESPACES, PROJECTS, email, fleet, grants};
+use crate::client::Client;
+use crate::generate::{Fleet, NAMESPACES, PROJECTS, email, fleet, grants};
+use crate::support::inside::runtime;
 
 const FLEETS: usize = 24;
 
@@ -256,11 +252,7 @@ async fn counted(fleet: &Fleet) {
 #[test]
 fn as_few_calls_as_the_apis_allow() {
     let mut runner = TestRunner::deterministic();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = runtime();
     for _ in 0..FLEETS {
         let mut fleet = fleet().new_tree(&mut runner).expect("a fleet").current();
         fleet.slow_percent = 0;
