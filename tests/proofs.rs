@@ -1,5 +1,6 @@
-//! The ten invariants of the design, each over generated fleets by a test that tries to break it. In one
-//! program, so that they run side by side: most of them wait for servers most of their time.
+//! The ten invariants of the design, each over generated fleets by a test that tries to break it, and every
+//! fault at every call. In one program, so that they run side by side: most of them wait for servers most
+//! of their time.
 
 mod support;
 
@@ -20,6 +21,8 @@ mod brakes;
 mod calls;
 #[path = "proofs/exactly.rs"]
 mod exactly;
+#[path = "proofs/faults.rs"]
+mod faults;
 #[cfg(unix)]
 #[path = "proofs/killed.rs"]
 mod killed;
@@ -33,3 +36,5 @@ mod ownership;
 mod two_at_once;
 #[path = "proofs/unseen.rs"]
 mod unseen;
+#[path = "proofs/writers.rs"]
+mod writers;

@@ -174,11 +174,15 @@ fn nothing_secret_is_printed_logged_or_saved() {
         command.env("WI_ENDPOINT_IAMCREDENTIALS", &tokens.url);
     })
     .ok();
+    let refusing = Fake::new(|_| {
+        Answer::json(
+            400,
+            json!({"error": "invalid_grant", "error_description": "Bad."}),
+        )
+    });
     // Credentials that are refused: what came back is told, and not what was sent.
     for refused in [&user, &by_file, &by_url, &by_program, &impersonated] {
-        let text = refused
-            .to_string()
-            .replace(&tokens.url, "http://127.0.0.1:9/");
+        let text = refused.to_string().replace(&tokens.url, &refusing.url);
         place.write("credentials.json", &text);
         run(&["plan", "wi.yaml"], &nothing).fails();
     }

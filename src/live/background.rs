@@ -38,8 +38,8 @@ pub(super) async fn read(http: &Http, desired: &Desired, live: &Live) -> Backgro
         .collect();
     let numbers = with_default.into_iter().map(async |project| {
         let number = match live.numbers.get(&project) {
-            Some(Seen::Found(number)) => Some(*number),
-            _ => projects::project_number(http, &project).await.ok(),
+            Some(asked) => asked.found().copied(),
+            None => projects::project_number(http, &project).await.ok(),
         };
         (project, number)
     });

@@ -59,7 +59,14 @@ fn a_token_that_stays_refused_is_an_error_and_no_loop() {
 
 #[test]
 fn a_token_is_renewed_before_it_ends() {
-    let sandbox = sandbox();
+    // Operations that take longer than a token is good for.
+    let place = Place::example("quickstart");
+    let world = std::fs::read_to_string(place.path("world.yaml")).expect("a world");
+    place.write(
+        "world.yaml",
+        &world.replace("timeScale: 2000", "timeScale: 100"),
+    );
+    let sandbox = Served::of(place);
     let token = token_of(&sandbox);
     let server = Fake::new(move |_| oauth(&token, 2));
     sandbox
