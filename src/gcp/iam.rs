@@ -39,7 +39,7 @@ pub fn service_accounts(
         next_page_token: String,
     }
     let pages = stream::try_unfold(
-        Some((String::new(), ListBudget::default())),
+        Some((String::new(), ListBudget::of_pages(super::MOST_PAGES))),
         move |next: Option<(String, ListBudget)>| async move {
             let Some((token, mut budget)) = next else {
                 return Ok(None);

@@ -9,6 +9,9 @@ pub mod projects;
 pub mod services;
 pub mod upgrade;
 
+/// The most pages of one list: a hundred thousand accounts, twice as many projects.
+const MOST_PAGES: usize = 1000;
+
 /// A value for a URL's query: tokens may hold anything.
 pub(crate) fn query_escaped(value: &str) -> String {
     let mut out = String::with_capacity(value.len());

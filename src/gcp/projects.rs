@@ -82,7 +82,7 @@ pub async fn in_folder(http: &Http, folder: &str) -> Result<Vec<ProjectId>, ApiE
     }
     let mut all = Vec::new();
     let mut token = String::new();
-    let mut budget = ListBudget::default();
+    let mut budget = ListBudget::of_pages(super::MOST_PAGES);
     loop {
         let mut url = http.url(
             Api::CloudResourceManager,

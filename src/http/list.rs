@@ -1,7 +1,7 @@
 //! Bounds on lists that come page by page: a server that never ends one must not keep `wi` forever, nor
 //! have all of its memory.
 
-/// More than any API has of anything: half a million accounts, five million Kubernetes objects.
+/// Of Kubernetes objects five million.
 const MOST_PAGES: usize = 10_000;
 
 /// Things in all pages together: five times the pods of the largest GKE clusters.
