@@ -110,8 +110,8 @@ fn what_passes_is_survived_at_every_call() {
         json!({"status": 409, "times": 1}),
         json!({"status": 412, "times": 1}),
         json!({"status": 401, "times": 1}),
-        json!({"reset": true, "times": 1}),
-        json!({"lost": true, "times": 1}),
+        json!({"reset": true, "times": 2}),
+        json!({"lost": true, "times": 2}),
         json!({"slowBodyMs": 100, "times": 3}),
     ]);
 }

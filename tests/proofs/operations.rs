@@ -22,52 +22,42 @@ fn overlap(one: &Operation, other: &Operation) -> bool {
     one.start_time < end(other) && other.start_time < end(one)
 }
 
-/// `wi` applies while somebody else keeps the clusters busy; whether clusters were changed at the same time.
-async fn busy(fleet: Fleet) -> bool {
-    let world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
-    let sandbox = Sandbox::start(world, sandbox::Options::default())
-        .await
-        .expect("the sandbox starts");
-    let run = Run::of(&fleet, &sandbox);
-    let third = Third::of(&sandbox);
-    let apply = async {
-        let apply = run.command(&["apply", "--auto-approve"]).output().await;
-        third.end();
-        apply.expect("wi runs")
-    };
-    let others = join_all((0..fleet.clusters.len()).map(|c| third.keep_busy(&fleet, c)));
-    let (apply, others) = tokio::join!(apply, others);
-    let text = String::from_utf8_lossy(&apply.stderr);
-    assert!(apply.status.success(), "{text}");
-    sandbox.settle().await;
-
-    check_begun_once(&sandbox);
+/// How often `wi` tried to begin an operation and was refused, by path.
+fn refused(sandbox: &Sandbox) -> BTreeMap<String, usize> {
     let calls = sandbox.calls();
     let of_wi = |call: &&Value| {
         let body = &call["body"];
-        let settings = [
-            &body["update"]["desiredWorkloadIdentityConfig"],
-            &body["workloadMetadataConfig"],
-        ];
-        settings.iter().any(|s| s.is_object())
+        let pool = &body["update"]["desiredWorkloadIdentityConfig"];
+        pool.is_object() || body["workloadMetadataConfig"].is_object()
     };
     let mut refused: BTreeMap<String, usize> = BTreeMap::new();
-    let calls = calls["calls"]
-        .as_array()
-        .expect("calls")
-        .iter()
-        .filter(of_wi);
-    for call in calls.filter(|call| call["status"] != 200) {
+    let calls = calls["calls"].as_array().expect("calls").iter();
+    for call in calls.filter(of_wi).filter(|call| call["status"] != 200) {
         *refused.entry(call["path"].to_string()).or_default() += 1;
     }
-    // It looks first. Only an operation that began since can be in its way.
-    for (path, refused) in refused {
-        let most = others.iter().max().expect("a cluster");
-        assert!(
-            refused <= *most,
-            "{path}: refused {refused} times, at {most} operations"
-        );
-    }
+    refused
+}
+
+async fn start(fleet: &Fleet, seconds: u32) -> (Sandbox, Run, Third) {
+    let mut world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
+    world.operation_seconds.set_labels = seconds;
+    let sandbox = Sandbox::start(world, sandbox::Options::default())
+        .await
+        .expect("the sandbox starts");
+    let (run, third) = (Run::of(fleet, &sandbox), Third::of(&sandbox));
+    (sandbox, run, third)
+}
+
+async fn apply(run: &Run) {
+    let apply = run.command(&["apply", "--auto-approve"]).output().await;
+    let apply = apply.expect("wi runs");
+    let text = String::from_utf8_lossy(&apply.stderr);
+    assert!(apply.status.success(), "{text}");
+}
+
+/// No two ran at once on a cluster; whether two ran on different clusters.
+fn check_one_at_a_time(sandbox: &Sandbox) -> bool {
+    check_begun_once(sandbox);
     let operations = sandbox.snapshot().operations;
     let mut parallel = false;
     for (i, one) in operations.iter().enumerate() {
@@ -77,20 +67,60 @@ async fn busy(fleet: Fleet) -> bool {
             parallel |= !same && overlap(one, other);
         }
     }
+    parallel
+}
+
+/// `wi` applies while somebody else keeps the clusters busy; whether clusters were changed at the same time.
+async fn busy(fleet: Fleet) -> bool {
+    let (sandbox, run, third) = start(&fleet, 20).await;
+    let apply = async {
+        apply(&run).await;
+        third.end();
+    };
+    let others = join_all((0..fleet.clusters.len()).map(|c| third.keep_busy(&fleet, c)));
+    let ((), others) = tokio::join!(apply, others);
+    sandbox.settle().await;
+    // It looks first. Only an operation that began since can be in its way.
+    let most = *others.iter().max().expect("a cluster");
+    let refused = refused(&sandbox);
+    assert!(
+        refused.values().all(|n| *n <= most),
+        "{refused:?}, at {most} operations"
+    );
+    let parallel = check_one_at_a_time(&sandbox);
     sandbox.stop().await;
     parallel
+}
+
+/// Somebody's operations run when `wi` begins, and for more than a second more.
+async fn held(fleet: Fleet) {
+    let (sandbox, run, third) = start(&fleet, 6000).await;
+    join_all((0..fleet.clusters.len()).map(|c| third.hold(&fleet, c))).await;
+    apply(&run).await;
+    sandbox.settle().await;
+    let refused = refused(&sandbox);
+    assert!(
+        refused.is_empty(),
+        "they are waited for, not fought: {refused:?}"
+    );
+    check_one_at_a_time(&sandbox);
+    sandbox.stop().await;
 }
 
 #[test]
 fn one_gke_operation_per_cluster_at_a_time() {
     let mut runner = TestRunner::deterministic();
-    let fleets: Vec<Fleet> = (0..FLEETS)
-        .map(|_| fleet().new_tree(&mut runner).expect("a fleet").current())
-        .collect();
-    let runs = stream::iter(fleets).map(busy).buffer_unordered(4);
+    let mut fleets = || -> Vec<Fleet> {
+        (0..FLEETS)
+            .map(|_| fleet().new_tree(&mut runner).expect("a fleet").current())
+            .collect()
+    };
+    let runs = stream::iter(fleets()).map(busy).buffer_unordered(4);
     let parallel: Vec<bool> = runtime().block_on(runs.collect());
     assert!(
         parallel.contains(&true),
         "clusters are changed at the same time"
     );
+    let runs = stream::iter(fleets()).map(held).buffer_unordered(4);
+    runtime().block_on(runs.collect::<Vec<()>>());
 }

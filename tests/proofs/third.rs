@@ -94,6 +94,12 @@ impl Third {
             .concat()
     }
 
+    /// Begins one operation on a cluster.
+    pub async fn hold(&self, fleet: &Fleet, c: usize) {
+        let written = self.label(&cluster(fleet, c), c, 0).await;
+        assert_eq!(written.len(), 1);
+    }
+
     /// Begins operations on a cluster until the others have ended; answers with how many.
     pub async fn keep_busy(&self, fleet: &Fleet, c: usize) -> usize {
         self.labels(&cluster(fleet, c), c).await.len()
@@ -218,23 +224,29 @@ impl Third {
         .await
     }
 
-    /// A label of the cluster: an operation, which holds the cluster while it runs.
     async fn labels(&self, url: &str, c: usize) -> Vec<String> {
-        self.again_and_again(async |n| {
-            loop {
-                let (_, cluster) = self.call("GET", url, &Value::Null).await;
-                let mut labels = cluster["resourceLabels"].clone();
-                labels[format!("third-{n}")] = json!("x");
-                let body = json!({"resourceLabels": labels, "labelFingerprint": cluster["labelFingerprint"]});
-                match self.call("POST", &format!("{url}:setResourceLabels"), &body).await {
-                    (200, _) => return vec![format!("c{c}: label third-{n}=x")],
-                    // Busy, or changed meanwhile.
-                    (400 | 409 | 412, _) => tokio::time::sleep(Duration::from_millis(7)).await,
-                    other => panic!("{url}: the third writer got {other:?}"),
-                }
+        self.again_and_again(async |n| self.label(url, c, n).await)
+            .await
+    }
+
+    /// A label of the cluster: an operation, which holds the cluster while it runs.
+    async fn label(&self, url: &str, c: usize, n: usize) -> Vec<String> {
+        loop {
+            let (_, cluster) = self.call("GET", url, &Value::Null).await;
+            let mut labels = cluster["resourceLabels"].clone();
+            labels[format!("third-{n}")] = json!("x");
+            let body =
+                json!({"resourceLabels": labels, "labelFingerprint": cluster["labelFingerprint"]});
+            match self
+                .call("POST", &format!("{url}:setResourceLabels"), &body)
+                .await
+            {
+                (200, _) => return vec![format!("c{c}: label third-{n}=x")],
+                // Busy, or changed meanwhile.
+                (400 | 409 | 412, _) => tokio::time::sleep(Duration::from_millis(7)).await,
+                other => panic!("{url}: the third writer got {other:?}"),
             }
-        })
-        .await
+        }
     }
 
     /// How the nodes of the first pool are recreated: another value each time, the last one stays.
