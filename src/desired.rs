@@ -438,16 +438,22 @@ impl Desired {
             .take_while(move |(key, _)| key.cluster == cluster)
     }
 
-    /// `gsa.NAME`: by the spec's name, or the email's first part for one that left the spec.
+    /// `gsa.NAME`: by the spec's name; for one that left the spec the email's first part, or all of it
+    /// where the spec has accounts in other projects.
     pub fn account_address(&self, email: &Email) -> String {
         format!("gsa.{}", self.account_label(email))
     }
 
     fn account_label<'a>(&'a self, email: &'a Email) -> &'a str {
         self.account_name(email).unwrap_or_else(|| {
-            // Two projects can have an account of the same id; the email is then the clearer name.
-            let here = |p| self.accounts.values().any(|a| a.managed && a.project == p);
-            if email.project().is_some_and(here) && !self.accounts.contains_key(email.account_id())
+            // Two projects can have an account of the same id: only where there is one is it a name.
+            let mut projects = self
+                .accounts
+                .values()
+                .filter_map(|a| a.managed.then_some(&a.project));
+            let first = projects.next();
+            let only = |p: ProjectId| first == Some(&p) && projects.all(|other| *other == p);
+            if email.project().is_some_and(only) && !self.accounts.contains_key(email.account_id())
             {
                 email.account_id()
             } else {

@@ -547,6 +547,7 @@ fn is_of_the_moment(path: &str) -> bool {
             _,
             "file" | "line",
         ]
+        | ["desired", "bindings", _, "1", ..]
         | ["desired", "guard", "forbid_members", _, "1", ..]
         | ["desired", "guard", "max_removals", "1", ..]
         | ["plan", "changes", _, "notes", ..]

@@ -500,3 +500,38 @@ fn what_a_folder_grants_too_is_said() {
         "also granted by organization/7: the role stays, by inheritance",
     );
 }
+
+#[test]
+fn accounts_of_the_same_id_in_two_projects_leave_together() {
+    let stay = "googleServiceAccounts:
+  checkout: {}
+  search: { project: acme-two }
+";
+    let leave = "  legacy: { grants: [roles/viewer] }
+  legacy-two: { id: legacy, project: acme-two, grants: [{ role: roles/viewer, resource: project/acme-prod }] }
+";
+    let place = place(&format!("{stay}{leave}"), "", "  acme-two: {}");
+    place.wi(&["apply", "--auto-approve"]).ok();
+    assert_eq!(members(&place.state(), "roles/viewer").len(), 2);
+
+    place.write("wi.yaml", &format!("{SPEC}{stay}"));
+    let all = "--allow-mass-removal";
+    let plan = place.wi(&["plan", "--out", "p.plan", all]).ok();
+    for project in ["acme-prod", "acme-two"] {
+        let email = format!("legacy@{project}.iam.gserviceaccount.com");
+        says(&plan.out, &format!("gsa.{email} will be disabled"));
+        says(
+            &plan.out,
+            &format!("grant.{email}:roles/viewer@project/acme-prod will be removed"),
+        );
+    }
+    place.wi(&["apply", "p.plan"]).ok();
+    let state = place.state();
+    assert!(members(&state, "roles/viewer").is_empty(), "{state}");
+    for project in ["acme-prod", "acme-two"] {
+        let account = &state["projects"][project]["serviceAccounts"]["legacy"];
+        assert_eq!(account["disabled"], true, "{project}");
+    }
+    let again = place.wi(&["plan", "--detailed-exitcode"]);
+    assert_eq!(again.code, Some(0), "{}", again.out);
+}

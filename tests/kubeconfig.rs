@@ -267,3 +267,25 @@ fn what_is_no_file_is_not_read() {
         assert!(text.contains("cannot be read: not a file"), "{text}");
     }
 }
+
+#[test]
+fn the_home_directory_is_that_of_whoever_connects() {
+    let served = served(|_| {});
+    let spec = std::fs::read_to_string(served.place.path("wi.yaml")).expect("a spec");
+    let spec = spec.replace("kubeconfig: mine", "kubeconfig: ~/mine");
+    served.place.write("wi.yaml", &spec);
+    let wi = |home: &str, args: &[&str]| {
+        let mut command = served.command(args);
+        command.env("HOME", served.place.path(home));
+        Ran::of(command.output().expect("wi runs"))
+    };
+    let (ann, ci) = (served.place.path("ann"), served.place.path("ci"));
+    std::fs::create_dir(&ann).expect("a home directory");
+    std::fs::rename(served.place.path("mine"), ann.join("mine")).expect("moved");
+    wi("ann", &["plan", "--out", "p.plan"]).ok();
+    let none = flat(&wi("ci", &["apply", "p.plan"]).fails().err);
+    assert!(none.contains("ci/mine cannot be read"), "{none}");
+
+    std::fs::rename(ann, ci).expect("moved");
+    wi("ci", &["apply", "p.plan"]).ok();
+}

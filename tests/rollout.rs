@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::Place;
 use support::served::Served;
+use support::{Place, Ran, flat};
 use tokio_util::sync::CancellationToken;
 use wi::apply::rollout::{Ended, Gates, roll_out};
 use wi::apply::{Because, Context, End, Limits};
@@ -117,12 +117,17 @@ namespaces:
 ";
 
 fn three(rollout: &str, extra: &str) -> Served {
+    three_whose_nodes_take(90, rollout, extra)
+}
+
+/// Seconds per node, simulated.
+fn three_whose_nodes_take(seconds: u32, rollout: &str, extra: &str) -> Served {
     let clusters: String = ["a", "b", "c"]
         .iter()
         .map(|name| format!("  - {{ project: acme-prod, location: europe-west1, name: {name}, nodePools: [{{ name: p, nodes: 1 }}]{} }}\n", if *name == extra { ", unreachable: true" } else { "" }))
         .collect();
     let world = format!(
-        "apiVersion: wi.sandbox/v1\ntimeScale: 2000\nprojects: {{ acme-prod: {{}} }}\nclusters:\n{clusters}"
+        "apiVersion: wi.sandbox/v1\ntimeScale: 2000\noperationSeconds: {{ nodeRecreate: {seconds} }}\nprojects: {{ acme-prod: {{}} }}\nclusters:\n{clusters}"
     );
     Served::of(Place::new(&format!("{THREE}{rollout}"), &world))
 }
@@ -195,6 +200,70 @@ fn a_soak_goes_on_where_it_was_and_without_the_run_file_it_begins_anew() {
     );
     child.kill().expect("killed");
     child.wait().expect("gone");
+}
+
+/// Applies while somebody takes `role` on `resource` from checkout, as soon as the node pool of the
+/// first wave moves.
+fn apply_while_taken(args: &[&str], resource: &str, role: &str) -> Ran {
+    let served = three_whose_nodes_take(3000, MANUAL, "");
+    let spec = std::fs::read_to_string(served.place.path("wi.yaml")).expect("a spec");
+    // The account and its role are there before, the rest is made by the waves.
+    let (head, rest) = spec.split_once("clusters:\n").expect("clusters");
+    let accounts = rest
+        .lines()
+        .skip_while(|line| !line.starts_with("googleServiceAccounts"))
+        .take_while(|line| !line.starts_with("namespaces"));
+    let accounts: Vec<&str> = accounts.collect();
+    served
+        .place
+        .write("wi.yaml", &format!("{head}{}\n", accounts.join("\n")));
+    served.wi(&["apply", "--auto-approve"]).ok();
+    served.place.write("wi.yaml", &spec);
+    served.wi(&["plan", "--out", "p.plan"]).ok();
+
+    let mut apply = served.command(args);
+    let applying = std::thread::spawn(move || Ran::of(apply.output().expect("wi runs")));
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while !served
+        .writes()
+        .iter()
+        .any(|(call, _)| call.ends_with("/nodePools/p"))
+    {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "no node pool is moved"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut policy = served.request("POST", &format!("{resource}:getIamPolicy"), "{}");
+    let bindings = policy["bindings"].as_array_mut().expect("bindings");
+    let before = bindings.len();
+    bindings.retain(|b| b["role"] != role);
+    assert_eq!(bindings.len(), before - 1, "it was there");
+    let body = json!({ "policy": policy }).to_string();
+    served.request("POST", &format!("{resource}:setIamPolicy"), &body);
+
+    let ran = applying.join().expect("it ends").fails();
+    assert_eq!(touched(&served), ["a".to_owned()].into(), "{}", ran.out);
+    ran
+}
+
+#[test]
+fn a_link_that_is_taken_away_meanwhile_fails_the_wave_of_a_saved_plan_too() {
+    const ACCOUNT: &str =
+        "/v1/projects/acme-prod/serviceAccounts/checkout@acme-prod.iam.gserviceaccount.com";
+    for args in [&["apply", "--auto-approve"], &["apply", "p.plan"]] {
+        let made = apply_while_taken(args, ACCOUNT, "roles/iam.workloadIdentityUser");
+        let text = flat(&made.out);
+        assert!(
+            text.contains("it is not there when it is read back"),
+            "{text}"
+        );
+        let unchanged = apply_while_taken(args, "/v3/projects/acme-prod", "roles/viewer");
+        let text = flat(&unchanged.out);
+        assert!(text.contains("roles/viewer"), "{text}");
+        assert!(text.contains("which it needs, is not there"), "{text}");
+    }
 }
 
 #[test]

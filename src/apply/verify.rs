@@ -14,7 +14,7 @@ use crate::desired::Desired;
 use crate::identity::Member;
 use crate::kube::pods::Pod;
 use crate::live::{self, Live, Seen};
-use crate::plan::{self, Action, Options, Plan, What, Workload, file};
+use crate::plan::{self, Action, Options, Plan, What, Workload};
 
 /// What of the done changes among `addresses` does not hold, and why.
 #[allow(clippy::too_many_arguments, reason = "all of a rollout's own")]
@@ -40,7 +40,7 @@ pub(super) async fn wave(
         let change = context.plan.changes[*address].clone();
         part.changes.insert((*address).clone(), change);
     }
-    let wanted = with_chains(desired, &part);
+    let wanted = plan::with_chains(desired, &part);
     let live = live::read(&context.http, &wanted).await;
     let fresh = plan::plan(&wanted, &live, options);
     let mut failed = BTreeMap::new();
@@ -59,7 +59,7 @@ pub(super) async fn wave(
         let What::Binding { key, .. } = &change.what else {
             continue;
         };
-        if change.action == Action::Delete || done.contains(address) {
+        if change.action == Action::Delete {
             continue;
         }
         for (ksa, _) in wanted.ksas.iter().filter(|(_, ksa)| {
@@ -79,55 +79,6 @@ pub(super) async fn wave(
     }
     failed.extend(pods(context, before, &done, ready, stop).await);
     failed
-}
-
-/// What the changes touched, with all grants that their identities have.
-fn with_chains(desired: &Desired, part: &Plan) -> Desired {
-    let mut wanted = file::needed(desired, part);
-    let clusters: BTreeSet<&str> = part
-        .changes
-        .values()
-        .filter_map(|c| c.what.cluster())
-        .collect();
-    wanted.ksas = desired
-        .ksas
-        .iter()
-        .filter(|(key, _)| clusters.contains(key.cluster.as_str()))
-        .map(|(key, ksa)| (key.clone(), ksa.clone()))
-        .collect();
-    wanted.namespaces = desired
-        .namespaces
-        .iter()
-        .filter(|(key, _)| clusters.contains(key.cluster.as_str()))
-        .map(|(key, namespace)| (key.clone(), namespace.clone()))
-        .collect();
-    let members: BTreeSet<Member> = wanted
-        .ksas
-        .values()
-        .flat_map(|k| {
-            let account = k.account.clone().map(Member::ServiceAccount);
-            [Some(Member::Ksa(k.identity.clone())), account]
-        })
-        .flatten()
-        .collect();
-    let emails: BTreeSet<_> = wanted
-        .ksas
-        .values()
-        .filter_map(|k| k.account.clone())
-        .collect();
-    wanted.accounts = desired
-        .accounts
-        .iter()
-        .filter(|(name, a)| emails.contains(&a.email) || wanted.accounts.contains_key(*name))
-        .map(|(name, a)| (name.clone(), a.clone()))
-        .collect();
-    wanted.bindings = desired
-        .bindings
-        .iter()
-        .filter(|(key, _)| members.contains(&key.member))
-        .map(|(key, place)| (key.clone(), place.clone()))
-        .collect();
-    wanted
 }
 
 /// Waits until the workloads of clusters whose node pools moved are as ready as they were.

@@ -150,7 +150,7 @@ async fn check_and_apply(
         show(plan, args);
         return Ok(Success::Ok);
     }
-    let live = live::read(&session.http, &file.desired).await;
+    let live = live::read(&session.http, &file.needed()).await;
     if let Some(text) = render::reached_by(&live.reached_by).filter(|_| !args.json) {
         print::note(&text);
     }

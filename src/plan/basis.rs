@@ -133,7 +133,7 @@ impl Basis {
 }
 
 /// Whether `plan`, which rests on `basis`, is what would be done now: `live` was read anew for
-/// `desired`, that is [`needed`] of it.
+/// `desired`, that is what is needed of it ([`super::part::needed`]).
 pub fn compare(
     plan: &Plan,
     basis: &Basis,
@@ -173,69 +173,6 @@ pub fn compare(
         unread.extend(gone.map(|object| (object.clone(), "it was not read".to_owned())));
     }
     Compared { moved, unread }
-}
-
-/// The part of `desired` that is to be read again for `plan`: what its changes touch, and of
-/// clusters whose node pools move all identities, since pods there may use any of them.
-pub fn needed(desired: &Desired, plan: &Plan) -> Desired {
-    let mut clusters = BTreeSet::new();
-    let mut whole = BTreeSet::new();
-    let mut namespaces = BTreeSet::new();
-    let mut emails = BTreeSet::new();
-    let mut resources = BTreeSet::new();
-    for change in plan.changes.values() {
-        match &change.what {
-            What::ClusterPool { cluster, .. } | What::RestoreSettings { cluster, .. } => {
-                clusters.insert(cluster.clone());
-            }
-            What::NodePool { cluster, .. } => {
-                clusters.insert(cluster.clone());
-                whole.insert(cluster.clone());
-            }
-            What::Account { email, .. } => {
-                emails.insert(email.clone());
-            }
-            What::Binding { key, .. } => {
-                resources.insert(key.resource.clone());
-                if let Resource::ServiceAccount(email) = &key.resource {
-                    emails.insert(email.clone());
-                }
-            }
-            What::Namespace(write) | What::Ksa { change: write, .. } => {
-                clusters.insert(write.cluster.clone());
-                namespaces.insert((write.cluster.clone(), write.namespace().to_owned()));
-            }
-        }
-    }
-    let mut needed = desired.clone();
-    needed.clusters.retain(|name, _| clusters.contains(name));
-    needed.namespaces.retain(|key, _| {
-        whole.contains(&key.cluster)
-            || namespaces.contains(&(key.cluster.clone(), key.namespace.to_string()))
-    });
-    needed.ksas.retain(|key, _| {
-        whole.contains(&key.cluster)
-            || namespaces.contains(&(key.cluster.clone(), key.namespace.to_string()))
-    });
-    needed
-        .accounts
-        .retain(|_, account| emails.contains(&account.email));
-    // Just the policies that are written; whether roles exist and what is inherited was for the plan.
-    needed.bindings.clear();
-    let projects: BTreeSet<&ProjectId> =
-        needed.clusters.values().map(|c| &c.path.project).collect();
-    needed.pools.retain(|_, project| projects.contains(project));
-    needed.removed = resources;
-    needed.former_projects = plan
-        .changes
-        .values()
-        .filter_map(|change| match &change.what {
-            What::Account { project, .. } => Some(project.clone()),
-            _ => None,
-        })
-        .collect();
-    needed.former_ksas.clear();
-    needed
 }
 
 struct Reader<'a> {

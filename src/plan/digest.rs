@@ -12,7 +12,7 @@ use super::{Action, Attribute, Change, Fate, KubeChange, Options, Plan, What, Wo
 use crate::desired::{Desired, Waves};
 use crate::digest::sha256;
 use crate::kube::ObjectMeta;
-use crate::spec::model::{Access, NodePools, Place};
+use crate::spec::model::{NodePools, Place};
 
 /// What the hash is of, so that the hash of one version is never that of another.
 const OF: &str = "wi plan 2";
@@ -47,7 +47,7 @@ struct ChangeEssence<'a> {
 /// would do the same, whenever they were made. Versions of objects, numbers of nodes and places in the
 /// spec do not count.
 ///
-/// `desired` is just what is needed to carry it out ([`super::file::needed`]).
+/// `desired` is just what is kept with it ([`super::part::kept`]).
 pub(super) fn hash(plan: &Plan, desired: &Desired, options: &Options) -> String {
     let changes = plan.changes.iter().map(|(address, change)| {
         let Change {
@@ -127,10 +127,6 @@ fn placeless(mut desired: Desired) -> Desired {
         cluster.place = nowhere();
         if let NodePools::Only(names) = &mut cluster.node_pools {
             names.values_mut().for_each(|place| *place = nowhere());
-        }
-        if let Access::Kubeconfig { path, context: _ } = &mut cluster.access {
-            // One that is no UTF-8 has no JSON.
-            *path = path.to_string_lossy().into_owned().into();
         }
     }
     for account in desired.accounts.values_mut() {

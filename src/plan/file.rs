@@ -18,12 +18,11 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
 use super::marks::{ADOPTED, MANAGED_BY, OWNER};
+use super::part::{kept, needed};
 use super::{Basis, Compared, Options, Plan, What, basis, digest, forged};
 use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::digest::sha256;
 use crate::live::Live;
-
-pub use super::basis::needed;
 
 /// The first bytes of a plan file.
 const MAGIC: &str = "wi-plan ";
@@ -54,7 +53,7 @@ pub struct PlanFile {
     pub spec_digests: BTreeMap<String, String>,
     /// Choices that it was made with.
     pub options: Options,
-    /// What the spec asks for, as far as the plan's changes touch it.
+    /// What the spec asks for, as far as the plan's changes touch it, or its waves are verified by it.
     pub desired: Desired,
     /// The plan.
     pub plan: Plan,
@@ -86,7 +85,7 @@ impl PlanFile {
             spec: Vec::new(),
             spec_digests: desired.files.clone(),
             options: options.clone(),
-            desired: basis::needed(desired, &plan),
+            desired: kept(desired, &plan),
             plan,
             basis,
         }
@@ -105,10 +104,15 @@ impl PlanFile {
         }
     }
 
-    /// Compares what it rests on with the live state, read anew for [`Self::desired`].
+    /// What is read again before it is carried out.
+    pub fn needed(&self) -> Desired {
+        needed(&self.desired, &self.plan)
+    }
+
+    /// Compares what it rests on with the live state, read anew for [`Self::needed`].
     pub fn compare(&self, live: &Live) -> Compared {
         let options = self.options();
-        basis::compare(&self.plan, &self.basis, &self.desired, live, &options)
+        basis::compare(&self.plan, &self.basis, &self.needed(), live, &options)
     }
 
     /// The file's bytes.

@@ -18,6 +18,7 @@ mod node_pools;
 mod order;
 mod outside;
 mod own_access;
+mod part;
 mod restarts;
 mod risk;
 mod target;
@@ -31,6 +32,7 @@ use serde_json::Value;
 pub use basis::{Basis, Compared, Fact, Moved};
 pub use impact::{Fate, HeldBack, Impact, NodeRoles, Why, Workload};
 pub use own_access::{protect, takes_from_accounts};
+pub use part::with_chains;
 pub use restarts::Restart;
 pub use risk::Risks;
 pub use target::restrict_to;
@@ -339,7 +341,7 @@ impl Plan {
     /// What `--expect-plan-hash` compares: the same for two plans of `desired`, with these choices, that
     /// would do the same.
     pub fn hash(&self, desired: &Desired, options: &Options) -> String {
-        digest::hash(self, &file::needed(desired, self), options)
+        digest::hash(self, &part::kept(desired, self), options)
     }
 
     /// Whether there is nothing to do.

@@ -233,8 +233,8 @@ pub enum Access {
     ConnectGateway,
     /// As a kubeconfig says.
     Kubeconfig {
-        /// The file.
-        path: std::path::PathBuf,
+        /// The file, as written: `~/` is the home directory of whoever connects.
+        path: String,
         /// `None`: the current context.
         context: Option<String>,
     },

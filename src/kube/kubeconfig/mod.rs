@@ -8,7 +8,7 @@ mod acting_as;
 mod file;
 mod way;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -33,10 +33,11 @@ const LARGEST: u64 = 16 << 20;
 /// whatever a kubeconfig says.
 pub(super) fn connect(
     http: &Http,
-    path: &Path,
+    path: &str,
     context: Option<&str>,
     own: &Own<'_>,
 ) -> Result<Kube, String> {
+    let path = &home_expanded(path);
     let file = path.display();
     // Whoever proposes a spec says which file it is.
     let bytes = files::read(path, LARGEST)
@@ -211,6 +212,13 @@ fn identity(user: &User, directory: &Path) -> Result<Option<Vec<u8>>, String> {
         (Some(certificate), Some(key)) => Ok(Some([certificate, b"\n".to_vec(), key].concat())),
         (Some(_), None) => Err("has a client certificate without its key".to_owned()),
         (None, _) => Ok(None),
+    }
+}
+
+fn home_expanded(path: &str) -> PathBuf {
+    match (path.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(path),
     }
 }
 

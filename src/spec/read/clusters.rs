@@ -1,7 +1,6 @@
 //! Clusters: where GKE has them, their labels, which node pools are meant, how they are reached.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
 
 use super::{At, CLUSTER, Entry, Reader, texts};
 use crate::identity::{ClusterPath, KubeName, NameError, ProjectId, is_region_or_zone};
@@ -232,7 +231,7 @@ impl Reader<'_> {
                     _ => Access::Offered,
                 },
                 (None, Some((_, path)), context) => Access::Kubeconfig {
-                    path: home_expanded(path),
+                    path: path.to_owned(),
                     context: context.map(|(_, name)| name.to_owned()),
                 },
                 (None, None, Some((context, _))) if node.is_clear("kubeconfig") => {
@@ -248,12 +247,5 @@ impl Reader<'_> {
                 (None, None, _) => Access::Offered,
             },
         )
-    }
-}
-
-fn home_expanded(path: &str) -> PathBuf {
-    match (path.strip_prefix("~/"), std::env::home_dir()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(path),
     }
 }
