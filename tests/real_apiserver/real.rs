@@ -171,7 +171,7 @@ pub fn connect(path: &Path) -> Kube {
     })
     .expect("a client");
     let access = Access::Kubeconfig {
-        path: path.to_owned(),
+        path: path.display().to_string(),
         context: None,
     };
     Kube::connect(&http, &Cluster::default(), &access).expect("a context that can be used")
