@@ -36,6 +36,7 @@ pub fn plan_file(bytes: &[u8]) {
     let hash = file.hash();
     drop(render::markdown::plan(&file.plan, &hash, &about, 60_000));
     drop(render::json::plan(&file.plan, &hash));
+    drop(file.needed());
 }
 
 /// Any text as a world.
