@@ -202,9 +202,8 @@ fn a_soak_goes_on_where_it_was_and_without_the_run_file_it_begins_anew() {
     child.wait().expect("gone");
 }
 
-/// Applies while somebody takes `role` on `resource` from checkout, as soon as the node pool of the
-/// first wave moves.
-fn apply_while_taken(args: &[&str], resource: &str, role: &str) -> Ran {
+/// Applies while somebody does something, as soon as the node pool of the first wave moves.
+fn apply_while(args: &[&str], somebody_does: impl FnOnce(&Served)) -> Ran {
     let served = three_whose_nodes_take(3000, MANUAL, "");
     let spec = std::fs::read_to_string(served.place.path("wi.yaml")).expect("a spec");
     // The account and its role are there before, the rest is made by the waves.
@@ -235,6 +234,13 @@ fn apply_while_taken(args: &[&str], resource: &str, role: &str) -> Ran {
         );
         std::thread::sleep(Duration::from_millis(20));
     }
+    somebody_does(&served);
+    let ran = applying.join().expect("it ends").fails();
+    assert_eq!(touched(&served), ["a".to_owned()].into(), "{}", ran.out);
+    ran
+}
+
+fn take(served: &Served, resource: &str, role: &str) {
     let mut policy = served.request("POST", &format!("{resource}:getIamPolicy"), "{}");
     let bindings = policy["bindings"].as_array_mut().expect("bindings");
     let before = bindings.len();
@@ -242,27 +248,29 @@ fn apply_while_taken(args: &[&str], resource: &str, role: &str) -> Ran {
     assert_eq!(bindings.len(), before - 1, "it was there");
     let body = json!({ "policy": policy }).to_string();
     served.request("POST", &format!("{resource}:setIamPolicy"), &body);
-
-    let ran = applying.join().expect("it ends").fails();
-    assert_eq!(touched(&served), ["a".to_owned()].into(), "{}", ran.out);
-    ran
 }
 
 #[test]
 fn a_link_that_is_taken_away_meanwhile_fails_the_wave_of_a_saved_plan_too() {
+    const PROJECT: &str = "/v3/projects/acme-prod";
     const ACCOUNT: &str =
         "/v1/projects/acme-prod/serviceAccounts/checkout@acme-prod.iam.gserviceaccount.com";
     for args in [&["apply", "--auto-approve"], &["apply", "p.plan"]] {
-        let made = apply_while_taken(args, ACCOUNT, "roles/iam.workloadIdentityUser");
-        let text = flat(&made.out);
-        assert!(
-            text.contains("it is not there when it is read back"),
-            "{text}"
+        let says = |ran: Ran, part: &str| assert!(flat(&ran.out).contains(part), "{}", ran.out);
+        let ran = apply_while(args, |s| take(s, ACCOUNT, "roles/iam.workloadIdentityUser"));
+        says(ran, "it is not there when it is read back");
+        let ran = apply_while(args, |s| take(s, PROJECT, "roles/viewer"));
+        says(
+            ran,
+            "✗ ksa.a/shop/checkout (wi.yaml:12) grant.checkout:roles/viewer@project/acme-prod, which it needs, is not there",
         );
-        let unchanged = apply_while_taken(args, "/v3/projects/acme-prod", "roles/viewer");
-        let text = flat(&unchanged.out);
-        assert!(text.contains("roles/viewer"), "{text}");
-        assert!(text.contains("which it needs, is not there"), "{text}");
+        let ran = apply_while(args, |s| {
+            s.request("POST", &format!("{ACCOUNT}:disable"), "{}");
+        });
+        says(
+            ran,
+            "✗ ksa.a/shop/checkout (wi.yaml:12) gsa.checkout, which it needs, is not as it has to be",
+        );
     }
 }
 

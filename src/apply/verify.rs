@@ -10,11 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::wait::Wait;
 use super::{Context, End, Outcome};
-use crate::desired::Desired;
+use crate::desired::{Desired, DesiredKsa, KsaKey};
 use crate::identity::Member;
 use crate::kube::pods::Pod;
 use crate::live::{self, Live, Seen};
-use crate::plan::{self, Action, Options, Plan, What, Workload};
+use crate::plan::{self, AccountChange, Action, Change, Options, Plan, What, Workload};
 
 /// What of the done changes among `addresses` does not hold, and why.
 #[allow(clippy::too_many_arguments, reason = "all of a rollout's own")]
@@ -56,29 +56,41 @@ pub(super) async fn wave(
     }
     // A link of the chain that is missing is a failure of the accounts that need it.
     for (address, change) in &fresh.changes {
-        let What::Binding { key, .. } = &change.what else {
-            continue;
-        };
-        if change.action == Action::Delete {
-            continue;
-        }
-        for (ksa, _) in wanted.ksas.iter().filter(|(_, ksa)| {
-            key.member == Member::Ksa(ksa.identity.clone())
-                || ksa
-                    .account
-                    .clone()
-                    .is_some_and(|email| key.member == Member::ServiceAccount(email))
-        }) {
-            let ksa = ksa.to_string();
+        for (key, _) in wanted.ksas.iter().filter(|(k, ksa)| breaks(change, k, ksa)) {
+            let ksa = key.to_string();
             if done.contains(&ksa) {
+                let how = match change.action {
+                    Action::Create => "there",
+                    Action::Update | Action::Delete => "as it has to be",
+                };
                 failed
                     .entry(ksa)
-                    .or_insert_with(|| format!("{address}, which it needs, is not there"));
+                    .or_insert_with(|| format!("{address}, which it needs, is not {how}"));
             }
         }
     }
     failed.extend(pods(context, before, &done, ready, stop).await);
     failed
+}
+
+/// Whether a service account has no access while a change is still to be made.
+fn breaks(change: &Change, key: &KsaKey, ksa: &DesiredKsa) -> bool {
+    if change.action == Action::Delete {
+        return false;
+    }
+    match &change.what {
+        What::Binding { key, .. } => match &key.member {
+            Member::Ksa(identity) => *identity == ksa.identity,
+            Member::ServiceAccount(email) => ksa.account.as_ref() == Some(email),
+            _ => false,
+        },
+        What::Account { email, change, .. } => {
+            let described = matches!(change, AccountChange::Update { enable: false, .. });
+            !described && ksa.account.as_ref() == Some(email)
+        }
+        What::ClusterPool { cluster, .. } => *cluster == key.cluster,
+        _ => false,
+    }
 }
 
 /// Waits until the workloads of clusters whose node pools moved are as ready as they were.
