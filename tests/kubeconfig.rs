@@ -289,3 +289,21 @@ fn the_home_directory_is_that_of_whoever_connects() {
     std::fs::rename(ann, ci).expect("moved");
     wi("ci", &["apply", "p.plan"]).ok();
 }
+
+/// Its pods would be taken for those of the cluster whose nodes are recreated.
+#[test]
+fn a_context_of_another_cluster_is_not_taken_for_this_one() {
+    let served = served(|_| {});
+    let spec = std::fs::read_to_string(served.place.path("wi.yaml")).expect("a spec");
+    let other = spec.replace("europe-west1-b_main", "europe-west1-b_other");
+    assert_ne!(other, spec);
+    served.place.write("wi.yaml", &other);
+    let text = flat(&plan(&served, false).fails().out);
+    assert!(
+        text.contains("is another cluster's: its nodes have names such as gke-other-default-pool-"),
+        "{text}"
+    );
+    assert!(text.contains("of main begin with gke-main-default-pool-"));
+    let moved = plan(&served, false).out;
+    assert!(!moved.contains("its nodes recreated"), "{moved}");
+}

@@ -6,12 +6,14 @@ use futures::future::try_join_all;
 
 use super::Seen;
 use crate::desired::{Desired, GKE_METADATA, GSA_ANNOTATION};
-use crate::gcp::container::Cluster;
+use crate::gcp::container::{Cluster, NodePool};
 use crate::http::{ApiError, Http};
 use crate::identity::Email;
 use crate::kube::budgets::Budget;
 use crate::kube::pods::Pod;
 use crate::kube::{Kube, ObjectMeta};
+use crate::render::safe;
+use crate::spec::model::Access;
 
 /// The Kubernetes objects of a cluster that `wi` looks at.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +65,13 @@ pub(super) async fn read(
         Err(e) => return (Seen::Unknown(e), None),
     };
     let reached_by = kube.reached_by().to_owned();
+    if matches!(desired.clusters[name].access, Access::Kubeconfig { .. }) {
+        // Who may not list nodes is told so where a node pool is to be moved.
+        let nodes = kube.list_nodes().await.unwrap_or_default();
+        if let Some(why) = of_another(cluster, &nodes) {
+            return (Seen::Unknown(format!("the {reached_by} {why}")), None);
+        }
+    }
     match read_with(&kube, desired, name, cluster).await {
         Ok(objects) => (Seen::Found(objects), Some(reached_by)),
         Err(e) => (Seen::Unknown(unreached(&reached_by, &e)), None),
@@ -141,6 +150,20 @@ async fn read_with(
             .collect(),
         service_accounts,
         workloads,
+    })
+}
+
+/// Why these are the nodes of another cluster. GKE, who names nodes, says what for.
+fn of_another(cluster: &Cluster, nodes: &[ObjectMeta]) -> Option<String> {
+    let prefixes = || cluster.node_pools.iter().flat_map(NodePool::node_prefixes);
+    let ours = |node: &ObjectMeta| prefixes().any(|prefix| node.name.starts_with(prefix));
+    let prefix = prefixes().next()?;
+    let node = nodes.first()?;
+    (!nodes.iter().any(ours)).then(|| {
+        format!(
+            "is another cluster's: its nodes have names such as {}, and those of {} begin with {prefix}. Correct the cluster's `access`",
+            safe(&node.name), safe(&cluster.name)
+        )
     })
 }
 

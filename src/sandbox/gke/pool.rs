@@ -73,14 +73,20 @@ impl NodePool {
 
     /// A node of this pool; `salt` tells it from the others.
     pub fn node(&self, cluster: &str, salt: u64) -> NodeSpec {
-        let group = hash(&(cluster, &self.name)) >> 32;
+        let group = self.group(cluster);
         let unique = hash(&(cluster, &self.name, salt, "node")) >> 48;
         NodeSpec {
-            name: format!("gke-{cluster}-{}-{group:08x}-{unique:04x}{salt}", self.name),
+            name: format!("{group}-{unique:04x}{salt}"),
             pool: self.name.clone(),
             metadata_server: self.workload_metadata == Some(MetadataMode::GkeMetadata),
             ..NodeSpec::default()
         }
+    }
+
+    /// What its managed instance groups name their instances after.
+    fn group(&self, cluster: &str) -> String {
+        let unique = hash(&(cluster, &self.name)) >> 32;
+        format!("gke-{cluster}-{}-{unique:08x}", self.name)
     }
 
     /// The node pool as the API shows it.
@@ -96,6 +102,13 @@ impl NodePool {
         if let Some(mode) = self.workload_metadata {
             config["workloadMetadataConfig"] = json!({"mode": mode});
         }
+        let group = self.group(&cluster.name);
+        let groups = cluster.zones().into_iter().map(|zone| {
+            format!(
+                "https://www.googleapis.com/compute/v1/projects/{}/zones/{zone}/instanceGroupManagers/{group}-grp",
+                cluster.project
+            )
+        });
         let mut shown = json!({
             "name": self.name,
             "status": if busy { "RECONCILING" } else { &self.status },
@@ -103,6 +116,7 @@ impl NodePool {
             "version": VERSION,
             "initialNodeCount": self.nodes,
             "locations": cluster.zones(),
+            "instanceGroupUrls": groups.collect::<Vec<_>>(),
             "config": config,
             "management": {"autoUpgrade": true, "autoRepair": true},
             "upgradeSettings": self.upgrade.show(),
