@@ -222,3 +222,15 @@ fn a_spec_with_mistakes_is_told_as_by_validate() {
     let ran = place.wi(&["doctor"]).fails();
     assert!(ran.err.contains("did you mean `clusters`?"), "{}", ran.err);
 }
+
+#[test]
+fn an_api_that_is_off_in_the_sandbox() {
+    let place = shop(
+        r#"faults: [{ match: "GET /v1/projects/acme-us/locations/-/clusters", status: 403, reason: SERVICE_DISABLED }]
+"#,
+    );
+    let ran = doctor(&place).fails();
+    let command = "gcloud services enable container.googleapis.com --project acme-us\n";
+    assert!(ran.out.contains(command), "{}", ran.out);
+    assert!(!ran.out.contains("''"), "{}", ran.out);
+}

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::identity::ProjectId;
 use crate::render::shell_word;
 
 /// An API call that failed: what was tried, what came back.
@@ -206,8 +207,9 @@ fn help(error: &ApiError, info: Option<&Value>) -> Option<String> {
     let metadata = info.map(|i| &i["metadata"]);
     match (error.code, error.reason.as_str()) {
         (_, "SERVICE_DISABLED") => {
-            let service = text(&metadata?["service"]);
-            let project = text(&metadata?["consumer"]);
+            let told = |field: &str| metadata.map(|m| text(&m[field])).filter(|t| !t.is_empty());
+            let service = told("service").or_else(|| service_of(&error.url))?;
+            let project = told("consumer").or_else(|| project_of(&error.url))?;
             let project = project.strip_prefix("projects/").unwrap_or(&project);
             let (service, project) = (shell_word(&service), shell_word(project));
             Some(format!("Run `gcloud services enable {service} --project {project}`"))
@@ -223,6 +225,29 @@ fn help(error: &ApiError, info: Option<&Value>) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// The service whose host was called, be it that of a location; `None` at a host of others.
+fn service_of(url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(url).ok()?;
+    let name = url.host_str()?.strip_suffix(".googleapis.com")?;
+    let name = name.split('.').next()?; // NAME.LOCATION.rep
+    let name = name.rsplit('-').next()?; // LOCATION-NAME
+    Some(format!("{name}.googleapis.com"))
+}
+
+/// The project in the path that was called.
+fn project_of(url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(url).ok()?;
+    let name = url
+        .path_segments()?
+        .skip_while(|s| *s != "projects")
+        .nth(1)?;
+    let bare = name.rsplit_once(':').map_or(name, |(bare, _)| bare); // :testIamPermissions
+    [name, bare]
+        .into_iter()
+        .find(|id| ProjectId::parse(id).is_ok())
+        .map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -245,6 +270,42 @@ mod tests {
             "Run `gcloud services enable container.googleapis.com --project acme-prod`"
         ));
         assert!(error.is_denied());
+    }
+
+    #[test]
+    fn a_disabled_api_that_is_not_named_is_the_one_that_was_called() {
+        let body = serde_json::json!({"error": {"code": 403, "message": "off", "details": [
+            {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED"}]}});
+        let command = |url: &str| {
+            ApiError::from_answer("GET", url, 403, body.to_string().as_bytes()).command()
+        };
+        for (url, wanted) in [
+            (
+                "https://container.googleapis.com/v1/projects/acme-us/locations/-/clusters",
+                "container.googleapis.com --project acme-us",
+            ),
+            (
+                "https://cloudresourcemanager.googleapis.com/v3/projects/acme-us:testIamPermissions",
+                "cloudresourcemanager.googleapis.com --project acme-us",
+            ),
+            (
+                "https://secretmanager.europe-west1.rep.googleapis.com/v1/projects/acme-us/secrets",
+                "secretmanager.googleapis.com --project acme-us",
+            ),
+            (
+                "https://europe-west1-connectgateway.googleapis.com/v1/projects/acme-us/x",
+                "connectgateway.googleapis.com --project acme-us",
+            ),
+        ] {
+            let wanted = format!("gcloud services enable {wanted}");
+            assert_eq!(command(url), Some(wanted), "{url}");
+        }
+        for url in [
+            "https://storage.googleapis.com/storage/v1/b/x/iam",
+            "http://127.0.0.1:1/v1/projects/acme-us/locations/-/clusters",
+        ] {
+            assert_eq!(command(url), None, "{url}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::errors::ApiError;
 use super::world::is_default;
@@ -203,7 +203,7 @@ pub fn judge(faults: &mut Vec<Fault>, request: &str, mut draw: impl FnMut() -> f
             verdict.raw = Some((fault.status.unwrap_or(200), text.clone()));
             break;
         }
-        if let Some(error) = fault.answer() {
+        if let Some(error) = fault.answer(request) {
             verdict.error = Some(error);
             break;
         }
@@ -274,7 +274,7 @@ fn http_date(at: Timestamp) -> Option<HeaderValue> {
 }
 
 impl Fault {
-    fn answer(&self) -> Option<ApiError> {
+    fn answer(&self, request: &str) -> Option<ApiError> {
         let code = match self.status {
             _ if self.denied => 403,
             _ if self.failed_precondition => 400,
@@ -300,7 +300,11 @@ impl Fault {
             ApiError::new(code, text)
         };
         if let Some(reason) = &self.reason {
-            error = error.with_info(reason, "googleapis.com", json!({}));
+            let metadata = match reason.as_str() {
+                "SERVICE_DISABLED" => disabled(request),
+                _ => json!({}),
+            };
+            error = error.with_info(reason, "googleapis.com", metadata);
         } else if code == 429 {
             error = error.with_info("RATE_LIMIT_EXCEEDED", "googleapis.com", json!({}));
         } else if code == 403 {
@@ -310,6 +314,33 @@ impl Fault {
         error.retry_after_is_date = self.retry_after_is_date;
         Some(error)
     }
+}
+
+/// The `service` that `METHOD /path?query` is of and the `consumer`, where the request tells them.
+fn disabled(request: &str) -> Value {
+    let path = request.split(' ').nth(1).unwrap_or_default();
+    let path = path.split('?').next().unwrap_or_default();
+    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let (project, service) = match segments.as_slice() {
+        [_, "projects", project, "serviceAccounts", ..] => (project, "iam"),
+        [_, "projects", project, "services:batchGet"] => (project, "serviceusage"),
+        [
+            _,
+            "projects",
+            project,
+            "locations" | "zones",
+            _,
+            "clusters" | "operations",
+            ..,
+        ] => (project, "container"),
+        [_, "projects", project, "secrets", ..] => (project, "secretmanager"),
+        [_, "projects", project, "topics" | "subscriptions", ..] => (project, "pubsub"),
+        _ => return json!({}),
+    };
+    json!({
+        "service": format!("{service}.googleapis.com"),
+        "consumer": format!("projects/{project}"),
+    })
 }
 
 /// Whether `pattern` fits `text` from its start; see [`Fault::pattern`].
