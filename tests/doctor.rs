@@ -234,3 +234,18 @@ fn an_api_that_is_off_in_the_sandbox() {
     assert!(ran.out.contains(command), "{}", ran.out);
     assert!(!ran.out.contains("''"), "{}", ran.out);
 }
+
+#[test]
+fn what_could_not_be_looked_at_is_no_success() {
+    let place = shop(r#"faults: [{ match: "GET /v1/projects/acme-prod/services", denied: true }]
+"#);
+    let ran = doctor(&place).fails();
+    for part in [
+        "? which APIs are on could not be asked",
+        "gcloud projects add-iam-policy-binding acme-prod --member=user:dev@example.com --role=roles/serviceusage.serviceUsageViewer --condition=None\n",
+        "\nOne thing could not be looked at; see ? above.\n",
+    ] {
+        assert!(ran.out.contains(part), "{part}\n{}", ran.out);
+    }
+    assert!(!ran.out.contains("Nothing stands"), "{}", ran.out);
+}

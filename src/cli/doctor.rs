@@ -27,7 +27,7 @@ pub(super) fn run(args: DoctorArgs) -> Result<Success, Failure> {
             report
         };
         print::data(&render::doctor::report(&report, print::width()));
-        if report.failures() > 0 {
+        if report.failures() + report.unseen() > 0 {
             return Err(Failure::Said);
         }
         Ok(Success::Ok)

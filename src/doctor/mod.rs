@@ -13,7 +13,7 @@ use jiff::SignedDuration;
 
 use crate::desired::Desired;
 use crate::gcp::{container, iam, policies};
-use crate::http::Http;
+use crate::http::{ApiError, Http};
 use crate::identity::ProjectId;
 use crate::render::shell_word;
 use crate::resources::Resource;
@@ -54,8 +54,10 @@ pub struct Check {
 pub enum State {
     /// As it should be.
     Fine,
-    /// It works, and should be otherwise; or it could not be told.
+    /// It works, and should be otherwise; or the API has no way to tell.
     Doubtful,
+    /// It could not be looked at.
+    Unseen,
     /// It stands in the way.
     Failed,
 }
@@ -75,8 +77,17 @@ impl Report {
 
     /// How many things stand in the way.
     pub fn failures(&self) -> usize {
+        self.count(State::Failed)
+    }
+
+    /// How many things could not be looked at.
+    pub fn unseen(&self) -> usize {
+        self.count(State::Unseen)
+    }
+
+    fn count(&self, state: State) -> usize {
         let checks = self.0.iter().flat_map(|s| &s.checks);
-        checks.filter(|c| c.state == State::Failed).count()
+        checks.filter(|c| c.state == state).count()
     }
 }
 
@@ -112,6 +123,21 @@ impl Caller {
             "gcloud projects add-iam-policy-binding {project} --member={} --role={role} --condition=None",
             shell_word(&self.member())
         )
+    }
+}
+
+/// What mends a refusal: `grant` where a permission is missing.
+fn remedy(e: &ApiError, grant: Option<String>) -> Option<String> {
+    match e.code {
+        _ if e.is_api_off() => e.command(),
+        401 => Some(
+            "gcloud auth application-default login, or another access token if one is given"
+                .to_owned(),
+        ),
+        403 if e.reason == "USER_PROJECT_DENIED" => e.help.clone(),
+        403 if !e.is_quota() => grant,
+        403 | 429 | 500.. => Some("Try again later".to_owned()),
+        _ => None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::stream::TryStreamExt;
 
 use super::needs::{ACCOUNTS, CLUSTERS, DELETION, GRANTS, Need, POLICY};
-use super::{Caller, Section, State, list};
+use super::{Caller, Section, State, list, remedy};
 use crate::desired::Desired;
 use crate::gcp::container::ClusterList;
 use crate::gcp::{iam, policies, projects, services};
@@ -65,16 +65,21 @@ pub(super) async fn of_project(
     ];
     let (refused, failed): (Vec<_>, Vec<_>) =
         errors.into_iter().flatten().partition(ApiError::is_api_off);
-    apis(&mut section, project, refused, disabled);
+    apis(&mut section, project, refused, disabled, caller);
     for e in failed {
-        section.add(State::Failed, e.for_user(), None);
+        let mend = remedy(&e, None);
+        section.add(State::Failed, e.for_user(), mend);
     }
     let held = match held {
         Ok(held) => held.unwrap_or_default(),
         Err(e) => {
             let what = format!("its permissions could not be asked for: {}", e.for_user());
             let command = format!("gcloud projects describe {project}");
-            section.add(State::Failed, what, Some(command));
+            let mend = match e.code {
+                404 => Some(command),
+                _ => remedy(&e, Some(command)),
+            };
+            section.add(State::Failed, what, mend);
             return section;
         }
     };
@@ -129,6 +134,7 @@ fn apis(
     project: &ProjectId,
     refused: Vec<ApiError>,
     disabled: Result<BTreeSet<String>, ApiError>,
+    caller: &Caller,
 ) {
     let mut off: BTreeMap<String, String> = refused
         .into_iter()
@@ -162,6 +168,7 @@ fn apis(
     }
     if let Some(e) = asked {
         let what = format!("which APIs are on could not be asked: {}", e.message);
-        section.add(State::Doubtful, what, e.command());
+        let grant = caller.grant(project, "roles/serviceusage.serviceUsageViewer");
+        section.add(State::Unseen, what, remedy(&e, Some(grant)));
     }
 }

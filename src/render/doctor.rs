@@ -18,6 +18,7 @@ pub fn report(report: &Report, width: usize) -> String {
             let mark = match check.state {
                 State::Fine => paint(GREEN, "✓"),
                 State::Doubtful => paint(YELLOW, "!"),
+                State::Unseen => paint(YELLOW, "?"),
                 State::Failed => paint(RED, "✗"),
             };
             let lines = wrap(&safe(&check.what), width.saturating_sub(4));
@@ -28,13 +29,27 @@ pub fn report(report: &Report, width: usize) -> String {
         }
         out.push('\n');
     }
-    let failures = report.failures();
+    let (failures, unseen) = (report.failures(), report.unseen());
     let end = match failures {
-        0 => paint(GREEN, "Nothing stands in the way."),
-        1 => paint(RED, "One thing stands in the way; see ✗ above."),
-        n => paint(RED, format!("{n} things stand in the way; see ✗ above.")),
+        0 if unseen > 0 => None,
+        0 => Some(paint(GREEN, "Nothing stands in the way.")),
+        1 => Some(paint(RED, "One thing stands in the way; see ✗ above.")),
+        n => Some(paint(
+            RED,
+            format!("{n} things stand in the way; see ✗ above."),
+        )),
     };
-    let _ = writeln!(out, "{end}");
+    let not_seen = match unseen {
+        0 => None,
+        1 => Some(paint(RED, "One thing could not be looked at; see ? above.")),
+        n => Some(paint(
+            RED,
+            format!("{n} things could not be looked at; see ? above."),
+        )),
+    };
+    for line in end.into_iter().chain(not_seen) {
+        let _ = writeln!(out, "{line}");
+    }
     if out.contains("--member=MEMBER") {
         let _ = writeln!(
             out,
