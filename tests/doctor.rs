@@ -237,8 +237,10 @@ fn an_api_that_is_off_in_the_sandbox() {
 
 #[test]
 fn what_could_not_be_looked_at_is_no_success() {
-    let place = shop(r#"faults: [{ match: "GET /v1/projects/acme-prod/services", denied: true }]
-"#);
+    let place = shop(
+        r#"faults: [{ match: "GET /v1/projects/acme-prod/services", denied: true }]
+"#,
+    );
     let ran = doctor(&place).fails();
     for part in [
         "? which APIs are on could not be asked",
@@ -248,4 +250,60 @@ fn what_could_not_be_looked_at_is_no_success() {
         assert!(ran.out.contains(part), "{part}\n{}", ran.out);
     }
     assert!(!ran.out.contains("Nothing stands"), "{}", ran.out);
+}
+
+#[test]
+fn each_refusal_has_its_own_remedy() {
+    let place = shop(
+        r#"faults:
+  - { match: "GET /storage/v1/b/acme-inbox", status: 401 }
+  - { match: "GET /storage/v1/b/acme-receipts", status: 404 }
+  - { match: "POST /v1/projects/acme-prod/secrets", denied: true }
+"#,
+    );
+    let ran = doctor(&place).fails();
+    for part in [
+        "gcloud auth application-default login, or another",
+        "Make it, or correct",
+        "gcloud secrets add-iam-policy-binding stripe-key",
+    ] {
+        assert_eq!(ran.out.matches(part).count(), 1, "{part}\n{}", ran.out);
+    }
+}
+
+#[test]
+fn clusters_that_answer_are_reached() {
+    for (fault, answered, mend) in [
+        (
+            "{ match: \"POST *selfsubjectaccessreviews\", status: 403 }",
+            true,
+            "--role=roles/container.viewer",
+        ),
+        (
+            "{ match: \"POST *selfsubjectaccessreviews\", status: 500 }",
+            true,
+            "Try again later",
+        ),
+        (
+            "{ match: \"TLS acme-prod\", tls: otherAuthority }",
+            false,
+            "Look at this machine's clock",
+        ),
+        (
+            "{ match: \"TLS acme-prod\", tls: cutOff }",
+            false,
+            "Look at this machine's clock",
+        ),
+    ] {
+        let ran = doctor(&shop(&format!("faults: [{fault}]\n"))).fails();
+        let what = if answered {
+            ", which"
+        } else {
+            "not reached by its public endpoint"
+        };
+        assert!(ran.out.contains(what), "{fault}\n{}", ran.out);
+        assert_eq!(ran.out.contains("not reached by"), !answered, "{}", ran.out);
+        assert!(ran.out.contains(mend), "{fault}\n{}", ran.out);
+        assert!(!ran.out.contains("--enable-dns-access"), "{}", ran.out);
+    }
 }

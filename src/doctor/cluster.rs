@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 
 use super::needs::KUBERNETES;
-use super::{Caller, Section, State};
+use super::{Caller, Section, State, remedy};
 use crate::desired::Desired;
 use crate::gcp::container::ClusterList;
 use crate::http::Http;
@@ -70,18 +70,27 @@ pub(super) async fn of_clusters(
         )
         .await;
         if let Some(Err(e)) = asked.iter().map(|(.., may)| may).find(|may| may.is_err()) {
-            let what = format!("not reached by its {}: {}", kube.reached_by(), e.for_user());
+            let (by, why) = (kube.reached_by(), e.for_user());
+            let what = match e.code {
+                0 => format!("not reached by its {by}: {why}"),
+                401 => format!("not let in by its {by}: {why}"), // or without a token to try it with
+                _ => format!("reached by its {by}, which answered: {why}"),
+            };
+            let own = matches!(wanted.access, Access::Kubeconfig { .. });
             let mend = match e.code {
+                0 if !own && is_of_tls(&e.message) => Some(
+                    "Look at this machine's clock, and at what is between it and the cluster: proxies, firewalls".to_owned(),
+                ),
                 0 => Some(way_in(path, &wanted.access)),
                 // What authenticates is the kubeconfig's, and not Google's to grant.
-                401 | 403 if matches!(wanted.access, Access::Kubeconfig { .. }) => Some(
+                401 | 403 if own => Some(
                     "Renew the credentials of the context, or have its user allowed by RBAC"
                         .to_owned(),
                 ),
-                403 if !e.is_api_off() => {
-                    Some(caller.grant(&path.project, role_to_connect(&wanted.access)))
+                _ => {
+                    let role = role_to_connect(&wanted.access);
+                    remedy(e, Some(caller.grant(&path.project, role)))
                 }
-                _ => e.command(),
             };
             section.add(State::Failed, what, mend);
             return section;
@@ -108,6 +117,14 @@ pub(super) async fn of_clusters(
         section
     }))
     .await
+}
+
+/// Whether a connection was made, and TLS failed on it: another endpoint is no remedy.
+fn is_of_tls(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["certificate", "tls", "handshake"]
+        .iter()
+        .any(|word| message.contains(word))
 }
 
 /// What lets somebody outside of the cluster's network in.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::future::join_all;
 
-use super::{Caller, Check, Section, State, grants, list};
+use super::{Caller, Check, Section, State, grants, list, remedy};
 use crate::desired::Desired;
 use crate::gcp::policies;
 use crate::http::Http;
@@ -72,10 +72,15 @@ pub(super) async fn of_resources(
                 mend: e.command(),
                 what: format!("{resource}: {}", e.message),
             },
-            Err(e) => Check {
+            Err(e) if e.is_not_found() => Check {
                 state: State::Failed,
                 what: format!("{resource}: {}", e.for_user()),
                 mend: Some("Make it, or correct its name in the spec".to_owned()),
+            },
+            Err(e) => Check {
+                state: State::Failed,
+                what: format!("{resource}: {}", e.for_user()),
+                mend: remedy(&e, grants::command(resource, kind.admin, &caller.member())),
             },
         }
     }))
