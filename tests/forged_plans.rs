@@ -555,7 +555,7 @@ fn is_of_the_moment(path: &str) -> bool {
         | ["plan", "access", _, "clusters"]
         | [
             "plan",
-            "warnings" | "unseen" | "errors" | "restarts" | "owned" | "left_out",
+            "warnings" | "unseen" | "errors" | "restarts" | "owned" | "left_out" | "left_out_by",
             ..,
         ] => true,
         // Rows more than there are harm nobody.

@@ -276,10 +276,26 @@ fn waves_can_be_applied_one_by_one() {
     let ran = served.wi(&["plan", "--until-wave", "canary"]).ok();
     assert!(ran.out.contains("+ gains roles/viewer"), "{}", ran.out);
     assert!(!ran.out.contains("roles/browser"), "{}", ran.out);
+    let text = flat(&ran.out);
+    assert!(text.contains("--until-wave leaves out"), "{}", ran.out);
+    assert!(text.contains("2. rest: not in this plan"), "{}", ran.out);
     served
         .wi(&["apply", "--auto-approve", "--until-wave", "canary"])
         .ok();
     assert_eq!(touched(&served), ["a".to_owned()].into());
+    let ran = served.wi(&["plan", "--wave", "canary"]).ok();
+    assert!(flat(&ran.out).contains("--wave leaves out"), "{}", ran.out);
+    let last = ran.out.lines().last().expect("a line");
+    assert!(
+        last.starts_with("No changes to what was chosen; "),
+        "{last}"
+    );
+    let ran = served.wi(&["plan", "--wave", "canary", "--markdown"]).ok();
+    assert!(
+        ran.out.contains("⚠️ no changes to what was chosen"),
+        "{}",
+        ran.out
+    );
     served
         .wi(&["apply", "--auto-approve", "--wave", "rest"])
         .ok();

@@ -120,27 +120,35 @@ fn only_waves(
     let Some(name) = choice.wave.as_ref().or(choice.until_wave.as_ref()) else {
         return Ok(());
     };
-    let names: Vec<&str> = plan
-        .waves
-        .iter()
-        .flat_map(|w| &w.waves)
-        .map(|w| w.name.as_str())
-        .collect();
-    let Some(index) = names.iter().position(|n| n == name) else {
-        return Err(Failure::Message(if names.is_empty() {
-            format!("there is no wave `{name}`: the spec has no `rollout`")
-        } else {
-            format!("there is no wave `{name}`: there are {}", names.join(", "))
-        }));
+    let index = wave(plan, name)?;
+    let (first, flag) = match &choice.wave {
+        Some(_) => (index, "--wave"),
+        None => (0, "--until-wave"),
     };
-    let first = if choice.wave.is_some() { index } else { 0 };
-    let open = plan::waves::restrict_to(plan, desired, live, &(first..=index).collect());
+    let open = plan::waves::restrict_to(plan, desired, live, &(first..=index).collect(), flag);
     if let Some(need) = open.first() {
         return Err(Failure::Message(format!(
             "the wave `{name}` needs {need}, which an earlier wave makes: apply that one first (--until-wave {name})"
         )));
     }
     Ok(())
+}
+
+/// The index of the wave of this name.
+pub(super) fn wave(plan: &Plan, name: &str) -> Result<usize, Failure> {
+    let names: Vec<&str> = plan
+        .waves
+        .iter()
+        .flat_map(|w| &w.waves)
+        .map(|w| w.name.as_str())
+        .collect();
+    names.iter().position(|n| *n == name).ok_or_else(|| {
+        Failure::Message(if names.is_empty() {
+            format!("there is no wave `{name}`: the spec has no `rollout`")
+        } else {
+            format!("there is no wave `{name}`: there are {}", names.join(", "))
+        })
+    })
 }
 
 /// Whether the plan is fit to be relied on.

@@ -69,8 +69,11 @@ pub struct Plan {
     pub unseen: Vec<Unseen>,
     /// How many live things this spec has authority over: what removals are measured against.
     pub owned: usize,
-    /// Set when `--target` left changes out; how many.
+    /// How many changes were left out, because only a part was chosen.
     pub left_out: usize,
+    /// The flags that left them out.
+    #[serde(default)]
+    pub left_out_by: BTreeSet<String>,
     /// In which order clusters are changed; `None`: all at once.
     #[serde(default)]
     pub waves: Option<Waves>,

@@ -47,7 +47,11 @@ pub fn restrict_to(
     }
     let all = plan.changes.len();
     plan.changes.retain(|address, _| keep.contains(address));
-    plan.left_out += all - plan.changes.len();
+    let left_out = all - plan.changes.len();
+    if left_out > 0 {
+        plan.left_out += left_out;
+        plan.left_out_by.insert("--target".to_owned());
+    }
     // What is wrong elsewhere does not stop this part.
     plan.errors.retain(|e| {
         e.address == WHOLE

@@ -187,12 +187,13 @@ impl<'a> Users<'a> {
     }
 }
 
-/// Leaves only the changes of these waves. Answers with changes of earlier ones that they need.
+/// Leaves only the changes of these waves, as `flag` asks for. Answers with changes of earlier ones that they need.
 pub fn restrict_to(
     plan: &mut Plan,
     desired: &Desired,
     live: &Live,
     waves: &BTreeSet<usize>,
+    flag: &str,
 ) -> BTreeSet<String> {
     let kept = |wave: usize| waves.contains(&wave);
     let open: BTreeSet<String> = plan
@@ -205,7 +206,11 @@ pub fn restrict_to(
         .collect();
     let all = plan.changes.len();
     plan.changes.retain(|_, c| kept(c.wave));
-    plan.left_out += all - plan.changes.len();
+    let left_out = all - plan.changes.len();
+    if left_out > 0 {
+        plan.left_out += left_out;
+        plan.left_out_by.insert(flag.to_owned());
+    }
     if let Some(all) = &mut plan.waves {
         all.only = Some(waves.clone());
     }

@@ -198,10 +198,15 @@ pub fn plan(plan: &Plan, width: usize, expand: bool) -> String {
         block("Warning", YELLOW, &text, width, &mut out);
     }
     if plan.left_out > 0 {
+        let by: Vec<String> = plan.left_out_by.iter().map(|flag| safe(flag)).collect();
+        let (by, leaves) = match by.len() {
+            0 => ("What was chosen".to_owned(), "leaves"),
+            1 => (by.join(""), "leaves"),
+            _ => (by.join(" and "), "leave"),
+        };
         let text = format!(
-            "--target leaves out {} other change{}: this is not the whole plan.",
-            plan.left_out,
-            if plan.left_out == 1 { "" } else { "s" }
+            "{by} {leaves} out {}: this is not the whole plan.",
+            counted(plan.left_out, "other change")
         );
         block("Warning", YELLOW, &text, width, &mut out);
     }
@@ -227,6 +232,15 @@ fn waves(plan: &Plan, out: &mut String) {
     };
     let _ = writeln!(out, "{}", paint(BOLD, "Rollout, wave after wave:"));
     for (index, wave) in waves.waves.iter().enumerate() {
+        if waves.only.as_ref().is_some_and(|o| !o.contains(&index)) {
+            let _ = writeln!(
+                out,
+                "  {}. {}: not in this plan",
+                index + 1,
+                safe(&wave.name)
+            );
+            continue;
+        }
         let changes = plan.changes.values().filter(|c| c.wave == index).count();
         let clusters = waves.size(index);
         let at_a_time = wave.max_parallel.of(clusters);
@@ -449,12 +463,20 @@ fn wrap_with(text: &str, width: usize, indent: usize) -> Vec<String> {
 fn summary(plan: &Plan, out: &mut String) {
     let complete = plan.unseen.is_empty() && plan.errors.is_empty() && plan.held_back.is_empty();
     if plan.is_empty() {
-        let text = if complete {
-            "No changes. Your infrastructure matches the configuration."
-        } else if plan.errors.is_empty() {
-            "No changes to what could be planned; see above for the rest."
+        let text = if !plan.errors.is_empty() {
+            "Nothing is planned until the errors above are mended.".to_owned()
+        } else if plan.left_out > 0 {
+            format!(
+                "No changes to what was chosen; {} left out.",
+                match plan.left_out {
+                    1 => "1 other change is".to_owned(),
+                    n => format!("{n} other changes are"),
+                }
+            )
+        } else if complete {
+            "No changes. Your infrastructure matches the configuration.".to_owned()
         } else {
-            "Nothing is planned until the errors above are mended."
+            "No changes to what could be planned; see above for the rest.".to_owned()
         };
         let _ = writeln!(out, "{}", paint(BOLD, text));
         return;

@@ -154,12 +154,13 @@ fn verdict(plan: &Plan, risks: &Risks) -> String {
         n => format!(", {n} held back"),
     };
     if plan.is_empty() {
-        let sign = if plan.unseen.is_empty() && plan.held_back.is_empty() {
-            "✅"
-        } else {
-            "⚠️"
+        let complete = plan.unseen.is_empty() && plan.held_back.is_empty() && plan.left_out == 0;
+        let sign = if complete { "✅" } else { "⚠️" };
+        let left_out = match plan.left_out {
+            0 => String::new(),
+            n => format!(" to what was chosen, {} left out", count(n, "other change")),
         };
-        return format!("{sign} no changes{held}{incomplete}");
+        return format!("{sign} no changes{left_out}{held}{incomplete}");
     }
     let counts = plan.counts();
     let sign = if risks.is_empty() && plan.unseen.is_empty() {
