@@ -139,6 +139,12 @@ fn a_manual_gate_waits_for_somebody_and_the_exit_code_says_so() {
     assert_eq!(touched(&served), ["a".to_owned()].into());
     let ran = served.wi(&["apply", "--auto-approve"]);
     assert_eq!(ran.code, Some(3), "it waits on");
+    assert!(!ran.out.contains("mended"), "nothing is: {}", ran.out);
+    assert!(!ran.err.contains("again to go on"), "{}", ran.err);
+    let ran = served
+        .wi(&["apply", "--auto-approve", "--approve", "nope"])
+        .fails();
+    assert!(ran.err.contains("there are canary, rest"), "{}", ran.err);
     served
         .wi(&["apply", "--auto-approve", "--approve", "canary"])
         .ok();
@@ -283,6 +289,10 @@ fn waves_can_be_applied_one_by_one() {
         .wi(&["apply", "--auto-approve", "--until-wave", "canary"])
         .ok();
     assert_eq!(touched(&served), ["a".to_owned()].into());
+    let run_file = std::fs::read_to_string(served.place.path(".wi-rollout/shop.json"));
+    let run: Value = serde_json::from_str(&run_file.expect("a run file")).expect("JSON");
+    let verified_at = &run["waves"]["canary"]["verified_at"];
+    assert!(verified_at.is_string(), "the soak has begun: {run}");
     let ran = served.wi(&["plan", "--wave", "canary"]).ok();
     assert!(flat(&ran.out).contains("--wave leaves out"), "{}", ran.out);
     let last = ran.out.lines().last().expect("a line");
@@ -302,6 +312,18 @@ fn waves_can_be_applied_one_by_one() {
     assert_eq!(touched(&served).len(), 3);
     let again = served.wi(&["plan", "--detailed-exitcode"]);
     assert_eq!(again.code, Some(0), "{}", again.out);
+}
+
+#[test]
+fn a_deadline_pauses_before_the_wave_that_is_not_begun() {
+    let rollout = "rollout:\n  deadline: 1s\n  waves:\n    - { name: canary, clusters: [a], soak: 2s }\n    - { name: rest, clusters: remaining }\n";
+    let served = three(rollout, "");
+    let ran = served.wi(&["apply", "--auto-approve"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    let says = "paused before the wave rest: the deadline";
+    assert!(ran.err.contains(says), "{}", ran.err);
+    assert!(ran.err.contains("again to go on"), "{}", ran.err);
+    assert!(!ran.out.contains("mended"), "{}", ran.out);
 }
 
 #[test]

@@ -37,13 +37,31 @@ pub enum Ended {
     Complete,
     /// At a gate, or because of failures; running again goes on.
     Paused {
-        /// After this wave.
+        /// After this wave, or before it at a deadline.
         wave: String,
         /// What is waited for, or what is wrong.
         why: String,
-        /// Whether something failed, rather than being waited for.
-        failed: bool,
+        /// What stopped it.
+        by: Pause,
     },
+}
+
+/// What stops a rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// A gate that somebody must approve.
+    Gate,
+    /// The deadline has passed.
+    Deadline,
+    /// More failed than may.
+    Failures,
+}
+
+impl Ended {
+    /// Whether it waits for somebody or for time, rather than for something to be mended.
+    pub fn waits(&self) -> bool {
+        matches!(self, Self::Paused { by, .. } if *by != Pause::Failures)
+    }
 }
 
 /// What is known of a wave from before.
@@ -179,7 +197,7 @@ impl Rollout<'_> {
                 .collect();
             let more = self.context.plan.changes.values().any(|c| c.wave > index);
             if let Some(why) = self.deadline().filter(|_| !addresses.is_empty()) {
-                return self.pause(index, &wave, why, false);
+                return self.pause(index, &wave, why, Pause::Deadline);
             }
             if !addresses.is_empty() {
                 self.context.progress.wave(
@@ -193,9 +211,13 @@ impl Rollout<'_> {
                 return Ended::Complete;
             }
             if let Some(why) = self.too_many(index, &wave) {
-                return self.pause(index, &wave, why, true);
+                return self.pause(index, &wave, why, Pause::Failures);
             }
             if !more {
+                // A later run passes this gate without changes, and the soak counts from now.
+                if self.waves.only.is_some() && !addresses.is_empty() {
+                    self.verified(&wave, true);
+                }
                 return Ended::Complete;
             }
             if let Some(paused) = self.gate(index, &wave, !addresses.is_empty()).await {
@@ -293,8 +315,13 @@ impl Rollout<'_> {
             .then(|| format!("the deadline of {} has passed", in_words(deadline)))
     }
 
-    /// What it takes to go on: verified just now or before, soaked, approved.
-    async fn gate(&mut self, index: usize, wave: &WaveSettings, changed: bool) -> Option<Ended> {
+    /// Records when the wave passed its verification: now, unless it did before and nothing changed.
+    /// Answers with the time, and with that of the verification.
+    fn verified(
+        &mut self,
+        wave: &WaveSettings,
+        changed: bool,
+    ) -> (jiff::Timestamp, jiff::Timestamp) {
         let now = jiff::Timestamp::now();
         let record = self.run.waves.entry(wave.name.clone()).or_default();
         let verified_at = match record.verified_at {
@@ -305,6 +332,12 @@ impl Rollout<'_> {
             }
         };
         self.run.save(self.gates);
+        (now, verified_at)
+    }
+
+    /// What it takes to go on: verified just now or before, soaked, approved.
+    async fn gate(&mut self, index: usize, wave: &WaveSettings, changed: bool) -> Option<Ended> {
+        let (now, verified_at) = self.verified(wave, changed);
         if !wave.soak.is_zero() {
             let passed = Duration::try_from(now.duration_since(verified_at)).unwrap_or_default();
             let left = wave.soak.saturating_sub(passed);
@@ -326,20 +359,20 @@ impl Rollout<'_> {
                 "it wants to be approved: run again with --approve {}",
                 wave.name
             );
-            return Some(self.pause(index + 1, wave, why, false));
+            return Some(self.pause(index + 1, wave, why, Pause::Gate));
         }
         self.context.progress.wave(&wave.name, "gate passed");
         None
     }
 
     /// Nothing of waves from `from` on is started.
-    fn pause(&mut self, from: usize, wave: &WaveSettings, why: String, failed: bool) -> Ended {
+    fn pause(&mut self, from: usize, wave: &WaveSettings, why: String, by: Pause) -> Ended {
         let because = Because::Paused(format!("the wave {}: {why}", wave.name));
         self.not_started(from, &because);
         Ended::Paused {
             wave: wave.name.clone(),
             why,
-            failed,
+            by,
         }
     }
 

@@ -77,6 +77,7 @@ async fn plan_and_apply(
         live,
         plan,
     } = plan::make(session, input, &options, &args.choice).await?;
+    approves_waves(&plan, args)?;
     show(&plan, args);
     plan::check(&plan, &args.choice)?;
     expect(|| plan.hash(&desired, &options), args)?;
@@ -141,6 +142,7 @@ async fn check_and_apply(
         print::note(&render::saved(file));
     }
     let plan = &file.plan;
+    approves_waves(plan, args)?;
     if !plan.errors.is_empty() {
         return Err(Failure::Message(
             "the plan has errors: mend them, and plan again".to_owned(),
@@ -185,6 +187,14 @@ async fn check_and_apply(
         &file.options(),
     )
     .await
+}
+
+/// A misspelt `--approve` would only be noticed at the gate.
+fn approves_waves(plan: &Plan, args: &ApplyArgs) -> Result<(), Failure> {
+    for name in &args.approve {
+        plan::wave(plan, name)?;
+    }
+    Ok(())
 }
 
 fn show(plan: &Plan, args: &ApplyArgs) {
@@ -256,13 +266,16 @@ async fn carry_out(
     let (outcome, ended) = until_done_or_interrupted(&context, &progress, rolling, &stop).await?;
     match progress.stream() {
         Some(stream) => stream.end(&plan, &outcome),
-        None => print::data(&render::outcome::text(&plan, &outcome, print::width())),
+        None => {
+            let text = render::outcome::text(&plan, &outcome, print::width(), ended.waits());
+            print::data(&text);
+        }
     }
-    if let Ended::Paused { wave, why, .. } = &ended {
-        print::note(&render::outcome::paused(wave, why));
+    if let Ended::Paused { wave, why, by } = &ended {
+        print::note(&render::outcome::paused(wave, why, *by));
     }
     match ended {
-        Ended::Paused { failed: false, .. } => Ok(Success::Paused),
+        _ if ended.waits() => Ok(Success::Paused),
         _ if outcome.values().all(|end| *end == End::Done) => Ok(Success::Ok),
         _ => Err(Failure::Said),
     }

@@ -8,13 +8,15 @@ use super::safe;
 use super::style::{BOLD, GREEN, RED, YELLOW, paint};
 use super::text::wrap;
 use crate::apply::preflight::Missing;
+use crate::apply::rollout::Pause;
 use crate::apply::{Because, End, Outcome};
 use crate::plan::{Action, Moved, Plan};
 
 /// What is done, what failed, what was not started and because of what.
 ///
-/// `width` is the terminal's, in columns.
-pub fn text(plan: &Plan, outcome: &Outcome, width: usize) -> String {
+/// `width` is the terminal's, in columns; `waits` is whether a rollout waits for somebody or for time,
+/// with nothing broken.
+pub fn text(plan: &Plan, outcome: &Outcome, width: usize, waits: bool) -> String {
     let count = |action: Action| {
         outcome
             .iter()
@@ -52,7 +54,8 @@ pub fn text(plan: &Plan, outcome: &Outcome, width: usize) -> String {
         return out;
     }
     let _ = writeln!(out, "{}", paint(RED, format!("Apply incomplete. {counts}")));
-    if !failed.is_empty() {
+    let has_failed = !failed.is_empty();
+    if has_failed {
         let _ = writeln!(out, "\n{}", paint(BOLD, "Failed:"));
         for group in together(failed, |(_, why)| why.as_str()) {
             for (address, _) in &group {
@@ -77,6 +80,8 @@ pub fn text(plan: &Plan, outcome: &Outcome, width: usize) -> String {
             }
         }
     }
+    let interrupted = waiting.contains_key(&Because::Interrupted);
+    let broken = has_failed || !waits && waiting.keys().any(|b| **b != Because::Interrupted);
     for (because, addresses) in waiting {
         let why = self::because(because);
         let _ = writeln!(
@@ -88,17 +93,36 @@ pub fn text(plan: &Plan, outcome: &Outcome, width: usize) -> String {
             let _ = writeln!(out, "  {} {}", paint(YELLOW, "·"), safe(address));
         }
     }
-    let _ = writeln!(
-        out,
-        "\nRun `wi apply` again once this is mended: it finds what is left to do."
-    );
+    // At a gate or a deadline, what goes on is said by [`paused`].
+    if broken {
+        let _ = writeln!(
+            out,
+            "\nRun `wi apply` again once this is mended: it finds what is left to do."
+        );
+    } else if interrupted {
+        let _ = writeln!(
+            out,
+            "\nRun `wi apply` again to go on: it finds what is left to do."
+        );
+    }
     out
 }
 
 /// A rollout that does not go on by itself.
-pub fn paused(wave: &str, why: &str) -> String {
+pub fn paused(wave: &str, why: &str, by: Pause) -> String {
+    let (when, next) = match by {
+        Pause::Gate => ("after", "What is done is not done again."),
+        Pause::Deadline => (
+            "before",
+            "Run `wi apply` again to go on: what is done is not done again.",
+        ),
+        Pause::Failures => (
+            "after",
+            "Run `wi apply` again once this is mended: what is done is not done again.",
+        ),
+    };
     format!(
-        "\n{} after the wave {}: {}.\nRun `wi apply` again to go on: what is done is not done again.",
+        "\n{} {when} the wave {}: {}.\n{next}",
         paint(YELLOW, "The rollout is paused"),
         safe(wave),
         safe(why)

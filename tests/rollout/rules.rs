@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
-use wi::apply::rollout::{Ended, Gates, roll_out};
+use wi::apply::rollout::{Ended, Gates, Pause, roll_out};
 use wi::apply::{Because, Context, End, Limits};
 use wi::auth::TokenSource;
 use wi::desired::Desired;
@@ -195,7 +195,13 @@ async fn run(case: &Case) -> Result<(), TestCaseError> {
         let i: usize = cluster[1..].parse().expect("a number");
         prop_assert!(case.failing.contains(&i), "{cluster} failed by itself");
     }
-    let paused = matches!(ended, Ended::Paused { failed: true, .. });
+    let paused = matches!(
+        ended,
+        Ended::Paused {
+            by: Pause::Failures,
+            ..
+        }
+    );
     prop_assert_eq!(
         paused,
         !case.continues && failed.len() > case.max_failures,

@@ -39,7 +39,7 @@ pub async fn apply(inside: &Inside, spec: &str, timeout: Duration, propagation: 
         let progress = Arc::new(Progress::silent());
         let context = Context::new(http, plan.clone(), &desired, &live, progress, limits);
         let outcome = apply::apply(Arc::new(context), CancellationToken::new()).await;
-        out.push_str(&render::outcome::text(&plan, &outcome, 80));
+        out.push_str(&render::outcome::text(&plan, &outcome, 80, false));
         code = i32::from(outcome.values().any(|end| *end != End::Done));
     }
     Ran {
