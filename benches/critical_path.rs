@@ -5,18 +5,21 @@
 //! node pool, in rounds of nodes; clusters go side by side. The chain is that of the slowest
 //! cluster, computed here from the world and not by `wi`. Fails above `LIMIT` times the chain.
 
+#[path = "../tests/support/client.rs"]
+#[allow(dead_code, reason = "it plans with other options")]
+mod client;
+
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use wi::apply::{self, Context, End, Limits};
-use wi::auth::TokenSource;
-use wi::desired::Desired;
-use wi::http::{Endpoints, Http, HttpOptions};
 use wi::plan::{self, Options};
 use wi::render::progress::Progress;
 use wi::sandbox::{self, Sandbox, World};
+
+use client::Client;
 
 const SCALE: f64 = 30.0;
 const LIMIT: f64 = 1.05;
@@ -90,14 +93,7 @@ async fn measure() -> (f64, f64) {
     let sandbox = Sandbox::start(world, sandbox::Options::default())
         .await
         .expect("the sandbox starts");
-    let source = wi::spec::Source::new("wi.yaml".to_owned(), spec);
-    let desired = Desired::of(&wi::spec::load_sources(vec![source]).expect("a valid spec"));
-    let http = Http::new(HttpOptions {
-        endpoints: Endpoints::all_at(&sandbox.endpoint()).expect("endpoints"),
-        token: TokenSource::fixed(sandbox.token()),
-        ..HttpOptions::default()
-    })
-    .expect("a client");
+    let Client { http, desired } = Client::of(&spec, &sandbox);
     let live = wi::live::read(&http, &desired).await;
     let plan = plan::plan(&desired, &live, &Options::default());
     assert!(

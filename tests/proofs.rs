@@ -6,8 +6,6 @@ mod support;
 
 #[path = "proofs/check.rs"]
 mod check;
-#[path = "proofs/client.rs"]
-mod client;
 #[path = "proofs/generate.rs"]
 mod generate;
 #[path = "proofs/run.rs"]

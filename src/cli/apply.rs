@@ -152,11 +152,12 @@ async fn check_and_apply(
         show(plan, args);
         return Ok(Success::Ok);
     }
-    let live = live::read(&session.http, &file.needed()).await;
+    let needed = file.needed();
+    let live = live::read(&session.http, &needed).await;
     if let Some(text) = render::reached_by(&live.reached_by).filter(|_| !args.json) {
         print::note(&text);
     }
-    let compared = file.compare(&live);
+    let compared = file.compare(&needed, &live);
     if !compared.unread.is_empty() {
         let caller = iam::caller(&session.http).await;
         let text = render::outcome::unread(&compared.unread, caller.as_deref());

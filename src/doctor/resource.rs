@@ -72,15 +72,14 @@ pub(super) async fn of_resources(
                 mend: e.command(),
                 what: format!("{resource}: {}", e.message),
             },
-            Err(e) if e.is_not_found() => Check {
-                state: State::Failed,
-                what: format!("{resource}: {}", e.for_user()),
-                mend: Some("Make it, or correct its name in the spec".to_owned()),
-            },
             Err(e) => Check {
                 state: State::Failed,
                 what: format!("{resource}: {}", e.for_user()),
-                mend: remedy(&e, grants::command(resource, kind.admin, &caller.member())),
+                mend: if e.is_not_found() {
+                    Some("Make it, or correct its name in the spec".to_owned())
+                } else {
+                    remedy(&e, grants::command(resource, kind.admin, &caller.member()))
+                },
             },
         }
     }))

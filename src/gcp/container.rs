@@ -108,16 +108,6 @@ pub struct ExclusionOptions {
     pub scope: String,
 }
 
-impl NodePool {
-    /// What the names of its nodes begin with, one for each of its managed instance groups, which are
-    /// named so with `-grp` at the end.
-    pub fn node_prefixes(&self) -> impl Iterator<Item = &str> {
-        self.instance_group_urls
-            .iter()
-            .filter_map(|url| url.rsplit('/').next()?.strip_suffix("grp"))
-    }
-}
-
 impl Cluster {
     /// The exclusion that covers `now` and means nodes: its name and end.
     pub fn exclusion_at(&self, now: jiff::Timestamp) -> Option<(&str, &str)> {
@@ -201,6 +191,16 @@ pub struct NodePool {
     /// URLs of its managed instance groups.
     pub instance_group_urls: Vec<String>,
     pub autoscaling: NodePoolAutoscaling,
+}
+
+impl NodePool {
+    /// What the names of its nodes begin with, one for each of its managed instance groups, which are
+    /// named so with `-grp` at the end.
+    pub fn node_prefixes(&self) -> impl Iterator<Item = &str> {
+        self.instance_group_urls
+            .iter()
+            .filter_map(|url| url.rsplit('/').next()?.strip_suffix("grp"))
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -65,14 +65,17 @@ pub(super) async fn read(
         Err(e) => return (Seen::Unknown(e), None),
     };
     let reached_by = kube.reached_by().to_owned();
-    if matches!(desired.clusters[name].access, Access::Kubeconfig { .. }) {
-        // Who may not list nodes is told so where a node pool is to be moved.
-        let nodes = kube.list_nodes().await.unwrap_or_default();
-        if let Some(why) = of_another(cluster, &nodes) {
-            return (Seen::Unknown(format!("the {reached_by} {why}")), None);
-        }
+    let nodes = match desired.clusters[name].access {
+        Access::Kubeconfig { .. } => Some(kube.list_nodes().await),
+        _ => None,
+    };
+    // Who may not list nodes is told so where a node pool is to be moved.
+    if let Some(Ok(nodes)) = &nodes
+        && let Some(why) = of_another(cluster, nodes)
+    {
+        return (Seen::Unknown(format!("the {reached_by} {why}")), None);
     }
-    match read_with(&kube, desired, name, cluster).await {
+    match read_with(&kube, desired, name, cluster, nodes).await {
         Ok(objects) => (Seen::Found(objects), Some(reached_by)),
         Err(e) => (Seen::Unknown(unreached(&reached_by, &e)), None),
     }
@@ -90,14 +93,20 @@ fn unreached(reached_by: &str, e: &ApiError) -> String {
     format!("by the {reached_by}: {}{way_out}", e.for_user())
 }
 
+/// `nodes`, where they have been listed already.
 async fn read_with(
     kube: &Kube,
     desired: &Desired,
     name: &str,
     cluster: &Cluster,
+    nodes: Option<Result<Vec<ObjectMeta>, ApiError>>,
 ) -> Result<Objects, ApiError> {
+    let nodes = async || match &nodes {
+        Some(listed) => listed.clone(),
+        None => kube.list_nodes().await,
+    };
     let selected = &desired.clusters[name].node_pools;
-    let on_node_identity = |p: &crate::gcp::container::NodePool| {
+    let on_node_identity = |p: &NodePool| {
         !cluster.autopilot.enabled && p.config.workload_metadata_config.mode != GKE_METADATA
     };
     let pools_move = cluster
@@ -115,8 +124,7 @@ async fn read_with(
         if !pools_move {
             return None;
         }
-        let (pods, nodes, budgets) =
-            tokio::join!(kube.list_pods(), kube.list_nodes(), kube.list_budgets());
+        let (pods, nodes, budgets) = tokio::join!(kube.list_pods(), nodes(), kube.list_budgets());
         let (budgets, budgets_unseen) = match budgets {
             Ok(budgets) => (budgets, None),
             Err(e) => (Vec::new(), Some(e.for_user())),
@@ -138,8 +146,14 @@ async fn read_with(
     if workloads.is_none() {
         let changing = namespaces_with_new_identities(desired, name, &service_accounts);
         if !changing.is_empty() {
-            let mixed = cluster.node_pools.iter().any(on_node_identity);
-            let read = workloads_of(kube, &changing, mixed).await;
+            let nodes = async {
+                if cluster.node_pools.iter().any(on_node_identity) {
+                    nodes().await
+                } else {
+                    Ok(Vec::new())
+                }
+            };
+            let read = workloads_of(kube, &changing, nodes).await;
             workloads = Some(read.map_err(|e| e.for_user()));
         }
     }
@@ -191,15 +205,8 @@ fn namespaces_with_new_identities(
 async fn workloads_of(
     kube: &Kube,
     namespaces: &BTreeSet<String>,
-    with_nodes: bool,
+    nodes: impl Future<Output = Result<Vec<ObjectMeta>, ApiError>>,
 ) -> Result<Workloads, ApiError> {
-    let nodes = async {
-        if with_nodes {
-            kube.list_nodes().await
-        } else {
-            Ok(Vec::new())
-        }
-    };
     let pods = try_join_all(namespaces.iter().map(|ns| kube.list_pods_of(ns)));
     let (pods, nodes) = tokio::try_join!(pods, nodes)?;
     Ok(Workloads {

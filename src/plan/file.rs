@@ -109,10 +109,10 @@ impl PlanFile {
         needed(&self.desired, &self.plan)
     }
 
-    /// Compares what it rests on with the live state, read anew for [`Self::needed`].
-    pub fn compare(&self, live: &Live) -> Compared {
+    /// Compares what it rests on with the live state, read anew for `needed` ([`Self::needed`]).
+    pub fn compare(&self, needed: &Desired, live: &Live) -> Compared {
         let options = self.options();
-        basis::compare(&self.plan, &self.basis, &self.needed(), live, &options)
+        basis::compare(&self.plan, &self.basis, needed, live, &options)
     }
 
     /// The file's bytes.

@@ -347,6 +347,17 @@ impl Plan {
         digest::hash(self, &part::kept(desired, self), options)
     }
 
+    /// Leaves out all other changes, as `flag` asks for.
+    fn keep_only(&mut self, flag: &str, keep: impl Fn(&str, &Change) -> bool) {
+        let all = self.changes.len();
+        self.changes.retain(|address, change| keep(address, change));
+        let left_out = all - self.changes.len();
+        if left_out > 0 {
+            self.left_out += left_out;
+            self.left_out_by.insert(flag.to_owned());
+        }
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()

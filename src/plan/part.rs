@@ -1,6 +1,6 @@
 //! The part of what a spec asks for that carrying out a plan takes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Plan, What};
 use crate::desired::Desired;
@@ -9,7 +9,7 @@ use crate::resources::Resource;
 
 /// The part of `desired` that is to be read again for `plan`: what its changes touch, and of
 /// clusters whose node pools move all identities, since pods there may use any of them.
-pub fn needed(desired: &Desired, plan: &Plan) -> Desired {
+pub(super) fn needed(desired: &Desired, plan: &Plan) -> Desired {
     let mut clusters = BTreeSet::new();
     let mut whole = BTreeSet::new();
     let mut namespaces = BTreeSet::new();
@@ -79,29 +79,20 @@ pub fn with_chains(desired: &Desired, plan: &Plan) -> Desired {
         .values()
         .filter_map(|c| c.what.cluster())
         .collect();
-    wanted.ksas = desired
-        .ksas
-        .iter()
-        .filter(|(key, _)| clusters.contains(key.cluster.as_str()))
-        .map(|(key, ksa)| (key.clone(), ksa.clone()))
-        .collect();
-    wanted.namespaces = desired
-        .namespaces
-        .iter()
-        .filter(|(key, _)| clusters.contains(key.cluster.as_str()))
-        .map(|(key, namespace)| (key.clone(), namespace.clone()))
-        .collect();
+    wanted.ksas = chosen(&desired.ksas, |key, _| {
+        clusters.contains(key.cluster.as_str())
+    });
+    wanted.namespaces = chosen(&desired.namespaces, |key, _| {
+        clusters.contains(key.cluster.as_str())
+    });
     let emails: BTreeSet<_> = wanted
         .ksas
         .values()
         .filter_map(|k| k.account.clone())
         .collect();
-    wanted.accounts = desired
-        .accounts
-        .iter()
-        .filter(|(name, a)| emails.contains(&a.email) || wanted.accounts.contains_key(*name))
-        .map(|(name, a)| (name.clone(), a.clone()))
-        .collect();
+    wanted.accounts = chosen(&desired.accounts, |name, account| {
+        emails.contains(&account.email) || wanted.accounts.contains_key(name)
+    });
     let members: BTreeSet<Member> = wanted
         .ksas
         .values()
@@ -116,13 +107,20 @@ pub fn with_chains(desired: &Desired, plan: &Plan) -> Desired {
             _ => None,
         })
         .collect();
-    wanted.bindings = desired
-        .bindings
-        .iter()
-        .filter(|(key, _)| members.contains(&key.member) || made.contains(key))
-        .map(|(key, place)| (key.clone(), place.clone()))
-        .collect();
+    wanted.bindings = chosen(&desired.bindings, |key, _| {
+        members.contains(&key.member) || made.contains(key)
+    });
     wanted
+}
+
+fn chosen<K: Clone + Ord, V: Clone>(
+    all: &BTreeMap<K, V>,
+    choose: impl Fn(&K, &V) -> bool,
+) -> BTreeMap<K, V> {
+    all.iter()
+        .filter(|(key, value)| choose(key, value))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 /// What is kept of `desired` with `plan`: more than is [`needed`] where waves are verified.

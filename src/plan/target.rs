@@ -45,13 +45,7 @@ pub fn restrict_to(
             }
         }
     }
-    let all = plan.changes.len();
-    plan.changes.retain(|address, _| keep.contains(address));
-    let left_out = all - plan.changes.len();
-    if left_out > 0 {
-        plan.left_out += left_out;
-        plan.left_out_by.insert("--target".to_owned());
-    }
+    plan.keep_only("--target", |address, _| keep.contains(address));
     // What is wrong elsewhere does not stop this part.
     plan.errors.retain(|e| {
         e.address == WHOLE

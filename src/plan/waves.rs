@@ -204,13 +204,7 @@ pub fn restrict_to(
         .filter(|need| plan.changes.get(*need).is_some_and(|c| !kept(c.wave)))
         .cloned()
         .collect();
-    let all = plan.changes.len();
-    plan.changes.retain(|_, c| kept(c.wave));
-    let left_out = all - plan.changes.len();
-    if left_out > 0 {
-        plan.left_out += left_out;
-        plan.left_out_by.insert(flag.to_owned());
-    }
+    plan.keep_only(flag, |_, c| kept(c.wave));
     if let Some(all) = &mut plan.waves {
         all.only = Some(waves.clone());
     }

@@ -198,14 +198,13 @@ pub fn plan(plan: &Plan, width: usize, expand: bool) -> String {
         block("Warning", YELLOW, &text, width, &mut out);
     }
     if plan.left_out > 0 {
-        let by: Vec<String> = plan.left_out_by.iter().map(|flag| safe(flag)).collect();
-        let (by, leaves) = match by.len() {
+        let flags: Vec<String> = plan.left_out_by.iter().map(|flag| safe(flag)).collect();
+        let (flags, leaves) = match flags.len() {
             0 => ("What was chosen".to_owned(), "leaves"),
-            1 => (by.join(""), "leaves"),
-            _ => (by.join(" and "), "leave"),
+            n => (flags.join(" and "), if n == 1 { "leaves" } else { "leave" }),
         };
         let text = format!(
-            "{by} {leaves} out {}: this is not the whole plan.",
+            "{flags} {leaves} out {}: this is not the whole plan.",
             counted(plan.left_out, "other change")
         );
         block("Warning", YELLOW, &text, width, &mut out);
@@ -467,11 +466,9 @@ fn summary(plan: &Plan, out: &mut String) {
             "Nothing is planned until the errors above are mended.".to_owned()
         } else if plan.left_out > 0 {
             format!(
-                "No changes to what was chosen; {} left out.",
-                match plan.left_out {
-                    1 => "1 other change is".to_owned(),
-                    n => format!("{n} other changes are"),
-                }
+                "No changes to what was chosen; {} {} left out.",
+                counted(plan.left_out, "other change"),
+                if plan.left_out == 1 { "is" } else { "are" }
             )
         } else if complete {
             "No changes. Your infrastructure matches the configuration.".to_owned()

@@ -10,8 +10,8 @@ use wi::apply::End;
 use wi::plan::{AccountChange, Action, What};
 use wi::sandbox::{self, Sandbox, World};
 
-use crate::client::Client;
 use crate::generate::{Fleet, NAMESPACES, PROJECTS, email, fleet, grants};
+use crate::support::client::Client;
 use crate::support::inside::runtime;
 
 const FLEETS: usize = 24;

@@ -10,8 +10,8 @@ use wi::plan::What;
 use wi::sandbox::{self, Sandbox, World};
 
 use crate::check::{check_end, check_samples};
-use crate::client::Client;
 use crate::generate::{Fleet, fleet};
+use crate::support::client::Client;
 use crate::support::inside::runtime;
 
 /// Applies once or, stopped in between, several times, until nothing is left to do.

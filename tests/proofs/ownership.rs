@@ -8,8 +8,8 @@ use wi::apply::End;
 use wi::sandbox::{self, Sandbox, World};
 
 use crate::check::{check_of_others, of_others};
-use crate::client::Client;
 use crate::generate::{Fleet, PROJECTS, fleet};
+use crate::support::client::Client;
 use crate::support::inside::runtime;
 
 const FLEETS: usize = 16;

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use wi::plan::{Action, Plan};
 use wi::sandbox::{self, Fault, Sandbox, World};
 
-use crate::client::Client;
 use crate::generate::{Fleet, fleet};
+use crate::support::client::Client;
 use crate::support::inside::runtime;
 
 const FLEETS: usize = 8;

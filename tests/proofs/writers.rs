@@ -9,12 +9,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use wi::apply::{self, Context, End, Limits};
-use wi::auth::TokenSource;
-use wi::desired::Desired;
-use wi::http::{Endpoints, Http, HttpOptions};
-use wi::plan::{self, Action, Options, What};
+use wi::plan::{Action, What};
 use wi::render::progress::Progress;
 use wi::sandbox::{self, Sandbox, World};
+
+use crate::support::client::Client;
 
 const SPEC: &str = "
 apiVersion: wi/v1
@@ -209,21 +208,9 @@ async fn race(numbers: Vec<u32>, pause: u64) -> Result<(), TestCaseError> {
     )
     .await
     .expect("the sandbox starts");
-    let http = Http::new(HttpOptions {
-        endpoints: Endpoints::all_at(&sandbox.endpoint()).expect("endpoints"),
-        token: TokenSource::fixed(sandbox.token()),
-        ..HttpOptions::default()
-    })
-    .expect("a client");
-    let source = wi::spec::Source::new("wi.yaml".to_owned(), SPEC.to_owned());
-    let desired = Desired::of(&wi::spec::load_sources(vec![source]).expect("a valid spec"));
+    let client = Client::of(SPEC, &sandbox);
     let before = json!(sandbox.snapshot());
-    let live = wi::live::read(&http, &desired).await;
-    let options = Options {
-        allow_mass_removal: true,
-        ..Options::default()
-    };
-    let plan = plan::plan(&desired, &live, &options);
+    let (plan, live) = client.plan().await;
     prop_assert!(plan.errors.is_empty(), "{:?}", plan.errors);
 
     let writers = POLICIES.iter().enumerate().map(|(policy, (.., place))| {
@@ -252,9 +239,9 @@ async fn race(numbers: Vec<u32>, pause: u64) -> Result<(), TestCaseError> {
         ..Limits::default()
     };
     let context = Context::new(
-        http.clone(),
+        client.http.clone(),
         plan.clone(),
-        &desired,
+        &client.desired,
         &live,
         Arc::new(Progress::silent()),
         limits,
@@ -301,8 +288,7 @@ async fn race(numbers: Vec<u32>, pause: u64) -> Result<(), TestCaseError> {
     };
     prop_assert_eq!(has.difference(&had).count(), count(Action::Create));
     prop_assert_eq!(had.difference(&has).count(), count(Action::Delete));
-    let live = wi::live::read(&http, &desired).await;
-    prop_assert!(plan::plan(&desired, &live, &options).is_empty());
+    prop_assert!(client.plan().await.0.is_empty());
     sandbox.stop().await;
     Ok(())
 }

@@ -8,13 +8,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 use wi::apply::rollout::{Ended, Gates, Pause, roll_out};
-use wi::apply::{Because, Context, End, Limits};
-use wi::auth::TokenSource;
-use wi::desired::Desired;
-use wi::http::{Endpoints, Http, HttpOptions};
-use wi::plan::{self, Action, Options, Plan, What};
-use wi::render::progress::Progress;
+use wi::apply::{Because, End};
+use wi::plan::{Action, Plan, What};
 use wi::sandbox::{self, Sandbox, World};
+
+use crate::support::client::{Client, options};
 
 /// A fleet, its waves, and the clusters whose operations fail.
 #[derive(Debug, Clone)]
@@ -119,42 +117,18 @@ async fn run(case: &Case) -> Result<(), TestCaseError> {
     let sandbox = Sandbox::start(world, sandbox::Options::default())
         .await
         .expect("the sandbox starts");
-    let source = wi::spec::Source::new("wi.yaml".to_owned(), case.spec());
-    let desired = Desired::of(&wi::spec::load_sources(vec![source]).expect("a valid spec"));
-    let http = Http::new(HttpOptions {
-        endpoints: Endpoints::all_at(&sandbox.endpoint()).expect("endpoints"),
-        token: TokenSource::fixed(sandbox.token()),
-        ..HttpOptions::default()
-    })
-    .expect("a client");
-    let options = Options {
-        allow_mass_removal: true,
-        ..Options::default()
-    };
-    let live = wi::live::read(&http, &desired).await;
-    let plan = plan::plan(&desired, &live, &options);
+    let client = Client::of(&case.spec(), &sandbox);
+    let (plan, live) = client.plan().await;
     prop_assert!(plan.errors.is_empty(), "{:?}", plan.errors);
     in_order(&plan)?;
-    let limits = Limits {
-        operation: Duration::from_secs(60),
-        propagation: Duration::from_secs(20),
-        poll: Duration::from_millis(3),
-        ignore_exclusions: false,
-    };
-    let context = Arc::new(Context::new(
-        http.clone(),
-        plan.clone(),
-        &desired,
-        &live,
-        Arc::new(Progress::silent()),
-        limits,
-    ));
+    let context = Arc::new(client.context(&plan, &live));
     let gates = Gates {
         ready: Duration::from_secs(5),
         ..Gates::default()
     };
     let stop = CancellationToken::new();
-    let (outcome, ended) = roll_out(&context, &desired, &live, &options, &gates, &stop).await;
+    let (outcome, ended) =
+        roll_out(&context, &client.desired, &live, &options(), &gates, &stop).await;
     prop_assert_eq!(outcome.len(), plan.changes.len());
     let operations = sandbox.snapshot().operations;
 

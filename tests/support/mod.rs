@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod client;
 pub mod fake;
 pub mod front;
 pub mod inside;

@@ -37,11 +37,7 @@ impl Client {
 
     pub async fn plan(&self) -> (Plan, wi::live::Live) {
         let live = wi::live::read(&self.http, &self.desired).await;
-        let options = Options {
-            allow_mass_removal: true,
-            ..Options::default()
-        };
-        (plan::plan(&self.desired, &live, &options), live)
+        (plan::plan(&self.desired, &live, &options()), live)
     }
 
     pub async fn apply(
@@ -50,20 +46,31 @@ impl Client {
         live: &wi::live::Live,
         stop: CancellationToken,
     ) -> Outcome {
+        apply::apply(Arc::new(self.context(plan, live)), stop).await
+    }
+
+    pub fn context(&self, plan: &Plan, live: &wi::live::Live) -> Context {
         let limits = Limits {
             operation: Duration::from_secs(60),
             propagation: Duration::from_secs(20),
             poll: Duration::from_millis(3),
             ignore_exclusions: false,
         };
-        let context = Context::new(
+        Context::new(
             self.http.clone(),
             plan.clone(),
             &self.desired,
             live,
             Arc::new(Progress::silent()),
             limits,
-        );
-        apply::apply(Arc::new(context), stop).await
+        )
+    }
+}
+
+/// Those that it plans with.
+pub fn options() -> Options {
+    Options {
+        allow_mass_removal: true,
+        ..Options::default()
     }
 }
