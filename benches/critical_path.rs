@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use wi::apply::{self, Context, End, Limits};
 use wi::plan::{self, Options};
 use wi::render::progress::Progress;
-use wi::sandbox::{self, Sandbox, World};
+use wi_sandbox::{Sandbox, World};
 
 use client::Client;
 
@@ -90,7 +90,7 @@ fn spec_and_world() -> (String, String) {
 async fn measure() -> (f64, f64) {
     let (spec, world) = spec_and_world();
     let world = World::parse(&world, "world.yaml").expect("a valid world");
-    let sandbox = Sandbox::start(world, sandbox::Options::default())
+    let sandbox = Sandbox::start(world, wi_sandbox::Options::default())
         .await
         .expect("the sandbox starts");
     let Client { http, desired } = Client::of(&spec, &sandbox);

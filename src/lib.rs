@@ -40,8 +40,6 @@ pub mod plan;
 
 pub mod render;
 
-pub mod sandbox;
-
 pub mod apply;
 
 pub mod cli;

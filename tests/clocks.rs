@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use support::inside::{Inside, runtime};
-use wi::sandbox::World;
+use wi_sandbox::World;
 
 const APPLY: [&str; 3] = ["apply", "wi.yaml", "--auto-approve"];
 /// Five hours, in seconds.

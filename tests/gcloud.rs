@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use wi::sandbox::world::World;
-use wi::sandbox::{Options, Sandbox};
+use wi_sandbox::world::World;
+use wi_sandbox::{Options, Sandbox};
 
 const BROWNFIELD: &str = include_str!("../examples/brownfield/world.yaml");
 

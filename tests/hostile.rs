@@ -17,7 +17,7 @@ use support::fake::{Answer, Fake};
 use support::served::Served;
 use support::{Place, Ran};
 use wi::plan::file::PlanFile;
-use wi::sandbox::World;
+use wi_sandbox::World;
 
 /// Escapes, line breaks, bidirectional marks, Markdown, and a name that is a command line.
 const HOSTILE: &str =

@@ -9,8 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
-use wi::sandbox::Verdict;
-use wi::sandbox::kube::{KubeCluster, KubeState, NodeSpec, PodOwner, PodState, Served};
+use wi_sandbox::Verdict;
+use wi_sandbox::kube::{KubeCluster, KubeState, NodeSpec, PodOwner, PodState, Served};
 
 #[path = "kube_sandbox/as_the_server.rs"]
 mod as_the_server;

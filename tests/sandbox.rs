@@ -6,8 +6,8 @@ use std::sync::Once;
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
-use wi::sandbox::world::{World, json_schema};
-use wi::sandbox::{Options, Sandbox};
+use wi_sandbox::world::{World, json_schema};
+use wi_sandbox::{Options, Sandbox};
 
 const BROWNFIELD: &str = include_str!("../examples/brownfield/world.yaml");
 const QUICKSTART: &str = include_str!("../examples/quickstart/world.yaml");

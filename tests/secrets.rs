@@ -13,7 +13,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use support::fake::{Answer, Fake};
 use support::{Place, Ran};
-use wi::sandbox::{self, Sandbox, World};
+use wi_sandbox::{Sandbox, World};
 
 const REFRESH: &str = "1//refresh-token-that-nobody-may-see";
 const SECRET: &str = "client-secret-that-nobody-may-see";
@@ -86,9 +86,9 @@ fn nothing_secret_is_printed_logged_or_saved() {
     let sandbox = runtime
         .block_on(Sandbox::start(
             world,
-            sandbox::Options {
+            wi_sandbox::Options {
                 state_file: Some(place.path("state.yaml")),
-                ..sandbox::Options::default()
+                ..wi_sandbox::Options::default()
             },
         ))
         .expect("the sandbox starts");

@@ -14,8 +14,8 @@ use wi::kube::pods::Pod;
 use wi::plan::file::PlanFile;
 use wi::render;
 use wi::resources::Resource;
-use wi::sandbox::World;
 use wi::spec::{Source, load_sources};
+use wi_sandbox::World;
 
 /// Any text as a spec: read or refused, and all that follows offline.
 pub fn spec(text: &str) {

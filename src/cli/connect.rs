@@ -9,8 +9,8 @@ use crate::desired::Desired;
 use crate::http::{Api, Endpoints, Http, HttpOptions};
 use crate::render::{print, safe};
 use crate::resources::Resource;
-use crate::sandbox::world::World;
-use crate::sandbox::{Options, Sandbox};
+use wi_sandbox::world::World;
+use wi_sandbox::{Options, Sandbox};
 
 /// Where the state of sandboxes is kept between commands, below the current directory.
 const STATE_DIRECTORY: &str = ".wi-sandbox";

@@ -9,7 +9,7 @@ use super::connect::{self, Interrupts};
 use super::{Failure, Success};
 use crate::files;
 use crate::render::print;
-use crate::sandbox::{Options, Sandbox};
+use wi_sandbox::{Options, Sandbox};
 
 pub(super) fn run(args: SandboxArgs) -> Result<Success, Failure> {
     connect::runtime()?.block_on(async {

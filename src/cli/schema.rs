@@ -8,7 +8,7 @@ pub(super) fn run(args: SchemaArgs) -> Result<Success, Failure> {
     let schema = match args.kind {
         SchemaKind::Spec => crate::spec::json_schema(),
         SchemaKind::Plan => crate::render::json::schema(),
-        SchemaKind::World => crate::sandbox::world::json_schema(),
+        SchemaKind::World => wi_sandbox::world::json_schema(),
     };
     print::data(&format!("{schema:#}\n"));
     Ok(Success::Ok)

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use wi::sandbox::kube::KubeCluster;
+use wi_sandbox::kube::KubeCluster;
 
 use super::{Server, managers, names, send};
 

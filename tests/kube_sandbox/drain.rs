@@ -2,9 +2,9 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use wi::sandbox::kube::{IntOrPercent, KubeCluster, KubeState};
-use wi::sandbox::world::World;
-use wi::sandbox::{Options, Sandbox};
+use wi_sandbox::kube::{IntOrPercent, KubeCluster, KubeState};
+use wi_sandbox::world::World;
+use wi_sandbox::{Options, Sandbox};
 
 use super::disruption::{ALL, APPLY, SHOP, budget, manifest, shop, web};
 use super::{Server, send};

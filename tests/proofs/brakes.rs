@@ -8,8 +8,8 @@ use crate::support::inside::{Inside, runtime};
 use futures::stream::{self, StreamExt};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use wi::sandbox::World;
-use wi::sandbox::world::{Binding, Policy};
+use wi_sandbox::World;
+use wi_sandbox::world::{Binding, Policy};
 
 const FLEETS: usize = 12;
 const AGENTS: [&str; 2] = [

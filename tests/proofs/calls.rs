@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use wi::apply::End;
 use wi::plan::{AccountChange, Action, What};
-use wi::sandbox::{self, Sandbox, World};
+use wi_sandbox::{Sandbox, World};
 
 use crate::generate::{Fleet, NAMESPACES, PROJECTS, email, fleet, grants};
 use crate::support::client::Client;
@@ -116,7 +116,7 @@ fn may(call: &str) -> bool {
 
 async fn counted(fleet: &Fleet) {
     let world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
-    let sandbox = Sandbox::start(world, sandbox::Options::default())
+    let sandbox = Sandbox::start(world, wi_sandbox::Options::default())
         .await
         .expect("the sandbox starts");
     let client = Client::of(&fleet.spec(), &sandbox);

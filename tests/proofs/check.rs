@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use serde_json::Value;
-use wi::sandbox::world::Policy;
-use wi::sandbox::{Granted, PodAccess, Sample, Sandbox, Token};
+use wi_sandbox::world::Policy;
+use wi_sandbox::{Granted, PodAccess, Sample, Sandbox, Token};
 
 use crate::generate::{Fleet, email, grants, in_short};
 

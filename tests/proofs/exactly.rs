@@ -9,7 +9,7 @@ use futures::stream::{self, StreamExt};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
-use wi::sandbox::World;
+use wi_sandbox::World;
 
 const FLEETS: usize = 10;
 
@@ -36,8 +36,8 @@ const CHANGES: [Change; 6] = [
 /// Makes the change in a state of the sandbox, with another etag or version where there is one.
 fn make(change: Change, state: &mut World, fleet: &Fleet) {
     let version = "moved".to_owned();
-    let member = |state: &mut wi::sandbox::world::Policy| {
-        state.bindings.push(wi::sandbox::world::Binding {
+    let member = |state: &mut wi_sandbox::world::Policy| {
+        state.bindings.push(wi_sandbox::world::Binding {
             role: "roles/browser".to_owned(),
             members: vec!["user:new@example.com".to_owned()],
             condition: None,

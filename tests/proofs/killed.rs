@@ -8,7 +8,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
 use tokio::task::JoinSet;
-use wi::sandbox::{self, Sandbox, World};
+use wi_sandbox::{Sandbox, World};
 
 use crate::check::{check_end, check_of_others, check_operations, check_samples, of_others};
 use crate::generate::{Fleet, fleet};
@@ -51,7 +51,7 @@ async fn start(fleet: &Fleet) -> (Sandbox, Run) {
     let mut world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
     // Operations that last some tenths of a second, so that one runs at many moments.
     world.time_scale = 400.0;
-    let sandbox = Sandbox::start(world, sandbox::Options::default())
+    let sandbox = Sandbox::start(world, wi_sandbox::Options::default())
         .await
         .expect("the sandbox starts");
     let run = Run::of(fleet, &sandbox);

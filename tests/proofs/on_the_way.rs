@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 use wi::apply::End;
 use wi::plan::What;
-use wi::sandbox::{self, Sandbox, World};
+use wi_sandbox::{Sandbox, World};
 
 use crate::check::{check_end, check_samples};
 use crate::generate::{Fleet, fleet};
@@ -17,7 +17,7 @@ use crate::support::inside::runtime;
 /// Applies once or, stopped in between, several times, until nothing is left to do.
 async fn migrate(fleet: &Fleet, stop_after: Option<Duration>) -> Result<(), TestCaseError> {
     let world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
-    let sandbox = Sandbox::start(world, sandbox::Options::default())
+    let sandbox = Sandbox::start(world, wi_sandbox::Options::default())
         .await
         .expect("the sandbox starts");
     sandbox.record_access();

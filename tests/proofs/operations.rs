@@ -12,7 +12,7 @@ use futures::stream::{self, StreamExt};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
-use wi::sandbox::{self, Operation, Sandbox, World};
+use wi_sandbox::{Operation, Sandbox, World};
 
 const FLEETS: usize = 8;
 
@@ -41,7 +41,7 @@ fn refused(sandbox: &Sandbox) -> BTreeMap<String, usize> {
 async fn start(fleet: &Fleet, seconds: u32) -> (Sandbox, Run, Third) {
     let mut world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
     world.operation_seconds.set_labels = seconds;
-    let sandbox = Sandbox::start(world, sandbox::Options::default())
+    let sandbox = Sandbox::start(world, wi_sandbox::Options::default())
         .await
         .expect("the sandbox starts");
     let (run, third) = (Run::of(fleet, &sandbox), Third::of(&sandbox));

@@ -5,7 +5,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use tokio_util::sync::CancellationToken;
 use wi::apply::End;
-use wi::sandbox::{self, Sandbox, World};
+use wi_sandbox::{Sandbox, World};
 
 use crate::check::{check_of_others, of_others};
 use crate::generate::{Fleet, PROJECTS, fleet};
@@ -63,7 +63,7 @@ async fn to_the_end(client: &Client) {
 
 async fn side_by_side(fleet: &Fleet) {
     let world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
-    let sandbox = Sandbox::start(world, sandbox::Options::default())
+    let sandbox = Sandbox::start(world, wi_sandbox::Options::default())
         .await
         .expect("the sandbox starts");
     let others = of_others(&sandbox);

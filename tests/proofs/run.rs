@@ -1,6 +1,6 @@
 //! The real binary on a sandbox of this process.
 
-use wi::sandbox::Sandbox;
+use wi_sandbox::Sandbox;
 
 use crate::generate::Fleet;
 

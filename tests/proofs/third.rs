@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use serde_json::{Value, json};
-use wi::sandbox::Sandbox;
+use wi_sandbox::Sandbox;
 
 use crate::generate::{Fleet, NAMESPACES, PROJECTS, SECRET_IN_FULL, email};
 

@@ -4,7 +4,7 @@
 use futures::stream::{self, StreamExt};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use wi::sandbox::{self, Sandbox, World};
+use wi_sandbox::{Sandbox, World};
 
 use crate::check::{check_begun_once, check_end, check_of_others, check_samples, of_others};
 use crate::generate::{Fleet, fleet};
@@ -18,7 +18,7 @@ const AT_ONCE: usize = 4;
 
 async fn race(fleet: Fleet) {
     let world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
-    let sandbox = Sandbox::start(world, sandbox::Options::default())
+    let sandbox = Sandbox::start(world, wi_sandbox::Options::default())
         .await
         .expect("the sandbox starts");
     sandbox.record_access();

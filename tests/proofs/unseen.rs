@@ -7,7 +7,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use wi::plan::{Action, Plan};
-use wi::sandbox::{self, Fault, Sandbox, World};
+use wi_sandbox::{Fault, Sandbox, World};
 
 use crate::generate::{Fleet, fleet};
 use crate::support::client::Client;
@@ -61,7 +61,7 @@ fn changes(plan: &Plan) -> BTreeMap<&str, Action> {
 
 async fn every_read_of(fleet: &Fleet) -> usize {
     let world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
-    let sandbox = Sandbox::start(world, sandbox::Options::default())
+    let sandbox = Sandbox::start(world, wi_sandbox::Options::default())
         .await
         .expect("the sandbox starts");
     let client = Client::of(&fleet.spec(), &sandbox);

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use wi::apply::{self, Context, End, Limits};
 use wi::plan::{Action, What};
 use wi::render::progress::Progress;
-use wi::sandbox::{self, Sandbox, World};
+use wi_sandbox::{Sandbox, World};
 
 use crate::support::client::Client;
 
@@ -204,7 +204,7 @@ impl Writer {
 async fn race(numbers: Vec<u32>, pause: u64) -> Result<(), TestCaseError> {
     let sandbox = Sandbox::start(
         World::parse(WORLD, "world.yaml").expect("valid"),
-        sandbox::Options::default(),
+        wi_sandbox::Options::default(),
     )
     .await
     .expect("the sandbox starts");

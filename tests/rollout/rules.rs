@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use wi::apply::rollout::{Ended, Gates, Pause, roll_out};
 use wi::apply::{Because, End};
 use wi::plan::{Action, Plan, What};
-use wi::sandbox::{self, Sandbox, World};
+use wi_sandbox::{Sandbox, World};
 
 use crate::support::client::{Client, options};
 
@@ -114,7 +114,7 @@ impl Case {
 
 async fn run(case: &Case) -> Result<(), TestCaseError> {
     let world = World::parse(&case.world(), "world.yaml").expect("a valid world");
-    let sandbox = Sandbox::start(world, sandbox::Options::default())
+    let sandbox = Sandbox::start(world, wi_sandbox::Options::default())
         .await
         .expect("the sandbox starts");
     let client = Client::of(&case.spec(), &sandbox);

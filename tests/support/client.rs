@@ -10,7 +10,7 @@ use wi::desired::Desired;
 use wi::http::{Endpoints, Http, HttpOptions};
 use wi::plan::{self, Options, Plan};
 use wi::render::progress::Progress;
-use wi::sandbox::Sandbox;
+use wi_sandbox::Sandbox;
 
 /// Plans and applies by the library.
 pub struct Client {

@@ -4,7 +4,7 @@
 use std::process::Stdio;
 
 use serde_json::Value;
-use wi::sandbox::{self, Fault, Sandbox, World};
+use wi_sandbox::{Fault, Sandbox, World};
 
 use super::{Place, Ran};
 
@@ -16,7 +16,7 @@ pub struct Inside {
 
 impl Inside {
     pub async fn start(spec: &str, world: World) -> Self {
-        let sandbox = Sandbox::start(world, sandbox::Options::default());
+        let sandbox = Sandbox::start(world, wi_sandbox::Options::default());
         Self {
             place: Place::new(spec, ""),
             sandbox: sandbox.await.expect("the sandbox starts"),

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use wi::sandbox::World;
+use wi_sandbox::World;
 
 use crate::support::flat;
 use crate::support::inside::{Inside, runtime};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use wi::sandbox::World;
+use wi_sandbox::World;
 
 use crate::support::inside::{Inside, runtime};
 

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::pool::{MetadataMode, NodePool};
-use crate::sandbox::kube::{
+use crate::kube::{
     KubeState, NamespaceState, NodeSpec, PodDisruptionBudgetState, PodState, budgets,
 };
-use crate::sandbox::state::{ClusterKey, RunningKube, hash};
-use crate::sandbox::world::{is_default, nullable_values};
+use crate::state::{ClusterKey, RunningKube, hash};
+use crate::world::{is_default, nullable_values};
 
 pub(super) const VERSION: &str = "1.33.5-gke.1308000";
 

@@ -5,11 +5,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::{account, account_mut, email};
-use crate::sandbox::clock;
-use crate::sandbox::errors::{ApiError, known_fields};
-use crate::sandbox::server::Request;
-use crate::sandbox::state::{State, unique_id};
-use crate::sandbox::world::{DeletedServiceAccount, ServiceAccount};
+use crate::clock;
+use crate::errors::{ApiError, known_fields};
+use crate::server::Request;
+use crate::state::{State, unique_id};
+use crate::world::{DeletedServiceAccount, ServiceAccount};
 
 const FIELDS: [&str; 9] = [
     "name",

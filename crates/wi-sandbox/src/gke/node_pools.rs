@@ -7,8 +7,8 @@ use super::clusters::{check_etag, find as find_cluster, running};
 use super::operations::{self, Change};
 use super::pool::{MetadataMode, NodePool};
 use super::upgrade::Upgrade;
-use crate::sandbox::errors::{ApiError, known_fields};
-use crate::sandbox::state::{ClusterKey, State};
+use crate::errors::{ApiError, known_fields};
+use crate::state::{ClusterKey, State};
 
 /// The fields of `UpdateNodePoolRequest`.
 const FIELDS: [&str; 38] = [

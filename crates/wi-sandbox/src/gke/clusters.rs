@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::cluster::Cluster;
 use super::operations::{self, Change, Operation};
 use super::{list as list_answer, missing_zones};
-use crate::sandbox::errors::{ApiError, known_fields, unknown_field};
-use crate::sandbox::state::{ClusterKey, State, hash};
+use crate::errors::{ApiError, known_fields, unknown_field};
+use crate::state::{ClusterKey, State, hash};
 
 /// All clusters of a location, or of all with `-`.
 pub fn list(state: &State, project: &str, location: &str) -> Value {

@@ -27,6 +27,7 @@ mod storage;
 pub use faults::Verdict;
 
 use std::hash::{BuildHasher, RandomState};
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,7 +46,6 @@ pub use gke::pool::{MetadataMode, NodePool};
 pub use oracle::{Granted, PodAccess, Sample, Token};
 pub use world::World;
 
-use crate::files;
 use gke::operations;
 use kube::{KubeCluster, Served};
 use server::Core;
@@ -334,10 +334,14 @@ async fn save(core: &Core, file: &Path) {
     let world = core.state().snapshot().to_yaml();
     let to = file.to_owned();
     let write = move || {
-        if let Some(folder) = to.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        files::write_private(&to, world.as_bytes())
+        let folder = match to.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        std::fs::create_dir_all(folder)?;
+        let mut draft = tempfile::NamedTempFile::new_in(folder)?;
+        draft.write_all(world.as_bytes())?;
+        draft.persist(&to).map_err(|e| e.error).map(drop)
     };
     let written = tokio::task::spawn_blocking(write).await;
     if let Err(error) = written.unwrap_or_else(|e| Err(e.into())) {

@@ -10,12 +10,12 @@ use super::cluster::{etag, location_kind};
 use super::pool::MetadataMode;
 use super::rollout;
 use super::upgrade::Upgrade;
-use crate::sandbox::clock::{self, Millis};
-use crate::sandbox::errors::ApiError;
-use crate::sandbox::faults;
-use crate::sandbox::oracle;
-use crate::sandbox::state::{ClusterKey, State, hash};
-use crate::sandbox::world::is_default;
+use crate::clock::{self, Millis};
+use crate::errors::ApiError;
+use crate::faults;
+use crate::oracle;
+use crate::state::{ClusterKey, State, hash};
+use crate::world::is_default;
 
 /// How long operations take, in simulated seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

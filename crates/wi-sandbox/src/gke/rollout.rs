@@ -9,8 +9,8 @@ use serde_json::json;
 use super::operations::Operation;
 use super::pool::{MetadataMode, NodePool};
 use super::upgrade::Strategy;
-use crate::sandbox::kube::{KubeCluster, NodeSpec};
-use crate::sandbox::state::State;
+use crate::kube::{KubeCluster, NodeSpec};
+use crate::state::State;
 
 /// Lists the nodes to recreate; blue-green brings all new ones at once.
 pub fn begin(state: &mut State, op: &mut Operation, mode: MetadataMode) {
