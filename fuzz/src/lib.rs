@@ -1,6 +1,6 @@
 //! What each fuzz target does with its bytes: nothing of it may panic, hang or grow without bound.
 //!
-//! `tests/fuzzed.rs` does the same, with mutations of its own, on a stable compiler.
+//! `tests/it/fuzzed.rs` does the same, with mutations of its own, on a stable compiler.
 
 use wi::desired::Desired;
 use wi::gcp::container::{ClusterList, Operation, UpgradeSettings};

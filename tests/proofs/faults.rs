@@ -1,15 +1,10 @@
 //! Every call of an apply fails in every way, once and for good: each run ends well or with one clear
 //! error, and the next one converges. Nothing of others is lost.
 
-#[path = "faults/diagnostic.rs"]
 mod diagnostic;
-#[path = "faults/library.rs"]
 mod library;
-#[path = "faults/operations.rs"]
 mod operations;
-#[path = "faults/run.rs"]
 mod run;
-#[path = "faults/shop.rs"]
 mod shop;
 
 use std::sync::Arc;

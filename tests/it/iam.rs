@@ -1,0 +1,535 @@
+//! The IAM half from outside: ownership, brakes, limits.
+
+use crate::support::{Place, flat};
+use serde_json::{Value, json};
+
+const SPEC: &str = "\
+apiVersion: wi/v1
+name: shop
+project: acme-prod
+clusters:
+  main: { location: europe-west1 }
+";
+
+/// An autopilot cluster, so that only IAM and Kubernetes have anything to do.
+fn world(project: &str, rest: &str) -> String {
+    format!(
+        "apiVersion: wi.sandbox/v1
+timeScale: 2000
+projects:
+  acme-prod:
+    number: 123456789012
+{project}
+{rest}
+clusters:
+  - {{ project: acme-prod, location: europe-west1, name: main, autopilot: true }}
+"
+    )
+}
+
+fn place(spec: &str, project: &str, rest: &str) -> Place {
+    Place::new(&format!("{SPEC}{spec}"), &world(project, rest))
+}
+
+#[track_caller]
+fn says(text: &str, part: &str) {
+    assert!(flat(text).contains(part), "`{part}` is not in:\n{text}");
+}
+
+fn members(state: &Value, role: &str) -> Vec<Value> {
+    state["projects"]["acme-prod"]["policy"]["bindings"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|b| b["role"] == role)
+        .flat_map(|b| b["members"].as_array().cloned().unwrap_or_default())
+        .collect()
+}
+
+#[test]
+fn a_grant_can_expire() {
+    let place = place(
+        "googleServiceAccounts:\n  checkout:\n    grants: [{ role: roles/cloudsql.client, expires: 2027-01-01 }]\n",
+        "",
+        "",
+    );
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let binding = &place.state()["projects"]["acme-prod"]["policy"]["bindings"][0];
+    assert_eq!(
+        binding["condition"],
+        json!({"title": "until-2027-01-01", "expression": "request.time < timestamp(\"2027-01-01T00:00:00Z\")"})
+    );
+    assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
+}
+
+#[test]
+fn members_that_the_guard_forbids_get_nothing() {
+    let place = place(
+        "guard: { forbidMembers: [\"*[shop/*]\"] }\ngoogleServiceAccounts:\n  checkout: {}\nnamespaces:\n  shop: { serviceAccounts: { checkout: { impersonates: checkout } } }\n",
+        "",
+        "",
+    );
+    let apply = place.wi(&["apply", "--auto-approve"]).fails();
+    says(
+        &apply.out,
+        "the guard forbids the member serviceAccount:acme-prod.svc.id.goog[shop/checkout] (`*[shop/*]` at wi.yaml:6)",
+    );
+    assert!(place.state()["projects"]["acme-prod"]["serviceAccounts"].is_null());
+}
+
+#[test]
+fn more_removals_than_the_guard_allows_are_an_error() {
+    let place = place(
+        "guard: { maxRemovals: 0 }\ngoogleServiceAccounts:\n  checkout: {}\n",
+        "    serviceAccounts: { checkout: {} }\n    policy: { bindings: [{ role: roles/editor, members: [\"serviceAccount:checkout@acme-prod.iam.gserviceaccount.com\"] }] }",
+        "",
+    );
+    let plan = place.wi(&["plan"]).fails();
+    says(&plan.out, "it removes 1, and the guard allows 0");
+    says(&plan.out, "the plan as a whole (wi.yaml:6)");
+}
+
+#[test]
+fn a_policy_that_is_full_is_an_error_before_anything_is_written() {
+    let many = |n: usize| {
+        let users: Vec<String> = (0..n).map(|i| format!("user:u{i}@example.com")).collect();
+        format!(
+            "    policy: {{ bindings: [{{ role: roles/viewer, members: [{}] }}] }}",
+            users.join(", ")
+        )
+    };
+    let spec = "googleServiceAccounts:\n  checkout: { grants: [roles/cloudsql.client, roles/pubsub.publisher] }\n";
+    let full = place(spec, &many(1499), "");
+    let plan = full.wi(&["plan"]).fails();
+    says(
+        &plan.out,
+        "has 1499 members and would have 1501; IAM allows 1500",
+    );
+    let nearly = place(spec, &many(1498), "");
+    let plan = nearly.wi(&["plan"]).ok();
+    says(
+        &plan.out,
+        "will have 1500 of the 1500 members that IAM allows",
+    );
+    nearly.wi(&["apply", "--auto-approve"]).ok();
+}
+
+#[test]
+fn what_a_direct_principal_cannot_do_is_said_with_a_way_out() {
+    let place = place(
+        "namespaces:
+  shop:
+    serviceAccounts:
+      web:
+        grants:
+          - { role: roles/storage.objectViewer, resource: bucket/acls }
+          - { role: roles/run.invoker, resource: run/europe-west1/api }
+",
+        "    policy: { bindings: [{ role: roles/iam.workloadIdentityUser, members: [\"serviceAccount:acme-prod.svc.id.goog[other/x]\"] }] }",
+        "buckets: { acls: { project: acme-prod, uniformBucketLevelAccess: false } }
+resources: { //run.googleapis.com/projects/acme-prod/locations/europe-west1/services/api: {} }",
+    );
+    let plan = place.wi(&["plan"]).fails();
+    says(
+        &plan.out,
+        "need uniform bucket-level access, which bucket/acls does not have: gcloud storage buckets update gs://acls --uniform-bucket-level-access",
+    );
+    says(
+        &plan.out,
+        "is called with ID tokens of Google, which a Kubernetes service account alone cannot get. Give it a Google service account",
+    );
+    says(
+        &plan.out,
+        "acme-prod/other/x has roles/iam.workloadIdentityUser on project/acme-prod: it can act as every Google service account there",
+    );
+}
+
+/// What a former spec granted on a resource that nobody names any more.
+#[test]
+fn removed_names_resources_that_the_spec_no_longer_grants_on() {
+    let theirs = "user:ann@example.com";
+    let ours = "serviceAccount:checkout@acme-prod.iam.gserviceaccount.com";
+    let secret = "//secretmanager.googleapis.com/projects/acme-prod/secrets/old";
+    let place = place(
+        "removed: [secret/old]\ngoogleServiceAccounts:\n  checkout: { grants: [roles/cloudsql.client] }\n",
+        "    serviceAccounts: { checkout: {} }",
+        &format!(
+            "resources: {{ {secret}: {{ policy: {{ bindings: [{{ role: roles/secretmanager.secretAccessor, members: [\"{theirs}\", \"{ours}\"] }}] }} }} }}"
+        ),
+    );
+    let plan = place.wi(&["plan"]).ok();
+    says(
+        &plan.out,
+        "- loses roles/secretmanager.secretAccessor on secret/acme-prod/old",
+    );
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let state = place.state();
+    assert_eq!(
+        state["resources"][secret]["policy"]["bindings"][0]["members"],
+        json!([theirs])
+    );
+    assert_eq!(members(&state, "roles/cloudsql.client"), [json!(ours)]);
+}
+
+const CHECKOUT: &str = "googleServiceAccounts:\n  checkout: { grants: [roles/cloudsql.client] }\n";
+const EMAIL: &str = "checkout@acme-prod.iam.gserviceaccount.com";
+
+/// `onRemove` is in the mark, since the spec no longer says it when it counts.
+#[test]
+fn an_account_that_leaves_is_disabled_deleted_or_kept_as_the_spec_had_said() {
+    for (on_remove, exists, disabled, granted) in [
+        ("disable", true, true, false),
+        ("delete", false, false, false),
+        ("keep", true, false, true),
+    ] {
+        let spec = CHECKOUT.replace(
+            "checkout: {",
+            &format!("checkout: {{ onRemove: {on_remove},"),
+        );
+        let place = place(&format!("{spec}  other-one: {{}}\n"), "", "");
+        place.wi(&["apply", "--auto-approve"]).ok();
+        place.write(
+            "wi.yaml",
+            &format!("{SPEC}googleServiceAccounts:\n  other-one: {{}}\n"),
+        );
+        let plan = place.wi(&["plan", "--allow-mass-removal"]).ok();
+        says(
+            &plan.out,
+            match on_remove {
+                "delete" => "it is deleted",
+                "keep" => "released: marked with `onRemove: keep`",
+                _ => "it is disabled",
+            },
+        );
+        place
+            .wi(&["apply", "--auto-approve", "--allow-mass-removal"])
+            .ok();
+        assert_eq!(
+            place.wi(&["plan", "--detailed-exitcode"]).code,
+            Some(0),
+            "{on_remove}"
+        );
+        let state = place.state();
+        let account = &state["projects"]["acme-prod"]["serviceAccounts"]["checkout"];
+        assert_eq!(!account.is_null(), exists, "{on_remove}: {account}");
+        assert_eq!(
+            account["disabled"] == true,
+            disabled,
+            "{on_remove}: {account}"
+        );
+        assert_eq!(
+            !members(&state, "roles/cloudsql.client").is_empty(),
+            granted,
+            "{on_remove}"
+        );
+        if on_remove == "delete" {
+            // Its members went first, so that no dead ones are left.
+            assert!(
+                !state.to_string().contains("deleted:serviceAccount:"),
+                "{state}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_deleted_account_is_undeleted_and_has_its_roles_again() {
+    let place = place(
+        CHECKOUT,
+        &format!("    policy: {{ bindings: [{{ role: roles/cloudsql.client, members: [\"deleted:serviceAccount:{EMAIL}?uid=123456789012345678901\"] }}] }}
+    deletedServiceAccounts: [{{ accountId: checkout, deletedAt: DELETED, account: {{ uniqueId: \"123456789012345678901\", description: Pays }} }}]")
+        .replace("DELETED", &jiff::Timestamp::now().to_string()),
+        "",
+    );
+    let plan = place.wi(&["plan"]).ok();
+    says(&plan.out, "gsa.checkout will be undeleted");
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let state = place.state();
+    let account = &state["projects"]["acme-prod"]["serviceAccounts"]["checkout"];
+    assert_eq!(account["uniqueId"], "123456789012345678901");
+    assert_eq!(account["description"], "Pays [wi:shop]");
+    assert_eq!(
+        members(&state, "roles/cloudsql.client"),
+        [json!(format!("serviceAccount:{EMAIL}"))]
+    );
+    assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
+}
+
+/// After 30 days there is nothing to undelete.
+#[test]
+fn an_account_that_is_gone_for_good_is_made_anew() {
+    let dead = format!("deleted:serviceAccount:{EMAIL}?uid=123456789012345678901");
+    let place = place(
+        CHECKOUT,
+        &format!(
+            "    policy: {{ bindings: [{{ role: roles/cloudsql.client, members: [\"{dead}\", \"user:ann@example.com\"] }}] }}"
+        ),
+        "",
+    );
+    place.wi(&["apply", "--auto-approve"]).ok();
+    // Now that it is known to be another account, the dead member is cleaned up.
+    let plan = place.wi(&["plan"]).ok();
+    says(
+        &plan.out,
+        "dead: it was of an account checkout@acme-prod.iam.gserviceaccount.com that is deleted",
+    );
+    assert!(
+        !plan.out.contains("loses"),
+        "a dead member loses nothing:\n{}",
+        plan.out
+    );
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let mut now = members(&place.state(), "roles/cloudsql.client");
+    now.sort_by_key(Value::to_string);
+    assert_eq!(
+        now,
+        [
+            json!(format!("serviceAccount:{EMAIL}")),
+            json!("user:ann@example.com")
+        ]
+    );
+    assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
+}
+
+/// All that is missing is told before anything is written, with the role that has it.
+#[test]
+fn permissions_are_checked_before_the_first_write() {
+    let place = place(
+        "googleServiceAccounts:\n  checkout: { grants: [roles/cloudsql.client, { role: roles/storage.objectViewer, resource: bucket/receipts }] }\nnamespaces: { shop: {} }\n",
+        "",
+        "buckets: { receipts: { project: acme-prod } }\ncallerLacks: [resourcemanager.projects.setIamPolicy, storage.buckets.setIamPolicy, iam.serviceAccounts.create]",
+    );
+    let world = std::fs::read_to_string(place.path("world.yaml")).expect("world");
+    let denied = "autopilot: true, denied: [create namespaces]";
+    place.write("world.yaml", &world.replace("autopilot: true", denied));
+    let apply = place.wi(&["apply", "--auto-approve"]).fails();
+    for missing in [
+        "iam.serviceAccounts.create on project/acme-prod (the smallest predefined role that has it: roles/iam.serviceAccountCreator)",
+        "resourcemanager.projects.setIamPolicy on project/acme-prod (the smallest predefined role that has it: roles/resourcemanager.projectIamAdmin)",
+        "create namespaces on cluster.main (the smallest predefined role that has it: roles/container.developer, or by RBAC in the cluster)",
+        "storage.buckets.setIamPolicy on bucket/receipts (the smallest predefined role that has it: roles/storage.admin)",
+    ] {
+        says(&apply.err, missing);
+    }
+    assert!(place.state()["projects"]["acme-prod"]["serviceAccounts"].is_null());
+}
+
+#[test]
+fn a_role_that_is_not_there_is_an_error_and_a_custom_one_can_be_granted() {
+    let place = place(
+        "googleServiceAccounts:\n  checkout: { grants: [roles/cloudsql.cilent, projects/acme-prod/roles/deployer, organizations/77/roles/gone] }\n",
+        "",
+        "unknownRoles: [roles/cloudsql.cilent]\ncustomRoles: [projects/acme-prod/roles/deployer]",
+    );
+    let plan = place.wi(&["plan"]).fails();
+    says(
+        &plan.out,
+        "(wi.yaml:7) there is no role roles/cloudsql.cilent. gcloud iam roles list has those that there are",
+    );
+    says(&plan.out, "there is no role organizations/77/roles/gone");
+    assert!(
+        !plan.out.contains("no role projects/acme-prod"),
+        "{}",
+        plan.out
+    );
+}
+
+/// The caller is an account of the spec, as in CI, and the plan would take its role away.
+#[test]
+fn the_callers_own_access_is_never_removed() {
+    let place = place(
+        CHECKOUT,
+        &format!(
+            "    serviceAccounts: {{ checkout: {{}} }}\n    policy: {{ bindings: [{{ role: roles/editor, members: [\"serviceAccount:{EMAIL}\"] }}] }}"
+        ),
+        &format!("caller: {EMAIL}"),
+    );
+    let apply = place.wi(&["apply", "--auto-approve"]).ok();
+    says(
+        &apply.out,
+        "grant.checkout:roles/editor@project/acme-prod is kept: it is the access of checkout@acme-prod.iam.gserviceaccount.com, who you are",
+    );
+    assert!(!apply.out.contains("- loses"), "{}", apply.out);
+    assert_eq!(members(&place.state(), "roles/editor").len(), 1);
+}
+
+/// `--base`: what a former version granted is found in git, and removed.
+#[test]
+fn a_former_version_of_the_spec_says_where_to_look() {
+    let secret = "//secretmanager.googleapis.com/projects/acme-prod/secrets/old";
+    let former = format!("{SPEC}googleServiceAccounts:
+  checkout: {{ grants: [{{ role: roles/secretmanager.secretAccessor, resource: secret/old }}] }}
+namespaces:
+  shop: {{ serviceAccounts: {{ web: {{ grants: [{{ role: roles/secretmanager.secretAccessor, resource: secret/old }}] }} }} }}
+");
+    let place = place(
+        "",
+        "",
+        &format!(
+            "resources: {{ {secret}: {{ policy: {{ bindings: [{{ role: roles/viewer, members: [user:ann@example.com] }}] }} }} }}"
+        ),
+    );
+    place.write("wi.yaml", &former);
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let git = |args: &[&str]| {
+        let status = std::process::Command::new("git")
+            .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
+            .args(args)
+            .current_dir(place.dir.path())
+            .output()
+            .expect("git runs");
+        assert!(status.status.success(), "{status:?}");
+    };
+    git(&["init", "-q"]);
+    git(&["add", "wi.yaml"]);
+    git(&["commit", "-qm", "former"]);
+    place.write(
+        "wi.yaml",
+        &format!("{SPEC}googleServiceAccounts:\n  checkout: {{}}\n"),
+    );
+    let without = place.wi(&["plan"]).ok();
+    assert!(
+        !without.out.contains("secret/acme-prod/old"),
+        "{}",
+        without.out
+    );
+    let plan = place
+        .wi(&["plan", "--base", "HEAD", "--allow-mass-removal"])
+        .ok();
+    for loses in [
+        "checkout@acme-prod.iam.gserviceaccount.com",
+        "acme-prod/shop/web",
+    ] {
+        says(&plan.out, loses);
+    }
+    place
+        .wi(&[
+            "apply",
+            "--auto-approve",
+            "--base",
+            "HEAD",
+            "--allow-mass-removal",
+        ])
+        .ok();
+    assert_eq!(
+        place.state()["resources"][secret]["policy"]["bindings"],
+        json!([{"role": "roles/viewer", "members": ["user:ann@example.com"]}])
+    );
+    for (reference, why) in [
+        ("no-such", "git says:"),
+        ("-x", "not a commit, tag or branch"),
+    ] {
+        let bad = place.wi(&["plan", &format!("--base={reference}")]).fails();
+        says(&bad.err, why);
+    }
+}
+
+/// Made by Helm and annotated there: only IAM is kept here, and the plan says what is left to do.
+#[test]
+fn an_account_that_is_only_referred_to_is_not_touched() {
+    let place = place(
+        "googleServiceAccounts:
+  checkout: {}
+namespaces:
+  shop:
+    create: false
+    serviceAccounts:
+      web: { impersonates: checkout, existing: true }
+      gone: { impersonates: checkout, existing: true }
+",
+        "",
+        "",
+    );
+    let world = std::fs::read_to_string(place.path("world.yaml")).expect("world").replace(
+        "autopilot: true }",
+        "autopilot: true, namespaces: { shop: { serviceAccounts: { web: { annotations: { meta.helm.sh/release-name: web } } } } } }",
+    );
+    place.write("world.yaml", &world);
+    let plan = place.wi(&["plan"]).fails();
+    says(
+        &plan.out,
+        "the service account gone does not exist in the namespace shop, and the spec says `existing: true`",
+    );
+    says(
+        &plan.out,
+        "its annotation iam.gke.io/gcp-service-account is not set and has to become `checkout@acme-prod.iam.gserviceaccount.com`, in the Helm release web",
+    );
+
+    let spec = std::fs::read_to_string(place.path("wi.yaml")).expect("spec");
+    place.write(
+        "wi.yaml",
+        &spec.replace(
+            "      gone: { impersonates: checkout, existing: true }\n",
+            "",
+        ),
+    );
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let state = place.state();
+    let web = &state["clusters"][0]["namespaces"]["shop"]["serviceAccounts"]["web"];
+    assert_eq!(
+        web["annotations"],
+        json!({"meta.helm.sh/release-name": "web"})
+    );
+    let account = &state["projects"]["acme-prod"]["serviceAccounts"]["checkout"];
+    assert_eq!(
+        account["policy"]["bindings"][0]["members"],
+        json!(["serviceAccount:acme-prod.svc.id.goog[shop/web]"])
+    );
+    assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
+}
+
+#[test]
+fn what_a_folder_grants_too_is_said() {
+    let ours = format!("serviceAccount:{EMAIL}");
+    let place = place(
+        CHECKOUT,
+        &format!("    ancestors: [folder/5, organization/7]\n    serviceAccounts: {{ checkout: {{ description: \"[wi:shop]\" }} }}\n    policy: {{ bindings: [{{ role: roles/pubsub.editor, members: [\"{ours}\"] }}] }}"),
+        &format!("resources:
+  //cloudresourcemanager.googleapis.com/folders/5: {{ policy: {{ bindings: [{{ role: roles/cloudsql.client, members: [\"{ours}\"] }}] }} }}
+  //cloudresourcemanager.googleapis.com/organizations/7: {{ policy: {{ bindings: [{{ role: roles/pubsub.editor, members: [\"{ours}\"] }}] }} }}"),
+    );
+    let plan = place.wi(&["plan"]).ok();
+    says(
+        &plan.out,
+        "also granted by folder/5: adding it here changes nothing today",
+    );
+    says(
+        &plan.out,
+        "also granted by organization/7: the role stays, by inheritance",
+    );
+}
+
+#[test]
+fn accounts_of_the_same_id_in_two_projects_leave_together() {
+    let stay = "googleServiceAccounts:
+  checkout: {}
+  search: { project: acme-two }
+";
+    let leave = "  legacy: { grants: [roles/viewer] }
+  legacy-two: { id: legacy, project: acme-two, grants: [{ role: roles/viewer, resource: project/acme-prod }] }
+";
+    let place = place(&format!("{stay}{leave}"), "", "  acme-two: {}");
+    place.wi(&["apply", "--auto-approve"]).ok();
+    assert_eq!(members(&place.state(), "roles/viewer").len(), 2);
+
+    place.write("wi.yaml", &format!("{SPEC}{stay}"));
+    let all = "--allow-mass-removal";
+    let plan = place.wi(&["plan", "--out", "p.plan", all]).ok();
+    for project in ["acme-prod", "acme-two"] {
+        let email = format!("legacy@{project}.iam.gserviceaccount.com");
+        says(&plan.out, &format!("gsa.{email} will be disabled"));
+        says(
+            &plan.out,
+            &format!("grant.{email}:roles/viewer@project/acme-prod will be removed"),
+        );
+    }
+    place.wi(&["apply", "p.plan"]).ok();
+    let state = place.state();
+    assert!(members(&state, "roles/viewer").is_empty(), "{state}");
+    for project in ["acme-prod", "acme-two"] {
+        let account = &state["projects"][project]["serviceAccounts"]["legacy"];
+        assert_eq!(account["disabled"], true, "{project}");
+    }
+    let again = place.wi(&["plan", "--detailed-exitcode"]);
+    assert_eq!(again.code, Some(0), "{}", again.out);
+}

@@ -1,0 +1,36 @@
+//! `wi` from outside: the real binary, and the library, on the sandbox or on small servers of the tests.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod broken_specs;
+mod brownfield;
+mod cases;
+mod clocks;
+mod comment;
+mod credentials;
+mod doctor;
+mod exit_codes;
+mod failures;
+mod forged_plans;
+mod fuzzed;
+mod gke;
+mod guarantees;
+mod hostile;
+mod http;
+mod iam;
+mod init;
+mod interrupt;
+mod kinds;
+mod kube_sandbox;
+#[cfg(unix)]
+mod kubeconfig;
+mod machine_readable;
+mod markdown;
+mod quickstart;
+mod rollout;
+mod sandbox;
+mod saved_plans;
+#[cfg(unix)]
+mod secrets;
+mod spec;

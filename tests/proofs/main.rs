@@ -1,0 +1,24 @@
+//! The ten invariants of the design, each over generated fleets by a test that tries to break it, and every
+//! fault at every call. In one program, so that they run side by side: most of them wait for servers most
+//! of their time.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod check;
+mod generate;
+mod run;
+mod third;
+
+mod brakes;
+mod calls;
+mod exactly;
+mod faults;
+#[cfg(unix)]
+mod killed;
+mod on_the_way;
+mod operations;
+mod ownership;
+mod two_at_once;
+mod unseen;
+mod writers;
