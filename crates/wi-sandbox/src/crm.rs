@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::errors::{ApiError, known_fields};
 use super::policy;
-use super::server::Request;
+use super::request::Request;
+use super::set_policy;
 use super::state::State;
 
 /// Answers `{v1|v3}/projects/P[:verb]`; `name` is `P[:verb]`.
@@ -55,7 +56,7 @@ pub fn handle(
         ("POST", "setIamPolicy") => {
             let (new, mask) = wrapped_policy(&request.body)?;
             let stored = state.world.projects[&project].policy.clone();
-            let written = policy::write(state, &stored, new, mask)?;
+            let written = set_policy::write(state, &stored, new, mask)?;
             let shown = policy::show(&written, 3);
             if let Some(project) = state.world.projects.get_mut(&project) {
                 project.policy = written;

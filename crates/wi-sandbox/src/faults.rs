@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::errors::ApiError;
-use super::world::is_default;
+use super::serde_help::is_default;
 
 /// One failure to inject. The first fault whose conditions hold answers; latencies add up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

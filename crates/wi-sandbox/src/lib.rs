@@ -6,6 +6,7 @@
 pub mod kube;
 pub mod world;
 
+mod access;
 mod calls;
 mod clock;
 mod crm;
@@ -14,17 +15,19 @@ mod faults;
 mod gateway;
 mod gke;
 mod iam;
+mod ids;
 mod members;
 mod oracle;
 mod policies;
 mod policy;
+mod request;
 mod roles;
+mod serde_help;
 mod server;
 mod services;
+mod set_policy;
 mod state;
 mod storage;
-
-pub use faults::Verdict;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write as _;
@@ -39,11 +42,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use faults::{BrokenTls, Fault};
+pub use access::{Granted, PodAccess, Sample, Token};
+pub use faults::{BrokenTls, Fault, Verdict};
 pub use gke::cluster::Cluster;
-pub use gke::operations::{Change, Operation, OperationSeconds};
+pub use gke::operation::{Change, Operation, OperationSeconds};
 pub use gke::pool::{MetadataMode, NodePool};
-pub use oracle::{Granted, PodAccess, Sample, Token};
 pub use world::World;
 
 use gke::operations;
@@ -203,12 +206,17 @@ impl Sandbox {
 
     /// Takes a sample of all pods' access now and after every mutation from now on.
     pub fn record_access(&self) {
-        oracle::Recorder::start(&mut self.core.state());
+        oracle::start_recording(&mut self.core.state());
     }
 
     /// The samples since [`Sandbox::record_access`], each different from the one before.
     pub fn recorded_access(&self) -> Vec<Sample> {
-        self.core.state().recorder.samples().to_vec()
+        self.core
+            .state()
+            .recorder
+            .samples
+            .clone()
+            .unwrap_or_default()
     }
 
     /// Waits until no operation runs.

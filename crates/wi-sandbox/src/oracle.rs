@@ -5,94 +5,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::access::{Granted, PodAccess, Sample, Token};
 use super::clock;
 use super::errors::ApiError;
 use super::gke::cluster::Cluster;
 use super::kube::PodState;
+use super::request::Request;
 use super::roles;
-use super::server::Request;
 use super::state::{State, email};
 use super::world::{Condition, Policy};
 
 const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
 const GET_TOKEN: &str = "iam.serviceAccounts.getAccessToken";
 
-/// Whose token the metadata server hands to a pod.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Token {
-    /// The node's service account: no GKE metadata server, or one that the pod goes past.
-    Node(String),
-    /// The Google service account that the Kubernetes one is annotated with.
-    Account(String),
-    /// The Kubernetes service account itself: `principal://…`.
-    Federated(String),
-    /// None, and why.
-    Refused(String),
-}
-
-/// A role that an identity has.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Granted {
-    /// `project/ID`, `bucket/NAME` or `serviceaccount/EMAIL`.
-    pub resource: String,
-    /// The role.
-    pub role: String,
-    /// The expression of the binding's condition, where the oracle cannot evaluate it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub only_if: Option<String>,
-}
-
-/// What a running pod can do.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PodAccess {
-    /// `PROJECT/LOCATION/NAME`.
-    pub cluster: String,
-    /// Its namespace.
-    pub namespace: String,
-    /// `KIND/NAME` of what makes the pod, which outlives it.
-    pub workload: String,
-    /// Its name.
-    pub pod: String,
-    /// The Kubernetes service account that it runs as.
-    pub service_account: String,
-    /// Whose token it gets.
-    pub token: Token,
-    /// The roles that come with the token.
-    pub roles: BTreeSet<Granted>,
-}
-
-/// All pods' access after a mutation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Sample {
-    /// What had just happened.
-    pub after: String,
-    /// Of each pod that runs.
-    pub pods: Vec<PodAccess>,
-}
-
-/// Samples, once somebody asked for them.
-#[derive(Debug, Default)]
-pub struct Recorder {
-    samples: Option<Vec<Sample>>,
-}
-
-impl Recorder {
-    /// From now on, starting with how it is now.
-    pub fn start(state: &mut State) {
-        state.recorder.samples = Some(Vec::new());
-        record(state, "start");
-    }
-
-    /// The samples so far, of which each differs from the one before.
-    pub fn samples(&self) -> &[Sample] {
-        self.samples.as_deref().unwrap_or_default()
-    }
+/// Takes samples from now on, starting with how it is now.
+pub fn start_recording(state: &mut State) {
+    state.recorder.samples = Some(Vec::new());
+    record(state, "start");
 }
 
 /// Takes a sample after a mutation, if anybody wants it.

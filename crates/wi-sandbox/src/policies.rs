@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::crm;
 use super::errors::{ApiError, known_fields};
 use super::policy;
-use super::server::Request;
+use super::request::Request;
+use super::set_policy;
 use super::state::State;
 
 /// How an API wants to be asked.
@@ -187,7 +188,7 @@ fn answer(
                     "Invalid JSON payload received. Unknown name \"updateMask\": Cannot find field.",
                 ));
             }
-            let written = policy::write(state, &stored, new, given_mask)?;
+            let written = set_policy::write(state, &stored, new, given_mask)?;
             let shown = policy::show(&written, 3);
             if let Some(resource) = state.world.resources.get_mut(name) {
                 resource.policy = written;
@@ -219,15 +220,16 @@ fn managed_folder(state: &mut State, path: &str, request: &Request) -> Result<Va
             Ok(policy::show(&stored, version))
         }
         "PUT" => {
-            let written = policy::write(state, &stored, &request.body, None).map_err(|error| {
-                if error.code == 409 {
-                    return ApiError::new(
-                        412,
-                        "At least one of the pre-conditions you specified did not hold.",
-                    );
-                }
-                error
-            })?;
+            let written =
+                set_policy::write(state, &stored, &request.body, None).map_err(|error| {
+                    if error.code == 409 {
+                        return ApiError::new(
+                            412,
+                            "At least one of the pre-conditions you specified did not hold.",
+                        );
+                    }
+                    error
+                })?;
             let shown = policy::show(&written, 3);
             if let Some(resource) = state.world.resources.get_mut(&name) {
                 resource.policy = written;
@@ -281,7 +283,7 @@ fn dataset_access(state: &mut State, path: &str, request: &Request) -> Result<Va
             }
             let (bindings, others) = from_access(entries);
             let body = json!({"bindings": bindings, "version": 3});
-            let mut written = policy::write(state, &stored.policy, &body, None)?;
+            let mut written = set_policy::write(state, &stored.policy, &body, None)?;
             written.etag = format!("W/{}", state.next_revision());
             if let Some(resource) = state.world.resources.get_mut(&name) {
                 resource.policy = written;

@@ -1,24 +1,14 @@
 //! Allow policies as IAM stores and shows them: etags, versions, conditions.
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Value, json};
 
-use super::errors::{ApiError, known_fields};
-use super::members;
-use super::state::State;
-use super::world::{Binding, Condition, Policy};
+use super::errors::ApiError;
+use super::world::{Binding, Policy};
 
 /// What the etag of a policy that was never written looks like.
-const EMPTY_ETAG: &str = "ACAB";
-const MAX_MEMBERS: usize = 1500;
-const BASIC_ROLES: [&str; 3] = ["roles/owner", "roles/editor", "roles/viewer"];
-
-/// The message of a stale etag.
-pub const CONFLICT: &str = "There were concurrent policy changes. Please retry the whole \
-read-modify-write with exponential backoff.";
-
+pub const EMPTY_ETAG: &str = "ACAB";
 /// The policy as the API shows it to a reader that asked for `requested_version`.
 ///
 /// Below version 3, conditions are hidden behind role names `ROLE_withcond_HASH`.
@@ -69,155 +59,6 @@ pub fn requested_version(text: Option<&str>) -> Result<i64, ApiError> {
             "Request contains an invalid argument: requested_policy_version must be 0, 1 or 3.",
         )),
     }
-}
-
-/// Carries out a `setIamPolicy`: the policy to store, with its new etag.
-///
-/// `body` is the wire form; `mask` is the request's `updateMask`, by default `bindings,etag`.
-///
-/// # Errors
-/// 409 for a stale etag, 400 for what IAM refuses: unknown members, conditions below version 3.
-pub fn write(
-    state: &mut State,
-    stored: &Policy,
-    body: &Value,
-    mask: Option<&str>,
-) -> Result<Policy, ApiError> {
-    known_fields(
-        body,
-        &[
-            "version",
-            "etag",
-            "bindings",
-            "auditConfigs",
-            "kind",
-            "resourceId",
-        ],
-        " at 'policy'",
-    )?;
-    let etag = body["etag"].as_str().unwrap_or_default();
-    let current = if stored.etag.is_empty() {
-        EMPTY_ETAG
-    } else {
-        &stored.etag
-    };
-    if !etag.is_empty() && etag != current {
-        return Err(ApiError::aborted(CONFLICT));
-    }
-    let version = body["version"].as_i64().unwrap_or(0);
-    if ![0, 1, 3].contains(&version) {
-        return Err(ApiError::invalid(format!(
-            "Policy version {version} is not supported."
-        )));
-    }
-    let bindings: Vec<Binding> = match body.get("bindings") {
-        None | Some(Value::Null) => Vec::new(),
-        Some(bindings) => serde_json::from_value(bindings.clone()).map_err(|e| {
-            ApiError::invalid(format!(
-                "Invalid JSON payload received. policy.bindings: {e}"
-            ))
-        })?,
-    };
-    let fields: Vec<&str> = mask
-        .unwrap_or("bindings,etag")
-        .split(',')
-        .map(str::trim)
-        .collect();
-    let all = fields == ["*"];
-    let has = |field: &str| all || fields.contains(&field);
-    let audit_configs = match body.get("auditConfigs").and_then(Value::as_array) {
-        Some(configs) if has("auditConfigs") => configs.clone(),
-        None if has("auditConfigs") => Vec::new(),
-        _ => stored.audit_configs.clone(),
-    };
-    let bindings = if has("bindings") {
-        check_bindings(state, bindings, version)?
-    } else {
-        stored.bindings.clone()
-    };
-    Ok(Policy {
-        etag: state.next_policy_etag(),
-        bindings,
-        audit_configs,
-    })
-}
-
-/// Checks and tidies bindings as IAM does: duplicates merged, empty ones dropped.
-fn check_bindings(
-    state: &State,
-    bindings: Vec<Binding>,
-    version: i64,
-) -> Result<Vec<Binding>, ApiError> {
-    let mut merged: BTreeMap<(String, Option<Condition>), Vec<String>> = BTreeMap::new();
-    for binding in bindings {
-        check_role(&binding.role)?;
-        if let Some(condition) = &binding.condition {
-            check_condition(&binding, condition, version)?;
-        }
-        let members = merged.entry((binding.role, binding.condition)).or_default();
-        for member in &binding.members {
-            let member = members::check(state, member)?;
-            if !members.contains(&member) {
-                members.push(member);
-            }
-        }
-    }
-    let total: usize = merged.values().map(Vec::len).sum();
-    if total > MAX_MEMBERS {
-        return Err(ApiError::invalid(format!(
-            "The number of members in the policy ({total}) is larger than the maximum allowed size {MAX_MEMBERS}."
-        )));
-    }
-    Ok(merged
-        .into_iter()
-        .filter(|(_, members)| !members.is_empty())
-        .map(|((role, condition), members)| Binding {
-            role,
-            members,
-            condition,
-        })
-        .collect())
-}
-
-fn check_role(role: &str) -> Result<(), ApiError> {
-    let id = |s: &str| {
-        !s.is_empty()
-            && s.bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_')
-    };
-    let parts: Vec<&str> = role.split('/').collect();
-    let ok = match parts.as_slice() {
-        ["roles", name] | ["projects" | "organizations", _, "roles", name] => id(name),
-        _ => false,
-    };
-    if !ok || role.contains("_withcond_") {
-        return Err(ApiError::invalid(format!(
-            "Role {role} is not supported for this resource."
-        )));
-    }
-    Ok(())
-}
-
-fn check_condition(binding: &Binding, condition: &Condition, version: i64) -> Result<(), ApiError> {
-    if version != 3 {
-        return Err(ApiError::invalid(
-            "Policies with conditions must have version 3 (specified policy version: \
-             lower). Set the policy's `version` to 3.",
-        ));
-    }
-    if condition.expression.is_empty() || condition.title.is_empty() {
-        return Err(ApiError::invalid(
-            "A condition must have a title and an expression.",
-        ));
-    }
-    let everyone = |m: &String| m == "allUsers" || m == "allAuthenticatedUsers";
-    if BASIC_ROLES.contains(&binding.role.as_str()) || binding.members.iter().any(everyone) {
-        return Err(ApiError::invalid(format!(
-            "Conditions can't be set on basic roles or for public members (role {}).",
-            binding.role
-        )));
-    }
-    Ok(())
 }
 
 /// After the deletion of an account: its members turn into `deleted:…?uid=`. Says if any did.

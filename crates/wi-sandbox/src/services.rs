@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::errors::ApiError;
-use super::server::Request;
+use super::request::Request;
 use super::state::State;
 
 /// Answers `projects/P/services:batchGet?names=projects/P/services/S&…`, 30 names at most.

@@ -1,15 +1,15 @@
 //! The state behind all simulated services, and the questions that several of them ask.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::access::Recorder;
 use super::calls::Calls;
 use super::clock::{self, Clock, Millis};
+use super::ids::{ClusterKey, hash, unique_id};
 use super::kube::{self, KubeCluster};
-use super::oracle::Recorder;
 use super::policy;
 use super::world::{Binding, Bucket, DeletedServiceAccount, Policy, ServiceAccount, World};
 
@@ -28,9 +28,6 @@ pub struct RunningKube {
     /// Base64 of the PEM of its CA.
     pub ca: String,
 }
-
-/// Project, location and name.
-pub type ClusterKey = (String, String, String);
 
 /// Everything that requests read and write.
 pub struct State {
@@ -338,18 +335,6 @@ fn pool_of(project: &str) -> String {
         Some((domain, id)) => format!("{id}.{domain}.svc.id.goog"),
         None => format!("{project}.svc.id.goog"),
     }
-}
-
-/// 21 digits that depend on `of` alone.
-pub fn unique_id(of: &impl Hash) -> String {
-    format!("1{:020}", hash(of))
-}
-
-/// A number that depends on `of` alone, in every process.
-pub fn hash(of: &(impl Hash + ?Sized)) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    of.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn policy_etag(revision: u64) -> String {

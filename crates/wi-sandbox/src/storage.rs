@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::errors::ApiError;
 use super::policy;
-use super::server::Request;
+use super::request::Request;
+use super::set_policy;
 use super::state::State;
 use super::world::{Bucket, Policy};
 
@@ -99,7 +100,7 @@ fn set_policy(state: &mut State, name: &str, body: &Value) -> Result<Value, ApiE
             "The bucket must have uniform bucket-level access enabled for conditions to be set.",
         ));
     }
-    let mut written = policy::write(state, &stored, body, None).map_err(|error| {
+    let mut written = set_policy::write(state, &stored, body, None).map_err(|error| {
         if error.code == 409 {
             return ApiError::new(
                 412,

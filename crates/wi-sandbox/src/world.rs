@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::faults::Fault;
 use super::gke::cluster::Cluster;
-use super::gke::operations::{Operation, OperationSeconds};
+use super::gke::operation::{Operation, OperationSeconds};
+use super::serde_help::{is_default, nullable_values};
 
 /// The `apiVersion` that marks a world file.
 pub const API_VERSION: &str = "wi.sandbox/v1";
@@ -380,22 +381,4 @@ fn default_bucket_location() -> String {
 
 fn yes() -> bool {
     true
-}
-
-/// For `skip_serializing_if`: what has its default need not be written.
-pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
-/// `acme-prod:` with nothing after it is null in YAML; people mean one with defaults.
-pub(super) fn nullable_values<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    let map = BTreeMap::<String, Option<T>>::deserialize(deserializer)?;
-    Ok(map
-        .into_iter()
-        .map(|(name, value)| (name, value.unwrap_or_default()))
-        .collect())
 }

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::pool::{MetadataMode, NodePool};
+use crate::ids::{ClusterKey, hash};
 use crate::kube::{
     KubeState, NamespaceState, NodeSpec, PodDisruptionBudgetState, PodState, budgets,
 };
-use crate::state::{ClusterKey, RunningKube, hash};
-use crate::world::{is_default, nullable_values};
+use crate::serde_help::{is_default, nullable_values};
 
 pub(super) const VERSION: &str = "1.33.5-gke.1308000";
 
@@ -106,6 +106,15 @@ pub enum ControlPlane {
     /// By the DNS endpoint alone. Its certificate is the sandbox's, which no public authority has
     /// signed, so clients that do as Google says cannot connect.
     Dns,
+}
+
+/// Where a cluster's Kubernetes API listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Address<'a> {
+    /// `127.0.0.1:PORT`.
+    pub endpoint: &'a str,
+    /// Base64 of the PEM of its CA.
+    pub ca: &'a str,
 }
 
 /// A time without maintenance.
@@ -220,7 +229,7 @@ impl Cluster {
         &self,
         number: u64,
         busy_pool: Option<Option<&str>>,
-        kube: Option<&RunningKube>,
+        kube: Option<Address<'_>>,
     ) -> Value {
         let pools = self.node_pools.iter();
         let pools: Vec<Value> = pools
@@ -298,12 +307,12 @@ impl Cluster {
         shown
     }
 
-    fn show_control_plane(&self, shown: &mut Value, kube: &RunningKube) {
+    fn show_control_plane(&self, shown: &mut Value, kube: Address<'_>) {
         // Port 9 (discard) is where nothing listens.
         let address = if self.unreachable {
             "127.0.0.1:9"
         } else {
-            kube.endpoint.as_str()
+            kube.endpoint
         };
         shown["masterAuth"] = json!({"clusterCaCertificate": kube.ca});
         if self.control_plane != ControlPlane::Dns {

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::cluster::Cluster;
-use super::operations::{self, Change, Operation};
+use super::cluster::{Address, Cluster};
+use super::operation::{Change, Operation};
+use super::operations;
 use super::{list as list_answer, missing_zones};
 use crate::errors::{ApiError, known_fields, unknown_field};
-use crate::state::{ClusterKey, State, hash};
+use crate::ids::{ClusterKey, hash};
+use crate::state::State;
 
 /// All clusters of a location, or of all with `-`.
 pub fn list(state: &State, project: &str, location: &str) -> Value {
@@ -54,7 +56,11 @@ pub fn running<'a>(state: &'a State, key: &ClusterKey) -> Option<&'a Operation> 
 fn show(state: &State, cluster: &Cluster) -> Value {
     let key = cluster.key();
     let busy = running(state, &key).map(|op| op.node_pool.as_deref());
-    cluster.show(state.number(&cluster.project), busy, state.kubes.get(&key))
+    let address = state.kubes.get(&key).map(|kube| Address {
+        endpoint: &kube.endpoint,
+        ca: &kube.ca,
+    });
+    cluster.show(state.number(&cluster.project), busy, address)
 }
 
 /// `PUT` of one setting.

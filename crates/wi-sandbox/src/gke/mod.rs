@@ -1,6 +1,7 @@
 //! `container.googleapis.com` v1: clusters, node pools, operations.
 
 pub mod cluster;
+pub mod operation;
 pub mod operations;
 pub mod pool;
 mod upgrade;
@@ -12,7 +13,7 @@ mod rollout;
 use serde_json::{Value, json};
 
 use super::errors::ApiError;
-use super::server::Request;
+use super::request::Request;
 use super::state::State;
 
 /// Answers `v1/projects/P/{locations|zones}/L/...`; `path` is what follows `projects/P`.

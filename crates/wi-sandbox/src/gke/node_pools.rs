@@ -4,11 +4,13 @@ use serde_json::{Value, json};
 
 use super::cluster::Cluster;
 use super::clusters::{check_etag, find as find_cluster, running};
-use super::operations::{self, Change};
+use super::operation::Change;
+use super::operations;
 use super::pool::{MetadataMode, NodePool};
 use super::upgrade::Upgrade;
 use crate::errors::{ApiError, known_fields};
-use crate::state::{ClusterKey, State};
+use crate::ids::ClusterKey;
+use crate::state::State;
 
 /// The fields of `UpdateNodePoolRequest`.
 const FIELDS: [&str; 38] = [

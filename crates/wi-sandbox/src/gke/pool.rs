@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::cluster::{Cluster, VERSION, is_running, running};
 use super::upgrade::Upgrade;
+use crate::ids::hash;
 use crate::kube::NodeSpec;
-use crate::state::hash;
-use crate::world::is_default;
+use crate::serde_help::is_default;
 
 /// A node pool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -6,7 +6,7 @@
 
 use serde_json::json;
 
-use super::operations::Operation;
+use super::operation::Operation;
 use super::pool::{MetadataMode, NodePool};
 use super::upgrade::Strategy;
 use crate::kube::{KubeCluster, NodeSpec};

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::world::is_default;
+use crate::serde_help::is_default;
 
 /// How the nodes of a pool are recreated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::{account, account_mut, email};
 use crate::clock;
 use crate::errors::{ApiError, known_fields};
-use crate::server::Request;
-use crate::state::{State, unique_id};
+use crate::ids::unique_id;
+use crate::request::Request;
+use crate::state::State;
 use crate::world::{DeletedServiceAccount, ServiceAccount};
 
 const FIELDS: [&str; 9] = [

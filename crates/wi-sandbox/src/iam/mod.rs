@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::crm;
 use super::errors::ApiError;
 use super::policy;
-use super::server::Request;
+use super::request::Request;
+use super::set_policy;
 use super::state::{State, email};
 use super::world::ServiceAccount;
 
@@ -86,7 +87,7 @@ pub fn role(state: &State, name: &str) -> Result<Value, ApiError> {
 fn set_policy(state: &mut State, owner: &str, id: &str, body: &Value) -> Result<Value, ApiError> {
     let (new, mask) = crm::wrapped_policy(body)?;
     let stored = account(state, owner, id).policy.clone();
-    let written = policy::write(state, &stored, new, mask)?;
+    let written = set_policy::write(state, &stored, new, mask)?;
     let shown = policy::show(&written, 3);
     account_mut(state, owner, id).policy = written;
     Ok(shown)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::{HeaderMap, Method, header};
 use serde_json::Value;
 
-use super::check::{self, Validation};
+use super::check::{self, Body, Validation};
 use super::decode::{self, Decoded};
 use super::fields::Manager;
 use super::kind::Kind;
@@ -20,12 +20,6 @@ pub struct Call {
     pub query: BTreeMap<String, String>,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
-}
-
-/// A body, and what the server warns of in it.
-pub struct Body {
-    pub value: Value,
-    pub warnings: Vec<String>,
 }
 
 impl Call {

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::call::Body;
 use super::kind::Kind;
 use super::status::Status;
 use super::store::Key;
@@ -10,6 +9,12 @@ use super::{disruption, names};
 
 /// The largest sum of annotations, keys included, in bytes.
 const ANNOTATIONS: usize = 256 << 10;
+
+/// A body, and what the server warns of in it.
+pub struct Body {
+    pub value: Value,
+    pub warnings: Vec<String>,
+}
 
 /// `fieldValidation`: what is done about fields that are not known, or given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

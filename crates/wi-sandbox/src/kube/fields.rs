@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::kind::Kind;
+use super::manifest::now;
 use super::status::Status;
-use super::store::now;
 
 type Path = Vec<String>;
 type FieldSet = BTreeSet<Path>;

@@ -20,7 +20,7 @@ use super::list::ListQuery;
 use super::manifest;
 use super::patch::PatchKind;
 use super::status::{self, Status};
-use super::store::{Key, Preconditions, Store, now};
+use super::store::{Key, Preconditions, Store};
 use super::{KubeCluster, Served, discovery, serve};
 
 /// The largest body that is read, as by the API server.
@@ -358,7 +358,7 @@ fn item(api: &Api, call: &Call, form: Form, key: &Key, verb: &str) -> Result<Ans
                 _ => return Err(Status::unsupported_patch()),
             };
             let patch = match patch_kind {
-                PatchKind::Json => super::call::Body {
+                PatchKind::Json => super::check::Body {
                     value: decode(&call.body)?,
                     warnings: Vec::new(),
                 },
@@ -398,7 +398,7 @@ fn deleted(kind: Kind, object: &Arc<Value>) -> Arc<Value> {
     let mut object = Arc::clone(object);
     if kind == Kind::Namespace {
         let namespace = Arc::make_mut(&mut object);
-        namespace["metadata"]["deletionTimestamp"] = json!(now());
+        namespace["metadata"]["deletionTimestamp"] = json!(manifest::now());
         namespace["status"]["phase"] = json!("Terminating");
     }
     object

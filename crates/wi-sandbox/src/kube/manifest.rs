@@ -395,3 +395,10 @@ fn surplus(object: &Value, built: &Value) -> Option<Value> {
         (object, _) => Some(object.clone()),
     }
 }
+
+/// The current time as the API writes it: RFC 3339, whole seconds, UTC.
+pub fn now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
+}

@@ -107,7 +107,7 @@ impl Store {
                 let mut object = (**object).clone();
                 object["spec"]["nodeName"] = json!(node);
                 object["status"]["phase"] = json!("Running");
-                object["status"]["startTime"] = json!(super::store::now());
+                object["status"]["startTime"] = json!(manifest::now());
                 self.put(key, object);
             }
         }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::budget::{PodDisruptionBudgetState, budgets};
+use crate::serde_help::nullable_values;
 
 /// Everything that the API server of one cluster holds.
 ///
@@ -211,17 +212,4 @@ fn default_name() -> String {
 )]
 fn is_zero(number: &u64) -> bool {
     *number == 0
-}
-
-/// `checkout:` with nothing after it is null in YAML; people mean an account without settings.
-fn nullable_values<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    let map = BTreeMap::<String, Option<T>>::deserialize(deserializer)?;
-    Ok(map
-        .into_iter()
-        .map(|(name, value)| (name, value.unwrap_or_default()))
-        .collect())
 }

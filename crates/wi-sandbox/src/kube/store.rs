@@ -331,7 +331,7 @@ impl Store {
             meta["uid"] = json!(self.new_uid(&key));
         }
         if meta["creationTimestamp"].is_null() {
-            meta["creationTimestamp"] = json!(now());
+            meta["creationTimestamp"] = json!(manifest::now());
         }
         if meta["resourceVersion"].is_null() {
             self.revision += 1;
@@ -392,7 +392,7 @@ impl Store {
             }
             None => {
                 meta["uid"] = json!(self.new_uid(key));
-                meta["creationTimestamp"] = json!(now());
+                meta["creationTimestamp"] = json!(manifest::now());
                 if let Some(meta) = meta.as_object_mut() {
                     meta.remove("resourceVersion");
                 }
@@ -486,11 +486,4 @@ fn complete(key: &Key, object: &mut Value) {
         }
         Kind::ServiceAccount => {}
     }
-}
-
-/// The current time as the API writes it: RFC 3339, whole seconds, UTC.
-pub fn now() -> String {
-    jiff::Timestamp::now()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
-        .to_string()
 }
