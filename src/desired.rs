@@ -1,13 +1,13 @@
 //! What the spec asks for, as the resources of four systems, each with an address.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::identity::{
-    ClusterPath, Condition, Email, KsaIdentity, KubeName, Member, ProjectId, Role,
-};
+use crate::address::AccountName;
+pub use crate::address::{Address, BindingKey, KsaKey, NamespaceKey};
+use crate::identity::{ClusterPath, Email, KsaIdentity, KubeName, Member, ProjectId, Role};
 use crate::resources::Resource;
 use crate::spec::model::{
     Access, AccountSpec, Grant, Guard, KsaAccess, NodePools, Parallel, Place, Spec, WorkloadPattern,
@@ -138,15 +138,6 @@ pub struct DesiredCluster {
     pub place: Place,
 }
 
-/// A namespace in a cluster.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct NamespaceKey {
-    /// The spec's name of the cluster.
-    pub cluster: String,
-    /// The namespace.
-    pub namespace: KubeName,
-}
-
 /// A namespace that is to be there.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DesiredNamespace {
@@ -154,17 +145,6 @@ pub struct DesiredNamespace {
     pub create: bool,
     /// Where it is declared.
     pub place: Place,
-}
-
-/// A Kubernetes service account in a cluster.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct KsaKey {
-    /// The spec's name of the cluster.
-    pub cluster: String,
-    /// Its namespace.
-    pub namespace: KubeName,
-    /// Its name.
-    pub name: KubeName,
 }
 
 /// A Kubernetes service account that is to be there.
@@ -180,79 +160,6 @@ pub struct DesiredKsa {
     pub identity: KsaIdentity,
     /// Where it is declared.
     pub place: Place,
-}
-
-/// One member of one binding of one policy: the unit of adding and removing access.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct BindingKey {
-    /// Whose policy.
-    pub resource: Resource,
-    /// The role.
-    pub role: Role,
-    /// The binding's condition.
-    pub condition: Option<Condition>,
-    /// Who has it.
-    pub member: Member,
-}
-
-impl BindingKey {
-    /// Whether it lets a GKE workload act as a Google service account.
-    pub fn is_impersonation(&self) -> bool {
-        matches!(self.resource, Resource::ServiceAccount(_))
-            && self.role == Role::workload_identity_user()
-            && self.member.is_gke_pool_member()
-    }
-}
-
-/// The address of a cluster's workload pool.
-pub fn cluster_address(cluster: &str) -> String {
-    format!("cluster.{cluster}")
-}
-
-/// The address of a node pool.
-pub fn node_pool_address(cluster: &str, pool: &str) -> String {
-    format!("nodepool.{cluster}/{pool}")
-}
-
-/// The address of a binding, with the names by which its accounts go: that of the resource and that
-/// of the member, where these are Google service accounts.
-pub fn binding_address(key: &BindingKey, resource: &str, member: &str) -> String {
-    let member = match &key.member {
-        Member::ServiceAccount(_) => member.to_owned(),
-        Member::DeletedServiceAccount { email, uid } => format!("deleted:{email}:{uid}"),
-        other => other.to_string(),
-    };
-    let address = if key.is_impersonation() {
-        format!("binding.{resource}/{member}")
-    } else {
-        format!("grant.{member}:{}@{}", key.role, key.resource)
-    };
-    match &key.condition {
-        Some(condition) => format!("{address}?{}", condition.title),
-        None => address,
-    }
-}
-
-impl fmt::Display for NamespaceKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "namespace.{}/{}", self.cluster, self.namespace)
-    }
-}
-
-impl fmt::Display for KsaKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ksa.{}/{}/{}", self.cluster, self.namespace, self.name)
-    }
-}
-
-impl KsaKey {
-    /// The namespace that it is in.
-    pub fn namespace_key(&self) -> NamespaceKey {
-        NamespaceKey {
-            cluster: self.cluster.clone(),
-            namespace: self.namespace.clone(),
-        }
-    }
 }
 
 impl Desired {
@@ -440,39 +347,32 @@ impl Desired {
 
     /// `gsa.NAME`: by the spec's name; for one that left the spec the email's first part, or all of it
     /// where the spec has accounts in other projects.
-    pub fn account_address(&self, email: &Email) -> String {
-        format!("gsa.{}", self.account_label(email))
+    pub fn account_address(&self, email: &Email) -> Address {
+        Address::account(&self.account_label(email))
     }
 
-    fn account_label<'a>(&'a self, email: &'a Email) -> &'a str {
-        self.account_name(email).unwrap_or_else(|| {
-            // Two projects can have an account of the same id: only where there is one is it a name.
-            let mut projects = self
-                .accounts
-                .values()
-                .filter_map(|a| a.managed.then_some(&a.project));
-            let first = projects.next();
-            let only = |p: ProjectId| first == Some(&p) && projects.all(|other| *other == p);
-            if email.project().is_some_and(only) && !self.accounts.contains_key(email.account_id())
-            {
-                email.account_id()
-            } else {
-                email.as_str()
-            }
-        })
+    /// The name by which an account goes in addresses.
+    pub fn account_label(&self, email: &Email) -> AccountName {
+        if let Some(name) = self.account_name(email) {
+            return AccountName::of_spec(name);
+        }
+        // Two projects can have an account of the same id: only where there is one is it a name.
+        let mut projects = self
+            .accounts
+            .values()
+            .filter_map(|a| a.managed.then_some(&a.project));
+        let first = projects.next();
+        let only = |p: ProjectId| first == Some(&p) && projects.all(|other| *other == p);
+        if email.project().is_some_and(only) && !self.accounts.contains_key(email.account_id()) {
+            AccountName::of_id(email)
+        } else {
+            AccountName::of_email(email)
+        }
     }
 
     /// `binding.ACCOUNT/PROJECT/NS/KSA` for impersonation, `grant.WHO:ROLE@RESOURCE` for the rest.
-    pub fn binding_address(&self, key: &BindingKey) -> String {
-        let resource = match &key.resource {
-            Resource::ServiceAccount(email) => self.account_label(email),
-            _ => "",
-        };
-        let member = match &key.member {
-            Member::ServiceAccount(email) => self.account_label(email),
-            _ => "",
-        };
-        binding_address(key, resource, member)
+    pub fn binding_address(&self, key: &BindingKey) -> Address {
+        Address::binding(key, |email| Cow::Owned(self.account_label(email)))
     }
 
     /// The wave of a cluster; all are in the first where there are none.

@@ -9,15 +9,16 @@ use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
-use crate::desired::{Desired, cluster_address, node_pool_address};
+use crate::address::Address;
+use crate::desired::Desired;
 use crate::identity::Member;
 use crate::resources::Resource;
 
 /// Addresses and their needs; an edge points from what is needed to what needs it.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
-    graph: DiGraph<String, ()>,
-    index: HashMap<String, NodeIndex>,
+    graph: DiGraph<Address, ()>,
+    index: HashMap<Address, NodeIndex>,
 }
 
 impl Graph {
@@ -26,24 +27,24 @@ impl Graph {
     pub fn of(desired: &Desired, node_pools: &BTreeMap<String, Vec<String>>) -> Self {
         let mut graph = Self::default();
         for cluster in desired.clusters.keys() {
-            graph.node(&cluster_address(cluster));
+            graph.node(&Address::cluster_pool(cluster));
         }
         for account in desired.accounts.values().filter(|a| a.managed) {
             graph.node(&desired.account_address(&account.email));
         }
         // Members of a pool are accepted once one cluster of its project has it: the first that is
         // changed will do.
-        let pool_cluster: BTreeMap<&str, String> = desired
+        let pool_cluster: BTreeMap<&str, Address> = desired
             .pools
             .keys()
             .filter_map(|pool| {
                 let first = desired
                     .clusters_of_pool(pool)
                     .min_by_key(|c| desired.wave_of(c))?;
-                Some((pool.as_str(), cluster_address(first)))
+                Some((pool.as_str(), Address::cluster_pool(first)))
             })
             .collect();
-        let mut grants_of: BTreeMap<&Member, Vec<String>> = BTreeMap::new();
+        let mut grants_of: BTreeMap<&Member, Vec<Address>> = BTreeMap::new();
         for key in desired.bindings.keys() {
             let address = desired.binding_address(key);
             graph.node(&address);
@@ -64,11 +65,11 @@ impl Graph {
         }
         for key in desired.namespaces.keys() {
             // Turning the pool on may restart a zonal control plane; do not write into that.
-            graph.need(&key.to_string(), &cluster_address(&key.cluster));
+            graph.need(&key.address(), &Address::cluster_pool(&key.cluster));
         }
         for (key, ksa) in &desired.ksas {
-            let address = key.to_string();
-            graph.need(&address, &key.namespace_key().to_string());
+            let address = key.address();
+            graph.need(&address, &key.namespace_key().address());
             let identity = Member::Ksa(ksa.identity.clone());
             let account = ksa.account.clone().map(Member::ServiceAccount);
             for member in [Some(identity), account].iter().flatten() {
@@ -79,10 +80,10 @@ impl Graph {
         }
         for (cluster, pools) in node_pools {
             for pool in pools {
-                let address = node_pool_address(cluster, pool);
-                graph.need(&address, &cluster_address(cluster));
+                let address = Address::node_pool(cluster, pool);
+                graph.need(&address, &Address::cluster_pool(cluster));
                 for (key, _) in desired.ksas_of(cluster) {
-                    graph.need(&address, &key.to_string());
+                    graph.need(&address, &key.address());
                 }
             }
         }
@@ -90,17 +91,17 @@ impl Graph {
     }
 
     /// Adds an address.
-    pub fn node(&mut self, address: &str) -> NodeIndex {
+    pub fn node(&mut self, address: &Address) -> NodeIndex {
         if let Some(index) = self.index.get(address) {
             return *index;
         }
-        let index = self.graph.add_node(address.to_owned());
-        self.index.insert(address.to_owned(), index);
+        let index = self.graph.add_node(address.clone());
+        self.index.insert(address.clone(), index);
         index
     }
 
     /// Says that `address` needs `needed` to be done first.
-    pub fn need(&mut self, address: &str, needed: &str) {
+    pub fn need(&mut self, address: &Address, needed: &Address) {
         let (to, from) = (self.node(address), self.node(needed));
         if to != from {
             self.graph.update_edge(from, to, ());
@@ -108,7 +109,11 @@ impl Graph {
     }
 
     /// The nearest addresses in `among` that `address` needs, looking through all others.
-    pub fn needs_among<V>(&self, address: &str, among: &BTreeMap<String, V>) -> BTreeSet<String> {
+    pub fn needs_among<V>(
+        &self,
+        address: &Address,
+        among: &BTreeMap<Address, V>,
+    ) -> BTreeSet<Address> {
         let mut found = BTreeSet::new();
         let Some(start) = self.index.get(address) else {
             return found;
@@ -138,10 +143,10 @@ impl Graph {
                 let mut needs: Vec<&str> = self
                     .graph
                     .edges_directed(*node, Direction::Incoming)
-                    .map(|e| self.graph[e.source()].as_str())
+                    .map(|e| &*self.graph[e.source()])
                     .collect();
                 needs.sort_unstable();
-                (address.as_str(), needs)
+                (&**address, needs)
             })
             .collect()
     }
@@ -150,7 +155,7 @@ impl Graph {
     pub fn cycle(&self) -> Option<&str> {
         petgraph::algo::toposort(&self.graph, None)
             .err()
-            .map(|c| self.graph[c.node_id()].as_str())
+            .map(|c| &*self.graph[c.node_id()])
     }
 }
 

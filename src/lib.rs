@@ -16,6 +16,8 @@ mod pairs;
 
 pub mod resources;
 
+pub mod address;
+
 pub mod spec;
 
 pub mod desired;

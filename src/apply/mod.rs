@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::address::Address;
 use crate::desired::Desired;
 use crate::http::Http;
 use crate::identity::{ClusterPath, Email};
@@ -46,7 +47,7 @@ pub enum End {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Because {
     /// Of this change, which it needs.
-    Need(String),
+    Need(Address),
     /// The user wanted to stop.
     Interrupted,
     /// The rollout was paused, and why.
@@ -54,7 +55,7 @@ pub enum Because {
 }
 
 /// How each change ended, by address.
-pub type Outcome = BTreeMap<String, End>;
+pub type Outcome = BTreeMap<Address, End>;
 
 /// Bounds that the user can set.
 #[derive(Debug, Clone)]
@@ -233,14 +234,14 @@ struct Bounds {
 /// Carries out `addresses`; how the changes before them ended is in `outcome`.
 async fn carry_out(
     context: &Arc<Context>,
-    addresses: &BTreeSet<String>,
+    addresses: &BTreeSet<Address>,
     outcome: &mut Outcome,
     bounds: &Bounds,
     stop: &CancellationToken,
 ) {
     let mut steps = Steps::of(&context.plan, addresses, bounds.max_parallel.is_some());
     let mut turns = Turns::new(&context.plan, addresses, bounds.max_parallel);
-    let mut tasks: JoinSet<Vec<(String, End)>> = JoinSet::new();
+    let mut tasks: JoinSet<Vec<(Address, End)>> = JoinSet::new();
     loop {
         while let Some(step) = steps.next_ready() {
             turns.waiting.push_back(step);
@@ -257,7 +258,7 @@ async fn carry_out(
                 let not = std::mem::take(&mut runnable.addresses);
                 ended.extend(not.into_iter().map(|a| (a, why.clone())));
             }
-            let ended: Vec<(String, End)> = ended
+            let ended: Vec<(Address, End)> = ended
                 .into_iter()
                 .map(|(address, because)| (address, End::NotStarted(because)))
                 .collect();
@@ -316,7 +317,7 @@ struct Turns<'a> {
 }
 
 impl<'a> Turns<'a> {
-    fn new(plan: &'a Plan, addresses: &BTreeSet<String>, max: Option<usize>) -> Self {
+    fn new(plan: &'a Plan, addresses: &BTreeSet<Address>, max: Option<usize>) -> Self {
         let mut open = BTreeMap::new();
         for (_, change) in plan.changes.iter().filter(|(a, _)| addresses.contains(*a)) {
             if let Some(cluster) = change.what.cluster() {
@@ -351,7 +352,7 @@ impl<'a> Turns<'a> {
         Some(step)
     }
 
-    fn settle(&mut self, ended: &[(String, End)]) {
+    fn settle(&mut self, ended: &[(Address, End)]) {
         for (address, _) in ended {
             let cluster = self
                 .plan
@@ -370,7 +371,7 @@ impl<'a> Turns<'a> {
     }
 }
 
-fn settle(steps: &mut Steps, outcome: &mut Outcome, ended: Vec<(String, End)>) {
+fn settle(steps: &mut Steps, outcome: &mut Outcome, ended: Vec<(Address, End)>) {
     for (address, end) in ended {
         steps.settled(&address);
         outcome.insert(address, end);
@@ -382,8 +383,8 @@ fn split_by_needs(
     plan: &Plan,
     step: Step,
     outcome: &Outcome,
-    addresses: &BTreeSet<String>,
-) -> (Step, Vec<(String, Because)>) {
+    addresses: &BTreeSet<Address>,
+) -> (Step, Vec<(Address, Because)>) {
     let mut blocked = Vec::new();
     let mut runnable = BTreeSet::new();
     for address in step.addresses {
@@ -415,13 +416,13 @@ fn split_by_needs(
     )
 }
 
-async fn run(context: &Context, step: Step) -> Vec<(String, End)> {
+async fn run(context: &Context, step: Step) -> Vec<(Address, End)> {
     for address in &step.addresses {
         context
             .progress
             .start(address, doing(context.plan.changes[address].action));
     }
-    let results: Vec<(String, Result<(), String>)> = if let Some(resource) = &step.policy {
+    let results: Vec<(Address, Result<(), String>)> = if let Some(resource) = &step.policy {
         policy::edit(context, resource, &step.addresses).await
     } else {
         let mut results = Vec::new();

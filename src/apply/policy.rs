@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::desired::BindingKey;
+use crate::address::{Address, BindingKey};
 use crate::gcp::policies::{self, Binding, Policy};
 use crate::http::ApiError;
 use crate::identity::Member;
@@ -14,7 +14,7 @@ use super::wait::CONFLICTS;
 
 /// One member to add to or take from a policy.
 struct Edit<'a> {
-    address: &'a str,
+    address: &'a Address,
     key: &'a BindingKey,
     members: &'a [String],
     adds: bool,
@@ -24,8 +24,8 @@ struct Edit<'a> {
 pub(super) async fn edit(
     context: &Context,
     resource: &Resource,
-    addresses: &BTreeSet<String>,
-) -> Vec<(String, Result<(), String>)> {
+    addresses: &BTreeSet<Address>,
+) -> Vec<(Address, Result<(), String>)> {
     let edits: Vec<Edit> = addresses
         .iter()
         .filter_map(|address| {
@@ -50,7 +50,7 @@ pub(super) async fn edit(
     let mut results = Vec::with_capacity(edits.len());
     while let Some(part) = todo.pop() {
         match write(context, resource, part).await {
-            Ok(()) => results.extend(part.iter().map(|e| (e.address.to_owned(), Ok(())))),
+            Ok(()) => results.extend(part.iter().map(|e| (e.address.clone(), Ok(())))),
             Err(e) if e.code == 400 && part.len() > 1 => {
                 let (first, second) = part.split_at(part.len() / 2);
                 todo.push(second);
@@ -58,10 +58,7 @@ pub(super) async fn edit(
             }
             Err(e) => {
                 let why = e.for_user();
-                results.extend(
-                    part.iter()
-                        .map(|e| (e.address.to_owned(), Err(why.clone()))),
-                );
+                results.extend(part.iter().map(|e| (e.address.clone(), Err(why.clone()))));
             }
         }
     }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{Bounds, Context, End, Outcome, carry_out, failed_clusters, verify};
+use crate::address::Address;
 use crate::apply::Because;
 use crate::desired::{Desired, WaveSettings, Waves};
 use crate::files;
@@ -187,7 +188,7 @@ impl Rollout<'_> {
                 continue;
             }
             let wave = self.waves.waves[index].clone();
-            let addresses: BTreeSet<String> = self
+            let addresses: BTreeSet<Address> = self
                 .context
                 .plan
                 .changes
@@ -228,7 +229,7 @@ impl Rollout<'_> {
     }
 
     /// Carries out one wave, and reads it back.
-    async fn change(&mut self, index: usize, wave: &WaveSettings, addresses: &BTreeSet<String>) {
+    async fn change(&mut self, index: usize, wave: &WaveSettings, addresses: &BTreeSet<Address>) {
         let bounds = Bounds {
             max_parallel: Some(wave.max_parallel.of(self.waves.size(index))),
             max_failures: (!self.waves.continues).then(|| self.limit(wave)),
@@ -240,7 +241,7 @@ impl Rollout<'_> {
         self.context.progress.begin_table(
             addresses
                 .iter()
-                .filter_map(|a| Some((a.as_str(), &changes.get(a)?.what))),
+                .filter_map(|a| Some((&**a, &changes.get(a)?.what))),
         );
         carry_out(
             self.context,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::address::Address;
 use crate::plan::{Plan, What};
 use crate::resources::Resource;
 
@@ -9,7 +10,7 @@ use crate::resources::Resource;
 #[derive(Debug, Clone)]
 pub(super) struct Step {
     /// What is changed.
-    pub addresses: BTreeSet<String>,
+    pub addresses: BTreeSet<Address>,
     /// The policy whose members they are, for bindings.
     pub policy: Option<Resource>,
 }
@@ -21,7 +22,7 @@ pub(super) struct Steps {
     /// Needed addresses that have not settled, per step.
     open: Vec<usize>,
     /// The steps that wait for an address.
-    waiting: BTreeMap<String, Vec<usize>>,
+    waiting: BTreeMap<Address, Vec<usize>>,
     ready: VecDeque<usize>,
 }
 
@@ -32,9 +33,9 @@ impl Steps {
     ///
     /// Of `addresses` only. `apart`: clusters are not all changed at the same time, so that no step
     /// may wait for the workload pools of two of them.
-    pub fn of(plan: &Plan, addresses: &BTreeSet<String>, apart: bool) -> Self {
+    pub fn of(plan: &Plan, addresses: &BTreeSet<Address>, apart: bool) -> Self {
         let mut steps: Vec<Step> = Vec::new();
-        let mut of_policy: BTreeMap<(&Resource, bool, Vec<&String>), usize> = BTreeMap::new();
+        let mut of_policy: BTreeMap<(&Resource, bool, Vec<&Address>), usize> = BTreeMap::new();
         let changes = plan
             .changes
             .iter()
@@ -70,10 +71,10 @@ impl Steps {
             });
             steps[index].addresses.insert(address.clone());
         }
-        let mut waiting: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut waiting: BTreeMap<Address, Vec<usize>> = BTreeMap::new();
         let mut open = Vec::with_capacity(steps.len());
         for (index, step) in steps.iter().enumerate() {
-            let needs: BTreeSet<&String> = step
+            let needs: BTreeSet<&Address> = step
                 .addresses
                 .iter()
                 .flat_map(|a| &plan.changes[a].needs)

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::wait::Wait;
 use super::{Context, End, Outcome};
+use crate::address::Address;
 use crate::desired::{Desired, DesiredKsa, KsaKey};
 use crate::identity::Member;
 use crate::kube::pods::Pod;
@@ -23,12 +24,12 @@ pub(super) async fn wave(
     desired: &Desired,
     before: &Live,
     options: &Options,
-    addresses: &BTreeSet<String>,
+    addresses: &BTreeSet<Address>,
     outcome: &Outcome,
     ready: Duration,
     stop: &CancellationToken,
-) -> BTreeMap<String, String> {
-    let done: BTreeSet<&String> = addresses
+) -> BTreeMap<Address, String> {
+    let done: BTreeSet<&Address> = addresses
         .iter()
         .filter(|a| outcome.get(*a) == Some(&End::Done))
         .collect();
@@ -57,7 +58,7 @@ pub(super) async fn wave(
     // A link of the chain that is missing is a failure of the accounts that need it.
     for (address, change) in &fresh.changes {
         for (key, _) in wanted.ksas.iter().filter(|(k, ksa)| breaks(change, k, ksa)) {
-            let ksa = key.to_string();
+            let ksa = key.address();
             if done.contains(&ksa) {
                 let how = match change.action {
                     Action::Create => "there",
@@ -97,11 +98,11 @@ fn breaks(change: &Change, key: &KsaKey, ksa: &DesiredKsa) -> bool {
 async fn pods(
     context: &Arc<Context>,
     before: &Live,
-    done: &BTreeSet<&String>,
+    done: &BTreeSet<&Address>,
     ready: Duration,
     stop: &CancellationToken,
-) -> BTreeMap<String, String> {
-    let mut moved: BTreeMap<&str, &String> = BTreeMap::new();
+) -> BTreeMap<Address, String> {
+    let mut moved: BTreeMap<&str, &Address> = BTreeMap::new();
     for address in done {
         if let What::NodePool { cluster, .. } = &context.plan.changes[*address].what {
             moved.entry(cluster).or_insert(address);

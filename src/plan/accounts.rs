@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::marks::{marked_description, split_description};
 use super::{AccountChange, Action, Attribute, Change, Plan, What};
+use crate::address::Address;
 use crate::desired::Desired;
 use crate::gcp::iam::ServiceAccount;
 use crate::identity::{Email, Member, ProjectId};
@@ -15,8 +16,8 @@ const MAX_DESCRIPTION: usize = 256;
 
 pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
     let deleted = deleted_ids(live);
-    for (name, wanted) in desired.accounts.iter().filter(|(_, a)| a.managed) {
-        let address = format!("gsa.{name}");
+    for wanted in desired.accounts.values().filter(|a| a.managed) {
+        let address = desired.account_address(&wanted.email);
         match live.accounts.get(&wanted.project) {
             Some(Seen::Found(accounts)) => match accounts.get(&wanted.email) {
                 Some(account) => update(desired, address, wanted, account, plan),
@@ -84,7 +85,7 @@ fn deleted_ids(live: &Live) -> Deleted {
 fn create(
     desired: &Desired,
     deleted: &Deleted,
-    address: String,
+    address: Address,
     wanted: &AccountSpec,
     plan: &mut Plan,
 ) {
@@ -99,7 +100,7 @@ fn create(
         .iter()
         .map(|id| format!("it was deleted, and policies still name it (unique id {id}): undeleted, it has its roles and keys again. After 30 days that is no longer possible, and it is made anew"))
         .collect();
-    plan.changes.insert(
+    plan.insert(
         address,
         Change {
             action: Action::Create,
@@ -136,7 +137,7 @@ fn create(
 
 fn update(
     desired: &Desired,
-    address: String,
+    address: Address,
     wanted: &AccountSpec,
     account: &ServiceAccount,
     plan: &mut Plan,
@@ -194,7 +195,7 @@ fn update(
     if attributes.is_empty() {
         return;
     }
-    plan.changes.insert(
+    plan.insert(
         address,
         Change {
             action: Action::Update,
@@ -238,7 +239,7 @@ fn end(
     } else {
         "marked by this spec and no longer in it: it is disabled, not deleted"
     };
-    plan.changes.insert(
+    plan.insert(
         desired.account_address(email),
         Change {
             action: Action::Delete,
@@ -265,7 +266,7 @@ fn release(
     text: &str,
     plan: &mut Plan,
 ) {
-    plan.changes.insert(
+    plan.insert(
         desired.account_address(email),
         Change {
             action: Action::Update,

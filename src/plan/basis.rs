@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::marks::{ADOPTED, MANAGED_BY, OWNER};
 use super::{Fate, Impact, KubeChange, Options, Plan, What};
-use crate::desired::{Desired, GSA_ANNOTATION, cluster_address};
+use crate::address::Address;
+use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::digest::sha256;
 use crate::gcp::container::Cluster;
 use crate::gcp::policies::Policy;
@@ -160,7 +161,7 @@ pub fn compare(
             && plan.changes.contains_key(&held.address)
         {
             moved.push(Moved {
-                object: held.address,
+                object: held.address.to_string(),
                 how: vec![format!(
                     "the maintenance exclusion {name} holds until {until}"
                 )],
@@ -195,7 +196,7 @@ impl Reader<'_> {
     }
 
     fn cluster(&mut self, name: &str, node_pool: Option<(&str, &str)>) {
-        let address = cluster_address(name);
+        let address = Address::cluster_pool(name).to_string();
         match self.live.clusters.get(name) {
             Some(Seen::Found(cluster)) => {
                 self.fact(address, &cluster.etag, cluster_state(cluster));
@@ -252,7 +253,7 @@ impl Reader<'_> {
 
     /// `name`: of a service account; a namespace is its own.
     fn object(&mut self, address: &str, write: &KubeChange, name: Option<&str>) {
-        let cluster = cluster_address(&write.cluster);
+        let cluster = Address::cluster_pool(&write.cluster).to_string();
         if let Some(Seen::Found(found)) = self.live.clusters.get(&write.cluster)
             && !self.facts.contains_key(&cluster)
         {

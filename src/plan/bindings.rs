@@ -192,7 +192,7 @@ fn add(desired: &Desired, live: &Live, key: &BindingKey, plan: &mut Plan) {
         }
         other => other.to_string(),
     };
-    plan.changes.insert(
+    plan.insert(
         desired.binding_address(key),
         Change {
             action: Action::Create,
@@ -231,7 +231,7 @@ fn remove(
         }
     }
     let members: Vec<&str> = spellings.iter().map(String::as_str).collect();
-    plan.changes.insert(
+    plan.insert(
         desired.binding_address(&key),
         Change {
             action: Action::Delete,

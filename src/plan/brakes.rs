@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::target::WHOLE;
-use super::{Action, Options, Plan, Problem, What};
+use super::{Action, Options, Plan, Problem, Subject, What};
+use crate::address::Address;
 use crate::desired::Desired;
 use crate::identity::Member;
 use crate::live::{Live, Seen};
@@ -41,7 +41,7 @@ fn forbidden_members(desired: &Desired, plan: &mut Plan) {
             .find(|(pattern, _)| members.iter().any(|m| glob(pattern, m)));
         if let Some((pattern, place)) = rule {
             problems.push(Problem {
-                address: address.clone(),
+                subject: address.clone().into(),
                 message: format!(
                     "the guard forbids the member {} (`{pattern}` at {place})",
                     members.join(", ")
@@ -60,19 +60,18 @@ fn removals(desired: &Desired, options: &Options, plan: &mut Plan) {
         matches!(&c.what, What::Binding { key, .. } if matches!(key.member, Member::DeletedServiceAccount { .. }))
     });
     let removed = plan.counts().destroy - dead.count();
-    let whole = WHOLE.to_owned();
     if let Some((most, place)) = &desired.guard.max_removals
         && removed > *most
     {
         let message = format!("it removes {removed}, and the guard allows {most}");
-        plan.error(whole.clone(), Some(place), message);
+        plan.error(Subject::Whole, Some(place), message);
     }
     if removed > 1 && removed * 5 > plan.owned && !options.allow_mass_removal {
         let message = format!(
             "it removes {removed} of the {} things that this spec owns, which is more than a fifth. If that is meant, pass --allow-mass-removal",
             plan.owned
         );
-        plan.error(whole, None, message);
+        plan.error(Subject::Whole, None, message);
     }
 }
 
@@ -91,7 +90,7 @@ fn missing_roles(live: &Live, plan: &mut Plan) {
                 }
             };
             problems.push(Problem {
-                address: address.clone(),
+                subject: address.clone().into(),
                 message: format!(
                     "there is no role {}. {list} has those that there are",
                     key.role
@@ -104,7 +103,7 @@ fn missing_roles(live: &Live, plan: &mut Plan) {
 }
 
 fn sizes(live: &Live, plan: &mut Plan) {
-    let mut changes: BTreeMap<&Resource, (usize, usize, &String)> = BTreeMap::new();
+    let mut changes: BTreeMap<&Resource, (usize, usize, &Address)> = BTreeMap::new();
     for (address, change) in &plan.changes {
         if let What::Binding { key, members } = &change.what {
             let entry = changes.entry(&key.resource).or_insert((0, 0, address));
@@ -123,7 +122,7 @@ fn sizes(live: &Live, plan: &mut Plan) {
         let after = now + added - removed.min(now);
         if added > 0 && after > MAX_MEMBERS {
             errors.push(Problem {
-                address: address.clone(),
+                subject: address.clone().into(),
                 message: format!(
                     "the policy of {resource} has {now} members and would have {after}; IAM allows {MAX_MEMBERS}. Grant to groups, or on resources below it"
                 ),
@@ -161,7 +160,7 @@ fn what_direct_principals_cannot_do(live: &Live, plan: &mut Plan) {
                 "conditions"
             };
             errors.push(Problem {
-                address: address.clone(),
+                subject: address.clone().into(),
                 message: format!(
                     "{what} need uniform bucket-level access, which bucket/{bucket} does not have: gcloud storage buckets update gs://{bucket} --uniform-bucket-level-access (it turns the bucket's ACLs off), or grant to a Google service account without a condition"
                 ),

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Attribute, Change, Options, Plan, What, node_pools};
-use crate::desired::{Desired, DesiredCluster, cluster_address};
+use crate::address::Address;
+use crate::desired::{Desired, DesiredCluster};
 use crate::gcp::container::Cluster;
 use crate::live::{Live, Seen};
 
@@ -16,7 +17,7 @@ pub(super) fn diff(
 ) -> BTreeMap<String, Vec<String>> {
     let mut pools = BTreeMap::new();
     for (name, wanted) in &desired.clusters {
-        let address = cluster_address(name);
+        let address = Address::cluster_pool(name);
         let cluster = match &live.clusters[name] {
             Seen::Found(cluster) => cluster,
             Seen::Absent => {
@@ -56,7 +57,7 @@ fn diff_cluster(
     options: &Options,
     plan: &mut Plan,
 ) {
-    let address = cluster_address(name);
+    let address = Address::cluster_pool(name);
     match cluster.status.as_str() {
         "RUNNING" | "RECONCILING" | "DEGRADED" => {}
         "PROVISIONING" => {
@@ -85,7 +86,7 @@ fn diff_cluster(
     let pool = wanted.path.project.workload_pool();
     let before = &cluster.workload_identity_config.workload_pool;
     if before.is_empty() {
-        plan.changes.insert(
+        plan.insert(
             address,
             Change {
                 action: Action::Update,

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{Action, Attribute, Change, Fate, KubeChange, Options, Plan, What, Workload};
+use crate::address::Address;
 use crate::desired::{Desired, Waves};
 use crate::digest::sha256;
 use crate::kube::ObjectMeta;
@@ -39,7 +40,7 @@ struct ChangeEssence<'a> {
     action: Action,
     what: What,
     attributes: &'a [Attribute],
-    needs: &'a BTreeSet<String>,
+    needs: &'a BTreeSet<Address>,
     wave: usize,
 }
 
@@ -73,14 +74,14 @@ pub(super) fn hash(plan: &Plan, desired: &Desired, options: &Options) -> String 
             .workloads
             .iter()
             .filter(|(fate, _)| matches!(fate, Fate::Loses(_) | Fate::LosesAccepted))
-            .flat_map(move |(_, all)| all.iter().map(move |w| (address.as_str(), w)))
+            .flat_map(move |(_, all)| all.iter().map(move |w| (&**address, w)))
     });
     let essence = Essence {
         of: OF,
         owner: &plan.owner,
         changes: changes.collect(),
         losing: losing.collect(),
-        held_back: plan.held_back.iter().map(|h| h.address.as_str()).collect(),
+        held_back: plan.held_back.iter().map(|h| &*h.address).collect(),
         waves: &plan.waves,
         options: Options {
             now: None,

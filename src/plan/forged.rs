@@ -2,6 +2,7 @@
 //! must be what is shown, so that a file is refused in which an address, an object, the attributes
 //! that are shown and what would be written do not fit together.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -13,10 +14,8 @@ use super::{
     AccountChange, Action, Attribute, Change, KubeChange, Options, Plan, What, access, basis,
     bindings, kubernetes, node_pools,
 };
-use crate::desired::{
-    BindingKey, Desired, GSA_ANNOTATION, KsaKey, NamespaceKey, binding_address, cluster_address,
-    node_pool_address,
-};
+use crate::address::{AccountName, Address};
+use crate::desired::{BindingKey, Desired, GSA_ANNOTATION, KsaKey, NamespaceKey};
 use crate::identity::{ClusterPath, Email, KubeName, Member, ProjectId};
 use crate::resources::Resource;
 use crate::spec::model::Parallel;
@@ -43,7 +42,7 @@ pub(super) fn check(file: &PlanFile) -> Result<(), String> {
             desired,
             plan,
             options,
-            fact: basis.0.get(address),
+            fact: basis.0.get(&**address),
             address,
             change,
         };
@@ -116,7 +115,7 @@ struct Of<'a> {
     options: &'a Options,
     /// What the plan rests on, of the change's own object.
     fact: Option<&'a basis::Fact>,
-    address: &'a str,
+    address: &'a Address,
     change: &'a Change,
 }
 
@@ -138,7 +137,7 @@ impl Of<'_> {
                 before,
                 pool,
             } => {
-                self.is_at(&cluster_address(cluster), cluster, path)?;
+                self.is_at(&Address::cluster_pool(cluster), cluster, path)?;
                 holds(*pool == path.project.workload_pool(), UNKNOWN)?;
                 let name = "workloadIdentityConfig.workloadPool";
                 self.shows(&[Attribute::new(name, Some(before), Some(pool))])
@@ -201,7 +200,7 @@ impl Of<'_> {
     }
 
     /// A cluster of the spec, or what is in it.
-    fn is_at(&self, address: &str, cluster: &str, path: &ClusterPath) -> Result<(), String> {
+    fn is_at(&self, address: &Address, cluster: &str, path: &ClusterPath) -> Result<(), String> {
         let declared = self.desired.clusters.get(cluster).map(|c| &c.path);
         holds(self.address == address && declared == Some(path), OTHER)?;
         self.acts(Action::Update)
@@ -209,17 +208,17 @@ impl Of<'_> {
 
     fn node_pool(&self, cluster: &str, path: &ClusterPath, name: &str) -> Result<(), String> {
         holds(KubeName::label(name).is_ok(), OTHER)?;
-        self.is_at(&node_pool_address(cluster, name), cluster, path)
+        self.is_at(&Address::node_pool(cluster, name), cluster, path)
     }
 
     /// By which names an account may go: the spec's, or for one that left the spec its own.
-    fn names<'a>(&'a self, email: &'a Email) -> Vec<&'a str> {
+    fn names(&self, email: &Email) -> Vec<AccountName> {
         match self.desired.account_name(email) {
-            Some(name) => vec![name],
-            None => [email.account_id(), email.as_str()]
-                .into_iter()
-                .filter(|name| !self.desired.accounts.contains_key(*name))
-                .collect(),
+            Some(name) => vec![AccountName::of_spec(name)],
+            None if self.desired.accounts.contains_key(email.account_id()) => {
+                vec![AccountName::of_email(email)]
+            }
+            None => vec![AccountName::of_id(email), AccountName::of_email(email)],
         }
     }
 
@@ -229,8 +228,9 @@ impl Of<'_> {
         email: &Email,
         change: &AccountChange,
     ) -> Result<(), String> {
-        let mut addresses = self.names(email).into_iter().map(|n| format!("gsa.{n}"));
-        holds(addresses.any(|a| a == self.address), OTHER)?;
+        let addresses = self.names(email);
+        let mut addresses = addresses.iter().map(Address::account);
+        holds(addresses.any(|a| a == *self.address), OTHER)?;
         holds(email.project().is_none_or(|p| p == *project), OTHER)?;
         let shown = |name: &str| self.change.attributes.iter().find(|a| a.name == name);
         match change {
@@ -294,15 +294,7 @@ impl Of<'_> {
     }
 
     fn binding(&self, key: &BindingKey, members: &[String]) -> Result<(), String> {
-        let resources = match &key.resource {
-            Resource::ServiceAccount(email) => self.names(email),
-            _ => vec![""],
-        };
-        let named = resources.iter().any(|resource| match &key.member {
-            Member::ServiceAccount(email) => self.is_grant_to(key, resource, email),
-            _ => binding_address(key, resource, "") == self.address,
-        });
-        holds(named, OTHER)?;
+        holds(self.is_binding(key), OTHER)?;
         let all_it = members.iter().all(|m| Member::parse(m) == key.member);
         holds(all_it && !members.is_empty(), OTHER)?;
         let action = self.change.action;
@@ -311,15 +303,39 @@ impl Of<'_> {
         self.shows(&bindings::attributes(key, &members, action))
     }
 
-    /// The accounts of a plan are those that it changes: another one has some name, its email is shown.
-    fn is_grant_to(&self, key: &BindingKey, resource: &str, email: &Email) -> bool {
-        let is = |name: &str| binding_address(key, resource, name) == self.address;
-        if self.desired.account_name(email).is_some() {
-            return self.names(email).into_iter().any(is);
-        }
-        let rest = self.address.split_once('.').map_or("", |(_, rest)| rest);
-        let mut ends = rest.match_indices([':', '/']).map(|(at, _)| at);
-        ends.any(|at| !self.desired.accounts.contains_key(&rest[..at]) && is(&rest[..at]))
+    /// The accounts of a plan are those that it changes: another one that has a role has some name.
+    fn is_binding(&self, key: &BindingKey) -> bool {
+        let names = |email: &Email| match (&key.member, self.desired.account_name(email)) {
+            (Member::ServiceAccount(member), None) if member == email => {
+                let rest = self.address.name();
+                let ends = rest.match_indices([':', '/']).map(|(at, _)| &rest[..at]);
+                ends.filter(|name| !self.desired.accounts.contains_key(*name))
+                    .map(AccountName::of_spec)
+                    .chain([AccountName::of_email(email)])
+                    .collect()
+            }
+            _ => self.names(email),
+        };
+        let of = |email: Option<&Email>| {
+            email.map_or(vec![None], |e| names(e).into_iter().map(Some).collect())
+        };
+        let resource = match &key.resource {
+            Resource::ServiceAccount(email) => Some(email),
+            _ => None,
+        };
+        let member = match &key.member {
+            Member::ServiceAccount(email) => Some(email),
+            _ => None,
+        };
+        of(resource).iter().any(|on| {
+            of(member).iter().any(|who| {
+                let name = |email: &Email| {
+                    let name = if Some(email) == member { who } else { on };
+                    Cow::Owned(name.clone().unwrap_or_else(|| AccountName::of_email(email)))
+                };
+                Address::binding(key, name) == *self.address
+            })
+        })
     }
 
     fn namespace(&self, write: &KubeChange) -> Result<(), String> {
@@ -329,7 +345,7 @@ impl Of<'_> {
             cluster: write.cluster.clone(),
             namespace,
         };
-        holds(key.to_string() == self.address, OTHER)?;
+        holds(key.address() == *self.address, OTHER)?;
         self.object(write, key.namespace.as_str(), "")?;
         let owner = &self.plan.owner;
         holds(
@@ -358,7 +374,7 @@ impl Of<'_> {
             namespace: KubeName::label(namespace).map_err(|_| OTHER)?,
             name: KubeName::parse(name).map_err(|_| OTHER)?,
         };
-        holds(key.to_string() == self.address, OTHER)?;
+        holds(key.address() == *self.address, OTHER)?;
         self.object(write, name, namespace)?;
         if let Some(object) = &write.object {
             let (namespace, owner) = (Some(&key.namespace), &self.plan.owner);

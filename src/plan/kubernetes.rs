@@ -75,7 +75,7 @@ fn refer_to(key: &KsaKey, wanted: &DesiredKsa, there: Option<&ObjectMeta>, plan:
             "the service account {} does not exist in the namespace {}, and the spec says `existing: true`",
             key.name, key.namespace
         );
-        return plan.error(key.to_string(), Some(&wanted.place), message);
+        return plan.error(key.address(), Some(&wanted.place), message);
     };
     let now = there.annotations.get(GSA_ANNOTATION).map(String::as_str);
     let after = wanted.account.as_ref().map(Email::as_str);
@@ -136,7 +136,7 @@ fn diff_cluster(
         }
         if !wanted.create {
             plan.error(
-                key.to_string(),
+                key.address(),
                 Some(&wanted.place),
                 format!("the namespace {} does not exist in cluster.{cluster}, and the spec says `create: false`", key.namespace),
             );
@@ -150,8 +150,8 @@ fn diff_cluster(
             None,
             false,
         );
-        plan.changes.insert(
-            key.to_string(),
+        plan.insert(
+            key.address(),
             change(
                 Action::Create,
                 None,
@@ -228,7 +228,7 @@ fn diff_ksa(
                 && !options.force_conflicts
             {
                 return plan.error(
-                    key.to_string(),
+                    key.address(),
                     Some(&wanted.place),
                     format!(
                         "the annotation {GSA_ANNOTATION} is {} and belongs to the field manager {}. Change it there, or pass --force-conflicts to take it over",
@@ -241,7 +241,7 @@ fn diff_ksa(
         }
         Some(Mark::Other(owner)) => {
             return plan.error(
-                key.to_string(),
+                key.address(),
                 Some(&wanted.place),
                 format!("it belongs to the spec named `{owner}` (annotation {OWNER}). Remove it there first, or delete that annotation to let this spec adopt it"),
             );
@@ -294,8 +294,7 @@ fn diff_ksa(
             drop_annotation,
         },
     );
-    plan.changes
-        .insert(key.to_string(), change.at(&wanted.place));
+    plan.insert(key.address(), change.at(&wanted.place));
 }
 
 /// What carries our mark and left the spec: what `wi` made is deleted, what it adopted is released.
@@ -360,7 +359,7 @@ fn remove_what_left(cluster: &str, desired: &Desired, objects: &Objects, plan: &
                 drop_annotation: false,
             },
         );
-        plan.changes.insert(key.to_string(), change);
+        plan.insert(key.address(), change);
     }
     for meta in objects.namespaces.values() {
         let Ok(namespace) = KubeName::parse(&meta.name) else {
@@ -379,8 +378,8 @@ fn remove_what_left(cluster: &str, desired: &Desired, objects: &Objects, plan: &
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": meta.name}});
         let attributes = [Attribute::new(OWNER, Some(&desired.owner), None)];
         let reason = "released: no longer in the spec; wi never deletes a namespace, since all in it would go";
-        plan.changes.insert(
-            key.to_string(),
+        plan.insert(
+            key.address(),
             change(
                 Action::Update,
                 Some(meta),

@@ -24,7 +24,9 @@ mod risk;
 mod target;
 pub mod waves;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -37,7 +39,8 @@ pub use restarts::Restart;
 pub use risk::Risks;
 pub use target::restrict_to;
 
-use crate::desired::{BindingKey, Desired, Waves};
+use crate::address::{Address, BindingKey};
+use crate::desired::{Desired, Waves};
 use crate::gcp::upgrade::UpgradeSettings;
 use crate::graph::Graph;
 use crate::identity::{ClusterPath, Email, ProjectId};
@@ -52,9 +55,9 @@ pub struct Plan {
     #[serde(deserialize_with = "crate::identity::label")]
     pub owner: String,
     /// By address.
-    pub changes: BTreeMap<String, Change>,
+    pub changes: BTreeMap<Address, Change>,
     /// What moving each node pool means for the workloads on it, by the node pool's address.
-    pub impact: BTreeMap<String, Impact>,
+    pub impact: BTreeMap<Address, Impact>,
     /// Node pools that are not moved, and why.
     pub held_back: Vec<HeldBack>,
     /// Workloads that see their new identity for sure once they are restarted.
@@ -79,11 +82,35 @@ pub struct Plan {
     pub waves: Option<Waves>,
 }
 
-/// A resource that cannot be planned.
+/// What a problem is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Subject {
+    /// One resource.
+    Resource(Address),
+    /// The plan as a whole: it counts whatever is targeted.
+    Whole,
+}
+
+impl From<Address> for Subject {
+    fn from(address: Address) -> Self {
+        Self::Resource(address)
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resource(address) => address.fmt(f),
+            Self::Whole => f.write_str("the plan as a whole"),
+        }
+    }
+}
+
+/// A resource that cannot be planned, or a plan that must not be carried out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Problem {
-    /// Its address.
-    pub address: String,
+    /// What it is about.
+    pub subject: Subject,
     /// What is wrong and what to do.
     pub message: String,
     /// Where the spec asks for it.
@@ -124,7 +151,7 @@ pub struct Change {
     /// Where the spec asks for it; nothing for what left the spec.
     pub place: Option<Place>,
     /// Addresses of changes that must be done before.
-    pub needs: BTreeSet<String>,
+    pub needs: BTreeSet<Address>,
     /// The index of the wave that it is carried out in.
     #[serde(default)]
     pub wave: usize,
@@ -347,8 +374,28 @@ impl Plan {
         digest::hash(self, &part::kept(desired, self), options)
     }
 
+    /// Adds a change. Two changes of one address are a mistake of `wi`: it is told, and neither is lost
+    /// without a word.
+    fn insert(&mut self, address: Address, change: Change) {
+        match self.changes.entry(address) {
+            Entry::Vacant(free) => {
+                free.insert(change);
+            }
+            Entry::Occupied(taken) => {
+                let message = format!(
+                    "two changes have this one address, which is a mistake of wi: {:?} and {:?}",
+                    taken.get().what,
+                    change.what
+                );
+                debug_assert!(false, "{}: {message}", taken.key());
+                let subject = taken.key().clone();
+                self.error(subject, None, message);
+            }
+        }
+    }
+
     /// Leaves out all other changes, as `flag` asks for.
-    fn keep_only(&mut self, flag: &str, keep: impl Fn(&str, &Change) -> bool) {
+    fn keep_only(&mut self, flag: &str, keep: impl Fn(&Address, &Change) -> bool) {
         let all = self.changes.len();
         self.changes.retain(|address, change| keep(address, change));
         let left_out = all - self.changes.len();
@@ -413,9 +460,9 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
 }
 
 impl Plan {
-    fn error(&mut self, address: String, place: Option<&Place>, message: String) {
+    fn error(&mut self, subject: impl Into<Subject>, place: Option<&Place>, message: String) {
         self.errors.push(Problem {
-            address,
+            subject: subject.into(),
             message,
             place: place.cloned(),
         });

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Action, Attribute, Change, Options, Plan, RunSettings, UpgradeOverride, What};
-use crate::desired::{DesiredCluster, GKE_METADATA, node_pool_address};
+use crate::address::Address;
+use crate::desired::{DesiredCluster, GKE_METADATA};
 use crate::gcp::container::{Cluster, NodePool};
 use crate::gcp::upgrade::{RESTORE_LABEL, UpgradeSettings};
 use crate::live::{Live, Seen};
@@ -45,7 +46,7 @@ fn check_selection(name: &str, wanted: &DesiredCluster, cluster: &Cluster, plan:
         NodePools::Only(names) => {
             for (missing, place) in names.iter().filter(|(n, _)| !there.contains(&n.as_str())) {
                 let message = format!("{} has no node pool `{missing}`; {}", wanted.path, has());
-                plan.error(node_pool_address(name, missing), Some(place), message);
+                plan.error(Address::node_pool(name, missing), Some(place), message);
             }
         }
         NodePools::Except(names) => {
@@ -87,7 +88,7 @@ fn move_pool(
     options: &Options,
     plan: &mut Plan,
 ) {
-    let address = node_pool_address(name, &node_pool.name);
+    let address = Address::node_pool(name, &node_pool.name);
     match node_pool.status.as_str() {
         "STOPPING" => {
             plan.warnings
@@ -131,7 +132,7 @@ fn move_pool(
     if node_pool.autoscaling.autoprovisioned {
         notes.push("made by node auto-provisioning; new ones start with GKE_METADATA".to_owned());
     }
-    plan.changes.insert(
+    plan.insert(
         address,
         Change {
             action: Action::Update,
@@ -164,8 +165,8 @@ fn restore(
         before: Some(in_short(&now)),
         ..restored(&own)
     };
-    plan.changes.insert(
-        node_pool_address(name, &node_pool.name),
+    plan.insert(
+        Address::node_pool(name, &node_pool.name),
         Change {
             action: Action::Update,
             what: What::RestoreSettings {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AccountChange, Action, Change, Plan, What};
+use crate::address::Address;
 use crate::desired::Desired;
 use crate::graph::Graph;
 use crate::identity::{Email, KsaIdentity, Member};
@@ -14,22 +15,21 @@ use crate::resources::Resource;
 #[derive(Default)]
 struct Index<'a> {
     /// What a principal gains, and on which resource.
-    additions: BTreeMap<&'a Member, Vec<(&'a Resource, &'a str)>>,
+    additions: BTreeMap<&'a Member, Vec<(&'a Resource, &'a Address)>>,
     /// Kubernetes service accounts that stop acting as an account.
-    leaving: BTreeMap<&'a Email, Vec<&'a str>>,
+    leaving: BTreeMap<&'a Email, Vec<&'a Address>>,
     /// Removals of what an account has, and of who may act as it.
-    removals: BTreeMap<&'a Email, Vec<&'a str>>,
+    removals: BTreeMap<&'a Email, Vec<&'a Address>>,
     /// Kubernetes service accounts of an identity, in all clusters.
-    identities: BTreeMap<&'a KsaIdentity, Vec<&'a str>>,
+    identities: BTreeMap<&'a KsaIdentity, Vec<&'a Address>>,
     /// Node pools whose pods live on an account until the pool is moved.
-    node_pools: BTreeMap<&'a str, Vec<&'a str>>,
+    node_pools: BTreeMap<&'a str, Vec<&'a Address>>,
 }
 
 impl<'a> Index<'a> {
     fn of(plan: &'a Plan, desired: &'a Desired, live: &'a Live) -> Self {
         let mut index = Self::default();
         for (address, change) in &plan.changes {
-            let address = address.as_str();
             match &change.what {
                 What::Binding { key, .. } if change.action == Action::Create => {
                     let gains = index.additions.entry(&key.member).or_default();
@@ -58,7 +58,7 @@ impl<'a> Index<'a> {
             }
         }
         for (key, ksa) in &desired.ksas {
-            if let Some((address, _)) = plan.changes.get_key_value(&key.to_string()) {
+            if let Some((address, _)) = plan.changes.get_key_value(&key.address()) {
                 let identity = index.identities.entry(&ksa.identity).or_default();
                 identity.push(address);
             }
@@ -68,7 +68,7 @@ impl<'a> Index<'a> {
 
     /// The same principal gains something on another policy: what it gets comes before what it
     /// loses. On the same policy both are one write, so there is no gap.
-    fn additions_elsewhere(&self, member: &Member, resource: &Resource) -> Vec<&'a str> {
+    fn additions_elsewhere(&self, member: &Member, resource: &Resource) -> Vec<&'a Address> {
         let gains = self.additions.get(member).into_iter().flatten();
         gains
             .filter(|(on, _)| *on != resource)
@@ -76,28 +76,28 @@ impl<'a> Index<'a> {
             .collect()
     }
 
-    fn identity_changes(&self, member: &Member) -> &[&'a str] {
+    fn identity_changes(&self, member: &Member) -> &[&'a Address] {
         match member {
             Member::Ksa(identity) => self.identities.get(identity).map_or(&[], Vec::as_slice),
             _ => &[],
         }
     }
 
-    fn leaving(&self, email: &Email) -> &[&'a str] {
+    fn leaving(&self, email: &Email) -> &[&'a Address] {
         self.leaving.get(email).map_or(&[], Vec::as_slice)
     }
 
-    fn removals_of(&self, email: &Email) -> &[&'a str] {
+    fn removals_of(&self, email: &Email) -> &[&'a Address] {
         self.removals.get(email).map_or(&[], Vec::as_slice)
     }
 
-    fn node_pools_running_as(&self, email: &Email) -> &[&'a str] {
+    fn node_pools_running_as(&self, email: &Email) -> &[&'a Address] {
         let pools = self.node_pools.get(email.as_str());
         pools.map_or(&[], Vec::as_slice)
     }
 
     /// What a removal waits for; `None` for what is no removal.
-    fn waits_for(&self, change: &Change) -> Option<Vec<&'a str>> {
+    fn waits_for(&self, change: &Change) -> Option<Vec<&'a Address>> {
         let mut waits = Vec::new();
         match &change.what {
             What::Binding { key, .. } if change.action == Action::Delete => {
@@ -141,12 +141,12 @@ fn runs_as<'a>(live: &'a Live, cluster: &str, node_pool: &str) -> Option<&'a str
 
 pub(super) fn set_needs(graph: &Graph, desired: &Desired, live: &Live, plan: &mut Plan) {
     let index = Index::of(plan, desired, live);
-    let needs: Vec<BTreeSet<String>> = plan
+    let needs: Vec<BTreeSet<Address>> = plan
         .changes
         .iter()
         .map(|(address, change)| {
             let mut needs = match index.waits_for(change) {
-                Some(waits) => waits.into_iter().map(str::to_owned).collect(),
+                Some(waits) => waits.into_iter().cloned().collect(),
                 None => graph.needs_among(address, &plan.changes),
             };
             needs.remove(address);

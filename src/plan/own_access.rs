@@ -1,6 +1,7 @@
 //! The caller's own access is never removed: whoever saws off that branch cannot mend anything.
 
 use super::{Action, Plan, What};
+use crate::address::Address;
 use crate::identity::Member;
 
 /// Whether the plan takes anything from Google service accounts, of which the caller may be one.
@@ -18,7 +19,7 @@ pub fn protect(plan: &mut Plan, caller: Option<&str>) {
         );
         return;
     };
-    let own: Vec<String> = plan
+    let own: Vec<Address> = plan
         .changes
         .iter()
         .filter(|(_, c)| {

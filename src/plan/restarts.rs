@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::impact::Workload;
 use super::{Plan, What};
-use crate::desired::{GKE_METADATA, GSA_ANNOTATION, node_pool_address};
+use crate::address::Address;
+use crate::desired::{GKE_METADATA, GSA_ANNOTATION};
 use crate::live::{Live, Seen};
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +43,7 @@ pub(super) fn list(live: &Live, plan: &mut Plan) {
                 && pool.is_none_or(|pool| uses_own_identity(&write.cluster, pool, live))
                 && !pool.is_some_and(|pool| {
                     plan.changes
-                        .contains_key(&node_pool_address(&write.cluster, pool))
+                        .contains_key(&Address::node_pool(&write.cluster, pool))
                 })
             {
                 restarts.insert(Restart {

@@ -59,7 +59,7 @@ impl Plan {
             let What::NodePool { nodes, .. } = &change.what else {
                 return None;
             };
-            Some((address.as_str(), *nodes))
+            Some((&**address, *nodes))
         });
         let moved = self
             .impact
@@ -70,7 +70,7 @@ impl Plan {
                 .workloads
                 .iter()
                 .filter(|(fate, _)| matches!(fate, Fate::Loses(_) | Fate::LosesAccepted))
-                .flat_map(move |(_, all)| all.iter().map(move |w| (address.as_str(), w)))
+                .flat_map(move |(_, all)| all.iter().map(move |w| (&**address, w)))
         });
         Risks {
             losses: self.access.iter().filter(|a| !a.gains).collect(),

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Plan, What, access, restarts};
+use crate::address::Address;
 use crate::desired::{Desired, Waves};
 use crate::identity::{Email, Member};
 use crate::live::Live;
@@ -16,7 +17,7 @@ pub(super) fn assign(desired: &Desired, plan: &mut Plan) {
         return;
     };
     let last = waves.waves.len().saturating_sub(1);
-    let mut wave_of: BTreeMap<String, usize> = BTreeMap::new();
+    let mut wave_of: BTreeMap<Address, usize> = BTreeMap::new();
     for (address, change) in &plan.changes {
         if let Some(cluster) = change.what.cluster() {
             let wave = waves.wave_of.get(cluster).copied().unwrap_or(last);
@@ -50,9 +51,9 @@ pub(super) fn assign(desired: &Desired, plan: &mut Plan) {
 /// What is taken from an account or an identity goes once all its users are as they are to be: where
 /// one of them is held up, so is the removal.
 fn wait_for_users(desired: &Desired, plan: &mut Plan) {
-    let mut users: BTreeMap<Member, BTreeSet<String>> = BTreeMap::new();
+    let mut users: BTreeMap<Member, BTreeSet<Address>> = BTreeMap::new();
     for (key, ksa) in &desired.ksas {
-        let address = key.to_string();
+        let address = key.address();
         if !plan.changes.contains_key(&address) {
             continue;
         }
@@ -79,14 +80,14 @@ fn wait_for_users(desired: &Desired, plan: &mut Plan) {
 }
 
 /// Shared additions go with the first wave whose clusters need them, directly or not.
-fn needed_first(plan: &Plan, wave_of: &mut BTreeMap<String, usize>) {
-    let mut todo: Vec<(usize, String)> = wave_of
+fn needed_first(plan: &Plan, wave_of: &mut BTreeMap<Address, usize>) {
+    let mut todo: Vec<(usize, Address)> = wave_of
         .iter()
         .map(|(address, wave)| (*wave, address.clone()))
         .collect();
     // The last of the list is taken first: the earliest wave.
     todo.sort_by(|a, b| b.cmp(a));
-    let mut ready: Vec<(usize, String)> = Vec::new();
+    let mut ready: Vec<(usize, Address)> = Vec::new();
     while let Some((wave, address)) = ready.pop().or_else(|| todo.pop()) {
         let Some(change) = plan.changes.get(&address) else {
             continue;
@@ -105,7 +106,7 @@ fn needed_first(plan: &Plan, wave_of: &mut BTreeMap<String, usize>) {
 }
 
 /// A shared change never comes before what it waits for.
-fn not_before_its_needs(plan: &Plan, wave_of: &mut BTreeMap<String, usize>) {
+fn not_before_its_needs(plan: &Plan, wave_of: &mut BTreeMap<Address, usize>) {
     loop {
         let mut moved = false;
         for (address, change) in &plan.changes {
@@ -194,9 +195,9 @@ pub fn restrict_to(
     live: &Live,
     waves: &BTreeSet<usize>,
     flag: &str,
-) -> BTreeSet<String> {
+) -> BTreeSet<Address> {
     let kept = |wave: usize| waves.contains(&wave);
-    let open: BTreeSet<String> = plan
+    let open: BTreeSet<Address> = plan
         .changes
         .values()
         .filter(|c| kept(c.wave))

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use super::cause::together;
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint, symbol};
 use super::{impact, safe};
+use crate::address::Address;
 use crate::plan::{AccessChange, AccountChange, Action, Attribute, Change, Plan, What};
 
 /// The order of the sections: that of carrying them out.
@@ -57,20 +58,20 @@ const SAME: usize = 4;
 
 /// Changes that are the same but for their clusters.
 struct Row<'a> {
-    address: &'a str,
+    address: &'a Address,
     change: &'a Change,
     clusters: Vec<&'a str>,
     impact: String,
 }
 
 /// What changes have in common that are the same but for their clusters.
-type Sameness<'a> = (u8, Action, String, &'a [Attribute], &'a [String], String);
+type Sameness<'a> = (u8, Action, Address, &'a [Attribute], &'a [String], String);
 
 /// One row for each change; those that are the same in several clusters together, unless `expand`.
 fn rows(plan: &Plan, width: usize, expand: bool) -> Vec<Row<'_>> {
     let mut rows: Vec<Row> = Vec::with_capacity(plan.changes.len());
     let mut same: HashMap<Sameness, usize> = HashMap::new();
-    let mut all: Vec<(&String, &Change)> = plan.changes.iter().collect();
+    let mut all: Vec<(&Address, &Change)> = plan.changes.iter().collect();
     all.sort_by_key(|(address, change)| (rank(change), *address));
     for (address, change) in all {
         let mut impact = String::new();
@@ -92,7 +93,7 @@ fn rows(plan: &Plan, width: usize, expand: bool) -> Vec<Row<'_>> {
         let key = (
             rank(change),
             change.action,
-            in_some_cluster(address, cluster),
+            address.in_cluster("*"),
             change.attributes.as_slice(),
             change.notes.as_slice(),
             impact,
@@ -107,14 +108,10 @@ fn rows(plan: &Plan, width: usize, expand: bool) -> Vec<Row<'_>> {
     }
     // A few are clearer by themselves.
     if rows.iter().any(|r| (2..SAME).contains(&r.clusters.len())) {
-        let few: BTreeMap<String, ()> = rows
+        let few: BTreeMap<Address, ()> = rows
             .iter()
             .filter(|r| (2..SAME).contains(&r.clusters.len()))
-            .flat_map(|r| {
-                r.clusters
-                    .iter()
-                    .map(|c| in_cluster(r.address, r.clusters[0], c))
-            })
+            .flat_map(|r| r.clusters.iter().map(|c| r.address.in_cluster(c)))
             .map(|address| (address, ()))
             .collect();
         let mut apart = Vec::with_capacity(rows.len() + few.len());
@@ -124,7 +121,7 @@ fn rows(plan: &Plan, width: usize, expand: bool) -> Vec<Row<'_>> {
                 continue;
             }
             for cluster in &row.clusters {
-                let address = in_cluster(row.address, row.clusters[0], cluster);
+                let address = row.address.in_cluster(cluster);
                 if let Some((address, change)) = plan.changes.get_key_value(&address) {
                     apart.push(Row {
                         address,
@@ -139,21 +136,6 @@ fn rows(plan: &Plan, width: usize, expand: bool) -> Vec<Row<'_>> {
         return apart;
     }
     rows
-}
-
-/// `ksa.main/shop/checkout` as `ksa.*/shop/checkout`.
-pub(super) fn in_some_cluster(address: &str, cluster: &str) -> String {
-    in_cluster(address, cluster, "*")
-}
-
-fn in_cluster(address: &str, cluster: &str, other: &str) -> String {
-    match address.split_once('.') {
-        Some((kind, rest)) => match rest.strip_prefix(cluster) {
-            Some(rest) => format!("{kind}.{other}{rest}"),
-            None => address.to_owned(),
-        },
-        None => address.to_owned(),
-    }
 }
 
 /// The whole plan, with colours. `width` is the terminal's, in columns. `expand`: every change has its
@@ -214,7 +196,7 @@ pub fn plan(plan: &Plan, width: usize, expand: bool) -> String {
         for error in &errors {
             let place = error.place.as_ref();
             let place = place.map(|p| format!(" ({p})")).unwrap_or_default();
-            let _ = writeln!(text, "{}{}", safe(&error.address), safe(&place));
+            let _ = writeln!(text, "{}{}", safe(&error.subject.to_string()), safe(&place));
         }
         text.push_str(&safe(&errors[0].message));
         block("Error", RED, &text, width, &mut out);
@@ -304,9 +286,9 @@ fn resource(row: &Row<'_>, out: &mut String, width: usize) {
     let change = row.change;
     let several = row.clusters.len() > 1;
     let address = if several {
-        in_some_cluster(row.address, row.clusters[0])
+        row.address.in_cluster("*")
     } else {
-        row.address.to_owned()
+        row.address.clone()
     };
     let count = if several {
         format!(" in {} clusters", row.clusters.len())

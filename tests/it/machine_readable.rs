@@ -82,7 +82,7 @@ fn changes_look_like_those_of_terraforms_providers() {
 
     let conditional = change(
         &plan,
-        "grant.checkout:roles/storage.objectUser@bucket/acme-inbox?until-2027-01-01",
+        "grant.checkout:roles/storage.objectUser@bucket/acme-inbox?until-2027-01-01#ff8b844e",
     );
     assert_eq!(conditional["type"], "google_storage_bucket_iam_member");
     assert_eq!(conditional["change"]["after"]["bucket"], "acme-inbox");

@@ -8,6 +8,7 @@ mod brownfield;
 mod cases;
 mod clocks;
 mod comment;
+mod conditions;
 mod credentials;
 mod doctor;
 mod exit_codes;

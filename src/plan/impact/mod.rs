@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Options, Plan, What};
+use crate::address::Address;
 use crate::desired::{Desired, DesiredKsa, GSA_ANNOTATION};
 use crate::gcp::container::NodePool;
 use crate::identity::{Email, Member};
@@ -65,7 +66,7 @@ pub enum Fate {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HeldBack {
     /// The node pool's address.
-    pub address: String,
+    pub address: Address,
     /// Because of what.
     pub why: Why,
 }
@@ -96,7 +97,7 @@ fn is_gke_own(namespace: &str) -> bool {
 
 /// Says what moving each node pool means, and takes those out of the plan that must not be moved.
 pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
-    let moving: Vec<(String, String, String)> = plan
+    let moving: Vec<(Address, String, String)> = plan
         .changes
         .iter()
         .filter_map(|(address, change)| match &change.what {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::resource;
+use crate::address::Address;
 use crate::plan::{
     Action, Change, Fate, HeldBack, Impact, NodeRoles, Plan, Problem, Restart, Why, Workload,
 };
@@ -295,7 +296,7 @@ pub(super) fn action(action: Action) -> &'static str {
     }
 }
 
-fn resource_change(address: &str, change: &Change, plan: &Plan) -> ResourceChange {
+fn resource_change(address: &Address, change: &Change, plan: &Plan) -> ResourceChange {
     let values = resource::of(change);
     let sensitive = |there: bool| {
         if there {
@@ -305,10 +306,10 @@ fn resource_change(address: &str, change: &Change, plan: &Plan) -> ResourceChang
         }
     };
     ResourceChange {
-        address: address.to_owned(),
+        address: address.to_string(),
         mode: "managed",
         r#type: values.kind,
-        name: resource::name(address).to_owned(),
+        name: address.name().to_owned(),
         provider_name: "wi",
         action_reason: (change.action == Action::Delete)
             .then_some("delete_because_no_resource_config"),
@@ -329,7 +330,7 @@ fn resource_change(address: &str, change: &Change, plan: &Plan) -> ResourceChang
             source: change.place.as_ref().map(source),
             removal: values.removal,
             notes: change.notes.clone(),
-            depends_on: change.needs.iter().cloned().collect(),
+            depends_on: change.needs.iter().map(Address::to_string).collect(),
         },
     }
 }
@@ -350,7 +351,7 @@ fn workload(w: &Workload) -> WorkloadName {
     }
 }
 
-fn node_pool((address, impact): (&String, &Impact)) -> NodePool {
+fn node_pool((address, impact): (&Address, &Impact)) -> NodePool {
     let workloads = impact.workloads.iter().flat_map(|(fate, all)| {
         let (fate, detail) = match fate {
             Fate::Loses(why) => ("loses", why.clone()),
@@ -365,7 +366,7 @@ fn node_pool((address, impact): (&String, &Impact)) -> NodePool {
         })
     });
     NodePool {
-        address: address.clone(),
+        address: address.to_string(),
         node_account: impact.node_account.clone(),
         node_roles: match &impact.node_roles {
             NodeRoles::Unknown(_) => None,
@@ -387,7 +388,7 @@ fn held(held: &HeldBack) -> Held {
         Why::Exclusion { until, .. } => ("maintenance_exclusion", Some(until.clone())),
     };
     Held {
-        address: held.address.clone(),
+        address: held.address.to_string(),
         reason,
         until,
     }
@@ -402,7 +403,7 @@ fn restart(restart: &Restart) -> ToRestart {
 
 fn error(problem: &Problem) -> Error {
     Error {
-        address: problem.address.clone(),
+        address: problem.subject.to_string(),
         message: problem.message.clone(),
         source: problem.place.as_ref().map(source),
     }

@@ -17,11 +17,6 @@ pub(super) struct Values {
     pub removal: Option<&'static str>,
 }
 
-/// The address without its kind.
-pub(super) fn name(address: &str) -> &str {
-    address.split_once('.').map_or(address, |(_, name)| name)
-}
-
 /// The type in Terraform's Google provider, and its arguments for the names of the resource.
 /// `*` stands for all names, joined.
 const IAM_MEMBERS: [(&str, &str, &[&str]); 25] = [

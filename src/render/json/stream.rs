@@ -34,10 +34,10 @@ impl Stream {
                     "resource": address,
                     "implied_provider": provider,
                     "resource_type": kind,
-                    "resource_name": resource::name(address),
+                    "resource_name": address.name(),
                     "resource_key": null,
                 });
-                (address.clone(), (value, action(change.action)))
+                (address.to_string(), (value, action(change.action)))
             })
             .collect();
         let stream = Self { resources };

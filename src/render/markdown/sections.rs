@@ -6,8 +6,9 @@ use std::fmt::Write;
 use super::escape::{cell, code, fence, html};
 use super::fit::{Block, Section};
 use super::{About, count};
+use crate::address::Address;
 use crate::plan::{AccessChange, Action, Change, Fate, Impact, Plan, What, Why};
-use crate::render::text::{in_some_cluster, verb};
+use crate::render::text::verb;
 use crate::render::{impact, safe};
 
 /// So many workloads of a node pool are named in its row.
@@ -46,7 +47,7 @@ pub(super) fn errors(plan: &Plan) -> Section {
             .as_ref()
             .map(|p| format!(" ({p})"))
             .unwrap_or_default();
-        let head = safe(&format!("{}{place}", e.address));
+        let head = safe(&format!("{}{place}", e.subject));
         let mut row = format!("{head}\n");
         for line in e.message.lines() {
             let _ = writeln!(row, "  {}", safe(line));
@@ -275,7 +276,7 @@ pub(super) fn unread(plan: &Plan) -> Section {
 
 /// All changes, folded by cluster.
 pub(super) fn details(plan: &Plan, about: &About) -> Section {
-    let mut groups: BTreeMap<Option<&str>, Vec<(&String, &Change)>> = BTreeMap::new();
+    let mut groups: BTreeMap<Option<&str>, Vec<(&Address, &Change)>> = BTreeMap::new();
     for (address, change) in &plan.changes {
         groups
             .entry(group(change))
@@ -295,7 +296,7 @@ pub(super) fn details(plan: &Plan, about: &About) -> Section {
         };
         let key: Vec<String> = changes
             .iter()
-            .map(|(a, c)| diff(&in_some_cluster(a, cluster), c))
+            .map(|(a, c)| diff(&a.in_cluster("*"), c))
             .collect();
         let clusters = same.entry(key).or_default();
         if clusters.is_empty() {
