@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
-use crate::http::{causes, install_crypto, is_loopback, with_own_authorities};
+use crate::http::{Secrets, causes, install_crypto, is_loopback, with_own_authorities};
 use crate::render::safe;
 
 /// Larger answers than any token.
@@ -14,6 +14,14 @@ const LARGEST: usize = 1 << 20;
 /// The longest that is shown of an answer's own words.
 const LONGEST_MESSAGE: usize = 300;
 const TRIES: u32 = 4;
+/// Fields of forms that are never shown, wherever they turn up.
+const SECRET_FIELDS: [&str; 5] = [
+    "assertion",
+    "client_secret",
+    "refresh_token",
+    "subject_token",
+    "actor_token",
+];
 
 /// What is sent.
 pub(super) struct Ask<'a> {
@@ -180,12 +188,22 @@ impl<'a> Ask<'a> {
         ))
     }
 
+    /// A server's words without what was sent to it.
     fn clean(&self, words: &str) -> String {
-        let mut words = words.to_owned();
-        for secret in self.secrets.iter().filter(|s| !s.is_empty()) {
-            words = words.replace(secret, "[redacted]");
+        let mut secrets = Secrets::in_headers(&self.headers);
+        for secret in &self.secrets {
+            secrets.add(secret);
         }
-        safe(&words).chars().take(LONGEST_MESSAGE).collect()
+        if let Body::Form(fields) = &self.body {
+            let is_secret = |name: &str| SECRET_FIELDS.contains(&name);
+            for (_, value) in fields.iter().filter(|(name, _)| is_secret(name)) {
+                secrets.add(value);
+            }
+        }
+        safe(&secrets.cut(words))
+            .chars()
+            .take(LONGEST_MESSAGE)
+            .collect()
     }
 }
 

@@ -194,13 +194,7 @@ impl ExecPlugin {
                 Some(Duration::try_from(left).unwrap_or_default())
             }
         };
-        Ok((
-            Login {
-                headers,
-                certificate,
-            },
-            lasts,
-        ))
+        Ok((Login::new(headers, certificate), lasts))
     }
 }
 

@@ -25,6 +25,8 @@ use tokio::sync::{Mutex, OnceCell};
 
 pub use exec::ExecPlugin;
 pub(crate) use exec::nullable;
+
+use crate::http::Secrets;
 pub use find::{universe_domain, well_known_file};
 
 /// `cloud-platform` for the Google APIs; the email so that Kubernetes RBAC knows users by name.
@@ -92,12 +94,30 @@ impl fmt::Debug for Credentials {
 }
 
 /// What authenticates a call. Not `Debug`: it is all secrets.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default)]
 pub(crate) struct Login {
     /// Marked as sensitive.
     pub headers: HeaderMap,
     /// A client certificate and its key, PEM in one text, where a plugin gives one.
     pub certificate: Option<Arc<[u8]>>,
+    /// What of the headers is to be seen in no answer.
+    pub secrets: Arc<Secrets>,
+}
+
+impl Login {
+    fn new(headers: HeaderMap, certificate: Option<Arc<[u8]>>) -> Self {
+        Self {
+            secrets: Arc::new(Secrets::in_headers(&headers)),
+            headers,
+            certificate,
+        }
+    }
+}
+
+impl PartialEq for Login {
+    fn eq(&self, other: &Self) -> bool {
+        self.headers == other.headers && self.certificate == other.certificate
+    }
 }
 
 struct Cached {
@@ -265,11 +285,8 @@ impl TokenSource {
             return plugin.login().await;
         }
         let token = self.fetch_token().await?;
-        let login = Login {
-            headers: self.headers_of(&token.token)?,
-            certificate: None,
-        };
-        Ok((login, token.lasts))
+        let headers = self.headers_of(&token.token)?;
+        Ok((Login::new(headers, None), token.lasts))
     }
 
     async fn fetch_token(&self) -> Result<Token, String> {

@@ -34,7 +34,8 @@ pub(super) fn run(args: ApplyArgs) -> Result<Success, Failure> {
         planned(&args)
     };
     if json && let Err(Failure::Message(message) | Failure::Stale(message)) = &result {
-        stream::diagnostic("error", message, "", None, None);
+        // There is an error already.
+        let _ = stream::diagnostic("error", message, "", None, None);
     }
     result
 }
@@ -78,7 +79,7 @@ async fn plan_and_apply(
         plan,
     } = plan::make(session, input, &options, &args.choice).await?;
     approves_waves(&plan, args)?;
-    show(&plan, args);
+    show(&plan, args)?;
     plan::check(&plan, &args.choice)?;
     expect(|| plan.hash(&desired, &options), args)?;
     if plan.is_empty() {
@@ -149,7 +150,7 @@ async fn check_and_apply(
         ));
     }
     if plan.is_empty() {
-        show(plan, args);
+        show(plan, args)?;
         return Ok(Success::Ok);
     }
     let needed = file.needed();
@@ -178,7 +179,7 @@ async fn check_and_apply(
         }
     }
     may(session, plan, &file.desired, &live).await?;
-    show(plan, args);
+    show(plan, args)?;
     carry_out(
         session,
         plan.clone(),
@@ -198,10 +199,11 @@ fn approves_waves(plan: &Plan, args: &ApplyArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(plan: &Plan, args: &ApplyArgs) {
-    if !args.json {
-        print::data(&render::text::plan(plan, print::width(), args.expand));
+fn show(plan: &Plan, args: &ApplyArgs) -> std::io::Result<()> {
+    if args.json {
+        return Ok(());
     }
+    print::data(&render::text::plan(plan, print::width(), args.expand))
 }
 
 /// Whether it is the plan that was approved.
@@ -240,7 +242,7 @@ async fn carry_out(
     options: &Options,
 ) -> Result<Success, Failure> {
     let progress = Arc::new(if args.json {
-        Progress::json(Stream::begin(&plan))
+        Progress::json(Stream::begin(&plan)?)
     } else {
         Progress::new()
     });
@@ -266,10 +268,10 @@ async fn carry_out(
     let rolling = rollout::roll_out(&context, desired, live, options, &gates, &stop);
     let (outcome, ended) = until_done_or_interrupted(&context, &progress, rolling, &stop).await?;
     match progress.stream() {
-        Some(stream) => stream.end(&plan, &outcome),
+        Some(stream) => stream.end(&plan, &outcome)?,
         None => {
             let text = render::outcome::text(&plan, &outcome, print::width(), ended.waits());
-            print::data(&text);
+            print::data(&text)?;
         }
     }
     if let Ended::Paused { wave, why, by } = &ended {

@@ -50,7 +50,8 @@ impl Global {
         };
         tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-            .with_writer(std::io::stderr)
+            .with_writer(|| crate::render::print::Log)
+            .log_internal_errors(false)
             .with_ansi(false)
             .init();
     }

@@ -47,7 +47,7 @@ pub(super) fn run(args: CommentArgs) -> Result<Success, Failure> {
         short: subject.markdown(&about, SHORT),
     };
     if args.dry_run {
-        print::data(&format!("{}\n{}", comment.marker, comment.body));
+        print::data(&format!("{}\n{}", comment.marker, comment.body))?;
         return Ok(Success::Ok);
     }
     if let Some(summary) = &here.summary {
@@ -95,9 +95,9 @@ pub(super) fn run(args: CommentArgs) -> Result<Success, Failure> {
     };
     // In the forge's words, which job logs take for commands where they are not made safe.
     match report.posted {
-        Posted::Created(url) => print::data(&format!("Posted {}\n", safe(&url))),
-        Posted::Updated(url) => print::data(&format!("Updated {}\n", safe(&url))),
-        Posted::Unchanged(url) => print::data(&format!("Unchanged: {}\n", safe(&url))),
+        Posted::Created(url) => print::data(&format!("Posted {}\n", safe(&url)))?,
+        Posted::Updated(url) => print::data(&format!("Updated {}\n", safe(&url)))?,
+        Posted::Unchanged(url) => print::data(&format!("Unchanged: {}\n", safe(&url)))?,
         Posted::Outdated(why) => print::note(&format!(
             "Not posted, this run is not the newest: {}",
             safe(&why)

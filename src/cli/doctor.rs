@@ -26,7 +26,7 @@ pub(super) fn run(args: DoctorArgs) -> Result<Success, Failure> {
             session.close().await?;
             report
         };
-        print::data(&render::doctor::report(&report, print::width()));
+        print::data(&render::doctor::report(&report, print::width()))?;
         if report.failures() + report.unseen() > 0 {
             return Err(Failure::Said);
         }

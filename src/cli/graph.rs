@@ -25,6 +25,6 @@ pub(super) fn run(args: GraphArgs) -> Result<Success, Failure> {
     print::data(&match args.format {
         GraphFormat::Dot => render::graph::dot(&graph),
         GraphFormat::Mermaid => render::graph::mermaid(&graph),
-    });
+    })?;
     Ok(Success::Ok)
 }

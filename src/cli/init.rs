@@ -50,7 +50,7 @@ pub(super) fn run(args: InitArgs) -> Result<Success, Failure> {
     for (path, text) in &files {
         write(path, text)?;
         let path = path.strip_prefix(".").unwrap_or(path);
-        print::data(&format!("Wrote {}\n", path.display()));
+        print::data(&format!("Wrote {}\n", path.display()))?;
     }
     print::note(&next(&args));
     Ok(Success::Ok)

@@ -21,6 +21,8 @@ use clap::Parser;
 
 use args::{Cli, Command};
 
+use crate::render::print;
+
 /// Why a command ended without success. The message is for the user, and may have colours.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -63,11 +65,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(e) => {
             // Help and versions go to standard output and are no failure.
-            let _ = e.print();
-            return if e.use_stderr() {
-                ExitCode::FAILURE
-            } else {
-                ExitCode::SUCCESS
+            let printed = e.print();
+            return match printed {
+                Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+                    print::error(&print::unwritten(&e).to_string());
+                    ExitCode::FAILURE
+                }
+                _ if e.use_stderr() => ExitCode::FAILURE,
+                _ => ExitCode::SUCCESS,
             };
         }
     };
@@ -90,11 +95,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Success::Paused) => ExitCode::from(3),
         Err(failure) => {
             match failure {
-                Failure::Message(message) => crate::render::print::error(&message),
-                Failure::Rendered(text) => crate::render::print::note(&text),
+                Failure::Message(message) => print::error(&message),
+                Failure::Rendered(text) => print::note(&text),
                 Failure::Said => {}
                 Failure::Stale(message) => {
-                    crate::render::print::error(&message);
+                    print::error(&message);
                     return ExitCode::from(4);
                 }
             }

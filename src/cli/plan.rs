@@ -28,7 +28,7 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
         } = made?;
         // Standard output is for one thing.
         if args.out.as_deref() != Some(Path::new("-")) {
-            show::show(&plan, || plan.hash(&desired, &options), &args.output);
+            show::show(&plan, || plan.hash(&desired, &options), &args.output)?;
         }
         check(&plan, &args.choice)?;
         if let Some(out) = &args.out {

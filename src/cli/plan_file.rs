@@ -7,6 +7,7 @@ use super::Failure;
 use crate::digest::sha256;
 use crate::files::{self, Unread};
 use crate::plan::file::PlanFile;
+use crate::render::print;
 
 /// The largest file that is read, in bytes: one that changes everything on 200 clusters has 4 MiB.
 const LARGEST: u64 = 64 << 20;
@@ -18,8 +19,7 @@ const SPEC: u64 = 256 << 20;
 pub(super) fn write(path: &Path, file: &PlanFile) -> Result<(), Failure> {
     let bytes = file.encode().map_err(Failure::Message)?;
     if path.as_os_str() == "-" {
-        std::io::stdout().lock().write_all(&bytes)?;
-        return Ok(());
+        return Ok(print::bytes(&bytes)?);
     }
     // A device or a pipe that the user names is written to, not replaced.
     let special = std::fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir());

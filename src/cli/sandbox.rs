@@ -42,7 +42,7 @@ pub(super) fn run(args: SandboxArgs) -> Result<Success, Failure> {
             &sandbox,
             &token_file.0,
             args.kubeconfig.as_deref(),
-        ));
+        ))?;
         Interrupts::new()?.next().await;
         sandbox.stop().await;
         Ok(Success::Ok)

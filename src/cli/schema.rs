@@ -10,6 +10,6 @@ pub(super) fn run(args: SchemaArgs) -> Result<Success, Failure> {
         SchemaKind::Plan => crate::render::json::schema(),
         SchemaKind::World => wi_sandbox::world::json_schema(),
     };
-    print::data(&format!("{schema:#}\n"));
+    print::data(&format!("{schema:#}\n"))?;
     Ok(Success::Ok)
 }

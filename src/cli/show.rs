@@ -10,18 +10,22 @@ pub(super) fn run(args: ShowArgs) -> Result<Success, Failure> {
     if !args.output.json && !args.output.markdown {
         print::note(&render::saved(&file));
     }
-    show(&file.plan, || file.hash(), &args.output);
+    show(&file.plan, || file.hash(), &args.output)?;
     Ok(Success::Ok)
 }
 
 /// Prints a plan in the form that is asked for; some have its hash in them.
-pub(super) fn show(plan: &Plan, hash: impl FnOnce() -> String, output: &OutputArgs) {
+pub(super) fn show(
+    plan: &Plan,
+    hash: impl FnOnce() -> String,
+    output: &OutputArgs,
+) -> std::io::Result<()> {
     if output.json {
-        print::data(&render::json::plan(plan, &hash()));
+        print::data(&render::json::plan(plan, &hash()))
     } else if output.markdown {
         let about = markdown::About::default();
-        print::data(&markdown::plan(plan, &hash(), &about, output.max_bytes));
+        print::data(&markdown::plan(plan, &hash(), &about, output.max_bytes))
     } else {
-        print::data(&render::text::plan(plan, print::width(), output.expand));
+        print::data(&render::text::plan(plan, print::width(), output.expand))
     }
 }

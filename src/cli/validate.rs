@@ -26,7 +26,7 @@ pub(super) fn run(args: SpecArgs) -> Result<Success, Failure> {
         count(spec.accounts.len(), "Google service account"),
         count(spec.namespaces.len(), "namespace"),
         count(accounts, "Kubernetes service account"),
-    ));
+    ))?;
     Ok(Success::Ok)
 }
 

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 
 use super::{Kind, Target, Token};
-use crate::http::{ListBudget, causes, install_crypto, server_time, with_own_authorities};
+use crate::http::{ListBudget, Secrets, causes, install_crypto, server_time, with_own_authorities};
 
 /// The largest answer that is read, in bytes: a page of a hundred comments is a tenth of it.
 const LARGEST: usize = 64 << 20;
@@ -77,6 +77,7 @@ pub(super) struct Client {
     http: reqwest::Client,
     api: String,
     token: Token,
+    secrets: Secrets,
     accept: &'static str,
     deadline: Instant,
 }
@@ -112,6 +113,11 @@ impl Client {
             http,
             api: target.api.clone(),
             token: token.clone(),
+            secrets: {
+                let mut secrets = Secrets::default();
+                secrets.add(token.value.trim_start_matches("Bearer ").trim());
+                secrets
+            },
             accept: match target.kind {
                 Kind::GitHub => "application/vnd.github+json",
                 Kind::GitLab => "application/json",
@@ -217,7 +223,7 @@ impl Client {
                     });
                 }
                 Ok((status, headers, body)) => {
-                    let message = message(&body);
+                    let message = message(&self.secrets, body);
                     let failed = Failed::Refused {
                         status,
                         message: format!("{what}: HTTP {status}{message}"),
@@ -278,6 +284,9 @@ impl Client {
             }
             text.extend_from_slice(&chunk);
         }
+        if status < 300 && self.secrets.are_in(&text) {
+            text.clear(); // whatever it means by that, it is no answer of a forge
+        }
         let body = serde_json::from_slice(&text).unwrap_or(Value::Null);
         Ok((status, headers, body))
     }
@@ -292,7 +301,8 @@ fn sensitive(value: &str) -> http::HeaderValue {
 }
 
 /// What the forge says, `: message (errors)`.
-fn message(body: &Value) -> String {
+fn message(secrets: &Secrets, mut body: Value) -> String {
+    secrets.cut_from(&mut body);
     let text = |v: &Value| match v {
         Value::String(text) => Some(text.clone()),
         Value::Null => None,

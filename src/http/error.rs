@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::Secrets;
+use super::secrets::start_of;
 use crate::identity::ProjectId;
 use crate::render::shell_word;
 
@@ -75,17 +77,28 @@ impl ApiError {
     /// Reads the answer of a refusing server: Google's shape, the older one of Storage, a
     /// Kubernetes Status, or whatever a proxy says.
     pub fn from_answer(method: &str, url: &str, code: u16, body: &[u8]) -> Self {
+        Self::from_answer_without(&Secrets::default(), method, url, code, body)
+    }
+
+    /// As [`Self::from_answer`], to a call with these secrets, which are cut out wherever they are quoted.
+    pub(crate) fn from_answer_without(
+        secrets: &Secrets,
+        method: &str,
+        url: &str,
+        code: u16,
+        body: &[u8],
+    ) -> Self {
         let mut error = Self::without_answer(method, url, String::new());
         error.code = code;
-        let Ok(body) = serde_json::from_slice::<Value>(body) else {
-            let start: String = String::from_utf8_lossy(body)
-                .split_whitespace()
-                .collect::<Vec<_>>()
-                .join(" ");
+        let Ok(mut body) = serde_json::from_slice::<Value>(body) else {
+            let text = String::from_utf8_lossy(&body[..body.len().min(40_000)]);
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let start = secrets.cut(start_of(&words.join(" ")));
             let start: String = crate::render::safe(&start).chars().take(200).collect();
             error.message = format!("HTTP {code}, and not from the API: {start}");
             return error;
         };
+        secrets.cut_from(&mut body);
         if body["kind"] == "Status" {
             error.status = text(&body["reason"]);
             error.message = text(&body["message"]);

@@ -7,6 +7,7 @@ mod list;
 mod quota;
 mod retry;
 mod roots;
+mod secrets;
 mod server;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ pub use error::{ApiError, Cause};
 pub(crate) use list::ListBudget;
 pub(crate) use retry::Retry;
 pub(crate) use roots::with_own_authorities;
+pub(crate) use secrets::Secrets;
 pub(crate) use server::{CertifiedAs, Server};
 
 use crate::auth::{Login, TokenSource};
@@ -63,6 +65,9 @@ impl Default for HttpOptions {
 /// The most values that one answer may have: some six times a page of large pods, or the list of a
 /// project with a thousand node pools.
 const MOST_VALUES: usize = 4_000_000;
+
+/// What is read of a refusal, in bytes.
+const LARGEST_REFUSAL: usize = 1 << 20;
 
 /// A client of all APIs: it shares connections, tokens and limits. Cheap to clone.
 #[derive(Clone)]
@@ -306,7 +311,12 @@ impl Http {
                 ..unanswered(e)
             })?;
             let call = self.clients.call(&request.method, &request.url, &login);
-            let failed = match self.attempt(request, call.map_err(unanswered)?).await {
+            let call = call.map_err(unanswered)?;
+            let failed = match self.attempt(request, call, &login.secrets).await {
+                Ok(body) if login.secrets.are_in(&body) => {
+                    let why = "the answer has the access token of the call in it, and is not used";
+                    return Err(unanswered(why.to_owned()));
+                }
                 Ok(body) => return Ok(body),
                 Err(failed) => failed,
             };
@@ -333,11 +343,17 @@ impl Http {
         }
     }
 
-    async fn attempt(&self, request: &Request, call: RequestBuilder) -> Result<Vec<u8>, Failed> {
+    /// One try; in what fails nothing of what was sent is quoted.
+    async fn attempt(
+        &self,
+        request: &Request,
+        call: RequestBuilder,
+        secrets: &Secrets,
+    ) -> Result<Vec<u8>, Failed> {
         let started = Instant::now();
         let (method, url) = (request.method.as_str(), request.url.as_str());
         let failed = |message: String, connected: bool| Failed {
-            error: ApiError::without_answer(method, url, message),
+            error: ApiError::without_answer(method, url, secrets.cut(&message)),
             connected,
             pause: None,
         };
@@ -373,12 +389,16 @@ impl Http {
             .map_err(|e| failed(causes(&e), !e.is_connect()))?;
         let (status, answer_headers) = (response.status(), response.headers().clone());
         self.shared.clock.see(&answer_headers);
+        let refuses = !status.is_success();
         let mut body = Vec::new();
         while let Some(chunk) = response
             .chunk()
             .await
             .map_err(|e| failed(causes(&e), true))?
         {
+            if refuses && body.len() + chunk.len() > LARGEST_REFUSAL {
+                break; // whatever that is, it is no reason
+            }
             if body.len() + chunk.len() > self.shared.largest_body {
                 let limit = self.shared.largest_body;
                 let mut too_large =
@@ -393,7 +413,7 @@ impl Http {
             return Ok(body);
         }
         Err(Failed {
-            error: refusal(method, url, status, &answer_headers, &body),
+            error: refusal(method, url, status, &answer_headers, &body, secrets),
             connected: true,
             pause: retry::pause_asked_for(&answer_headers),
         })
@@ -406,13 +426,14 @@ fn refusal(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
+    secrets: &Secrets,
 ) -> ApiError {
     if status.is_redirection() {
         let to = headers
             .get(http::header::LOCATION)
             .and_then(|l| l.to_str().ok())
             .unwrap_or("elsewhere");
-        let to = crate::render::safe(to);
+        let to = crate::render::safe(&secrets.cut(to));
         let mut error = ApiError::without_answer(
             method,
             url,
@@ -423,7 +444,7 @@ fn refusal(
         error.code = status.as_u16();
         return error;
     }
-    ApiError::from_answer(method, url, status.as_u16(), body)
+    ApiError::from_answer_without(secrets, method, url, status.as_u16(), body)
 }
 
 fn builder(timeout: Duration) -> reqwest::ClientBuilder {

@@ -15,10 +15,18 @@ pub mod text;
 
 /// Whether a character does something to a terminal instead of being seen: control characters, those
 /// that reorder text or break lines, and those that are not seen at all, so that two names look the same.
+///
+/// The last are what Unicode calls `Default_Ignorable_Code_Point` (`DerivedCoreProperties.txt`), and the
+/// Braille pattern that is blank.
 fn misleads(c: char) -> bool {
-    let acts = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let is_unseen = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
-    c.is_control() || acts || is_unseen
+    let breaks = matches!(c, '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}');
+    let is_unseen = matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}');
+    c.is_control() || breaks || is_unseen
 }
 
 /// Text that came from a spec or a server, safe on a terminal: escape sequences and whatever else
@@ -112,6 +120,10 @@ mod tests {
             "a\\u{1b}[31m\\u{202e}b"
         );
         assert_eq!(super::safe("sh\u{200b}op\u{61c}"), "sh\\u{200b}op\\u{61c}");
+        for unseen in "\u{180e}\u{115f}\u{1160}\u{3164}\u{ffa0}\u{34f}\u{2028}\u{fe0f}".chars() {
+            let shown = super::safe(&format!("shop{unseen}"));
+            assert_eq!(shown, format!("shop{}", unseen.escape_unicode()));
+        }
         assert_eq!(super::safe("Zürich ☕ 東京"), "Zürich ☕ 東京");
     }
 }

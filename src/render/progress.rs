@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -110,8 +110,7 @@ impl Progress {
 
     fn print(&self, text: &str) {
         if !self.silent {
-            // A closed standard error must not stop an apply half-way.
-            let _ = writeln!(anstream::stderr(), "{text}");
+            super::print::note(text);
         }
     }
 

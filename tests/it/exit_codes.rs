@@ -59,3 +59,87 @@ fn the_table_says_what_happens() {
         }
     }
 }
+
+/// What prints, in each of its forms.
+#[cfg(target_os = "linux")]
+const PRINTS: [&[&str]; 16] = [
+    &["plan", "--sandbox"],
+    &["plan", "--sandbox", "--json"],
+    &["plan", "--sandbox", "--markdown"],
+    &["plan", "--sandbox", "--out", "-"],
+    &["apply", "--sandbox", "--auto-approve"],
+    &["apply", "--sandbox", "--auto-approve", "--json"],
+    &["show", "p.plan"],
+    &["show", "p.plan", "--json"],
+    &["show", "p.plan", "--markdown"],
+    &["validate"],
+    &["graph"],
+    &["schema"],
+    &["doctor", "--sandbox"],
+    &["--help"],
+    &["apply", "--help"],
+    &["--version"],
+];
+
+/// The disk is full: half a plan is no plan, and nothing is carried out that was not shown.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let place = Place::example("quickstart");
+    place.wi(&["plan", "--out", "p.plan"]).ok();
+    let revision = |place: &Place| place.state()["revision"].clone();
+    let before = revision(&place);
+    for args in PRINTS {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let full = full.expect("Linux has it");
+        let ran = Ran::of(place.command(args).stdout(full).output().expect("wi runs"));
+        assert_eq!(ran.code, Some(1), "{args:?}: {}", ran.err);
+        let why = "cannot write to standard output: No space left";
+        assert!(ran.err.contains(why), "{args:?}: {}", ran.err);
+    }
+    assert_eq!(revision(&place), before);
+}
+
+/// A reader that went away has read what it wanted, and a log that cannot be written stops nothing.
+#[cfg(target_os = "linux")]
+#[test]
+fn readers_that_went_away_stop_nothing() {
+    let closed = || {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        std::process::Stdio::from(writer)
+    };
+    let full = || {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        std::process::Stdio::from(full.expect("Linux has it"))
+    };
+    let place = Place::example("quickstart");
+    place.wi(&["plan", "--out", "p.plan"]).ok();
+    for args in PRINTS.iter().filter(|args| args[0] != "apply") {
+        let ran = Ran::of(
+            place
+                .command(args)
+                .stdout(closed())
+                .output()
+                .expect("wi runs"),
+        );
+        assert_eq!(ran.code, Some(0), "{args:?}: {}", ran.err);
+        assert!(
+            !ran.err.contains("standard output"),
+            "{args:?}: {}",
+            ran.err
+        );
+    }
+    for json in [false, true] {
+        for log in [closed, full] {
+            let place = Place::example("quickstart");
+            let mut args = vec!["apply", "-vv", "--sandbox", "--auto-approve"];
+            args.extend(json.then_some("--json"));
+            let mut apply = place.command(&args);
+            let status = apply.stdout(closed()).stderr(log()).status();
+            assert_eq!(status.expect("wi runs").code(), Some(0), "{args:?}");
+            let again = place.wi(&["plan"]).ok();
+            assert!(again.out.contains("No changes"), "{}", again.out);
+        }
+    }
+}

@@ -401,3 +401,183 @@ fn an_answer_without_end_is_not_kept() {
         &ran.out[..ran.out.len().min(2000)]
     );
 }
+
+/// Whoever opens a pull request can commit a directory that git takes for a bare repository, with a
+/// configuration by which git runs a program when it misses an object.
+#[cfg(unix)]
+#[test]
+fn a_repository_in_the_spec_runs_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    let spec = "apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters: { main: { location: europe-west1 } }\n";
+    let world = "apiVersion: wi.sandbox/v1\nprojects: { acme-prod: { number: 123456789012 } }\nclusters:\n  - { project: acme-prod, location: europe-west1, name: main, autopilot: true }\n";
+    let place = Place::new(spec, world);
+    std::fs::create_dir(place.path("infra")).expect("a directory");
+    std::fs::rename(place.path("wi.yaml"), place.path("infra/wi.yaml")).expect("moved");
+    std::fs::rename(place.path("world.yaml"), place.path("infra/world.yaml")).expect("moved");
+    let git = |args: &[&str]| {
+        let ran = std::process::Command::new("git")
+            .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
+            .args(args)
+            .current_dir(place.dir.path())
+            .output()
+            .expect("git runs");
+        assert!(ran.status.success(), "{ran:?}");
+        String::from_utf8(ran.stdout).expect("text")
+    };
+    git(&["init", "-q", "-b", "main"]);
+    git(&["add", "infra/wi.yaml"]);
+    git(&["commit", "-qm", "former"]);
+    let own = git(&["rev-parse", "HEAD"]);
+    let pwned = place.path("pwned");
+    let program = place.path("infra/program");
+    let script = format!("#!/bin/sh\necho run >> '{}'\nexit 1\n", pwned.display());
+    std::fs::write(&program, script).expect("a program");
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("executable");
+    let configuration = format!(
+        "[core]\n\trepositoryformatversion = 1\n\tbare = true\n\tfsmonitor = {0}\n\tsshCommand = {0}\n\tpager = {0}\n\
+         [extensions]\n\tpartialClone = origin\n\
+         [remote \"origin\"]\n\turl = .\n\tpromisor = true\n\tuploadpack = {0}\n\
+         [uploadpack]\n\tpackObjectsHook = {0}\n",
+        program.display()
+    );
+    // As a bare repository, and as what a work tree holds (no commit can, an archive can).
+    for (repository, is_bare) in [("infra", true), ("infra/.git", false)] {
+        let put = |file: &str, text: &str| {
+            let path = place.path(repository).join(file);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
+            std::fs::write(path, text).expect(file);
+        };
+        put("objects/x", "");
+        put("HEAD", "ref: refs/heads/main\n");
+        // One that is there in the repository, and not in this one: git would fetch it.
+        put("refs/heads/main", &own);
+        put(
+            "config",
+            &configuration.replace(
+                "bare = true",
+                if is_bare {
+                    "bare = true"
+                } else {
+                    "bare = false"
+                },
+            ),
+        );
+        for (directory, spec) in [
+            (".", "infra"),
+            (".", "infra/wi.yaml"),
+            ("infra", "."),
+            ("infra", "../infra"),
+        ] {
+            if !is_bare && directory == "infra" {
+                continue; // then it is the user's own
+            }
+            let mut command = place.command(&["plan", spec, "--base", "main", "--sandbox"]);
+            let ran = Ran::of(
+                command
+                    .current_dir(place.path(directory))
+                    .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+                    .output()
+                    .expect("wi runs"),
+            );
+            assert!(
+                !pwned.exists(),
+                "{repository}, {spec} in {directory}: {ran:?}"
+            );
+            let ran = ran.ok();
+            assert!(ran.out.contains("No changes"), "{}", ran.out);
+        }
+    }
+}
+
+/// Servers and proxies quote what they were sent, and some encode it.
+#[test]
+fn a_token_that_is_quoted_back_is_seen_nowhere() {
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+    const TOKEN: &str = "ya29.a0AfH6SMBnobody-may_see/this+token-0123456789ABCDEFGHIJ==";
+    let forms = |sent: &str| {
+        let percent: String = sent.bytes().map(|b| format!("%{b:02X}")).collect();
+        let hex: String = sent.bytes().map(|b| format!("{b:02x}")).collect();
+        let partly: String = reqwest::Url::parse_with_params("http://x/", [("t", sent)])
+            .expect("a URL")
+            .query()
+            .expect("a query")
+            .to_owned();
+        let basic = STANDARD.encode(format!("authorization: {sent}"));
+        let safe = URL_SAFE.encode(format!("x{sent}"));
+        [
+            sent.to_owned(),
+            percent,
+            partly,
+            hex,
+            basic,
+            safe,
+            sent.to_uppercase(),
+        ]
+    };
+    let given_away = |text: &str| {
+        let text = text.to_lowercase();
+        let text = text.replace('\u{0}', "");
+        forms(TOKEN)
+            .into_iter()
+            .flat_map(|form| {
+                let form = form.to_lowercase();
+                let middle = form.len() / 2;
+                [
+                    form[8..middle].to_owned(),
+                    form[middle..form.len() - 8].to_owned(),
+                ]
+            })
+            .find(|part| text.contains(part.as_str()))
+    };
+    for n in 0..7 {
+        let api = Fake::new(move |seen| {
+            let sent = seen.header("authorization").to_owned();
+            let quoted = &forms(&sent)[n];
+            // In capitals it is no token any more.
+            let whole = &forms(&sent)[n.min(5)];
+            match seen.uri.contains("/clusters") {
+                // A proxy, the API itself, a redirect, and an answer that is to be used.
+                _ if seen.n % 4 == 0 => Answer::text(403, &format!("<b>refused:\n{quoted}</b>")),
+                true => Answer::json(
+                    200,
+                    json!({"clusters": [{"name": whole, "status": whole, "location": "europe-west1"}]}),
+                ),
+                _ if seen.n % 4 == 1 => Answer::text(302, "")
+                    .header("location", &format!("https://evil.example/?{quoted}")),
+                _ => Answer::json(
+                    403,
+                    json!({"error": {"message": format!("{} {quoted}", "x".repeat(n * 100)), "status": quoted,
+                    "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": quoted, "metadata": {"permission": quoted}}]}}),
+                ),
+            }
+        });
+        let place = Place::example("quickstart");
+        for args in [
+            &[
+                "plan",
+                "wi.yaml",
+                "-vv",
+                "--allow-incomplete",
+                "--out",
+                "p.plan",
+            ][..],
+            &["show", "--json", "p.plan"],
+            &["show", "--markdown", "p.plan"],
+            &["doctor", "wi.yaml", "-vv"],
+        ] {
+            let mut command = place.command(args);
+            command
+                .env("WI_ENDPOINT", &api.url)
+                .env("GOOGLE_OAUTH_ACCESS_TOKEN", TOKEN);
+            let ran = Ran::of(command.output().expect("wi runs"));
+            let all = format!("{}{}", ran.out, ran.err);
+            assert!(
+                args[0] == "show" || all.contains("[redacted]"),
+                "{args:?}: {all}"
+            );
+            assert_eq!(given_away(&all), None, "{args:?}, form {n}: {all}");
+        }
+        assert!(api.seen().len() > 4);
+    }
+}

@@ -32,7 +32,11 @@ impl Formatter for Escaped {
         fragment: &str,
     ) -> io::Result<()> {
         let mut rest = fragment;
-        while let Some((at, c)) = rest.char_indices().find(|(_, c)| super::misleads(*c)) {
+        // `##[error]` is a command wherever it stands in a line of a job's log.
+        let acts = |at: usize, c: char, rest: &str| {
+            super::misleads(c) || (c == '#' && rest[at..].starts_with("##"))
+        };
+        while let Some((at, c)) = rest.char_indices().find(|(at, c)| acts(*at, *c, rest)) {
             writer.write_all(&rest.as_bytes()[..at])?;
             for unit in c.encode_utf16(&mut [0; 2]) {
                 write!(writer, "\\u{unit:04x}")?;
@@ -47,11 +51,12 @@ impl Formatter for Escaped {
 mod tests {
     #[test]
     fn nothing_misleads_and_programs_read_the_same() {
-        let value = serde_json::json!({ "a\u{202e}": "x\u{1b}[2J\u{9b}\u{2028}é \u{1f600}\n" });
+        let value =
+            serde_json::json!({ "a\u{202e}": "x\u{1b}[2J\u{9b}\u{2028}é \u{1f600}\n##[error]" });
         let line = super::line(&value);
         assert_eq!(
             line,
-            "{\"a\\u202e\":\"x\\u001b[2J\\u009b\\u2028é \u{1f600}\\n\"}\n"
+            "{\"a\\u202e\":\"x\\u001b[2J\\u009b\\u2028é \u{1f600}\\n\\u0023#[error]\"}\n"
         );
         let read: serde_json::Value = serde_json::from_str(&line).expect("JSON");
         assert_eq!(read, value);

@@ -1,6 +1,8 @@
 //! An apply as a stream: one JSON object a line, in the form of Terraform's machine-readable UI.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -17,11 +19,13 @@ const UI: &str = "1.2";
 #[derive(Debug)]
 pub struct Stream {
     resources: BTreeMap<String, (Value, &'static str)>,
+    /// Why a line is missing. It stops no apply half-way; the command fails at its end.
+    unwritten: Mutex<Option<io::Error>>,
 }
 
 impl Stream {
-    /// Says what is going to be done.
-    pub fn begin(plan: &Plan) -> Self {
+    /// Says what is going to be done. Where that cannot be said nothing should be.
+    pub fn begin(plan: &Plan) -> io::Result<Self> {
         let resources: BTreeMap<String, (Value, &'static str)> = plan
             .changes
             .iter()
@@ -40,28 +44,42 @@ impl Stream {
                 (address.to_string(), (value, action(change.action)))
             })
             .collect();
-        let stream = Self { resources };
+        let stream = Self {
+            resources,
+            unwritten: Mutex::default(),
+        };
         let version = env!("CARGO_PKG_VERSION");
         line(
             "info",
             &format!("wi {version}"),
             "version",
             json!({ "wi": version, "ui": UI }),
-        );
+        )?;
         for (address, (resource, action)) in &stream.resources {
             line(
                 "info",
                 &format!("{address}: Plan to {action}"),
                 "planned_change",
                 json!({ "change": { "resource": resource, "action": action } }),
-            );
+            )?;
         }
         for warning in &plan.warnings {
-            diagnostic("warning", warning, "", None, None);
+            diagnostic("warning", warning, "", None, None)?;
         }
         let counts = plan.counts();
-        summary("plan", counts.add, counts.change, counts.destroy);
-        stream
+        summary("plan", counts.add, counts.change, counts.destroy)?;
+        Ok(stream)
+    }
+
+    /// Takes note of a line that could not be written.
+    fn keep(&self, written: io::Result<()>) {
+        if let Err(e) = written {
+            let mut first = self
+                .unwritten
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            first.get_or_insert(e);
+        }
     }
 
     /// A change begins.
@@ -86,31 +104,32 @@ impl Stream {
 
     /// A wave of clusters goes on.
     pub fn wave(&self, name: &str, what: &str) {
-        line(
+        self.keep(line(
             "info",
             &format!("Wave {name}: {what}"),
             "wave",
             json!({ "wave": { "name": name, "state": what } }),
-        );
+        ));
     }
 
     /// Something that the user should see while it happens.
     pub fn notice(&self, text: &str) {
-        line("info", text, "log", json!({}));
+        self.keep(line("info", text, "log", json!({})));
     }
 
-    /// How it ended: a diagnostic for all that failed or was not started, and the counts.
-    pub fn end(&self, plan: &Plan, outcome: &Outcome) {
+    /// How it ended: a diagnostic for all that failed or was not started, and the counts. The error is
+    /// that of the first line which is missing.
+    pub fn end(&self, plan: &Plan, outcome: &Outcome) -> io::Result<()> {
         for (address, end) in outcome {
             let place = plan.changes.get(address).and_then(|c| c.place.as_ref());
             match end {
                 End::Done => {}
                 End::Failed(why) => {
-                    diagnostic("error", "The change failed", why, Some(address), place);
+                    diagnostic("error", "The change failed", why, Some(address), place)?;
                 }
                 End::NotStarted(because) => {
                     let why = super::super::outcome::because(because);
-                    diagnostic("error", "Not started", &why, Some(address), place);
+                    diagnostic("error", "Not started", &why, Some(address), place)?;
                 }
             }
         }
@@ -127,7 +146,12 @@ impl Stream {
             count(Action::Create),
             count(Action::Update),
             count(Action::Delete),
-        );
+        )?;
+        let mut first = self
+            .unwritten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        first.take().map_or(Ok(()), Err)
     }
 
     fn hook(&self, level: &str, address: &str, kind: &str, verb: &str, elapsed: Option<Duration>) {
@@ -144,7 +168,7 @@ impl Stream {
             hook["id_key"] = "address".into();
             hook["id_value"] = address.into();
         }
-        line(level, &message, kind, json!({ "hook": hook }));
+        self.keep(line(level, &message, kind, json!({ "hook": hook })));
     }
 }
 
@@ -155,7 +179,7 @@ pub fn diagnostic(
     detail: &str,
     address: Option<&str>,
     place: Option<&Place>,
-) {
+) -> io::Result<()> {
     let mut diagnostic = json!({ "severity": severity, "summary": summary, "detail": detail });
     if let Some(address) = address {
         diagnostic["address"] = address.into();
@@ -175,10 +199,10 @@ pub fn diagnostic(
         &message,
         "diagnostic",
         json!({ "diagnostic": diagnostic }),
-    );
+    )
 }
 
-fn summary(operation: &str, add: usize, change: usize, remove: usize) {
+fn summary(operation: &str, add: usize, change: usize, remove: usize) -> io::Result<()> {
     let message = match operation {
         "apply" => {
             format!("Apply: Resources: {add} added, {change} changed, {remove} destroyed.")
@@ -192,15 +216,15 @@ fn summary(operation: &str, add: usize, change: usize, remove: usize) {
         json!({ "changes": {
             "add": add, "change": change, "import": 0, "remove": remove, "operation": operation,
         }}),
-    );
+    )
 }
 
 /// One line. JSON escapes what a terminal would obey.
-fn line(level: &str, message: &str, kind: &str, mut rest: Value) {
+fn line(level: &str, message: &str, kind: &str, mut rest: Value) -> io::Result<()> {
     rest["@level"] = level.into();
     rest["@message"] = super::super::safe_lines(message).into();
     rest["@module"] = "wi.ui".into();
     rest["@timestamp"] = jiff::Timestamp::now().to_string().into();
     rest["type"] = kind.into();
-    super::super::print::data(&super::line(&rest));
+    super::super::print::data(&super::line(&rest))
 }
