@@ -329,7 +329,7 @@ fn authorities() -> BTreeMap<String, Vec<u8>> {
 /// The calls that `wi` logged.
 fn calls(log: &str) -> Vec<(String, String)> {
     log.lines()
-        .filter(|l| l.contains("wi::http: call "))
+        .filter(|l| l.contains("wi_client::http: call "))
         .filter_map(|l| {
             let text = |key: &str| {
                 let rest = l.split_once(&format!("{key}=\""))?.1;
@@ -491,9 +491,9 @@ fn validate(spec: &str, limits: &mut Limits) {
         since.elapsed()
     }));
     let check = fastest((0..RUNS).map(|_| {
-        let source = wi::spec::Source::new("wi.yaml".to_owned(), spec.to_owned());
+        let source = wi_core::spec::Source::new("wi.yaml".to_owned(), spec.to_owned());
         let since = Instant::now();
-        let spec = wi::spec::load_sources(vec![source]).expect("a valid spec");
+        let spec = wi_core::spec::load_sources(vec![source]).expect("a valid spec");
         std::hint::black_box(&spec);
         since.elapsed()
     }));

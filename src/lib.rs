@@ -1,47 +1,17 @@
 //! `wi` plans and applies Workload Identity on GKE from declarative YAML.
 //!
-//! Data goes one way; the modules are listed in that order:
+//! Data goes one way; ARCHITECTURE.md tells it:
 //!
 //! ```text
-//! spec (YAML) -> desired (resources) -> live (read) -> plan (diff, order) -> render | apply
+//! spec (YAML) -> desired (resources) -> live (read) -> plan (diff, order) -> view | apply
 //! ```
 
-pub mod identity;
+pub mod engine;
 
-mod digest;
-
-mod files;
-
-mod pairs;
-
-pub mod resources;
-
-pub mod address;
-
-pub mod spec;
-
-pub mod desired;
-
-pub mod graph;
-
-pub mod auth;
-
-pub mod forge;
-
-pub mod http;
-
-pub mod gcp;
-
-pub mod kube;
-
-pub mod live;
+pub mod apply;
 
 pub mod doctor;
 
-pub mod plan;
-
-pub mod render;
-
-pub mod apply;
+pub mod view;
 
 pub mod cli;

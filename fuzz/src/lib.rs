@@ -2,19 +2,19 @@
 //!
 //! `tests/it/fuzzed.rs` does the same, with mutations of its own, on a stable compiler.
 
-use wi::desired::Desired;
-use wi::gcp::container::{ClusterList, Operation, UpgradeSettings};
-use wi::gcp::iam::ServiceAccount;
-use wi::gcp::policies::Policy;
-use wi::http::ApiError;
-use wi::identity::Member;
-use wi::kube::ObjectMeta;
-use wi::kube::budgets::Budget;
-use wi::kube::pods::Pod;
-use wi::plan::file::PlanFile;
-use wi::render;
-use wi::resources::Resource;
-use wi::spec::{Source, load_sources};
+use wi::view;
+use wi_client::google::container::{ClusterList, Operation, UpgradeSettings};
+use wi_client::http::ApiError;
+use wi_core::desired::Desired;
+use wi_core::names::Member;
+use wi_core::plan::file::PlanFile;
+use wi_core::resource::Resource;
+use wi_core::spec::{Source, load_sources};
+use wi_core::wire::budgets::Budget;
+use wi_core::wire::iam::ServiceAccount;
+use wi_core::wire::kubernetes::ObjectMeta;
+use wi_core::wire::pods::Pod;
+use wi_core::wire::policy::Policy;
 use wi_sandbox::World;
 
 /// Any text as a spec: read or refused, and all that follows offline.

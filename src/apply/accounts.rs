@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use crate::gcp::iam::{self, ServiceAccount};
-use crate::identity::{Email, ProjectId};
-use crate::plan::AccountChange;
-use crate::plan::marks::{marked_description, owner_in_description, split_description};
+use wi_client::google::iam;
+use wi_client::http::ApiError;
+use wi_core::names::{Email, ProjectId};
+use wi_core::plan::AccountChange;
+use wi_core::plan::marks::{marked_description, owner_in_description, split_description};
+use wi_core::wire::iam::ServiceAccount;
 
 use super::Context;
 use super::wait::Wait;
-use crate::http::ApiError;
 
 /// How long to go on with the creation of an account that the server fails at: as long as with other
 /// calls.

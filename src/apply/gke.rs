@@ -1,12 +1,12 @@
 //! GKE: one operation per cluster at a time; a running one is waited for, not fought.
 
 use tokio::sync::MutexGuard;
-
-use crate::desired::GKE_METADATA;
-use crate::gcp::container::{self, Cluster, NodePool, Operation};
-use crate::gcp::upgrade::UpgradeSettings;
-use crate::http::{ApiError, Http};
-use crate::identity::ClusterPath;
+use wi_client::google::container;
+use wi_client::http::{ApiError, Http};
+use wi_core::desired::GKE_METADATA;
+use wi_core::names::ClusterPath;
+use wi_core::wire::container::{Cluster, NodePool, Operation};
+use wi_core::wire::upgrade::UpgradeSettings;
 
 use super::Context;
 use super::wait::{CONFLICTS, Wait};

@@ -1,11 +1,11 @@
 //! Namespaces and Kubernetes service accounts, by server-side apply as the field manager `wi`.
 
 use serde_json::{Value, json};
-
-use crate::desired::GSA_ANNOTATION;
-use crate::http::ApiError;
-use crate::kube::{Kube, ObjectMeta};
-use crate::plan::KubeChange;
+use wi_client::http::ApiError;
+use wi_client::kubernetes::Kube;
+use wi_core::desired::GSA_ANNOTATION;
+use wi_core::plan::KubeChange;
+use wi_core::wire::kubernetes::ObjectMeta;
 
 use super::Context;
 use super::wait::CONFLICTS;
@@ -131,7 +131,7 @@ async fn apply(
 /// Whether each mark and the annotation is as it was planned, or as it is wanted: by a try of ours whose
 /// answer was lost.
 fn is_ours_or_as_planned(now: &ObjectMeta, planned: &ObjectMeta, wanted: &Value) -> bool {
-    use crate::plan::marks::{ADOPTED, MANAGED_BY, OWNER};
+    use wi_core::plan::marks::{ADOPTED, MANAGED_BY, OWNER};
     let holds = |now: Option<&String>, planned: Option<&String>, wanted: &Value| {
         now == planned || now.map(String::as_str) == wanted.as_str()
     };

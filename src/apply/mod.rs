@@ -13,24 +13,24 @@ mod verify;
 mod wait;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
+use steps::{Step, Steps};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-use crate::address::Address;
-use crate::desired::Desired;
-use crate::http::Http;
-use crate::identity::{ClusterPath, Email};
-use crate::kube::Kube;
-use crate::live::Live;
-use crate::plan::{AccountChange, Action, Plan, What};
-use crate::render::progress::Progress;
-use crate::resources::Resource;
-use std::sync::Arc;
-use steps::{Step, Steps};
 use wait::Wait;
+use wi_client::http::Http;
+use wi_client::kubernetes::Kube;
+use wi_core::address::Address;
+use wi_core::desired::Desired;
+use wi_core::live::Live;
+use wi_core::names::{ClusterPath, Email};
+use wi_core::plan::{AccountChange, Action, Plan, What};
+use wi_core::resource::Resource;
+
+use crate::view::progress::Progress;
 
 /// How a change ended. Nothing is carried over in files: running again finds what is left.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! Moving a node pool to the GKE metadata server, with upgrade settings of this run if there are
 //! any: its own are kept in a label of the cluster until it has them back, whatever happens.
 
+use wi_core::names::ClusterPath;
+use wi_core::plan::RunSettings;
+use wi_core::wire::upgrade::{RESTORE_LABEL, UpgradeSettings};
+
 use super::Context;
 use super::gke::{self, Failure, Setting};
-use crate::gcp::upgrade::{RESTORE_LABEL, UpgradeSettings};
-use crate::identity::ClusterPath;
-use crate::plan::RunSettings;
 
 /// A node pool of a cluster, and the address of its change.
 pub(super) struct Target<'a> {

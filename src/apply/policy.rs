@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::address::{Address, BindingKey};
-use crate::gcp::policies::{self, Binding, Policy};
-use crate::http::ApiError;
-use crate::identity::Member;
-use crate::plan::{Action, What};
-use crate::resources::Resource;
+use wi_client::google::policies;
+use wi_client::http::ApiError;
+use wi_core::address::{Address, BindingKey};
+use wi_core::names::Member;
+use wi_core::plan::{Action, What};
+use wi_core::resource::Resource;
+use wi_core::wire::policy::{Binding, Policy};
 
 use super::Context;
 use super::wait::CONFLICTS;

@@ -4,15 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
-
-use crate::desired::Desired;
-use crate::gcp::policies;
-use crate::http::Http;
-use crate::identity::ProjectId;
-use crate::kube::Kube;
-use crate::live::Live;
-use crate::plan::{AccountChange, Action, Plan, What};
-use crate::resources::Resource;
+use wi_client::google::policies;
+use wi_client::http::Http;
+use wi_client::kubernetes::Kube;
+use wi_core::desired::Desired;
+use wi_core::live::Live;
+use wi_core::names::ProjectId;
+use wi_core::plan::{AccountChange, Action, Plan, What};
+use wi_core::resource::Resource;
 
 /// A permission that the caller does not have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

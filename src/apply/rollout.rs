@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
+use wi_client::files;
+use wi_core::desired::{Desired, WaveSettings, Waves};
+use wi_core::live::{Live, Seen};
+use wi_core::plan::Options;
+use wi_core::words::duration as in_words;
 
 use super::{Bounds, Context, End, Outcome, carry_out, failed_clusters, verify};
-use crate::address::Address;
 use crate::apply::Because;
-use crate::desired::{Desired, WaveSettings, Waves};
-use crate::files;
-use crate::live::{Live, Seen};
-use crate::plan::Options;
-use crate::render::text::duration as in_words;
+use wi_core::address::Address;
 
 /// What the user says about gates.
 #[derive(Debug, Clone, Default)]

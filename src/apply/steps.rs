@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::address::Address;
-use crate::plan::{Plan, What};
-use crate::resources::Resource;
+use wi_core::address::Address;
+use wi_core::plan::{Plan, What};
+use wi_core::resource::Resource;
 
 /// Changes that are carried out together.
 #[derive(Debug, Clone)]

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
+use wi_core::address::Address;
+use wi_core::desired::{Desired, DesiredKsa, KsaKey};
+use wi_core::live::{Live, Seen};
+use wi_core::names::Member;
+use wi_core::plan::{self, AccountChange, Action, Change, Options, Plan, What, Workload};
+use wi_core::wire::pods::Pod;
 
 use super::wait::Wait;
 use super::{Context, End, Outcome};
-use crate::address::Address;
-use crate::desired::{Desired, DesiredKsa, KsaKey};
-use crate::identity::Member;
-use crate::kube::pods::Pod;
-use crate::live::{self, Live, Seen};
-use crate::plan::{self, AccountChange, Action, Change, Options, Plan, What, Workload};
+use crate::engine::read;
 
 /// What of the done changes among `addresses` does not hold, and why.
 #[allow(clippy::too_many_arguments, reason = "all of a rollout's own")]
@@ -42,7 +43,7 @@ pub(super) async fn wave(
         part.changes.insert((*address).clone(), change);
     }
     let wanted = plan::with_chains(desired, &part);
-    let live = live::read(&context.http, &wanted).await;
+    let live = read::read(&context.http, &wanted).await;
     let fresh = plan::plan(&wanted, &live, options);
     let mut failed = BTreeMap::new();
     for address in &done {

@@ -6,6 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use wi_client::google::iam;
+use wi_core::desired::Desired;
+use wi_core::live::Live;
+use wi_core::plan::file::PlanFile;
+use wi_core::plan::{Options, Plan, protect, takes_from_accounts};
 
 use super::args::ApplyArgs;
 use super::connect::{self, Session};
@@ -14,14 +19,10 @@ use super::validate::Input;
 use super::{Failure, Success, plan, plan_file};
 use crate::apply::rollout::{self, Ended, Gates};
 use crate::apply::{Context, End, Limits, preflight};
-use crate::desired::Desired;
-use crate::gcp::iam;
-use crate::live::{self, Live};
-use crate::plan::file::PlanFile;
-use crate::plan::{Options, Plan, protect, takes_from_accounts};
-use crate::render::json::stream::{self, Stream};
-use crate::render::progress::Progress;
-use crate::render::{self, print};
+use crate::engine::read;
+use crate::view::json::stream::{self, Stream};
+use crate::view::progress::Progress;
+use crate::view::{self, print};
 
 /// Where a rollout remembers its gates between runs, below the current directory.
 const RUN_DIRECTORY: &str = ".wi-rollout";
@@ -123,7 +124,7 @@ fn saved(args: &ApplyArgs) -> Result<Success, Failure> {
     }
     let spec = plan_file::changed_spec(&file);
     if !spec.is_empty() {
-        return Err(Failure::Stale(render::outcome::stale_spec(&spec)));
+        return Err(Failure::Stale(view::outcome::stale_spec(&spec)));
     }
     expect(|| file.hash(), args)?;
     connect::runtime()?.block_on(async {
@@ -140,7 +141,7 @@ async fn check_and_apply(
     args: &ApplyArgs,
 ) -> Result<Success, Failure> {
     if !args.json {
-        print::note(&render::saved(file));
+        print::note(&view::saved(file));
     }
     let plan = &file.plan;
     approves_waves(plan, args)?;
@@ -154,18 +155,18 @@ async fn check_and_apply(
         return Ok(Success::Ok);
     }
     let needed = file.needed();
-    let live = live::read(&session.http, &needed).await;
-    if let Some(text) = render::reached_by(&live.reached_by).filter(|_| !args.json) {
+    let live = read::read(&session.http, &needed).await;
+    if let Some(text) = view::reached_by(&live.reached_by).filter(|_| !args.json) {
         print::note(&text);
     }
     let compared = file.compare(&needed, &live);
     if !compared.unread.is_empty() {
         let caller = iam::caller(&session.http).await;
-        let text = render::outcome::unread(&compared.unread, caller.as_deref());
+        let text = view::outcome::unread(&compared.unread, caller.as_deref());
         return Err(Failure::Message(text));
     }
     if !compared.moved.is_empty() {
-        return Err(Failure::Stale(render::outcome::stale(&compared.moved)));
+        return Err(Failure::Stale(view::outcome::stale(&compared.moved)));
     }
     if takes_from_accounts(plan) {
         let mut without_own = plan.clone();
@@ -203,7 +204,7 @@ fn show(plan: &Plan, args: &ApplyArgs) -> std::io::Result<()> {
     if args.json {
         return Ok(());
     }
-    print::data(&render::text::plan(plan, print::width(), args.expand))
+    print::data(&view::text::plan(plan, print::width(), args.expand))
 }
 
 /// Whether it is the plan that was approved.
@@ -230,7 +231,7 @@ async fn may(
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Failure::Message(render::outcome::missing(&missing)))
+    Err(Failure::Message(view::outcome::missing(&missing)))
 }
 
 async fn carry_out(
@@ -270,12 +271,12 @@ async fn carry_out(
     match progress.stream() {
         Some(stream) => stream.end(&plan, &outcome)?,
         None => {
-            let text = render::outcome::text(&plan, &outcome, print::width(), ended.waits());
+            let text = view::outcome::text(&plan, &outcome, print::width(), ended.waits());
             print::data(&text)?;
         }
     }
     if let Ended::Paused { wave, why, by } = &ended {
-        print::note(&render::outcome::paused(wave, why, *by));
+        print::note(&view::outcome::paused(wave, why, *by));
     }
     match ended {
         _ if ended.waits() => Ok(Success::Paused),
@@ -298,7 +299,7 @@ async fn until_done_or_interrupted<T>(
             () = signals.next() => {
                 if stop.is_cancelled() {
                     progress.notice("Stopped at once.");
-                    progress.line(&render::outcome::operations(&context.operations_under_way()));
+                    progress.line(&view::outcome::operations(&context.operations_under_way()));
                     return Err(Failure::Said);
                 }
                 stop.cancel();

@@ -4,9 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-
-use crate::identity::Email;
-use crate::plan::{Options, UpgradeOverride};
+use wi_core::names::Email;
+use wi_core::plan::{Options, UpgradeOverride};
 
 /// Workload Identity for GKE, planned like Terraform and applied without an outage.
 #[derive(Debug, Parser)]
@@ -50,7 +49,7 @@ impl Global {
         };
         tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-            .with_writer(|| crate::render::print::Log)
+            .with_writer(|| crate::view::print::Log)
             .log_internal_errors(false)
             .with_ansi(false)
             .init();
@@ -285,7 +284,7 @@ pub(super) struct OutputArgs {
     #[arg(long)]
     pub expand: bool,
     /// The most bytes that the Markdown may have; what does not fit is counted
-    #[arg(long, value_name = "BYTES", default_value_t = crate::render::markdown::COMMENT, value_parser = clap::value_parser!(u32).range(2000..))]
+    #[arg(long, value_name = "BYTES", default_value_t = crate::view::markdown::COMMENT, value_parser = clap::value_parser!(u32).range(2000..))]
     pub max_bytes: u32,
 }
 

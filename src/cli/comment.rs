@@ -5,11 +5,13 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use wi_client::forge::{self, Comment, Here, Kind, Label, Marker, Posted};
+use wi_core::plan::Plan;
+use wi_core::words::safe;
+
 use super::args::{CommentArgs, Forge};
 use super::{Failure, Success, connect, plan_file};
-use crate::forge::{self, Comment, Here, Kind, Label, Marker, Posted};
-use crate::plan::Plan;
-use crate::render::{markdown, print, safe};
+use crate::view::{markdown, print};
 
 /// How long rate limits and failures of the forge are waited for.
 const PATIENCE: Duration = Duration::from_secs(300);

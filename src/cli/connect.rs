@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use wi_client::auth::{self, TokenSource};
+use wi_client::http::{Api, Endpoints, Http, HttpOptions};
+use wi_core::desired::Desired;
+use wi_core::resource::Resource;
+use wi_core::words::safe;
+
 use super::Failure;
 use super::args::ConnectArgs;
-use crate::auth::{self, TokenSource};
-use crate::desired::Desired;
-use crate::http::{Api, Endpoints, Http, HttpOptions};
-use crate::render::{print, safe};
-use crate::resources::Resource;
+use crate::view::print;
 use wi_sandbox::world::World;
 use wi_sandbox::{Options, Sandbox};
 

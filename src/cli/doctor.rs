@@ -4,13 +4,13 @@ use super::args::DoctorArgs;
 use super::connect::{self, Session};
 use super::validate::Input;
 use super::{Failure, Success};
-use crate::render::{self, print};
-use crate::{doctor, spec};
+use crate::doctor;
+use crate::view::{self, print};
 
 pub(super) fn run(args: DoctorArgs) -> Result<Success, Failure> {
     // Without a spec there is still somebody to be.
     let no_spec = args.connect.sandbox.is_none()
-        && spec::load(&args.spec.paths)
+        && crate::engine::load(&args.spec.paths)
             .is_err_and(|errors| errors.mistakes().iter().all(|m| m.code == "no_spec"));
     connect::runtime()?.block_on(async {
         let report = if no_spec {
@@ -26,7 +26,7 @@ pub(super) fn run(args: DoctorArgs) -> Result<Success, Failure> {
             session.close().await?;
             report
         };
-        print::data(&render::doctor::report(&report, print::width()))?;
+        print::data(&view::doctor::report(&report, print::width()))?;
         if report.failures() + report.unseen() > 0 {
             return Err(Failure::Said);
         }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use wi_core::desired::Desired;
+use wi_core::graph::Graph;
+
 use super::args::{GraphArgs, GraphFormat};
 use super::{Failure, Success, validate};
-use crate::desired::Desired;
-use crate::graph::Graph;
-use crate::render::{self, print};
+use crate::view::{self, print};
 
 pub(super) fn run(args: GraphArgs) -> Result<Success, Failure> {
     let desired = Desired::of(&validate::load(&args.spec.paths)?);
@@ -23,8 +24,8 @@ pub(super) fn run(args: GraphArgs) -> Result<Success, Failure> {
         )));
     }
     print::data(&match args.format {
-        GraphFormat::Dot => render::graph::dot(&graph),
-        GraphFormat::Mermaid => render::graph::mermaid(&graph),
+        GraphFormat::Dot => view::graph::dot(&graph),
+        GraphFormat::Mermaid => view::graph::mermaid(&graph),
     })?;
     Ok(Success::Ok)
 }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use wi_core::names::ProjectId;
+
 use super::args::{Ci, InitArgs};
 use super::{Failure, Success};
-use crate::identity::ProjectId;
-use crate::render::print;
+use crate::view::print;
 
 /// Where the schema lies for editors; hidden, so that it is no part of the spec.
 const SCHEMA: &str = ".wi/wi.v1.schema.json";
@@ -19,7 +20,7 @@ pub(super) fn run(args: InitArgs) -> Result<Success, Failure> {
         let spec = args.directory.join("wi.yaml");
         files.push((spec, spec_text(&project(&args)?)));
     }
-    let schema = format!("{:#}\n", crate::spec::json_schema());
+    let schema = format!("{:#}\n", wi_core::spec::json_schema());
     match args.ci {
         Some(Ci::Github) => files.push((
             PathBuf::from(".github/workflows/wi.yaml"),
@@ -76,7 +77,7 @@ fn has_spec(directory: &Path) -> bool {
         .any(|text| {
             text.lines().any(|l| {
                 l.strip_prefix("apiVersion:")
-                    .is_some_and(|v| v.trim() == crate::spec::API_VERSION)
+                    .is_some_and(|v| v.trim() == wi_core::spec::API_VERSION)
             })
         })
 }

@@ -17,11 +17,10 @@ mod validate;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use args::{Cli, Command};
 use clap::Parser;
 
-use args::{Cli, Command};
-
-use crate::render::print;
+use crate::view::print;
 
 /// Why a command ended without success. The message is for the user, and may have colours.
 #[derive(Debug)]

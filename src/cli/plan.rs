@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
+use wi_client::google::iam;
+use wi_core::desired::Desired;
+use wi_core::live::Live;
+use wi_core::plan::file::PlanFile;
+use wi_core::plan::{self, Options, Plan};
+
 use super::args::{ChoiceArgs, PlanArgs};
 use super::connect::{self, Session};
 use super::validate::Input;
 use super::{Failure, Success, plan_file, show};
-use crate::desired::Desired;
-use crate::gcp::iam;
-use crate::live::{self, Live};
-use crate::plan::file::PlanFile;
-use crate::plan::{self, Options, Plan};
-use crate::render::{self, print};
+use crate::engine::read;
+use crate::view::{self, print};
 
 pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
     let input = Input::load(&args.spec.paths, args.choice.base.as_deref())?;
@@ -79,8 +81,8 @@ pub(super) async fn make(
 ) -> Result<Made, Failure> {
     let found = input.on_all_clusters(&session.http).await?;
     let desired = found.desired;
-    let live = live::read_with(&session.http, &desired, found.lists).await;
-    if let Some(text) = render::reached_by(&live.reached_by) {
+    let live = read::read_with(&session.http, &desired, found.lists).await;
+    if let Some(text) = view::reached_by(&live.reached_by) {
         print::note(&text);
     }
     // The servers' clock: this machine's may be wrong.

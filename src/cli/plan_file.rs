@@ -3,11 +3,12 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use wi_client::files::{self, Unread};
+use wi_core::digest::sha256;
+use wi_core::plan::file::PlanFile;
+
 use super::Failure;
-use crate::digest::sha256;
-use crate::files::{self, Unread};
-use crate::plan::file::PlanFile;
-use crate::render::print;
+use crate::view::print;
 
 /// The largest file that is read, in bytes: one that changes everything on 200 clusters has 4 MiB.
 const LARGEST: u64 = 64 << 20;

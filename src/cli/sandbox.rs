@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::args::SandboxArgs;
 use super::connect::{self, Interrupts};
 use super::{Failure, Success};
-use crate::files;
-use crate::render::print;
+use crate::view::print;
+use wi_client::files;
 use wi_sandbox::{Options, Sandbox};
 
 pub(super) fn run(args: SandboxArgs) -> Result<Success, Failure> {

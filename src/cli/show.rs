@@ -1,14 +1,15 @@
 //! `wi show`: a saved plan, for people and programs.
 
+use wi_core::plan::Plan;
+
 use super::args::{OutputArgs, ShowArgs};
 use super::{Failure, Success, plan_file};
-use crate::plan::Plan;
-use crate::render::{self, markdown, print};
+use crate::view::{self, markdown, print};
 
 pub(super) fn run(args: ShowArgs) -> Result<Success, Failure> {
     let file = plan_file::read(&args.plan)?;
     if !args.output.json && !args.output.markdown {
-        print::note(&render::saved(&file));
+        print::note(&view::saved(&file));
     }
     show(&file.plan, || file.hash(), &args.output)?;
     Ok(Success::Ok)
@@ -21,11 +22,11 @@ pub(super) fn show(
     output: &OutputArgs,
 ) -> std::io::Result<()> {
     if output.json {
-        print::data(&render::json::plan(plan, &hash()))
+        print::data(&view::json::plan(plan, &hash()))
     } else if output.markdown {
         let about = markdown::About::default();
         print::data(&markdown::plan(plan, &hash(), &about, output.max_bytes))
     } else {
-        print::data(&render::text::plan(plan, print::width(), output.expand))
+        print::data(&view::text::plan(plan, print::width(), output.expand))
     }
 }

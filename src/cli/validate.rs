@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
+use wi_client::http::Http;
+use wi_core::desired::Desired;
+use wi_core::spec::fleet::Discovered;
+use wi_core::spec::model::Spec;
+
 use super::args::SpecArgs;
 use super::{Failure, Success};
-use crate::desired::Desired;
-use crate::http::Http;
-use crate::live::Lists;
-use crate::live::discover::discover;
-use crate::render::print;
-use crate::spec::fleet::Discovered;
-use crate::spec::model::Spec;
+use crate::engine::read::Lists;
+use crate::engine::read::discover::discover;
+use crate::view::print;
 
 pub(super) fn run(args: SpecArgs) -> Result<Success, Failure> {
     let spec = load(&args.paths)?;
@@ -36,7 +37,7 @@ fn count(n: usize, what: &str) -> String {
 
 /// Reads the spec; all its mistakes are one failure.
 pub(super) fn load(paths: &[PathBuf]) -> Result<Spec, Failure> {
-    crate::spec::load(paths)
+    crate::engine::load(paths)
         .map_err(|errors| Failure::Rendered(errors.render(print::width(), true)))
 }
 
@@ -62,7 +63,7 @@ impl Input {
     pub fn load(paths: &[PathBuf], base: Option<&str>) -> Result<Self, Failure> {
         let spec = load(paths)?;
         let former = match base {
-            Some(reference) => Some(crate::spec::load_former(reference, paths)?),
+            Some(reference) => Some(crate::engine::load_former(reference, paths)?),
             None => None,
         };
         Ok(Self { spec, former })

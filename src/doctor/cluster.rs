@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
+use wi_client::http::Http;
+use wi_client::kubernetes::Kube;
+use wi_core::desired::Desired;
+use wi_core::names::{ClusterPath, ProjectId};
+use wi_core::spec::model::Access;
+use wi_core::wire::container::ClusterList;
 
 use super::needs::KUBERNETES;
 use super::{Caller, Section, State, remedy};
-use crate::desired::Desired;
-use crate::gcp::container::ClusterList;
-use crate::http::Http;
-use crate::identity::{ClusterPath, ProjectId};
-use crate::kube::Kube;
-use crate::spec::model::Access;
 
 pub(super) async fn of_clusters(
     http: &Http,

@@ -1,7 +1,7 @@
 //! The command that lets somebody grant on a resource.
 
-use crate::render::shell_word;
-use crate::resources::Resource;
+use wi_core::resource::Resource;
+use wi_core::words::shell_word;
 
 /// Each kind's group of gcloud, and how it names a resource: `{N}` is its name number N. What gcloud has no
 /// such command for is granted on the project.
@@ -88,7 +88,7 @@ pub(super) fn command(resource: &Resource, role: &str, member: &str) -> Option<S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resources::KINDS;
+    use wi_core::resource::KINDS;
 
     #[test]
     fn every_kind_has_a_command() {

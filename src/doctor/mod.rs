@@ -10,13 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use jiff::SignedDuration;
-
-use crate::desired::Desired;
-use crate::gcp::{container, iam, policies};
-use crate::http::{ApiError, Http};
-use crate::identity::ProjectId;
-use crate::render::shell_word;
-use crate::resources::Resource;
+use wi_client::google::{container, iam, policies};
+use wi_client::http::{ApiError, Http};
+use wi_core::desired::Desired;
+use wi_core::names::ProjectId;
+use wi_core::resource::Resource;
+use wi_core::words::shell_word;
 
 /// A clock that is wrong by more than this breaks things: Google refuses what was signed in the future
 /// or too long ago, and certificates are for a time.

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::TryStreamExt;
+use wi_client::google::{iam, policies, projects, services};
+use wi_client::http::{ApiError, Http};
+use wi_core::desired::Desired;
+use wi_core::names::ProjectId;
+use wi_core::resource::Resource;
+use wi_core::spec::model::{Access, OnRemove};
+use wi_core::wire::container::ClusterList;
 
 use super::needs::{ACCOUNTS, CLUSTERS, DELETION, GRANTS, Need, POLICY};
 use super::{Caller, Section, State, list, remedy};
-use crate::desired::Desired;
-use crate::gcp::container::ClusterList;
-use crate::gcp::{iam, policies, projects, services};
-use crate::http::{ApiError, Http};
-use crate::identity::ProjectId;
-use crate::resources::Resource;
-use crate::spec::model::{Access, OnRemove};
 
 pub(super) async fn of_project(
     http: &Http,

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
+use wi_client::google::policies;
+use wi_client::http::Http;
+use wi_core::desired::Desired;
+use wi_core::names::ProjectId;
+use wi_core::resource::{Resource, Write};
 
 use super::{Caller, Check, Section, State, grants, list, remedy};
-use crate::desired::Desired;
-use crate::gcp::policies;
-use crate::http::Http;
-use crate::identity::ProjectId;
-use crate::resources::{Resource, Write};
 
 /// Resources that are granted on, other than projects and the spec's own accounts.
 pub(super) async fn of_resources(

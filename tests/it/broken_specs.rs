@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use wi::spec::{Source, load_sources};
+use wi_core::spec::{Source, load_sources};
 
 const SPEC: &str = "apiVersion: wi/v1
 name: shop

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::support::Place;
 use crate::support::served::Served;
 use serde_json::{Value, json};
-use wi::plan::file::PlanFile;
+use wi_core::plan::file::PlanFile;
 
 /// A rollout over two clusters, with something to create, to change and to remove of each kind.
 const SPEC: &str = "\

@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use wi::plan::file::PlanFile;
+use wi_core::plan::file::PlanFile;
 use wi_sandbox::World;
 
 /// Escapes, line breaks, bidirectional marks, Markdown, and a name that is a command line.
@@ -270,7 +270,7 @@ fn numbers(value: &mut Value, number: &Value) {
 /// In every form, and nothing raw in any.
 #[track_caller]
 fn is_shown(file: &PlanFile, what: &str) {
-    use wi::render::{json, markdown, saved, text};
+    use wi::view::{json, markdown, saved, text};
     let plan = &file.plan;
     is_clean(&saved(file), what);
     for (width, expand) in [(20, true), (40, false), (80, true), (200, false)] {

@@ -10,11 +10,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt;
 use serde_json::{Value, json};
-use wi::auth::TokenSource;
-use wi::gcp::{container, iam, policies};
-use wi::http::{Endpoints, Http, HttpOptions};
-use wi::identity::{Email, ProjectId};
-use wi::resources::Resource;
+use wi_client::auth::TokenSource;
+use wi_client::google::{container, iam, policies};
+use wi_client::http::{Endpoints, Http, HttpOptions};
+use wi_core::names::{Email, ProjectId};
+use wi_core::resource::Resource;
 
 /// A request as the server saw it.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use wi::spec::{Source, load, load_sources};
+use wi_core::spec::{Source, load, load_sources};
 
 const HEAD: &str = "apiVersion: wi/v1\nname: shop\nproject: acme-prod\n";
 
@@ -217,7 +217,7 @@ fn hostile_yaml_is_refused_quickly_and_clearly() {
             started.elapsed()
         );
         assert!(rendered.len() < 20_000, "{name}: {} bytes", rendered.len());
-        assert!(rendered.contains("wi::spec::"), "{name}: {rendered}");
+        assert!(rendered.contains("wi_core::spec::"), "{name}: {rendered}");
     }
 }
 
@@ -266,7 +266,7 @@ fn names_with_escapes_reach_no_terminal_raw() {
 fn the_committed_schema_is_the_one_of_the_types() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/wi.v1.schema.json");
     let committed = std::fs::read_to_string(path).expect("schema");
-    let made = format!("{:#}\n", wi::spec::json_schema());
+    let made = format!("{:#}\n", wi_core::spec::json_schema());
     assert!(
         committed == made,
         "run: cargo run -- schema > schemas/wi.v1.schema.json"
@@ -275,7 +275,7 @@ fn the_committed_schema_is_the_one_of_the_types() {
 
 #[test]
 fn every_example_is_valid_and_fits_the_schema() {
-    let validator = jsonschema::validator_for(&wi::spec::json_schema()).expect("a schema");
+    let validator = jsonschema::validator_for(&wi_core::spec::json_schema()).expect("a schema");
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let mut seen = 0;
     for directory in std::fs::read_dir(examples).expect("examples").flatten() {
@@ -318,7 +318,7 @@ proptest::proptest! {
         let text = format!("{}{with}{}", &spec[..start], &spec[end..]);
         if load_sources(vec![Source::new("x".into(), text.clone())]).is_ok() {
             let values: Vec<serde_json::Value> = serde_saphyr::from_multiple(&text).expect("YAML");
-            let validator = jsonschema::validator_for(&wi::spec::json_schema()).expect("a schema");
+            let validator = jsonschema::validator_for(&wi_core::spec::json_schema()).expect("a schema");
             for value in values.iter().filter(|v| v["apiVersion"] == "wi/v1") {
                 let errors: Vec<String> = validator.iter_errors(value).map(|e| e.to_string()).collect();
                 proptest::prop_assert!(errors.is_empty(), "{text}\n{errors:?}");

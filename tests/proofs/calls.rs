@@ -7,7 +7,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use wi::apply::End;
-use wi::plan::{AccountChange, Action, What};
+use wi_core::plan::{AccountChange, Action, What};
 use wi_sandbox::{Sandbox, World};
 
 use crate::generate::{Fleet, NAMESPACES, PROJECTS, email, fleet, grants};

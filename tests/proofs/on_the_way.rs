@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 use wi::apply::End;
-use wi::plan::What;
+use wi_core::plan::What;
 use wi_sandbox::{Sandbox, World};
 
 use crate::check::{check_end, check_samples};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use wi::plan::{Action, Plan};
+use wi_core::plan::{Action, Plan};
 use wi_sandbox::{Fault, Sandbox, World};
 
 use crate::generate::{Fleet, fleet};

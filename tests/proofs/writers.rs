@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use wi::apply::{self, Context, End, Limits};
-use wi::plan::{Action, What};
-use wi::render::progress::Progress;
+use wi::view::progress::Progress;
+use wi_core::plan::{Action, What};
 use wi_sandbox::{Sandbox, World};
 
 use crate::support::client::Client;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use wi::apply::{self, Context, Limits, Outcome};
-use wi::auth::TokenSource;
-use wi::desired::Desired;
-use wi::http::{Endpoints, Http, HttpOptions};
-use wi::plan::{self, Options, Plan};
-use wi::render::progress::Progress;
+use wi::view::progress::Progress;
+use wi_client::auth::TokenSource;
+use wi_client::http::{Endpoints, Http, HttpOptions};
+use wi_core::desired::Desired;
+use wi_core::plan::{self, Options, Plan};
 use wi_sandbox::Sandbox;
 
 /// Plans and applies by the library.
@@ -20,8 +20,8 @@ pub struct Client {
 
 impl Client {
     pub fn of(spec: &str, sandbox: &Sandbox) -> Self {
-        let source = wi::spec::Source::new("wi.yaml".to_owned(), spec.to_owned());
-        let spec = wi::spec::load_sources(vec![source]).expect("a valid spec");
+        let source = wi_core::spec::Source::new("wi.yaml".to_owned(), spec.to_owned());
+        let spec = wi_core::spec::load_sources(vec![source]).expect("a valid spec");
         let endpoints = Endpoints::all_at(&sandbox.endpoint()).expect("endpoints");
         let http = Http::new(HttpOptions {
             endpoints,
@@ -35,21 +35,21 @@ impl Client {
         }
     }
 
-    pub async fn plan(&self) -> (Plan, wi::live::Live) {
-        let live = wi::live::read(&self.http, &self.desired).await;
+    pub async fn plan(&self) -> (Plan, wi_core::live::Live) {
+        let live = wi::engine::read::read(&self.http, &self.desired).await;
         (plan::plan(&self.desired, &live, &options()), live)
     }
 
     pub async fn apply(
         &self,
         plan: &Plan,
-        live: &wi::live::Live,
+        live: &wi_core::live::Live,
         stop: CancellationToken,
     ) -> Outcome {
         apply::apply(Arc::new(self.context(plan, live)), stop).await
     }
 
-    pub fn context(&self, plan: &Plan, live: &wi::live::Live) -> Context {
+    pub fn context(&self, plan: &Plan, live: &wi_core::live::Live) -> Context {
         let limits = Limits {
             operation: Duration::from_secs(60),
             propagation: Duration::from_secs(20),

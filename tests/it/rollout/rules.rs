@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 use wi::apply::rollout::{Ended, Gates, Pause, roll_out};
 use wi::apply::{Because, End};
-use wi::plan::{Action, Plan, What};
+use wi_core::plan::{Action, Plan, What};
 use wi_sandbox::{Sandbox, World};
 
 use crate::support::client::{Client, options};

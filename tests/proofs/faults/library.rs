@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use wi::apply::{self, Context, End, Limits};
-use wi::auth::TokenSource;
-use wi::desired::Desired;
-use wi::http::{Endpoints, Http, HttpOptions};
-use wi::plan::{self, Options};
-use wi::render;
-use wi::render::progress::Progress;
+use wi::view;
+use wi::view::progress::Progress;
+use wi_client::auth::TokenSource;
+use wi_client::http::{Endpoints, Http, HttpOptions};
+use wi_core::desired::Desired;
+use wi_core::plan::{self, Options};
 
 use crate::support::Ran;
 use crate::support::inside::Inside;
 
 /// Plans and, if all could be read, applies; answers with what the binary would print.
 pub async fn apply(inside: &Inside, spec: &str, timeout: Duration, propagation: Duration) -> Ran {
-    let source = wi::spec::Source::new("wi.yaml".to_owned(), spec.to_owned());
-    let spec = wi::spec::load_sources(vec![source]).expect("a valid spec");
+    let source = wi_core::spec::Source::new("wi.yaml".to_owned(), spec.to_owned());
+    let spec = wi_core::spec::load_sources(vec![source]).expect("a valid spec");
     let desired = Desired::of(&spec);
     let http = Http::new(HttpOptions {
         endpoints: Endpoints::all_at(&inside.sandbox.endpoint()).expect("endpoints"),
@@ -27,7 +27,7 @@ pub async fn apply(inside: &Inside, spec: &str, timeout: Duration, propagation: 
         ..HttpOptions::default()
     })
     .expect("a client");
-    let live = wi::live::read(&http, &desired).await;
+    let live = wi::engine::read::read(&http, &desired).await;
     let plan = plan::plan(&desired, &live, &Options::default());
     let mut out = render::text::plan(&plan, 80, false);
     let mut code = 1;

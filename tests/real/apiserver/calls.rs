@@ -1,7 +1,7 @@
 //! Reads and writes one by one.
 
 use serde_json::{Value, json};
-use wi::kube::Kube;
+use wi_client::kubernetes::Kube;
 
 use super::real::{Real, call};
 use super::{ANNOTATION, account, namespace};
@@ -60,7 +60,9 @@ async fn accounts(kube: &Kube, real: &Real) {
         .apply_service_account(&with("a@p.iam.gserviceaccount.com"), false)
         .await
         .expect("made");
-    let owns = |m: &wi::kube::ManagedFields| m.manager == "wi" && m.owns_annotation(ANNOTATION);
+    let owns = |m: &wi_client::kubernetes::ManagedFields| {
+        m.manager == "wi" && m.owns_annotation(ANNOTATION)
+    };
     assert!(ksa.managed_fields.iter().any(owns));
     // What is there already changes nothing.
     let again = kube

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use futures::future::try_join_all;
 use serde_json::Value;
-use wi::kube::ObjectMeta;
+use wi_core::wire::kubernetes::ObjectMeta;
 
 use super::real::Real;
 use super::{account, say};

@@ -6,11 +6,11 @@ use std::sync::Mutex;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use wi::auth::TokenSource;
-use wi::gcp::container::Cluster;
-use wi::http::{Http, HttpOptions};
-use wi::kube::Kube;
-use wi::spec::model::Access;
+use wi_client::auth::TokenSource;
+use wi_client::http::{Http, HttpOptions};
+use wi_client::kubernetes::Kube;
+use wi_core::spec::model::Access;
+use wi_core::wire::container::Cluster;
 
 use super::say;
 use crate::support::front::{Front, Upstream};

@@ -36,7 +36,7 @@ impl Real {
     }
 
     /// Until the binding is seen, as authorizers watch for them.
-    pub async fn until_allowed(&self, kube: &wi::kube::Kube) {
+    pub async fn until_allowed(&self, kube: &wi_client::kubernetes::Kube) {
         for _ in 0..50 {
             if kube.list_pods_of(&self.name).await.is_ok() {
                 return;

@@ -1,0 +1,238 @@
+//! One request to a token endpoint: no redirect is followed, little is read, and what comes back in
+//! an error is cleaned of what was sent.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::Value;
+use wi_core::words::safe;
+
+use crate::http::{Secrets, causes, install_crypto, is_loopback, with_own_authorities};
+
+/// Larger answers than any token.
+const LARGEST: usize = 1 << 20;
+/// The longest that is shown of an answer's own words.
+const LONGEST_MESSAGE: usize = 300;
+const TRIES: u32 = 4;
+/// Fields of forms that are never shown, wherever they turn up.
+const SECRET_FIELDS: [&str; 5] = [
+    "assertion",
+    "client_secret",
+    "refresh_token",
+    "subject_token",
+    "actor_token",
+];
+
+/// What is sent.
+pub(super) struct Ask<'a> {
+    pub method: Method,
+    pub url: &'a str,
+    pub headers: HeaderMap,
+    pub body: Body,
+    /// Never shown, wherever they turn up.
+    pub secrets: Vec<&'a str>,
+    /// Whether this server is on the machine's own network, and asked without a proxy.
+    pub near: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) struct Refused {
+    /// HTTP status; 0 if no answer came.
+    pub status: u16,
+    /// For the user.
+    pub message: String,
+}
+
+impl Refused {
+    /// With what to do about it, where the answer's own words hold one of these.
+    pub fn hint(mut self, words: &[&str], what_to_do: &str) -> Self {
+        if words.iter().any(|w| self.message.contains(w)) {
+            self.message = format!("{}. {what_to_do}", self.message.trim_end_matches('.'));
+        }
+        self
+    }
+}
+
+impl From<Refused> for String {
+    fn from(refused: Refused) -> Self {
+        refused.message
+    }
+}
+
+pub(super) enum Body {
+    None,
+    Form(Vec<(&'static str, String)>),
+    Json(Value),
+}
+
+impl<'a> Ask<'a> {
+    pub fn get(url: &'a str) -> Self {
+        Self {
+            method: Method::GET,
+            url,
+            headers: HeaderMap::new(),
+            body: Body::None,
+            secrets: Vec::new(),
+            near: false,
+        }
+    }
+
+    pub fn post(url: &'a str, body: Body) -> Self {
+        Self {
+            method: Method::POST,
+            body,
+            ..Self::get(url)
+        }
+    }
+
+    /// The answer's body; what is transient is tried again.
+    pub(crate) async fn send(self) -> Result<Vec<u8>, Refused> {
+        let mut pause = Duration::from_millis(250);
+        for tries in 1.. {
+            match self.once().await {
+                Ok(body) => return Ok(body),
+                Err((refused, transient)) if !transient || tries == TRIES => return Err(refused),
+                Err((refused, _)) => {
+                    tracing::debug!(error = %refused.message, "asking for a token again");
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        unreachable!("the last try returns")
+    }
+
+    /// As [`Self::send`], read as JSON.
+    pub async fn json<T: serde::de::DeserializeOwned>(self) -> Result<T, Refused> {
+        let place = self.place();
+        let body = self.send().await?;
+        // The parser's own message could quote a token.
+        serde_json::from_slice(&body).map_err(|_| Refused {
+            status: 0,
+            message: format!("{place} does not answer as documented"),
+        })
+    }
+
+    /// The URL without its query, which may hold a secret.
+    fn place(&self) -> String {
+        safe(self.url.split('?').next().unwrap_or_default())
+    }
+
+    async fn once(&self) -> Result<Vec<u8>, (Refused, bool)> {
+        let place = self.place();
+        let failed = |status: u16, what: &str| Refused {
+            status,
+            message: format!("{place} {what}"),
+        };
+        install_crypto();
+        let mut client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(30));
+        if self.near || reqwest::Url::parse(self.url).is_ok_and(|u| is_loopback(&u)) {
+            client = client.no_proxy();
+        }
+        let client = with_own_authorities(client)
+            .and_then(|client| client.build().map_err(|e| causes(&e)))
+            .map_err(|e| (failed(0, &e), false))?;
+        let mut call = client
+            .request(self.method.clone(), self.url)
+            .headers(self.headers.clone());
+        call = match &self.body {
+            Body::None => call,
+            Body::Form(fields) => {
+                let pairs: Vec<String> = fields
+                    .iter()
+                    .map(|(name, value)| format!("{name}={}", crate::google::query_escaped(value)))
+                    .collect();
+                call.header(
+                    http::header::CONTENT_TYPE,
+                    "application/x-www-form-urlencoded",
+                )
+                .body(pairs.join("&"))
+            }
+            Body::Json(value) => call
+                .header(http::header::CONTENT_TYPE, "application/json")
+                .body(value.to_string()),
+        };
+        let mut response = call
+            .send()
+            .await
+            .map_err(|e| (failed(0, &format!("was not reached: {}", causes(&e))), true))?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|e| (failed(0, &format!("broke off: {}", causes(&e))), true))?
+        {
+            if body.len() + chunk.len() > LARGEST {
+                return Err((failed(0, "answers with more than a token"), false));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        if status.is_success() {
+            return Ok(body);
+        }
+        if status.is_redirection() {
+            let why = "sends us elsewhere, which is not followed: secrets would go with it";
+            return Err((failed(status.as_u16(), why), false));
+        }
+        let transient = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        let words = self.clean(&words(&body));
+        let code = status.as_u16();
+        Err((
+            failed(code, &format!("answered {code}: {words}")),
+            transient,
+        ))
+    }
+
+    /// A server's words without what was sent to it.
+    fn clean(&self, words: &str) -> String {
+        let mut secrets = Secrets::in_headers(&self.headers);
+        for secret in &self.secrets {
+            secrets.add(secret);
+        }
+        if let Body::Form(fields) = &self.body {
+            let is_secret = |name: &str| SECRET_FIELDS.contains(&name);
+            for (_, value) in fields.iter().filter(|(name, _)| is_secret(name)) {
+                secrets.add(value);
+            }
+        }
+        safe(&secrets.cut(words))
+            .chars()
+            .take(LONGEST_MESSAGE)
+            .collect()
+    }
+}
+
+/// What a refusal says: of OAuth, of Google, or nothing. A body of another kind is not shown: it may
+/// hold what it should not.
+fn words(body: &[u8]) -> String {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+        return "not in the form of a token endpoint".to_owned();
+    };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    match &body["error"] {
+        Value::String(code) => match text(&body["error_description"]) {
+            description if description.is_empty() => code.clone(),
+            description => format!("{code}: {}", description.trim_end_matches('.')),
+        },
+        error => {
+            let (status, message) = (text(&error["status"]), text(&error["message"]));
+            if status.is_empty() && message.is_empty() {
+                "without saying why".to_owned()
+            } else {
+                format!("{status}: {}", message.trim_end_matches('.'))
+            }
+        }
+    }
+}
+
+/// A URL that a secret may be sent to: https, or this very machine.
+pub(super) fn safe_url(url: &str, what: &str) -> Result<String, String> {
+    crate::http::checked(url)
+        .map(|_| url.to_owned())
+        .map_err(|e| format!("`{what}`: {}", safe(&e)))
+}

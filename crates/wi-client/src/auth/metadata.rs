@@ -1,0 +1,65 @@
+//! The metadata server of Compute Engine, GKE and Cloud Build.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::exchange::Ask;
+use super::{SCOPES, Token, oauth};
+use crate::http::install_crypto;
+
+const FLAVOR: HeaderName = HeaderName::from_static("metadata-flavor");
+/// How long a machine that is no virtual one is kept waiting.
+const PROBE: Duration = Duration::from_millis(1500);
+
+/// Where it is.
+pub(super) struct Server {
+    base: String,
+}
+
+impl Server {
+    /// The one of `GCE_METADATA_HOST`, or Google's.
+    pub fn of_environment() -> Self {
+        let host = std::env::var("GCE_METADATA_HOST").ok();
+        let host = host.filter(|h| !h.is_empty());
+        Self {
+            base: format!("http://{}", host.as_deref().unwrap_or("169.254.169.254")),
+        }
+    }
+
+    /// Whether one answers here.
+    pub async fn is_there(&self) -> bool {
+        install_crypto();
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(PROBE)
+            .build();
+        let Ok(client) = client else {
+            return false;
+        };
+        let answer = client.get(&self.base).headers(headers()).send().await;
+        answer.is_ok_and(|a| a.headers().get(FLAVOR) == Some(&google()))
+    }
+
+    pub async fn fetch(&self) -> Result<Token, String> {
+        let url = format!(
+            "{}/computeMetadata/v1/instance/service-accounts/default/token?scopes={}",
+            self.base,
+            crate::google::query_escaped(&SCOPES.join(","))
+        );
+        let mut ask = Ask::get(&url);
+        ask.headers = headers();
+        ask.near = true;
+        Ok(ask.json::<oauth::Answer>().await?.token())
+    }
+}
+
+fn google() -> HeaderValue {
+    HeaderValue::from_static("Google")
+}
+
+/// Without this header it refuses: a page in a browser cannot set it.
+fn headers() -> HeaderMap {
+    HeaderMap::from_iter([(FLAVOR, google())])
+}

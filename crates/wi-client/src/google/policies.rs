@@ -1,0 +1,95 @@
+//! Allow policies, read and written as the row of the resource's kind says.
+
+use std::collections::BTreeSet;
+
+use http::Method;
+use serde::Deserialize;
+use serde_json::json;
+use wi_core::resource::{Resource, Version, Write};
+use wi_core::wire::policy::Policy;
+
+use super::datasets;
+use crate::http::{ApiError, Http, Request};
+
+/// Reads a policy in version 3, so that conditions are seen.
+pub async fn read(http: &Http, resource: &Resource) -> Result<Policy, ApiError> {
+    let kind = resource.kind();
+    if kind.write == Write::AccessList {
+        return datasets::read(http, resource).await;
+    }
+    let method = if kind.post { Method::POST } else { Method::GET };
+    let query = match kind.version {
+        Version::Query => "?options.requestedPolicyVersion=3",
+        Version::CamelQuery => "?optionsRequestedPolicyVersion=3",
+        Version::Body => "",
+    };
+    let verb = if kind.write == Write::Bare {
+        "/iam"
+    } else {
+        ":getIamPolicy"
+    };
+    let mut request = Request::new(method, url(http, resource, &format!("{verb}{query}")));
+    if kind.version == Version::Body {
+        request = request.body(json!({"options": {"requestedPolicyVersion": 3}}));
+    }
+    http.json(request).await
+}
+
+/// Writes a policy in version 3 under its etag; answers with the policy as stored.
+///
+/// A stale etag is an [`ApiError`] with `is_conflict()`: 409 or, for Storage and BigQuery, 412.
+pub async fn write(http: &Http, resource: &Resource, policy: &Policy) -> Result<Policy, ApiError> {
+    let kind = resource.kind();
+    let mut policy = policy.clone();
+    // Written as version 1, a policy would lose its conditions.
+    policy.rest.insert("version".to_owned(), 3.into());
+    let (method, verb, body) = match kind.write {
+        Write::AccessList => return datasets::write(http, resource, &policy).await,
+        Write::Bare => (Method::PUT, "/iam", json!(policy)),
+        Write::Wrapped => (Method::POST, ":setIamPolicy", json!({ "policy": policy })),
+        Write::Masked => (
+            Method::POST,
+            ":setIamPolicy",
+            json!({"policy": policy, "updateMask": "bindings,etag"}),
+        ),
+    };
+    http.json(Request::new(method, url(http, resource, verb)).body(body))
+        .await
+}
+
+/// `testIamPermissions`: which of these the caller has. `None` where the API cannot be asked.
+pub async fn test_permissions(
+    http: &Http,
+    resource: &Resource,
+    asked: &BTreeSet<String>,
+) -> Result<Option<BTreeSet<String>>, ApiError> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Answer {
+        permissions: BTreeSet<String>,
+    }
+    let request = match resource.kind().write {
+        Write::AccessList => return Ok(None),
+        Write::Bare => {
+            let query: Vec<String> = asked.iter().map(|p| format!("permissions={p}")).collect();
+            let rest = format!("/iam/testPermissions?{}", query.join("&"));
+            Request::new(Method::GET, url(http, resource, &rest))
+        }
+        Write::Masked | Write::Wrapped => {
+            Request::new(Method::POST, url(http, resource, ":testIamPermissions"))
+                .body(json!({ "permissions": asked }))
+        }
+    };
+    Ok(Some(http.json::<Answer>(request).await?.permissions))
+}
+
+/// Where the policy of a resource is, with what follows its path.
+pub(super) fn url(http: &Http, resource: &Resource, rest: &str) -> String {
+    let path = format!("{}{rest}", resource.path());
+    match resource {
+        Resource::Named(named) if named.kind.short == "regional-secret" => {
+            http.regional_url(named.kind.api, &named.names[1], &path)
+        }
+        _ => http.url(resource.kind().api, &path),
+    }
+}

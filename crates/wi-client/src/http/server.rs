@@ -1,0 +1,176 @@
+//! How one server is reached: who vouches for it, by what way, with which certificate, as whom.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use http::header::HOST;
+use http::{HeaderMap, HeaderValue, Method};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, Proxy, RequestBuilder, Url};
+
+use super::{builder, causes, is_loopback, with_own_authorities};
+use crate::auth::Login;
+
+/// What a server needs that Google's own do not.
+#[derive(Default)]
+pub(crate) struct Server {
+    /// Its authorities, PEM; `None`: the system's.
+    pub ca: Option<Vec<u8>>,
+    /// A client certificate and its key, PEM in one text.
+    pub identity: Option<Vec<u8>>,
+    /// In place of the proxies of the environment.
+    pub proxy: Option<Proxy>,
+    /// The name on its certificate, where that is not the one in its address.
+    pub certified_as: Option<CertifiedAs>,
+    /// Sent with each call.
+    pub headers: HeaderMap,
+}
+
+/// A server that is asked for by one name and called at another.
+///
+/// The HTTP library takes the name from the URL: for the certificate, for TLS (SNI) and for `Host`.
+/// So the URL gets the certificate's name, the address is looked up by the real one, and `Host` is
+/// set to what it would have been. HTTP/2 has no `Host` to set; HTTP/1.1 is spoken.
+#[derive(Debug, Clone)]
+pub(crate) struct CertifiedAs {
+    pub name: String,
+    /// The host of the server's URL.
+    pub host: String,
+    /// Host and port as in the server's URL.
+    pub authority: HeaderValue,
+}
+
+impl Resolve for CertifiedAs {
+    fn resolve(&self, _: Name) -> Resolving {
+        let host = self.host.trim_matches(['[', ']']).to_owned();
+        Box::pin(async move {
+            let found: Vec<_> = tokio::net::lookup_host((host, 0)).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// A client for each certificate that the server was called with; the last one is kept.
+pub(super) struct Clients {
+    server: Server,
+    timeout: Duration,
+    plain: Client,
+    /// For what is on this very machine, which no proxy of the environment has to do with.
+    near: OnceLock<Client>,
+    with_certificate: Mutex<Option<(Arc<[u8]>, Client)>>,
+}
+
+impl Clients {
+    /// The error is for the user, and quotes nothing that may be secret.
+    pub fn of(server: Server, timeout: Duration) -> Result<Self, String> {
+        Ok(Self {
+            plain: client(&server, server.identity.as_deref(), timeout, false)?,
+            near: OnceLock::new(),
+            server,
+            timeout,
+            with_certificate: Mutex::new(None),
+        })
+    }
+
+    /// The client for a call with this certificate of a plugin. Another certificate is another
+    /// client: connections are made with one, and would be kept.
+    fn client(&self, certificate: Option<&Arc<[u8]>>, near: bool) -> Result<Client, String> {
+        let Some(certificate) = certificate else {
+            if !near {
+                return Ok(self.plain.clone());
+            }
+            if let Some(client) = self.near.get() {
+                return Ok(client.clone());
+            }
+            let identity = self.server.identity.as_deref();
+            let client = client(&self.server, identity, self.timeout, true)?;
+            return Ok(self.near.get_or_init(|| client).clone());
+        };
+        let mut kept = self
+            .with_certificate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some((with, client)) = &*kept
+            && with == certificate
+        {
+            return Ok(client.clone());
+        }
+        let client = client(&self.server, Some(certificate), self.timeout, near)?;
+        *kept = Some((Arc::clone(certificate), client.clone()));
+        Ok(client)
+    }
+
+    /// A call with this login, its body aside.
+    pub fn call(
+        &self,
+        method: &Method,
+        url: &str,
+        login: &Login,
+    ) -> Result<RequestBuilder, String> {
+        let mut url: Url = url.parse().map_err(|e| format!("not a URL: {e}"))?;
+        let near = is_loopback(&url);
+        if let Some(certified) = &self.server.certified_as {
+            url.set_host(Some(&certified.name))
+                .map_err(|e| format!("{}: {e}", wi_core::words::safe(&certified.name)))?;
+        }
+        let client = self.client(login.certificate.as_ref(), near)?;
+        let call = client
+            .request(method.clone(), url)
+            .headers(login.headers.clone())
+            .headers(self.server.headers.clone());
+        Ok(match &self.server.certified_as {
+            Some(certified) => call.header(HOST, certified.authority.clone()),
+            None => call,
+        })
+    }
+}
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clients").finish_non_exhaustive()
+    }
+}
+
+fn client(
+    server: &Server,
+    identity: Option<&[u8]>,
+    timeout: Duration,
+    near: bool,
+) -> Result<Client, String> {
+    let mut builder = builder(timeout);
+    builder = match &server.ca {
+        Some(ca) => {
+            let cas = reqwest::Certificate::from_pem_bundle(ca).map_err(|e| causes(&e))?;
+            if cas.is_empty() {
+                return Err("its CA holds no certificate".to_owned());
+            }
+            builder.tls_certs_only(cas)
+        }
+        None => with_own_authorities(builder)?,
+    };
+    if near {
+        builder = builder.no_proxy();
+    }
+    if let Some(identity) = identity {
+        // The library's error could quote what it could not read, a private key.
+        let identity = reqwest::Identity::from_pem(identity)
+            .map_err(|_| "the client certificate or its key cannot be read".to_owned())?;
+        builder = builder.identity(identity);
+    }
+    if let Some(proxy) = &server.proxy {
+        builder = builder.proxy(proxy.clone());
+    }
+    if let Some(certified) = &server.certified_as {
+        builder = builder
+            .no_proxy()
+            .http1_only()
+            .dns_resolver(Arc::new(certified.clone()));
+    }
+    builder.build().map_err(|e| match identity {
+        None => causes(&e),
+        Some(_) => {
+            "the client certificate and its key do not fit each other, or cannot be used".to_owned()
+        }
+    })
+}

@@ -1,0 +1,198 @@
+//! Which endpoint of a cluster is used, and what vouches for it.
+
+use base64::Engine;
+use wi_core::names::is_location;
+use wi_core::spec::model::{Access, Endpoint};
+use wi_core::wire::container::Cluster;
+
+use super::{Kube, kubeconfig};
+use crate::http::{Api, Http};
+
+impl Kube {
+    /// Connects as the spec says, or else by the best endpoint that the cluster offers: the DNS
+    /// endpoint if it takes traffic from outside, a public address, a private one. The DNS endpoint
+    /// is trusted by public authorities, an address by the cluster's own CA alone.
+    ///
+    /// The error is for the user: no such endpoint is offered, or a CA cannot be read.
+    pub fn connect(http: &Http, cluster: &Cluster, access: &Access) -> Result<Self, String> {
+        let endpoint = match access {
+            Access::Kubeconfig { path, context } => {
+                let own = kubeconfig::Own {
+                    name: address(cluster, Endpoint::Dns),
+                    addresses: [Endpoint::Public, Endpoint::Private].map(|e| address(cluster, e)),
+                    ca: own_ca(cluster),
+                };
+                return kubeconfig::connect(http, path, context.as_deref(), &own);
+            }
+            Access::ConnectGateway => return gateway(http, cluster),
+            Access::Endpoint(endpoint) => *endpoint,
+            Access::Offered => offered(cluster)?,
+        };
+        let (name, address) = (name(endpoint), address(cluster, endpoint));
+        if address.is_empty() {
+            return Err(format!("the cluster has no {name}"));
+        }
+        let http = if endpoint == Endpoint::Dns {
+            http.clone()
+        } else {
+            let ca = own_ca(cluster)?;
+            http.trusting_only(&ca)
+                .map_err(|e| format!("the cluster's CA certificate cannot be used: {e}"))?
+        };
+        Ok(Self {
+            http,
+            base: format!("https://{address}"),
+            reached_by: format!("{name} {address}"),
+        })
+    }
+}
+
+/// The CA that vouches for the cluster's addresses, PEM.
+fn own_ca(cluster: &Cluster) -> Result<Vec<u8>, String> {
+    base64::engine::general_purpose::STANDARD
+        .decode(&cluster.master_auth.cluster_ca_certificate)
+        .map_err(|e| format!("the cluster's CA certificate is not base64: {e}"))
+}
+
+fn name(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Dns => "DNS endpoint",
+        Endpoint::Public => "public endpoint",
+        Endpoint::Private => "private endpoint",
+    }
+}
+
+/// By Google's gateway to the clusters of a fleet, which needs no way to the cluster's network. The
+/// paths of registered GKE clusters have `gkeMemberships` in them, as gcloud's kubeconfigs do.
+///
+/// <https://cloud.google.com/kubernetes-engine/enterprise/multicluster-management/gateway>
+fn gateway(http: &Http, cluster: &Cluster) -> Result<Kube, String> {
+    let membership = &cluster.fleet.membership;
+    if membership.is_empty() {
+        return Err("the cluster is in no fleet, so Connect Gateway does not know it (gcloud container clusters update --enable-fleet)".to_owned());
+    }
+    let undocumented = || {
+        format!(
+            "the cluster's fleet membership is `{}`, which is not in the form that is documented",
+            wi_core::words::safe(membership)
+        )
+    };
+    let parts: Vec<&str> = membership.trim_start_matches('/').split('/').collect();
+    let [
+        _,
+        "projects",
+        project,
+        "locations",
+        location,
+        "memberships",
+        member,
+    ] = parts.as_slice()
+    else {
+        return Err(undocumented());
+    };
+    let plain = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+    };
+    if !is_location(location) || !plain(project) || !plain(member) {
+        return Err(undocumented());
+    }
+    let base = match *location {
+        "global" => http.url(Api::ConnectGateway, ""),
+        location => http.located_base(Api::ConnectGateway, location),
+    };
+    Ok(Kube {
+        http: http.clone(),
+        base: format!("{base}v1/projects/{project}/locations/{location}/gkeMemberships/{member}"),
+        reached_by: format!("Connect Gateway {location}/{member}"),
+    })
+}
+
+fn offered(cluster: &Cluster) -> Result<Endpoint, String> {
+    let config = &cluster.control_plane_endpoints_config;
+    if config.dns_endpoint_config.allow_external_traffic
+        && !config.dns_endpoint_config.endpoint.is_empty()
+    {
+        return Ok(Endpoint::Dns);
+    }
+    [Endpoint::Public, Endpoint::Private]
+        .into_iter()
+        .find(|e| !address(cluster, *e).is_empty())
+        .ok_or_else(|| {
+            if config.ip_endpoints_config.enabled == Some(false) {
+                "the cluster has only its DNS endpoint, and that takes no outside traffic (gcloud container clusters update --enable-dns-access)".to_owned()
+            } else {
+                "the cluster offers no endpoint".to_owned()
+            }
+        })
+}
+
+/// The address of an endpoint, empty where the cluster does not have it.
+fn address(cluster: &Cluster, endpoint: Endpoint) -> &str {
+    let config = &cluster.control_plane_endpoints_config;
+    let ip = &config.ip_endpoints_config;
+    if endpoint == Endpoint::Dns {
+        return &config.dns_endpoint_config.endpoint;
+    }
+    if ip.enabled == Some(false) {
+        return "";
+    }
+    // `endpoint` is the older field: the public address, or the private one if there is no public.
+    let private = [
+        &ip.private_endpoint,
+        &cluster.private_cluster_config.private_endpoint,
+    ]
+    .into_iter()
+    .find(|a| !a.is_empty());
+    match endpoint {
+        Endpoint::Private => private.map_or("", String::as_str),
+        _ if !ip.public_endpoint.is_empty() => &ip.public_endpoint,
+        _ if Some(&cluster.endpoint) == private => "",
+        _ => &cluster.endpoint,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(json: serde_json::Value) -> Cluster {
+        serde_json::from_value(json).expect("a cluster")
+    }
+
+    #[test]
+    fn the_best_endpoint_that_is_offered() {
+        let dns = serde_json::json!({"endpoint": "gke-1.europe-west1.gke.goog", "allowExternalTraffic": true});
+        let both = cluster(
+            serde_json::json!({"endpoint": "34.1.2.3", "controlPlaneEndpointsConfig": {
+                "dnsEndpointConfig": dns,
+                "ipEndpointsConfig": {"enabled": true, "publicEndpoint": "34.1.2.3", "privateEndpoint": "10.0.0.2"},
+            }}),
+        );
+        assert_eq!(offered(&both), Ok(Endpoint::Dns));
+        assert_eq!(address(&both, Endpoint::Private), "10.0.0.2");
+        assert_eq!(address(&both, Endpoint::Public), "34.1.2.3");
+
+        let old = cluster(serde_json::json!({"endpoint": "34.1.2.3"}));
+        assert_eq!(offered(&old), Ok(Endpoint::Public));
+
+        let private = cluster(serde_json::json!({"endpoint": "10.0.0.2",
+            "privateClusterConfig": {"privateEndpoint": "10.0.0.2"}}));
+        assert_eq!(offered(&private), Ok(Endpoint::Private));
+        assert_eq!(address(&private, Endpoint::Public), "");
+
+        let closed = cluster(
+            serde_json::json!({"endpoint": "10.0.0.2", "controlPlaneEndpointsConfig": {
+                "dnsEndpointConfig": {"endpoint": "gke-1.europe-west1.gke.goog"},
+                "ipEndpointsConfig": {"enabled": false},
+            }}),
+        );
+        assert!(
+            offered(&closed)
+                .expect_err("closed")
+                .contains("--enable-dns-access")
+        );
+    }
+}

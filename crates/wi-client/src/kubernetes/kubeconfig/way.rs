@@ -1,0 +1,122 @@
+//! The way to a server: its address, the name on its certificate, the proxy in between.
+
+use http::{HeaderValue, Uri};
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::{Proxy, Url};
+use wi_core::words::safe;
+
+use super::file::Cluster;
+use super::{Own, Vouches};
+use crate::http::{CertifiedAs, Server, is_loopback};
+
+/// Proxy and name of a server. The error is for the user, about the context, and does not quote the
+/// proxy's address, which may hold a password.
+pub(super) fn server(cluster: &Cluster) -> Result<Server, String> {
+    if cluster.insecure_skip_tls_verify {
+        return Err("skips the check of the server's certificate; wi does not".to_owned());
+    }
+    let url = Url::parse(&cluster.server).ok();
+    if url.is_some_and(|u| !u.username().is_empty() || u.password().is_some()) {
+        return Err("has a user or a password in its server's address".to_owned());
+    }
+    if !cluster.server.starts_with("https://") {
+        let server = safe(&cluster.server);
+        return Err(format!("has a server without TLS: {server}"));
+    }
+    Ok(Server {
+        proxy: proxy(&cluster.proxy_url)?,
+        certified_as: certified_as(cluster)?,
+        ..Server::default()
+    })
+}
+
+fn proxy(url: &str) -> Result<Option<Proxy>, String> {
+    if url.is_empty() {
+        return Ok(None);
+    }
+    let unfit = || {
+        "has a `proxy-url` that is none: it begins with http://, https:// or socks5://".to_owned()
+    };
+    let parsed: Url = url.parse().map_err(|_| unfit())?;
+    let url = match parsed.scheme() {
+        "http" | "https" => url.to_owned(),
+        // kubectl lets the proxy look up names, which this library does under another scheme.
+        "socks5" | "socks5h" => {
+            format!("socks5h{}", &url["socks5".len()..].trim_start_matches('h'))
+        }
+        _ => return Err(unfit()),
+    };
+    Proxy::all(url).map(Some).map_err(|_| unfit())
+}
+
+fn certified_as(cluster: &Cluster) -> Result<Option<CertifiedAs>, String> {
+    let name = &cluster.tls_server_name;
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let shown = safe(name);
+    let url: Url = cluster.server.parse().map_err(|e| {
+        let server = safe(&cluster.server);
+        format!("has a server that is no URL: {server}: {e}")
+    })?;
+    let host = url.host_str().unwrap_or_default().to_owned();
+    // The library takes the name from a URL: there it has to be a name, and one that URLs leave as it is.
+    let as_host = Url::parse(&format!("https://{name}/")).ok();
+    let is_name = as_host.is_some_and(|u| {
+        u.domain().is_some_and(|d| d.eq_ignore_ascii_case(name)) && u.username().is_empty()
+    });
+    if !is_name {
+        return Err(format!(
+            "has the `tls-server-name` {shown}, and wi checks certificates by DNS names only"
+        ));
+    }
+    let server: Uri = cluster
+        .server
+        .parse()
+        .map_err(|e| format!("has a server that is no URL: {e}"))?;
+    // Nothing of this machine goes through the environment's proxy.
+    let by_environment =
+        || !is_loopback(&url) && Matcher::from_system().intercept(&server).is_some();
+    let proxied = !cluster.proxy_url.is_empty() || by_environment();
+    if proxied {
+        return Err(format!(
+            "has the `tls-server-name` {shown}, which wi cannot check through a proxy: use a server address that is on the certificate, or go without the proxy (no `proxy-url`, NO_PROXY={})",
+            safe(&host)
+        ));
+    }
+    let authority = HeaderValue::from_str(&authority(&url))
+        .map_err(|_| "has a server that is no URL".to_owned())?;
+    Ok(Some(CertifiedAs {
+        name: name.clone(),
+        host,
+        authority,
+    }))
+}
+
+/// Who vouches for a server that is the cluster itself, or a host of Google's in front of it; `None` for
+/// any other.
+pub(super) fn is_googles(server: &str, own: &Own<'_>) -> Option<Vouches> {
+    let url = Url::parse(server).ok()?;
+    let authority = authority(&url);
+    if own
+        .addresses
+        .iter()
+        .any(|o| !o.is_empty() && *o == authority)
+    {
+        return Some(Vouches::Cluster);
+    }
+    let host = url.host_str().unwrap_or_default();
+    let of_google = [".googleapis.com", ".gke.goog"];
+    let public = (!own.name.is_empty() && own.name == authority)
+        || of_google.iter().any(|domain| host.ends_with(domain));
+    public.then_some(Vouches::Public)
+}
+
+/// Host, and port if it is not the usual one.
+fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}

@@ -1,0 +1,260 @@
+//! The few Kubernetes calls that `wi` makes, on the one HTTP layer.
+
+mod connect;
+mod kubeconfig;
+
+use std::time::Duration;
+
+use http::Method;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use wi_core::wire::budgets::Budget;
+use wi_core::wire::kubernetes::{FIELD_MANAGER, ObjectMeta};
+use wi_core::wire::pods::Pod;
+
+use crate::google::query_escaped;
+use crate::http::{ApiError, Http, ListBudget, Request};
+
+/// A control plane that nothing connects to for so long is not reachable from here, as private ones
+/// often are: the plan goes on without it.
+const REACHABLE_WITHIN: Duration = Duration::from_secs(3);
+
+const LIST_METADATA: &str =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+const ONE_METADATA: &str =
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+
+/// The API server of one cluster. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Kube {
+    http: Http,
+    base: String,
+    reached_by: String,
+}
+
+/// An object of which only the metadata is read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    metadata: ObjectMeta,
+}
+
+impl Kube {
+    /// How it is reached, for the user: `public endpoint 34.1.2.3`.
+    pub fn reached_by(&self) -> &str {
+        &self.reached_by
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// All namespaces: metadata only, every page.
+    pub async fn list_namespaces(&self) -> Result<Vec<ObjectMeta>, ApiError> {
+        self.list_metadata("/api/v1/namespaces").await
+    }
+
+    /// All service accounts of all namespaces: metadata only, every page.
+    pub async fn list_service_accounts(&self) -> Result<Vec<ObjectMeta>, ApiError> {
+        self.list_metadata("/api/v1/serviceaccounts").await
+    }
+
+    /// All nodes: metadata only, every page.
+    pub async fn list_nodes(&self) -> Result<Vec<ObjectMeta>, ApiError> {
+        self.list_metadata("/api/v1/nodes").await
+    }
+
+    /// The pods of one namespace, every page.
+    pub async fn list_pods_of(&self, namespace: &str) -> Result<Vec<Pod>, ApiError> {
+        let path = format!("/api/v1/namespaces/{namespace}/pods");
+        self.list(&path, "", "application/json").await
+    }
+
+    /// All pods of all namespaces, every page.
+    pub async fn list_pods(&self) -> Result<Vec<Pod>, ApiError> {
+        self.list("/api/v1/pods", "", "application/json").await
+    }
+
+    /// All PodDisruptionBudgets of all namespaces, every page.
+    pub async fn list_budgets(&self) -> Result<Vec<Budget>, ApiError> {
+        self.list(
+            "/apis/policy/v1/poddisruptionbudgets",
+            "",
+            "application/json",
+        )
+        .await
+    }
+
+    async fn list_metadata(&self, path: &str) -> Result<Vec<ObjectMeta>, ApiError> {
+        let items: Vec<Metadata> = self.list(path, "", LIST_METADATA).await?;
+        Ok(items.into_iter().map(|i| i.metadata).collect())
+    }
+
+    /// Every page of a list. A `continue` that has expired (410) starts the list over, once.
+    pub(crate) async fn list<T: DeserializeOwned + Send + 'static>(
+        &self,
+        path: &str,
+        query: &str,
+        accept: &'static str,
+    ) -> Result<Vec<T>, ApiError> {
+        let mut items = Vec::new();
+        let mut token = String::new();
+        let mut started_over = false;
+        let mut budget = ListBudget::default();
+        loop {
+            let mut url = self.url(&format!("{path}?limit=500{query}"));
+            if !token.is_empty() {
+                url.push_str(&format!("&continue={}", query_escaped(&token)));
+            }
+            let mut request = Request::new(Method::GET, url);
+            request.accept = accept;
+            request.connect_within = Some(REACHABLE_WITHIN);
+            let count = |page: &Page<T>| page.items.as_ref().map_or(0, Vec::len);
+            match self.http.page(request, &mut budget, count).await {
+                Ok(page) => {
+                    items.extend(page.items.unwrap_or_default());
+                    token = page.metadata.r#continue;
+                    if token.is_empty() {
+                        return Ok(items);
+                    }
+                }
+                Err(e) if e.code == 410 && !started_over => {
+                    started_over = true;
+                    items.clear();
+                    token.clear();
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    async fn get(&self, path: &str) -> Result<ObjectMeta, ApiError> {
+        let mut request = Request::new(Method::GET, self.url(path));
+        request.accept = ONE_METADATA;
+        Ok(self.http.json::<Metadata>(request).await?.metadata)
+    }
+
+    /// `SelfSubjectAccessReview`: whether the caller may do `verb` on `resource` of an API group (`""`:
+    /// the core), in all namespaces.
+    pub async fn may(&self, verb: &str, group: &str, resource: &str) -> Result<bool, ApiError> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Review {
+            status: Status,
+        }
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Status {
+            allowed: bool,
+        }
+        let url = self.url("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");
+        let body = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {"verb": verb, "group": group, "resource": resource}},
+        });
+        let mut request = Request::new(Method::POST, url).body(body);
+        request.connect_within = Some(REACHABLE_WITHIN);
+        Ok(self.http.json::<Review>(request).await?.status.allowed)
+    }
+
+    /// One namespace.
+    pub async fn get_namespace(&self, name: &str) -> Result<ObjectMeta, ApiError> {
+        self.get(&format!("/api/v1/namespaces/{name}")).await
+    }
+
+    /// One service account.
+    pub async fn get_service_account(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<ObjectMeta, ApiError> {
+        self.get(&format!(
+            "/api/v1/namespaces/{namespace}/serviceaccounts/{name}"
+        ))
+        .await
+    }
+
+    /// Server-side apply as [`FIELD_MANAGER`]: `object` is the whole applied configuration. `force`
+    /// takes fields over from other managers.
+    pub async fn apply_namespace(
+        &self,
+        object: &Value,
+        force: bool,
+    ) -> Result<ObjectMeta, ApiError> {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        self.apply(&format!("/api/v1/namespaces/{name}"), object, force)
+            .await
+    }
+
+    /// As [`Kube::apply_namespace`], for a service account. It is created if it is not there.
+    pub async fn apply_service_account(
+        &self,
+        object: &Value,
+        force: bool,
+    ) -> Result<ObjectMeta, ApiError> {
+        let metadata = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+        let path = format!(
+            "/api/v1/namespaces/{}/serviceaccounts/{}",
+            metadata("namespace"),
+            metadata("name")
+        );
+        self.apply(&path, object, force).await
+    }
+
+    async fn apply(&self, path: &str, object: &Value, force: bool) -> Result<ObjectMeta, ApiError> {
+        let url = self.url(&format!(
+            "{path}?fieldManager={FIELD_MANAGER}&force={force}&fieldValidation=Strict"
+        ));
+        let mut request = Request::new(Method::PATCH, url).body(object.clone());
+        request.content_type = "application/apply-patch+yaml";
+        Ok(self.http.json::<Metadata>(request).await?.metadata)
+    }
+
+    /// A merge patch: removes what another manager owns.
+    pub async fn patch_service_account(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<ObjectMeta, ApiError> {
+        let url = self.url(&format!(
+            "/api/v1/namespaces/{namespace}/serviceaccounts/{name}?fieldManager={FIELD_MANAGER}"
+        ));
+        let mut request = Request::new(Method::PATCH, url).body(patch.clone());
+        request.content_type = "application/merge-patch+json";
+        Ok(self.http.json::<Metadata>(request).await?.metadata)
+    }
+
+    /// Deletes just the object that was seen, in the version that was seen.
+    pub async fn delete_service_account(&self, seen: &ObjectMeta) -> Result<(), ApiError> {
+        let path = format!(
+            "/api/v1/namespaces/{}/serviceaccounts/{}",
+            seen.namespace, seen.name
+        );
+        let body = json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": seen.uid, "resourceVersion": seen.resource_version},
+        });
+        let request = Request::new(Method::DELETE, self.url(&path)).body(body);
+        self.http.send(&request).await.map(drop)
+    }
+}
+
+/// A page of a list.
+#[derive(Debug, Deserialize)]
+struct Page<T> {
+    #[serde(default)]
+    metadata: ListMeta,
+    /// Go writes an empty list as null.
+    #[serde(default = "Option::default")]
+    items: Option<Vec<T>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ListMeta {
+    r#continue: String,
+}

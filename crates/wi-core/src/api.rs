@@ -1,0 +1,90 @@
+//! The Google APIs, by name.
+
+/// A Google API that `wi` calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Api {
+    /// GKE.
+    Container,
+    /// Service accounts.
+    Iam,
+    /// Projects.
+    CloudResourceManager,
+    /// Buckets.
+    Storage,
+    /// Secrets.
+    SecretManager,
+    /// Topics and subscriptions.
+    Pubsub,
+    /// Datasets and tables.
+    Bigquery,
+    /// Keys and key rings.
+    Cloudkms,
+    /// Spanner instances and databases.
+    Spanner,
+    /// Repositories.
+    ArtifactRegistry,
+    /// Cloud Run services and jobs.
+    Run,
+    /// Queues.
+    CloudTasks,
+    /// Functions.
+    CloudFunctions,
+    /// Bigtable instances and tables.
+    BigtableAdmin,
+    /// Access tokens.
+    Oauth2,
+    /// Access tokens of service accounts.
+    IamCredentials,
+    /// Kubernetes API servers of the clusters of a fleet.
+    ConnectGateway,
+    /// Which APIs are on.
+    ServiceUsage,
+}
+
+impl Api {
+    /// All of them.
+    pub const ALL: [Self; 18] = [
+        Self::Container,
+        Self::Iam,
+        Self::CloudResourceManager,
+        Self::Storage,
+        Self::SecretManager,
+        Self::Pubsub,
+        Self::Bigquery,
+        Self::Cloudkms,
+        Self::Spanner,
+        Self::ArtifactRegistry,
+        Self::Run,
+        Self::CloudTasks,
+        Self::CloudFunctions,
+        Self::BigtableAdmin,
+        Self::Oauth2,
+        Self::IamCredentials,
+        Self::ConnectGateway,
+        Self::ServiceUsage,
+    ];
+
+    /// The first label of its host: `container` of `container.googleapis.com`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Iam => "iam",
+            Self::CloudResourceManager => "cloudresourcemanager",
+            Self::Storage => "storage",
+            Self::SecretManager => "secretmanager",
+            Self::Pubsub => "pubsub",
+            Self::Bigquery => "bigquery",
+            Self::Cloudkms => "cloudkms",
+            Self::Spanner => "spanner",
+            Self::ArtifactRegistry => "artifactregistry",
+            Self::Run => "run",
+            Self::CloudTasks => "cloudtasks",
+            Self::CloudFunctions => "cloudfunctions",
+            Self::BigtableAdmin => "bigtableadmin",
+            Self::Oauth2 => "oauth2",
+            Self::IamCredentials => "iamcredentials",
+            Self::ConnectGateway => "connectgateway",
+            Self::ServiceUsage => "serviceusage",
+        }
+    }
+}

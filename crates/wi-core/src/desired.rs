@@ -1,0 +1,395 @@
+//! What the spec asks for, as the resources of four systems, each with an address.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::AccountName;
+use crate::names::{ClusterPath, Email, KsaIdentity, KubeName, Member, ProjectId, Role};
+use crate::resource::Resource;
+use crate::spec::model::{
+    Access, AccountSpec, Grant, Guard, KsaAccess, NodePools, Parallel, Place, Spec, WorkloadPattern,
+};
+
+pub use crate::address::{Address, BindingKey, KsaKey, NamespaceKey};
+
+/// The annotation that makes a Kubernetes service account act as a Google one.
+pub const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
+
+/// The mode of a node pool whose nodes run the GKE metadata server.
+pub const GKE_METADATA: &str = "GKE_METADATA";
+
+/// Everything that the spec asks for. Pure values; nothing of the live state.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Desired {
+    /// The name on the marks.
+    #[serde(deserialize_with = "crate::names::label")]
+    pub owner: String,
+    /// By the spec's name.
+    pub clusters: BTreeMap<String, DesiredCluster>,
+    /// By the spec's name.
+    pub accounts: BTreeMap<String, AccountSpec>,
+    /// By cluster and namespace.
+    #[serde(with = "crate::serde_pairs")]
+    pub namespaces: BTreeMap<NamespaceKey, DesiredNamespace>,
+    /// By cluster, namespace and account.
+    #[serde(with = "crate::serde_pairs")]
+    pub ksas: BTreeMap<KsaKey, DesiredKsa>,
+    /// Members that policies are to have.
+    #[serde(with = "crate::serde_pairs")]
+    pub bindings: BTreeMap<BindingKey, Place>,
+    /// The project of each workload pool in use.
+    pub pools: BTreeMap<String, ProjectId>,
+    /// Resources on which a former spec granted.
+    pub removed: BTreeSet<Resource>,
+    /// Kubernetes service accounts that a former spec named.
+    pub former_ksas: BTreeSet<KsaIdentity>,
+    /// Projects in which a former spec had accounts.
+    pub former_projects: BTreeSet<ProjectId>,
+    /// What a plan must not do.
+    pub guard: Guard,
+    /// The spec's files, and the SHA-256 of each.
+    pub files: BTreeMap<String, String>,
+    /// In which order clusters are changed; `None`: all at once.
+    #[serde(default)]
+    pub waves: Option<Waves>,
+    /// The accounts' names by email, made when first asked for. May know more than there are.
+    #[serde(skip)]
+    account_names: OnceLock<HashMap<Email, String>>,
+}
+
+/// In which order clusters are changed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Waves {
+    /// One after another.
+    pub waves: Vec<WaveSettings>,
+    /// The index of each cluster's wave.
+    pub wave_of: BTreeMap<String, usize>,
+    /// Clusters that may fail, over all waves, before nothing more is started.
+    pub max_failures: usize,
+    /// Whether to go on all the same.
+    pub continues: bool,
+    /// How long anything may be started.
+    pub deadline: Option<Duration>,
+    /// The waves that the user chose; `None`: all.
+    pub only: Option<BTreeSet<usize>>,
+}
+
+/// One wave.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WaveSettings {
+    /// What it is called.
+    pub name: String,
+    /// How many clusters are changed at a time.
+    pub max_parallel: Parallel,
+    /// Whether what was written is read back, and pods are waited for.
+    pub verify: bool,
+    /// How long to wait before the next one.
+    pub soak: Duration,
+    /// Whether somebody must approve the next one.
+    pub manual: bool,
+    /// Clusters of it that may fail; the rollout's if `None`.
+    pub max_failures: Option<usize>,
+}
+
+impl Waves {
+    fn of(spec: &Spec) -> Option<Self> {
+        let rollout = spec.rollout.as_ref()?;
+        Some(Self {
+            waves: rollout
+                .waves
+                .iter()
+                .map(|wave| WaveSettings {
+                    name: wave.name.clone(),
+                    max_parallel: wave.max_parallel,
+                    verify: wave.verify,
+                    soak: wave.soak,
+                    manual: wave.manual,
+                    max_failures: wave.max_failures,
+                })
+                .collect(),
+            wave_of: spec.wave_of.clone(),
+            max_failures: rollout.max_failures,
+            continues: rollout.continues,
+            deadline: rollout.deadline,
+            only: None,
+        })
+    }
+
+    /// How many clusters are in a wave.
+    pub fn size(&self, wave: usize) -> usize {
+        self.wave_of.values().filter(|w| **w == wave).count()
+    }
+}
+
+/// A cluster that is to have its project's workload pool, on the selected node pools.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DesiredCluster {
+    /// Where GKE has it.
+    pub path: ClusterPath,
+    /// The node pools that are to run the GKE metadata server.
+    pub node_pools: NodePools,
+    /// Workloads that may lose the node's identity.
+    pub accept_loss: Vec<WorkloadPattern>,
+    /// How its Kubernetes API is reached.
+    pub access: Access,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// A namespace that is to be there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DesiredNamespace {
+    /// Whether it is created when it is not there.
+    pub create: bool,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// A Kubernetes service account that is to be there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DesiredKsa {
+    /// The Google service account in its annotation; `None`: it acts as itself.
+    pub account: Option<Email>,
+    /// Whether it has roles of its own.
+    pub has_direct_grants: bool,
+    /// Whether it is made and annotated elsewhere, and only referred to here.
+    pub existing: bool,
+    /// As IAM knows it.
+    pub identity: KsaIdentity,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+impl Desired {
+    /// Spreads the spec over its clusters.
+    pub fn of(spec: &Spec) -> Self {
+        let mut desired = Self {
+            owner: spec.name.clone(),
+            clusters: BTreeMap::new(),
+            accounts: spec.accounts.clone(),
+            namespaces: BTreeMap::new(),
+            ksas: BTreeMap::new(),
+            bindings: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            removed: spec.removed.keys().cloned().collect(),
+            former_ksas: BTreeSet::new(),
+            former_projects: BTreeSet::new(),
+            guard: spec.guard.clone(),
+            files: spec.files.clone(),
+            waves: Waves::of(spec),
+            account_names: OnceLock::new(),
+        };
+        for (name, cluster) in &spec.clusters {
+            let project = cluster.path.project.clone();
+            desired.pools.insert(project.workload_pool(), project);
+            desired.clusters.insert(
+                name.clone(),
+                DesiredCluster {
+                    path: cluster.path.clone(),
+                    node_pools: cluster.node_pools.clone().unwrap_or_default(),
+                    accept_loss: cluster.accept_loss.clone(),
+                    access: cluster.access.clone().unwrap_or_default(),
+                    place: cluster.place.clone(),
+                },
+            );
+        }
+        for account in spec.accounts.values() {
+            desired.grant(
+                Member::ServiceAccount(account.email.clone()),
+                &account.grants,
+            );
+        }
+        let mut bound = HashSet::new();
+        // In the order of their keys, so that the maps are built in one go: a fleet has many.
+        let (mut namespaces, mut ksas) = (Vec::new(), Vec::new());
+        for (cluster, on) in &spec.clusters {
+            let path = &on.path;
+            let pool = path.project.workload_pool();
+            for (namespace, declared) in &spec.namespaces {
+                if !declared.clusters.contains(cluster) {
+                    continue;
+                }
+                let key = NamespaceKey {
+                    cluster: cluster.clone(),
+                    namespace: namespace.clone(),
+                };
+                for (name, ksa) in &declared.service_accounts {
+                    let identity = KsaIdentity {
+                        pool: pool.clone(),
+                        namespace: namespace.to_string(),
+                        name: name.to_string(),
+                    };
+                    let access = ksa.on(cluster, on);
+                    // The same identity in another cluster of the project has the same bindings.
+                    let new = bound.insert((&path.project, std::ptr::from_ref(access)));
+                    let account = match access {
+                        KsaAccess::Impersonates(account) => spec.accounts.get(account),
+                        KsaAccess::Direct(_) if !new => None,
+                        KsaAccess::Direct(grants) => {
+                            desired.grant(Member::Ksa(identity.clone()), grants);
+                            None
+                        }
+                    };
+                    if let Some(account) = account
+                        && new
+                    {
+                        desired.bindings.insert(
+                            BindingKey {
+                                resource: Resource::ServiceAccount(account.email.clone()),
+                                role: Role::workload_identity_user(),
+                                condition: None,
+                                member: Member::Ksa(identity.clone()),
+                            },
+                            ksa.place.clone(),
+                        );
+                    }
+                    ksas.push((
+                        KsaKey {
+                            cluster: cluster.clone(),
+                            namespace: namespace.clone(),
+                            name: name.clone(),
+                        },
+                        DesiredKsa {
+                            account: account.map(|a| a.email.clone()),
+                            has_direct_grants: matches!(access, KsaAccess::Direct(g) if !g.is_empty()),
+                            existing: ksa.existing,
+                            identity,
+                            place: ksa.place.clone(),
+                        },
+                    ));
+                }
+                namespaces.push((
+                    key,
+                    DesiredNamespace {
+                        create: declared.create,
+                        place: declared.place.clone(),
+                    },
+                ));
+            }
+        }
+        desired.namespaces = namespaces.into_iter().collect();
+        desired.ksas = ksas.into_iter().collect();
+        desired
+    }
+
+    /// Takes over what a former version of this spec granted, and to whom: looked at again, so that it
+    /// is removed where this one does not ask for it. A spec of another name is none of ours.
+    pub fn succeed(&mut self, former: &Self) {
+        if former.owner != self.owner {
+            return;
+        }
+        self.removed
+            .extend(former.bindings.keys().map(|b| b.resource.clone()));
+        self.former_ksas
+            .extend(former.ksas.values().map(|k| k.identity.clone()));
+        let accounts = former.accounts.values().filter(|a| a.managed);
+        self.former_projects
+            .extend(accounts.map(|a| a.project.clone()));
+    }
+
+    fn grant(&mut self, member: Member, grants: &[Grant]) {
+        for grant in grants {
+            self.bindings
+                .entry(BindingKey {
+                    resource: grant.resource.clone(),
+                    role: grant.role.clone(),
+                    condition: grant.condition.clone(),
+                    member: member.clone(),
+                })
+                .or_insert_with(|| grant.place.clone());
+        }
+    }
+
+    /// A Kubernetes service account of the spec.
+    pub fn ksa(&self, cluster: &str, namespace: &str, name: &str) -> Option<&DesiredKsa> {
+        let key = KsaKey {
+            cluster: cluster.to_owned(),
+            namespace: KubeName::parse(namespace).ok()?,
+            name: KubeName::parse(name).ok()?,
+        };
+        self.ksas.get(&key)
+    }
+
+    /// The spec's name of the account with this email.
+    pub fn account_name(&self, email: &Email) -> Option<&str> {
+        let names = self.account_names.get_or_init(|| {
+            let names = self.accounts.iter().rev();
+            names
+                .map(|(name, a)| (a.email.clone(), name.clone()))
+                .collect()
+        });
+        let (name, account) = self.accounts.get_key_value(names.get(email)?)?;
+        (account.email == *email).then_some(name)
+    }
+
+    /// Whether the spec manages the account with this email.
+    pub fn manages(&self, email: &Email) -> bool {
+        self.account_name(email)
+            .is_some_and(|name| self.accounts[name].managed)
+    }
+
+    /// The Kubernetes service accounts of one cluster.
+    pub fn ksas_of<'a>(
+        &'a self,
+        cluster: &'a str,
+    ) -> impl Iterator<Item = (&'a KsaKey, &'a DesiredKsa)> {
+        let first = KsaKey {
+            cluster: cluster.to_owned(),
+            namespace: KubeName::least(),
+            name: KubeName::least(),
+        };
+        self.ksas
+            .range(first..)
+            .take_while(move |(key, _)| key.cluster == cluster)
+    }
+
+    /// `gsa.NAME`: by the spec's name; for one that left the spec the email's first part, or all of it
+    /// where the spec has accounts in other projects.
+    pub fn account_address(&self, email: &Email) -> Address {
+        Address::account(&self.account_label(email))
+    }
+
+    /// The name by which an account goes in addresses.
+    pub fn account_label(&self, email: &Email) -> AccountName {
+        if let Some(name) = self.account_name(email) {
+            return AccountName::of_spec(name);
+        }
+        // Two projects can have an account of the same id: only where there is one is it a name.
+        let mut projects = self
+            .accounts
+            .values()
+            .filter_map(|a| a.managed.then_some(&a.project));
+        let first = projects.next();
+        let only = |p: ProjectId| first == Some(&p) && projects.all(|other| *other == p);
+        if email.project().is_some_and(only) && !self.accounts.contains_key(email.account_id()) {
+            AccountName::of_id(email)
+        } else {
+            AccountName::of_email(email)
+        }
+    }
+
+    /// `binding.ACCOUNT/PROJECT/NS/KSA` for impersonation, `grant.WHO:ROLE@RESOURCE` for the rest.
+    pub fn binding_address(&self, key: &BindingKey) -> Address {
+        Address::binding(key, |email| Cow::Owned(self.account_label(email)))
+    }
+
+    /// The wave of a cluster; all are in the first where there are none.
+    pub fn wave_of(&self, cluster: &str) -> usize {
+        self.waves
+            .as_ref()
+            .and_then(|w| w.wave_of.get(cluster).copied())
+            .unwrap_or(0)
+    }
+
+    /// Clusters of the spec in which this identity is the same one: all of the pool's project.
+    pub fn clusters_of_pool(&self, pool: &str) -> impl Iterator<Item = &str> {
+        self.clusters
+            .iter()
+            .filter(move |(_, c)| c.path.project.workload_pool() == pool)
+            .map(|(name, _)| name.as_str())
+    }
+}

@@ -1,0 +1,30 @@
+//! The pure half of `wi`: no network, no files, no environment, no clock.
+//!
+//! Data goes one way; each module uses those above it alone:
+//!
+//! ```text
+//! words, names, api < resource, wire < spec < desired, graph < live < plan
+//! ```
+
+pub mod api;
+pub mod digest;
+pub mod serde_pairs;
+pub mod words;
+
+pub mod names;
+
+pub mod resource;
+
+pub mod wire;
+
+pub mod spec;
+
+pub mod address;
+
+pub mod desired;
+
+pub mod graph;
+
+pub mod live;
+
+pub mod plan;

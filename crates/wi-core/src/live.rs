@@ -1,0 +1,107 @@
+//! The live state, as far as it was read. Values only: reading is the engine's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::names::{ClusterPath, Email, KsaIdentity, ProjectId, Role};
+use crate::resource::Resource;
+use crate::wire::budgets::Budget;
+use crate::wire::container::Cluster;
+use crate::wire::iam::ServiceAccount;
+use crate::wire::kubernetes::ObjectMeta;
+use crate::wire::pods::Pod;
+use crate::wire::policy::Policy;
+
+/// What a read found. Not seen is not absent: nothing is concluded from `Unknown`.
+#[derive(Debug, Clone)]
+pub enum Seen<T> {
+    /// It is there.
+    Found(T),
+    /// The service says that it is not there.
+    Absent,
+    /// It could not be read; why, for the user.
+    Unknown(String),
+}
+
+impl<T> Seen<T> {
+    /// The value, if it was found.
+    pub fn found(&self) -> Option<&T> {
+        match self {
+            Self::Found(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The same, of what was found.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Seen<U> {
+        match self {
+            Self::Found(value) => Seen::Found(f(value)),
+            Self::Absent => Seen::Absent,
+            Self::Unknown(why) => Seen::Unknown(why),
+        }
+    }
+}
+
+/// The live state that a plan rests on.
+#[derive(Debug, Clone, Default)]
+pub struct Live {
+    /// By the spec's name.
+    pub clusters: BTreeMap<String, Seen<Cluster>>,
+    /// The accounts of each project that has managed ones.
+    pub accounts: BTreeMap<ProjectId, Seen<BTreeMap<Email, ServiceAccount>>>,
+    /// Policies by resource. Those of accounts that do not exist are absent.
+    pub policies: BTreeMap<Resource, Seen<Policy>>,
+    /// The Kubernetes objects of each cluster, by the spec's name.
+    pub kubernetes: BTreeMap<String, Seen<Objects>>,
+    /// Whether buckets have uniform bucket-level access, for those where it matters.
+    pub uniform_access: BTreeMap<String, Seen<bool>>,
+    /// Project numbers, for `principal://` members.
+    pub numbers: BTreeMap<ProjectId, Seen<u64>>,
+    /// The folders and the organization above the projects that are granted on, where they could be
+    /// read; what they grant is inherited. Told to the reader, and nothing is planned by it.
+    pub ancestors: BTreeMap<ProjectId, Vec<Resource>>,
+    /// Whether the roles that are to be granted anew exist.
+    pub roles: BTreeMap<Role, Seen<bool>>,
+    /// How each cluster's Kubernetes API is reached, by the spec's name.
+    pub reached_by: BTreeMap<String, String>,
+    /// Policies that are read to tell what a node pool's pods can do today; nothing is planned by
+    /// them, so that one that cannot be read holds nothing up.
+    pub background: BTreeMap<Resource, Seen<Policy>>,
+    /// Clusters of the same projects that the spec does not mention.
+    pub outside: Vec<Outside>,
+    /// The Compute Engine default service accounts of projects whose node pools are to be moved.
+    pub default_accounts: BTreeMap<ProjectId, Email>,
+}
+
+/// The Kubernetes objects of a cluster that `wi` looks at.
+#[derive(Debug, Clone, Default)]
+pub struct Objects {
+    /// By name.
+    pub namespaces: BTreeMap<String, ObjectMeta>,
+    /// By namespace and name.
+    pub service_accounts: BTreeMap<(String, String), ObjectMeta>,
+    /// Pods and nodes: all of them where a node pool is to be moved; those of the namespaces in
+    /// which an account's identity changes where none is; otherwise they are not read.
+    pub workloads: Option<Result<Workloads, String>>,
+}
+
+/// Which pods run on which node pool.
+#[derive(Debug, Clone, Default)]
+pub struct Workloads {
+    /// All pods.
+    pub pods: Vec<Pod>,
+    /// The node pool of each node, by the node's name.
+    pub pool_of_node: BTreeMap<String, String>,
+    /// What keeps nodes from being drained, read where a node pool is to be moved.
+    pub budgets: Vec<Budget>,
+    /// Why `budgets` could not be read.
+    pub budgets_unseen: Option<String>,
+}
+
+/// A cluster that the spec does not mention, and which of the spec's identities it has.
+#[derive(Debug, Clone)]
+pub struct Outside {
+    /// The cluster.
+    pub path: ClusterPath,
+    /// Namespaces and service accounts that the spec has, too.
+    pub same: Seen<BTreeSet<KsaIdentity>>,
+}

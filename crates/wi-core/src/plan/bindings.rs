@@ -1,0 +1,316 @@
+//! Members of policies: authority by principal. Whom the spec does not manage is never touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::marks::split_description;
+use super::{AccountChange, Action, Attribute, Change, Plan, What};
+use crate::desired::{BindingKey, Desired};
+use crate::live::{Live, Seen};
+use crate::names::{Email, KsaIdentity, Member, Role};
+use crate::resource::Resource;
+use crate::spec::model::OnRemove;
+use crate::wire::policy::Policy;
+
+/// The principals over which this spec has authority.
+struct Managed<'a> {
+    accounts: BTreeSet<&'a Email>,
+    ksas: BTreeSet<&'a KsaIdentity>,
+    /// Accounts that come back, and their members with them.
+    undeleted: BTreeSet<Email>,
+}
+
+impl<'a> Managed<'a> {
+    fn of(desired: &'a Desired, live: &'a Live, plan: &Plan) -> Self {
+        let declared = desired
+            .accounts
+            .values()
+            .filter(|a| a.managed)
+            .map(|a| &a.email);
+        let left = live
+            .accounts
+            .values()
+            .filter_map(Seen::found)
+            .flatten()
+            .filter(|(_, a)| {
+                // One that is to be kept leaves the spec with all that it has.
+                split_description(&a.description).1.is_some_and(|mark| {
+                    mark.owner == desired.owner && mark.on_remove != OnRemove::Keep
+                })
+            })
+            .map(|(email, _)| email);
+        let declared: BTreeSet<&Email> = declared.collect();
+        Self {
+            undeleted: plan
+                .changes
+                .values()
+                .filter_map(|c| match &c.what {
+                    What::Account {
+                        email,
+                        change: AccountChange::Undelete { .. },
+                        ..
+                    } => Some(email.clone()),
+                    _ => None,
+                })
+                .collect(),
+            accounts: declared.into_iter().chain(left).collect(),
+            ksas: desired
+                .ksas
+                .values()
+                .map(|k| &k.identity)
+                .chain(&desired.former_ksas)
+                .collect(),
+        }
+    }
+
+    /// Whether this spec alone decides about the binding.
+    fn decides(&self, key: &BindingKey) -> bool {
+        let own_principal = match &key.member {
+            Member::ServiceAccount(email) => self.accounts.contains(email),
+            Member::Ksa(ksa) => self.ksas.contains(ksa),
+            Member::DeletedServiceAccount { email, .. } => Email::parse(email)
+                .is_ok_and(|e| self.accounts.contains(&e) && !self.undeleted.contains(&e)),
+            _ => false,
+        };
+        let own_account =
+            matches!(&key.resource, Resource::ServiceAccount(e) if self.accounts.contains(e));
+        match key.resource {
+            // Who may act as an account that others own is theirs to say.
+            Resource::ServiceAccount(_) => own_account && (own_principal || key.is_impersonation()),
+            _ => own_principal,
+        }
+    }
+}
+
+/// Every member of a policy as an identity, with the spellings under which it is there.
+fn members(resource: &Resource, policy: &Policy) -> BTreeMap<BindingKey, Vec<String>> {
+    let mut found: BTreeMap<BindingKey, Vec<String>> = BTreeMap::new();
+    for binding in &policy.bindings {
+        let Ok(role) = Role::parse(&binding.role) else {
+            continue; // a role whose form we do not know is carried over unread
+        };
+        for member in &binding.members {
+            found
+                .entry(BindingKey {
+                    resource: resource.clone(),
+                    role: role.clone(),
+                    condition: binding.condition.clone(),
+                    member: Member::parse(member),
+                })
+                .or_default()
+                .push(member.clone());
+        }
+    }
+    found
+}
+
+pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
+    let managed = Managed::of(desired, live, plan);
+    let mut wanted_on: BTreeMap<&Resource, Vec<&BindingKey>> = BTreeMap::new();
+    for key in desired.bindings.keys() {
+        wanted_on.entry(&key.resource).or_default().push(key);
+    }
+    let resources: BTreeSet<&Resource> = wanted_on
+        .keys()
+        .copied()
+        .chain(live.policies.keys())
+        .collect();
+    for resource in resources {
+        let wanted = wanted_on.get(resource).map_or(&[][..], Vec::as_slice);
+        let policy = match policy_of(resource, desired, live) {
+            Seen::Found(policy) => policy,
+            Seen::Absent => {
+                if let Some(first) = wanted.first() {
+                    plan.error(
+                        desired.binding_address(first),
+                        desired.bindings.get(*first),
+                        format!("{resource} does not exist"),
+                    );
+                }
+                continue;
+            }
+            Seen::Unknown(why) => {
+                plan.unseen(format!("the policy of {resource}"), &why);
+                continue;
+            }
+        };
+        let there = members(resource, &policy);
+        for key in wanted.iter().filter(|k| !there.contains_key(**k)) {
+            add(desired, live, key, plan);
+        }
+        plan.owned += there.keys().filter(|k| managed.decides(k)).count();
+        for (key, spellings) in there {
+            if !desired.bindings.contains_key(&key) && managed.decides(&key) {
+                remove(desired, live, key, spellings, plan);
+            }
+        }
+    }
+}
+
+/// The policy of an account that is yet to be created is empty.
+fn policy_of(resource: &Resource, desired: &Desired, live: &Live) -> Seen<Policy> {
+    if let Some(seen) = live.policies.get(resource) {
+        return seen.clone();
+    }
+    let Resource::ServiceAccount(email) = resource else {
+        return Seen::Unknown("it was not read".to_owned());
+    };
+    let project = desired
+        .accounts
+        .values()
+        .find(|a| a.email == *email)
+        .map(|a| &a.project);
+    match project.and_then(|p| live.accounts.get(p)) {
+        Some(Seen::Found(accounts)) if !accounts.contains_key(email) => {
+            Seen::Found(Policy::default())
+        }
+        Some(Seen::Unknown(why)) => Seen::Unknown(why.clone()),
+        _ => Seen::Unknown("its project could not be read".to_owned()),
+    }
+}
+
+fn add(desired: &Desired, live: &Live, key: &BindingKey, plan: &mut Plan) {
+    let member = match &key.member {
+        Member::ServiceAccount(email) => format!("serviceAccount:{email}"),
+        Member::Ksa(ksa) if key.is_impersonation() => ksa.legacy_member(),
+        Member::Ksa(ksa) => {
+            let number = desired
+                .pools
+                .get(&ksa.pool)
+                .and_then(|p| live.numbers.get(p));
+            match number {
+                Some(Seen::Found(number)) => ksa.principal(*number),
+                Some(Seen::Unknown(why)) => {
+                    return plan.unseen(format!("the project number behind {}", ksa.pool), why);
+                }
+                _ => {
+                    return plan.unseen(
+                        format!("the project number behind {}", ksa.pool),
+                        "the project was not found",
+                    );
+                }
+            }
+        }
+        other => other.to_string(),
+    };
+    plan.insert(
+        desired.binding_address(key),
+        Change {
+            action: Action::Create,
+            attributes: attributes(key, &[&member], Action::Create),
+            what: What::Binding {
+                key: key.clone(),
+                members: vec![member],
+            },
+            notes: Vec::new(),
+            place: desired.bindings.get(key).cloned(),
+            needs: BTreeSet::new(),
+            wave: 0,
+        },
+    );
+}
+
+fn remove(
+    desired: &Desired,
+    live: &Live,
+    key: BindingKey,
+    spellings: Vec<String>,
+    plan: &mut Plan,
+) {
+    // A cluster that could not be read may still hold pods that live on this identity.
+    if let Member::Ksa(ksa) = &key.member {
+        let unseen: Vec<&str> = desired
+            .clusters_of_pool(&ksa.pool)
+            .filter(|c| live.kubernetes.get(*c).is_none_or(|k| k.found().is_none()))
+            .collect();
+        if !unseen.is_empty() {
+            plan.unseen(
+                desired.binding_address(&key),
+                &format!("kept, though the spec does not ask for it: {} could not be read, and its pods may use it", unseen.join(", ")),
+            );
+            return;
+        }
+    }
+    let members: Vec<&str> = spellings.iter().map(String::as_str).collect();
+    plan.insert(
+        desired.binding_address(&key),
+        Change {
+            action: Action::Delete,
+            attributes: attributes(&key, &members, Action::Delete),
+            notes: vec![match &key.member {
+                Member::ServiceAccount(e) => {
+                    format!("{e} is managed by this spec, which does not grant it this")
+                }
+                Member::Ksa(k) => {
+                    format!("{k} is managed by this spec, which does not grant it this")
+                }
+                Member::DeletedServiceAccount { email, .. } => format!(
+                    "dead: it was of an account {email} that is deleted, and the one of today does not have it by this"
+                ),
+                _ => "only the workloads that the spec names may act as an account that it owns"
+                    .to_owned(),
+            }],
+            what: What::Binding {
+                key,
+                members: spellings,
+            },
+            place: None,
+            needs: BTreeSet::new(),
+            wave: 0,
+        },
+    );
+}
+
+/// As they are shown.
+pub(super) fn attributes(key: &BindingKey, members: &[&str], action: Action) -> Vec<Attribute> {
+    let attribute = |name: &str, value: &str| match action {
+        Action::Delete => Attribute::new(name, Some(value), None),
+        _ => Attribute::new(name, None, Some(value)),
+    };
+    let mut rows = vec![
+        attribute("resource", &key.resource.to_string()),
+        attribute("role", key.role.as_str()),
+    ];
+    rows.extend(members.iter().map(|m| attribute("member", m)));
+    if let Some(condition) = &key.condition {
+        rows.push(attribute("condition.title", &condition.title));
+        if !condition.description.is_empty() {
+            rows.push(attribute("condition.description", &condition.description));
+        }
+        rows.push(attribute("condition.expression", &condition.expression));
+    }
+    rows
+}
+
+/// Says where the same role is inherited from: adding it changes nothing today, removing it neither.
+pub(super) fn note_inherited(live: &Live, plan: &mut Plan) {
+    for change in plan.changes.values_mut() {
+        let What::Binding { key, .. } = &change.what else {
+            continue;
+        };
+        let Resource::Project(project) = &key.resource else {
+            continue;
+        };
+        let above = live.ancestors.get(project).into_iter().flatten();
+        let also = above.filter(|resource| {
+            live.background
+                .get(resource)
+                .and_then(Seen::found)
+                .is_some_and(|policy| {
+                    policy.bindings.iter().any(|b| {
+                        b.role == key.role.as_str()
+                            && b.condition.is_none()
+                            && b.members.iter().any(|m| Member::parse(m) == key.member)
+                    })
+                })
+        });
+        let notes: Vec<String> = also
+            .map(|resource| match change.action {
+                Action::Delete => {
+                    format!("also granted by {resource}: the role stays, by inheritance")
+                }
+                _ => format!("also granted by {resource}: adding it here changes nothing today"),
+            })
+            .collect();
+        change.notes.extend(notes);
+    }
+}

@@ -1,0 +1,378 @@
+//! What moving a node pool to the GKE metadata server means for the workloads on it. A pool is
+//! held back while workloads on it would silently lose the node's service account.
+
+mod identity;
+mod suggest;
+mod workloads;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Options, Plan, What};
+use crate::address::Address;
+use crate::desired::{Desired, DesiredKsa, GSA_ANNOTATION};
+use crate::live::{Live, Objects, Seen, Workloads};
+use crate::names::{Email, Member};
+use crate::resource::Resource;
+use crate::wire::container::NodePool;
+use crate::wire::pods::Pod;
+
+pub use workloads::Workload;
+
+use workloads::OwnCredentials;
+
+/// What moving one node pool means.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Impact {
+    /// The node's service account, for the reader.
+    pub node_account: String,
+    /// What that account may do, and with it every pod that leans on it today.
+    pub node_roles: NodeRoles,
+    /// Each workload under what becomes of it; one with pods of different fates is there twice.
+    #[serde(with = "crate::serde_pairs")]
+    pub workloads: BTreeMap<Fate, BTreeSet<Workload>>,
+    /// PodDisruptionBudgets that admit no eviction of pods on it.
+    pub budgets: Vec<String>,
+    /// Spec lines that give those that lose the node's identity one of their own.
+    pub give_identity: String,
+    /// Spec lines that accept their loss instead.
+    pub accept_loss: String,
+}
+
+/// The roles that a node's service account holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeRoles {
+    /// Role and resource, on what was looked at: the project, and what the spec grants on.
+    Known(BTreeSet<(String, Resource)>),
+    /// Why they are not known.
+    Unknown(String),
+}
+
+/// What becomes of a pod's identity, in the order in which it is told.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Fate {
+    /// It loses the node's, or may; why, where it is not simply that it has no other.
+    Loses(String),
+    /// So it does, and somebody said that it may.
+    LosesAccepted,
+    /// It gets this one.
+    Gets(String),
+    /// It goes on as before, and why.
+    Keeps(Cow<'static, str>),
+}
+
+/// A node pool that is not moved.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HeldBack {
+    /// The node pool's address.
+    pub address: Address,
+    /// Because of what.
+    pub why: Why,
+}
+
+/// Because of what a node pool is not moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Why {
+    /// Workloads on it would lose the node's identity; [`Plan::impact`] says which.
+    Loss,
+    /// Its pods could not be read; [`Plan::unseen`] says why.
+    Unread,
+    /// Its cluster is not to be maintained now.
+    Exclusion {
+        /// The exclusion's name.
+        name: String,
+        /// When it ends, RFC 3339.
+        until: String,
+    },
+}
+
+/// Namespaces whose pods GKE itself runs and fits to the metadata server.
+fn is_gke_own(namespace: &str) -> bool {
+    matches!(
+        namespace,
+        "kube-system" | "kube-node-lease" | "kube-public" | "gmp-system"
+    ) || namespace.starts_with("gke-")
+}
+
+/// Says what moving each node pool means, and takes those out of the plan that must not be moved.
+pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
+    let moving: Vec<(Address, String, String)> = plan
+        .changes
+        .iter()
+        .filter_map(|(address, change)| match &change.what {
+            What::NodePool {
+                cluster, node_pool, ..
+            } => Some((address.clone(), cluster.clone(), node_pool.clone())),
+            _ => None,
+        })
+        .collect();
+    for (address, cluster, node_pool) in moving {
+        let why = match live.kubernetes.get(&cluster).map(workloads_of) {
+            Some(Ok((objects, workloads))) => {
+                let pool = Pool {
+                    desired,
+                    live,
+                    cluster: &cluster,
+                    node_pool: &node_pool,
+                    objects,
+                    workloads,
+                };
+                let impact = pool.impact(options);
+                if let Some(why) = &workloads.budgets_unseen {
+                    let warning = format!(
+                        "whether PodDisruptionBudgets keep nodes of cluster.{cluster} from being drained is not known: {why}"
+                    );
+                    if !plan.warnings.contains(&warning) {
+                        plan.warnings.push(warning);
+                    }
+                }
+                let loses = impact
+                    .workloads
+                    .keys()
+                    .any(|fate| matches!(fate, Fate::Loses(_)));
+                plan.impact.insert(address.clone(), impact);
+                loses.then_some(Why::Loss)
+            }
+            Some(Err(why)) if options.accept_loss => {
+                plan.warnings.push(format!(
+                    "{address} is moved although its pods could not be read: {why}"
+                ));
+                None
+            }
+            Some(Err(why)) => {
+                // A cluster of which nothing could be read is told of once.
+                if live
+                    .kubernetes
+                    .get(&cluster)
+                    .is_some_and(|k| k.found().is_some())
+                {
+                    plan.unseen(format!("the pods of cluster.{cluster}"), &why);
+                }
+                Some(Why::Unread)
+            }
+            None => None,
+        };
+        let why = why.or_else(|| exclusion(live, &cluster, options));
+        if let Some(why) = why {
+            plan.changes.remove(&address);
+            plan.held_back.push(HeldBack { address, why });
+        }
+    }
+}
+
+fn exclusion(live: &Live, cluster: &str, options: &Options) -> Option<Why> {
+    if options.ignore_exclusions {
+        return None;
+    }
+    let (name, until) = live
+        .clusters
+        .get(cluster)?
+        .found()?
+        .exclusion_at(options.now?)?;
+    Some(Why::Exclusion {
+        name: name.to_owned(),
+        until: until.to_owned(),
+    })
+}
+
+fn workloads_of(seen: &Seen<Objects>) -> Result<(&Objects, &Workloads), String> {
+    match seen {
+        Seen::Found(objects) => match &objects.workloads {
+            Some(Ok(workloads)) => Ok((objects, workloads)),
+            Some(Err(why)) => Err(why.clone()),
+            None => Err("they were not listed".to_owned()),
+        },
+        Seen::Unknown(why) => Err(why.clone()),
+        Seen::Absent => Err("the cluster does not exist".to_owned()),
+    }
+}
+
+/// One node pool with all that its impact depends on.
+struct Pool<'a> {
+    desired: &'a Desired,
+    live: &'a Live,
+    cluster: &'a str,
+    node_pool: &'a str,
+    objects: &'a Objects,
+    workloads: &'a Workloads,
+}
+
+impl Pool<'_> {
+    fn impact(&self, options: &Options) -> Impact {
+        let mut fates: BTreeMap<Fate, BTreeSet<Workload>> = BTreeMap::new();
+        for pod in self.pods() {
+            let workload = Workload::of(pod);
+            let mut fate = self.fate(pod);
+            if matches!(fate, Fate::Loses(_)) && (options.accept_loss || self.accepted(&workload)) {
+                fate = Fate::LosesAccepted;
+            }
+            fates.entry(fate).or_default().insert(workload);
+        }
+        let node_roles = self.node_roles();
+        let losing: BTreeSet<&Workload> = fates
+            .iter()
+            .filter(|(fate, _)| matches!(fate, Fate::Loses(_)))
+            .flat_map(|(_, workloads)| workloads)
+            .collect();
+        let (give_identity, accept_loss) =
+            suggest::lines(self.desired, self.cluster, &losing, &node_roles);
+        Impact {
+            node_account: self.node_account_in_words(),
+            node_roles,
+            workloads: fates,
+            budgets: self.budgets(),
+            give_identity,
+            accept_loss,
+        }
+    }
+
+    /// Pods on its nodes whose identity is the user's concern.
+    fn pods(&self) -> impl Iterator<Item = &Pod> {
+        self.workloads.pods.iter().filter(|p| {
+            self.is_here(p) && workloads::is_live(p) && !is_gke_own(&p.metadata.namespace)
+        })
+    }
+
+    fn is_here(&self, pod: &Pod) -> bool {
+        self.workloads
+            .pool_of_node
+            .get(&pod.spec.node_name)
+            .is_some_and(|p| p == self.node_pool)
+    }
+
+    fn accepted(&self, w: &Workload) -> bool {
+        self.desired.clusters[self.cluster]
+            .accept_loss
+            .iter()
+            .any(|p| p.matches(&w.namespace, &w.kind, &w.name))
+    }
+
+    fn fate(&self, pod: &Pod) -> Fate {
+        if pod.spec.host_network {
+            return Fate::Keeps("the host's network".into());
+        }
+        match workloads::own_credentials(pod) {
+            OwnCredentials::All => return Fate::Keeps("a credentials file of its own".into()),
+            OwnCredentials::None | OwnCredentials::Some => {}
+        }
+        let (namespace, name) = (pod.metadata.namespace.as_str(), pod.service_account());
+        let declared = self.desired.ksa(self.cluster, namespace, name);
+        // One that is only referred to has what it has, whatever the spec would like.
+        if let Some(ksa) = declared.filter(|k| !k.existing || self.is_as_wanted(k, namespace, name))
+        {
+            return match &ksa.account {
+                Some(account) => Fate::Gets(account.to_string()),
+                None if ksa.has_direct_grants => Fate::Gets(ksa.identity.to_string()),
+                None => Fate::Loses("the spec gives its service account no role".to_owned()),
+            };
+        }
+        let annotation = self
+            .objects
+            .service_accounts
+            .get(&(namespace.to_owned(), name.to_owned()))
+            .and_then(|m| m.annotations.get(GSA_ANNOTATION));
+        let fate = identity::outside_the_spec(
+            self.live,
+            &self.desired.clusters[self.cluster].path.project,
+            namespace,
+            name,
+            annotation.map(String::as_str),
+        );
+        match (fate, workloads::own_credentials(pod)) {
+            (Fate::Loses(_), OwnCredentials::Some) => Fate::Loses(
+                "only some of its containers have a credentials file of their own".to_owned(),
+            ),
+            (fate, _) => fate,
+        }
+    }
+
+    fn is_as_wanted(&self, ksa: &DesiredKsa, namespace: &str, name: &str) -> bool {
+        self.objects
+            .service_accounts
+            .get(&(namespace.to_owned(), name.to_owned()))
+            .is_some_and(|m| {
+                m.annotations.get(GSA_ANNOTATION).map(String::as_str)
+                    == ksa.account.as_ref().map(Email::as_str)
+            })
+    }
+
+    fn found(&self) -> Option<&NodePool> {
+        let cluster = self.live.clusters.get(self.cluster)?.found()?;
+        cluster.node_pools.iter().find(|p| p.name == self.node_pool)
+    }
+
+    /// The node's service account, where its address is known.
+    fn node_account(&self) -> Option<Email> {
+        match self.found()?.config.service_account.as_str() {
+            "" | "default" => {
+                let project = &self.desired.clusters[self.cluster].path.project;
+                self.live.default_accounts.get(project).cloned()
+            }
+            email => Email::parse(email).ok(),
+        }
+    }
+
+    fn node_account_in_words(&self) -> String {
+        match self.node_account() {
+            Some(email) => email.to_string(),
+            None => "the Compute Engine default service account".to_owned(),
+        }
+    }
+
+    fn node_roles(&self) -> NodeRoles {
+        let project = Resource::Project(self.desired.clusters[self.cluster].path.project.clone());
+        let Some(email) = self.node_account() else {
+            return NodeRoles::Unknown("the project's number could not be read".to_owned());
+        };
+        match policies(self.live).find(|(r, _)| **r == project) {
+            Some((_, Seen::Found(_))) => {}
+            Some((_, Seen::Unknown(why))) => return NodeRoles::Unknown(why.clone()),
+            _ => return NodeRoles::Unknown(format!("the policy of {project} was not read")),
+        }
+        let member = Member::ServiceAccount(email);
+        let mut held = BTreeSet::new();
+        for (resource, policy) in policies(self.live) {
+            let bindings = policy.found().map(|p| p.bindings.as_slice());
+            for binding in bindings.unwrap_or_default() {
+                if binding.members.iter().any(|m| Member::parse(m) == member) {
+                    held.insert((binding.role.clone(), resource.clone()));
+                }
+            }
+        }
+        NodeRoles::Known(held)
+    }
+
+    fn budgets(&self) -> Vec<String> {
+        self.workloads
+            .budgets
+            .iter()
+            .filter(|b| b.admits_nothing())
+            .filter(|b| {
+                self.workloads.pods.iter().any(|p| {
+                    p.metadata.namespace == b.metadata.namespace
+                        && self.is_here(p)
+                        && b.spec
+                            .selector
+                            .as_ref()
+                            .is_some_and(|s| s.selects(&p.metadata.labels))
+                })
+            })
+            .map(|b| {
+                format!(
+                    "{}/{} ({}, of {} pods)",
+                    b.metadata.namespace,
+                    b.metadata.name,
+                    b.asks_for(),
+                    b.status.expected_pods
+                )
+            })
+            .collect()
+    }
+}
+
+/// All policies that were read, for whatever reason.
+fn policies(live: &Live) -> impl Iterator<Item = (&Resource, &Seen<crate::wire::policy::Policy>)> {
+    live.policies.iter().chain(&live.background)
+}

@@ -1,0 +1,75 @@
+//! The spec lines that would give the workloads that lose an identity one of their own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use super::{NodeRoles, Workload};
+use crate::desired::Desired;
+use crate::resource::Resource;
+
+/// Roles that nobody should hand to a workload just because the node has them.
+const BASIC: [&str; 3] = ["roles/owner", "roles/editor", "roles/viewer"];
+
+/// YAML that gives each one an identity, and YAML that accepts the loss instead.
+pub(super) fn lines(
+    desired: &Desired,
+    cluster: &str,
+    losing: &BTreeSet<&Workload>,
+    roles: &NodeRoles,
+) -> (String, String) {
+    let mut accounts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for w in losing {
+        accounts
+            .entry(&w.namespace)
+            .or_default()
+            .insert(&w.service_account);
+    }
+    let (grants, remark) = grants(desired, cluster, roles);
+    let mut identity = String::from("namespaces:\n");
+    for (namespace, accounts) in accounts {
+        let _ = writeln!(identity, "  {namespace}:");
+        let declared = desired
+            .namespaces
+            .keys()
+            .any(|k| k.namespace.as_str() == namespace);
+        if desired.clusters.len() > 1 && !declared {
+            let _ = writeln!(identity, "    clusters: [{cluster}]");
+        }
+        let _ = writeln!(identity, "    serviceAccounts:");
+        for account in accounts {
+            let _ = writeln!(identity, "      {account}:");
+            let _ = writeln!(identity, "        grants: [{grants}]  # {remark}");
+        }
+    }
+    let mut accept = format!("clusters:\n  {cluster}:\n    acceptLoss:\n");
+    for w in losing {
+        let _ = writeln!(accept, "      - {}/{}/{}", w.namespace, w.kind, w.name);
+    }
+    (identity, accept)
+}
+
+/// What the node's account holds on the cluster's project, without the basic roles.
+fn grants(desired: &Desired, cluster: &str, roles: &NodeRoles) -> (String, &'static str) {
+    let NodeRoles::Known(held) = roles else {
+        return ("ROLE".to_owned(), "the roles that it needs");
+    };
+    let project = Resource::Project(desired.clusters[cluster].path.project.clone());
+    let names: BTreeSet<&str> = held
+        .iter()
+        .filter(|(_, resource)| *resource == project)
+        .map(|(role, _)| role.as_str())
+        .collect();
+    let narrow: Vec<&str> = names
+        .iter()
+        .copied()
+        .filter(|r| !BASIC.contains(r))
+        .collect();
+    if narrow.is_empty() {
+        ("ROLE".to_owned(), "the roles that it needs")
+    } else {
+        (
+            narrow.join(", "),
+            "as the node has; take out what it does not need",
+        )
+    }
+}

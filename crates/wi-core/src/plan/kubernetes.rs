@@ -1,0 +1,492 @@
+//! Namespaces and Kubernetes service accounts: marks, annotations, adoption and removal.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use serde_json::{Map, Value, json};
+
+use super::marks::{ADOPTED, MANAGED_BY, OWNER};
+use super::{Action, Attribute, Change, KubeChange, Options, Plan, What};
+use crate::desired::{Desired, DesiredKsa, GSA_ANNOTATION, KsaKey, NamespaceKey};
+use crate::live::{Live, Objects, Seen};
+use crate::names::{Email, KubeName};
+use crate::wire::container::Cluster;
+use crate::wire::kubernetes::ObjectMeta;
+
+/// Whose mark an object carries.
+enum Mark<'a> {
+    None,
+    Ours,
+    Other(&'a str),
+}
+
+fn mark<'a>(meta: &'a ObjectMeta, owner: &str) -> Mark<'a> {
+    match meta.annotations.get(OWNER) {
+        Some(name) if name == owner => Mark::Ours,
+        Some(name) => Mark::Other(name),
+        None => Mark::None,
+    }
+}
+
+/// Field managers other than `wi` that own the Google service account annotation.
+fn foreign_annotation_managers(meta: &ObjectMeta) -> Vec<&str> {
+    meta.managed_fields
+        .iter()
+        .filter(|m| m.manager != "wi" && m.owns_annotation(GSA_ANNOTATION))
+        .map(|m| m.manager.as_str())
+        .collect()
+}
+
+fn wi_owns_annotation(meta: &ObjectMeta) -> bool {
+    meta.managed_fields
+        .iter()
+        .any(|m| m.manager == "wi" && m.owns_annotation(GSA_ANNOTATION))
+}
+
+/// Another tool that says that an object is its own.
+fn other_manager(meta: &ObjectMeta) -> Option<String> {
+    let annotation = |name: &str| meta.annotations.get(name);
+    if let Some(release) = annotation("meta.helm.sh/release-name") {
+        return Some(format!("the Helm release {release}"));
+    }
+    let argo = annotation("argocd.argoproj.io/tracking-id")
+        .or_else(|| meta.labels.get("argocd.argoproj.io/instance"));
+    if let Some(app) = argo {
+        let app = app.split(':').next().unwrap_or_default();
+        return Some(format!("the Argo CD application {app}"));
+    }
+    if annotation("configmanagement.gke.io/managed").is_some_and(|v| v == "enabled") {
+        return Some("Config Sync".to_owned());
+    }
+    if meta
+        .annotations
+        .keys()
+        .any(|k| k.starts_with("cnrm.cloud.google.com/"))
+    {
+        return Some("Config Connector".to_owned());
+    }
+    let tool = meta.labels.get(MANAGED_BY).filter(|t| *t != "wi")?;
+    Some(format!("{tool} (label {MANAGED_BY})"))
+}
+
+/// What is only referred to is neither made nor marked nor changed.
+fn refer_to(key: &KsaKey, wanted: &DesiredKsa, there: Option<&ObjectMeta>, plan: &mut Plan) {
+    let Some(there) = there else {
+        let message = format!(
+            "the service account {} does not exist in the namespace {}, and the spec says `existing: true`",
+            key.name, key.namespace
+        );
+        return plan.error(key.address(), Some(&wanted.place), message);
+    };
+    let now = there.annotations.get(GSA_ANNOTATION).map(String::as_str);
+    let after = wanted.account.as_ref().map(Email::as_str);
+    if now != after {
+        let shown = |v: Option<&str>| v.map_or("not set".to_owned(), |v| format!("`{v}`"));
+        let owner =
+            other_manager(there).map_or("where it is managed".to_owned(), |t| format!("in {t}"));
+        plan.warnings.push(format!(
+            "{key} is only referred to (`existing: true`): its annotation {GSA_ANNOTATION} is {} and has to become {}, {owner}, once this plan is carried out",
+            shown(now),
+            shown(after)
+        ));
+    }
+}
+
+pub(super) fn diff(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
+    for cluster in desired.clusters.keys() {
+        match live.kubernetes.get(cluster) {
+            Some(Seen::Found(objects)) => diff_cluster(cluster, desired, objects, options, plan),
+            Some(Seen::Unknown(why)) if takes_changes(&live.clusters[cluster]) => {
+                plan.unseen(format!("the Kubernetes objects of cluster.{cluster}"), why);
+            }
+            _ => {} // the cluster itself is reported already
+        }
+    }
+}
+
+/// Whether it is being deleted: what is in it goes too.
+fn is_going(meta: &ObjectMeta) -> bool {
+    !meta.deletion_timestamp.is_empty()
+}
+
+/// A cluster that comes or goes is told of as such.
+fn takes_changes(cluster: &Seen<Cluster>) -> bool {
+    cluster
+        .found()
+        .is_some_and(|c| !matches!(c.status.as_str(), "PROVISIONING" | "STOPPING" | "ERROR"))
+}
+
+fn diff_cluster(
+    cluster: &str,
+    desired: &Desired,
+    objects: &Objects,
+    options: &Options,
+    plan: &mut Plan,
+) {
+    for (key, wanted) in desired
+        .namespaces
+        .iter()
+        .filter(|(k, _)| k.cluster == cluster)
+    {
+        if let Some(there) = objects.namespaces.get(key.namespace.as_str()) {
+            if is_going(there) {
+                let why = "it is being deleted, and takes nothing new. Once it is gone, plan again: it is made anew";
+                plan.unseen(format!("{key} and what is to be in it"), why);
+            }
+            continue; // not adopted: it holds more than what the spec knows of
+        }
+        if !wanted.create {
+            plan.error(
+                key.address(),
+                Some(&wanted.place),
+                format!("the namespace {} does not exist in cluster.{cluster}, and the spec says `create: false`", key.namespace),
+            );
+            continue;
+        }
+        let object = object(
+            "Namespace",
+            &key.namespace,
+            None,
+            &desired.owner,
+            None,
+            false,
+        );
+        plan.insert(
+            key.address(),
+            change(
+                Action::Create,
+                None,
+                cluster,
+                Some(object),
+                &[],
+                None,
+                false,
+                What::Namespace,
+            )
+            .at(&wanted.place),
+        );
+    }
+    let by_name: HashMap<(&str, &str), &ObjectMeta> = objects
+        .service_accounts
+        .values()
+        .map(|meta| ((meta.namespace.as_str(), meta.name.as_str()), meta))
+        .collect();
+    for (key, wanted) in desired.ksas_of(cluster) {
+        let namespace = objects.namespaces.get(key.namespace.as_str());
+        if namespace.is_some_and(is_going) {
+            continue; // told of with the namespace
+        }
+        let there = by_name
+            .get(&(key.namespace.as_str(), key.name.as_str()))
+            .copied();
+        if wanted.existing {
+            refer_to(key, wanted, there, plan);
+            continue;
+        }
+        diff_ksa(key, wanted, there, desired, options, plan);
+    }
+    let marked = |m: &&ObjectMeta| matches!(mark(m, &desired.owner), Mark::Ours);
+    plan.owned += objects.service_accounts.values().filter(marked).count();
+    remove_what_left(cluster, desired, objects, plan);
+}
+
+fn diff_ksa(
+    key: &KsaKey,
+    wanted: &DesiredKsa,
+    there: Option<&ObjectMeta>,
+    desired: &Desired,
+    options: &Options,
+    plan: &mut Plan,
+) {
+    let after = wanted.account.as_ref().map(Email::as_str);
+    let before = there
+        .and_then(|m| m.annotations.get(GSA_ANNOTATION))
+        .map(String::as_str);
+    let mut attributes = Vec::new();
+    if before != after {
+        attributes.push(Attribute::new(GSA_ANNOTATION, before, after));
+    }
+    let mut adopted = false;
+    let mut force = false;
+    let mut reason = None;
+    let foreign = there.map(foreign_annotation_managers).unwrap_or_default();
+    match there.map(|m| mark(m, &desired.owner)) {
+        None => attributes.push(Attribute::new(OWNER, None, Some(&desired.owner))),
+        Some(Mark::Ours) => {
+            adopted = there.is_some_and(|m| m.annotations.contains_key(ADOPTED));
+            force = true;
+            if before != after && !foreign.is_empty() {
+                reason = Some(format!("changed outside wi, by {}", foreign.join(", ")));
+            }
+        }
+        Some(Mark::None) => {
+            adopted = true;
+            attributes.push(Attribute::new(OWNER, None, Some(&desired.owner)));
+            reason = Some("adopted: it exists and nobody has marked it".to_owned());
+            if before != after
+                && before.is_some()
+                && !foreign.is_empty()
+                && !options.force_conflicts
+            {
+                return plan.error(
+                    key.address(),
+                    Some(&wanted.place),
+                    format!(
+                        "the annotation {GSA_ANNOTATION} is {} and belongs to the field manager {}. Change it there, or pass --force-conflicts to take it over",
+                        before.unwrap_or_default(),
+                        foreign.join(", ")
+                    ),
+                );
+            }
+            force = options.force_conflicts;
+        }
+        Some(Mark::Other(owner)) => {
+            return plan.error(
+                key.address(),
+                Some(&wanted.place),
+                format!("it belongs to the spec named `{owner}` (annotation {OWNER}). Remove it there first, or delete that annotation to let this spec adopt it"),
+            );
+        }
+    }
+    let managed_by = there.and_then(|m| m.labels.get(MANAGED_BY));
+    if let Some(tool) = there.and_then(other_manager)
+        && !attributes.is_empty()
+    {
+        plan.warnings.push(format!(
+            "{key} is managed by {tool}, which may undo what wi writes: put the annotation there and say `existing: true` here, or take the account out of it"
+        ));
+    }
+    if attributes.is_empty() {
+        return;
+    }
+    // A label of another tool stays its own; our annotation is mark enough.
+    let foreign_label = managed_by.is_some_and(|t| t != "wi");
+    let mut object = object(
+        "ServiceAccount",
+        &key.name,
+        Some(&key.namespace),
+        &desired.owner,
+        after,
+        adopted,
+    );
+    if foreign_label && let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("labels");
+    }
+    let action = if there.is_some() {
+        Action::Update
+    } else {
+        Action::Create
+    };
+    let account_before = before.and_then(|b| Email::parse(b).ok());
+    let drop_annotation = before.is_some()
+        && after.is_none()
+        && (!foreign.is_empty() || !there.is_some_and(wi_owns_annotation));
+    let change = change(
+        action,
+        there,
+        &key.cluster,
+        Some(object),
+        &attributes,
+        reason,
+        force,
+        |change| What::Ksa {
+            change,
+            account_before,
+            drop_annotation,
+        },
+    );
+    plan.insert(key.address(), change.at(&wanted.place));
+}
+
+/// What carries our mark and left the spec: what `wi` made is deleted, what it adopted is released.
+fn remove_what_left(cluster: &str, desired: &Desired, objects: &Objects, plan: &mut Plan) {
+    let key = |meta: &ObjectMeta| {
+        Some(KsaKey {
+            cluster: cluster.to_owned(),
+            namespace: KubeName::parse(&meta.namespace).ok()?,
+            name: KubeName::parse(&meta.name).ok()?,
+        })
+    };
+    let wanted: HashSet<(&str, &str)> = desired
+        .ksas_of(cluster)
+        .map(|(key, _)| (key.namespace.as_str(), key.name.as_str()))
+        .collect();
+    for meta in objects.service_accounts.values() {
+        if wanted.contains(&(meta.namespace.as_str(), meta.name.as_str()))
+            || !matches!(mark(meta, &desired.owner), Mark::Ours)
+        {
+            continue;
+        }
+        let Some(key) = key(meta) else {
+            continue;
+        };
+        let adopted = meta.annotations.contains_key(ADOPTED);
+        let annotation = meta.annotations.get(GSA_ANNOTATION);
+        let account_before = annotation.and_then(|a| Email::parse(a).ok());
+        let object = adopted.then(|| {
+            json!({"apiVersion": "v1", "kind": "ServiceAccount",
+                "metadata": {"name": meta.name, "namespace": meta.namespace}})
+        });
+        let (action, reason) = if adopted {
+            (
+                Action::Update,
+                "released: it was there before this spec, which no longer names it",
+            )
+        } else {
+            (
+                Action::Delete,
+                "made by this spec and no longer in it; pods that still use it lose their identity",
+            )
+        };
+        let attributes = [
+            Attribute::new(GSA_ANNOTATION, annotation.map(String::as_str), None),
+            Attribute::new(OWNER, Some(&desired.owner), None),
+        ];
+        let attributes: Vec<Attribute> = attributes
+            .into_iter()
+            .filter(|a| a.before.is_some())
+            .collect();
+        let change = change(
+            action,
+            Some(meta),
+            cluster,
+            object,
+            &attributes,
+            Some(reason.to_owned()),
+            true,
+            |change| What::Ksa {
+                change,
+                account_before,
+                drop_annotation: false,
+            },
+        );
+        plan.insert(key.address(), change);
+    }
+    for meta in objects.namespaces.values() {
+        let Ok(namespace) = KubeName::parse(&meta.name) else {
+            continue;
+        };
+        let key = NamespaceKey {
+            cluster: cluster.to_owned(),
+            namespace,
+        };
+        if desired.namespaces.contains_key(&key)
+            || !matches!(mark(meta, &desired.owner), Mark::Ours)
+        {
+            continue;
+        }
+        let object =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": meta.name}});
+        let attributes = [Attribute::new(OWNER, Some(&desired.owner), None)];
+        let reason = "released: no longer in the spec; wi never deletes a namespace, since all in it would go";
+        plan.insert(
+            key.address(),
+            change(
+                Action::Update,
+                Some(meta),
+                cluster,
+                Some(object),
+                &attributes,
+                Some(reason.to_owned()),
+                true,
+                What::Namespace,
+            ),
+        );
+    }
+}
+
+/// Whether this is a configuration that is applied here to an object of this name: with the marks of
+/// `owner`, or without any, which releases it.
+pub(super) fn is_ours(
+    configuration: &Value,
+    kind: &str,
+    name: &KubeName,
+    namespace: Option<&KubeName>,
+    owner: &str,
+) -> bool {
+    let annotations = &configuration["metadata"]["annotations"];
+    let account = annotations.get(GSA_ANNOTATION);
+    let account = account.map(|a| a.as_str().and_then(|a| Email::parse(a).ok()));
+    if account == Some(None) {
+        return false; // no account's address
+    }
+    let account = account.flatten();
+    let account = account.as_ref().map(Email::as_str);
+    let adopted = annotations.get(ADOPTED).is_some();
+    let marked = object(kind, name, namespace, owner, account, adopted);
+    let without = |fields: &[&str]| {
+        let mut object = marked.clone();
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.retain(|field, _| !fields.contains(&field.as_str()));
+        }
+        object
+    };
+    // A label of another tool stays its own.
+    *configuration == marked
+        || *configuration == without(&["labels"])
+        || *configuration == without(&["labels", "annotations"])
+}
+
+/// The whole applied configuration of an object.
+fn object(
+    kind: &str,
+    name: &KubeName,
+    namespace: Option<&KubeName>,
+    owner: &str,
+    account: Option<&str>,
+    adopted: bool,
+) -> Value {
+    let mut annotations = Map::new();
+    annotations.insert(OWNER.to_owned(), owner.into());
+    if let Some(account) = account {
+        annotations.insert(GSA_ANNOTATION.to_owned(), account.into());
+    }
+    if adopted {
+        annotations.insert(ADOPTED.to_owned(), "true".into());
+    }
+    let mut metadata = json!({
+        "name": name.as_str(),
+        "labels": { MANAGED_BY: "wi" },
+        "annotations": annotations,
+    });
+    if let Some(namespace) = namespace {
+        metadata["namespace"] = namespace.as_str().into();
+    }
+    json!({"apiVersion": "v1", "kind": kind, "metadata": metadata})
+}
+
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one place that fills a Change of this kind"
+)]
+fn change(
+    action: Action,
+    before: Option<&ObjectMeta>,
+    cluster: &str,
+    object: Option<Value>,
+    attributes: &[Attribute],
+    reason: Option<String>,
+    force: bool,
+    what: impl FnOnce(KubeChange) -> What,
+) -> Change {
+    Change {
+        action,
+        what: what(KubeChange {
+            cluster: cluster.to_owned(),
+            before: before.cloned(),
+            object,
+            force,
+        }),
+        attributes: attributes.to_vec(),
+        notes: reason.into_iter().collect(),
+        place: None,
+        needs: BTreeSet::new(),
+        wave: 0,
+    }
+}
+
+impl Change {
+    fn at(mut self, place: &crate::spec::model::Place) -> Self {
+        self.place = Some(place.clone());
+        self
+    }
+}

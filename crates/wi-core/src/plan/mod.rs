@@ -1,0 +1,484 @@
+//! The difference between the desired and the live state, and the order in which to remove it.
+//!
+//! Pure: values in, a [`Plan`] out.
+
+mod access;
+mod accounts;
+mod basis;
+mod bindings;
+mod brakes;
+mod clusters;
+mod digest;
+pub mod file;
+mod forged;
+mod impact;
+mod kubernetes;
+pub mod marks;
+mod node_pools;
+mod order;
+mod outside;
+mod own_access;
+mod part;
+mod restarts;
+mod risk;
+mod target;
+pub mod waves;
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::address::{Address, BindingKey};
+use crate::desired::{Desired, Waves};
+use crate::graph::Graph;
+use crate::live::Live;
+use crate::names::{ClusterPath, Email, ProjectId};
+use crate::spec::model::Place;
+use crate::wire::kubernetes::ObjectMeta;
+use crate::wire::upgrade::UpgradeSettings;
+
+pub use basis::{Basis, Compared, Fact, Moved};
+pub use impact::{Fate, HeldBack, Impact, NodeRoles, Why, Workload};
+pub use own_access::{protect, takes_from_accounts};
+pub use part::with_chains;
+pub use restarts::Restart;
+pub use risk::Risks;
+pub use target::restrict_to;
+
+/// What would change, and all that the reader must know before saying yes.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Plan {
+    /// The spec's name.
+    #[serde(deserialize_with = "crate::names::label")]
+    pub owner: String,
+    /// By address.
+    pub changes: BTreeMap<Address, Change>,
+    /// What moving each node pool means for the workloads on it, by the node pool's address.
+    pub impact: BTreeMap<Address, Impact>,
+    /// Node pools that are not moved, and why.
+    pub held_back: Vec<HeldBack>,
+    /// Workloads that see their new identity for sure once they are restarted.
+    pub restarts: Vec<Restart>,
+    /// Who gains and who loses what.
+    pub access: Vec<AccessChange>,
+    /// Things to know; nothing stops because of them.
+    pub warnings: Vec<String>,
+    /// What must be mended before anything is applied.
+    pub errors: Vec<Problem>,
+    /// What could not be read: the plan says nothing about it and removes nothing there.
+    pub unseen: Vec<Unseen>,
+    /// How many live things this spec has authority over: what removals are measured against.
+    pub owned: usize,
+    /// How many changes were left out, because only a part was chosen.
+    pub left_out: usize,
+    /// The flags that left them out.
+    #[serde(default)]
+    pub left_out_by: BTreeSet<String>,
+    /// In which order clusters are changed; `None`: all at once.
+    #[serde(default)]
+    pub waves: Option<Waves>,
+}
+
+/// What a problem is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Subject {
+    /// One resource.
+    Resource(Address),
+    /// The plan as a whole: it counts whatever is targeted.
+    Whole,
+}
+
+impl From<Address> for Subject {
+    fn from(address: Address) -> Self {
+        Self::Resource(address)
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resource(address) => address.fmt(f),
+            Self::Whole => f.write_str("the plan as a whole"),
+        }
+    }
+}
+
+/// A resource that cannot be planned, or a plan that must not be carried out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Problem {
+    /// What it is about.
+    pub subject: Subject,
+    /// What is wrong and what to do.
+    pub message: String,
+    /// Where the spec asks for it.
+    pub place: Option<Place>,
+}
+
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Unseen {
+    /// The object.
+    pub what: String,
+    /// What came back.
+    pub why: String,
+}
+
+/// What happens to a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Action {
+    /// It is not there.
+    Create,
+    /// It is there and differs.
+    Update,
+    /// It is there and should not be.
+    Delete,
+}
+
+/// One change of one resource.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Change {
+    /// What happens.
+    pub action: Action,
+    /// With what.
+    pub what: What,
+    /// Attributes that change, in the order in which they are shown.
+    pub attributes: Vec<Attribute>,
+    /// Why, and what it means, where that is not obvious.
+    pub notes: Vec<String>,
+    /// Where the spec asks for it; nothing for what left the spec.
+    pub place: Option<Place>,
+    /// Addresses of changes that must be done before.
+    pub needs: BTreeSet<Address>,
+    /// The index of the wave that it is carried out in.
+    #[serde(default)]
+    pub wave: usize,
+}
+
+/// An attribute's value before and after.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Attribute {
+    /// As it is called in the API.
+    pub name: String,
+    /// `None`: not set.
+    pub before: Option<String>,
+    /// `None`: not set afterwards.
+    pub after: Option<String>,
+}
+
+impl Attribute {
+    fn new(name: &str, before: Option<&str>, after: Option<&str>) -> Self {
+        let text = |v: Option<&str>| v.filter(|v| !v.is_empty()).map(str::to_owned);
+        Self {
+            name: name.to_owned(),
+            before: text(before),
+            after: text(after),
+        }
+    }
+}
+
+/// All that carrying a change out takes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum What {
+    /// The cluster's workload pool.
+    ClusterPool {
+        /// The spec's name of the cluster.
+        cluster: String,
+        /// The cluster.
+        path: ClusterPath,
+        /// The pool before; empty for none.
+        before: String,
+        /// The pool to set.
+        pool: String,
+    },
+    /// A node pool's metadata server.
+    NodePool {
+        /// The spec's name of the cluster.
+        cluster: String,
+        /// The cluster.
+        path: ClusterPath,
+        /// The node pool.
+        node_pool: String,
+        /// The mode before; empty for none.
+        before: String,
+        /// How many nodes are recreated.
+        nodes: u64,
+        /// Upgrade settings of this run alone.
+        settings: Option<Box<RunSettings>>,
+    },
+    /// A node pool's own upgrade settings, which an interrupted run left changed.
+    RestoreSettings {
+        /// The spec's name of the cluster.
+        cluster: String,
+        /// The cluster.
+        path: ClusterPath,
+        /// The node pool.
+        node_pool: String,
+        /// Its own settings.
+        own: UpgradeSettings,
+    },
+    /// A Google service account.
+    Account {
+        /// Its project.
+        project: ProjectId,
+        /// Its address.
+        email: Email,
+        /// What is done to it.
+        change: AccountChange,
+    },
+    /// A member of a binding.
+    Binding {
+        /// Which.
+        key: BindingKey,
+        /// The spelling to add; or all spellings that are there, to remove.
+        members: Vec<String>,
+    },
+    /// A namespace.
+    Namespace(KubeChange),
+    /// A Kubernetes service account.
+    Ksa {
+        /// The write.
+        change: KubeChange,
+        /// The account in its annotation before.
+        account_before: Option<Email>,
+        /// Whether the annotation must go although another manager owns it.
+        drop_annotation: bool,
+    },
+}
+
+impl What {
+    /// The spec's name of the cluster that it is in; `None` for what clusters share.
+    pub fn cluster(&self) -> Option<&str> {
+        match self {
+            Self::ClusterPool { cluster, .. }
+            | Self::NodePool { cluster, .. }
+            | Self::RestoreSettings { cluster, .. } => Some(cluster),
+            Self::Namespace(write) | Self::Ksa { change: write, .. } => Some(&write.cluster),
+            Self::Account { .. } | Self::Binding { .. } => None,
+        }
+    }
+}
+
+/// Upgrade settings that a node pool has while it is moved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSettings {
+    /// Its own, which it gets back.
+    pub own: UpgradeSettings,
+    /// Those of this run.
+    pub during: UpgradeSettings,
+}
+
+/// What is done to a Google service account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AccountChange {
+    /// Created with these.
+    Create {
+        /// Shown in the console.
+        display_name: String,
+        /// Ends in the mark.
+        description: String,
+    },
+    /// Changed; `None` leaves a field as it is.
+    Update {
+        /// Shown in the console.
+        display_name: Option<String>,
+        /// Ends in the mark.
+        description: Option<String>,
+        /// Whether it is enabled.
+        enable: bool,
+    },
+    /// Brought back, from the 30 days in which a deleted account can be.
+    Undelete {
+        /// Its unique id: the email does not name a deleted account.
+        unique_id: String,
+        /// For one that has to be made anew after all.
+        display_name: String,
+        /// Ends in the mark.
+        description: String,
+    },
+    /// Disabled, since it left the spec.
+    Disable,
+    /// Deleted, since it left the spec and the spec had said so.
+    Delete,
+}
+
+impl AccountChange {
+    /// Whether nobody can act as it afterwards.
+    pub fn ends_it(&self) -> bool {
+        matches!(self, Self::Disable | Self::Delete)
+    }
+}
+
+/// A write to a Kubernetes object.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KubeChange {
+    /// The spec's name of the cluster.
+    pub cluster: String,
+    /// The object as the plan saw it.
+    pub before: Option<ObjectMeta>,
+    /// The whole applied configuration, or `None` to delete it.
+    pub object: Option<Value>,
+    /// Whether fields are taken from other managers: only where the object carries our mark.
+    pub force: bool,
+}
+
+/// A principal that gains or loses a role.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AccessChange {
+    /// Whether it gains.
+    pub gains: bool,
+    /// Who.
+    pub principal: String,
+    /// The role, or `the right to act as` for impersonation.
+    pub role: String,
+    /// `on RESOURCE`, or the account that it acts as.
+    pub resource: String,
+    /// In how many clusters of the spec the principal is this same one; 0 where it does not apply.
+    pub clusters: usize,
+}
+
+/// Choices of the user that change the plan.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Options {
+    /// Move node pools although workloads on them lose the node's identity.
+    pub accept_loss: bool,
+    /// Take fields over from other field managers.
+    pub force_conflicts: bool,
+    /// Move node pools within their clusters' maintenance exclusions, too.
+    pub ignore_exclusions: bool,
+    /// Remove more than a fifth of what the spec owns.
+    pub allow_mass_removal: bool,
+    /// How nodes are recreated in this run.
+    pub upgrade: UpgradeOverride,
+    /// The time, for maintenance exclusions.
+    pub now: Option<jiff::Timestamp>,
+}
+
+/// How nodes are recreated in this run, instead of by each node pool's own settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpgradeOverride {
+    /// `SURGE` or `BLUE_GREEN`.
+    pub strategy: Option<String>,
+    /// Nodes more than now, at any time.
+    pub max_surge: Option<u32>,
+    /// Nodes fewer than now, at any time.
+    pub max_unavailable: Option<u32>,
+}
+
+impl Plan {
+    /// What `--expect-plan-hash` compares: the same for two plans of `desired`, with these choices, that
+    /// would do the same.
+    pub fn hash(&self, desired: &Desired, options: &Options) -> String {
+        digest::hash(self, &part::kept(desired, self), options)
+    }
+
+    /// Adds a change. Two changes of one address are a mistake of `wi`: it is told, and neither is lost
+    /// without a word.
+    fn insert(&mut self, address: Address, change: Change) {
+        match self.changes.entry(address) {
+            Entry::Vacant(free) => {
+                free.insert(change);
+            }
+            Entry::Occupied(taken) => {
+                let message = format!(
+                    "two changes have this one address, which is a mistake of wi: {:?} and {:?}",
+                    taken.get().what,
+                    change.what
+                );
+                debug_assert!(false, "{}: {message}", taken.key());
+                let subject = taken.key().clone();
+                self.error(subject, None, message);
+            }
+        }
+    }
+
+    /// Leaves out all other changes, as `flag` asks for.
+    fn keep_only(&mut self, flag: &str, keep: impl Fn(&Address, &Change) -> bool) {
+        let all = self.changes.len();
+        self.changes.retain(|address, change| keep(address, change));
+        let left_out = all - self.changes.len();
+        if left_out > 0 {
+            self.left_out += left_out;
+            self.left_out_by.insert(flag.to_owned());
+        }
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// How many resources are added, changed and destroyed.
+    pub fn counts(&self) -> Counts {
+        let count = |action| self.changes.values().filter(|c| c.action == action).count();
+        Counts {
+            add: count(Action::Create),
+            change: count(Action::Update),
+            destroy: count(Action::Delete),
+        }
+    }
+}
+
+/// Changes by kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Created.
+    pub add: usize,
+    /// Updated in place.
+    pub change: usize,
+    /// Removed.
+    pub destroy: usize,
+}
+
+/// Compares what is asked for with what is there.
+pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
+    let mut plan = Plan {
+        owner: desired.owner.clone(),
+        ..Plan::default()
+    };
+    let node_pools = clusters::diff(desired, live, options, &mut plan);
+    accounts::diff(desired, live, &mut plan);
+    bindings::diff(desired, live, &mut plan);
+    bindings::note_inherited(live, &mut plan);
+    kubernetes::diff(desired, live, options, &mut plan);
+    impact::hold_back(desired, live, options, &mut plan);
+    restarts::list(live, &mut plan);
+    if !plan.is_empty() {
+        let graph = Graph::of(desired, &node_pools);
+        order::set_needs(&graph, desired, live, &mut plan);
+    }
+    waves::assign(desired, &mut plan);
+    access::list(desired, &mut plan);
+    outside::warn(live, &mut plan);
+    brakes::check(desired, live, options, &mut plan);
+    plan.errors.sort();
+    plan.unseen.sort();
+    plan.unseen.dedup();
+    plan
+}
+
+impl Plan {
+    fn error(&mut self, subject: impl Into<Subject>, place: Option<&Place>, message: String) {
+        self.errors.push(Problem {
+            subject: subject.into(),
+            message,
+            place: place.cloned(),
+        });
+    }
+
+    /// Places where clusters were to be looked for, and could not be; why.
+    pub fn not_looked(&mut self, places: Vec<(String, String)>) {
+        for (what, why) in places {
+            self.unseen(what, &why);
+        }
+    }
+
+    fn unseen(&mut self, what: impl ToString, why: &str) {
+        self.unseen.push(Unseen {
+            what: what.to_string(),
+            why: why.to_owned(),
+        });
+    }
+}

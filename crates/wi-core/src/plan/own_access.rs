@@ -1,0 +1,51 @@
+//! The caller's own access is never removed: whoever saws off that branch cannot mend anything.
+
+use super::{Action, Plan, What};
+use crate::address::Address;
+use crate::names::Member;
+
+/// Whether the plan takes anything from Google service accounts, of which the caller may be one.
+pub fn takes_from_accounts(plan: &Plan) -> bool {
+    plan.changes
+        .values()
+        .any(|c| account_of(&c.what, c.action).is_some())
+}
+
+/// Takes out what would be removed from the caller; `None`: who that is could not be found out.
+pub fn protect(plan: &mut Plan, caller: Option<&str>) {
+    let Some(caller) = caller else {
+        plan.warnings.push(
+            "whose access token this is could not be found out: make sure that none of the accounts that lose something here is your own".to_owned(),
+        );
+        return;
+    };
+    let own: Vec<Address> = plan
+        .changes
+        .iter()
+        .filter(|(_, c)| {
+            account_of(&c.what, c.action).is_some_and(|a| a.eq_ignore_ascii_case(caller))
+        })
+        .map(|(address, _)| address.clone())
+        .collect();
+    for address in own {
+        plan.changes.remove(&address);
+        plan.warnings.push(format!(
+            "{address} is kept: it is the access of {caller}, who you are. Somebody else has to remove it"
+        ));
+    }
+    let caller = caller.to_ascii_lowercase();
+    plan.access
+        .retain(|row| row.gains || !row.principal.eq_ignore_ascii_case(&caller));
+}
+
+/// The account that loses something by a change.
+fn account_of(what: &What, action: Action) -> Option<&str> {
+    match what {
+        What::Binding { key, .. } if action == Action::Delete => match &key.member {
+            Member::ServiceAccount(email) => Some(email.as_str()),
+            _ => None,
+        },
+        What::Account { email, change, .. } if change.ends_it() => Some(email.as_str()),
+        _ => None,
+    }
+}

@@ -1,0 +1,215 @@
+//! Which change is carried out in which wave. What is in a cluster goes with the cluster; what
+//! clusters share is added with the first wave that needs it, and removed with the last one that uses
+//! it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Action, Plan, What, access, restarts};
+use crate::address::Address;
+use crate::desired::{Desired, Waves};
+use crate::live::Live;
+use crate::names::{Email, Member};
+use crate::resource::Resource;
+
+/// Sets the wave of each change.
+pub(super) fn assign(desired: &Desired, plan: &mut Plan) {
+    let Some(waves) = &desired.waves else {
+        return;
+    };
+    let last = waves.waves.len().saturating_sub(1);
+    let mut wave_of: BTreeMap<Address, usize> = BTreeMap::new();
+    for (address, change) in &plan.changes {
+        if let Some(cluster) = change.what.cluster() {
+            let wave = waves.wave_of.get(cluster).copied().unwrap_or(last);
+            wave_of.insert(address.clone(), wave);
+        }
+    }
+    wait_for_users(desired, plan);
+    needed_first(plan, &mut wave_of);
+    let users = Users::of(desired, plan, waves);
+    for (address, change) in &plan.changes {
+        if wave_of.contains_key(address) {
+            continue;
+        }
+        let used = users.of_change(&change.what);
+        let ends = change.action == Action::Delete
+            || matches!(&change.what, What::Account { change, .. } if change.ends_it());
+        let wave = if ends {
+            used.iter().next_back().copied().unwrap_or(last)
+        } else {
+            used.first().copied().unwrap_or(0)
+        };
+        wave_of.insert(address.clone(), wave);
+    }
+    not_before_its_needs(plan, &mut wave_of);
+    for (address, change) in &mut plan.changes {
+        change.wave = wave_of.get(address).copied().unwrap_or(0);
+    }
+    plan.waves = Some(waves.clone());
+}
+
+/// What is taken from an account or an identity goes once all its users are as they are to be: where
+/// one of them is held up, so is the removal.
+fn wait_for_users(desired: &Desired, plan: &mut Plan) {
+    let mut users: BTreeMap<Member, BTreeSet<Address>> = BTreeMap::new();
+    for (key, ksa) in &desired.ksas {
+        let address = key.address();
+        if !plan.changes.contains_key(&address) {
+            continue;
+        }
+        let account = ksa.account.clone().map(Member::ServiceAccount);
+        for member in [Some(Member::Ksa(ksa.identity.clone())), account]
+            .into_iter()
+            .flatten()
+        {
+            users.entry(member).or_default().insert(address.clone());
+        }
+    }
+    for change in plan.changes.values_mut() {
+        let member = match &change.what {
+            What::Binding { key, .. } if change.action == Action::Delete => key.member.clone(),
+            What::Account { email, change, .. } if change.ends_it() => {
+                Member::ServiceAccount(email.clone())
+            }
+            _ => continue,
+        };
+        change
+            .needs
+            .extend(users.get(&member).into_iter().flatten().cloned());
+    }
+}
+
+/// Shared additions go with the first wave whose clusters need them, directly or not.
+fn needed_first(plan: &Plan, wave_of: &mut BTreeMap<Address, usize>) {
+    let mut todo: Vec<(usize, Address)> = wave_of
+        .iter()
+        .map(|(address, wave)| (*wave, address.clone()))
+        .collect();
+    // The last of the list is taken first: the earliest wave.
+    todo.sort_by(|a, b| b.cmp(a));
+    let mut ready: Vec<(usize, Address)> = Vec::new();
+    while let Some((wave, address)) = ready.pop().or_else(|| todo.pop()) {
+        let Some(change) = plan.changes.get(&address) else {
+            continue;
+        };
+        for need in &change.needs {
+            let shared = plan
+                .changes
+                .get(need)
+                .is_some_and(|c| c.what.cluster().is_none() && c.action != Action::Delete);
+            if shared && !wave_of.contains_key(need) {
+                wave_of.insert(need.clone(), wave);
+                ready.push((wave, need.clone()));
+            }
+        }
+    }
+}
+
+/// A shared change never comes before what it waits for.
+fn not_before_its_needs(plan: &Plan, wave_of: &mut BTreeMap<Address, usize>) {
+    loop {
+        let mut moved = false;
+        for (address, change) in &plan.changes {
+            if change.what.cluster().is_some() {
+                continue;
+            }
+            let latest = change
+                .needs
+                .iter()
+                .filter_map(|need| wave_of.get(need).copied())
+                .max();
+            if let (Some(latest), Some(wave)) = (latest, wave_of.get_mut(address))
+                && *wave < latest
+            {
+                *wave = latest;
+                moved = true;
+            }
+        }
+        if !moved {
+            return;
+        }
+    }
+}
+
+/// The waves whose clusters use an identity or an account.
+struct Users<'a> {
+    desired: &'a Desired,
+    waves: &'a Waves,
+    of_account: BTreeMap<&'a Email, BTreeSet<usize>>,
+}
+
+impl<'a> Users<'a> {
+    fn of(desired: &'a Desired, plan: &'a Plan, waves: &'a Waves) -> Self {
+        let mut of_account: BTreeMap<&Email, BTreeSet<usize>> = BTreeMap::new();
+        for (key, ksa) in &desired.ksas {
+            if let (Some(email), Some(wave)) = (&ksa.account, waves.wave_of.get(&key.cluster)) {
+                of_account.entry(email).or_default().insert(*wave);
+            }
+        }
+        for change in plan.changes.values() {
+            if let What::Ksa {
+                change,
+                account_before: Some(email),
+                ..
+            } = &change.what
+                && let Some(wave) = waves.wave_of.get(&change.cluster)
+            {
+                of_account.entry(email).or_default().insert(*wave);
+            }
+        }
+        Self {
+            desired,
+            waves,
+            of_account,
+        }
+    }
+
+    fn of_change(&self, what: &What) -> BTreeSet<usize> {
+        match what {
+            What::Account { email, .. } => self.account(email),
+            What::Binding { key, .. } => match &key.member {
+                Member::ServiceAccount(email) => self.account(email),
+                Member::Ksa(ksa) => self
+                    .desired
+                    .clusters_of_pool(&ksa.pool)
+                    .filter_map(|c| self.waves.wave_of.get(c).copied())
+                    .collect(),
+                _ => match &key.resource {
+                    Resource::ServiceAccount(email) => self.account(email),
+                    _ => BTreeSet::new(),
+                },
+            },
+            _ => BTreeSet::new(),
+        }
+    }
+
+    fn account(&self, email: &Email) -> BTreeSet<usize> {
+        self.of_account.get(email).cloned().unwrap_or_default()
+    }
+}
+
+/// Leaves only the changes of these waves, as `flag` asks for. Answers with changes of earlier ones that they need.
+pub fn restrict_to(
+    plan: &mut Plan,
+    desired: &Desired,
+    live: &Live,
+    waves: &BTreeSet<usize>,
+    flag: &str,
+) -> BTreeSet<Address> {
+    let kept = |wave: usize| waves.contains(&wave);
+    let open: BTreeSet<Address> = plan
+        .changes
+        .values()
+        .filter(|c| kept(c.wave))
+        .flat_map(|c| &c.needs)
+        .filter(|need| plan.changes.get(*need).is_some_and(|c| !kept(c.wave)))
+        .cloned()
+        .collect();
+    plan.keep_only(flag, |_, c| kept(c.wave));
+    if let Some(all) = &mut plan.waves {
+        all.only = Some(waves.clone());
+    }
+    access::list(desired, plan);
+    restarts::list(live, plan);
+    open
+}

@@ -1,0 +1,299 @@
+//! The shape of the spec's YAML, of which the JSON Schema is made; the checks read that schema.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::names::Condition;
+
+/// A spec of wi: clusters, Google service accounts, namespaces and grants. Any number of files are
+/// merged.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "wi/v1")]
+pub struct Document {
+    /// Says that this document is for wi.
+    #[schemars(extend("const" = "wi/v1"))]
+    pub api_version: String,
+    /// Who owns what this spec creates; it is part of the marks on the objects.
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
+    pub name: Option<String>,
+    /// The default project of clusters and accounts.
+    pub project: Option<String>,
+    /// Clusters, by the name that the spec uses for them.
+    pub clusters: Option<BTreeMap<String, Option<Cluster>>>,
+    /// Where to look for more clusters, so that a new one needs no edit.
+    pub discover: Option<Vec<Discover>>,
+    /// Settings for all clusters that a selector selects; the first that fits counts.
+    pub overrides: Option<Vec<Override>>,
+    /// In which order clusters are changed; all at once if left out.
+    pub rollout: Option<Rollout>,
+    /// Google service accounts, by the name that the spec uses for them.
+    pub google_service_accounts: Option<BTreeMap<String, Option<Account>>>,
+    /// Namespaces, by name.
+    pub namespaces: Option<BTreeMap<String, Option<Namespace>>>,
+    /// Workloads that may lose the node's identity, on all clusters: NAMESPACE/*,
+    /// NAMESPACE/NAME or NAMESPACE/KIND/NAME.
+    pub accept_loss: Option<Vec<String>>,
+    /// Resources that the spec no longer grants on: what its principals still have there is removed.
+    pub removed: Option<Vec<String>>,
+    /// What the spec must not ask for.
+    pub guard: Option<Guard>,
+}
+
+/// What the spec must not ask for; `*` stands for anything.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Guard {
+    /// Roles that are not granted: roles/owner, roles/*.admin.
+    pub forbid_roles: Option<Vec<String>>,
+    /// Members that get no role, as IAM writes them: serviceAccount:*@old-project.*.
+    pub forbid_members: Option<Vec<String>>,
+    /// Roles that are granted under a condition only.
+    pub require_condition_for: Option<Vec<String>>,
+    /// How many things one plan may remove at most.
+    pub max_removals: Option<u32>,
+}
+
+/// A GKE cluster.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cluster {
+    /// Its project; the spec's `project` if left out.
+    pub project: Option<String>,
+    /// A region (europe-west1) or a zone (europe-west1-b).
+    pub location: String,
+    /// Its name in GKE, if that is another one.
+    pub name: Option<String>,
+    /// For the selectors of namespaces.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Node pools to move to the GKE metadata server: `all` (the default), a list of names, or
+    /// `exclude` with a list of names. Others stay as they are.
+    pub node_pools: Option<NodePools>,
+    /// Workloads on this cluster that may lose the node's identity: NAMESPACE/*, NAMESPACE/NAME or
+    /// NAMESPACE/KIND/NAME.
+    pub accept_loss: Option<Vec<String>>,
+    /// How its Kubernetes API is reached; left out, by what the cluster offers.
+    pub access: Option<Access>,
+}
+
+/// Which node pools of a cluster.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum NodePools {
+    /// `all`.
+    All(String),
+    /// Those with these names.
+    Names(Vec<String>),
+    /// All but some.
+    AllBut(AllBut),
+}
+
+/// All but some.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AllBut {
+    /// The names of those that stay as they are.
+    pub exclude: Vec<String>,
+}
+
+/// How a cluster's Kubernetes API is reached: an endpoint that GKE offers, or a kubeconfig.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Access {
+    /// dns, public, private, or connectGateway: through the fleet that the cluster is registered with.
+    #[schemars(extend("enum" = ["dns", "public", "private", "connectGateway", null]))]
+    pub endpoint: Option<String>,
+    /// A kubeconfig file; `~/` is the home directory.
+    pub kubeconfig: Option<String>,
+    /// Its context; the current one if left out.
+    pub context: Option<String>,
+}
+
+/// A Google service account: made and kept by this spec, or one that exists elsewhere (`email`).
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Account {
+    /// An account that exists elsewhere: used, never created, changed or deleted.
+    pub email: Option<String>,
+    /// The part of the address before the @, if it is not the key.
+    pub id: Option<String>,
+    /// Its project; the spec's `project` if left out.
+    pub project: Option<String>,
+    /// Shown in the console, up to 100 bytes.
+    pub display_name: Option<String>,
+    /// Roles that it is to have.
+    pub grants: Option<Vec<Grant>>,
+    /// What becomes of it when it leaves the spec: disable (the default), delete or keep.
+    #[schemars(extend("enum" = ["disable", "delete", "keep", null]))]
+    pub on_remove: Option<String>,
+}
+
+/// A role on a resource.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Grant {
+    /// A role on the account's own project.
+    Role(String),
+    /// A role on a resource.
+    On(GrantOn),
+}
+
+/// A role on a resource, possibly under a condition.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GrantOn {
+    /// roles/NAME, projects/PROJECT/roles/NAME or organizations/NUMBER/roles/NAME.
+    pub role: String,
+    /// project/ID or bucket/NAME, or a full resource name; the account's own project if left out.
+    pub resource: Option<String>,
+    /// When it holds.
+    pub condition: Option<Condition>,
+    /// Until when it holds, in place of a condition: 2027-01-01 or 2027-01-01T12:00:00Z.
+    pub expires: Option<String>,
+}
+
+/// A namespace, on each of its clusters.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Namespace {
+    /// Its clusters: labels that they must have, their names, or a selector as kubectl takes it
+    /// (`env in (prod, staging), !legacy`); all if left out.
+    pub clusters: Option<Selector>,
+    /// Whether wi creates it (the default); otherwise it must exist.
+    pub create: Option<bool>,
+    /// Kubernetes service accounts, by name.
+    pub service_accounts: Option<BTreeMap<String, Option<ServiceAccount>>>,
+}
+
+/// Which clusters.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Selector {
+    /// `all`, or a selector as kubectl takes it: `env=prod`, `ring in (1, 2)`, `!legacy`.
+    Text(String),
+    /// Those with all of these labels.
+    Labels(BTreeMap<String, String>),
+    /// Those with these names.
+    Names(Vec<String>),
+}
+
+/// A Kubernetes service account.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServiceAccount {
+    /// The Google service account that its pods act as.
+    pub impersonates: Option<String>,
+    /// Roles of its own, without a Google service account.
+    pub grants: Option<Vec<Grant>>,
+    /// Made and annotated elsewhere (Helm, Argo CD ...): only IAM is kept here.
+    pub existing: Option<bool>,
+    /// What it is instead on some of its clusters; the first that fits counts.
+    pub overrides: Option<Vec<ServiceAccountOverride>>,
+}
+
+/// What a Kubernetes service account is on some clusters.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServiceAccountOverride {
+    /// On which.
+    pub clusters: Selector,
+    /// The Google service account that its pods act as there.
+    pub impersonates: Option<String>,
+    /// Roles of its own there, without a Google service account.
+    pub grants: Option<Vec<Grant>>,
+}
+
+/// Where to look for clusters.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Discover {
+    /// In this project.
+    pub project: Option<String>,
+    /// In all projects of this folder, by its number; not of the folders in it.
+    pub folder: Option<String>,
+    /// In this region or zone only.
+    pub location: Option<String>,
+    /// With these resource labels in GKE only.
+    pub resource_labels: Option<BTreeMap<String, String>>,
+    /// Labels that they have in this spec, for selectors.
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// Settings for the clusters that are selected. What a cluster says itself counts more.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Override {
+    /// Which clusters.
+    pub clusters: Selector,
+    /// Node pools to move to the GKE metadata server.
+    pub node_pools: Option<NodePools>,
+    /// Workloads that may lose the node's identity, in addition to the cluster's own.
+    pub accept_loss: Option<Vec<String>>,
+    /// How the Kubernetes API is reached.
+    pub access: Option<Access>,
+}
+
+/// In which order clusters are changed.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rollout {
+    /// One after another. Every cluster is in exactly one.
+    pub waves: Vec<Wave>,
+    /// How many clusters may fail before nothing more is started; 0 if left out.
+    pub max_failures: Option<u32>,
+    /// What happens once more have failed: pause (the default) or continue.
+    #[schemars(extend("enum" = ["pause", "continue", null]))]
+    pub on_failure: Option<String>,
+    /// After so long nothing more is started: 24h.
+    pub deadline: Option<String>,
+}
+
+/// Clusters that are changed before those of the next wave.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Wave {
+    /// What it is called.
+    pub name: String,
+    /// Its clusters, or `remaining` for all that are in no other wave.
+    pub clusters: Option<Selector>,
+    /// Another word for `clusters`.
+    pub select: Option<Selector>,
+    /// How many clusters are changed at a time: a number, or a part of the wave (25%); all if left
+    /// out.
+    pub max_parallel: Option<Parallel>,
+    /// How long to wait after it before the next one: 30m. The same as gate.soak.
+    pub soak: Option<String>,
+    /// What it takes to go on to the next one.
+    pub gate: Option<Gate>,
+    /// How many of its clusters may fail; the rollout's if left out.
+    pub max_failures: Option<u32>,
+}
+
+/// A number, or a part.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Parallel {
+    /// So many.
+    Number(u32),
+    /// So many of a hundred: 25%; rounded up.
+    Percent(String),
+}
+
+/// What it takes to go on after a wave.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Gate {
+    /// Read back what was written, and wait for the pods of changed node pools; true if left out.
+    pub verify: Option<bool>,
+    /// How long to wait then: 30m.
+    pub soak: Option<String>,
+    /// Whether somebody must approve.
+    pub manual: Option<bool>,
+}
+
+/// The JSON Schema of a document.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Document).to_value()
+}

@@ -1,0 +1,150 @@
+//! Google service accounts: made by this spec, or existing elsewhere.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::grants::Home;
+use super::{ACCOUNT, At, Entry, Reader};
+use crate::names::{Email, ProjectId, check_service_account_id};
+use crate::spec::model::{AccountSpec, OnRemove};
+use crate::spec::tree::Node;
+
+impl Reader<'_> {
+    pub(super) fn accounts(
+        &mut self,
+        entries: &[Entry<'_>],
+        default: Option<&ProjectId>,
+    ) -> BTreeMap<String, AccountSpec> {
+        let mut accounts = BTreeMap::new();
+        let mut emails: HashMap<Email, At> = HashMap::new();
+        for entry in entries {
+            let Some(account) = self.account(entry, default) else {
+                continue;
+            };
+            if let Some(first) = emails.insert(account.email.clone(), entry.at.clone()) {
+                self.tell_both(
+                    "same_account",
+                    &entry.at,
+                    &first,
+                    format!("{} has two names in the spec", account.email),
+                    "Keep one of them.",
+                );
+            }
+            accounts.insert(entry.name.to_owned(), account);
+        }
+        accounts
+    }
+
+    fn account(&mut self, entry: &Entry<'_>, default: Option<&ProjectId>) -> Option<AccountSpec> {
+        let external = entry.node.get("email").and_then(|n| Some((n, n.text()?)));
+        let address = match external {
+            Some((node, text)) => self.external(entry, node, text, default),
+            None => self.own(entry, default),
+        };
+        self.display_name(entry);
+        // Where the account's own project is not known, what its grants say is checked all the same.
+        let home = match &address {
+            Some((_, project)) => Home::Project(project),
+            None => Home::Unread,
+        };
+        let grants = self.grants(entry, entry.node.get("grants"), home);
+        let (email, project) = address?;
+        let text = |field: &str| entry.node.get(field).and_then(Node::text);
+        Some(AccountSpec {
+            email,
+            project,
+            managed: external.is_none(),
+            display_name: text("displayName").map(str::to_owned),
+            grants,
+            on_remove: match text("onRemove") {
+                Some("delete") => OnRemove::Delete,
+                Some("keep") => OnRemove::Keep,
+                _ => OnRemove::Disable,
+            },
+            place: entry.at.place(),
+        })
+    }
+
+    /// The address and project of an account that exists elsewhere.
+    fn external(
+        &mut self,
+        entry: &Entry<'_>,
+        node: &Node,
+        text: &str,
+        default: Option<&ProjectId>,
+    ) -> Option<(Email, ProjectId)> {
+        for field in ["id", "project", "displayName", "onRemove"] {
+            if let Some((key, _)) = entry.node.entries().iter().find(|(k, _)| k.text == field) {
+                self.tell(
+                    "external_account",
+                    &entry.at(key.span),
+                    format!(
+                        "`{}` has an `email` and so exists elsewhere; `{field}` would change it",
+                        entry.name
+                    ),
+                    "not with `email`",
+                    Some(format!(
+                        "Take out `{field}`; or take out `email`, and this spec makes the account."
+                    )),
+                );
+            }
+        }
+        let email = self.parsed(&entry.at(node.span), Email::parse(text))?;
+        // Accounts that Google made have no project in their address.
+        let project = match email.project() {
+            Some(project) => project,
+            None => self.project(entry, default)?,
+        };
+        Some((email, project))
+    }
+
+    /// The address and project of an account of this spec.
+    fn own(
+        &mut self,
+        entry: &Entry<'_>,
+        default: Option<&ProjectId>,
+    ) -> Option<(Email, ProjectId)> {
+        let project = self.project(entry, default);
+        if !entry.node.is_clear("id") || !entry.node.is_clear("email") {
+            return None;
+        }
+        let (at, id) = match entry.node.get("id").and_then(|n| Some((n.span, n.text()?))) {
+            Some((span, id)) => (entry.at(span), id),
+            None => (entry.at.clone(), entry.name),
+        };
+        if let Err(e) = check_service_account_id(id) {
+            let help = match (id == entry.name, e.1) {
+                (true, Some(help)) => Some(format!("{help} Or keep the key, and give an `id`.")),
+                (true, None) => Some(
+                    "The key is the account's id. Rename it, or keep it and give an `id`."
+                        .to_owned(),
+                ),
+                (false, help) => help,
+            };
+            self.tell("name", &at, e.0, "not allowed", help);
+            self.refused.insert((ACCOUNT, entry.name.to_owned()));
+            return None;
+        }
+        let project = project?;
+        Some((project.service_account(id), project))
+    }
+
+    fn display_name(&mut self, entry: &Entry<'_>) {
+        if let Some((span, text)) = entry
+            .node
+            .get("displayName")
+            .and_then(|n| Some((n.span, n.text()?)))
+            && text.len() > 100
+        {
+            self.tell(
+                "too_long",
+                &entry.at(span),
+                format!(
+                    "a display name has at most 100 bytes; this has {}",
+                    text.len()
+                ),
+                "too long",
+                None,
+            );
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Namespaces, the clusters that they are on, and their Kubernetes service accounts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::grants::Home;
+use super::{Context, Entry, Reader};
+use crate::names::{Email, KubeName};
+use crate::spec::model::{KsaAccess, KsaSpec, NamespaceSpec, Selector};
+use crate::spec::report::Mistake;
+use crate::spec::tree::{Key, Node, Value};
+
+impl Reader<'_> {
+    pub(super) fn namespaces(
+        &mut self,
+        entries: &[Entry<'_>],
+        context: &Context<'_>,
+    ) -> BTreeMap<KubeName, NamespaceSpec> {
+        let mut namespaces = BTreeMap::new();
+        for entry in entries {
+            let name = self.parsed(&entry.at, KubeName::label(entry.name));
+            let selected = self.selected(entry, context);
+            let clusters = selected.as_ref().map(|(_, clusters)| clusters);
+            let mut service_accounts = BTreeMap::new();
+            for (key, node) in entry
+                .node
+                .get("serviceAccounts")
+                .map(Node::entries)
+                .unwrap_or_default()
+            {
+                if let Some((name, ksa)) = self.ksa(entry, key, node, clusters, context) {
+                    service_accounts.entry(name).or_insert(ksa);
+                }
+            }
+            let create = entry
+                .node
+                .get("create")
+                .is_none_or(|n| !matches!(n.value, Value::Bool(false)));
+            if let (Some(name), Some((selector, clusters))) = (name, selected) {
+                namespaces.insert(
+                    name,
+                    NamespaceSpec {
+                        selector,
+                        clusters: clusters.into_iter().map(str::to_owned).collect(),
+                        create,
+                        service_accounts,
+                        place: entry.at.place(),
+                    },
+                );
+            }
+        }
+        namespaces
+    }
+
+    /// The clusters that a namespace is on, as far as they are declared; `None` if that could not be
+    /// read.
+    fn selected<'c>(
+        &mut self,
+        entry: &Entry<'_>,
+        context: &Context<'c>,
+    ) -> Option<(Selector, BTreeSet<&'c str>)> {
+        if !entry.node.is_clear("clusters") {
+            return None;
+        }
+        let names = &context.clusters.names;
+        let node = entry.node.get("clusters");
+        let Some(node) = node.filter(|n| !matches!(n.value, Value::Null)) else {
+            if names.declared.is_empty() && names.are_all {
+                self.without_cluster
+                    .push((entry.name.to_owned(), entry.at.clone()));
+            }
+            return Some((Selector::All, names.declared.clone()));
+        };
+        if matches!(&node.value, Value::List(items) if items.is_empty()) {
+            self.tell(
+                "no_match",
+                &entry.at(node.span),
+                format!("the namespace `{}` is on no cluster", entry.name),
+                "an empty list",
+                Some("Name some, or leave `clusters` out for all.".to_owned()),
+            );
+            return None;
+        }
+        let selector = self.selector(entry, node, context)?;
+        let found = context.clusters.selected(&selector);
+        if found.is_empty() && context.clusters.are_all() {
+            let what = format!("the namespace `{}`", entry.name);
+            self.selects_none(&entry.at(node.span), "", &what, &selector, context);
+        }
+        Some((selector, found))
+    }
+
+    fn ksa(
+        &mut self,
+        entry: &Entry<'_>,
+        key: &Key,
+        node: &Node,
+        clusters: Option<&BTreeSet<&str>>,
+        context: &Context<'_>,
+    ) -> Option<(KubeName, KsaSpec)> {
+        let at = entry.at(key.span);
+        let name = self.parsed(&at, KubeName::parse(&key.text));
+        let identity = self.identity(entry, &key.text, node, clusters, context);
+        let mut overrides = Vec::new();
+        for item in node.get("overrides").map(Node::items).unwrap_or_default() {
+            let on = item.get("clusters").filter(|_| item.is_clear("clusters"));
+            let selector = on.and_then(|on| self.selector(entry, on, context));
+            let of = match (&selector, clusters) {
+                (Some(selector), Some(clusters)) => {
+                    let mut of = context.clusters.selected(selector);
+                    of.retain(|name| clusters.contains(name));
+                    Some(of)
+                }
+                _ => None,
+            };
+            if let (Some(on), Some(of), Some(selector)) = (on, &of, &selector)
+                && of.is_empty()
+                && clusters.is_some_and(|c| !c.is_empty())
+                && context.clusters.are_all()
+            {
+                let whose = format!(" of the namespace `{}`", entry.name);
+                let at = entry.at(on.span);
+                self.selects_none(&at, &whose, "this override", selector, context);
+            }
+            let identity = self.identity(entry, &key.text, item, of.as_ref(), context);
+            overrides.extend(selector.zip(identity));
+        }
+        Some((
+            name?,
+            KsaSpec {
+                identity: identity?,
+                overrides,
+                existing: node
+                    .get("existing")
+                    .is_some_and(|n| matches!(n.value, Value::Bool(true))),
+                place: at.place(),
+            },
+        ))
+    }
+
+    /// How its pods reach Google APIs: everywhere, or where an override says.
+    fn identity(
+        &mut self,
+        entry: &Entry<'_>,
+        name: &str,
+        node: &Node,
+        clusters: Option<&BTreeSet<&str>>,
+        context: &Context<'_>,
+    ) -> Option<KsaAccess> {
+        let impersonates = node.get("impersonates").and_then(|n| Some((n, n.text()?)));
+        let grants = node.get("grants").filter(|g| !g.items().is_empty());
+        Some(match (impersonates, grants) {
+            (Some((account, _)), Some(grants)) => {
+                self.mistakes.push(Mistake {
+                    code: "two_identities",
+                    message: format!("`{}` both acts as a Google service account and has roles of its own", name),
+                    help: Some("Which is meant? With `impersonates`, Google sees the account only, and the roles of its own do nothing: move them to the account's `grants`, or take out `impersonates`.".to_owned()),
+                    label: Some((Arc::clone(entry.source), account.span, "acts as this account".to_owned())),
+                    other: Some((Arc::clone(entry.source), grants.span, "has these roles".to_owned())),
+                });
+                return None;
+            }
+            (Some((account, text)), None) => {
+                let help = text.contains('@').then(|| match Email::parse(text) {
+                    Ok(email) => context.account_of(&email),
+                    Err(_) => "Write the account's name in `googleServiceAccounts`.".to_owned(),
+                });
+                self.refer(&entry.at(account.span), text, &context.accounts, help);
+                KsaAccess::Impersonates(text.to_owned())
+            }
+            (None, grants) => {
+                let projects = clusters.and_then(|c| context.projects(c));
+                let home = match projects.as_deref() {
+                    None => Home::Unread,
+                    Some([only]) => Home::Project(only),
+                    Some(_) => Home::Several,
+                };
+                KsaAccess::Direct(self.grants(entry, grants, home))
+            }
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! What Kubernetes answers: the metadata of objects.
+
+use std::collections::BTreeMap;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+/// `ObjectMeta`, the fields that `wi` reads.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ObjectMeta {
+    pub name: String,
+    pub namespace: String,
+    pub uid: String,
+    pub resource_version: String,
+    /// Since when it is being deleted; empty while it is not.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub deletion_timestamp: String,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    #[serde(skip_serializing)]
+    pub managed_fields: Vec<ManagedFields>,
+    pub owner_references: Vec<OwnerReference>,
+}
+
+/// `ManagedFieldsEntry`: who owns what. There are many, so that only what is asked for is kept.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ManagedFields {
+    pub manager: String,
+    #[serde(rename = "fieldsV1")]
+    fields: OwnedFields,
+}
+
+/// `FieldsV1`: a tree of `f:NAME` keys.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct OwnedFields {
+    #[serde(rename = "f:metadata")]
+    metadata: OwnedMetadata,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct OwnedMetadata {
+    #[serde(rename = "f:annotations")]
+    annotations: BTreeMap<String, IgnoredAny>,
+}
+
+impl ManagedFields {
+    /// Whether the manager owns this annotation.
+    pub fn owns_annotation(&self, name: &str) -> bool {
+        let annotations = self.fields.metadata.annotations.keys();
+        annotations
+            .filter_map(|key| key.strip_prefix("f:"))
+            .any(|key| key == name)
+    }
+}
+
+/// `OwnerReference`: what made an object.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct OwnerReference {
+    pub kind: String,
+    pub name: String,
+    /// Whether it is the controller.
+    pub controller: bool,
+}
+
+/// How `wi` is known among the managers of an object's fields.
+pub const FIELD_MANAGER: &str = "wi";

@@ -1,0 +1,10 @@
+//! What servers answer, the fields that `wi` reads. What is not known is kept as it came where it is
+//! written back.
+
+pub mod budgets;
+pub mod container;
+pub mod iam;
+pub mod kubernetes;
+pub mod pods;
+pub mod policy;
+pub mod upgrade;

@@ -1,0 +1,29 @@
+//! From files and servers to values: the spec, the live state.
+
+mod git_base;
+pub mod read;
+mod sources;
+
+use std::path::PathBuf;
+
+use wi_core::spec::model::Spec;
+use wi_core::spec::{self, SpecErrors};
+
+/// Reads and merges files, directories (recursively) and `-`, standard input.
+pub fn load(paths: &[PathBuf]) -> Result<Spec, SpecErrors> {
+    let mut mistakes = Vec::new();
+    let sources = sources::read(paths, &mut mistakes);
+    let where_looked: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
+    spec::load(sources, mistakes, &where_looked.join(", "))
+}
+
+/// As [`load`], of a former version that git has; what is wrong with it is one text for the user.
+pub fn load_former(reference: &str, paths: &[PathBuf]) -> Result<Spec, String> {
+    let sources = git_base::sources(reference, paths)?;
+    spec::load_sources(sources).map_err(|e| {
+        format!(
+            "the spec at {reference} cannot be read as a spec:\n{}",
+            e.render(100, false)
+        )
+    })
+}

@@ -1,0 +1,90 @@
+//! Clusters: one list per project, then each one's Kubernetes objects.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+use wi_client::google::container;
+use wi_client::http::{ApiError, Http};
+use wi_core::desired::Desired;
+use wi_core::live::{Objects, Outside, Seen};
+use wi_core::names::ProjectId;
+use wi_core::wire::container::{Cluster, ClusterList};
+
+use super::{Lists, objects, outside};
+
+/// What was read of the clusters, all by the spec's names.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub clusters: BTreeMap<String, Seen<Cluster>>,
+    pub kubernetes: BTreeMap<String, Seen<Objects>>,
+    pub reached_by: BTreeMap<String, String>,
+    pub outside: Vec<Outside>,
+}
+
+pub(super) async fn read(http: &Http, desired: &Desired, mut lists: Lists) -> Read {
+    let mut by_project: BTreeMap<&ProjectId, Vec<&str>> = BTreeMap::new();
+    for (name, cluster) in &desired.clusters {
+        by_project
+            .entry(&cluster.path.project)
+            .or_default()
+            .push(name);
+    }
+    let with_lists: Vec<_> = by_project
+        .into_iter()
+        .map(|(project, names)| (project, names, lists.remove(project)))
+        .collect();
+    let per_project = join_all(with_lists.into_iter().map(async |(project, names, list)| {
+        let list = match list {
+            Some(list) => list,
+            None => container::list_clusters(http, project).await,
+        };
+        let ours = join_all(names.into_iter().map(async |name| {
+            let cluster = find(&list, desired, name);
+            let (objects, reached_by) = objects::read(http, desired, name, &cluster).await;
+            (name.to_owned(), cluster, objects, reached_by)
+        }));
+        let outside = async {
+            match &list {
+                Ok(list) => outside::read(http, desired, project, list).await,
+                Err(_) => Vec::new(),
+            }
+        };
+        tokio::join!(ours, outside)
+    }))
+    .await;
+    let mut read = Read::default();
+    let mut clusters = Vec::new();
+    for (ours, outside) in per_project {
+        clusters.extend(ours);
+        read.outside.extend(outside);
+    }
+    for (name, cluster, objects, reached_by) in clusters {
+        read.clusters.insert(name.clone(), cluster);
+        read.kubernetes.insert(name.clone(), objects);
+        if let Some(reached_by) = reached_by {
+            read.reached_by.insert(name, reached_by);
+        }
+    }
+    read
+}
+
+fn find(list: &Result<ClusterList, ApiError>, desired: &Desired, name: &str) -> Seen<Cluster> {
+    let path = &desired.clusters[name].path;
+    let list = match list {
+        Ok(list) => list,
+        // A project that is not there has no clusters, but more likely is a typing error.
+        Err(e) => return Seen::Unknown(e.for_user()),
+    };
+    let found = list
+        .clusters
+        .iter()
+        .find(|c| c.name == path.name && c.location == path.location);
+    match found {
+        Some(cluster) => Seen::Found(cluster.clone()),
+        None if list.lacks(&path.location) => Seen::Unknown(format!(
+            "GKE did not hear from {} (missingZones), so {path} may or may not exist",
+            list.missing_zones.join(", ")
+        )),
+        None => Seen::Absent,
+    }
+}

@@ -1,0 +1,188 @@
+//! What moving a node pool means for the workloads on it, as the plan shows it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use wi_core::plan::{Fate, HeldBack, Impact, NodeRoles, Restart, Why, Workload};
+use wi_core::words::safe;
+
+use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
+use super::text::{block, wrap};
+
+/// So many workloads of one fate are named; those that lose something are all named.
+const NAMED: usize = 10;
+
+/// The rows below a node pool that is moved.
+pub(super) fn table(impact: &Impact, width: usize, out: &mut String) {
+    let mut lines = |text: &str, style| {
+        for line in wrap(text, width.saturating_sub(6)) {
+            let _ = writeln!(out, "      {}", paint(style, line));
+        }
+    };
+    if !impact.workloads.is_empty() {
+        let head = format!(
+            "Workloads on its nodes, until now as {}:",
+            safe(&impact.node_account)
+        );
+        lines(&head, BOLD);
+        if impact
+            .workloads
+            .keys()
+            .any(|f| !matches!(f, Fate::Keeps(_)))
+        {
+            lines(&roles("That account", impact), DIM);
+        }
+    }
+    if !impact.budgets.is_empty() {
+        lines(&budgets(impact), YELLOW);
+    }
+    for (fate, workloads) in &impact.workloads {
+        let (sign, words) = in_words(fate);
+        let _ = writeln!(out, "      {sign} {words}");
+        rows(fate, workloads, out);
+    }
+}
+
+fn in_words(fate: &Fate) -> (String, String) {
+    match fate {
+        Fate::Loses(why) if why.is_empty() => (paint(RED, "-"), "as nobody:".to_owned()),
+        Fate::Loses(why) => (paint(RED, "-"), format!("as nobody ({}):", safe(why))),
+        Fate::LosesAccepted => (paint(RED, "-"), "as nobody, which is accepted:".to_owned()),
+        Fate::Gets(identity) => (paint(GREEN, "+"), format!("as {}:", safe(identity))),
+        Fate::Keeps(what) => (" ".to_owned(), format!("as before, by {}:", safe(what))),
+    }
+}
+
+fn rows(fate: &Fate, workloads: &BTreeSet<Workload>, out: &mut String) {
+    let named = match fate {
+        Fate::Loses(_) | Fate::LosesAccepted => workloads.len(),
+        _ => NAMED,
+    };
+    for w in workloads.iter().take(named) {
+        let _ = writeln!(out, "          {}", workload(w));
+    }
+    if workloads.len() > named {
+        let _ = writeln!(out, "          … and {} more", workloads.len() - named);
+    }
+}
+
+pub(super) fn workload(w: &Workload) -> String {
+    format!(
+        "{} {}/{} (service account {})",
+        safe(&w.kind),
+        safe(&w.namespace),
+        safe(&w.name),
+        safe(&w.service_account)
+    )
+}
+
+/// What the node's account may do; `who` begins the sentence.
+fn roles(who: &str, impact: &Impact) -> String {
+    match &impact.node_roles {
+        NodeRoles::Unknown(why) => {
+            format!("Which roles {who} holds is not known: {}.", safe(why))
+        }
+        NodeRoles::Known(held) if held.is_empty() => {
+            format!("{who} holds no role on its project, nor on what the spec grants on.")
+        }
+        NodeRoles::Known(held) => {
+            let held: Vec<String> = held
+                .iter()
+                .map(|(role, resource)| safe(&format!("{role} on {resource}")))
+                .collect();
+            format!("{who} holds {}.", held.join(", "))
+        }
+    }
+}
+
+fn budgets(impact: &Impact) -> String {
+    let names: Vec<String> = impact.budgets.iter().map(|b| safe(b)).collect();
+    format!(
+        "PodDisruptionBudgets that never admit an eviction: {}. GKE waits up to an hour for each node with such pods, and then evicts them.",
+        names.join(", ")
+    )
+}
+
+/// Why a node pool stays as it is, and the lines that would let it be moved.
+pub(super) fn held_back(held: &HeldBack, impact: Option<&Impact>, width: usize, out: &mut String) {
+    let mut text = format!("{} is held back: it stays as it is.\n", safe(&held.address));
+    match (&held.why, impact) {
+        (Why::Unread, _) => text.push_str(
+            "Its pods could not be read, so that who would lose the node's identity is not known.",
+        ),
+        (Why::Exclusion { name, until }, _) => {
+            let _ = write!(
+                text,
+                "Its cluster is not to be maintained before {} (maintenance exclusion {}). Apply again then, or pass --ignore-maintenance-exclusions.",
+                safe(until),
+                safe(name)
+            );
+        }
+        (Why::Loss, None) => {}
+        (Why::Loss, Some(impact)) => loss(impact, &mut text),
+    }
+    block("Warning", YELLOW, &text, width, out);
+}
+
+fn loss(impact: &Impact, text: &mut String) {
+    let _ = writeln!(
+        text,
+        "Moved to the GKE metadata server, workloads on it would silently lose the identity of {}:",
+        safe(&impact.node_account)
+    );
+    for (fate, workloads) in &impact.workloads {
+        let Fate::Loses(why) = fate else { continue };
+        for w in workloads {
+            let why = match why.as_str() {
+                "" => String::new(),
+                why => format!(": {}", safe(why)),
+            };
+            let _ = write!(text, "\n- {}{why}", workload(w));
+        }
+    }
+    let _ = write!(text, "\n\n{}", roles("That account", impact));
+    let _ = write!(
+        text,
+        "\n\nGive their service accounts an identity:\n\n{}",
+        indented(&impact.give_identity)
+    );
+    let _ = write!(
+        text,
+        "\nOr, if they need none, accept that (or pass --accept-loss):\n\n{}",
+        indented(&impact.accept_loss)
+    );
+}
+
+fn indented(yaml: &str) -> String {
+    yaml.lines().map(|l| format!("    {}\n", safe(l))).collect()
+}
+
+/// What is to be restarted so that it sees its new identity for sure.
+pub(super) fn restarts(restarts: &[Restart], width: usize, out: &mut String) {
+    if restarts.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "{}",
+        paint(BOLD, "To restart afterwards, for their new identity:")
+    );
+    let why = "Their pods run already, and may use a token of the former identity until it expires, within an hour.";
+    for line in wrap(why, width.saturating_sub(2)) {
+        let _ = writeln!(out, "  {}", paint(DIM, line));
+    }
+    let mut in_cluster: BTreeMap<&str, Vec<&Workload>> = BTreeMap::new();
+    for restart in restarts {
+        in_cluster
+            .entry(&restart.cluster)
+            .or_default()
+            .push(&restart.workload);
+    }
+    for (cluster, workloads) in in_cluster {
+        let _ = writeln!(out, "  in cluster.{}:", safe(cluster));
+        for w in workloads {
+            let _ = writeln!(out, "    {}", workload(w));
+        }
+    }
+    out.push('\n');
+}

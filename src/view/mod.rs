@@ -1,0 +1,63 @@
+//! Turns values into what people and programs read. Nothing else prints.
+
+mod cause;
+pub mod doctor;
+pub mod graph;
+mod impact;
+pub mod json;
+pub mod markdown;
+mod matrix;
+pub mod outcome;
+pub mod print;
+pub mod progress;
+pub mod style;
+pub mod text;
+
+use wi_core::words::safe;
+
+/// How the Kubernetes APIs of clusters were reached: each one, or how many of each kind.
+pub fn reached_by(clusters: &std::collections::BTreeMap<String, String>) -> Option<String> {
+    if clusters.is_empty() {
+        return None;
+    }
+    if clusters.len() <= 3 {
+        let each = clusters
+            .iter()
+            .map(|(cluster, by)| format!("cluster.{} by its {}", safe(cluster), safe(by)));
+        return Some(format!("Read {}.\n", each.collect::<Vec<_>>().join(", ")));
+    }
+    let mut kinds = std::collections::BTreeMap::new();
+    for by in clusters.values() {
+        // `public endpoint 34.1.2.3`, `context kind-dev of FILE`
+        let kind = if by.starts_with("context ") {
+            "kubeconfig"
+        } else {
+            by.rsplit_once(' ').map_or(by.as_str(), |(kind, _)| kind)
+        };
+        *kinds.entry(kind).or_insert(0) += 1;
+    }
+    let each = kinds
+        .iter()
+        .map(|(kind, count)| format!("{count} by their {kind}"));
+    Some(format!(
+        "Read {} clusters: {}.\n",
+        clusters.len(),
+        each.collect::<Vec<_>>().join(", ")
+    ))
+}
+
+/// What a saved plan is, in two lines.
+pub fn saved(file: &wi_core::plan::file::PlanFile) -> String {
+    let made_on = file
+        .made_on
+        .as_ref()
+        .map(|on| format!(" on {}", safe(on)))
+        .unwrap_or_default();
+    format!(
+        "Plan of `{}`, made {} by wi {}{made_on}.\nHash: {}\n",
+        safe(&file.plan.owner),
+        file.made_at.strftime("%Y-%m-%d %H:%M UTC"),
+        safe(&file.wi_version),
+        file.hash()
+    )
+}

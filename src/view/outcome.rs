@@ -1,0 +1,213 @@
+//! How an apply ended.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use wi_core::plan::{Action, Moved, Plan};
+use wi_core::words::safe;
+
+use super::cause::together;
+use super::style::{BOLD, GREEN, RED, YELLOW, paint};
+use super::text::wrap;
+use crate::apply::preflight::Missing;
+use crate::apply::rollout::Pause;
+use crate::apply::{Because, End, Outcome};
+
+/// What is done, what failed, what was not started and because of what.
+///
+/// `width` is the terminal's, in columns; `waits` is whether a rollout waits for somebody or for time,
+/// with nothing broken.
+pub fn text(plan: &Plan, outcome: &Outcome, width: usize, waits: bool) -> String {
+    let count = |action: Action| {
+        outcome
+            .iter()
+            .filter(|(address, end)| {
+                **end == End::Done
+                    && plan
+                        .changes
+                        .get(*address)
+                        .is_some_and(|c| c.action == action)
+            })
+            .count()
+    };
+    let counts = format!(
+        "Resources: {} added, {} changed, {} destroyed.",
+        count(Action::Create),
+        count(Action::Update),
+        count(Action::Delete)
+    );
+    let mut out = String::from("\n");
+    let mut failed = Vec::new();
+    let mut waiting: BTreeMap<&Because, Vec<&str>> = BTreeMap::new();
+    for (address, end) in outcome {
+        match end {
+            End::Done => {}
+            End::Failed(why) => failed.push((address, why)),
+            End::NotStarted(because) => waiting.entry(because).or_default().push(address),
+        }
+    }
+    if failed.is_empty() && waiting.is_empty() {
+        let _ = writeln!(
+            out,
+            "{}",
+            paint(GREEN, paint(BOLD, format!("Apply complete! {counts}")))
+        );
+        return out;
+    }
+    let _ = writeln!(out, "{}", paint(RED, format!("Apply incomplete. {counts}")));
+    let has_failed = !failed.is_empty();
+    if has_failed {
+        let _ = writeln!(out, "\n{}", paint(BOLD, "Failed:"));
+        for group in together(failed, |(_, why)| why.as_str()) {
+            for (address, _) in &group {
+                let place = plan
+                    .changes
+                    .get(*address)
+                    .and_then(|c| c.place.as_ref())
+                    .map(|p| format!(" ({})", safe(&p.to_string())))
+                    .unwrap_or_default();
+                let mut sign = format!("  {} ", paint(RED, "✗"));
+                for line in wrap(
+                    &format!("{}{place}", safe(address)),
+                    width.saturating_sub(4),
+                ) {
+                    let _ = writeln!(out, "{sign}{line}");
+                    "    ".clone_into(&mut sign);
+                }
+            }
+            let why = group[0].1.lines();
+            for line in why.flat_map(|l| wrap(&safe(l), width.saturating_sub(4))) {
+                let _ = writeln!(out, "    {line}");
+            }
+        }
+    }
+    let interrupted = waiting.contains_key(&Because::Interrupted);
+    let broken = has_failed || !waits && waiting.keys().any(|b| **b != Because::Interrupted);
+    for (because, addresses) in waiting {
+        let why = self::because(because);
+        let _ = writeln!(
+            out,
+            "\n{}",
+            paint(BOLD, format!("Not started, {}:", safe(&why)))
+        );
+        for address in addresses {
+            let _ = writeln!(out, "  {} {}", paint(YELLOW, "·"), safe(address));
+        }
+    }
+    // At a gate or a deadline, what goes on is said by [`paused`].
+    if broken {
+        let _ = writeln!(
+            out,
+            "\nRun `wi apply` again once this is mended: it finds what is left to do."
+        );
+    } else if interrupted {
+        let _ = writeln!(
+            out,
+            "\nRun `wi apply` again to go on: it finds what is left to do."
+        );
+    }
+    out
+}
+
+/// A rollout that does not go on by itself.
+pub fn paused(wave: &str, why: &str, by: Pause) -> String {
+    let (when, next) = match by {
+        Pause::Gate => ("after", "What is done is not done again."),
+        Pause::Deadline => (
+            "before",
+            "Run `wi apply` again to go on: what is done is not done again.",
+        ),
+        Pause::Failures => (
+            "after",
+            "Run `wi apply` again once this is mended: what is done is not done again.",
+        ),
+    };
+    format!(
+        "\n{} {when} the wave {}: {}.\n{next}",
+        paint(YELLOW, "The rollout is paused"),
+        safe(wave),
+        safe(why)
+    )
+}
+
+/// Why a change was not started.
+pub fn because(because: &Because) -> String {
+    match because {
+        Because::Need(need) => format!("because of {need}"),
+        Because::Interrupted => "interrupted".to_owned(),
+        Because::Paused(why) => format!("paused: {why}"),
+    }
+}
+
+/// What the caller may not do, before anything is written.
+pub fn missing(missing: &[Missing]) -> String {
+    let mut out =
+        String::from("nothing was written: the plan takes permissions that you do not have.\n");
+    for m in missing {
+        let _ = write!(
+            out,
+            "\n- {} on {} (the smallest predefined role that has it: {})",
+            safe(&m.permission),
+            safe(&m.on),
+            m.role
+        );
+    }
+    out
+}
+
+/// GKE operations that go on without us.
+pub fn operations(operations: &BTreeMap<String, String>) -> String {
+    if operations.is_empty() {
+        return "No GKE operation was under way. Run `wi apply` again to go on.".to_owned();
+    }
+    let mut out = String::from("These GKE operations go on; the next `wi apply` waits for them:");
+    for (address, name) in operations {
+        let _ = write!(out, "\n  {}: {}", safe(address), safe(name));
+    }
+    out
+}
+
+/// Objects that are not as a saved plan saw them.
+pub fn stale(moved: &[Moved]) -> String {
+    let mut out = String::from(
+        "nothing was written: the plan is stale. Since it was made, these have changed:\n",
+    );
+    for object in moved {
+        let _ = write!(out, "\n- {}", safe(&object.object));
+        for line in &object.how {
+            let _ = write!(out, "\n    {}", safe(line));
+        }
+    }
+    out.push_str("\n\nPlan again, and look at it again.");
+    out
+}
+
+/// Files of the spec that are not what a saved plan was made of.
+pub fn stale_spec(files: &[String]) -> String {
+    let files: Vec<String> = files.iter().map(|f| safe(f)).collect();
+    format!(
+        "nothing was written: the plan is stale. Since it was made, {}. Plan again, and look at it again.",
+        files.join(", and ")
+    )
+}
+
+/// What could not be read again, before a saved plan is carried out.
+pub fn unread(unread: &[(String, String)], caller: Option<&str>) -> String {
+    let mut out = String::from(
+        "nothing was written: whether the plan still holds is not known, since these could not be read again.\n",
+    );
+    for (object, why) in unread {
+        let _ = write!(out, "\n- {}: {}", safe(object), safe(why));
+    }
+    match caller {
+        Some(caller) => {
+            let _ = write!(
+                out,
+                "\n\nYou are {}: is that who is to apply this plan?",
+                safe(caller)
+            );
+        }
+        None => out.push_str("\n\nAre these the credentials that are to apply this plan?"),
+    }
+    out
+}

@@ -1,0 +1,344 @@
+//! What an apply is doing: bars on a terminal, lines elsewhere, on standard error; or a stream of
+//! JSON on standard output.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io::IsTerminal;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use wi_core::plan::What;
+use wi_core::words::safe;
+
+use super::cause::cause;
+use super::json::stream::Stream;
+use super::matrix::Matrix;
+use super::style::{BOLD, RED, YELLOW, paint};
+
+/// How often a change that takes its time is reported where there is no terminal.
+const STILL: Duration = Duration::from_secs(10);
+
+/// From how many clusters on there is a table.
+const TABLE: usize = 4;
+const MOST_ROWS: usize = 20;
+
+/// Reports the changes of one apply. Shared by its tasks.
+#[derive(Debug)]
+pub struct Progress {
+    bars: Option<MultiProgress>,
+    stream: Option<Stream>,
+    silent: bool,
+    running: Mutex<BTreeMap<String, Running>>,
+    /// What has failed first because of each cause.
+    failures: Mutex<BTreeMap<String, String>>,
+    table: Mutex<Option<Table>>,
+}
+
+/// Clusters by phase, in place of a bar for each change.
+#[derive(Debug)]
+struct Table {
+    matrix: Matrix,
+    rows: Vec<ProgressBar>,
+}
+
+impl Table {
+    fn draw(&self) {
+        let (height, width) = console::Term::stderr().size();
+        let height = usize::from(height).saturating_sub(2).clamp(3, MOST_ROWS);
+        let lines = self.matrix.lines(usize::from(width), height);
+        let colour =
+            anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+        for (i, row) in self.rows.iter().enumerate() {
+            let line = lines.get(i).map_or("", String::as_str);
+            row.set_message(if colour {
+                line.to_owned()
+            } else {
+                anstream::adapter::strip_str(line).to_string()
+            });
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Running {
+    since: Instant,
+    last_line: Instant,
+    doing: &'static str,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// Bars if standard error is a terminal that can draw them.
+    pub fn new() -> Self {
+        let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        let bars = std::io::stderr().is_terminal() && !dumb;
+        Self {
+            bars: bars.then(MultiProgress::new),
+            stream: None,
+            silent: false,
+            running: Mutex::default(),
+            failures: Mutex::default(),
+            table: Mutex::default(),
+        }
+    }
+
+    /// Says nothing.
+    pub fn silent() -> Self {
+        Self {
+            bars: None,
+            stream: None,
+            silent: true,
+            running: Mutex::default(),
+            failures: Mutex::default(),
+            table: Mutex::default(),
+        }
+    }
+
+    /// As JSON, a line an event.
+    pub fn json(stream: Stream) -> Self {
+        Self {
+            stream: Some(stream),
+            ..Self::silent()
+        }
+    }
+
+    /// The stream, for one that is JSON.
+    pub fn stream(&self) -> Option<&Stream> {
+        self.stream.as_ref()
+    }
+
+    fn print(&self, text: &str) {
+        if !self.silent {
+            super::print::note(text);
+        }
+    }
+
+    /// A line that stays.
+    pub fn line(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => bars.suspend(|| self.print(text)),
+            None => self.print(text),
+        }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Running>> {
+        // A panic of another task while it held the lock leaves whole entries behind.
+        self.running
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// A change begins.
+    pub fn start(&self, address: &str, doing: &'static str) {
+        let now = Instant::now();
+        let in_table = self.in_table(|matrix| matrix.start(address));
+        let bar = self.bars.as_ref().filter(|_| !in_table).map(|bars| {
+            let bar = bars.add(ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {msg} [{elapsed}]")
+            {
+                bar.set_style(style);
+            }
+            bar.set_prefix(safe(address));
+            bar.set_message(doing);
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        if bar.is_none() && !in_table {
+            self.print(&format!("{}: {doing}...", paint(BOLD, safe(address))));
+        }
+        if let Some(stream) = &self.stream {
+            stream.start(address);
+        }
+        self.running().insert(
+            address.to_owned(),
+            Running {
+                since: now,
+                last_line: now,
+                doing,
+                bar,
+            },
+        );
+    }
+
+    /// A change goes on; `detail` says what it waits for.
+    pub fn still(&self, address: &str, detail: &str) {
+        let mut all = self.running();
+        let Some(running) = all.get_mut(address) else {
+            return;
+        };
+        if let Some(bar) = &running.bar {
+            bar.set_message(format!("{} {}", running.doing, safe(detail)));
+        } else if self.bars.is_none() && running.last_line.elapsed() >= STILL {
+            running.last_line = Instant::now();
+            if let Some(stream) = &self.stream {
+                stream.still(address, running.since.elapsed());
+            }
+            let detail = if detail.is_empty() {
+                String::new()
+            } else {
+                format!(", {}", safe(detail))
+            };
+            self.print(&format!(
+                "{}: Still {}... [{}s elapsed{detail}]",
+                paint(BOLD, safe(address)),
+                running.doing.to_lowercase(),
+                running.since.elapsed().as_secs()
+            ));
+        }
+    }
+
+    /// A change waits for a GKE operation that somebody else, or an earlier run, has started.
+    pub fn waits_for(&self, address: &str, operation: &str) {
+        self.still(address, &format!("waiting for {operation}"));
+        if let Some(stream) = &self.stream {
+            stream.notice(&format!("{address}: Waiting for {operation}"));
+        }
+        self.line(&format!(
+            "{}: Waiting for {}",
+            paint(BOLD, safe(address)),
+            safe(operation)
+        ));
+    }
+
+    /// A change is done.
+    pub fn done(&self, address: &str) {
+        let Some(running) = self.running().remove(address) else {
+            return;
+        };
+        if let Some(bar) = running.bar {
+            bar.finish_and_clear();
+        }
+        if let Some(stream) = &self.stream {
+            stream.done(address, running.since.elapsed());
+        }
+        if self.in_table(|matrix| matrix.end(address, true)) {
+            return;
+        }
+        let noun = match running.doing {
+            "Creating" => "Creation",
+            "Destroying" => "Destruction",
+            _ => "Modifications",
+        };
+        self.line(&format!(
+            "{}: {noun} complete after {}s",
+            paint(BOLD, safe(address)),
+            running.since.elapsed().as_secs()
+        ));
+    }
+
+    /// A change failed.
+    pub fn failed(&self, address: &str, why: &str) {
+        let running = self.running().remove(address);
+        if let Some(stream) = &self.stream {
+            let elapsed = running
+                .as_ref()
+                .map_or(Duration::ZERO, |r| r.since.elapsed());
+            stream.failed(address, elapsed);
+        }
+        if let Some(bar) = running.and_then(|r| r.bar) {
+            bar.finish_and_clear();
+        }
+        self.in_table(|matrix| matrix.end(address, false));
+        self.line(&format!(
+            "{}: {}{}",
+            paint(BOLD, safe(address)),
+            paint(RED, "failed"),
+            match self.failed_before(address, why) {
+                Some(first) => format!(", as {}", safe(&first)),
+                None => format!(": {}", safe(why)),
+            }
+        ));
+    }
+
+    /// What has failed because of the same, if something has.
+    fn failed_before(&self, address: &str, why: &str) -> Option<String> {
+        // Entries are inserted whole, so a poisoned map is still right.
+        let all = self.failures.lock();
+        let mut all = all.unwrap_or_else(std::sync::PoisonError::into_inner);
+        match all.entry(cause(why).to_owned()) {
+            Entry::Occupied(first) => Some(first.get().clone()),
+            Entry::Vacant(new) => {
+                new.insert(address.to_owned());
+                None
+            }
+        }
+    }
+
+    fn table(&self) -> std::sync::MutexGuard<'_, Option<Table>> {
+        self.table
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Edits the table and draws it again; `false` where there is none.
+    fn in_table(&self, edit: impl FnOnce(&mut Matrix)) -> bool {
+        match self.table().as_mut() {
+            Some(table) => {
+                edit(&mut table.matrix);
+                table.draw();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// These changes are carried out next. On a terminal, those of several clusters are shown as a
+    /// table of clusters by phase until [`Self::end_table`].
+    pub fn begin_table<'a>(&self, changes: impl Iterator<Item = (&'a str, &'a What)>) {
+        let Some(bars) = &self.bars else {
+            return;
+        };
+        let matrix = Matrix::of(changes);
+        if matrix.clusters() < TABLE {
+            return;
+        }
+        // A line for each, and for the head, what is shared, and the rest.
+        let rows = (0..MOST_ROWS.min(matrix.clusters() + 3)).map(|_| {
+            let bar = bars.add(ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("{msg}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        let table = Table {
+            matrix,
+            rows: rows.collect(),
+        };
+        table.draw();
+        *self.table() = Some(table);
+    }
+
+    /// Takes the table away.
+    pub fn end_table(&self) {
+        if let Some(table) = self.table().take() {
+            table.rows.iter().for_each(ProgressBar::finish_and_clear);
+        }
+    }
+
+    /// A wave of clusters goes on.
+    pub fn wave(&self, name: &str, what: &str) {
+        if let Some(stream) = &self.stream {
+            stream.wave(name, what);
+        }
+        self.line(&format!(
+            "{} {}",
+            paint(BOLD, format!("Wave {}:", safe(name))),
+            safe(what)
+        ));
+    }
+
+    /// Something that the user should see while it happens.
+    pub fn notice(&self, text: &str) {
+        if let Some(stream) = &self.stream {
+            stream.notice(text);
+        }
+        self.line(&paint(YELLOW, safe(text)));
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
