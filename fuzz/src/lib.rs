@@ -3,7 +3,6 @@
 //! `tests/it/fuzzed.rs` does the same, with mutations of its own, on a stable compiler.
 
 use wi::view;
-use wi_client::google::container::{ClusterList, Operation, UpgradeSettings};
 use wi_client::http::ApiError;
 use wi_core::desired::Desired;
 use wi_core::names::Member;
@@ -11,10 +10,12 @@ use wi_core::plan::file::PlanFile;
 use wi_core::resource::Resource;
 use wi_core::spec::{Source, load_sources};
 use wi_core::wire::budgets::Budget;
+use wi_core::wire::container::{ClusterList, Operation};
 use wi_core::wire::iam::ServiceAccount;
 use wi_core::wire::kubernetes::ObjectMeta;
 use wi_core::wire::pods::Pod;
 use wi_core::wire::policy::Policy;
+use wi_core::wire::upgrade::UpgradeSettings;
 use wi_sandbox::World;
 
 /// Any text as a spec: read or refused, and all that follows offline.
@@ -31,11 +32,11 @@ pub fn plan_file(bytes: &[u8]) {
     let Ok(file) = PlanFile::from_json(bytes) else {
         return;
     };
-    drop(render::text::plan(&file.plan, 80, true));
-    let about = render::markdown::About::default();
+    drop(view::text::plan(&file.plan, 80, true));
+    let about = view::markdown::About::default();
     let hash = file.hash();
-    drop(render::markdown::plan(&file.plan, &hash, &about, 60_000));
-    drop(render::json::plan(&file.plan, &hash));
+    drop(view::markdown::plan(&file.plan, &hash, &about, 60_000));
+    drop(view::json::plan(&file.plan, &hash));
     drop(file.needed());
 }
 
@@ -77,5 +78,5 @@ fn names(text: &str) {
     drop(UpgradeSettings::from_label(text).map(|s| (s.rounds(7), s.to_label())));
     drop(Resource::parse(text, None).map(|r| (r.path(), r.full_name())));
     drop(Member::parse(text));
-    assert!(!render::safe(text).chars().any(char::is_control));
+    assert!(!wi_core::words::safe(text).chars().any(char::is_control));
 }

@@ -209,10 +209,11 @@ async fn accounts_are_read_page_by_page() {
     })
     .await;
     let http = server.client();
-    let accounts: Vec<iam::ServiceAccount> = iam::service_accounts(&http, &project())
-        .try_collect()
-        .await
-        .expect("two pages");
+    let accounts: Vec<wi_core::wire::iam::ServiceAccount> =
+        iam::service_accounts(&http, &project())
+            .try_collect()
+            .await
+            .expect("two pages");
     assert_eq!(accounts.len(), 2);
     let uris: Vec<String> = server.seen().into_iter().map(|s| s.uri).collect();
     assert_eq!(

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use wi_core::spec::{Source, load, load_sources};
+use wi::engine::load;
+use wi_core::spec::{Source, load_sources};
 
 const HEAD: &str = "apiVersion: wi/v1\nname: shop\nproject: acme-prod\n";
 

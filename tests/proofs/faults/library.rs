@@ -29,7 +29,7 @@ pub async fn apply(inside: &Inside, spec: &str, timeout: Duration, propagation: 
     .expect("a client");
     let live = wi::engine::read::read(&http, &desired).await;
     let plan = plan::plan(&desired, &live, &Options::default());
-    let mut out = render::text::plan(&plan, 80, false);
+    let mut out = view::text::plan(&plan, 80, false);
     let mut code = 1;
     if plan.unseen.is_empty() && plan.errors.is_empty() {
         let limits = Limits {
@@ -39,7 +39,7 @@ pub async fn apply(inside: &Inside, spec: &str, timeout: Duration, propagation: 
         let progress = Arc::new(Progress::silent());
         let context = Context::new(http, plan.clone(), &desired, &live, progress, limits);
         let outcome = apply::apply(Arc::new(context), CancellationToken::new()).await;
-        out.push_str(&render::outcome::text(&plan, &outcome, 80, false));
+        out.push_str(&view::outcome::text(&plan, &outcome, 80, false));
         code = i32::from(outcome.values().any(|end| *end != End::Done));
     }
     Ran {

@@ -60,7 +60,7 @@ async fn accounts(kube: &Kube, real: &Real) {
         .apply_service_account(&with("a@p.iam.gserviceaccount.com"), false)
         .await
         .expect("made");
-    let owns = |m: &wi_client::kubernetes::ManagedFields| {
+    let owns = |m: &wi_core::wire::kubernetes::ManagedFields| {
         m.manager == "wi" && m.owns_annotation(ANNOTATION)
     };
     assert!(ksa.managed_fields.iter().any(owns));
