@@ -14,12 +14,15 @@ use super::style::{RED, paint};
 /// The error is for the user: the disk is full, say. A reader that went away (`wi plan | head`) is no
 /// failure of ours.
 pub fn data(text: &str) -> io::Result<()> {
-    bytes(disarmed(text).as_bytes())
+    written(anstream::stdout().lock(), disarmed(text).as_bytes())
 }
 
-/// As [`data`], as it is: what a program reads.
+/// As [`data`], byte for byte: what a program reads may hold what looks like a colour.
 pub fn bytes(bytes: &[u8]) -> io::Result<()> {
-    let mut out = anstream::stdout().lock();
+    written(io::stdout().lock(), bytes)
+}
+
+fn written(mut out: impl Write, bytes: &[u8]) -> io::Result<()> {
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(&e)),
         _ => Ok(()),
