@@ -69,10 +69,19 @@ pub(super) async fn edit(
 async fn write(context: &Context, resource: &Resource, edits: &[Edit<'_>]) -> Result<(), ApiError> {
     let mut wait = context.propagation_wait();
     let mut conflicts = 0;
+    let mut told = false;
     loop {
         let mut policy = policies::read(&context.http, resource).await?;
         if !merge(&mut policy, edits) {
             return Ok(()); // somebody, or an earlier run of ours, has done it
+        }
+        if !told {
+            told = true;
+            for member in policy.unwritable(resource.kind().write == Write::AccessList) {
+                context.progress.notice(&format!(
+                    "{member} goes from the policy of {resource}: it is dead, and the API does not take it back"
+                ));
+            }
         }
         match policies::write(&context.http, resource, &policy).await {
             Ok(_) => return reads_back(context, resource, edits).await,

@@ -432,6 +432,70 @@ async fn no_error_and_no_debug_output_has_the_token_in_it() {
     assert!(!all.contains("s3cret"), "{all}");
 }
 
+/// `google.type.Expr` has a location, and titles are optional: whatever others write is carried over.
+#[tokio::test]
+async fn what_others_wrote_is_carried_over_as_it_came() {
+    let bindings = json!([
+        {"role": "roles/viewer", "members": ["group:ops@example.com"], "bindingOfTomorrow": {"a": [1]},
+         "condition": {"title": "t", "expression": "true", "location": "policy.yaml:3", "fieldOfTomorrow": {"x": null}}},
+        {"role": "roles/viewer", "members": ["group:dev@example.com"], "condition": {"expression": "true"}},
+        {"members": ["group:ops@example.com"]},
+        {"role": "roles/viewer", "members": ["user:ann@example.com"],
+         "condition": {"title": 5, "description": "d", "expression": "true"}},
+    ]);
+    let policy = json!({"etag": "BwX=", "bindings": bindings, "policyOfTomorrow": {"b": 2}});
+    for resource in ["project/acme-prod", "bucket/b-1", "topic/t-1"] {
+        let resource = Resource::parse(resource, Some(&project())).expect("a resource");
+        let (_, write) = read_and_write(resource, policy.clone()).await;
+        let written = write.body.get("policy").unwrap_or(&write.body);
+        assert_eq!(written["bindings"], bindings);
+        assert_eq!(written["policyOfTomorrow"], json!({"b": 2}));
+    }
+}
+
+/// Written without one, a policy would undo whatever somebody else has done since it was read.
+#[tokio::test]
+async fn a_policy_that_came_without_an_etag_is_not_written() {
+    for resource in ["project/acme-prod", "bucket/b-1", "topic/t-1", "dataset/d"] {
+        let resource = Resource::parse(resource, Some(&project())).expect("a resource");
+        let server = Server::new(|_| answer(200, json!({"bindings": [], "access": []}))).await;
+        let http = server.client();
+        let policy = policies::read(&http, &resource).await.expect("read");
+        let error = policies::write(&http, &resource, &policy).await;
+        let error = error.expect_err("nothing to write under");
+        assert!(error.message.contains("without an etag"), "{error}");
+        assert_eq!(server.seen().len(), 1, "only the read");
+    }
+}
+
+/// A dead and a live member of one address in one policy are refused, and BigQuery refuses all dead ones.
+#[tokio::test]
+async fn dead_members_that_an_api_does_not_take_back_are_left_out() {
+    let (dead, live) = (
+        "deleted:serviceAccount:CI@acme-prod.iam.gserviceaccount.com?uid=1",
+        "serviceAccount:ci@acme-prod.iam.gserviceaccount.com",
+    );
+    let gone = "deleted:user:bob@example.com?uid=2";
+    let policy = json!({"etag": "BwX=", "bindings": [
+        {"role": "roles/viewer", "members": [dead, gone]},
+        {"role": "roles/browser", "members": [dead]},
+        {"role": "roles/editor", "members": ["user:ann@example.com", live]},
+    ]});
+    let (_, write) = read_and_write(Resource::ServiceAccount(email()), policy).await;
+    assert_eq!(
+        write.body["policy"]["bindings"],
+        json!([
+            {"role": "roles/viewer", "members": [gone]},
+            {"role": "roles/editor", "members": ["user:ann@example.com", live]},
+        ])
+    );
+    let dataset = Resource::parse("dataset/d", Some(&project())).expect("a dataset");
+    let access = json!([{"role": "READER", "iamMember": gone}, {"role": "READER", "userByEmail": "ann@example.com"},
+        {"view": {"projectId": "p", "datasetId": "d", "tableId": "v"}}]);
+    let (_, write) = read_and_write(dataset, json!({"etag": "e", "access": access})).await;
+    assert_eq!(write.body["access"], json!([access[1], access[2]]));
+}
+
 /// A server that always has one more page.
 #[tokio::test]
 async fn a_list_without_end_ends() {

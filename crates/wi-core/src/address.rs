@@ -305,13 +305,17 @@ fn digest(condition: &Condition) -> String {
         title,
         description,
         expression,
+        rest,
     } = condition;
     // Lengths say where one ends and the next begins.
-    let whole = format!(
+    let mut whole = format!(
         "{} {} {title}{description}{expression}",
         title.len(),
         description.len()
     );
+    if !rest.is_empty() {
+        whole.push_str(&format!("\n{} {rest}", expression.len()));
+    }
     sha256(whole.as_bytes())[..8].to_owned()
 }
 
@@ -381,6 +385,7 @@ mod tests {
             title: title.to_owned(),
             description: description.to_owned(),
             expression: expression.to_owned(),
+            rest: String::new(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! BigQuery datasets: an access list in place of a policy, shown here as one.
 //!
-//! Entries without a role (views, routines, other datasets) and all entries that nobody edits are
-//! written back as they were read.
+//! Entries without a role (views, routines, other datasets), those of a kind that is not known, and all
+//! that nobody edits are written back as they were read, in their order, equal ones as often.
 
 use std::collections::BTreeSet;
 
@@ -40,7 +40,34 @@ pub(super) async fn write(
     let body = json!({ ACCESS: as_access(policy) });
     let mut request = Request::new(Method::PATCH, url).body(body);
     request.if_match = Some(policy.etag.clone());
-    Ok(as_policy(http.json(request).await?))
+    let written = http.json(request).await;
+    Ok(as_policy(written.map_err(|mut e: ApiError| {
+        if let Some(gone) = named_in(&e.message, policy) {
+            e.help = Some(format!(
+                "The dataset's access list has {gone}, which BigQuery does not find: it refuses every list with it. Whoever owns the dataset has to take it out (bq show --format=prettyjson, bq update --source)"
+            ));
+        }
+        e
+    })?))
+}
+
+/// What of the list a refusal is about: an authorized view, routine or dataset that is gone.
+fn named_in(message: &str, policy: &Policy) -> Option<String> {
+    let entries = policy.rest.get(ACCESS)?.as_array()?;
+    entries.iter().find_map(|entry| {
+        let (kind, name) = [
+            ("view", &entry["view"]),
+            ("routine", &entry["routine"]),
+            ("dataset", &entry["dataset"]["dataset"]),
+        ]
+        .into_iter()
+        .find(|(_, name)| name.is_object())?;
+        let parts = ["projectId", "datasetId", "tableId", "routineId"];
+        let parts: Vec<&str> = parts.iter().filter_map(|p| name[p].as_str()).collect();
+        // `Not found: Table acme-prod:shop.orders`
+        let is_named = parts.len() > 1 && parts.iter().all(|part| message.contains(part));
+        is_named.then(|| format!("the authorized {kind} {}", parts.join(".")))
+    })
 }
 
 fn as_policy(dataset: Value) -> Policy {
@@ -83,16 +110,19 @@ fn as_access(policy: &Policy) -> Vec<Value> {
         }
     }
     let mut list = Vec::new();
+    let mut there = BTreeSet::new();
     for entry in policy.rest[ACCESS].as_array().into_iter().flatten() {
         match parts(entry) {
             Some(key) => {
-                if wanted.remove(&key) {
+                if wanted.contains(&key) {
                     list.push(entry.clone());
+                    there.insert(key);
                 }
             }
             None => list.push(entry.clone()),
         }
     }
+    wanted.retain(|key| !there.contains(key));
     for (role, condition, member) in wanted {
         let mut entry = json!({ "role": role });
         match Member::parse(&member) {
@@ -132,9 +162,14 @@ fn parts(entry: &Value) -> Option<(String, Option<Condition>, String)> {
     } else {
         text("iamMember")?.to_owned()
     };
+    // Of accounts that are gone, in whichever field.
+    let member = match member.find("deleted:") {
+        Some(at) => member[at..].to_owned(),
+        None => member,
+    };
     let condition = match &entry["condition"] {
         Value::Null => None,
-        // One that is not understood is not the same as none: the entry is left as it is.
+        // One that cannot be read is not the same as none: the entry is left as it is.
         condition => Some(serde_json::from_value(condition.clone()).ok()?),
     };
     Some((role.to_owned(), condition, member))
@@ -157,13 +192,14 @@ mod tests {
              "condition": {"expression": "request.time < timestamp('2027-01-01T00:00:00Z')", "location": "x"}},
         ]);
         let mut policy = as_policy(json!({"etag": "e", "access": access}));
-        assert_eq!(
-            policy.bindings.len(),
-            4,
-            "the view, and the condition without a title, aside"
-        );
+        assert_eq!(policy.bindings.len(), 5, "the view aside");
         assert_eq!(policy.bindings[1].role, "roles/bigquery.dataEditor");
         assert_eq!(json!(as_access(&policy)), access);
+        assert_eq!(
+            named_in("Not found: Table p:d.v", &policy).as_deref(),
+            Some("the authorized view p.d.v")
+        );
+        assert_eq!(named_in("Not found: Dataset p:d", &policy), None);
 
         policy.bindings[1].members[0] = "serviceAccount:p.svc.id.goog[ns/ksa]".to_owned();
         let edited = as_access(&policy);
@@ -174,5 +210,31 @@ mod tests {
             edited[5],
             json!({"role": "roles/bigquery.dataEditor", "iamMember": "serviceAccount:p.svc.id.goog[ns/ksa]"})
         );
+    }
+
+    #[test]
+    fn equal_entries_unknown_kinds_and_their_order_stay() {
+        let access = json!([
+            {"role": "READER", "userByEmail": "ann@example.com"},
+            {"role": "roles/bigquery.dataViewer", "iamMember": "user:ann@example.com"},
+            {"role": "READER", "principalOfTomorrow": {"id": 1}},
+            {"role": "READER", "userByEmail": "ann@example.com"},
+            {"role": "READER", "userByEmail": "ann@example.com", "fieldOfTomorrow": true},
+            {"dataset": {"dataset": {"projectId": "p", "datasetId": "e"}, "targetTypes": ["VIEWS"]}},
+        ]);
+        let policy = as_policy(json!({"etag": "e", "access": access}));
+        assert_eq!(json!(as_access(&policy)), access);
+    }
+
+    #[test]
+    fn dead_members_are_not_written_back() {
+        let access = json!([
+            {"role": "READER", "iamMember": "deleted:serviceAccount:a@p-12345.iam.gserviceaccount.com?uid=1"},
+            {"role": "READER", "userByEmail": "deleted:serviceAccount:b@p-12345.iam.gserviceaccount.com?uid=2"},
+            {"role": "READER", "userByEmail": "ann@example.com"},
+        ]);
+        let policy = as_policy(json!({"etag": "e", "access": access}));
+        let dead = policy.unwritable(true);
+        assert_eq!(dead.len(), 2, "{dead:?}");
     }
 }

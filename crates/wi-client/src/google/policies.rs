@@ -35,12 +35,26 @@ pub async fn read(http: &Http, resource: &Resource) -> Result<Policy, ApiError> 
     http.json(request).await
 }
 
-/// Writes a policy in version 3 under its etag; answers with the policy as stored.
+/// Writes a policy in version 3 under its etag, without its [`Policy::unwritable`] members; answers with
+/// the policy as stored.
 ///
-/// A stale etag is an [`ApiError`] with `is_conflict()`: 409 or, for Storage and BigQuery, 412.
+/// One that came without an etag is not written: whatever somebody else has added meanwhile would be
+/// lost. A stale etag is an [`ApiError`] with `is_conflict()`: 409 or, for Storage and BigQuery, 412.
 pub async fn write(http: &Http, resource: &Resource, policy: &Policy) -> Result<Policy, ApiError> {
     let kind = resource.kind();
+    if policy.etag.is_empty() {
+        let why = "the policy came without an etag, so that writing it could undo what somebody else does meanwhile: it is not written";
+        let at = url(http, resource, "");
+        return Err(ApiError::without_answer("GET", &at, why.to_owned()));
+    }
     let mut policy = policy.clone();
+    let unwritable = policy.unwritable(kind.write == Write::AccessList);
+    if !unwritable.is_empty() {
+        for binding in &mut policy.bindings {
+            binding.members.retain(|m| !unwritable.contains(m));
+        }
+        policy.bindings.retain(|b| !b.members.is_empty());
+    }
     // Written as version 1, a policy would lose its conditions.
     policy.rest.insert("version".to_owned(), 3.into());
     let (method, verb, body) = match kind.write {

@@ -144,7 +144,14 @@ impl ApiError {
         if error.message.is_empty() {
             error.message = format!("HTTP {code} without a reason");
         }
-        error.help = help(&error, info);
+        for more in violations(google) {
+            if error.message.contains(&more) {
+                continue;
+            }
+            let message = error.message.trim_end_matches('.');
+            error.message = format!("{message}; {more}");
+        }
+        error.help = help(&error, google, info);
         error
     }
 
@@ -226,8 +233,125 @@ impl ApiError {
     }
 }
 
-fn help(error: &ApiError, info: Option<&Value>) -> Option<String> {
+/// The most violations of rules that are told.
+const MOST_VIOLATIONS: usize = 5;
+
+/// The prefix of an organization policy's constraint.
+const CONSTRAINT: &str = "constraints/";
+
+/// Which rule is broken, and by what: `PreconditionFailure`, `QuotaFailure` and `BadRequest` of
+/// `google.rpc` (error_details.proto).
+fn violations(google: &Value) -> Vec<String> {
+    let all = google["details"].as_array().into_iter().flatten();
+    let each = all.flat_map(|detail| {
+        let of = |name: &str| detail[name].as_array().into_iter().flatten();
+        of("violations").chain(of("fieldViolations"))
+    });
+    each.take(MOST_VIOLATIONS).filter_map(violation).collect()
+}
+
+fn violation(violation: &Value) -> Option<String> {
+    let (kind, description) = (text(&violation["type"]), text(&violation["description"]));
+    let subject = match violation["subject"].as_str() {
+        Some(subject) => subject,
+        None => violation["field"].as_str().unwrap_or_default(),
+    };
+    if kind.starts_with("VPC_SERVICE_CONTROLS") {
+        return None; // `help` says it
+    }
+    // Of an organization policy: `orgpolicy:projects/acme-prod?configvalue=user%3Aann%40example.com`
+    let refused = subject
+        .split_once("configvalue=")
+        .map(|(_, value)| shown(&decoded(value.split('&').next().unwrap_or_default())));
+    let said = match (kind.strip_prefix(CONSTRAINT), refused) {
+        (Some(_), Some(member)) => format!("the organization policy {kind} refuses {member}"),
+        (Some(_), None) => format!("the organization policy {kind} refuses it"),
+        (None, Some(member)) => format!("{kind} refuses {member}"),
+        (None, None) => [kind, shown(subject)].join(" ").trim().to_owned(),
+    };
+    let description = description.trim_end_matches('.');
+    match (said.is_empty(), description.is_empty()) {
+        (true, true) => None,
+        (false, true) => Some(said),
+        (true, false) => Some(description.to_owned()),
+        (false, false) => Some(format!("{said}: {description}")),
+    }
+}
+
+/// A value of a query without its percent-encoding; as it is where it has none that is UTF-8.
+fn decoded(value: &str) -> String {
+    let query = format!("v={value}");
+    reqwest::Url::parse("http://x/")
+        .ok()
+        .and_then(|mut url| {
+            url.set_query(Some(&query));
+            url.query_pairs().next().map(|(_, v)| v.into_owned())
+        })
+        .unwrap_or_else(|| value.to_owned())
+}
+
+/// The constraint of an organization policy that refuses, without its prefix.
+fn constraint(error: &ApiError, google: &Value) -> Option<String> {
+    let details = google["details"].as_array().into_iter().flatten();
+    let mut kinds = details
+        .flat_map(|d| d["violations"].as_array().into_iter().flatten())
+        .filter_map(|v| v["type"].as_str());
+    let named = kinds.find_map(|kind| kind.strip_prefix(CONSTRAINT));
+    let in_message = || {
+        let (_, rest) = error.message.split_once(CONSTRAINT)?;
+        rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '_')
+            .next()
+    };
+    let name = named.or_else(in_message)?.trim_end_matches('.');
+    (!name.is_empty()).then(|| shown(name))
+}
+
+/// What VPC Service Controls know the refusal by, where it is theirs.
+fn perimeter(error: &ApiError, google: &Value, metadata: Option<&Value>) -> Option<String> {
+    const IN_MESSAGE: &str = "vpcServiceControlsUniqueIdentifier: ";
+    let details = google["details"].as_array().into_iter().flatten();
+    let violation = details
+        .flat_map(|d| d["violations"].as_array().into_iter().flatten())
+        .find(|v| {
+            v["type"]
+                .as_str()
+                .is_some_and(|t| t.starts_with("VPC_SERVICE_CONTROLS"))
+        });
+    let in_message = error.message.split_once(IN_MESSAGE);
+    let is_theirs =
+        error.reason == "SECURITY_POLICY_VIOLATED" || violation.is_some() || in_message.is_some();
+    let told = [
+        metadata.map(|m| &m["uid"]),
+        violation.map(|v| &v["description"]),
+    ];
+    let told = told.into_iter().flatten().map(text).find(|t| !t.is_empty());
+    let in_message = || {
+        let id = in_message?.1.split_whitespace().next()?;
+        Some(id.trim_end_matches(['.', ',']).to_owned())
+    };
+    is_theirs.then(|| told.or_else(in_message).unwrap_or_default())
+}
+
+fn help(error: &ApiError, google: &Value, info: Option<&Value>) -> Option<String> {
     let metadata = info.map(|i| &i["metadata"]);
+    if let Some(id) = perimeter(error, google, metadata) {
+        let by = match id.as_str() {
+            "" => String::new(),
+            id => format!(" by the identifier {id}"),
+        };
+        return Some(format!(
+            "VPC Service Controls refuse it, not IAM: whoever runs the perimeter finds out why{by} in their troubleshooter, and lets the caller in by an ingress rule"
+        ));
+    }
+    if let Some(constraint) = constraint(error, google) {
+        let of = project_of(&error.url)
+            .map(|project| format!(" --project {}", shell_word(&project)))
+            .unwrap_or_default();
+        return Some(format!(
+            "An organization policy decides it, not IAM: gcloud org-policies describe {} --effective{of}",
+            shell_word(&constraint)
+        ));
+    }
     match (error.code, error.reason.as_str()) {
         (_, "SERVICE_DISABLED") => {
             let told = |field: &str| metadata.map(|m| text(&m[field])).filter(|t| !t.is_empty());
@@ -328,6 +452,57 @@ mod tests {
             "http://127.0.0.1:1/v1/projects/acme-us/locations/-/clusters",
         ] {
             assert_eq!(command(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_organization_policy_is_named_with_what_it_refuses() {
+        let body = serde_json::json!({"error": {"code": 400, "status": "FAILED_PRECONDITION",
+        "message": "One or more users named in the policy do not belong to a permitted customer.",
+        "details": [{"@type": "type.googleapis.com/google.rpc.PreconditionFailure", "violations": [
+            {"type": "constraints/iam.allowedPolicyMemberDomains",
+             "subject": "orgpolicy:projects/acme-prod?configvalue=serviceAccount%3Aci%40other-1.iam.gserviceaccount.com",
+             "description": "User ci@other-1.iam.gserviceaccount.com is not in permitted organization."}]}]}});
+        let url = "https://cloudresourcemanager.googleapis.com/v3/projects/acme-prod:setIamPolicy";
+        let error = ApiError::from_answer("POST", url, 400, body.to_string().as_bytes());
+        for said in [
+            "do not belong to a permitted customer; the organization policy constraints/iam.allowedPolicyMemberDomains refuses serviceAccount:ci@other-1.iam.gserviceaccount.com",
+            "gcloud org-policies describe iam.allowedPolicyMemberDomains --effective --project acme-prod",
+        ] {
+            assert!(error.for_user().contains(said), "{}", error.for_user());
+        }
+        let body = serde_json::json!({"error": {"code": 400, "message": "Precondition check failed.",
+        "status": "FAILED_PRECONDITION", "details": [
+            {"@type": "type.googleapis.com/google.rpc.PreconditionFailure", "violations": [
+                {"type": "constraints/iam.disableServiceAccountCreation", "subject": "projects/acme-prod"}]},
+            {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [
+                {"field": "policy.bindings[0].role", "description": "no such role"}]}]}});
+        let error = ApiError::from_answer("POST", url, 400, body.to_string().as_bytes());
+        assert_eq!(
+            error.message,
+            "Precondition check failed; the organization policy constraints/iam.disableServiceAccountCreation refuses it; policy.bindings[0].role: no such role"
+        );
+    }
+
+    #[test]
+    fn vpc_service_controls_are_told_from_iam() {
+        let told = serde_json::json!({"error": {"code": 403, "status": "PERMISSION_DENIED",
+        "message": "Request is prohibited by organization's policy.", "details": [
+            {"@type": "type.googleapis.com/google.rpc.PreconditionFailure",
+             "violations": [{"type": "VPC_SERVICE_CONTROLS", "description": "xXyY-12_z"}]},
+            {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SECURITY_POLICY_VIOLATED",
+             "domain": "googleapis.com", "metadata": {"uid": "xXyY-12_z", "service": "storage.googleapis.com"}}]}});
+        let in_words = serde_json::json!({"error": {"code": 403, "errors": [{"reason": "forbidden"}],
+        "message": "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: xXyY-12_z."}});
+        for body in [told, in_words] {
+            let error = parse(403, &body);
+            let said = error.for_user();
+            assert!(
+                said.contains("VPC Service Controls refuse it, not IAM"),
+                "{said}"
+            );
+            assert!(said.contains("by the identifier xXyY-12_z in"), "{said}");
+            assert!(!said.contains("docs/real-projects.md"), "{said}");
         }
     }
 

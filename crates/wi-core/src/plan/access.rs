@@ -29,7 +29,7 @@ pub(super) fn rows(desired: &Desired, plan: &Plan) -> Vec<AccessChange> {
                     resource => (key.role.to_string(), format!("on {resource}")),
                 };
                 let role = match &key.condition {
-                    Some(condition) => format!("{role} ({})", condition.title),
+                    Some(condition) => format!("{role} ({})", condition.name()),
                     None => role,
                 };
                 rows.push(AccessChange {

@@ -102,22 +102,53 @@ fn missing_roles(live: &Live, plan: &mut Plan) {
     plan.errors.extend(problems);
 }
 
+/// What of one policy's members a plan changes.
+struct Size<'a> {
+    added: usize,
+    removed: usize,
+    /// Of those removed, the ones that wait: they are there still when all are added.
+    late: usize,
+    address: &'a Address,
+}
+
 fn sizes(live: &Live, plan: &mut Plan) {
-    let mut changes: BTreeMap<&Resource, (usize, usize, &Address)> = BTreeMap::new();
+    let mut changes: BTreeMap<&Resource, Size> = BTreeMap::new();
     for (address, change) in &plan.changes {
-        if let What::Binding { key, members } = &change.what {
-            let entry = changes.entry(&key.resource).or_insert((0, 0, address));
-            if change.action == Action::Delete {
-                entry.1 += members.len();
-            } else {
-                entry.0 += members.len();
-            }
+        let What::Binding { key, members } = &change.what else {
+            continue;
+        };
+        let size = changes.entry(&key.resource).or_insert(Size {
+            added: 0,
+            removed: 0,
+            late: 0,
+            address,
+        });
+        if change.action == Action::Delete {
+            size.removed += members.len();
+            let waits = change.wave > 0 || !change.needs.is_empty();
+            size.late += if waits { members.len() } else { 0 };
+        } else {
+            size.added += members.len();
         }
     }
     let mut errors = Vec::new();
     let mut warnings = Vec::new();
-    for (resource, (added, removed, address)) in changes {
+    for (resource, size) in changes {
+        let Size {
+            added,
+            removed,
+            late,
+            address,
+        } = size;
         let policy = live.policies.get(resource).and_then(Seen::found);
+        let dead = policy.map_or_else(BTreeSet::new, |p| p.unwritable(resource.kind().write == Write::AccessList));
+        if !dead.is_empty() {
+            let dead: Vec<String> = dead.into_iter().collect();
+            warnings.push(format!(
+                "the policy of {resource} has members that are dead, and that its API does not take back: they go with the first write: {}",
+                dead.join(", ")
+            ));
+        }
         let now: usize = policy.map_or(0, |p| p.bindings.iter().map(|b| b.members.len()).sum());
         let after = now + added - removed.min(now);
         if added > 0 && after > MAX_MEMBERS {
@@ -125,6 +156,15 @@ fn sizes(live: &Live, plan: &mut Plan) {
                 subject: address.clone().into(),
                 message: format!(
                     "the policy of {resource} has {now} members and would have {after}; IAM allows {MAX_MEMBERS}. Grant to groups, or on resources below it"
+                ),
+                place: None,
+            });
+        } else if added > 0 && after + late > MAX_MEMBERS {
+            errors.push(Problem {
+                subject: address.clone().into(),
+                message: format!(
+                    "the policy of {resource} has {now} members and would have {} on the way to {after}, since what is added comes before what it replaces is removed, so that nobody is without; IAM allows {MAX_MEMBERS}. Make room on it first, or grant to groups, or on resources below it",
+                    after + late
                 ),
                 place: None,
             });

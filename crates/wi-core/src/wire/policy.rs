@@ -1,5 +1,7 @@
 //! Allow policies, as every API has them.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -20,6 +22,7 @@ pub struct Policy {
 /// A role, who has it, and when. Member order and casing are the server's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Binding {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub role: String,
     #[serde(default)]
     pub members: Vec<String>,
@@ -27,4 +30,28 @@ pub struct Binding {
     pub condition: Option<Condition>,
     #[serde(flatten)]
     pub rest: Map<String, Value>,
+}
+
+/// What dead members begin with: `deleted:serviceAccount:EMAIL?uid=ID`.
+const DEAD: &str = "deleted:";
+
+impl Policy {
+    /// Dead members that the API hands out and does not take back: in an access list (BigQuery) all of
+    /// them, elsewhere those whose address has a live member, too ("Inconsistent representation of
+    /// deleted member"). They give nobody anything, and one of them has the whole policy refused.
+    pub fn unwritable(&self, is_access_list: bool) -> BTreeSet<String> {
+        let members = || self.bindings.iter().flat_map(|b| &b.members);
+        let live: BTreeSet<String> = members()
+            .filter(|m| !m.starts_with(DEAD))
+            .map(|m| m.to_ascii_lowercase())
+            .collect();
+        members()
+            .filter_map(|m| Some((m, m.strip_prefix(DEAD)?)))
+            .filter(|(_, dead)| {
+                let address = dead.split("?uid=").next().unwrap_or_default();
+                is_access_list || live.contains(&address.to_ascii_lowercase())
+            })
+            .map(|(member, _)| member.clone())
+            .collect()
+    }
 }

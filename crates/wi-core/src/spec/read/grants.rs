@@ -150,6 +150,7 @@ impl Reader<'_> {
             title: text("title")?.to_owned(),
             description: text("description").unwrap_or_default().to_owned(),
             expression: text("expression")?.to_owned(),
+            rest: String::new(),
         })
     }
 
@@ -184,6 +185,7 @@ impl Reader<'_> {
             title: format!("until-{text}"),
             description: String::new(),
             expression: format!("request.time < timestamp(\"{end}\")"),
+            rest: String::new(),
         })
     }
 
