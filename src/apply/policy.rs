@@ -7,7 +7,7 @@ use wi_client::http::ApiError;
 use wi_core::address::{Address, BindingKey};
 use wi_core::names::Member;
 use wi_core::plan::{Action, What};
-use wi_core::resource::Resource;
+use wi_core::resource::{Resource, Write};
 use wi_core::wire::policy::{Binding, Policy};
 
 use super::Context;

@@ -7,7 +7,7 @@ use crate::address::Address;
 use crate::desired::Desired;
 use crate::live::{Live, Seen};
 use crate::names::Member;
-use crate::resource::Resource;
+use crate::resource::{Resource, Write};
 use crate::spec::glob;
 
 /// Principals that a policy can have, each occurrence counted.
@@ -141,7 +141,9 @@ fn sizes(live: &Live, plan: &mut Plan) {
             address,
         } = size;
         let policy = live.policies.get(resource).and_then(Seen::found);
-        let dead = policy.map_or_else(BTreeSet::new, |p| p.unwritable(resource.kind().write == Write::AccessList));
+        let dead = policy.map_or_else(BTreeSet::new, |p| {
+            p.unwritable(resource.kind().write == Write::AccessList)
+        });
         if !dead.is_empty() {
             let dead: Vec<String> = dead.into_iter().collect();
             warnings.push(format!(
