@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use wi::apply::{self, Context, End, Limits};
-use wi::view::progress::Progress;
 use wi_core::plan::{self, Options};
 use wi_sandbox::{Sandbox, World};
 
@@ -107,7 +106,7 @@ async fn measure() -> (f64, f64) {
         plan,
         &desired,
         &live,
-        Arc::new(Progress::silent()),
+        Arc::new(wi::apply::Unobserved),
         Limits::default(),
     );
     let outcome = apply::apply(Arc::new(context), CancellationToken::new()).await;

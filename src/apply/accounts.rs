@@ -210,7 +210,7 @@ async fn wait_until_visible(
             Ok(_) => return Ok(()),
             Err(e) if may_be_unknown(&e) => {
                 context
-                    .progress
+                    .observer
                     .still(address, "waiting until IAM knows it");
                 if !wait.again().await {
                     return Err(format!(

@@ -175,7 +175,7 @@ pub(super) async fn change(
             .find(|o| !o.is_done() && o.targets(path) && ended.as_ref() != Some(&o.name));
         if let Some(operation) = running {
             let words = in_words(&operation, context.time());
-            context.progress.waits_for(address, &words);
+            context.observer.waits_for(address, &words);
             ended = Some(operation.name.clone());
             // Its failure is its owner's; what counts here is the state that it leaves behind.
             let _ = finish(context, address, path, operation, &mut wait).await?;
@@ -226,7 +226,7 @@ pub(super) async fn change(
             }
             Err(e) if e.is_operation_running() => {
                 context
-                    .progress
+                    .observer
                     .still(address, "waiting until GKE lets go of the cluster");
                 if !wait.again().await {
                     return Err(Failure::StillRuns(format!(
@@ -289,7 +289,7 @@ async fn finish(
             Some((done, total)) => format!("{done} of {total} nodes, {}", operation.name),
             None => operation.name.clone(),
         };
-        context.progress.still(address, &nodes);
+        context.observer.still(address, &nodes);
         if !poll.again().await {
             return Err(Failure::StillRuns(format!(
                 "operation {} on {path} still runs after {}. It goes on at GKE; run apply again to wait for it",

@@ -5,6 +5,7 @@ mod accounts;
 mod gke;
 mod kubernetes;
 mod node_pool;
+mod observer;
 mod policy;
 pub mod preflight;
 pub mod rollout;
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use observer::{Observer, Unobserved};
 use steps::{Step, Steps};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -27,10 +29,8 @@ use wi_core::address::Address;
 use wi_core::desired::Desired;
 use wi_core::live::Live;
 use wi_core::names::{ClusterPath, Email};
-use wi_core::plan::{AccountChange, Action, Plan, What};
+use wi_core::plan::{AccountChange, Plan, What};
 use wi_core::resource::Resource;
-
-use crate::view::progress::Progress;
 
 /// How a change ended. Nothing is carried over in files: running again finds what is left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Default for Limits {
 pub struct Context {
     http: Http,
     plan: Plan,
-    progress: Arc<Progress>,
+    observer: Arc<dyn Observer>,
     limits: Limits,
     kubes: BTreeMap<String, Result<Kube, String>>,
     one_operation: BTreeMap<ClusterPath, Mutex<()>>,
@@ -105,7 +105,7 @@ impl Context {
         plan: Plan,
         desired: &Desired,
         live: &Live,
-        progress: Arc<Progress>,
+        observer: Arc<dyn Observer>,
         limits: Limits,
     ) -> Self {
         let kubes = live
@@ -147,7 +147,7 @@ impl Context {
         Self {
             http,
             plan,
-            progress,
+            observer,
             limits,
             kubes,
             one_operation,
@@ -419,8 +419,8 @@ fn split_by_needs(
 async fn run(context: &Context, step: Step) -> Vec<(Address, End)> {
     for address in &step.addresses {
         context
-            .progress
-            .start(address, doing(context.plan.changes[address].action));
+            .observer
+            .start(address, context.plan.changes[address].action);
     }
     let results: Vec<(Address, Result<(), String>)> = if let Some(resource) = &step.policy {
         policy::edit(context, resource, &step.addresses).await
@@ -437,11 +437,11 @@ async fn run(context: &Context, step: Step) -> Vec<(Address, End)> {
         .map(|(address, result)| {
             let end = match result {
                 Ok(()) => {
-                    context.progress.done(&address);
+                    context.observer.done(&address);
                     End::Done
                 }
                 Err(why) => {
-                    context.progress.failed(&address, &why);
+                    context.observer.failed(&address, &why);
                     End::Failed(why)
                 }
             };
@@ -504,13 +504,5 @@ async fn single(context: &Context, address: &str) -> Result<(), String> {
             // Bindings are always steps of their policy.
             Err(format!("{} was not grouped with its policy", key.resource))
         }
-    }
-}
-
-fn doing(action: Action) -> &'static str {
-    match action {
-        Action::Create => "Creating",
-        Action::Update => "Modifying",
-        Action::Delete => "Destroying",
     }
 }

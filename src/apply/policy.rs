@@ -94,7 +94,7 @@ async fn write(context: &Context, resource: &Resource, edits: &[Edit<'_>]) -> Re
             Err(e) if context.makes_principals && is_not_visible_yet(context, resource, &e) => {
                 for edit in edits {
                     context
-                        .progress
+                        .observer
                         .still(edit.address, "waiting until IAM accepts the new principal");
                 }
                 if !wait.again().await {

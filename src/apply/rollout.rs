@@ -201,7 +201,7 @@ impl Rollout<'_> {
                 return self.pause(index, &wave, why, Pause::Deadline);
             }
             if !addresses.is_empty() {
-                self.context.progress.wave(
+                self.context.observer.wave(
                     &wave.name,
                     &format!("{} of {count}, {} changes", index + 1, addresses.len()),
                 );
@@ -237,12 +237,7 @@ impl Rollout<'_> {
         };
         self.run.waves.remove(&wave.name);
         self.run.save(self.gates);
-        let changes = &self.context.plan.changes;
-        self.context.progress.begin_table(
-            addresses
-                .iter()
-                .filter_map(|a| Some((&**a, &changes.get(a)?.what))),
-        );
+        self.context.observer.begin(&self.context.plan, addresses);
         carry_out(
             self.context,
             addresses,
@@ -251,11 +246,11 @@ impl Rollout<'_> {
             self.stop,
         )
         .await;
-        self.context.progress.end_table();
+        self.context.observer.end();
         if !wave.verify || self.stop.is_cancelled() {
             return;
         }
-        self.context.progress.wave(&wave.name, "verifying");
+        self.context.observer.wave(&wave.name, "verifying");
         let unverified = verify::wave(
             self.context,
             self.desired,
@@ -277,7 +272,7 @@ impl Rollout<'_> {
             {
                 self.failed.insert(cluster.to_owned());
             }
-            self.context.progress.failed(&address, &why);
+            self.context.observer.failed(&address, &why);
             self.outcome.insert(address, End::Failed(why));
         }
     }
@@ -344,7 +339,7 @@ impl Rollout<'_> {
             let left = wave.soak.saturating_sub(passed);
             if !left.is_zero() {
                 self.context
-                    .progress
+                    .observer
                     .wave(&wave.name, &format!("soaking for {}", in_words(left)));
                 tokio::select! {
                     () = tokio::time::sleep(left) => {}
@@ -362,7 +357,7 @@ impl Rollout<'_> {
             );
             return Some(self.pause(index + 1, wave, why, Pause::Gate));
         }
-        self.context.progress.wave(&wave.name, "gate passed");
+        self.context.observer.wave(&wave.name, "gate passed");
         None
     }
 

@@ -257,7 +257,7 @@ async fn carry_out(
         plan.clone(),
         desired,
         live,
-        Arc::clone(&progress),
+        Arc::<Progress>::clone(&progress),
         limits,
     ));
     let gates = Gates {

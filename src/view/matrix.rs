@@ -1,9 +1,10 @@
 //! Clusters by phase, as a wave goes on: a row for each cluster that is being changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use console::{measure_text_width, truncate_str};
-use wi_core::plan::What;
+use wi_core::address::Address;
+use wi_core::plan::{Plan, What};
 use wi_core::words::safe;
 
 use super::style::{DIM, GREEN, RED, paint};
@@ -47,10 +48,14 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// Of these changes, by address.
-    pub fn of<'a>(changes: impl Iterator<Item = (&'a str, &'a What)>) -> Self {
+    /// Of these changes of a plan.
+    pub fn of(plan: &Plan, addresses: &BTreeSet<Address>) -> Self {
         let mut matrix = Self::default();
-        for (address, what) in changes {
+        for (address, change) in addresses
+            .iter()
+            .filter_map(|a| plan.changes.get_key_value(a))
+        {
+            let what = &change.what;
             let phase = match what {
                 What::Namespace(_) | What::Ksa { .. } => Phase::Kubernetes,
                 What::NodePool { .. } | What::RestoreSettings { .. } => Phase::NodePools,
@@ -59,7 +64,7 @@ impl Matrix {
             let row = what.cluster().unwrap_or(SHARED).to_owned();
             let cells = matrix.rows.entry(row.clone()).or_default();
             cells.entry(phase).or_default().all += 1;
-            matrix.of.insert(address.to_owned(), (row, phase));
+            matrix.of.insert(address.to_string(), (row, phase));
         }
         matrix
     }

@@ -1,20 +1,22 @@
 //! What an apply is doing: bars on a terminal, lines elsewhere, on standard error; or a stream of
 //! JSON on standard output.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use wi_core::plan::What;
+use wi_core::address::Address;
+use wi_core::plan::{Action, Plan};
 use wi_core::words::safe;
 
 use super::cause::cause;
 use super::json::stream::Stream;
 use super::matrix::Matrix;
 use super::style::{BOLD, RED, YELLOW, paint};
+use crate::apply::Observer;
 
 /// How often a change that takes its time is reported where there is no terminal.
 const STILL: Duration = Duration::from_secs(10);
@@ -28,7 +30,6 @@ const MOST_ROWS: usize = 20;
 pub struct Progress {
     bars: Option<MultiProgress>,
     stream: Option<Stream>,
-    silent: bool,
     running: Mutex<BTreeMap<String, Running>>,
     /// What has failed first because of each cause.
     failures: Mutex<BTreeMap<String, String>>,
@@ -76,19 +77,6 @@ impl Progress {
         Self {
             bars: bars.then(MultiProgress::new),
             stream: None,
-            silent: false,
-            running: Mutex::default(),
-            failures: Mutex::default(),
-            table: Mutex::default(),
-        }
-    }
-
-    /// Says nothing.
-    pub fn silent() -> Self {
-        Self {
-            bars: None,
-            stream: None,
-            silent: true,
             running: Mutex::default(),
             failures: Mutex::default(),
             table: Mutex::default(),
@@ -99,7 +87,10 @@ impl Progress {
     pub fn json(stream: Stream) -> Self {
         Self {
             stream: Some(stream),
-            ..Self::silent()
+            bars: None,
+            running: Mutex::default(),
+            failures: Mutex::default(),
+            table: Mutex::default(),
         }
     }
 
@@ -109,7 +100,8 @@ impl Progress {
     }
 
     fn print(&self, text: &str) {
-        if !self.silent {
+        // A stream says all of it in its own way.
+        if self.stream.is_none() {
             super::print::note(text);
         }
     }
@@ -127,128 +119,6 @@ impl Progress {
         self.running
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// A change begins.
-    pub fn start(&self, address: &str, doing: &'static str) {
-        let now = Instant::now();
-        let in_table = self.in_table(|matrix| matrix.start(address));
-        let bar = self.bars.as_ref().filter(|_| !in_table).map(|bars| {
-            let bar = bars.add(ProgressBar::new_spinner());
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {msg} [{elapsed}]")
-            {
-                bar.set_style(style);
-            }
-            bar.set_prefix(safe(address));
-            bar.set_message(doing);
-            bar.enable_steady_tick(Duration::from_millis(120));
-            bar
-        });
-        if bar.is_none() && !in_table {
-            self.print(&format!("{}: {doing}...", paint(BOLD, safe(address))));
-        }
-        if let Some(stream) = &self.stream {
-            stream.start(address);
-        }
-        self.running().insert(
-            address.to_owned(),
-            Running {
-                since: now,
-                last_line: now,
-                doing,
-                bar,
-            },
-        );
-    }
-
-    /// A change goes on; `detail` says what it waits for.
-    pub fn still(&self, address: &str, detail: &str) {
-        let mut all = self.running();
-        let Some(running) = all.get_mut(address) else {
-            return;
-        };
-        if let Some(bar) = &running.bar {
-            bar.set_message(format!("{} {}", running.doing, safe(detail)));
-        } else if self.bars.is_none() && running.last_line.elapsed() >= STILL {
-            running.last_line = Instant::now();
-            if let Some(stream) = &self.stream {
-                stream.still(address, running.since.elapsed());
-            }
-            let detail = if detail.is_empty() {
-                String::new()
-            } else {
-                format!(", {}", safe(detail))
-            };
-            self.print(&format!(
-                "{}: Still {}... [{}s elapsed{detail}]",
-                paint(BOLD, safe(address)),
-                running.doing.to_lowercase(),
-                running.since.elapsed().as_secs()
-            ));
-        }
-    }
-
-    /// A change waits for a GKE operation that somebody else, or an earlier run, has started.
-    pub fn waits_for(&self, address: &str, operation: &str) {
-        self.still(address, &format!("waiting for {operation}"));
-        if let Some(stream) = &self.stream {
-            stream.notice(&format!("{address}: Waiting for {operation}"));
-        }
-        self.line(&format!(
-            "{}: Waiting for {}",
-            paint(BOLD, safe(address)),
-            safe(operation)
-        ));
-    }
-
-    /// A change is done.
-    pub fn done(&self, address: &str) {
-        let Some(running) = self.running().remove(address) else {
-            return;
-        };
-        if let Some(bar) = running.bar {
-            bar.finish_and_clear();
-        }
-        if let Some(stream) = &self.stream {
-            stream.done(address, running.since.elapsed());
-        }
-        if self.in_table(|matrix| matrix.end(address, true)) {
-            return;
-        }
-        let noun = match running.doing {
-            "Creating" => "Creation",
-            "Destroying" => "Destruction",
-            _ => "Modifications",
-        };
-        self.line(&format!(
-            "{}: {noun} complete after {}s",
-            paint(BOLD, safe(address)),
-            running.since.elapsed().as_secs()
-        ));
-    }
-
-    /// A change failed.
-    pub fn failed(&self, address: &str, why: &str) {
-        let running = self.running().remove(address);
-        if let Some(stream) = &self.stream {
-            let elapsed = running
-                .as_ref()
-                .map_or(Duration::ZERO, |r| r.since.elapsed());
-            stream.failed(address, elapsed);
-        }
-        if let Some(bar) = running.and_then(|r| r.bar) {
-            bar.finish_and_clear();
-        }
-        self.in_table(|matrix| matrix.end(address, false));
-        self.line(&format!(
-            "{}: {}{}",
-            paint(BOLD, safe(address)),
-            paint(RED, "failed"),
-            match self.failed_before(address, why) {
-                Some(first) => format!(", as {}", safe(&first)),
-                None => format!(": {}", safe(why)),
-            }
-        ));
     }
 
     /// What has failed because of the same, if something has.
@@ -283,13 +153,22 @@ impl Progress {
         }
     }
 
-    /// These changes are carried out next. On a terminal, those of several clusters are shown as a
-    /// table of clusters by phase until [`Self::end_table`].
-    pub fn begin_table<'a>(&self, changes: impl Iterator<Item = (&'a str, &'a What)>) {
+    /// Something that the user should see while it happens.
+    pub fn notice(&self, text: &str) {
+        if let Some(stream) = &self.stream {
+            stream.notice(text);
+        }
+        self.line(&paint(YELLOW, safe(text)));
+    }
+}
+
+impl Observer for Progress {
+    /// On a terminal, the changes of several clusters are shown as a table of clusters by phase.
+    fn begin(&self, plan: &Plan, addresses: &BTreeSet<Address>) {
         let Some(bars) = &self.bars else {
             return;
         };
-        let matrix = Matrix::of(changes);
+        let matrix = Matrix::of(plan, addresses);
         if matrix.clusters() < TABLE {
             return;
         }
@@ -309,15 +188,131 @@ impl Progress {
         *self.table() = Some(table);
     }
 
-    /// Takes the table away.
-    pub fn end_table(&self) {
+    fn end(&self) {
         if let Some(table) = self.table().take() {
             table.rows.iter().for_each(ProgressBar::finish_and_clear);
         }
     }
 
-    /// A wave of clusters goes on.
-    pub fn wave(&self, name: &str, what: &str) {
+    fn start(&self, address: &str, action: Action) {
+        let doing = doing(action);
+        let now = Instant::now();
+        let in_table = self.in_table(|matrix| matrix.start(address));
+        let bar = self.bars.as_ref().filter(|_| !in_table).map(|bars| {
+            let bar = bars.add(ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {msg} [{elapsed}]")
+            {
+                bar.set_style(style);
+            }
+            bar.set_prefix(safe(address));
+            bar.set_message(doing);
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        if bar.is_none() && !in_table {
+            self.print(&format!("{}: {doing}...", paint(BOLD, safe(address))));
+        }
+        if let Some(stream) = &self.stream {
+            stream.start(address);
+        }
+        self.running().insert(
+            address.to_owned(),
+            Running {
+                since: now,
+                last_line: now,
+                doing,
+                bar,
+            },
+        );
+    }
+
+    fn still(&self, address: &str, detail: &str) {
+        let mut all = self.running();
+        let Some(running) = all.get_mut(address) else {
+            return;
+        };
+        if let Some(bar) = &running.bar {
+            bar.set_message(format!("{} {}", running.doing, safe(detail)));
+        } else if self.bars.is_none() && running.last_line.elapsed() >= STILL {
+            running.last_line = Instant::now();
+            if let Some(stream) = &self.stream {
+                stream.still(address, running.since.elapsed());
+            }
+            let detail = if detail.is_empty() {
+                String::new()
+            } else {
+                format!(", {}", safe(detail))
+            };
+            self.print(&format!(
+                "{}: Still {}... [{}s elapsed{detail}]",
+                paint(BOLD, safe(address)),
+                running.doing.to_lowercase(),
+                running.since.elapsed().as_secs()
+            ));
+        }
+    }
+
+    fn waits_for(&self, address: &str, operation: &str) {
+        self.still(address, &format!("waiting for {operation}"));
+        if let Some(stream) = &self.stream {
+            stream.notice(&format!("{address}: Waiting for {operation}"));
+        }
+        self.line(&format!(
+            "{}: Waiting for {}",
+            paint(BOLD, safe(address)),
+            safe(operation)
+        ));
+    }
+
+    fn done(&self, address: &str) {
+        let Some(running) = self.running().remove(address) else {
+            return;
+        };
+        if let Some(bar) = running.bar {
+            bar.finish_and_clear();
+        }
+        if let Some(stream) = &self.stream {
+            stream.done(address, running.since.elapsed());
+        }
+        if self.in_table(|matrix| matrix.end(address, true)) {
+            return;
+        }
+        let noun = match running.doing {
+            "Creating" => "Creation",
+            "Destroying" => "Destruction",
+            _ => "Modifications",
+        };
+        self.line(&format!(
+            "{}: {noun} complete after {}s",
+            paint(BOLD, safe(address)),
+            running.since.elapsed().as_secs()
+        ));
+    }
+
+    fn failed(&self, address: &str, why: &str) {
+        let running = self.running().remove(address);
+        if let Some(stream) = &self.stream {
+            let elapsed = running
+                .as_ref()
+                .map_or(Duration::ZERO, |r| r.since.elapsed());
+            stream.failed(address, elapsed);
+        }
+        if let Some(bar) = running.and_then(|r| r.bar) {
+            bar.finish_and_clear();
+        }
+        self.in_table(|matrix| matrix.end(address, false));
+        self.line(&format!(
+            "{}: {}{}",
+            paint(BOLD, safe(address)),
+            paint(RED, "failed"),
+            match self.failed_before(address, why) {
+                Some(first) => format!(", as {}", safe(&first)),
+                None => format!(": {}", safe(why)),
+            }
+        ));
+    }
+
+    fn wave(&self, name: &str, what: &str) {
         if let Some(stream) = &self.stream {
             stream.wave(name, what);
         }
@@ -327,13 +322,13 @@ impl Progress {
             safe(what)
         ));
     }
+}
 
-    /// Something that the user should see while it happens.
-    pub fn notice(&self, text: &str) {
-        if let Some(stream) = &self.stream {
-            stream.notice(text);
-        }
-        self.line(&paint(YELLOW, safe(text)));
+fn doing(action: Action) -> &'static str {
+    match action {
+        Action::Create => "Creating",
+        Action::Update => "Modifying",
+        Action::Delete => "Destroying",
     }
 }
 

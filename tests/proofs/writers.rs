@@ -9,7 +9,6 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use wi::apply::{self, Context, End, Limits};
-use wi::view::progress::Progress;
 use wi_core::plan::{Action, What};
 use wi_sandbox::{Sandbox, World};
 
@@ -243,7 +242,7 @@ async fn race(numbers: Vec<u32>, pause: u64) -> Result<(), TestCaseError> {
         plan.clone(),
         &client.desired,
         &live,
-        Arc::new(Progress::silent()),
+        Arc::new(wi::apply::Unobserved),
         limits,
     );
     let (outcome, theirs) = tokio::join!(

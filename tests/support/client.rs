@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use wi::apply::{self, Context, Limits, Outcome};
-use wi::view::progress::Progress;
 use wi_client::auth::TokenSource;
 use wi_client::http::{Endpoints, Http, HttpOptions};
 use wi_core::desired::Desired;
@@ -61,7 +60,7 @@ impl Client {
             plan.clone(),
             &self.desired,
             live,
-            Arc::new(Progress::silent()),
+            Arc::new(wi::apply::Unobserved),
             limits,
         )
     }

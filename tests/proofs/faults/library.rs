@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wi::apply::{self, Context, End, Limits};
 use wi::view;
-use wi::view::progress::Progress;
 use wi_client::auth::TokenSource;
 use wi_client::http::{Endpoints, Http, HttpOptions};
 use wi_core::desired::Desired;
@@ -36,7 +35,7 @@ pub async fn apply(inside: &Inside, spec: &str, timeout: Duration, propagation: 
             propagation,
             ..Limits::default()
         };
-        let progress = Arc::new(Progress::silent());
+        let progress = Arc::new(wi::apply::Unobserved);
         let context = Context::new(http, plan.clone(), &desired, &live, progress, limits);
         let outcome = apply::apply(Arc::new(context), CancellationToken::new()).await;
         out.push_str(&view::outcome::text(&plan, &outcome, 80, false));
