@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::support::Place;
+use crate::support::{Place, Ran};
 
 fn case(name: &str) -> Place {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -12,7 +12,7 @@ fn case(name: &str) -> Place {
     let read = |file: &str| std::fs::read_to_string(directory.join(file)).expect(file);
     let place = Place::new(&read("wi.yaml"), &read("world.yaml"));
     let mut command = place.command(&["plan", "--allow-incomplete", "--sandbox"]);
-    let plan = crate::support::Ran::of(command.env("COLUMNS", "100").output().expect("wi runs"));
+    let plan = Ran::of(command.env("COLUMNS", "100"));
     let text = format!("exit code {}\n\n{}", plan.code.unwrap_or(-1), plan.out);
     insta::with_settings!({
         snapshot_path => directory,
@@ -63,8 +63,7 @@ macro_rules! cases {
 fn an_accepted_loss_is_shown_and_carried_out() {
     let place = case("impact");
     let mut command = place.command(&["plan", "--accept-loss", "--sandbox"]);
-    let plan =
-        crate::support::Ran::of(command.env("COLUMNS", "80").output().expect("wi runs")).ok();
+    let plan = Ran::of(command.env("COLUMNS", "80")).ok();
     let (_, pool) = plan
         .out
         .split_once("# nodepool.main")

@@ -60,10 +60,6 @@ async fn on_a_fleet(ahead: i64) {
         took > Duration::from_secs(1),
         "Retry-After is honoured: {took:?}"
     );
-    assert!(
-        took < Duration::from_secs(60),
-        "and by the server's clock: {took:?}"
-    );
     let plan = inside.wi(&["plan", "wi.yaml"]).await.ok();
     assert!(plan.out.contains("No changes."), "{}", plan.out);
 }
@@ -77,7 +73,11 @@ fn a_fleet_is_applied_whatever_the_clocks_say() {
 
 /// An operation of somebody else that has just begun does not run for hours.
 async fn an_operation_has_just_begun(ahead: i64) {
-    let inside = Inside::start(SPEC, world(ahead, "operationSeconds: { setLabels: 900 }")).await;
+    let inside = Inside::start(
+        SPEC,
+        world(ahead, "faults: [{ operation: SET_LABELS, stuck: true }]"),
+    )
+    .await;
     let client = reqwest::Client::builder()
         .no_proxy()
         .build()
@@ -101,7 +101,13 @@ async fn an_operation_has_just_begun(ahead: i64) {
         .send()
         .await;
     assert!(labels.expect("an answer").status().is_success());
-    let apply = inside.wi(&APPLY).await.ok();
+    inside.inject(&json!({"match": "GET /v1/projects/*/operations/operation-", "hold": "request"}));
+    let asked = async {
+        inside.sandbox.stands_still().await;
+        inside.sandbox.heal();
+    };
+    let (apply, ()) = tokio::join!(inside.wi(&APPLY), asked);
+    let apply = apply.ok();
     let line = apply
         .err
         .lines()

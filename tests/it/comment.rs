@@ -36,7 +36,7 @@ fn github(place: &Place, fake: &Fake, run: &str, args: &[&str]) -> Ran {
         .env("GITHUB_STEP_SUMMARY", place.path("summary.md"))
         .env("GITHUB_SHA", "the merge, which is not the head")
         .env("GITHUB_TOKEN", TOKEN);
-    let ran = Ran::of(command.output().expect("wi runs"));
+    let ran = Ran::of(&mut command);
     assert!(
         !ran.out.contains(TOKEN) && !ran.err.contains(TOKEN),
         "{ran:?}"
@@ -56,7 +56,7 @@ fn gitlab(place: &Place, fake: &Fake, args: &[&str]) -> Ran {
         .env("CI_PIPELINE_ID", "50")
         .env("CI_JOB_URL", "https://gitlab.test/acme/shop/-/jobs/9")
         .env("GITLAB_TOKEN", TOKEN);
-    let ran = Ran::of(command.output().expect("wi runs"));
+    let ran = Ran::of(&mut command);
     assert!(
         !ran.out.contains(TOKEN) && !ran.err.contains(TOKEN),
         "{ran:?}"
@@ -337,7 +337,6 @@ fn the_token_goes_to_no_other_host() {
     assert!(other.edit(|f| f.tokens.is_empty() && f.calls.is_empty()));
 
     // Nor, for ever, by links to next pages of its own.
-    let started = std::time::Instant::now();
     for n in 0..1100 {
         let next = format!(
             "<{}/repos/acme/shop/issues/7/comments?page={n}>; rel=\"next\"",
@@ -354,7 +353,6 @@ fn the_token_goes_to_no_other_host() {
     }
     let ran = github(&place, &fake, "50", &PLAN).fails();
     assert!(ran.err.contains("does not end"), "{}", ran.err);
-    assert!(started.elapsed() < std::time::Duration::from_secs(120));
     fake.edit(|f| f.instead.clear());
 
     // Nor by the link to a next page.
@@ -397,21 +395,9 @@ fn what_the_forge_says_is_shown_and_not_obeyed() {
 #[test]
 fn outside_of_ci_it_says_what_it_needs() {
     let place = place();
-    let ran = Ran::of(
-        place
-            .command(&["comment", "p.plan"])
-            .output()
-            .expect("wi runs"),
-    )
-    .fails();
+    let ran = Ran::of(&mut place.command(&["comment", "p.plan"])).fails();
     assert!(ran.err.contains("--forge"), "{}", ran.err);
-    let dry = Ran::of(
-        place
-            .command(&["comment", "p.plan", "--dry-run"])
-            .output()
-            .expect("wi runs"),
-    )
-    .ok();
+    let dry = Ran::of(&mut place.command(&["comment", "p.plan", "--dry-run"])).ok();
     assert!(
         dry.out.starts_with("<!-- wi:plan:v1 root=. "),
         "{}",
@@ -434,7 +420,7 @@ fn outside_of_ci_it_says_what_it_needs() {
     command
         .env("GITHUB_API_URL", &fake.url)
         .env("GITHUB_TOKEN", TOKEN);
-    Ran::of(command.output().expect("wi runs")).ok();
+    Ran::of(&mut command).ok();
     assert_eq!(fake.bodies().len(), 1);
 }
 
@@ -484,6 +470,6 @@ fn gitlab_refuses_and_limits_and_loses_like_the_other() {
         .env("CI_MERGE_REQUEST_IID", "7")
         .env("CI_COMMIT_SHA", HEAD)
         .env("CI_JOB_TOKEN", TOKEN);
-    let ran = Ran::of(command.output().expect("wi runs")).fails();
+    let ran = Ran::of(&mut command).fails();
     assert!(ran.err.contains("GITLAB_TOKEN"), "{}", ran.err);
 }

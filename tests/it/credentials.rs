@@ -56,7 +56,7 @@ fn wi(sandbox: &Served, args: &[&str]) -> Command {
 }
 
 fn run(command: &mut Command) -> Ran {
-    let ran = Ran::of(command.output().expect("wi runs"));
+    let ran = Ran::of(command);
     for secret in [SECRET, REFRESH, SUBJECT, "BEGIN PRIVATE KEY"] {
         assert!(!ran.out.contains(secret), "{}", ran.out);
         assert!(!ran.err.contains(secret), "{}", ran.err);

@@ -95,7 +95,7 @@ fn an_api_that_is_off() {
         .env("COLUMNS", "200")
         .env("WI_ENDPOINT", &api.url)
         .env("GOOGLE_OAUTH_ACCESS_TOKEN", "a-token");
-    let ran = Ran::of(command.output().expect("wi runs")).fails();
+    let ran = Ran::of(&mut command).fails();
     for part in [
         "an access token (GOOGLE_OAUTH_ACCESS_TOKEN), as ci@acme-prod.iam.gserviceaccount.com",
         "has not been used in project acme-prod before or it is disabled",
@@ -175,7 +175,7 @@ fn a_wrong_clock_and_a_quota_project_of_others() {
             .env("COLUMNS", "200")
             .env("GOOGLE_CLOUD_QUOTA_PROJECT", "acme-billing")
             .env("GOOGLE_OAUTH_ACCESS_TOKEN", "a-token");
-        let ran = Ran::of(command.output().expect("wi runs")).fails();
+        let ran = Ran::of(&mut command).fails();
         let clock = ran.out.lines().find(|l| l.contains("clock is"));
         assert!(
             clock.is_some_and(|l| l.contains(what)),
@@ -200,17 +200,11 @@ fn without_a_spec_it_says_who_one_is() {
     command
         .env("WI_ENDPOINT", &api.url)
         .env("GOOGLE_OAUTH_ACCESS_TOKEN", "a-token");
-    let ran = Ran::of(command.output().expect("wi runs")).ok();
+    let ran = Ran::of(&mut command).ok();
     assert!(ran.out.contains("as ana@example.com"), "{}", ran.out);
 
     let mut command = place.command(&["doctor"]);
-    let ran = Ran::of(
-        command
-            .env("NO_GCE_CHECK", "true")
-            .output()
-            .expect("wi runs"),
-    )
-    .fails();
+    let ran = Ran::of(command.env("NO_GCE_CHECK", "true")).fails();
     assert!(ran.err.contains("there are no credentials"), "{}", ran.err);
 }
 

@@ -245,7 +245,7 @@ fn a_namespace_that_is_being_deleted_takes_nothing_new_and_is_told_of() {
     let going = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {},
         "items": [{"metadata": {"name": "shop", "uid": "u", "deletionTimestamp": "2026-11-25T08:00:00Z"}}]});
     let fault = json!({"match": "GET /api/v1/namespaces?", "body": going.to_string()});
-    served.request("POST", "/sandbox/v1/faults", &fault.to_string());
+    served.inject(&fault);
     let ran = served.wi(&["plan", "wi.yaml"]).fails();
     assert!(
         ran.out
@@ -259,7 +259,7 @@ fn a_namespace_that_is_being_deleted_takes_nothing_new_and_is_told_of() {
         "{}",
         ran.out
     );
-    served.request("DELETE", "/sandbox/v1/faults", "");
+    served.sandbox.heal();
     let ran = served.wi(&["plan", "wi.yaml"]).ok();
     assert!(
         ran.out.contains("ksa.main/shop/checkout will be created"),

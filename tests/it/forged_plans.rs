@@ -2,10 +2,9 @@
 //! done, and a file that does not fit together is refused. From outside, and leaf by leaf.
 
 use std::io::Write;
-use std::time::{Duration, Instant};
 
 use crate::support::Place;
-use crate::support::served::Served;
+use crate::support::served::{Process, Served};
 use serde_json::{Value, json};
 use wi_core::plan::file::PlanFile;
 
@@ -609,9 +608,7 @@ fn what_a_plan_file_names_as_its_spec_is_read_within_bounds() {
         ("/".to_owned(), "is not a file"),
     ] {
         *saved.at("/spec_digests") = json!({ named: "0" });
-        let started = Instant::now();
         saved.does_nothing(4, says);
-        assert!(started.elapsed() < Duration::from_secs(20));
     }
 }
 
@@ -665,9 +662,16 @@ fn no_link_is_followed_and_no_looser_mode_kept() {
             );
         }
     }
-    // The sandbox's token, too, under a name that no process id tells.
-    let token = std::fs::metadata(&served.token_file).expect("a token");
+}
+
+/// The sandbox's token, too, under a name that no process id tells.
+#[cfg(unix)]
+#[test]
+fn the_sandboxs_token_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Process::of(Place::new(SPEC, &without_adopted()));
+    let token = std::fs::metadata(&sandbox.token_file).expect("a token");
     assert_eq!(token.permissions().mode() & 0o777, 0o600);
-    let name = served.token_file.rsplit('-').next().expect("a name");
+    let name = sandbox.token_file.rsplit('-').next().expect("a name");
     assert_eq!(name.len(), 16 + ".token".len(), "{name}");
 }

@@ -1,11 +1,9 @@
 //! Carrying out the GKE half: what is written, what is waited for, what is put back.
 
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
-use std::time::Duration;
+use std::io::{BufReader, Read};
 
 use crate::support::served::Served;
-use crate::support::{Place, flat};
+use crate::support::{Place, flat, line_with, spawn};
 use serde_json::json;
 
 const SPEC: &str = "\
@@ -160,35 +158,18 @@ fn settings_of_one_run_are_put_back_when_it_fails() {
 
 #[test]
 fn settings_of_a_run_that_was_killed_are_put_back_by_the_next() {
-    let place = Place::new(
-        SPEC,
-        &world("", ENABLED, "").replace("timeScale: 600", "timeScale: 60"),
-    );
-    let served = Served::of(place);
-    let mut child = served
-        .command(&["apply", "wi.yaml", "--auto-approve", "--max-surge", "2"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("wi starts");
-    let moving = || {
-        served
-            .writes()
-            .iter()
-            .any(|(_, b)| !b["workloadMetadataConfig"].is_null())
-    };
-    while !moving() {
-        std::thread::sleep(Duration::from_millis(20));
-        assert!(
-            child.try_wait().expect("its state").is_none(),
-            "it ended early"
-        );
-    }
+    let served = served("", ENABLED, "");
+    // The first is for the settings, the second one moves the nodes.
+    served.inject(&json!({"match": format!("PUT {POOL}"), "after": 1, "hold": "answer"}));
+    let args = ["apply", "wi.yaml", "--auto-approve", "--max-surge", "2"];
+    let mut child = spawn(&mut served.command(&args));
+    served.stands_still(&mut child);
     child.kill().expect("killed");
     child.wait().expect("it ends");
 
     // Nobody says anything about settings now, and they are put back all the same.
-    let again = served.wi(&["apply", "wi.yaml", "--auto-approve"]).ok();
+    let apply = ["apply", "wi.yaml", "--auto-approve"];
+    let again = served.wi_while_stuck("nodePools/web", &apply).ok();
     assert!(
         again.err.contains("Waiting for UPDATE_CLUSTER operation-"),
         "{}",
@@ -239,8 +220,9 @@ fn settings_that_were_left_behind_on_a_moved_node_pool_are_planned_to_be_put_bac
 
 #[test]
 fn an_operation_of_somebody_else_is_waited_for_and_named() {
-    let served = served("", "", "operationSeconds: { setLabels: 900 }");
+    let served = served("", "", "");
     let fingerprint = served.request("GET", CLUSTER, "")["labelFingerprint"].clone();
+    served.inject(&json!({"operation": "SET_LABELS", "stuck": true}));
     let body = json!({"resourceLabels": {"team": "other"}, "labelFingerprint": fingerprint});
     let other = served.request(
         "POST",
@@ -249,7 +231,8 @@ fn an_operation_of_somebody_else_is_waited_for_and_named() {
     );
     let name = other["name"].as_str().expect("an operation").to_owned();
 
-    let apply = served.wi(&["apply", "wi.yaml", "--auto-approve"]).ok();
+    let apply = ["apply", "wi.yaml", "--auto-approve"];
+    let apply = served.wi_while_stuck("SET_LABELS", &apply).ok();
     let waits = format!("cluster.main: Waiting for SET_LABELS {name}, which runs for ");
     assert!(apply.err.contains(&waits), "{}", apply.err);
     let refused = served.request("GET", "/sandbox/v1/calls", "")["calls"]
@@ -275,7 +258,7 @@ fn an_operation_that_has_ended_is_not_waited_for_though_a_list_says_that_it_runs
     ] {
         let fault = json!({"match": format!("GET /v1/projects/acme-prod/locations/europe-west1-b{path}"),
             "status": 200, "body": body.to_string(), "times": times});
-        served.request("POST", "/sandbox/v1/faults", &fault.to_string());
+        served.inject(&fault);
     }
     served.wi(&["apply", "wi.yaml", "--auto-approve"]).ok();
     let world = served.request("GET", "/sandbox/v1/world", "");
@@ -324,7 +307,7 @@ fn a_cluster_that_is_busy_by_either_answer_is_waited_for() {
     ] {
         let fault = json!({"match": "PUT *clusters/main", "status": status, "message": message, "times": 2});
         let served = served("", "", "");
-        served.request("POST", "/sandbox/v1/faults", &fault.to_string());
+        served.inject(&fault);
         served.wi(&["apply", "wi.yaml", "--auto-approve"]).ok();
         assert_eq!(
             served.calls()[&format!("PUT {CLUSTER}")],
@@ -463,7 +446,7 @@ fn connect_gateway_reaches_a_cluster_whose_endpoints_do_not() {
     // Refused by the gateway, in Google's words, and not by the cluster.
     let fault = json!({"match": "GET /v1/projects/*/gkeMemberships/main-eu/api/v1/serviceaccounts",
         "status": 403, "message": "Permission 'gkehub.gateway.get' denied on resource"});
-    served.request("POST", "/sandbox/v1/faults", &fault.to_string());
+    served.inject(&fault);
     let refused = served.wi(&["plan", "wi.yaml"]).fails();
     assert!(
         flat(&refused.out).contains("Permission 'gkehub.gateway.get' denied"),
@@ -545,7 +528,7 @@ fn the_oracle_says_which_token_a_pod_gets_and_what_it_may_do() {
 fn clusters_are_changed_side_by_side() {
     let mut spec = String::from("apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters:\n");
     let mut world = String::from(
-        "apiVersion: wi.sandbox/v1\ntimeScale: 200\nprojects: { acme-prod: {} }\nclusters:\n",
+        "apiVersion: wi.sandbox/v1\ntimeScale: 2000\nprojects: { acme-prod: {} }\nclusters:\n",
     );
     for i in 0..8 {
         spec.push_str(&format!("  c{i}: {{ location: europe-west1 }}\n"));
@@ -554,26 +537,20 @@ fn clusters_are_changed_side_by_side() {
         ));
     }
     let served = Served::of(Place::new(&spec, &world));
-    let mut child = served
-        .command(&["apply", "wi.yaml", "--auto-approve"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("wi starts");
-    let stderr = BufReader::new(child.stderr.take().expect("stderr"));
-    let lines: Vec<String> = stderr.lines().map(|l| l.expect("a line")).collect();
+    served.inject(&json!({"operation": "clusters/", "stuck": true}));
+    let mut child = spawn(&mut served.command(&["apply", "wi.yaml", "--auto-approve"]));
+    let mut stderr = BufReader::new(child.stderr.take().expect("stderr"));
+    for _ in 0..8 {
+        line_with(&mut stderr, ": Modifying...");
+    }
+    served.sandbox.heal();
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).expect("read");
     assert!(child.wait().expect("it ends").success());
-    let last_start = lines
-        .iter()
-        .rposition(|l| l.ends_with(": Modifying..."))
-        .expect("starts");
-    let first_end = lines
-        .iter()
-        .position(|l| l.contains("complete after"))
-        .expect("ends");
-    assert!(
-        last_start < first_end,
-        "all begin before one ends: {lines:#?}"
+    assert_eq!(
+        rest.matches("complete after").count(),
+        8,
+        "all begin before one ends: {rest}"
     );
 }
 

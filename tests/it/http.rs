@@ -506,12 +506,10 @@ async fn a_list_without_end_ends() {
     .await;
     let http = server.client();
     let project = ProjectId::parse("p-12345").expect("valid");
-    let started = Instant::now();
     let listed = iam::service_accounts(&http, &project).try_collect::<Vec<_>>();
     let error = listed.await.expect_err("no end");
     assert!(error.message.contains("does not end"), "{error}");
     assert!(error.url.contains("/serviceAccounts"), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(60));
     assert!(server.seen().len() <= 1001, "{}", server.seen().len());
 }
 

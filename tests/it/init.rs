@@ -43,7 +43,7 @@ fn the_project_comes_from_the_environment_too() {
     let place = empty();
     let mut command = place.command(&["init"]);
     command.env("GOOGLE_CLOUD_PROJECT", "example.com:acme-prod");
-    Ran::of(command.output().expect("wi runs")).ok();
+    Ran::of(&mut command).ok();
     assert!(read(&place, "wi.yaml").contains("project: example.com:acme-prod "));
     place.wi(&["validate"]).ok();
     let ran = empty().wi(&["init", "--project", "Bad_Name"]).fails();

@@ -1,41 +1,26 @@
 //! Stopped half-way: by ^C, which finishes what is under way, and by kill -9. The next run goes on.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufReader, Read};
+use std::process::{Child, ChildStderr, Command};
 
-use crate::support::Place;
+use serde_json::json;
+
 use crate::support::served::Served;
+use crate::support::{Place, line_with, spawn};
 
-/// The quickstart, whose operations take a second or two.
-fn slow() -> Served {
-    let place = Place::example("quickstart");
-    let world = std::fs::read_to_string(place.path("world.yaml")).expect("world");
-    place.write(
-        "world.yaml",
-        &world.replace("timeScale: 2000", "timeScale: 120"),
+/// The quickstart, and an apply of it whose first operation, of the cluster, has begun and does not go on
+/// before the sandbox heals.
+fn begun() -> (Served, Child, BufReader<ChildStderr>) {
+    let served = Served::of(Place::example("quickstart"));
+    let asks = "GET /v1/projects/*/operations/operation-";
+    served.inject(
+        &json!([{"operation": "clusters/main", "stuck": true}, {"match": asks, "hold": "request"}]),
     );
-    Served::of(place)
-}
-
-/// An apply that has begun to change the cluster.
-fn begun(served: &Served) -> (Child, BufReader<std::process::ChildStderr>) {
-    let mut child = served
-        .command(&["apply", "wi.yaml", "--auto-approve"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("wi starts");
-    let mut stderr = BufReader::new(child.stderr.take().expect("stderr"));
-    let mut line = String::new();
-    while !line.contains("grant.checkout") {
-        line.clear();
-        assert_ne!(
-            stderr.read_line(&mut line).expect("a line"),
-            0,
-            "it ended early"
-        );
-    }
-    (child, stderr)
+    let mut child = spawn(&mut served.command(&["apply", "wi.yaml", "--auto-approve"]));
+    served.stands_still(&mut child);
+    served.sandbox.go_on();
+    let stderr = BufReader::new(child.stderr.take().expect("stderr"));
+    (served, child, stderr)
 }
 
 fn signal(child: &Child, name: &str) {
@@ -75,9 +60,10 @@ fn goes_on(served: &Served) {
 
 #[test]
 fn one_interrupt_finishes_what_is_under_way_and_starts_nothing_more() {
-    let served = slow();
-    let (mut child, mut stderr) = begun(&served);
+    let (served, mut child, mut stderr) = begun();
     signal(&child, "-INT");
+    line_with(&mut stderr, "Interrupt received");
+    served.sandbox.heal();
     let status = child.wait().expect("it ends");
     assert_eq!(status.code(), Some(1));
     let (mut out, mut err) = (String::new(), String::new());
@@ -88,7 +74,6 @@ fn one_interrupt_finishes_what_is_under_way_and_starts_nothing_more() {
         .read_to_string(&mut out)
         .expect("read");
     stderr.read_to_string(&mut err).expect("read");
-    assert!(err.contains("Interrupt received"), "{err}");
     assert!(
         err.contains("cluster.main: Modifications complete"),
         "it is finished: {err}"
@@ -100,14 +85,9 @@ fn one_interrupt_finishes_what_is_under_way_and_starts_nothing_more() {
 
 #[test]
 fn two_interrupts_stop_at_once_and_name_what_goes_on() {
-    let served = slow();
-    let (mut child, mut stderr) = begun(&served);
+    let (served, mut child, mut stderr) = begun();
     signal(&child, "-INT");
-    let mut line = String::new();
-    while !line.contains("Interrupt received") {
-        line.clear();
-        assert_ne!(stderr.read_line(&mut line).expect("a line"), 0);
-    }
+    line_with(&mut stderr, "Interrupt received");
     signal(&child, "-INT");
     let mut err = String::new();
     stderr.read_to_string(&mut err).expect("read");
@@ -116,14 +96,21 @@ fn two_interrupts_stop_at_once_and_name_what_goes_on() {
         err.contains("cluster.main: operation-"),
         "the operation is named: {err}"
     );
+    served.sandbox.heal();
     goes_on(&served);
 }
 
 #[test]
 fn after_a_kill_the_next_run_attaches_to_the_operation_that_runs() {
-    let served = slow();
-    let (mut child, _stderr) = begun(&served);
+    let (served, mut child, _stderr) = begun();
     signal(&child, "-KILL");
     child.wait().expect("it ends");
+    let apply = ["apply", "wi.yaml", "--auto-approve"];
+    let next = served.wi_while_stuck("clusters/main", &apply).ok();
+    assert!(
+        next.err.contains("cluster.main: Waiting for "),
+        "{}",
+        next.err
+    );
     goes_on(&served);
 }

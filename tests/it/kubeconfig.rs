@@ -130,7 +130,7 @@ fn plan(served: &Served, allowed: bool) -> Ran {
             .env("WI_ALLOW_EXEC_PLUGINS", "1")
             .env("PATH", "/usr/bin:/bin");
     }
-    Ran::of(command.output().expect("wi runs"))
+    Ran::of(&mut command)
 }
 
 fn credential(served: &Served) -> String {
@@ -270,7 +270,7 @@ fn the_home_directory_is_that_of_whoever_connects() {
     let wi = |home: &str, args: &[&str]| {
         let mut command = served.command(args);
         command.env("HOME", served.place.path(home));
-        Ran::of(command.output().expect("wi runs"))
+        Ran::of(&mut command)
     };
     let (ann, ci) = (served.place.path("ann"), served.place.path("ci"));
     std::fs::create_dir(&ann).expect("a home directory");

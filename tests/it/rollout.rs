@@ -3,23 +3,15 @@
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::BufReader;
 use std::path::Path;
-use std::time::Duration;
 
 use crate::support::served::Served;
-use crate::support::{Place, Ran, flat};
+use crate::support::{Place, Ran, flat, line_with, spawn};
 use serde_json::{Value, json};
 
 fn fleet() -> Served {
     Served::of(Place::example("fleet"))
-}
-
-fn fault(served: &Served, fault: &Value) {
-    served.request("POST", "/sandbox/v1/faults", &fault.to_string());
-}
-
-fn mend(served: &Served) {
-    served.request("DELETE", "/sandbox/v1/faults", "");
 }
 
 /// Clusters of which GKE was asked to change something.
@@ -53,10 +45,7 @@ fn the_example_has_30_clusters_in_60_lines() {
 #[test]
 fn a_canary_that_fails_stops_the_rollout_which_is_mended_resumes_and_finishes() {
     let served = fleet();
-    fault(
-        &served,
-        &json!({ "operation": "clusters/dev-1/nodePools", "error": "no quota" }),
-    );
+    served.inject(&json!({ "operation": "clusters/dev-1/nodePools", "error": "no quota" }));
     let ran = served.wi(&["apply", "--auto-approve"]).fails();
     assert!(
         ran.err.contains(
@@ -72,7 +61,7 @@ fn a_canary_that_fails_stops_the_rollout_which_is_mended_resumes_and_finishes() 
         touched(&served)
     );
 
-    mend(&served);
+    served.sandbox.heal();
     let ran = served.wi(&["apply", "--auto-approve"]).ok();
     assert!(ran.out.contains("Apply complete!"), "{}", ran.out);
     let waves: Vec<&str> = ran.err.lines().filter(|l| l.starts_with("Wave ")).collect();
@@ -105,17 +94,12 @@ namespaces:
 ";
 
 fn three(rollout: &str, extra: &str) -> Served {
-    three_whose_nodes_take(90, rollout, extra)
-}
-
-/// Seconds per node, simulated.
-fn three_whose_nodes_take(seconds: u32, rollout: &str, extra: &str) -> Served {
     let clusters: String = ["a", "b", "c"]
         .iter()
         .map(|name| format!("  - {{ project: acme-prod, location: europe-west1, name: {name}, nodePools: [{{ name: p, nodes: 1 }}]{} }}\n", if *name == extra { ", unreachable: true" } else { "" }))
         .collect();
     let world = format!(
-        "apiVersion: wi.sandbox/v1\ntimeScale: 2000\noperationSeconds: {{ nodeRecreate: {seconds} }}\nprojects: {{ acme-prod: {{}} }}\nclusters:\n{clusters}"
+        "apiVersion: wi.sandbox/v1\ntimeScale: 2000\nprojects: {{ acme-prod: {{}} }}\nclusters:\n{clusters}"
     );
     Served::of(Place::new(&format!("{THREE}{rollout}"), &world))
 }
@@ -152,23 +136,18 @@ fn a_manual_gate_waits_for_somebody_and_the_exit_code_says_so() {
 fn a_soak_goes_on_where_it_was_and_without_the_run_file_it_begins_anew() {
     let rollout = "rollout:\n  waves:\n    - { name: canary, clusters: [a], soak: 1h, gate: { manual: true } }\n    - { name: rest, clusters: remaining }\n";
     let served = three(rollout, "");
-    let mut child = served
-        .command(&["apply", "--auto-approve"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .expect("wi runs");
+    let soaks = |args: &[&str]| {
+        let mut child = spawn(&mut served.command(args));
+        let mut stderr = BufReader::new(child.stderr.take().expect("stderr"));
+        line_with(&mut stderr, "soaking for");
+        child.kill().expect("killed");
+        child.wait().expect("gone");
+        assert_eq!(touched(&served), ["a".to_owned()].into());
+    };
+    soaks(&["apply", "--auto-approve"]);
     let run_file = served.place.path(".wi-rollout/shop.json");
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
-    while !run_file.exists()
-        || !std::fs::read_to_string(&run_file).is_ok_and(|t| t.contains("verified_at"))
-    {
-        assert!(std::time::Instant::now() < deadline, "no soak");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    child.kill().expect("killed");
-    child.wait().expect("gone");
-    assert_eq!(touched(&served), ["a".to_owned()].into());
+    let text = std::fs::read_to_string(&run_file).expect("it is kept");
+    assert!(text.contains("verified_at"), "{text}");
 
     // An hour later.
     let an_hour_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(2);
@@ -179,26 +158,12 @@ fn a_soak_goes_on_where_it_was_and_without_the_run_file_it_begins_anew() {
     assert!(!ran.err.contains("soaking"), "{}", ran.err);
 
     std::fs::remove_file(&run_file).expect("lost");
-    let mut child = served
-        .command(&["apply", "--auto-approve", "--approve", "canary"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .expect("wi runs");
-    std::thread::sleep(Duration::from_secs(2));
-    assert!(child.try_wait().expect("asked").is_none(), "it soaks again");
-    assert_eq!(
-        touched(&served),
-        ["a".to_owned()].into(),
-        "nothing more is started"
-    );
-    child.kill().expect("killed");
-    child.wait().expect("gone");
+    soaks(&["apply", "--auto-approve", "--approve", "canary"]);
 }
 
 /// Applies while somebody does something, as soon as the node pool of the first wave moves.
 fn apply_while(args: &[&str], somebody_does: impl FnOnce(&Served)) -> Ran {
-    let served = three_whose_nodes_take(3000, MANUAL, "");
+    let served = three(MANUAL, "");
     let spec = std::fs::read_to_string(served.place.path("wi.yaml")).expect("a spec");
     // The account and its role are there before, the rest is made by the waves.
     let (head, rest) = spec.split_once("clusters:\n").expect("clusters");
@@ -214,22 +179,14 @@ fn apply_while(args: &[&str], somebody_does: impl FnOnce(&Served)) -> Ran {
     served.place.write("wi.yaml", &spec);
     served.wi(&["plan", "--out", "p.plan"]).ok();
 
-    let mut apply = served.command(args);
-    let applying = std::thread::spawn(move || Ran::of(apply.output().expect("wi runs")));
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
-    while !served
-        .writes()
-        .iter()
-        .any(|(call, _)| call.ends_with("/nodePools/p"))
-    {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "no node pool is moved"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    served.inject(&json!({"match": "PUT *nodePools/p", "hold": "answer"}));
+    let mut child = spawn(&mut served.command(args));
+    served.stands_still(&mut child);
+    served.inject(&json!({"operation": "nodePools/p", "stuck": true}));
+    served.sandbox.go_on();
     somebody_does(&served);
-    let ran = applying.join().expect("it ends").fails();
+    served.sandbox.heal();
+    let ran = Ran::from(child.wait_with_output().expect("it ends")).fails();
     assert_eq!(touched(&served), ["a".to_owned()].into(), "{}", ran.out);
     ran
 }
@@ -407,10 +364,7 @@ fn failures_up_to_the_limit_are_borne_and_continue_bears_all() {
         ("  onFailure: continue\n", true),
     ] {
         let served = three(&rollout(settings), "");
-        fault(
-            &served,
-            &json!({ "operation": "clusters/a/nodePools", "error": "no" }),
-        );
+        served.inject(&json!({ "operation": "clusters/a/nodePools", "error": "no" }));
         served.wi(&["apply", "--auto-approve"]).fails();
         assert_eq!(touched(&served).contains("c"), reached, "{settings}");
     }

@@ -196,6 +196,40 @@ async fn one_operation_per_cluster() {
     );
 }
 
+/// From the request that is held nothing is answered and no time passes; `answer`: it is carried out.
+#[tokio::test]
+async fn a_held_request_stops_the_world_until_the_faults_are_removed() {
+    for (hold, begun) in [("request", 0), ("answer", 1)] {
+        let server = Server::of(QUICKSTART, 20_000.0).await;
+        let fault = json!([{"match": "PUT", "hold": hold}, {"operation": "none", "stuck": true}]);
+        server.call("POST", "sandbox/v1/faults", fault).await;
+        let put = server.call("PUT", MAIN, enable("acme-prod.svc.id.goog"));
+        let mut put = std::pin::pin!(put);
+        tokio::select! {
+            answer = put.as_mut() => panic!("{answer:?}"),
+            () = server.sandbox.stands_still() => {}
+        }
+        // Others wait as well, and the operation does not go on: it would end at once.
+        let mut get = std::pin::pin!(server.get(MAIN));
+        for _ in 0..20 {
+            let a_while = std::time::Duration::from_millis(5);
+            let both = futures::future::select(put.as_mut(), get.as_mut());
+            assert!(tokio::time::timeout(a_while, both).await.is_err());
+            let operations = server.sandbox.snapshot().operations;
+            assert_eq!(operations.len(), begun, "{hold}");
+            assert!(operations.iter().all(wi_sandbox::Operation::is_running));
+        }
+        server.sandbox.go_on();
+        assert_eq!(put.await.0, 200);
+        get.await;
+        server.sandbox.settle().await;
+        let now = server.sandbox.snapshot();
+        assert_eq!(now.operations.len(), 1);
+        assert!(!now.operations[0].is_running());
+        assert_eq!(now.faults.len(), 1, "others stay");
+    }
+}
+
 #[tokio::test]
 async fn failing_operation_is_done_with_an_error() {
     let server = Server::of(QUICKSTART, 20_000.0).await;

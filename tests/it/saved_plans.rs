@@ -194,7 +194,7 @@ fn a_cluster_or_node_pool_that_moved_is_named() {
         &format!("{cluster}/nodePools/default-pool"),
         &body.to_string(),
     );
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    served.settle();
     is_stale(&served, &["nodepool.main/default-pool", "upgradeSettings"]);
 }
 
@@ -273,7 +273,7 @@ fn what_does_not_matter_does_not_make_it_stale() {
         &format!("{cluster}:setResourceLabels"),
         &body.to_string(),
     );
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    served.settle();
     let now = served.request("GET", cluster, "");
     assert_ne!(now["etag"], found["etag"], "the cluster has another etag");
     served.wi(&["apply", "p.plan"]).ok();
@@ -284,7 +284,7 @@ fn credentials_that_may_not_read_are_told_so_and_nothing_is_written() {
     let served = served();
     save(&served);
     let fault = json!([{ "match": "POST /v3/projects/acme-prod:getIamPolicy", "denied": true }]);
-    served.request("POST", "/sandbox/v1/faults", &fault.to_string());
+    served.inject(&fault);
     let ran = served.wi(&["apply", "p.plan"]).fails();
     assert!(
         ran.err.contains("the policy of project/acme-prod")
@@ -470,7 +470,7 @@ fn a_plan_goes_through_pipes() {
     std::fs::write(served.place.path("p.plan"), &output.stdout).expect("written");
     let file = std::fs::File::open(served.place.path("p.plan")).expect("opened");
     let mut show = served.command(&["show", "-"]);
-    let shown = Ran::of(show.stdin(file).output().expect("wi runs")).ok();
+    let shown = Ran::of(show.stdin(file)).ok();
     assert!(
         shown.out.contains("gsa.checkout will be created"),
         "{}",

@@ -147,7 +147,7 @@ fn nothing_secret_is_printed_logged_or_saved() {
                 "trace,hyper=trace,h2=trace,rustls=trace,reqwest=trace",
             );
         edit(&mut command);
-        let ran = Ran::of(command.output().expect("wi runs"));
+        let ran = Ran::of(&mut command);
         assert!(!ran.err.contains("panicked"), "{}", ran.err);
         printed.push((args.join(" "), format!("{}{}", ran.out, ran.err)));
         ran

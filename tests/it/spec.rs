@@ -1,10 +1,11 @@
 //! Mistakes in the spec: all at once, each in the user's own YAML, with a way out.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use wi::engine::load;
 use wi_core::spec::{Source, load_sources};
+
+use crate::support::cpu::CpuTime;
 
 const HEAD: &str = "apiVersion: wi/v1\nname: shop\nproject: acme-prod\n";
 
@@ -209,14 +210,9 @@ fn hostile_yaml_is_refused_quickly_and_clearly() {
         ),
     ];
     for (name, text) in cases {
-        let started = Instant::now();
+        let started = CpuTime::now();
         let rendered = errors(&[("wi.yaml", &text)]);
-        assert!(
-            // Some tenths of a second; the machine may have more to do.
-            started.elapsed() < Duration::from_secs(20),
-            "{name} took {:?}",
-            started.elapsed()
-        );
+        started.is_less_than(2);
         assert!(rendered.len() < 20_000, "{name}: {} bytes", rendered.len());
         assert!(rendered.contains("wi_core::spec::"), "{name}: {rendered}");
     }
@@ -238,14 +234,14 @@ fn hostile_files_are_refused() {
     std::fs::File::create(&large)
         .and_then(|f| f.set_len(100 << 20))
         .expect("a sparse file");
-    let started = Instant::now();
+    let started = CpuTime::now();
     assert!(
         load(&[large])
             .expect_err("refused")
             .render(80, false)
             .contains("larger than 16 MiB")
     );
-    assert!(started.elapsed() < Duration::from_secs(1));
+    started.is_less_than(1);
     assert!(
         load(&[dir.path().join("none.yaml")])
             .expect_err("refused")

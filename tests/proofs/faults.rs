@@ -5,27 +5,21 @@ mod diagnostic;
 mod library;
 mod operations;
 mod run;
-mod shop;
+pub mod shop;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::inside::Inside;
 use crate::support::served::Served;
-use crate::support::{Place, Ran};
+use crate::support::{HANGS, Place, Ran};
 use run::Work;
 use serde_json::{Value, json};
 use shop::{APPLY, Calls, Shop, inject, of_others};
 
-/// A call is tried eight times, for up to a minute; some calls need others.
-const LONGEST: Duration = Duration::from_secs(240);
-
 /// Runs `wi`; a panic, a hang or a silent failure is an error.
 async fn run_wi(inside: &Inside, args: &[&str], what: &str) -> Ran {
-    let started = Instant::now();
     let ran = inside.wi(args).await;
-    let took = started.elapsed();
-    assert!(took < LONGEST, "{what}: took {took:?}");
     assert!(!ran.err.contains("panicked"), "{what}: {}", ran.err);
     let (out, err) = (&ran.out, &ran.err);
     match ran.code {
@@ -134,7 +128,7 @@ fn what_stays_is_a_clear_error_at_every_call() {
     ]);
 }
 
-/// A case of the library, with a timeout and a limit of its own in milliseconds, and an apply of the binary
+/// A case of the library, with a timeout and a limit of its own in seconds, and an apply of the binary
 /// without the fault.
 async fn library_case(
     mut work: Work,
@@ -145,9 +139,9 @@ async fn library_case(
     let inside = shop.open().await;
     let before = of_others(&inside);
     inject(&inside, &calls, &fault);
-    let (timeout, limit) = (Duration::from_millis(timeout), Duration::from_millis(limit));
+    let (timeout, limit) = (Duration::from_secs(timeout), Duration::from_secs(limit));
     let first = library::apply(&inside, &shop.spec, timeout, limit);
-    let first = work.wait_for(tokio::time::timeout(LONGEST, first)).await;
+    let first = work.wait_for(tokio::time::timeout(HANGS, first)).await;
     let first = first.unwrap_or_else(|_| panic!("{what}: it does not end"));
     if first.code != Some(0) {
         diagnostic::check(&first, &calls, &fault, &what);
@@ -160,10 +154,12 @@ async fn library_case(
 #[test]
 fn an_answer_slower_than_the_timeout_is_a_clear_error_at_every_call() {
     let shop = Arc::new(Shop::load());
-    let slow = json!({"slowBodyMs": 10_000});
+    // Long enough for every other call, whatever else the machine has to do.
+    let timeout = 15;
+    let slow = json!({"slowBodyMs": 3_600_000});
     run::all(shop.calls().into_iter().map(|calls| {
         let case = (shop.clone(), calls, slow.clone());
-        move |work| library_case(work, case, (2000, 60_000))
+        move |work| library_case(work, case, (timeout, 300))
     }));
 }
 
@@ -178,7 +174,7 @@ fn what_a_new_account_answers_is_waited_for_until_the_limit() {
     });
     let cases: Vec<_> = cases.collect();
     assert!(cases.len() >= 4);
-    let case = |case| move |work| library_case(work, case, (60_000, 3000));
+    let case = |case| move |work| library_case(work, case, (60, 3));
     run::all(cases.into_iter().map(case));
 }
 

@@ -2,18 +2,19 @@
 //! nothing is done twice, nothing of others is lost, and no pod loses access on the way.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::process::Stdio;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use wi_sandbox::{Sandbox, World};
+use wi_sandbox::{Hold, Sandbox};
 
 use crate::check::{check_end, check_of_others, check_operations, check_samples, of_others};
+use crate::faults::shop::pattern;
 use crate::generate::{Fleet, fleet};
-use crate::run::Run;
-use crate::support::inside::runtime;
+use crate::run::{APPLY, open, to_the_end};
+use crate::support::inside::{Inside, runtime};
 
 const KILLED: usize = 200;
 /// In one fleet.
@@ -43,85 +44,113 @@ const LEAST: [(Phase, usize); 5] = [
 /// More than these, and some phase is out of reach.
 const MOST: usize = 2 * KILLED;
 
-/// When to kill: after this share of the writes that are left (below zero: before the first), and so many
-/// milliseconds later.
-type Moment = (f64, u64);
+/// When to kill: in this phase, so far into what an undisturbed apply does in it, and whether what is asked
+/// for then is done before.
+type Moment = (Phase, f64, Hold);
 
-async fn start(fleet: &Fleet) -> (Sandbox, Run) {
-    let mut world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
-    // Operations that last some tenths of a second, so that one runs at many moments.
-    world.time_scale = 400.0;
-    let sandbox = Sandbox::start(world, wi_sandbox::Options::default())
-        .await
-        .expect("the sandbox starts");
-    let run = Run::of(fleet, &sandbox);
-    (sandbox, run)
+fn moments() -> impl Strategy<Value = Vec<Moment>> {
+    let phases = LEAST.map(|(phase, _)| phase).to_vec();
+    let moment = (
+        proptest::sample::select(phases),
+        0.0..1.0,
+        proptest::sample::select(vec![Hold::Request, Hold::Answer]),
+    );
+    proptest::collection::vec(moment, KILLS)
 }
 
-/// The writes of an undisturbed apply.
-async fn writes(fleet: &Fleet) -> usize {
-    let (sandbox, run) = start(fleet).await;
-    run.to_the_end().await;
-    let writes = sandbox.writes();
-    sandbox.stop().await;
-    writes
+/// Operations last some tenths of a second: one runs at many moments.
+async fn start(fleet: &Fleet) -> Inside {
+    open(fleet, |world| world.time_scale = 400.0).await
 }
 
-/// An apply that is killed; when, or `None` if it had ended by itself.
-async fn killed(run: &Run, sandbox: &Sandbox, left: usize, moment: Moment) -> Option<Phase> {
-    let before = sandbox.writes();
-    let wanted = match moment.0 {
-        share if share < 0.0 => before,
-        share => before + 1 + (share * left as f64) as usize,
-    };
-    let mut child = run
-        .command(&["apply", "--auto-approve"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .expect("wi starts");
-    let its_moment = async {
-        while sandbox.writes() < wanted {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+/// What an undisturbed apply asks for, as faults name it, by the phase that begins with it.
+struct Undisturbed {
+    calls: BTreeMap<Phase, Vec<String>>,
+    writes: usize,
+}
+
+impl Undisturbed {
+    async fn of(fleet: &Fleet) -> Self {
+        let inside = start(fleet).await;
+        to_the_end(&inside).await;
+        let mut calls: BTreeMap<Phase, Vec<String>> = BTreeMap::new();
+        let mut written = false;
+        for call in inside.sandbox.calls()["calls"].as_array().expect("calls") {
+            let path = call["path"].as_str().expect("a path");
+            written |= changes(call);
+            let phase = match path {
+                _ if !written => Phase::BeforeTheFirstWrite,
+                _ if path.contains("/operations/") => Phase::WhileAnOperationRuns,
+                _ if !changes(call) => continue,
+                _ if path.starts_with("/kubernetes/") => Phase::BetweenKubernetesObjects,
+                _ if path.contains("/clusters/") => Phase::WhileAnOperationRuns,
+                _ => Phase::BetweenWritesToIam,
+            };
+            calls.entry(phase).or_default().push(pattern(call));
         }
-        tokio::time::sleep(Duration::from_millis(moment.1)).await;
-    };
-    tokio::select! {
-        _ended = child.wait() => None,
-        () = its_moment => {
-            child.kill().await.expect("killed");
-            Some(phase(sandbox, before, left))
-        }
+        let writes = inside.sandbox.writes();
+        inside.sandbox.stop().await;
+        Self { calls, writes }
     }
 }
 
-/// What the sandbox has seen since there were `before` writes, of `left` that there were to be.
-fn phase(sandbox: &Sandbox, before: usize, left: usize) -> Phase {
-    let done = sandbox.writes() - before;
+fn changes(call: &Value) -> bool {
+    let path = call["path"].as_str().unwrap_or_default();
+    let asks = [
+        ":getIamPolicy",
+        ":testIamPermissions",
+        ":getAncestry",
+        "reviews",
+    ];
+    call["method"] != "GET" && !asks.iter().any(|end| path.ends_with(end))
+}
+
+/// An apply that is killed while the sandbox stands still; when, or `None` if it had ended by itself.
+async fn killed(inside: &Inside, apply: &Undisturbed, moment: &Moment) -> Option<Phase> {
+    let sandbox = &inside.sandbox;
+    let before = sandbox.writes();
+    let (wanted, share, hold) = moment;
+    match apply.calls.get(wanted) {
+        Some(calls) => {
+            let at = (share * calls.len() as f64) as usize;
+            inside.inject(&json!({"match": calls[at], "hold": hold}));
+        }
+        None => sandbox.hold_after(apply.writes),
+    }
+    let mut child = inside
+        .command(&APPLY)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("wi starts");
+    let phase = tokio::select! {
+        _ended = child.wait() => None,
+        () = sandbox.stands_still() => {
+            child.kill().await.expect("killed");
+            Some(phase(sandbox, before, apply.writes))
+        }
+    };
+    sandbox.heal();
+    phase
+}
+
+/// What the sandbox has seen since there were `before` writes, of `all` that there are to be.
+fn phase(sandbox: &Sandbox, before: usize, all: usize) -> Phase {
+    let done = sandbox.writes();
     if sandbox.snapshot().operations.iter().any(|o| o.is_running()) {
         return Phase::WhileAnOperationRuns;
     }
-    if done == 0 {
+    if done == before {
         return Phase::BeforeTheFirstWrite;
     }
-    if done >= left {
+    if done >= all {
         return Phase::AfterTheLastWrite;
     }
     let calls = sandbox.calls();
     let calls = calls["calls"].as_array().expect("calls");
-    let path = |call: &Value| call["path"].as_str().unwrap_or_default().to_owned();
-    let changes = |call: &&Value| {
-        let path = path(call);
-        let asks = [
-            ":getIamPolicy",
-            ":testIamPermissions",
-            ":getAncestry",
-            "reviews",
-        ];
-        call["method"] != "GET" && !asks.iter().any(|end| path.ends_with(end))
-    };
-    let last = calls.iter().rev().find(changes).map(path).expect("a write");
-    match last {
+    let last = calls.iter().rev().find(|call| changes(call));
+    let path = last.and_then(|call| call["path"].as_str());
+    match path.expect("a write") {
         path if path.starts_with("/kubernetes/") => Phase::BetweenKubernetesObjects,
         path if path.contains("/clusters/") => Phase::AfterAnOperation,
         _ => Phase::BetweenWritesToIam,
@@ -130,34 +159,33 @@ fn phase(sandbox: &Sandbox, before: usize, left: usize) -> Phase {
 
 /// When the applies were killed that did not end before.
 async fn survives(fleet: Fleet, moments: Vec<Moment>) -> Vec<Phase> {
-    let all = writes(&fleet).await;
-    let (sandbox, run) = start(&fleet).await;
+    let apply = Undisturbed::of(&fleet).await;
+    let inside = start(&fleet).await;
+    let sandbox = &inside.sandbox;
     sandbox.record_access();
-    let others = of_others(&sandbox);
+    let others = of_others(sandbox);
     let mut phases = Vec::new();
-    for moment in moments {
-        let left = all.saturating_sub(sandbox.writes());
-        if left == 0 {
-            break; // and there is nothing to be killed at
+    for moment in &moments {
+        if sandbox.writes() >= apply.writes {
+            break; // there is nothing left to be killed at
         }
-        phases.extend(killed(&run, &sandbox, left, moment).await);
-        check_of_others(&others, &sandbox);
+        phases.extend(killed(&inside, &apply, moment).await);
+        check_of_others(&others, sandbox);
     }
-    run.to_the_end().await;
+    to_the_end(&inside).await;
     sandbox.settle().await;
-    check_operations(&sandbox);
-    check_of_others(&others, &sandbox);
+    check_operations(sandbox);
+    check_of_others(&others, sandbox);
     check_samples(&fleet, &sandbox.recorded_access(), &sandbox.access()).expect("access is kept");
     check_end(&fleet, &sandbox.access()).expect("all is as declared");
-    sandbox.stop().await;
+    inside.sandbox.stop().await;
     phases
 }
 
 #[test]
 fn the_live_state_is_the_state() {
     let mut runner = TestRunner::deterministic();
-    let moments = proptest::collection::vec((-0.1..1.0, 0..40_u64), KILLS);
-    let cases = (fleet(), moments);
+    let cases = (fleet(), moments());
     let runtime = runtime();
     let mut count: BTreeMap<Phase, usize> = BTreeMap::new();
     runtime.block_on(async {

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use crate::check::check_begun_once;
 use crate::generate::{Fleet, fleet};
-use crate::run::Run;
-use crate::support::inside::runtime;
+use crate::run::{APPLY, open};
+use crate::support::inside::{Inside, runtime};
 use crate::third::Third;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use serde_json::Value;
-use wi_sandbox::{Operation, Sandbox, World};
+use serde_json::{Value, json};
+use wi_sandbox::{Operation, Sandbox};
 
 const FLEETS: usize = 8;
 
@@ -38,21 +38,15 @@ fn refused(sandbox: &Sandbox) -> BTreeMap<String, usize> {
     refused
 }
 
-async fn start(fleet: &Fleet, seconds: u32) -> (Sandbox, Run, Third) {
-    let mut world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
-    world.operation_seconds.set_labels = seconds;
-    let sandbox = Sandbox::start(world, wi_sandbox::Options::default())
-        .await
-        .expect("the sandbox starts");
-    let (run, third) = (Run::of(fleet, &sandbox), Third::of(&sandbox));
-    (sandbox, run, third)
-}
-
-async fn apply(run: &Run) {
-    let apply = run.command(&["apply", "--auto-approve"]).output().await;
-    let apply = apply.expect("wi runs");
-    let text = String::from_utf8_lossy(&apply.stderr);
-    assert!(apply.status.success(), "{text}");
+async fn start(fleet: &Fleet, seconds: u32) -> (Inside, Third) {
+    let inside = open(fleet, |world| {
+        world.operation_seconds.set_labels = seconds;
+        // As long as it takes `wi` to ask again: those of two clusters run at the same time.
+        world.operation_seconds.update_cluster = 1600;
+    })
+    .await;
+    let third = Third::of(&inside.sandbox);
+    (inside, third)
 }
 
 /// No two ran at once on a cluster; whether two ran on different clusters.
@@ -72,9 +66,10 @@ fn check_one_at_a_time(sandbox: &Sandbox) -> bool {
 
 /// `wi` applies while somebody else keeps the clusters busy; whether clusters were changed at the same time.
 async fn busy(fleet: Fleet) -> bool {
-    let (sandbox, run, third) = start(&fleet, 20).await;
+    let (inside, third) = start(&fleet, 20).await;
+    let sandbox = &inside.sandbox;
     let apply = async {
-        apply(&run).await;
+        inside.wi(&APPLY).await.ok();
         third.end();
     };
     let others = join_all((0..fleet.clusters.len()).map(|c| third.keep_busy(&fleet, c)));
@@ -82,29 +77,45 @@ async fn busy(fleet: Fleet) -> bool {
     sandbox.settle().await;
     // It looks first. Only an operation that began since can be in its way.
     let most = *others.iter().max().expect("a cluster");
-    let refused = refused(&sandbox);
+    let refused = refused(sandbox);
     assert!(
         refused.values().all(|n| *n <= most),
         "{refused:?}, at {most} operations"
     );
-    let parallel = check_one_at_a_time(&sandbox);
-    sandbox.stop().await;
+    let parallel = check_one_at_a_time(sandbox);
+    inside.sandbox.stop().await;
     parallel
 }
 
-/// Somebody's operations run when `wi` begins, and for more than a second more.
-async fn held(fleet: Fleet) {
-    let (sandbox, run, third) = start(&fleet, 6000).await;
+/// Somebody's operations run when `wi` begins, and do not end before it has asked for one of them; whether it
+/// had to, since it changes one of these clusters.
+async fn held(fleet: Fleet) -> bool {
+    let (inside, third) = start(&fleet, 60).await;
+    let sandbox = &inside.sandbox;
+    inside.inject(&json!({"operation": "SET_LABELS", "stuck": true}));
     join_all((0..fleet.clusters.len()).map(|c| third.hold(&fleet, c))).await;
-    apply(&run).await;
+    let polls = "GET /v1/projects/*/operations/operation-";
+    inside.inject(&json!({"match": polls, "hold": "request"}));
+    let asks = async {
+        sandbox.stands_still().await;
+        sandbox.heal();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        ran = inside.wi(&APPLY) => ran.ok(),
+        () = asks => unreachable!("it never ends"),
+    };
+    let asked = sandbox.snapshot().faults.is_empty();
+    sandbox.heal();
     sandbox.settle().await;
-    let refused = refused(&sandbox);
+    let refused = refused(sandbox);
     assert!(
         refused.is_empty(),
         "they are waited for, not fought: {refused:?}"
     );
-    check_one_at_a_time(&sandbox);
-    sandbox.stop().await;
+    check_one_at_a_time(sandbox);
+    inside.sandbox.stop().await;
+    asked
 }
 
 #[test]
@@ -122,5 +133,6 @@ fn one_gke_operation_per_cluster_at_a_time() {
         "clusters are changed at the same time"
     );
     let runs = stream::iter(fleets()).map(held).buffer_unordered(4);
-    runtime().block_on(runs.collect::<Vec<()>>());
+    let asked: Vec<bool> = runtime().block_on(runs.collect());
+    assert!(asked.contains(&true), "somebody's operation is waited for");
 }

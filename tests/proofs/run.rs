@@ -1,55 +1,26 @@
-//! The real binary on a sandbox of this process.
+//! The real binary on a generated fleet.
 
-use wi_sandbox::Sandbox;
+use wi_sandbox::World;
 
 use crate::generate::Fleet;
+use crate::support::inside::Inside;
 
-pub struct Run {
-    directory: tempfile::TempDir,
-    endpoint: String,
-    token: String,
+pub const APPLY: [&str; 4] = ["apply", "wi.yaml", "--auto-approve", "--allow-mass-removal"];
+
+/// A sandbox with the world of a fleet, as `edit` leaves it.
+pub async fn open(fleet: &Fleet, edit: impl FnOnce(&mut World)) -> Inside {
+    let mut world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
+    edit(&mut world);
+    Inside::start(&fleet.spec(), world).await
 }
 
-impl Run {
-    pub fn of(fleet: &Fleet, sandbox: &Sandbox) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        std::fs::write(directory.path().join("wi.yaml"), fleet.spec()).expect("written");
-        Self {
-            directory,
-            endpoint: sandbox.endpoint(),
-            token: sandbox.token(),
+/// Applies until nothing is left to do; each apply has to end well.
+pub async fn to_the_end(inside: &Inside) {
+    for round in 0.. {
+        let apply = inside.wi(&APPLY).await.ok();
+        if format!("{}{}", apply.out, apply.err).contains("No changes") {
+            return;
         }
-    }
-
-    /// Applies until nothing is left to do; each apply has to end well.
-    pub async fn to_the_end(&self) {
-        for round in 0.. {
-            let apply = self.command(&["apply", "--auto-approve"]).output();
-            let apply = apply.await.expect("wi runs");
-            let text = format!(
-                "{}{}",
-                String::from_utf8_lossy(&apply.stdout),
-                String::from_utf8_lossy(&apply.stderr)
-            );
-            assert!(apply.status.success(), "{text}");
-            if text.contains("No changes") {
-                return;
-            }
-            assert!(round < 3, "not at rest: {text}");
-        }
-    }
-
-    pub fn command(&self, args: &[&str]) -> tokio::process::Command {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_wi"));
-        command
-            .args(args)
-            .args(["wi.yaml", "--allow-mass-removal"])
-            .current_dir(self.directory.path())
-            .env_clear()
-            .env("WI_ENDPOINT", &self.endpoint)
-            .env("GOOGLE_OAUTH_ACCESS_TOKEN", &self.token)
-            .stdin(std::process::Stdio::null())
-            .kill_on_drop(true);
-        command
+        assert!(round < 3, "not at rest: {apply:?}");
     }
 }

@@ -4,11 +4,10 @@
 use futures::stream::{self, StreamExt};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use wi_sandbox::{Sandbox, World};
 
 use crate::check::{check_begun_once, check_end, check_of_others, check_samples, of_others};
 use crate::generate::{Fleet, fleet};
-use crate::run::Run;
+use crate::run::{APPLY, open, to_the_end};
 use crate::support::inside::runtime;
 use crate::third::Third;
 
@@ -17,23 +16,18 @@ const FLEETS: usize = 12;
 const AT_ONCE: usize = 4;
 
 async fn race(fleet: Fleet) {
-    let world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
-    let sandbox = Sandbox::start(world, wi_sandbox::Options::default())
-        .await
-        .expect("the sandbox starts");
+    let inside = open(&fleet, |_| {}).await;
+    let sandbox = &inside.sandbox;
     sandbox.record_access();
-    let run = Run::of(&fleet, &sandbox);
-    let mut others = of_others(&sandbox);
+    let mut others = of_others(sandbox);
     // The third writer changes those.
     others.retain(|line| !line.contains(": p0 "));
     let apply = async || {
-        let apply = run.command(&["apply", "--auto-approve"]).output().await;
-        let apply = apply.expect("wi runs");
-        let text = String::from_utf8_lossy(&apply.stderr).into_owned();
-        assert!(!text.contains("panicked"), "{text}");
-        apply.status.code()
+        let apply = inside.wi(&APPLY).await;
+        assert!(!apply.err.contains("panicked"), "{}", apply.err);
+        apply.code
     };
-    let third = Third::of(&sandbox);
+    let third = Third::of(sandbox);
     let both = async {
         let ended = tokio::join!(apply(), apply());
         third.end();
@@ -42,15 +36,15 @@ async fn race(fleet: Fleet) {
     let (codes, written) = tokio::join!(both, third.write_all(&fleet));
     // One of them may find that the other has done it, or is in its way, and say so.
     assert!(matches!(codes, (Some(0 | 1), Some(0 | 1))), "{codes:?}");
-    run.to_the_end().await;
+    to_the_end(&inside).await;
     sandbox.settle().await;
     assert!(written.len() > 20, "the third writer wrote: {written:?}");
     others.extend(written);
-    check_of_others(&others, &sandbox);
-    check_begun_once(&sandbox);
+    check_of_others(&others, sandbox);
+    check_begun_once(sandbox);
     check_samples(&fleet, &sandbox.recorded_access(), &sandbox.access()).expect("access is kept");
     check_end(&fleet, &sandbox.access()).expect("all is as declared");
-    sandbox.stop().await;
+    inside.sandbox.stop().await;
 }
 
 #[test]

@@ -50,8 +50,8 @@ impl Client {
 
     pub fn context(&self, plan: &Plan, live: &wi_core::live::Live) -> Context {
         let limits = Limits {
-            operation: Duration::from_secs(60),
-            propagation: Duration::from_secs(20),
+            operation: Duration::from_secs(1800),
+            propagation: Duration::from_secs(1800),
             poll: Duration::from_millis(3),
             ignore_exclusions: false,
         };

@@ -1,11 +1,13 @@
 //! A small server that answers as a test says, and remembers what it was asked.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, Response, StatusCode};
+
+use super::HANGS;
 
 /// A request as the server saw it.
 #[derive(Debug, Clone)]
@@ -72,15 +74,19 @@ pub struct Fake {
     /// With a slash at its end.
     pub url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
+    more: Arc<Condvar>,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Fake {
     pub fn new(answer: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let more: Arc<Condvar> = Arc::default();
         let (remembered, answer) = (Arc::clone(&seen), Arc::new(answer));
+        let coming = Arc::clone(&more);
         let app = Router::new().fallback(move |request: Request| {
             let (remembered, answer) = (Arc::clone(&remembered), Arc::clone(&answer));
+            let more = Arc::clone(&coming);
             async move {
                 let (parts, body) = request.into_parts();
                 let body = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
@@ -94,6 +100,7 @@ impl Fake {
                         n: all.len(),
                     };
                     all.push(one.clone());
+                    more.notify_all();
                     one
                 };
                 let answer = answer(&one);
@@ -120,8 +127,17 @@ impl Fake {
         Self {
             url,
             seen,
+            more,
             _runtime: runtime,
         }
+    }
+
+    /// What it was asked, when that are so many requests at least.
+    pub fn wait_for(&self, count: usize) -> Vec<Seen> {
+        let seen = self.seen.lock().expect("lock");
+        let few = |seen: &mut Vec<Seen>| seen.len() < count;
+        let waited = self.more.wait_timeout_while(seen, HANGS, few);
+        waited.expect("lock").0.clone()
     }
 
     pub fn seen(&self) -> Vec<Seen> {

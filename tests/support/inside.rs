@@ -4,9 +4,9 @@
 use std::process::Stdio;
 
 use serde_json::Value;
-use wi_sandbox::{Fault, Sandbox, World};
+use wi_sandbox::{Fault, Options, Sandbox, World};
 
-use super::{Place, Ran};
+use super::{HANGS, Place, Ran};
 
 /// A sandbox and a directory with a spec.
 pub struct Inside {
@@ -16,9 +16,20 @@ pub struct Inside {
 
 impl Inside {
     pub async fn start(spec: &str, world: World) -> Self {
-        let sandbox = Sandbox::start(world, wi_sandbox::Options::default());
+        Self::serving(Place::new(spec, ""), world).await
+    }
+
+    /// With the world that lies in the directory.
+    pub async fn of(place: Place) -> Self {
+        let world = std::fs::read_to_string(place.path("world.yaml")).expect("a world");
+        let world = World::parse(&world, "world.yaml").expect("a valid world");
+        Self::serving(place, world).await
+    }
+
+    async fn serving(place: Place, world: World) -> Self {
+        let sandbox = Sandbox::start(world, Options::default());
         Self {
-            place: Place::new(spec, ""),
+            place,
             sandbox: sandbox.await.expect("the sandbox starts"),
         }
     }
@@ -35,7 +46,8 @@ impl Inside {
     }
 
     pub async fn wi(&self, args: &[&str]) -> Ran {
-        Ran::of(self.command(args).output().await.expect("wi runs"))
+        let ran = tokio::time::timeout(HANGS, self.command(args).output());
+        ran.await.expect("it hangs").expect("wi runs").into()
     }
 
     /// Adds one fault, as the world file has it.

@@ -3,14 +3,21 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod client;
+pub mod cpu;
 pub mod fake;
 pub mod front;
 pub mod inside;
 pub mod served;
 pub mod tunnel;
 
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+/// What runs so long hangs, however much the machine has to do: the test program ends.
+pub const HANGS: Duration = Duration::from_secs(1800);
 
 /// A directory with a spec and a world, in which `wi` is run.
 pub struct Place {
@@ -67,7 +74,7 @@ impl Place {
         if matches!(args.first(), Some(&"plan" | &"apply")) {
             all.push("--sandbox");
         }
-        Ran::of(self.command(&all).output().expect("wi runs"))
+        Ran::of(&mut self.command(&all))
     }
 
     /// The state of the sandbox between commands.
@@ -107,13 +114,52 @@ pub struct Ran {
     pub err: String,
 }
 
-impl Ran {
-    pub fn of(output: Output) -> Self {
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
         Self {
             code: output.status.code(),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+}
+
+/// Starts `wi`; what it prints is kept.
+pub fn spawn(command: &mut Command) -> Child {
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("wi starts")
+}
+
+/// Reads lines until one has `part` in it, which it answers with.
+#[track_caller]
+pub fn line_with(lines: &mut impl BufRead, part: &str) -> String {
+    let mut all = String::new();
+    loop {
+        let before = all.len();
+        let read = lines.read_line(&mut all).expect("a line");
+        assert_ne!(read, 0, "it ended without {part}: {all}");
+        if all[before..].contains(part) {
+            return all[before..].to_owned();
+        }
+    }
+}
+
+impl Ran {
+    pub fn of(command: &mut Command) -> Self {
+        let what = format!("{command:?}");
+        let (ended, hangs) = std::sync::mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            if hangs.recv_timeout(HANGS) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("it hangs: {what}");
+                std::process::exit(101);
+            }
+        });
+        let output = command.output().expect("wi runs");
+        drop(ended);
+        output.into()
     }
 
     #[track_caller]

@@ -1,30 +1,171 @@
-//! `wi sandbox` as a server of its own, and the binary that talks to it by endpoint and token file.
+//! A sandbox, and the binary that talks to it by endpoint and token file.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 
-use super::{Place, Ran};
+use serde_json::{Value, json};
+use wi_sandbox::Sandbox;
 
-/// `wi sandbox`, serving until it is dropped.
+use super::inside::{Inside, runtime};
+use super::{Place, Ran, spawn};
+
+/// A sandbox of this process, for tests that wait for one thing at a time.
 pub struct Served {
+    pub place: Place,
+    pub sandbox: Sandbox,
+    pub endpoint: String,
+    pub token_file: String,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Served {
+    /// Serves the world of a directory, in which it leaves `kubeconfig` and `token`.
+    pub fn of(place: Place) -> Self {
+        let runtime = runtime();
+        let Inside { place, sandbox } = runtime.block_on(Inside::of(place));
+        place.write("kubeconfig", &sandbox.kubeconfig());
+        place.write("token", &sandbox.token());
+        Self {
+            endpoint: sandbox.endpoint(),
+            token_file: place.path("token").display().to_string(),
+            place,
+            sandbox,
+            runtime: Some(runtime),
+        }
+    }
+
+    /// `wi`, with endpoint overrides and a token file, and no sandbox flag.
+    pub fn command(&self, args: &[&str]) -> Command {
+        at(&self.place, &self.endpoint, &self.token_file, args)
+    }
+
+    pub fn wi(&self, args: &[&str]) -> Ran {
+        Ran::of(&mut self.command(args))
+    }
+
+    /// Waits until a fault with `hold` has hit, or fails when `child` has ended before.
+    pub fn stands_still(&self, child: &mut Child) {
+        let runtime = self.runtime.as_ref().expect("it runs until it is dropped");
+        let mut stands = std::pin::pin!(self.sandbox.stands_still());
+        let a_while = std::time::Duration::from_millis(100);
+        while runtime
+            .block_on(async { tokio::time::timeout(a_while, stands.as_mut()).await })
+            .is_err()
+        {
+            let ended = child.try_wait().expect("its state");
+            assert!(ended.is_none(), "it ended before: {ended:?}");
+        }
+    }
+
+    /// Runs `wi` while an operation does not go on, `TYPE targetLink` as faults name it, until it has asked
+    /// for it once.
+    pub fn wi_while_stuck(&self, operation: &str, args: &[&str]) -> Ran {
+        let asks = "GET /v1/projects/*/operations/operation-";
+        self.inject(&json!({"operation": operation, "stuck": true}));
+        self.sandbox.go_on();
+        self.inject(&json!({"match": asks, "hold": "request"}));
+        let mut child = spawn(&mut self.command(args));
+        self.stands_still(&mut child);
+        self.sandbox.heal();
+        child.wait_with_output().expect("it ends").into()
+    }
+
+    /// Waits until no operation runs.
+    pub fn settle(&self) {
+        let runtime = self.runtime.as_ref().expect("it runs until it is dropped");
+        runtime.block_on(self.sandbox.settle());
+    }
+
+    /// Adds faults, as the world file has them: one, or a list.
+    pub fn inject(&self, faults: &Value) {
+        self.request("POST", "/sandbox/v1/faults", &faults.to_string());
+    }
+
+    /// One request to the sandbox, as another client would send it.
+    pub fn request(&self, method: &str, path: &str, body: &str) -> Value {
+        let address = self.endpoint.trim_start_matches("http://");
+        let address = address.trim_end_matches('/');
+        let token = std::fs::read_to_string(&self.token_file).expect("token");
+        let mut stream = std::net::TcpStream::connect(address).expect("connected");
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            token.trim(),
+            body.len()
+        )
+        .expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (from, to) = (
+            answer.find('{').expect("JSON"),
+            answer.rfind('}').expect("JSON"),
+        );
+        serde_json::from_str(&answer[from..=to]).expect("JSON")
+    }
+
+    /// How often each `METHOD /path` was called, as the server counted.
+    pub fn calls(&self) -> serde_json::Map<String, Value> {
+        let calls = self.sandbox.calls();
+        calls["counts"].as_object().expect("counts").clone()
+    }
+
+    /// Bodies of the requests that changed something at Google's APIs, each after `METHOD /path`.
+    pub fn writes(&self) -> Vec<(String, Value)> {
+        let calls = self.sandbox.calls();
+        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+        calls["calls"]
+            .as_array()
+            .expect("calls")
+            .iter()
+            .filter(|c| {
+                let path = text(&c["path"]);
+                let asks = [
+                    ":getIamPolicy",
+                    ":testIamPermissions",
+                    ":getAncestry",
+                    "/tokeninfo",
+                ];
+                let kubernetes = path.starts_with("/kubernetes/");
+                c["method"] != "GET" && !kubernetes && !asks.iter().any(|a| path.ends_with(a))
+            })
+            .map(|c| {
+                let what = format!("{} {}", text(&c["method"]), text(&c["path"]));
+                (what, c["body"].clone())
+            })
+            .collect()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // Without waiting for who is still connected.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn at(place: &Place, endpoint: &str, token_file: &str, args: &[&str]) -> Command {
+    let mut command = place.command(args);
+    command
+        .env("WI_ENDPOINT", endpoint)
+        .env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", token_file);
+    command
+}
+
+/// `wi sandbox`, a process of its own, until it is dropped.
+pub struct Process {
     pub place: Place,
     child: Child,
     pub endpoint: String,
     pub token_file: String,
 }
 
-impl Served {
+impl Process {
     pub fn of(place: Place) -> Self {
-        let args = [
-            "sandbox",
-            "world.yaml",
-            "--port",
-            "0",
-            "--kubeconfig",
-            "kubeconfig",
-        ];
+        let args = ["--port", "0", "--kubeconfig", "kubeconfig"];
         let mut child = place
-            .command(&args)
+            .command(&[&["sandbox", "world.yaml"], &args[..]].concat())
             .env("TMPDIR", place.dir.path())
             .stdout(Stdio::piped())
             .spawn()
@@ -49,78 +190,12 @@ impl Served {
         }
     }
 
-    /// `wi`, with endpoint overrides and a token file, and no sandbox flag.
-    pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.place.command(args);
-        command
-            .env("WI_ENDPOINT", &self.endpoint)
-            .env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", &self.token_file);
-        command
-    }
-
     pub fn wi(&self, args: &[&str]) -> Ran {
-        Ran::of(self.command(args).output().expect("wi runs"))
-    }
-
-    /// One request to the sandbox, as another client would send it.
-    pub fn request(&self, method: &str, path: &str, body: &str) -> serde_json::Value {
-        let address = self
-            .endpoint
-            .trim_start_matches("http://")
-            .trim_end_matches('/');
-        let token = std::fs::read_to_string(&self.token_file).expect("token");
-        let mut stream = std::net::TcpStream::connect(address).expect("connected");
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            token.trim(),
-            body.len()
-        )
-        .expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let (from, to) = (
-            answer.find('{').expect("JSON"),
-            answer.rfind('}').expect("JSON"),
-        );
-        serde_json::from_str(&answer[from..=to]).expect("JSON")
-    }
-
-    /// How often each `METHOD /path` was called, as the server counted.
-    pub fn calls(&self) -> serde_json::Map<String, serde_json::Value> {
-        let calls = self.request("GET", "/sandbox/v1/calls", "");
-        calls["counts"].as_object().expect("counts").clone()
-    }
-
-    /// Bodies of the requests that changed something at Google's APIs, each after `METHOD /path`.
-    pub fn writes(&self) -> Vec<(String, serde_json::Value)> {
-        let calls = self.request("GET", "/sandbox/v1/calls", "");
-        let text = |v: &serde_json::Value| v.as_str().unwrap_or_default().to_owned();
-        calls["calls"]
-            .as_array()
-            .expect("calls")
-            .iter()
-            .filter(|c| {
-                let path = text(&c["path"]);
-                let asks = [
-                    ":getIamPolicy",
-                    ":testIamPermissions",
-                    ":getAncestry",
-                    "/tokeninfo",
-                    "/faults",
-                ];
-                let kubernetes = path.starts_with("/kubernetes/");
-                c["method"] != "GET" && !kubernetes && !asks.iter().any(|a| path.ends_with(a))
-            })
-            .map(|c| {
-                let what = format!("{} {}", text(&c["method"]), text(&c["path"]));
-                (what, c["body"].clone())
-            })
-            .collect()
+        Ran::of(&mut at(&self.place, &self.endpoint, &self.token_file, args))
     }
 }
 
-impl Drop for Served {
+impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

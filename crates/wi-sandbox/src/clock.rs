@@ -7,10 +7,11 @@ use jiff::Timestamp;
 /// Milliseconds of simulated time since the Unix epoch.
 pub type Millis = i64;
 
-/// A clock that runs `scale` times as fast as the real one.
+/// A clock that runs `scale` times as fast as the real one, or stands.
 #[derive(Debug, Clone)]
 pub struct Clock {
-    started: Instant,
+    /// When it showed `base`; `None` while it stands there.
+    started: Option<Instant>,
     base: Millis,
     scale: f64,
 }
@@ -21,7 +22,7 @@ impl Clock {
     pub fn start(saved: Option<&str>, scale: f64, ahead: i64) -> Self {
         let now = Timestamp::now().as_millisecond() + ahead * 1000;
         Self {
-            started: Instant::now(),
+            started: Some(Instant::now()),
             base: saved.and_then(parse).map_or(now, |saved| saved.max(now)),
             scale,
         }
@@ -33,11 +34,23 @@ impl Clock {
         reason = "saturates; a clock that far on is useless"
     )]
     pub fn now(&self) -> Millis {
-        let elapsed = self.started.elapsed().as_secs_f64() * self.scale * 1000.0;
+        let elapsed = self.started.map(|s| s.elapsed()).unwrap_or_default();
+        let elapsed = elapsed.as_secs_f64() * self.scale * 1000.0;
         self.base.saturating_add(elapsed as Millis)
     }
 
-    /// How long in real time until `at`.
+    /// Stands still where it is.
+    pub fn stop(&mut self) {
+        self.base = self.now();
+        self.started = None;
+    }
+
+    /// Goes on, if it stands.
+    pub fn go_on(&mut self) {
+        self.started.get_or_insert_with(Instant::now);
+    }
+
+    /// How long in real time until `at`, if the clock runs until then.
     #[expect(
         clippy::cast_precision_loss,
         reason = "durations of hours, not of ages"

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::errors::ApiError;
 use super::serde_help::is_default;
@@ -58,6 +59,10 @@ pub struct Fault {
     /// Wait before answering, in real milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,
+    /// From this request on the sandbox stands still: nothing is answered, and its clock stops, until the
+    /// faults are removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
     /// Break the TLS handshake with a cluster's Kubernetes API in this way. `match` is compared with
     /// `TLS PROJECT/LOCATION/CLUSTER`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,6 +89,16 @@ pub struct Fault {
     /// The operation does not go on until the fault is removed.
     #[serde(skip_serializing_if = "is_default")]
     pub stuck: bool,
+}
+
+/// Which half of a request is held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Hold {
+    /// What it asks for is not done before the sandbox goes on.
+    Request,
+    /// What it asks for is done, but not answered.
+    Answer,
 }
 
 /// What is wrong with a TLS handshake.
@@ -115,6 +130,8 @@ pub struct Verdict {
     pub slow_body: Option<Duration>,
     /// Break the handshake so.
     pub tls: Option<BrokenTls>,
+    /// Wait for this until the sandbox goes on, before or after the ordinary answer is made.
+    pub hold: Option<(Hold, CancellationToken)>,
 }
 
 impl Verdict {
@@ -124,6 +141,14 @@ impl Verdict {
         refuse: impl FnOnce(ApiError) -> Response<Body>,
         ordinary: impl Future<Output = Response<Body>>,
     ) -> Response<Body> {
+        let (before, after) = match self.hold {
+            Some((Hold::Request, goes_on)) => (Some(goes_on), None),
+            Some((Hold::Answer, goes_on)) => (None, Some(goes_on)),
+            None => (None, None),
+        };
+        if let Some(goes_on) = before {
+            goes_on.cancelled_owned().await;
+        }
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
         }
@@ -140,6 +165,9 @@ impl Verdict {
             return refuse(error);
         }
         let response = ordinary.await;
+        if let Some(goes_on) = after {
+            goes_on.cancelled_owned().await;
+        }
         if !self.lost && self.slow_body.is_none() {
             return response;
         }
@@ -179,7 +207,8 @@ pub fn judge(faults: &mut Vec<Fault>, request: &str, mut draw: impl FnMut() -> f
             || fault.reset
             || fault.lost
             || fault.slow_body_ms.is_some()
-            || fault.latency_ms.is_some();
+            || fault.latency_ms.is_some()
+            || fault.hold.is_some();
         let hits = about_requests
             && fault.pattern.as_deref().is_none_or(|p| matches(p, request))
             && fault.percent.is_none_or(|percent| draw() < percent);
@@ -195,6 +224,10 @@ pub fn judge(faults: &mut Vec<Fault>, request: &str, mut draw: impl FnMut() -> f
         }
         verdict.latency += Duration::from_millis(fault.latency_ms.unwrap_or(0));
         verdict.tls = verdict.tls.or(fault.tls);
+        if let Some(hold) = fault.hold {
+            let goes_on = CancellationToken::new();
+            verdict.hold.get_or_insert((hold, goes_on));
+        }
         verdict.reset |= fault.reset;
         verdict.lost |= fault.lost;
         let slow = fault.slow_body_ms.map(Duration::from_millis);

@@ -43,7 +43,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use access::{Granted, PodAccess, Sample, Token};
-pub use faults::{BrokenTls, Fault, Verdict};
+pub use faults::{BrokenTls, Fault, Hold, Verdict};
 pub use gke::cluster::Cluster;
 pub use gke::operation::{Change, Operation, OperationSeconds};
 pub use gke::pool::{MetadataMode, NodePool};
@@ -181,10 +181,31 @@ impl Sandbox {
         self.core.state().world.faults.extend(faults);
     }
 
-    /// Removes all faults; operations that were stuck go on.
+    /// Removes all faults; operations that were stuck, and a sandbox that stands still, go on.
     pub fn heal(&self) {
-        self.core.state().world.faults.clear();
-        self.core.moved.notify_one();
+        self.core.heal();
+    }
+
+    /// Ends that the sandbox stands still, and removes the faults that hold it.
+    pub fn go_on(&self) {
+        self.core.go_on();
+    }
+
+    /// Stands still, see [`Fault::hold`], when there have been so many [`Sandbox::writes`].
+    pub fn hold_after(&self, writes: usize) {
+        self.core.state().hold_after = Some(writes);
+    }
+
+    /// Waits until the sandbox stands still. From then on nothing changes before [`Sandbox::go_on`], but for
+    /// requests that were under way.
+    pub async fn stands_still(&self) {
+        loop {
+            let stood = self.core.stood.notified();
+            if self.core.state().stands_still.is_some() {
+                return;
+            }
+            stood.await;
+        }
     }
 
     /// The requests so far, as `GET /sandbox/v1/calls` shows them.
@@ -279,10 +300,7 @@ async fn serve_clusters(core: &Arc<Core>) -> std::io::Result<Vec<Served>> {
             on_call: Arc::new(move |method, uri, body, status| {
                 let path = format!("{below}{}", uri.path());
                 let (method, query) = (method.as_str(), uri.query().unwrap_or_default());
-                counting
-                    .state()
-                    .calls
-                    .record(method, &path, query, body, status);
+                counting.record(method, &path, query, body, status);
             }),
             ahead: jiff::SignedDuration::from_secs(core.state().world.clock_ahead_seconds),
             ..api

@@ -12,9 +12,10 @@ use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYP
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::errors::ApiError;
-use super::faults::{self, Fault, Verdict};
+use super::faults::{self, Fault, Hold, Verdict};
 use super::gke::operations;
 use super::request::{self, Request, decode};
 use super::state::State;
@@ -34,6 +35,8 @@ pub struct Core {
     pub moved: Notify,
     /// Wakes the task that writes the state file.
     pub changed: Notify,
+    /// Wakes who waits for the sandbox to stand still.
+    pub stood: Notify,
 }
 
 impl Core {
@@ -44,12 +47,19 @@ impl Core {
             token,
             moved: Notify::new(),
             changed: Notify::new(),
+            stood: Notify::new(),
         }
     }
 
     /// What the faults make of a request, `METHOD /path?query`.
     pub fn judge(&self, request: &str) -> Verdict {
         let mut state = self.state();
+        if let Some(goes_on) = &state.stands_still {
+            return Verdict {
+                hold: Some((Hold::Request, goes_on.clone())),
+                ..Verdict::default()
+            };
+        }
         let mut faults = std::mem::take(&mut state.world.faults);
         let verdict = faults::judge(&mut faults, request, || {
             // From the write count and the request: the same run draws the same numbers.
@@ -57,7 +67,45 @@ impl Core {
             f64::from(u16::try_from(drawn % 10_000).unwrap_or_default()) / 100.0
         });
         state.world.faults = faults;
+        if let Some((_, goes_on)) = &verdict.hold {
+            self.stand_still(&mut state, goes_on.clone());
+        }
         verdict
+    }
+
+    fn stand_still(&self, state: &mut State, goes_on: CancellationToken) {
+        operations::advance(state);
+        state.clock.stop();
+        state.stands_still = Some(goes_on);
+        self.stood.notify_waiters();
+    }
+
+    /// Remembers a request and how it was answered.
+    pub fn record(&self, method: &str, path: &str, query: &str, body: &[u8], status: u16) {
+        let mut state = self.state();
+        state.calls.record(method, path, query, body, status);
+        let enough = state.hold_after.is_some_and(|n| state.calls.writes() >= n);
+        if enough && state.stands_still.is_none() {
+            self.stand_still(&mut state, CancellationToken::new());
+        }
+    }
+
+    /// Removes all faults: what was stuck or stood still goes on.
+    pub fn heal(&self) {
+        self.state().world.faults.clear();
+        self.go_on();
+    }
+
+    /// Stands still no longer; other faults stay.
+    pub fn go_on(&self) {
+        let mut state = self.state();
+        state.world.faults.retain(|fault| fault.hold.is_none());
+        state.hold_after = None;
+        if let Some(goes_on) = state.stands_still.take() {
+            state.clock.go_on();
+            goes_on.cancel();
+        }
+        self.moved.notify_one();
     }
 
     /// What time it is at the servers. Simulated time runs faster; this is what a client compares with its
@@ -107,7 +155,7 @@ async fn serve(Shared(core): Shared<Arc<Core>>, request: http::Request<Body>) ->
             let (method, query) = (parts.method.as_str(), parts.uri.query().unwrap_or_default());
             // A form can hold a token; JSON bodies of these APIs do not.
             let body = body.as_deref().unwrap_or_default();
-            core.state().calls.record(method, path, query, body, status);
+            core.record(method, path, query, body, status);
         }
         response(answer, &parts.headers, core.time())
     };
@@ -236,6 +284,10 @@ fn route(state: &mut State, request: &Request) -> Result<Value, ApiError> {
 
 /// What tests ask the sandbox itself.
 fn debug(core: &Core, request: &Request) -> Result<Value, ApiError> {
+    if (request.method.as_str(), request.path.as_str()) == ("DELETE", "/sandbox/v1/faults") {
+        core.heal();
+        return Ok(json!({}));
+    }
     let mut state = core.state();
     match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/sandbox/v1/calls") => Ok(state.calls.show()),
@@ -262,11 +314,6 @@ fn debug(core: &Core, request: &Request) -> Result<Value, ApiError> {
             })?;
             state.world.faults.extend(faults);
             Ok(json!({"faults": state.world.faults}))
-        }
-        ("DELETE", "/sandbox/v1/faults") => {
-            state.world.faults.clear();
-            core.moved.notify_one();
-            Ok(json!({}))
         }
         _ => Err(request.no_such_method()),
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use tokio_util::sync::CancellationToken;
 
 use super::access::Recorder;
 use super::calls::Calls;
@@ -41,6 +42,10 @@ pub struct State {
     pub calls: Calls,
     /// Samples of all pods' access.
     pub recorder: Recorder,
+    /// After so many writes it stands still.
+    pub hold_after: Option<usize>,
+    /// While the sandbox stands still: what ends that.
+    pub stands_still: Option<CancellationToken>,
 }
 
 impl State {
@@ -60,6 +65,8 @@ impl State {
             kubes: BTreeMap::new(),
             calls: Calls::default(),
             recorder: Recorder::default(),
+            hold_after: None,
+            stands_still: None,
         };
         state.complete_projects();
         state.complete_buckets();

@@ -47,16 +47,9 @@ fn proxied(place: &Place, edit: &dyn Fn(&mut Command)) -> Vec<Seen> {
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("wi starts");
-    for _ in 0..100 {
-        if proxy.seen().len() >= 3 {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    let seen = proxy.wait_for(3);
     let _ = child.kill();
     let _ = child.wait();
-    let seen = proxy.seen();
-    assert!(seen.len() >= 3, "{seen:?}");
     for one in &seen {
         assert_eq!(one.method, "CONNECT");
         assert!(

@@ -77,7 +77,12 @@ fn a_token_is_renewed_before_it_ends() {
     let ran = run(&mut command).ok();
     assert!(ran.out.contains("Apply complete!"), "{}", ran.out);
     let fetched = server.seen().len();
-    assert!((2..30).contains(&fetched), "{fetched} tokens");
+    let calls: u64 = sandbox.calls().values().filter_map(Value::as_u64).sum();
+    assert!(fetched >= 2, "{fetched} tokens");
+    assert!(
+        (fetched as u64) < calls,
+        "{fetched} tokens for {calls} calls"
+    );
 }
 
 #[test]

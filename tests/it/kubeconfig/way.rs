@@ -20,7 +20,7 @@ fn the_proxy_of_a_cluster_is_gone_through() {
     command
         .env("NO_PROXY", "127.0.0.1")
         .env("HTTPS_PROXY", "http://127.0.0.1:1");
-    Ran::of(command.output().expect("wi runs")).ok();
+    Ran::of(&mut command).ok();
     let asked = tunnel.asked();
     let server = server_of(&served);
     let authority = server.trim_start_matches("https://");
@@ -123,7 +123,7 @@ fn the_name_on_the_certificate_may_be_another() {
     let proxied = |proxies: &[(&str, &str)]| {
         let mut command = served.command(&["plan", "wi.yaml"]);
         command.envs(proxies.iter().copied());
-        Ran::of(command.output().expect("wi runs"))
+        Ran::of(&mut command)
     };
     let proxy = ("HTTPS_PROXY", "http://127.0.0.1:1");
     proxied(&[proxy]).ok(); // it is this machine

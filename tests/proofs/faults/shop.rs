@@ -57,7 +57,7 @@ impl Shop {
 }
 
 /// A call as a fault's `match`: what differs from run to run is left open, and what follows is not meant.
-fn pattern(call: &Value) -> String {
+pub fn pattern(call: &Value) -> String {
     let text = |field: &str| call[field].as_str().expect("a text").to_owned();
     let mut path = text("path");
     if let Some(rest) = path.strip_prefix("/kubernetes/") {

@@ -26,7 +26,7 @@ fn wi(served: &Served, args: &[&str]) -> Ran {
     command
         .env("WI_ALLOW_EXEC_PLUGINS", "1")
         .env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    Ran::of(command.output().expect("wi runs"))
+    Ran::of(&mut command)
 }
 
 #[test]
