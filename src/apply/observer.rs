@@ -41,6 +41,11 @@ pub trait Observer: fmt::Debug + Send + Sync {
         let _ = (address, why);
     }
 
+    /// Something that the user should see while it happens.
+    fn notice(&self, text: &str) {
+        let _ = text;
+    }
+
     /// A wave of clusters goes on; `what` says to what.
     fn wave(&self, name: &str, what: &str) {
         let _ = (name, what);

@@ -78,7 +78,7 @@ async fn write(context: &Context, resource: &Resource, edits: &[Edit<'_>]) -> Re
         if !told {
             told = true;
             for member in policy.unwritable(resource.kind().write == Write::AccessList) {
-                context.progress.notice(&format!(
+                context.observer.notice(&format!(
                     "{member} goes from the policy of {resource}: it is dead, and the API does not take it back"
                 ));
             }

@@ -18,7 +18,7 @@ use super::plan::Made;
 use super::validate::Input;
 use super::{Failure, Success, plan, plan_file};
 use crate::apply::rollout::{self, Ended, Gates};
-use crate::apply::{Context, End, Limits, preflight};
+use crate::apply::{Context, End, Limits, Observer, preflight};
 use crate::engine::read;
 use crate::view::json::stream::{self, Stream};
 use crate::view::progress::Progress;

@@ -152,17 +152,16 @@ impl Progress {
             None => false,
         }
     }
+}
 
-    /// Something that the user should see while it happens.
-    pub fn notice(&self, text: &str) {
+impl Observer for Progress {
+    fn notice(&self, text: &str) {
         if let Some(stream) = &self.stream {
             stream.notice(text);
         }
         self.line(&paint(YELLOW, safe(text)));
     }
-}
 
-impl Observer for Progress {
     /// On a terminal, the changes of several clusters are shown as a table of clusters by phase.
     fn begin(&self, plan: &Plan, addresses: &BTreeSet<Address>) {
         let Some(bars) = &self.bars else {
