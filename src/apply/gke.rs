@@ -191,9 +191,9 @@ pub(super) async fn change(
                 )));
             }
         };
-        if matches!(setting, Setting::MetadataServer { .. })
+        if let Setting::MetadataServer { node_pool, .. } = setting
             && !context.limits.ignore_exclusions
-            && let Some((name, until)) = cluster.exclusion_at(context.time())
+            && let Some((name, until)) = cluster.exclusion_at(node_pool, context.time())
         {
             return Err(Failure::Other(format!(
                 "the maintenance exclusion {name} of {path} holds until {until}: apply again then, or pass --ignore-maintenance-exclusions"
@@ -240,6 +240,7 @@ pub(super) async fn change(
             // that is what GKE minds, the state that was just read is all there is to go by.
             Err(e)
                 if e.code == 400
+                    && e.status != "FAILED_PRECONDITION"
                     && matches!(setting, Setting::WorkloadPool { .. })
                     && without_etag.is_none() =>
             {
@@ -266,10 +267,7 @@ fn in_words(operation: &Operation, now: jiff::Timestamp) -> String {
             _ => format!(", which runs for {} h", seconds / 3600),
         })
         .unwrap_or_default();
-    format!(
-        "{} {}{nodes}{age}",
-        operation.operation_type, operation.name
-    )
+    format!("{}{nodes}{age}", operation.title())
 }
 
 /// Polls an operation to its end; answers with GKE's own words if it failed.
@@ -297,7 +295,16 @@ async fn finish(
                 context.operation_limit()
             )));
         }
-        operation = container::get_operation(&context.http, path, &operation.name).await?;
+        let asked = container::get_operation(&context.http, path, &operation.name).await;
+        operation = asked.map_err(|e| match e.code {
+            // Whatever is wrong on the way, the operation goes on.
+            0 | 500.. => Failure::StillRuns(format!(
+                "GKE does not say how operation {} on {path} goes: {}. It goes on there; run apply again to wait for it",
+                operation.name,
+                e.for_user()
+            )),
+            _ => e.into(),
+        })?;
     }
     context.operations().remove(address);
     *wait = context.operation_wait();

@@ -247,6 +247,8 @@ async fn carry_out(
     } else {
         Progress::new()
     });
+    let told = Arc::clone(&progress);
+    session.http.notices().set(move |text| told.notice(text));
     let limits = Limits {
         operation: Duration::from_secs(args.operation_timeout.saturating_mul(60)),
         ignore_exclusions: options.ignore_exclusions,

@@ -34,7 +34,8 @@ impl Global {
             anstream::ColorChoice::Never.write_global();
         }
         let level = match self.verbose {
-            0 => "warn",
+            // What libraries have to say is in the errors that come of it, in words.
+            0 => "wi=warn",
             1 => "wi=debug",
             _ => "wi=trace,info",
         };
@@ -138,6 +139,9 @@ pub(super) struct ConnectArgs {
         env = "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"
     )]
     pub impersonate_service_account: Option<String>,
+    /// Give up on an API that is silent for so long
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub request_timeout: u64,
     /// API calls at the same time
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=512))]
     pub parallelism: u16,

@@ -1,9 +1,10 @@
 //! From the command line to a client of the APIs: Google's, or a sandbox inside this process.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use wi_client::auth::{self, TokenSource};
-use wi_client::http::{Api, Endpoints, Http, HttpOptions};
+use wi_client::http::{Api, Endpoints, Http, HttpOptions, Notices};
 use wi_core::desired::Desired;
 use wi_core::resource::Resource;
 use wi_core::words::safe;
@@ -104,10 +105,14 @@ async fn sign_in(http: &Http) -> Result<(), Failure> {
 }
 
 fn client(args: &ConnectArgs, endpoints: Endpoints, token: TokenSource) -> Result<Http, Failure> {
+    let patience = Duration::from_secs(args.request_timeout);
     Http::new(HttpOptions {
         endpoints,
         token,
         parallelism: usize::from(args.parallelism),
+        timeout: patience.max(HttpOptions::default().timeout),
+        patience,
+        notices: Notices::to(print::note),
         ..HttpOptions::default()
     })
     .map_err(Failure::Message)

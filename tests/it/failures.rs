@@ -58,6 +58,32 @@ fn a_failed_operation_stops_what_needs_it_and_nothing_else() {
     );
 }
 
+/// HTTP 200, DONE, and no `error`: what went wrong is said elsewhere, as gcloud and Terraform know.
+#[test]
+fn an_operation_that_is_done_and_says_what_went_wrong_has_failed() {
+    for said in [
+        r#""statusMessage": "All cluster resources were brought up, but: only 0 nodes out of 3 have registered""#,
+        r#""nodepoolConditions": [{"code": "GCE_STOCKOUT", "message": "only 0 nodes out of 3 have registered"}]"#,
+    ] {
+        let place = Place::new(
+            SPEC,
+            &world(&format!(
+                "faults:\n  - match: \"GET /v1/projects/acme-prod/locations/europe-west2/operations/\"\n    body: '{{\"name\": \"operation-9\", \"status\": \"DONE\", {said}}}'\n"
+            )),
+        );
+        let apply = place.wi(&["apply", "--auto-approve"]).fails();
+        let text = flat(&apply.out);
+        assert!(
+            text.contains("only 0 nodes out of 3 have registered"),
+            "{text}"
+        );
+        assert!(
+            text.contains("failed: ") && !text.contains("reads back unchanged"),
+            "{text}"
+        );
+    }
+}
+
 #[test]
 fn a_cluster_that_cannot_be_changed_stops_its_own_resources_only() {
     let place = Place::new(

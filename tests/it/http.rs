@@ -560,3 +560,77 @@ async fn long_texts_of_servers_are_cut() {
         assert!(format!("{error:?}").len() < 120_000);
     }
 }
+
+/// A server that takes connections and never says anything.
+fn silent_server() -> (std::net::TcpListener, String) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    (listener, url)
+}
+
+/// It is told while it lasts, and does not last for ever; whoever asks next is told sooner.
+#[tokio::test]
+async fn a_server_that_never_answers_is_told_of_and_given_up() {
+    let (_listener, url) = silent_server();
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let http = Http::new(HttpOptions {
+        endpoints: Endpoints::all_at(&url).expect("loopback"),
+        token: TokenSource::none(),
+        patience: Duration::from_millis(2400),
+        notices: wi_client::http::Notices::to(move |text| drop(told.send(text.to_owned()))),
+        ..HttpOptions::default()
+    })
+    .expect("a client");
+    let asked = {
+        let http = http.clone();
+        tokio::spawn(async move { container::list_clusters(&http, &project()).await })
+    };
+    let said = heard.recv().await.expect("it is told");
+    let server = url.trim_start_matches("http://").trim_end_matches('/');
+    for part in [
+        &format!(
+            "Waiting for {server}: no answer to GET /v1/projects/acme-prod/locations/-/clusters for "
+        ),
+        "--request-timeout",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    let error = asked.await.expect("no panic").expect_err("nothing came");
+    assert_eq!(error.code, 0);
+    assert!(error.message.contains("no answer for"), "{error}");
+    // A hundred calls that wait for the same are told of once in a while, and wait less long.
+    let project = project();
+    let all = (0..100).map(|_| container::list_clusters(&http, &project));
+    for ended in futures::future::join_all(all).await {
+        ended.expect_err("nothing came");
+    }
+    let mut times = 0;
+    while heard.try_recv().is_ok() {
+        times += 1;
+    }
+    assert!(times < 24, "told {times} times");
+}
+
+/// What is begun and does not go on is as silent.
+#[tokio::test]
+async fn an_answer_that_stops_half_way_is_given_up() {
+    use std::io::{Read, Write};
+    let (listener, url) = silent_server();
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{");
+            open.push(stream);
+        }
+    });
+    let http = Http::new(HttpOptions {
+        endpoints: Endpoints::all_at(&url).expect("loopback"),
+        token: TokenSource::none(),
+        patience: Duration::from_millis(400),
+        ..HttpOptions::default()
+    })
+    .expect("a client");
+    let error = container::list_clusters(&http, &project()).await;
+    assert_eq!(error.expect_err("half an answer").code, 0);
+}

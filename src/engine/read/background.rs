@@ -71,7 +71,9 @@ fn clusters_that_move<'a>(desired: &'a Desired, live: &'a Live) -> Moving<'a> {
             .node_pools
             .iter()
             .filter(|p| {
-                !cluster.autopilot.enabled && desired.clusters[name].node_pools.select(&p.name)
+                !cluster.autopilot.enabled
+                    && !p.autopilot_config.enabled
+                    && desired.clusters[name].node_pools.select(&p.name)
             })
             .filter(|p| p.config.workload_metadata_config.mode != GKE_METADATA)
             .collect()

@@ -80,7 +80,9 @@ async fn read_with(
     };
     let selected = &desired.clusters[name].node_pools;
     let on_node_identity = |p: &NodePool| {
-        !cluster.autopilot.enabled && p.config.workload_metadata_config.mode != GKE_METADATA
+        !cluster.autopilot.enabled
+            && !p.autopilot_config.enabled
+            && p.config.workload_metadata_config.mode != GKE_METADATA
     };
     let pools_move = cluster
         .node_pools

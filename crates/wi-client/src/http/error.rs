@@ -202,12 +202,26 @@ impl ApiError {
         }
     }
 
-    /// GKE: another operation holds the cluster. It is said in two ways, 400 and 429.
+    /// GKE: something else holds the cluster. It is said by 400 and 429, and in many words: `Cluster is
+    /// running incompatible operation …`, `Operation … is currently upgrading cluster C. Please wait and
+    /// try again once it is done.`, the same of creating and deleting a node pool.
     pub fn is_operation_running(&self) -> bool {
+        let message = self.message.to_ascii_lowercase();
+        let holds = [
+            "operating",
+            "upgrading",
+            "updating",
+            "creating",
+            "deleting",
+            "repairing",
+        ];
         let says_so = self.reason == "CLUSTER_ALREADY_HAS_OPERATION"
-            || self.message.contains("incompatible operation")
-            || self.message.contains("currently operating on cluster")
-            || self.message.contains("operation is already");
+            || message.contains("incompatible operation")
+            || message.contains("operation is already")
+            || message.contains("please wait and try again")
+            || holds
+                .iter()
+                .any(|h| message.contains(&format!("is currently {h} ")));
         matches!(self.code, 400 | 409 | 429) && says_so
     }
 
@@ -453,6 +467,28 @@ mod tests {
         ] {
             assert_eq!(command(url), None, "{url}");
         }
+    }
+
+    #[test]
+    fn a_busy_cluster_is_known_by_all_its_texts() {
+        let busy = |code: u16, message: &str| {
+            let body = serde_json::json!({"error": {"code": code, "status": "FAILED_PRECONDITION", "message": message}});
+            parse(code, &body).is_operation_running()
+        };
+        for text in [
+            "Cluster is running incompatible operation operation-1700000000000-12345678.",
+            "Operation operation-1 is currently operating on cluster main. Please wait and try again once it's done.",
+            "Operation operation-1 is currently upgrading cluster main. Please wait and try again once it is done.",
+            "Operation operation-1 is currently creating a node pool in cluster main. Please wait and try again once it is done.",
+            "Operation operation-1 is currently deleting a node pool from cluster main. Please wait and try again once it is done.",
+        ] {
+            assert!(busy(400, text) && busy(429, text), "{text}");
+            assert!(!busy(403, text));
+        }
+        assert!(!busy(
+            400,
+            "The cluster is not in a state in which this can be done."
+        ));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod clock;
 mod endpoints;
 mod error;
 mod list;
+mod patience;
 mod quota;
 mod retry;
 mod roots;
@@ -27,11 +28,14 @@ pub use endpoints::Endpoints;
 pub(crate) use endpoints::{checked, is_loopback};
 pub use error::{ApiError, Cause, seen};
 pub(crate) use list::ListBudget;
+pub use patience::Notices;
 pub(crate) use retry::Retry;
 pub(crate) use roots::with_own_authorities;
 pub(crate) use secrets::Secrets;
 pub(crate) use server::{CertifiedAs, Server};
 pub use wi_core::api::Api;
+
+use patience::{Patience, Waited};
 
 use crate::auth::{Login, TokenSource};
 
@@ -44,8 +48,12 @@ pub struct HttpOptions {
     pub token: TokenSource,
     /// Calls at the same time.
     pub parallelism: usize,
-    /// How long one call may take, its body included.
+    /// How long one try of a call may take, its body included.
     pub timeout: Duration,
+    /// How long a server may be silent to a call, its second tries included.
+    pub patience: Duration,
+    /// Who is told of what is waited for.
+    pub notices: Notices,
     /// The largest answer that is read, in bytes.
     pub largest_body: usize,
 }
@@ -57,6 +65,8 @@ impl Default for HttpOptions {
             token: TokenSource::application_default(),
             parallelism: 32,
             timeout: Duration::from_secs(90),
+            patience: Duration::from_secs(120),
+            notices: Notices::default(),
             largest_body: 256 << 20,
         }
     }
@@ -82,7 +92,8 @@ struct Shared {
     clock: clock::Comparison,
     endpoints: Endpoints,
     permits: Semaphore,
-    timeout: Duration,
+    times: Times,
+    patience: Patience,
     largest_body: usize,
     /// Of servers that Google's token is not meant for.
     tokens: Mutex<BTreeMap<String, Arc<TokenSource>>>,
@@ -144,13 +155,28 @@ struct Failed {
     error: ApiError,
     connected: bool,
     pause: Option<Duration>,
+    /// How long the server was silent before.
+    quiet: Duration,
+}
+
+/// How long one try may take.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    whole: Duration,
+    /// Between two parts of the answer.
+    quiet: Duration,
 }
 
 impl Http {
     /// A client that trusts the system's certificate authorities.
     pub fn new(options: HttpOptions) -> Result<Self, String> {
         install_crypto();
-        let clients = server::Clients::of(Server::default(), options.timeout)
+        let times = Times {
+            whole: options.timeout,
+            // A call whose answer is lost on the way has time for a second try.
+            quiet: options.patience / 2,
+        };
+        let clients = server::Clients::of(Server::default(), times)
             .map_err(|e| format!("cannot make an HTTP client: {e}"))?;
         Ok(Self {
             shared: Arc::new(Shared {
@@ -158,7 +184,8 @@ impl Http {
                 clock: clock::Comparison::default(),
                 endpoints: options.endpoints,
                 permits: Semaphore::new(options.parallelism.max(1)),
-                timeout: options.timeout,
+                times,
+                patience: Patience::new(options.patience, options.notices),
                 largest_body: options.largest_body,
                 tokens: Mutex::default(),
             }),
@@ -179,7 +206,7 @@ impl Http {
     pub(crate) fn for_server(&self, server: Server) -> Result<Self, String> {
         Ok(Self {
             shared: Arc::clone(&self.shared),
-            clients: Arc::new(server::Clients::of(server, self.shared.timeout)?),
+            clients: Arc::new(server::Clients::of(server, self.shared.times)?),
             token: Arc::clone(&self.token),
         })
     }
@@ -207,6 +234,11 @@ impl Http {
     /// What the credentials are, as far as they say themselves.
     pub async fn identity(&self) -> Result<crate::auth::Identity, String> {
         self.token.identity().await
+    }
+
+    /// Who is told of what is waited for.
+    pub fn notices(&self) -> &Notices {
+        &self.shared.patience.notices
     }
 
     /// Gets a token, if there is none yet.
@@ -303,6 +335,10 @@ impl Http {
         let mut pauses = retry::pauses();
         let mut rejected: Option<Login> = None;
         let started = Instant::now();
+        let patience = &self.shared.patience;
+        let server = server_of(&request.url);
+        let allowed = patience.with(server);
+        let mut quiet = Duration::ZERO;
         loop {
             let unanswered = |e| ApiError::without_answer(request.method.as_str(), &request.url, e);
             let login = self.token.login(rejected.as_ref()).await;
@@ -312,7 +348,9 @@ impl Http {
             })?;
             let call = self.clients.call(&request.method, &request.url, &login);
             let call = call.map_err(unanswered)?;
-            let failed = match self.attempt(request, call, &login.secrets).await {
+            let left = allowed.saturating_sub(quiet);
+            let tried = self.attempt(request, call, &login.secrets, (quiet, left));
+            let failed = match tried.await {
                 Ok(body) if login.secrets.are_in(&body) => {
                     let why = "the answer has the access token of the call in it, and is not used";
                     return Err(unanswered(why.to_owned()));
@@ -338,6 +376,17 @@ impl Http {
                 return Err(failed.error);
             };
             let pause = failed.pause.map_or(pause, |asked| asked.max(pause / 4));
+            quiet = match failed.error.code {
+                0 => quiet + failed.quiet + pause,
+                _ => Duration::ZERO,
+            };
+            if quiet >= allowed {
+                patience.gives_up(server);
+                return Err(failed.error);
+            }
+            if failed.pause.is_some() {
+                patience.asks_to_wait(server, pause, &failed.error.message);
+            }
             tracing::debug!(url = request.url, error = %failed.error.message, ?pause, "trying again");
             tokio::time::sleep(pause).await;
         }
@@ -349,14 +398,18 @@ impl Http {
         request: &Request,
         call: RequestBuilder,
         secrets: &Secrets,
+        (quiet, left): (Duration, Duration),
     ) -> Result<Vec<u8>, Failed> {
-        let started = Instant::now();
         let (method, url) = (request.method.as_str(), request.url.as_str());
         let failed = |message: String, connected: bool| Failed {
             error: ApiError::without_answer(method, url, secrets.cut(&message)),
             connected,
             pause: None,
+            quiet: Duration::ZERO,
         };
+        let patience = &self.shared.patience;
+        let server = server_of(url);
+        let what = format!("{method} {}", path_of(url));
         self.shared.buckets.turn(&request.method, url).await;
         // Held while the call is under way, not during pauses.
         let _permit = self
@@ -383,19 +436,35 @@ impl Http {
         } else if request.method == Method::POST {
             call = call.header(http::header::CONTENT_LENGTH, 0);
         }
-        let mut response = call
-            .send()
-            .await
-            .map_err(|e| failed(causes(&e), !e.is_connect()))?;
+        let started = Instant::now();
+        let silent = |connected: bool| Failed {
+            quiet: left,
+            ..failed(patience.why(quiet + left), connected)
+        };
+        let sent = patience.wait((server, &what), quiet, left, call.send());
+        let mut response = match sent.await {
+            Waited::Answered(sent) => sent.map_err(|e| Failed {
+                quiet: started.elapsed(),
+                ..failed(causes(&e), !e.is_connect())
+            })?,
+            Waited::Silent => return Err(silent(true)),
+        };
+        patience.has_answered(server);
         let (status, answer_headers) = (response.status(), response.headers().clone());
         self.shared.clock.see(&answer_headers);
         let refuses = !status.is_success();
         let mut body = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|e| failed(causes(&e), true))?
-        {
+        loop {
+            let before = Instant::now();
+            let chunk = patience.wait((server, &what), quiet, left, response.chunk());
+            let chunk = match chunk.await {
+                Waited::Answered(chunk) => chunk.map_err(|e| Failed {
+                    quiet: before.elapsed(),
+                    ..failed(causes(&e), true)
+                })?,
+                Waited::Silent => return Err(silent(true)),
+            };
+            let Some(chunk) = chunk else { break };
             if refuses && body.len() + chunk.len() > LARGEST_REFUSAL {
                 break; // whatever that is, it is no reason
             }
@@ -416,6 +485,7 @@ impl Http {
             error: refusal(method, url, status, &answer_headers, &body, secrets),
             connected: true,
             pause: retry::pause_asked_for(&answer_headers),
+            quiet: Duration::ZERO,
         })
     }
 }
@@ -447,13 +517,26 @@ fn refusal(
     ApiError::from_answer_without(secrets, method, url, status.as_u16(), body)
 }
 
-fn builder(timeout: Duration) -> reqwest::ClientBuilder {
+/// Host and port of a URL.
+fn server_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default()
+}
+
+/// The path of a URL, without its query.
+fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.find('/').map_or("/", |at| &rest[at..]);
+    path.split('?').next().unwrap_or(path)
+}
+
+fn builder(times: Times) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(concat!("wi/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(10))
-        .read_timeout(Duration::from_secs(60))
-        .timeout(timeout)
+        .read_timeout(times.quiet)
+        .timeout(times.whole)
 }
 
 /// One TLS provider for the whole process; a second call changes nothing.
@@ -484,6 +567,10 @@ pub(crate) fn causes(e: &reqwest::Error) -> String {
             };
         }
         next = source.source();
+    }
+    // In the words of rustls.
+    if text.contains("UnknownIssuer") {
+        text = "the server's certificate is from an authority that is not trusted here (UnknownIssuer). Where a proxy looks into TLS, name its authorities by SSL_CERT_FILE".to_owned();
     }
     // Certificates are for a time, and most that are not good at this one are good.
     if text.contains("certificate expired") || text.contains("certificate not valid yet") {

@@ -2,14 +2,13 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Method};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Proxy, RequestBuilder, Url};
 
-use super::{builder, causes, is_loopback, with_own_authorities};
+use super::{Times, builder, causes, is_loopback, with_own_authorities};
 use crate::auth::Login;
 
 /// What a server needs that Google's own do not.
@@ -54,7 +53,7 @@ impl Resolve for CertifiedAs {
 /// A client for each certificate that the server was called with; the last one is kept.
 pub(super) struct Clients {
     server: Server,
-    timeout: Duration,
+    times: Times,
     plain: Client,
     /// For what is on this very machine, which no proxy of the environment has to do with.
     near: OnceLock<Client>,
@@ -63,12 +62,12 @@ pub(super) struct Clients {
 
 impl Clients {
     /// The error is for the user, and quotes nothing that may be secret.
-    pub fn of(server: Server, timeout: Duration) -> Result<Self, String> {
+    pub fn of(server: Server, times: Times) -> Result<Self, String> {
         Ok(Self {
-            plain: client(&server, server.identity.as_deref(), timeout, false)?,
+            plain: client(&server, server.identity.as_deref(), times, false)?,
             near: OnceLock::new(),
             server,
-            timeout,
+            times,
             with_certificate: Mutex::new(None),
         })
     }
@@ -84,7 +83,7 @@ impl Clients {
                 return Ok(client.clone());
             }
             let identity = self.server.identity.as_deref();
-            let client = client(&self.server, identity, self.timeout, true)?;
+            let client = client(&self.server, identity, self.times, true)?;
             return Ok(self.near.get_or_init(|| client).clone());
         };
         let mut kept = self
@@ -96,7 +95,7 @@ impl Clients {
         {
             return Ok(client.clone());
         }
-        let client = client(&self.server, Some(certificate), self.timeout, near)?;
+        let client = client(&self.server, Some(certificate), self.times, near)?;
         *kept = Some((Arc::clone(certificate), client.clone()));
         Ok(client)
     }
@@ -135,10 +134,10 @@ impl fmt::Debug for Clients {
 fn client(
     server: &Server,
     identity: Option<&[u8]>,
-    timeout: Duration,
+    times: Times,
     near: bool,
 ) -> Result<Client, String> {
-    let mut builder = builder(timeout);
+    let mut builder = builder(times);
     builder = match &server.ca {
         Some(ca) => {
             let cas = reqwest::Certificate::from_pem_bundle(ca).map_err(|e| causes(&e))?;

@@ -23,6 +23,9 @@ pub(super) fn diff(
     for node_pool in &cluster.node_pools {
         let mode = &node_pool.config.workload_metadata_config.mode;
         let left_behind = left_behind(name, cluster, node_pool, plan);
+        if node_pool.autopilot_config.enabled {
+            continue; // as an Autopilot cluster's: always on, and not ours to edit
+        }
         let moves = wanted.node_pools.select(&node_pool.name) && mode != GKE_METADATA;
         if moves {
             move_pool(name, wanted, node_pool, left_behind, live, options, plan);

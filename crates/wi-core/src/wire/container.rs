@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::upgrade::UpgradeSettings;
 use crate::names::ClusterPath;
+use crate::words::safe;
 
 /// The answer of `projects.locations.clusters.list` over all locations; it is not paged.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -97,34 +98,106 @@ pub struct Exclusion {
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct ExclusionOptions {
     /// `NO_UPGRADES` (the default), `NO_MINOR_UPGRADES` or `NO_MINOR_OR_NODE_UPGRADES`.
     pub scope: String,
+    /// `UNTIL_END_OF_SUPPORT`: of the cluster's version, whatever the end time is.
+    pub end_time_behavior: String,
 }
 
-impl Cluster {
-    /// The exclusion that covers `now` and means nodes: its name and end.
-    pub fn exclusion_at(&self, now: jiff::Timestamp) -> Option<(&str, &str)> {
+impl Exclusion {
+    /// Until when it holds at this time, in words; `None`: it does not. Without an end that can be read
+    /// it holds.
+    fn until(&self, now: jiff::Timestamp) -> Option<String> {
         let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
+        if time(&self.start_time).is_some_and(|start| now < start) {
+            return None;
+        }
+        if self.maintenance_exclusion_options.end_time_behavior == UNTIL_END_OF_SUPPORT {
+            return Some("the end of support of its version".to_owned());
+        }
+        match time(&self.end_time) {
+            Some(end) if end <= now => None,
+            Some(_) => Some(self.end_time.clone()),
+            None => Some("a time that GKE does not tell".to_owned()),
+        }
+    }
+}
+
+const UNTIL_END_OF_SUPPORT: &str = "UNTIL_END_OF_SUPPORT";
+
+impl Cluster {
+    /// The exclusion that covers `now` and means the nodes of this pool, the cluster's or the node pool's
+    /// own: its name, and until when it holds.
+    pub fn exclusion_at(&self, node_pool: &str, now: jiff::Timestamp) -> Option<(String, String)> {
+        let own = self.node_pools.iter().find(|p| p.name == node_pool);
+        let own = own.map(|p| &p.maintenance_policy.exclusion_until_end_of_support);
+        if let Some(own) = own.filter(|own| own.enabled) {
+            let end = Exclusion {
+                start_time: own.start_time.clone(),
+                end_time: own.end_time.clone(),
+                maintenance_exclusion_options: ExclusionOptions {
+                    end_time_behavior: UNTIL_END_OF_SUPPORT.to_owned(),
+                    ..ExclusionOptions::default()
+                },
+            };
+            if let Some(until) = end.until(now) {
+                return Some(("exclusionUntilEndOfSupport".to_owned(), until));
+            }
+        }
         self.maintenance_policy
             .window
             .maintenance_exclusions
             .iter()
-            .find(|(_, e)| {
-                // NO_MINOR_UPGRADES lets nodes be upgraded, so it does not mean them.
-                e.maintenance_exclusion_options.scope != "NO_MINOR_UPGRADES"
-                    && time(&e.start_time).is_none_or(|start| start <= now)
-                    && time(&e.end_time).is_some_and(|end| now < end)
-            })
-            .map(|(name, e)| (name.as_str(), e.end_time.as_str()))
+            // NO_MINOR_UPGRADES lets nodes be upgraded, so it does not mean them.
+            .filter(|(_, e)| e.maintenance_exclusion_options.scope != "NO_MINOR_UPGRADES")
+            .find_map(|(name, e)| Some((name.clone(), e.until(now)?)))
     }
 }
 
+/// `NodePool.maintenancePolicy`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodePoolMaintenance {
+    pub exclusion_until_end_of_support: ExclusionUntilEndOfSupport,
+}
+
+/// Nodes are left alone until the end of support of their version.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ExclusionUntilEndOfSupport {
+    pub enabled: bool,
+    /// RFC 3339, told by GKE.
+    pub start_time: String,
+    /// RFC 3339, told by GKE.
+    pub end_time: String,
+}
+
+/// Why a cluster, a node pool or an operation is in its state.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct StatusCondition {
+    /// Of `google.rpc.Code`, by name.
+    pub canonical_code: String,
+    /// The older one, such as `GCE_STOCKOUT`.
+    pub code: String,
     pub message: String,
+}
+
+impl StatusCondition {
+    /// In GKE's words; `None` where it says that nothing is wrong.
+    fn complaint(&self) -> Option<&str> {
+        let codes = [self.code.as_str(), self.canonical_code.as_str()];
+        let mut codes = codes
+            .into_iter()
+            .filter(|c| !matches!(*c, "" | "OK" | "UNKNOWN"));
+        match self.message.as_str() {
+            "" => codes.next(),
+            _ if self.canonical_code == "OK" => None,
+            message => Some(message),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -186,6 +259,9 @@ pub struct NodePool {
     /// URLs of its managed instance groups.
     pub instance_group_urls: Vec<String>,
     pub autoscaling: NodePoolAutoscaling,
+    /// Whether Autopilot runs its nodes, in a Standard cluster.
+    pub autopilot_config: Enabled,
+    pub maintenance_policy: NodePoolMaintenance,
 }
 
 impl NodePool {
@@ -232,7 +308,12 @@ pub struct Operation {
     pub target_link: String,
     pub start_time: String,
     pub error: Option<OperationError>,
+    /// What went wrong, of operations without an `error`.
     pub status_message: String,
+    /// As `status_message`.
+    pub nodepool_conditions: Vec<StatusCondition>,
+    /// As `status_message`.
+    pub cluster_conditions: Vec<StatusCondition>,
     pub progress: Option<Progress>,
 }
 
@@ -263,16 +344,34 @@ impl Operation {
         self.status == "DONE"
     }
 
-    /// What GKE says went wrong, once done: HTTP 200 and DONE may still be a failure.
+    /// What GKE says went wrong, once done: HTTP 200 and DONE may still be a failure, and it is told in
+    /// three places, by some operations in one and by some in another.
     pub fn failure(&self) -> Option<String> {
-        match &self.error {
-            Some(error) if error.code != 0 || !error.message.is_empty() => Some(format!(
-                "{} (code {})",
-                crate::words::safe(&error.message),
-                error.code
-            )),
-            _ => None,
+        if let Some(error) = &self.error
+            && (error.code != 0 || !error.message.is_empty())
+        {
+            let message = match error.message.as_str() {
+                "" => self.status_message.as_str(),
+                message => message,
+            };
+            return Some(format!("{} (code {})", safe(message), error.code));
         }
+        if !self.status_message.is_empty() {
+            return Some(safe(&self.status_message));
+        }
+        let conditions = self
+            .nodepool_conditions
+            .iter()
+            .chain(&self.cluster_conditions);
+        let complaints: Vec<&str> = conditions.filter_map(StatusCondition::complaint).collect();
+        (!complaints.is_empty()).then(|| safe(&complaints.join("; ")))
+    }
+
+    /// Its kind and name, as far as GKE tells the kind: `UPGRADE_NODES operation-1`.
+    pub fn title(&self) -> String {
+        let parts = [self.operation_type.as_str(), self.name.as_str()];
+        let told: Vec<&str> = parts.into_iter().filter(|p| !p.is_empty()).collect();
+        told.join(" ")
     }
 
     /// Whether it works on this cluster or one of its node pools: by location and name, since
@@ -309,6 +408,7 @@ impl Operation {
 mod tests {
     use super::*;
     use crate::names::ProjectId;
+    use serde_json::json;
 
     #[test]
     fn operations_are_matched_by_location_and_name() {
@@ -335,5 +435,92 @@ mod tests {
         assert!(
             !operation(&format!("{base}/zones/europe-west1-c/clusters/main")).targets(&cluster)
         );
+    }
+
+    fn from<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
+        serde_json::from_value(value).expect("as GKE answers")
+    }
+
+    #[test]
+    fn a_done_operation_that_says_what_went_wrong_has_failed() {
+        for (told, why) in [
+            (
+                json!({"error": {"code": 9, "message": "no quota"}}),
+                Some("no quota (code 9)"),
+            ),
+            (
+                json!({"error": {"code": 9}, "statusMessage": "no quota"}),
+                Some("no quota (code 9)"),
+            ),
+            (
+                json!({"error": {}, "statusMessage": "no quota"}),
+                Some("no quota"),
+            ),
+            (
+                json!({"nodepoolConditions": [{"code": "GCE_STOCKOUT", "message": "no capacity"}]}),
+                Some("no capacity"),
+            ),
+            (
+                json!({"clusterConditions": [{"canonicalCode": "INTERNAL"}]}),
+                Some("INTERNAL"),
+            ),
+            (
+                json!({"clusterConditions": [{"canonicalCode": "OK", "message": "fine"}]}),
+                None,
+            ),
+            (json!({"error": {}, "nodepoolConditions": [{}]}), None),
+            (json!({}), None),
+        ] {
+            let operation: Operation = from(told.clone());
+            assert_eq!(operation.failure().as_deref(), why, "{told}");
+        }
+    }
+
+    #[test]
+    fn exclusions_hold_until_their_end_or_that_of_support() {
+        let now: jiff::Timestamp = "2026-11-30T00:00:00Z".parse().expect("a time");
+        let (before, after) = ("2026-11-01T00:00:00Z", "2026-12-31T00:00:00Z");
+        let until = |exclusion: serde_json::Value| {
+            let cluster: Cluster = from(json!({
+                "nodePools": [{"name": "p"}],
+                "maintenancePolicy": {"window": {"maintenanceExclusions": {"freeze": exclusion}}},
+            }));
+            cluster.exclusion_at("p", now).map(|(_, until)| until)
+        };
+        let eos = json!({"scope": "NO_MINOR_OR_NODE_UPGRADES", "endTimeBehavior": "UNTIL_END_OF_SUPPORT"});
+        let of_support = Some("the end of support of its version".to_owned());
+        assert_eq!(
+            until(json!({"startTime": before, "endTime": after})),
+            Some(after.to_owned())
+        );
+        assert_eq!(until(json!({"startTime": before, "endTime": before})), None);
+        assert_eq!(until(json!({"startTime": after, "endTime": after})), None);
+        assert_eq!(
+            until(json!({"startTime": before, "maintenanceExclusionOptions": eos})),
+            of_support
+        );
+        let passed =
+            json!({"startTime": before, "endTime": before, "maintenanceExclusionOptions": eos});
+        assert_eq!(until(passed), of_support);
+        assert!(until(json!({"startTime": before})).is_some());
+        let tomorrow = json!({"endTime": after, "maintenanceExclusionOptions": {"scope": "SCOPE_OF_TOMORROW"}});
+        assert!(until(tomorrow).is_some());
+        let minor = json!({"endTime": after, "maintenanceExclusionOptions": {"scope": "NO_MINOR_UPGRADES"}});
+        assert_eq!(until(minor), None);
+        let cluster: Cluster = from(json!({"nodePools": [
+            {"name": "p", "maintenancePolicy": {"exclusionUntilEndOfSupport": {"enabled": true, "startTime": before}}},
+            {"name": "q"},
+        ]}));
+        assert_eq!(
+            cluster.exclusion_at("p", now).map(|(_, until)| until),
+            of_support
+        );
+        assert_eq!(cluster.exclusion_at("q", now), None);
+    }
+
+    #[test]
+    fn an_operation_without_a_type_has_one_blank_less() {
+        let operation: Operation = from(json!({"name": "operation-9"}));
+        assert_eq!(operation.title(), "operation-9");
     }
 }

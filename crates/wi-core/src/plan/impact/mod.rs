@@ -154,7 +154,7 @@ pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan:
             }
             None => None,
         };
-        let why = why.or_else(|| exclusion(live, &cluster, options));
+        let why = why.or_else(|| exclusion(live, &cluster, &node_pool, options));
         if let Some(why) = why {
             plan.changes.remove(&address);
             plan.held_back.push(HeldBack { address, why });
@@ -162,7 +162,7 @@ pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan:
     }
 }
 
-fn exclusion(live: &Live, cluster: &str, options: &Options) -> Option<Why> {
+fn exclusion(live: &Live, cluster: &str, node_pool: &str, options: &Options) -> Option<Why> {
     if options.ignore_exclusions {
         return None;
     }
@@ -170,11 +170,8 @@ fn exclusion(live: &Live, cluster: &str, options: &Options) -> Option<Why> {
         .clusters
         .get(cluster)?
         .found()?
-        .exclusion_at(options.now?)?;
-    Some(Why::Exclusion {
-        name: name.to_owned(),
-        until: until.to_owned(),
-    })
+        .exclusion_at(node_pool, options.now?)?;
+    Some(Why::Exclusion { name, until })
 }
 
 fn workloads_of(seen: &Seen<Objects>) -> Result<(&Objects, &Workloads), String> {
