@@ -224,9 +224,16 @@ fn each_kind_is_read_and_written_as_its_api_wants() {
     for (i, kind) in kinds().iter().enumerate() {
         // Half of them by their full names.
         let name = if i % 2 == 0 { kind.resource } else { kind.full };
-        let _ = writeln!(spec, "      - {{ role: roles/viewer, resource: {name} }}");
-        let theirs =
-            "{ policy: { bindings: [{ role: roles/viewer, members: [user:ann@example.com] }] } }";
+        // Storage takes no basic roles.
+        let service = kind.full.split('.').next().unwrap_or_default();
+        let role = match service {
+            "//storage" => "roles/storage.objectViewer",
+            _ => "roles/viewer",
+        };
+        let _ = writeln!(spec, "      - {{ role: {role}, resource: {name} }}");
+        let theirs = format!(
+            "{{ policy: {{ bindings: [{{ role: {role}, members: [user:ann@example.com] }}] }} }}"
+        );
         let _ = writeln!(world, "  {}: {theirs}", kind.full);
     }
     let served = Served::of(Place::new(&spec, &world));

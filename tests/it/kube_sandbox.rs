@@ -40,7 +40,7 @@ impl Server {
             }),
             Arc::new(|_| Verdict::default()),
         );
-        let served = api.serve().await.unwrap();
+        let served = api.serve().unwrap();
         // Only the first caller in the process installs it.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let ca = reqwest::Certificate::from_pem(served.ca_pem.as_bytes()).unwrap();
@@ -144,7 +144,7 @@ async fn apply_creates_updates_and_drops_what_it_no_longer_says() {
         created["metadata"]["resourceVersion"]
     );
     assert_eq!(
-        server.cluster.annotations_of("shop", "checkout").unwrap(),
+        server.cluster.account("shop", "checkout").unwrap().0,
         [("a".to_owned(), "2".to_owned())].into()
     );
 }
@@ -544,12 +544,13 @@ fn evicted_pods_come_back_as_their_controllers_make_them() {
     cluster.schedule();
 
     let after = cluster.pods();
-    assert_eq!(after.len(), 3, "{after:?}");
-    assert!(
-        after
-            .iter()
-            .all(|pod| before.iter().all(|old| old.uid != pod.uid))
-    );
+    assert_eq!(after.len(), 4, "{after:?}");
+    let stays = |pod: &PodState| before.iter().any(|old| old.uid == pod.uid);
+    let kept: Vec<_> = after.iter().filter(|pod| stays(pod)).collect();
+    // A DaemonSet has a pod on each node.
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(kept[0].owner.as_ref().unwrap().kind, "DaemonSet");
+    assert_eq!(kept[0].node.as_deref(), Some("n2"));
     let stateful = after.iter().find(|pod| pod.name == "app-0").unwrap();
     assert_eq!(stateful.node.as_deref(), Some("n2"));
     assert_eq!(stateful.phase.as_deref(), Some("Running"));

@@ -150,7 +150,7 @@ impl Third {
             Some(bindings) => bindings.extend(new),
             None => policy["bindings"] = json!(new),
         }
-        let condition = "Some(Condition { expression: \"request.time.getHours() < 12\", title: \"third\", description: \"\" })";
+        let condition = "Some(Condition { expression: \"request.time.getHours() < 12\", title: \"third\", description: \"\", location: \"\" })";
         let mut lines = vec![
             format!("{name}: {role} to {plain} if None"),
             format!("{name}: {role} to {bound} if {condition}"),

@@ -133,11 +133,26 @@ impl Writer {
 
     /// One change: a member more or a member fewer.
     async fn change(&mut self, number: u32) {
-        let role = [
-            "roles/viewer",
-            "roles/cloudsql.client",
-            "roles/logging.logWriter",
-        ][number as usize % 3];
+        let path = POLICIES[self.policy].3;
+        let role = if path.contains("/b/") {
+            [
+                "roles/storage.objectViewer",
+                "roles/storage.objectAdmin",
+                "roles/storage.admin",
+            ]
+        } else if path.contains("/secrets/") {
+            [
+                "roles/viewer",
+                "roles/secretmanager.viewer",
+                "roles/secretmanager.secretAccessor",
+            ]
+        } else {
+            [
+                "roles/viewer",
+                "roles/cloudsql.client",
+                "roles/logging.logWriter",
+            ]
+        }[number as usize % 3];
         let member = format!("user:u{}@example.com", number % 7);
         let condition = if number.is_multiple_of(2) {
             Value::Null

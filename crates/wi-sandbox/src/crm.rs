@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::errors::{ApiError, known_fields};
+use super::errors::ApiError;
 use super::policy;
 use super::request::Request;
 use super::set_policy;
@@ -43,7 +43,6 @@ pub fn handle(
     match (method, verb) {
         ("GET", "") => Ok(show(state, version, &project)),
         ("POST", "getIamPolicy") => {
-            known_fields(&request.body, &["options"], "")?;
             let wanted = request.body["options"]
                 .get("requestedPolicyVersion")
                 .map(Value::to_string);
@@ -56,7 +55,13 @@ pub fn handle(
         ("POST", "setIamPolicy") => {
             let (new, mask) = wrapped_policy(&request.body)?;
             let stored = state.world.projects[&project].policy.clone();
-            let written = set_policy::write(state, &stored, new, mask)?;
+            let written = set_policy::write(
+                state,
+                &format!("//cloudresourcemanager.googleapis.com/projects/{project}"),
+                &stored,
+                new,
+                mask,
+            )?;
             let shown = policy::show(&written, 3);
             if let Some(project) = state.world.projects.get_mut(&project) {
                 project.policy = written;
@@ -73,63 +78,99 @@ pub fn handle(
                 .collect();
             Ok(json!({ "ancestor": ancestors }))
         }
-        _ => Err(request.no_such_method()),
+        _ => Err(request.not_simulated()),
     }
 }
 
-/// Answers `v3/projects?parent=folders/N`: those directly in it, in pages.
-pub fn list(state: &State, request: &Request) -> Result<Value, ApiError> {
+/// Answers `{v1|v3}/projects` and `v3/projects:search`, in pages.
+///
+/// v3 lists those that are directly in `parent`; the others take `id:ID`, `projectId:ID` and `parent:folders/N` for a
+/// filter or query, and give all projects otherwise.
+pub fn list(state: &State, version: &str, request: &Request) -> Result<Value, ApiError> {
     if request.method != "GET" {
-        return Err(request.no_such_method());
+        return Err(request.not_simulated());
     }
-    let query = |name: &str| request.query(name);
-    let parent = query("parent").unwrap_or_default();
-    let Some((kind, number)) = parent
-        .split_once('/')
-        .and_then(|(kind, n)| Some((kind.strip_suffix('s')?, n)))
-    else {
-        return Err(ApiError::invalid(
-            "parent must be folders/N or organizations/N.",
-        ));
+    let above = |parent: &str| {
+        let (kind, number) = parent.split_once('/')?;
+        Some(format!("{}/{number}", kind.strip_suffix('s')?))
     };
-    let above = format!("{kind}/{number}");
-    let size = query("pageSize").and_then(|s| s.parse::<usize>().ok());
-    let size = size.filter(|s| *s > 0).unwrap_or(100).min(300);
-    let after = query("pageToken").unwrap_or_default();
-    let mut found = state
+    let of_parent = request.path.ends_with("projects") && version == "v3";
+    let filter = request.query("filter").or_else(|| request.query("query"));
+    let filter = filter.unwrap_or_default();
+    let parent = if of_parent {
+        let parent = request.query("parent").unwrap_or_default();
+        Some(
+            above(parent)
+                .ok_or_else(|| ApiError::invalid("parent must be folders/N or organizations/N."))?,
+        )
+    } else {
+        filter.strip_prefix("parent:").and_then(above)
+    };
+    let id = ["id:", "projectId:", "id=", "projectId="]
+        .iter()
+        .find_map(|start| filter.strip_prefix(start));
+    let names = state
         .world
         .projects
         .iter()
-        .filter(|(_, p)| p.ancestors.first() == Some(&above))
-        .map(|(id, _)| id.as_str())
-        .filter(|id| *id > after);
-    let page: Vec<&str> = found.by_ref().take(size).collect();
-    let shown: Vec<Value> = page.iter().map(|id| show(state, "v3", id)).collect();
+        .filter(|(_, p)| parent.is_none() || p.ancestors.first() == parent.as_ref())
+        .map(|(name, _)| name.as_str())
+        .filter(|name| id.is_none_or(|id| id.trim_matches('"') == *name));
+    let (page, next) = request.page(names, (100, 300))?;
+    let shown: Vec<Value> = page.iter().map(|id| show(state, version, id)).collect();
     let mut answer = json!({ "projects": shown });
-    if found.next().is_some() {
-        answer["nextPageToken"] = page.last().copied().unwrap_or_default().into();
+    if let Some(next) = next {
+        answer["nextPageToken"] = next.into();
     }
     Ok(answer)
 }
 
+/// Answers `v1/projects/P/billingInfo` of Cloud Billing: it is on.
+pub fn billing(state: &State, project: &str, request: &Request) -> Result<Value, ApiError> {
+    if request.method != "GET" {
+        return Err(request.not_simulated());
+    }
+    let id = state.project(project).ok_or_else(|| {
+        ApiError::permission(
+            "resourcemanager.projects.get",
+            &format!("projects/{project}"),
+        )
+    })?;
+    Ok(json!({
+        "name": format!("projects/{id}/billingInfo"),
+        "projectId": id,
+        "billingAccountName": "billingAccounts/000000-000000-000000",
+        "billingEnabled": true,
+    }))
+}
+
 fn show(state: &State, version: &str, project: &str) -> Value {
     let number = state.number(project);
+    let parent = state.world.projects.get(project);
+    let parent = parent.and_then(|p| p.ancestors.first()?.split_once('/'));
     if version == "v1" {
         // v1 gives the number as a string, as int64 fields are in JSON.
-        return json!({
+        let mut shown = json!({
             "projectId": project, "projectNumber": number.to_string(), "name": project,
             "lifecycleState": "ACTIVE", "createTime": "2026-01-05T08:00:00.000Z",
         });
+        if let Some((kind, id)) = parent {
+            shown["parent"] = json!({ "type": kind, "id": id });
+        }
+        return shown;
     }
-    json!({
+    let mut shown = json!({
         "name": format!("projects/{number}"), "projectId": project, "displayName": project,
         "state": "ACTIVE", "createTime": "2026-01-05T08:00:00.000Z", "etag": "W/\"1\"",
-    })
+    });
+    if let Some((kind, id)) = parent {
+        shown["parent"] = format!("{kind}s/{id}").into();
+    }
+    shown
 }
 
 /// The policy and the mask of a `setIamPolicy` body.
 pub fn wrapped_policy(body: &Value) -> Result<(&Value, Option<&str>), ApiError> {
-    known_fields(body, &["policy", "updateMask", "resource"], "")?;
     let policy = body
         .get("policy")
         .ok_or_else(|| ApiError::invalid("The request must have a policy."))?;

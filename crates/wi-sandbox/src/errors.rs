@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+/// What an answer says that only a mistake of the sandbox gives.
+pub const BUG: &str = "The sandbox failed, which is a mistake in it";
+
 /// An error answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiError {
@@ -141,34 +144,4 @@ impl ApiError {
         }
         json!({"error": error})
     }
-}
-
-/// Refuses what the API's message type does not have, with the API's words.
-///
-/// `place` is the path of `body` in the request, such as ` at 'update'`, or empty.
-pub fn known_fields(body: &Value, known: &[&str], place: &str) -> Result<(), ApiError> {
-    let Some(fields) = body.as_object() else {
-        return Err(ApiError::invalid(
-            "Invalid JSON payload received. Expected an object.",
-        ));
-    };
-    for name in fields.keys() {
-        if !known.contains(&name.as_str()) {
-            return Err(unknown_field(name, place));
-        }
-    }
-    Ok(())
-}
-
-/// 400 for a field that the API's message type does not have.
-pub fn unknown_field(name: &str, place: &str) -> ApiError {
-    let message = format!(
-        "Invalid JSON payload received. Unknown name \"{name}\"{place}: Cannot find field."
-    );
-    let mut error = ApiError::invalid(message.clone());
-    error.details.push(json!({
-        "@type": "type.googleapis.com/google.rpc.BadRequest",
-        "fieldViolations": [{"description": message}],
-    }));
-    error
 }

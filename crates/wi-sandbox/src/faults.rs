@@ -377,7 +377,7 @@ fn disabled(request: &str) -> Value {
 }
 
 /// Whether `pattern` fits `text` from its start; see [`Fault::pattern`].
-fn matches(pattern: &str, text: &str) -> bool {
+pub fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, to_the_end) = match pattern.strip_suffix('$') {
         Some(pattern) => (pattern, true),
         None => (pattern, false),

@@ -9,7 +9,9 @@ pub mod world;
 mod access;
 mod calls;
 mod clock;
+mod constraints;
 mod crm;
+mod datasets;
 mod errors;
 mod faults;
 mod gateway;
@@ -20,14 +22,17 @@ mod members;
 mod oracle;
 mod policies;
 mod policy;
+mod predefined;
 mod request;
 mod roles;
 mod serde_help;
 mod server;
 mod services;
+mod serving;
 mod set_policy;
 mod state;
 mod storage;
+mod wire;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write as _;
@@ -36,13 +41,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use access::{Granted, PodAccess, Sample, Token};
+pub use constraints::OrganizationPolicy;
 pub use faults::{BrokenTls, Fault, Hold, Verdict};
 pub use gke::cluster::Cluster;
 pub use gke::operation::{Change, Operation, OperationSeconds};
@@ -50,7 +54,6 @@ pub use gke::pool::{MetadataMode, NodePool};
 pub use world::World;
 
 use gke::operations;
-use kube::{KubeCluster, Served};
 use server::Core;
 use state::{RunningKube, State};
 
@@ -76,7 +79,6 @@ pub struct Sandbox {
     addr: SocketAddr,
     stop: CancellationToken,
     tasks: JoinSet<()>,
-    served: Vec<Served>,
     state_file: Option<PathBuf>,
 }
 
@@ -98,7 +100,7 @@ impl Sandbox {
         let addr = listener.local_addr()?;
         let token = options.token.unwrap_or_else(random_token);
         let core = Arc::new(Core::new(State::new(world, options.time_scale), token));
-        let served = serve_clusters(&core).await?;
+        serving::serve_clusters(&core)?;
 
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -118,7 +120,6 @@ impl Sandbox {
             addr,
             stop,
             tasks,
-            served,
             state_file: options.state_file,
         })
     }
@@ -267,7 +268,7 @@ impl Sandbox {
         {
             self.tasks.shutdown().await;
         }
-        for served in self.served.drain(..) {
+        for served in self.core.take_served() {
             // As above; dropping the future drops the server.
             let _timed_out = tokio::time::timeout(Duration::from_secs(1), served.stop()).await;
         }
@@ -275,47 +276,6 @@ impl Sandbox {
             save(&self.core, file).await;
         }
     }
-}
-
-async fn serve_clusters(core: &Arc<Core>) -> std::io::Result<Vec<Served>> {
-    let clusters = core.state().world.clusters.clone();
-    let mut all = Vec::new();
-    for cluster in clusters {
-        let kube = KubeCluster::new(cluster.kube());
-        kube.schedule();
-        let (accepting, changing, judging) = (core.clone(), core.clone(), core.clone());
-        let (shaking, counting) = (core.clone(), core.clone());
-        let name = format!("{}/{}/{}", cluster.project, cluster.location, cluster.name);
-        let below = format!("/kubernetes/{name}");
-        let api = kube.api(
-            Arc::new(move |token| token == accepting.token),
-            Arc::new(move || {
-                oracle::record(&mut changing.state(), "a write to a Kubernetes API");
-                changing.changed.notify_one();
-            }),
-            Arc::new(move |request| judging.judge(request)),
-        );
-        let api = kube::Api {
-            handshake: Arc::new(move || shaking.judge(&format!("TLS {name}")).tls),
-            on_call: Arc::new(move |method, uri, body, status| {
-                let path = format!("{below}{}", uri.path());
-                let (method, query) = (method.as_str(), uri.query().unwrap_or_default());
-                counting.record(method, &path, query, body, status);
-            }),
-            ahead: jiff::SignedDuration::from_secs(core.state().world.clock_ahead_seconds),
-            ..api
-        };
-        let served = api.clone().serve().await?;
-        let running = RunningKube {
-            kube,
-            api,
-            endpoint: served.addr.to_string(),
-            ca: STANDARD.encode(&served.ca_pem),
-        };
-        core.state().kubes.insert(cluster.key(), running);
-        all.push(served);
-    }
-    Ok(all)
 }
 
 /// Moves operations on when they are due.
@@ -328,6 +288,7 @@ async fn move_on(core: Arc<Core>, stop: CancellationToken) {
             }
             operations::next_due(&state).map(|due| state.clock.until(due))
         };
+        core.drop_served();
         let pause = async {
             match wait {
                 Some(wait) => tokio::time::sleep(wait.max(Duration::from_millis(1))).await,

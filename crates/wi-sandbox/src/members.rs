@@ -1,5 +1,7 @@
 //! Which members of a policy IAM accepts, and how it writes them.
 
+use std::collections::BTreeSet;
+
 use super::errors::ApiError;
 use super::state::State;
 
@@ -45,6 +47,44 @@ pub fn check(state: &State, member: &str) -> Result<String, ApiError> {
         }
         _ => Err(invalid()),
     }
+}
+
+/// Whether the world cannot say if there is such a member: an account of a project that it does not have, a user of a
+/// workforce pool, a developer account of old.
+pub fn is_foreign(state: &State, member: &str) -> bool {
+    let email = member
+        .trim_start_matches("deleted:")
+        .strip_prefix("serviceAccount:")
+        .filter(|email| !email.contains('['));
+    match email {
+        Some(email) => {
+            let domain = email.split_once('@').map_or("", |(_, domain)| domain);
+            let project = domain.strip_suffix(".iam.gserviceaccount.com");
+            let own = project.is_some_and(|project| state.world.projects.contains_key(project));
+            !own && !email.contains("?uid=")
+        }
+        None => member.starts_with("principal"),
+    }
+}
+
+/// An account stands in a policy as it lives or as it died, not as both.
+///
+/// # Errors
+/// 400 with both members.
+pub fn check_consistent<'a>(members: impl Iterator<Item = &'a str>) -> Result<(), ApiError> {
+    let members: BTreeSet<&str> = members.collect();
+    for dead in &members {
+        let live = dead
+            .strip_prefix("deleted:")
+            .and_then(|rest| rest.split_once("?uid="))
+            .map(|(live, _)| live);
+        if let Some(live) = live.filter(|live| members.contains(live)) {
+            return Err(ApiError::invalid(format!(
+                "Inconsistent representation of deleted member: {dead}, alternate: {live}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn check_account(state: &State, email: &str) -> Result<String, ApiError> {
@@ -100,6 +140,13 @@ fn check_deleted(state: &State, member: &str, rest: &str) -> Result<String, ApiE
 fn check_principal(state: &State, member: &str, name: &str) -> Result<(), ApiError> {
     let invalid = || ApiError::invalid(format!("Invalid principal: {member}"));
     if name.starts_with("//cloudresourcemanager.googleapis.com/") || name.starts_with("//goog/") {
+        return Ok(());
+    }
+    let workforce = "//iam.googleapis.com/locations/global/workforcePools/";
+    if name
+        .strip_prefix(workforce)
+        .is_some_and(|rest| rest.contains('/'))
+    {
         return Ok(());
     }
     let parts: Vec<&str> = name.splitn(9, '/').collect();

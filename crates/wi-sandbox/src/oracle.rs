@@ -3,7 +3,7 @@
 //! It answers from the servers' state alone, as Google's services would, and knows nothing of what
 //! anybody plans. Recorded after every mutation, it shows whether a pod lost access on the way.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
@@ -11,11 +11,11 @@ use super::access::{Granted, PodAccess, Sample, Token};
 use super::clock;
 use super::errors::ApiError;
 use super::gke::cluster::Cluster;
-use super::kube::PodState;
+use super::kube::{NodeServer, PodState};
 use super::request::Request;
 use super::roles;
 use super::state::{State, email};
-use super::world::{Condition, Policy};
+use super::world::{Binding, Condition, Policy};
 
 const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
 const GET_TOKEN: &str = "iam.serviceAccounts.getAccessToken";
@@ -51,11 +51,12 @@ pub fn of_pods(state: &State) -> Vec<PodAccess> {
             continue;
         };
         let name = cluster_name(cluster);
+        let nodes = running.kube.node_servers();
         for pod in running.kube.pods() {
             if pod.node.is_none() || pod.phase.as_deref() != Some("Running") {
                 continue;
             }
-            let token = token(state, cluster, &pod);
+            let token = token(state, cluster, &nodes, &pod);
             let roles = roles_of
                 .entry((name.clone(), token.clone()))
                 .or_insert_with(|| granted(state, &members(state, cluster, &pod, &token)))
@@ -82,24 +83,24 @@ fn cluster_name(cluster: &Cluster) -> String {
 }
 
 /// What the metadata address answers to this pod.
-pub fn token(state: &State, cluster: &Cluster, pod: &PodState) -> Token {
-    let Some(running) = state.kubes.get(&cluster.key()) else {
-        return Token::Refused("the cluster has no Kubernetes API".to_owned());
-    };
+fn token(
+    state: &State,
+    cluster: &Cluster,
+    nodes: &HashMap<String, NodeServer>,
+    pod: &PodState,
+) -> Token {
     let Some(node) = &pod.node else {
         return Token::Refused("the pod is on no node".to_owned());
     };
-    let Some((pool, has_gke_server)) = cluster.node_pools.iter().find_map(|pool| {
-        let node = running
-            .kube
-            .nodes_of(&pool.name)
-            .into_iter()
-            .find(|n| n.name == *node)?;
-        Some((pool, node.metadata_server))
-    }) else {
+    let server = nodes.get(node);
+    let pool = server.and_then(|server| {
+        let mut pools = cluster.node_pools.iter();
+        pools.find(|pool| pool.name == server.pool)
+    });
+    let (Some(server), Some(pool)) = (server, pool) else {
         return Token::Refused(format!("node {node} is in no node pool"));
     };
-    if pod.host_network || !has_gke_server {
+    if pod.host_network || !server.is_gkes {
         let account = match pool.service_account.as_str() {
             "default" => format!(
                 "{}-compute@developer.gserviceaccount.com",
@@ -119,11 +120,11 @@ pub fn token(state: &State, cluster: &Cluster, pod: &PodState) -> Token {
 fn own_token(state: &State, cluster: &Cluster, pod: &PodState) -> Token {
     let ksa = &pod.service_account_name;
     let namespace = &pod.namespace;
-    let annotations = state
+    let account = state
         .kubes
         .get(&cluster.key())
-        .and_then(|running| running.kube.annotations_of(namespace, ksa));
-    let Some(annotations) = annotations else {
+        .and_then(|running| running.kube.account(namespace, ksa));
+    let Some((annotations, _)) = account else {
         return Token::Refused(format!("there is no service account {namespace}/{ksa}"));
     };
     let Some(pool) = &cluster.workload_pool else {
@@ -194,7 +195,7 @@ fn members(state: &State, cluster: &Cluster, pod: &PodState, token: &Token) -> B
         Token::Federated(principal) => {
             let pool = state.workload_pool(&cluster.project);
             let set = format!(
-                "principalSet://iam.googleapis.com/projects/{}/locations/global/workloadIdentityPools/{pool}",
+                "iam.googleapis.com/projects/{}/locations/global/workloadIdentityPools/{pool}",
                 state.number(&cluster.project)
             );
             members.insert(principal.clone());
@@ -202,17 +203,50 @@ fn members(state: &State, cluster: &Cluster, pod: &PodState, token: &Token) -> B
                 "serviceAccount:{pool}[{}/{}]",
                 pod.namespace, pod.service_account_name
             ));
-            members.insert(format!("{set}/*"));
-            members.insert(format!("{set}/namespace/{}", pod.namespace));
+            members.insert(format!("principalSet://{set}/*"));
+            members.insert(format!("principalSet://{set}/namespace/{}", pod.namespace));
             members.insert(format!(
-                "{set}/kubernetes.cluster/https://container.googleapis.com/v1/projects/{}/locations/{}/clusters/{}",
+                "principalSet://{set}/kubernetes.cluster/https://container.googleapis.com/v1/projects/{}/locations/{}/clusters/{}",
                 cluster.project, cluster.location, cluster.name
             ));
+            let running = state.kubes.get(&cluster.key());
+            let account =
+                running.and_then(|r| r.kube.account(&pod.namespace, &pod.service_account_name));
+            if let Some((_, uid)) = account {
+                // Google's pages print it either way.
+                for scheme in ["principal", "principalSet"] {
+                    members.insert(format!(
+                        "{scheme}://{set}/kubernetes.serviceaccount.uid/{uid}"
+                    ));
+                }
+            }
         }
     }
     members.insert("allUsers".to_owned());
     members.insert("allAuthenticatedUsers".to_owned());
+    let conveniences = conveniences(state, &members);
+    members.extend(conveniences);
     members
+}
+
+/// `projectOwner:P`, `projectEditor:P` and `projectViewer:P`, for whoever has the basic role on the project.
+fn conveniences(state: &State, members: &BTreeSet<String>) -> Vec<String> {
+    let basic = [
+        ("roles/owner", "projectOwner"),
+        ("roles/editor", "projectEditor"),
+        ("roles/viewer", "projectViewer"),
+    ];
+    let projects = state.world.projects.iter();
+    projects
+        .flat_map(|(id, project)| {
+            let bindings = project.policy.bindings.iter();
+            let held = bindings.filter(|b| b.members.iter().any(|m| members.contains(m)));
+            held.filter_map(move |b| {
+                let (_, word) = basic.iter().find(|(role, _)| *role == b.role)?;
+                Some(format!("{word}:{id}"))
+            })
+        })
+        .collect()
 }
 
 /// All roles of these members, on all resources.
@@ -226,7 +260,7 @@ fn granted(state: &State, members: &BTreeSet<String>) -> BTreeSet<Granted> {
 fn granted_on(state: &State, members: &BTreeSet<String>, resource: &str) -> BTreeSet<Granted> {
     let project = match resource.strip_prefix("project/") {
         Some(project) => Some(project.to_owned()),
-        None => project_of(state, resource),
+        None => state.project_of(resource),
     };
     let mut above: BTreeSet<String> = BTreeSet::new();
     if let Some(project) = project {
@@ -263,19 +297,6 @@ fn policies(state: &State) -> impl Iterator<Item = (String, &Policy)> {
         .chain(others.map(|(name, resource)| (name.clone(), &resource.policy)))
 }
 
-fn project_of(state: &State, resource: &str) -> Option<String> {
-    let (kind, name) = resource.split_once('/')?;
-    match kind {
-        "bucket" => Some(state.world.buckets.get(name)?.project.clone()),
-        "serviceaccount" => state.find_account(name).map(|(project, _)| project),
-        _ => {
-            // `//SERVICE/projects/P/…`
-            let id = resource.split_once("/projects/")?.1.split('/').next()?;
-            state.project(id)
-        }
-    }
-}
-
 fn in_policy(
     state: &State,
     policy: &Policy,
@@ -288,6 +309,7 @@ fn in_policy(
         .filter(|binding| binding.members.iter().any(|m| members.contains(m)))
         .filter_map(|binding| {
             let only_if = match &binding.condition {
+                None if only_as_authenticated(binding, members) => Some(AUTHENTICATED.to_owned()),
                 None => None,
                 Some(condition) => match holds(state, condition) {
                     Some(true) => None,
@@ -302,6 +324,15 @@ fn in_policy(
             })
         })
         .collect()
+}
+
+/// Google does not say whether a federated identity is among `allAuthenticatedUsers`.
+const AUTHENTICATED: &str = "allAuthenticatedUsers has the federated identity in it";
+
+fn only_as_authenticated(binding: &Binding, members: &BTreeSet<String>) -> bool {
+    let is_federated = members.iter().any(|m| m.starts_with("principal://iam."));
+    let mut by = binding.members.iter().filter(|m| members.contains(*m));
+    is_federated && by.all(|m| m == "allAuthenticatedUsers")
 }
 
 /// Whether a condition holds now; `None` for all but a bound on the time.
@@ -344,7 +375,9 @@ pub fn answer(state: &State, request: &Request) -> Result<Value, ApiError> {
     });
     let (cluster, pod) =
         found.ok_or_else(|| ApiError::not_found(format!("there is no pod {namespace}/{name}")))?;
-    let token = token(state, cluster, &pod);
+    let nodes = state.kubes.get(&cluster.key());
+    let nodes = nodes.map(|running| running.kube.node_servers());
+    let token = token(state, cluster, &nodes.unwrap_or_default(), &pod);
     let mut shown = json!({"cluster": cluster_name(cluster), "token": token});
     let (Some(permission), Some(resource)) =
         (request.query("permission"), request.query("resource"))

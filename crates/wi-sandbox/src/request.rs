@@ -1,9 +1,12 @@
 //! A request of a Google API as the services see it.
 
 use axum::body::Bytes;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::errors::ApiError;
+use super::wire::{self, Method};
 
 /// A request as the services see it.
 #[derive(Debug)]
@@ -12,8 +15,10 @@ pub struct Request {
     pub method: String,
     /// The path, decoded.
     pub path: String,
-    /// The JSON body; an empty object when there is none.
+    /// The JSON body in its canonical form; an empty object when there is none.
     pub body: Value,
+    /// The method that it calls, where the tables have it.
+    pub calls: Option<&'static Method>,
     /// The `If-Match` header.
     pub if_match: Option<String>,
     query: Vec<(String, String)>,
@@ -36,25 +41,63 @@ impl Request {
             .map(|(_, value)| value.as_str())
     }
 
-    /// 404 for a path or method that is not simulated.
-    pub fn no_such_method(&self) -> ApiError {
-        ApiError::not_found(format!(
-            "The requested URL was not found on this server, or the sandbox does not simulate it: {} {}",
-            self.method, self.path
-        ))
+    /// `pageSize` and `pageToken` applied to names in their order: the page, and the token of the next.
+    ///
+    /// # Errors
+    /// 400 for a size that is no number.
+    pub fn page<'a>(
+        &self,
+        names: impl Iterator<Item = &'a str>,
+        (usual, most): (usize, usize),
+    ) -> Result<(Vec<&'a str>, Option<String>), ApiError> {
+        let asked = self.query("pageSize").or_else(|| self.query("maxResults"));
+        let size = match asked.map(str::parse::<usize>) {
+            None | Some(Ok(0)) => usual,
+            Some(Ok(size)) => size.min(most),
+            Some(Err(_)) => return Err(ApiError::invalid("Invalid value for pageSize.")),
+        };
+        let after = self.query("pageToken").unwrap_or_default();
+        let after = match URL_SAFE_NO_PAD.decode(after).map(String::from_utf8) {
+            Ok(Ok(after)) => after,
+            _ => return Err(ApiError::invalid("Invalid page token.")),
+        };
+        let mut rest = names.filter(|name| after.is_empty() || *name > after.as_str());
+        let page: Vec<&str> = rest.by_ref().take(size).collect();
+        let next = match (page.last(), rest.next()) {
+            (Some(last), Some(_)) => Some(URL_SAFE_NO_PAD.encode(last)),
+            _ => None,
+        };
+        Ok((page, next))
+    }
+
+    /// 501 for a path or method that is not simulated.
+    pub fn not_simulated(&self) -> ApiError {
+        ApiError::new(
+            501,
+            format!(
+                "The sandbox does not simulate {} {}.",
+                self.method, self.path
+            ),
+        )
     }
 }
 
 /// Takes a request apart.
 ///
 /// # Errors
-/// 400 for a body that is no JSON.
+/// 400 for a body that is no JSON, or not of the method's message type.
 pub fn read(parts: &http::request::Parts, body: &Bytes) -> Result<Request, ApiError> {
-    let body = if body.iter().all(u8::is_ascii_whitespace) {
+    let path = decode(parts.uri.path());
+    let calls = wire::method(parts.method.as_str(), &path);
+    let body = if parts.method == http::Method::GET || body.iter().all(u8::is_ascii_whitespace) {
         json!({})
     } else {
         serde_json::from_slice(body)
             .map_err(|e| ApiError::invalid(format!("Invalid JSON payload received. {e}")))?
+    };
+    let body = match calls {
+        Some(method) => method.read(body)?,
+        None => body,
     };
     let query = parts.uri.query().unwrap_or_default();
     let pairs = query
@@ -69,8 +112,9 @@ pub fn read(parts: &http::request::Parts, body: &Bytes) -> Result<Request, ApiEr
         });
     Ok(Request {
         method: parts.method.as_str().to_owned(),
-        path: decode(parts.uri.path()),
+        path,
         body,
+        calls,
         if_match: parts
             .headers
             .get(http::header::IF_MATCH)

@@ -152,6 +152,15 @@ pub fn is_known(permission: &str) -> bool {
         .any(|p| is_covered_by(permission, p))
 }
 
+/// The permissions of a role in the table.
+pub fn permissions(role: &str) -> impl Iterator<Item = &'static str> {
+    ROLES
+        .iter()
+        .filter(move |(name, _)| *name == role)
+        .flat_map(|(_, permissions)| permissions.iter().copied())
+        .filter(|permission| !permission.ends_with('*'))
+}
+
 /// The permissions of the table, for an error message.
 pub fn known() -> BTreeSet<&'static str> {
     ROLES

@@ -1,6 +1,7 @@
 //! The HTTP side: one port for all Google APIs, told apart by path.
 
 use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
@@ -14,23 +15,26 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::errors::ApiError;
+use super::errors::{ApiError, BUG};
 use super::faults::{self, Fault, Hold, Verdict};
 use super::gke::operations;
+use super::ids::ClusterKey;
+use super::kube::Served;
 use super::request::{self, Request, decode};
 use super::state::State;
-use super::{crm, gateway, gke, iam, oracle, policies, services, storage};
+use super::{crm, datasets, gateway, gke, iam, oracle, policies, services, serving, storage};
 
 /// Larger bodies than any policy.
 const MAX_BODY: usize = 4 << 20;
 /// Smaller answers are not worth compressing.
 const MIN_GZIP: usize = 512;
-
 /// What the server's tasks share.
 pub struct Core {
     state: Mutex<State>,
     /// The bearer token that is accepted.
     pub token: String,
+    /// The listeners of the clusters' Kubernetes APIs.
+    served: Mutex<Vec<(ClusterKey, Served)>>,
     /// Wakes the task that moves operations on.
     pub moved: Notify,
     /// Wakes the task that writes the state file.
@@ -45,6 +49,7 @@ impl Core {
         Self {
             state: Mutex::new(state),
             token,
+            served: Mutex::new(Vec::new()),
             moved: Notify::new(),
             changed: Notify::new(),
             stood: Notify::new(),
@@ -115,6 +120,23 @@ impl Core {
         jiff::Timestamp::now() + jiff::SignedDuration::from_secs(ahead)
     }
 
+    /// Ends the listeners of clusters that are gone.
+    pub fn drop_served(&self) {
+        let mut served = self.served();
+        let state = self.state();
+        served.retain(|(key, _)| state.kubes.contains_key(key));
+    }
+
+    /// All listeners, to be stopped.
+    pub fn take_served(&self) -> Vec<Served> {
+        self.served().drain(..).map(|(_, served)| served).collect()
+    }
+
+    /// The listeners. Whoever holds the state's lock, too, takes this one first.
+    pub fn served(&self) -> MutexGuard<'_, Vec<(ClusterKey, Served)>> {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The state. A request that panicked does not take the others down.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -165,18 +187,25 @@ async fn serve(Shared(core): Shared<Arc<Core>>, request: http::Request<Body>) ->
     };
     let ordinary = async {
         respond(match &body {
-            Ok(body) => answer(&core, &parts, body).await,
+            Ok(body) => whole(&parts, || answer(&core, &parts, body)),
             Err(_) => Err(ApiError::new(413, "The request is too large.")),
         })
     };
     verdict.carry_out(refuse, ordinary).await
 }
 
-async fn answer(
-    core: &Core,
+/// What is answered, or 500 in place of a panic: a mistake of the sandbox closes no connection.
+fn whole(
     parts: &http::request::Parts,
-    body: &Bytes,
+    answer: impl FnOnce() -> Result<Value, ApiError>,
 ) -> Result<Value, ApiError> {
+    catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
+        let message = format!("{BUG}: {} {}", parts.method, parts.uri.path());
+        Err(ApiError::new(500, message))
+    })
+}
+
+fn answer(core: &Arc<Core>, parts: &http::request::Parts, body: &Bytes) -> Result<Value, ApiError> {
     let storage = parts.uri.path().starts_with("/storage/");
     if !authorized(&parts.headers, &core.token) {
         let error = ApiError::new(
@@ -207,12 +236,21 @@ async fn answer(
         answer
     };
     if request.method != "GET" {
+        // A cluster may have come.
+        serving::serve_clusters(core).map_err(|e| ApiError::new(500, e.to_string()))?;
         core.moved.notify_one();
         core.changed.notify_one();
     }
-    Ok(match request.query("fields") {
+    let answer = match request.query("fields") {
         Some(fields) => only(answer, fields),
         None => answer,
+    };
+    let numbers = request
+        .query("$alt")
+        .is_some_and(|alt| alt.contains("enum-encoding=int"));
+    Ok(match request.calls {
+        Some(method) if numbers => method.with_numbers(answer),
+        _ => answer,
     })
 }
 
@@ -262,10 +300,11 @@ fn route(state: &mut State, request: &Request) -> Result<Value, ApiError> {
     }
     match segments.as_slice() {
         ["storage", "v1", "b", rest @ ..] => storage::handle(state, rest, request),
-        ["v1", "roles", _] | ["v1", "projects" | "organizations", _, "roles", _]
-            if request.method == "GET" =>
-        {
-            iam::role(state, &segments[1..].join("/"))
+        ["bigquery", "v2", "projects", project, "datasets", rest @ ..] => {
+            datasets::handle(state, project, rest, request)
+        }
+        ["v1", "roles", ..] | ["v1", "projects" | "organizations", _, "roles", ..] => {
+            iam::roles(state, &segments[1..], request)
         }
         ["v1", "projects", project, "serviceAccounts", rest @ ..] => {
             iam::handle(state, project, rest, request)
@@ -273,12 +312,22 @@ fn route(state: &mut State, request: &Request) -> Result<Value, ApiError> {
         ["v1", "projects", project, "locations" | "zones", ..] => {
             gke::handle(state, project, &segments[3..], request)
         }
-        ["v1", "projects", project, "services:batchGet"] if request.method == "GET" => {
-            services::batch_get(state, project, request)
+        ["compute", "v1", "projects", project, rest @ ..] => {
+            gke::instance_groups(state, project, rest, request)
         }
-        ["v3", "projects"] => crm::list(state, request),
+        [
+            "v1",
+            "projects",
+            project,
+            rest @ ("services:batchGet" | "services"),
+            names @ ..,
+        ] => services::handle(state, project, rest, names, request),
+        [version @ ("v1" | "v3"), "projects"] | [version @ "v3", "projects:search"] => {
+            crm::list(state, version, request)
+        }
+        ["v1", "projects", project, "billingInfo"] => crm::billing(state, project, request),
         [version @ ("v1" | "v3"), "projects", name] => crm::handle(state, version, name, request),
-        _ => Err(request.no_such_method()),
+        _ => Err(request.not_simulated()),
     }
 }
 
@@ -315,7 +364,7 @@ fn debug(core: &Core, request: &Request) -> Result<Value, ApiError> {
             state.world.faults.extend(faults);
             Ok(json!({"faults": state.world.faults}))
         }
-        _ => Err(request.no_such_method()),
+        _ => Err(request.not_simulated()),
     }
 }
 

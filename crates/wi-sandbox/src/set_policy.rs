@@ -1,12 +1,14 @@
 //! Writes of allow policies: what IAM checks, tidies and refuses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::errors::{ApiError, known_fields};
+use super::constraints;
+use super::errors::ApiError;
 use super::members;
 use super::policy::EMPTY_ETAG;
+use super::predefined;
 use super::state::State;
 use super::world::{Binding, Condition, Policy};
 
@@ -19,28 +21,18 @@ read-modify-write with exponential backoff.";
 
 /// Carries out a `setIamPolicy`: the policy to store, with its new etag.
 ///
-/// `body` is the wire form; `mask` is the request's `updateMask`, by default `bindings,etag`.
+/// `resource` is its full name; `body` is the wire form; `mask` is the request's `updateMask`, by default
+/// `bindings,etag`.
 ///
 /// # Errors
-/// 409 for a stale etag, 400 for what IAM refuses: unknown members, conditions below version 3.
+/// 409 for a stale etag, 400 for what IAM refuses: unknown members, roles that do not suit, conditions below version 3.
 pub fn write(
     state: &mut State,
+    resource: &str,
     stored: &Policy,
     body: &Value,
     mask: Option<&str>,
 ) -> Result<Policy, ApiError> {
-    known_fields(
-        body,
-        &[
-            "version",
-            "etag",
-            "bindings",
-            "auditConfigs",
-            "kind",
-            "resourceId",
-        ],
-        " at 'policy'",
-    )?;
     let etag = body["etag"].as_str().unwrap_or_default();
     let current = if stored.etag.is_empty() {
         EMPTY_ETAG
@@ -77,7 +69,7 @@ pub fn write(
         _ => stored.audit_configs.clone(),
     };
     let bindings = if has("bindings") {
-        check_bindings(state, bindings, version)?
+        check_bindings(state, resource, stored, bindings, version)?
     } else {
         stored.bindings.clone()
     };
@@ -88,25 +80,45 @@ pub fn write(
     })
 }
 
-/// Checks and tidies bindings as IAM does: duplicates merged, empty ones dropped.
+/// Checks and tidies bindings as IAM does: duplicates merged, empty ones dropped. What the policy has
+/// already is taken back.
 fn check_bindings(
     state: &State,
+    resource: &str,
+    stored: &Policy,
     bindings: Vec<Binding>,
     version: i64,
 ) -> Result<Vec<Binding>, ApiError> {
+    let held: BTreeSet<&str> = stored
+        .bindings
+        .iter()
+        .flat_map(|b| b.members.iter().map(String::as_str))
+        .collect();
     let mut merged: BTreeMap<(String, Option<Condition>), Vec<String>> = BTreeMap::new();
     for binding in bindings {
-        check_role(&binding.role)?;
+        if !stored.bindings.iter().any(|b| b.role == binding.role) {
+            check_role(state, &binding.role, resource)?;
+        }
         if let Some(condition) = &binding.condition {
             check_condition(&binding, condition, version)?;
         }
         let members = merged.entry((binding.role, binding.condition)).or_default();
         for member in &binding.members {
-            let member = members::check(state, member)?;
+            let member = match held.contains(member.as_str()) && members::is_foreign(state, member)
+            {
+                true => member.clone(),
+                false => members::check(state, member)?,
+            };
             if !members.contains(&member) {
                 members.push(member);
             }
         }
+    }
+    let all = || merged.values().flatten().map(String::as_str);
+    members::check_consistent(all())?;
+    if let Some(project) = state.project_of(resource) {
+        let new = all().filter(|member| !held.contains(member));
+        constraints::check_members(&state.world.organization_policies, &project, new)?;
     }
     let total: usize = merged.values().map(Vec::len).sum();
     if total > MAX_MEMBERS {
@@ -125,7 +137,7 @@ fn check_bindings(
         .collect())
 }
 
-fn check_role(role: &str) -> Result<(), ApiError> {
+fn check_role(state: &State, role: &str, resource: &str) -> Result<(), ApiError> {
     let id = |s: &str| {
         !s.is_empty()
             && s.bytes()
@@ -136,7 +148,13 @@ fn check_role(role: &str) -> Result<(), ApiError> {
         ["roles", name] | ["projects" | "organizations", _, "roles", name] => id(name),
         _ => false,
     };
-    if !ok || role.contains("_withcond_") {
+    let gone = state
+        .world
+        .unknown_roles
+        .iter()
+        .any(|unknown| unknown == role);
+    let fits = predefined::misspelt(role).is_none() && predefined::suits(role, resource) && !gone;
+    if !ok || !fits || role.contains("_withcond_") {
         return Err(ApiError::invalid(format!(
             "Role {role} is not supported for this resource."
         )));

@@ -166,6 +166,22 @@ impl State {
             .unwrap_or_default()
     }
 
+    /// The project of a resource, by its full name or as the oracle names it (`bucket/NAME`, `serviceaccount/EMAIL`).
+    pub fn project_of(&self, resource: &str) -> Option<String> {
+        let bucket = resource
+            .strip_prefix("bucket/")
+            .or_else(|| resource.strip_prefix("//storage.googleapis.com/projects/_/buckets/"));
+        if let Some(bucket) = bucket {
+            let name = bucket.split('/').next()?;
+            return Some(self.world.buckets.get(name)?.project.clone());
+        }
+        if let Some(email) = resource.strip_prefix("serviceaccount/") {
+            return self.find_account(email).map(|(project, _)| project);
+        }
+        let id = resource.split_once("/projects/")?.1.split('/').next()?;
+        self.project(id)
+    }
+
     /// The name of the project's workload pool, whether or not it exists.
     pub fn workload_pool(&self, project: &str) -> String {
         pool_of(project)

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::errors::ApiError;
+use super::policies::missing;
 use super::policy;
 use super::request::Request;
 use super::set_policy;
@@ -16,8 +17,14 @@ pub fn handle(state: &mut State, path: &[&str], request: &Request) -> Result<Val
 
 fn answer(state: &mut State, path: &[&str], request: &Request) -> Result<Value, ApiError> {
     let Some((name, rest)) = path.split_first() else {
-        return list(state, request);
+        return match request.method.as_str() {
+            "GET" => list(state, request),
+            _ => Err(request.not_simulated()),
+        };
     };
+    if let ["managedFolders", path @ ..] = rest {
+        return managed_folder(state, name, path, request);
+    }
     let (bucket, stored) = state
         .bucket(name)
         .ok_or_else(|| ApiError::not_found("The specified bucket does not exist."))?;
@@ -29,15 +36,86 @@ fn answer(state: &mut State, path: &[&str], request: &Request) -> Result<Value, 
             Ok(show_policy(name, stored, version))
         }
         ("PUT", ["iam"]) => set_policy(state, name, &request.body),
-        ("GET", ["iam", "testPermissions"]) => {
-            let lacks = &state.world.caller_lacks;
-            let asked: Vec<&str> = request
-                .queries("permissions")
-                .filter(|p| !lacks.iter().any(|lack| lack == p))
-                .collect();
-            Ok(json!({"kind": "storage#testIamPermissionsResponse", "permissions": asked}))
+        ("GET", ["iam", "testPermissions"]) => Ok(test_permissions(state, request)),
+        _ => Err(request.not_simulated()),
+    }
+}
+
+fn test_permissions(state: &State, request: &Request) -> Value {
+    let lacks = &state.world.caller_lacks;
+    let held: Vec<&str> = request
+        .queries("permissions")
+        .filter(|p| !lacks.iter().any(|lack| lack == p))
+        .collect();
+    json!({"kind": "storage#testIamPermissionsResponse", "permissions": held})
+}
+
+/// Storage answers 412 where other services answer 409.
+fn stale(error: ApiError) -> ApiError {
+    if error.code == 409 {
+        return ApiError::new(
+            412,
+            "At least one of the pre-conditions you specified did not hold.",
+        );
+    }
+    error
+}
+
+fn managed_folder(
+    state: &mut State,
+    bucket: &str,
+    path: &[&str],
+    request: &Request,
+) -> Result<Value, ApiError> {
+    let below = format!("//storage.googleapis.com/projects/_/buckets/{bucket}/managedFolders/");
+    let show = |folder: &str| {
+        json!({
+            "kind": "storage#managedFolder",
+            "id": format!("{bucket}/{folder}/"),
+            "name": format!("{folder}/"),
+            "bucket": bucket,
+            "metageneration": "1",
+        })
+    };
+    // A folder's name has slashes of its own, and ends in one that the world file leaves out.
+    let (folder, rest) = match path {
+        [] if request.method == "GET" => {
+            let names = state.world.resources.keys();
+            let names = names.filter_map(|name| name.strip_prefix(&below));
+            let (page, next) = request.page(names, (1000, 1000))?;
+            let items: Vec<Value> = page.into_iter().map(show).collect();
+            let mut answer = json!({ "kind": "storage#managedFolders", "items": items });
+            if let Some(next) = next {
+                answer["nextPageToken"] = next.into();
+            }
+            return Ok(answer);
         }
-        _ => Err(request.no_such_method()),
+        [folder @ .., "iam", "testPermissions"] => (folder, "testPermissions"),
+        [folder @ .., "iam"] => (folder, "iam"),
+        folder => (folder, ""),
+    };
+    let folder = folder.join("/");
+    let name = format!("{below}{}", folder.trim_end_matches('/'));
+    let found = state.world.resources.get(&name);
+    let stored = found.ok_or_else(|| missing(&name))?.policy.clone();
+    match (request.method.as_str(), rest) {
+        ("GET", "") => Ok(show(folder.trim_end_matches('/'))),
+        ("GET", "testPermissions") => Ok(test_permissions(state, request)),
+        ("GET", "iam") => {
+            let version =
+                policy::requested_version(request.query("optionsRequestedPolicyVersion"))?;
+            Ok(policy::show(&stored, version))
+        }
+        ("PUT", "iam") => {
+            let written =
+                set_policy::write(state, &name, &stored, &request.body, None).map_err(stale)?;
+            let shown = policy::show(&written, 3);
+            if let Some(resource) = state.world.resources.get_mut(&name) {
+                resource.policy = written;
+            }
+            Ok(shown)
+        }
+        _ => Err(request.not_simulated()),
     }
 }
 
@@ -100,15 +178,8 @@ fn set_policy(state: &mut State, name: &str, body: &Value) -> Result<Value, ApiE
             "The bucket must have uniform bucket-level access enabled for conditions to be set.",
         ));
     }
-    let mut written = set_policy::write(state, &stored, body, None).map_err(|error| {
-        if error.code == 409 {
-            return ApiError::new(
-                412,
-                "At least one of the pre-conditions you specified did not hold.",
-            );
-        }
-        error
-    })?;
+    let subject = format!("//storage.googleapis.com/projects/_/buckets/{name}");
+    let mut written = set_policy::write(state, &subject, &stored, body, None).map_err(stale)?;
     written.etag = state.next_bucket_etag();
     let shown = show_policy(name, &written, 3);
     if let Some(bucket) = state.world.buckets.get_mut(name) {

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::constraints::OrganizationPolicy;
 use super::faults::Fault;
 use super::gke::cluster::Cluster;
 use super::gke::operation::{Operation, OperationSeconds};
@@ -69,6 +70,9 @@ pub struct World {
     /// Counts the writes; etags and ids are made from it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub revision: u64,
+    /// Organization policies that are enforced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub organization_policies: Vec<OrganizationPolicy>,
     /// Projects by id.
     #[serde(default, deserialize_with = "nullable_values")]
     #[schemars(with = "BTreeMap<String, Option<Project>>")]
@@ -113,6 +117,7 @@ impl Default for World {
             clock: None,
             clock_ahead_seconds: 0,
             revision: 0,
+            organization_policies: Vec::new(),
             projects: BTreeMap::new(),
             buckets: BTreeMap::new(),
             resources: BTreeMap::new(),
@@ -267,6 +272,9 @@ pub struct Condition {
     /// What it is for.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
+    /// Where the expression comes from, for messages.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub location: String,
 }
 
 /// How long a change stays unseen by other services, in simulated seconds.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use super::pool::{MetadataMode, NodePool};
 use crate::ids::{ClusterKey, hash};
@@ -13,7 +13,8 @@ use crate::kube::{
 };
 use crate::serde_help::{is_default, nullable_values};
 
-pub(super) const VERSION: &str = "1.33.5-gke.1308000";
+/// Of control planes and nodes.
+pub const VERSION: &str = "1.33.5-gke.1308000";
 
 /// A GKE cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -92,6 +93,9 @@ pub struct Cluster {
     /// The highest Kubernetes `resourceVersion` given out so far.
     #[serde(default, skip_serializing_if = "is_default")]
     pub resource_version: u64,
+    /// Whatever else GKE shows of it, in the shape of the API; it goes over what is shown otherwise.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
 }
 
 /// How the Kubernetes API of a cluster is offered.
@@ -131,6 +135,35 @@ pub struct Exclusion {
 }
 
 impl Cluster {
+    /// One without node pools and settings.
+    pub fn named((project, location, name): ClusterKey) -> Self {
+        Self {
+            project,
+            location,
+            name,
+            workload_pool: None,
+            autopilot: false,
+            status: running(),
+            conditions: Vec::new(),
+            version: version(),
+            labels: BTreeMap::new(),
+            node_auto_provisioning: false,
+            maintenance_exclusions: BTreeMap::new(),
+            control_plane: ControlPlane::default(),
+            membership: None,
+            unreachable: false,
+            node_pools: Vec::new(),
+            etag: String::new(),
+            namespaces: BTreeMap::new(),
+            pods: Vec::new(),
+            nodes: Vec::new(),
+            pod_disruption_budgets: Vec::new(),
+            denied: Vec::new(),
+            resource_version: 0,
+            extra: Map::new(),
+        }
+    }
+
     /// What cannot be: a foreign pool, `GKE_METADATA` without a pool, two node pools of one name.
     pub fn check(&self) -> Result<(), String> {
         let mut names = std::collections::BTreeSet::new();
@@ -224,113 +257,9 @@ impl Cluster {
         )
     }
 
-    /// The cluster as the API shows it.
-    pub fn show(
-        &self,
-        number: u64,
-        busy_pool: Option<Option<&str>>,
-        kube: Option<Address<'_>>,
-    ) -> Value {
-        let pools = self.node_pools.iter();
-        let pools: Vec<Value> = pools
-            .map(|p| {
-                p.show(
-                    self,
-                    number,
-                    busy_pool.is_some_and(|busy| busy == Some(p.name.as_str())),
-                )
-            })
-            .collect();
-        let nodes: u32 = self.node_pools.iter().map(|p| p.nodes).sum();
-        let mut shown = json!({
-            "name": self.name,
-            "id": self.id(),
-            "location": self.location,
-            "zone": self.location,
-            "locations": self.zones(),
-            "selfLink": format!("https://container.googleapis.com/v1/{}/clusters/{}", self.parent(number), self.name),
-            "status": if busy_pool.is_some() { "RECONCILING" } else { &self.status },
-            "etag": self.etag,
-            "labelFingerprint": format!("{:08x}", hash(&self.labels) >> 32),
-            "currentMasterVersion": self.version,
-            "currentNodeVersion": VERSION,
-            "initialClusterVersion": VERSION,
-            "currentNodeCount": nodes,
-            "createTime": "2026-01-05T08:00:00+00:00",
-            "releaseChannel": {"channel": "REGULAR"},
-            "network": "default",
-            "nodePools": pools,
-        });
-        if !self.labels.is_empty() {
-            shown["resourceLabels"] = json!(self.labels);
-        }
-        if self.autopilot {
-            shown["autopilot"] = json!({"enabled": true});
-        }
-        if let Some(pool) = &self.workload_pool {
-            shown["workloadIdentityConfig"] = json!({"workloadPool": pool});
-        }
-        if let Some(membership) = &self.membership {
-            shown["fleet"] = json!({
-                "project": self.project,
-                "membership": format!("//gkehub.googleapis.com/projects/{number}/locations/{}/memberships/{membership}", self.region()),
-                "preRegistered": false,
-            });
-        }
-        if !self.conditions.is_empty() {
-            let conditions = self.conditions.iter();
-            shown["conditions"] = conditions
-                .map(|message| json!({"canonicalCode": "UNKNOWN", "message": message}))
-                .collect();
-        }
-        if self.node_auto_provisioning {
-            shown["autoscaling"] = json!({"enableNodeAutoprovisioning": true});
-        }
-        if !self.maintenance_exclusions.is_empty() {
-            let exclusions: BTreeMap<&String, Value> = self
-                .maintenance_exclusions
-                .iter()
-                .map(|(name, e)| {
-                    let shown = json!({
-                        "startTime": e.start_time,
-                        "endTime": e.end_time,
-                        "maintenanceExclusionOptions": {"scope": e.scope},
-                    });
-                    (name, shown)
-                })
-                .collect();
-            shown["maintenancePolicy"] = json!({"window": {"maintenanceExclusions": exclusions}});
-        }
-        if let Some(kube) = kube {
-            self.show_control_plane(&mut shown, kube);
-        }
-        shown
-    }
-
-    fn show_control_plane(&self, shown: &mut Value, kube: Address<'_>) {
-        // Port 9 (discard) is where nothing listens.
-        let address = if self.unreachable {
-            "127.0.0.1:9"
-        } else {
-            kube.endpoint
-        };
-        shown["masterAuth"] = json!({"clusterCaCertificate": kube.ca});
-        if self.control_plane != ControlPlane::Dns {
-            shown["endpoint"] = address.into();
-        }
-        let endpoints = match self.control_plane {
-            ControlPlane::Public => json!({"ipEndpointsConfig": {
-                "enabled": true, "enablePublicEndpoint": true, "publicEndpoint": address, "globalAccess": false,
-            }}),
-            ControlPlane::Private => json!({"ipEndpointsConfig": {
-                "enabled": true, "enablePublicEndpoint": false, "privateEndpoint": address, "globalAccess": false,
-            }}),
-            ControlPlane::Dns => json!({
-                "ipEndpointsConfig": {"enabled": false},
-                "dnsEndpointConfig": {"endpoint": address, "allowExternalTraffic": true},
-            }),
-        };
-        shown["controlPlaneEndpointsConfig"] = endpoints;
+    /// What `setResourceLabels` is compared with.
+    pub fn label_fingerprint(&self) -> String {
+        format!("{:08x}", hash(&self.labels) >> 32)
     }
 
     /// The region that it is in.

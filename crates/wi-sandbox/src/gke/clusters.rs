@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::cluster::{Address, Cluster};
 use super::operation::{Change, Operation};
 use super::operations;
-use super::{list as list_answer, missing_zones};
-use crate::errors::{ApiError, known_fields, unknown_field};
-use crate::ids::{ClusterKey, hash};
+use super::{list as list_answer, missing_zones, show};
+use crate::errors::ApiError;
+use crate::ids::ClusterKey;
 use crate::state::State;
+use crate::wire;
 
 /// All clusters of a location, or of all with `-`.
 pub fn list(state: &State, project: &str, location: &str) -> Value {
@@ -20,13 +21,13 @@ pub fn list(state: &State, project: &str, location: &str) -> Value {
             && (location == "-" || c.location == location)
             && !missing.contains(&c.location)
     });
-    let clusters: Vec<Value> = clusters.map(|c| show(state, c)).collect();
+    let clusters: Vec<Value> = clusters.map(|c| shown(state, c)).collect();
     list_answer("clusters", clusters, missing)
 }
 
 /// One cluster.
 pub fn get(state: &State, key: &ClusterKey) -> Result<Value, ApiError> {
-    Ok(show(state, find(state, key)?))
+    Ok(shown(state, find(state, key)?))
 }
 
 /// The cluster, or 404.
@@ -38,9 +39,7 @@ pub fn find<'a>(state: &'a State, key: &ClusterKey) -> Result<&'a Cluster, ApiEr
         .find(|c| c.key() == *key)
         .ok_or_else(|| {
             let (project, location, name) = key;
-            ApiError::not_found(format!(
-                "Not found: projects/{project}/locations/{location}/clusters/{name}."
-            ))
+            show::not_found(project, location, &format!("clusters/{name}"))
         })
 }
 
@@ -53,30 +52,22 @@ pub fn running<'a>(state: &'a State, key: &ClusterKey) -> Option<&'a Operation> 
         .find(|op| op.is_running() && op.key() == *key)
 }
 
-fn show(state: &State, cluster: &Cluster) -> Value {
+fn shown(state: &State, cluster: &Cluster) -> Value {
     let key = cluster.key();
     let busy = running(state, &key).map(|op| op.node_pool.as_deref());
     let address = state.kubes.get(&key).map(|kube| Address {
         endpoint: &kube.endpoint,
         ca: &kube.ca,
     });
-    cluster.show(state.number(&cluster.project), busy, address)
+    show::cluster(cluster, state.number(&cluster.project), busy, address)
 }
 
 /// `PUT` of one setting.
 pub fn update(state: &mut State, key: &ClusterKey, body: &Value) -> Result<Value, ApiError> {
-    known_fields(
-        body,
-        &["name", "update", "projectId", "zone", "clusterId"],
-        "",
-    )?;
     let update = body.get("update").and_then(Value::as_object);
     let update = update.ok_or_else(|| ApiError::invalid("Must specify a field to update."))?;
     let mut settings = Vec::new();
     for name in update.keys().filter(|name| *name != "etag") {
-        if !name.starts_with("desired") && name != "userManagedKeysConfig" {
-            return Err(unknown_field(name, " at 'update'"));
-        }
         settings.push(name.as_str());
     }
     let cluster = find(state, key)?;
@@ -84,14 +75,9 @@ pub fn update(state: &mut State, key: &ClusterKey, body: &Value) -> Result<Value
         [] => return Err(ApiError::invalid("Must specify a field to update.")),
         ["desiredWorkloadIdentityConfig"] => {
             let config = &update["desiredWorkloadIdentityConfig"];
-            known_fields(
-                config,
-                &["workloadPool"],
-                " at 'update.desired_workload_identity_config'",
-            )?;
             workload_pool(state, cluster, config)?
         }
-        [_] => Change::Nothing,
+        [name] => Change::Setting(setting(name, &update[*name])),
         _ => {
             return Err(ApiError::invalid(format!(
                 "Only one field may be updated at a time, got: {}.",
@@ -102,6 +88,20 @@ pub fn update(state: &mut State, key: &ClusterKey, body: &Value) -> Result<Value
     check_etag(update.get("etag"), &cluster.etag)?;
     operations::ensure_idle(state, key)?;
     Ok(operations::start(state, key, None, change))
+}
+
+/// The cluster's field that an update's is about: `desiredLoggingConfig` becomes `loggingConfig`.
+fn setting(name: &str, value: &Value) -> Map<String, Value> {
+    let field = name.strip_prefix("desired").map(|rest| {
+        let mut letters = rest.chars();
+        let first = letters.next().map(|c| c.to_ascii_lowercase());
+        first.into_iter().chain(letters).collect::<String>()
+    });
+    let mut fields = Map::new();
+    if let Some(field) = field.filter(|f| wire::has_field("container.Cluster", f)) {
+        fields.insert(field, value.clone());
+    }
+    fields
 }
 
 fn workload_pool(state: &State, cluster: &Cluster, config: &Value) -> Result<Change, ApiError> {
@@ -147,21 +147,8 @@ pub fn check_etag(given: Option<&Value>, current: &str) -> Result<(), ApiError> 
 
 /// `:setResourceLabels` replaces all labels.
 pub fn set_labels(state: &mut State, key: &ClusterKey, body: &Value) -> Result<Value, ApiError> {
-    known_fields(
-        body,
-        &[
-            "name",
-            "resourceLabels",
-            "labelFingerprint",
-            "projectId",
-            "zone",
-            "clusterId",
-        ],
-        "",
-    )?;
     let cluster = find(state, key)?;
-    let fingerprint = format!("{:08x}", hash(&cluster.labels) >> 32);
-    if body["labelFingerprint"].as_str() != Some(&fingerprint) {
+    if body["labelFingerprint"].as_str() != Some(&cluster.label_fingerprint()) {
         return Err(ApiError::precondition(
             "Labels could not be set due to fingerprint mismatch.",
         ));

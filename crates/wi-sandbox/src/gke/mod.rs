@@ -7,8 +7,10 @@ pub mod pool;
 mod upgrade;
 
 mod clusters;
+mod create;
 mod node_pools;
 mod rollout;
+mod show;
 
 use serde_json::{Value, json};
 
@@ -29,8 +31,8 @@ pub fn handle(
         )));
     };
     let method = request.method.as_str();
+    let body = &request.body;
     match (method, path) {
-        ("GET", [_, location, "clusters"]) => Ok(clusters::list(state, &project, location)),
         ("GET", [_, location, "operations"]) => Ok(list_operations(state, &project, location)),
         ("GET", [_, location, "operations", name]) => {
             get_operation(state, &project, location, name)
@@ -39,26 +41,77 @@ pub fn handle(
             get_operation(state, &project, location, name.trim_end_matches(":cancel"))?;
             Err(ApiError::invalid("This operation cannot be cancelled."))
         }
-        ("GET", [_, _, "serverConfig"]) => Ok(json!({"channels": []})),
-        (_, [_, location, "clusters", rest @ ..]) => {
-            let (name, verb) = rest[0].split_once(':').unwrap_or((rest[0], ""));
+        ("GET", [_, _, "serverConfig" | "serverconfig"]) => Ok(server_config()),
+        ("GET", [_, location, "clusters"]) => Ok(clusters::list(state, &project, location)),
+        ("POST", [_, location, "clusters"]) => create::cluster(state, &project, location, body),
+        (_, [_, location, "clusters", name, rest @ ..]) => {
+            let (name, verb) = name.split_once(':').unwrap_or((name, ""));
             let key = (project, (*location).to_owned(), name.to_owned());
-            match (method, verb, &rest[1..]) {
+            match (method, verb, rest) {
                 ("GET", "", []) => clusters::get(state, &key),
-                ("PUT", "", []) => clusters::update(state, &key, &request.body),
-                ("POST", "setResourceLabels", []) => {
-                    clusters::set_labels(state, &key, &request.body)
+                ("PUT", "", []) => clusters::update(state, &key, body),
+                ("DELETE", "", []) => create::delete_cluster(state, &key),
+                ("POST", "setResourceLabels", []) | ("POST", "", ["resourceLabels"]) => {
+                    clusters::set_labels(state, &key, body)
                 }
                 ("GET", "", ["nodePools"]) => node_pools::list(state, &key),
+                ("POST", "", ["nodePools"]) => create::node_pool(state, &key, body),
                 ("GET", "", ["nodePools", pool]) => node_pools::get(state, &key, pool),
-                ("PUT", "", ["nodePools", pool]) => {
-                    node_pools::update(state, &key, pool, &request.body)
+                ("DELETE", "", ["nodePools", pool]) => create::delete_node_pool(state, &key, pool),
+                ("PUT", "", ["nodePools", pool]) if path[0] == "locations" => {
+                    node_pools::update(state, &key, pool, body)
                 }
-                _ => Err(request.no_such_method()),
+                _ => Err(request.not_simulated()),
             }
         }
-        _ => Err(request.no_such_method()),
+        _ => Err(request.not_simulated()),
     }
+}
+
+fn server_config() -> Value {
+    let version = cluster::VERSION;
+    let channel = |name: &str| json!({ "channel": name, "defaultVersion": version, "validVersions": [version] });
+    let channels = ["RAPID", "REGULAR", "STABLE"].map(channel);
+    json!({
+        "channels": channels,
+        "defaultClusterVersion": version,
+        "defaultImageType": "COS_CONTAINERD",
+        "validImageTypes": ["COS_CONTAINERD", "UBUNTU_CONTAINERD", "WINDOWS_LTSC_CONTAINERD"],
+        "validMasterVersions": [version],
+        "validNodeVersions": [version],
+    })
+}
+
+/// Answers `compute/v1/projects/P/zones/Z/instanceGroupManagers/NAME`: the group of a node pool in a zone.
+pub fn instance_groups(
+    state: &State,
+    project: &str,
+    path: &[&str],
+    request: &Request,
+) -> Result<Value, ApiError> {
+    let ("GET", ["zones", zone, "instanceGroupManagers", name]) = (request.method.as_str(), path)
+    else {
+        return Err(request.not_simulated());
+    };
+    let project = state.project(project).unwrap_or_default();
+    let clusters = state.world.clusters.iter().filter(|c| c.project == project);
+    let found = clusters
+        .flat_map(|c| c.node_pools.iter().map(move |pool| (c, pool)))
+        .find(|(c, pool)| format!("{}-grp", pool.group(&c.name)) == **name);
+    let zones = found.map(|(cluster, pool)| pool.zones(cluster));
+    let at = zones
+        .as_ref()
+        .and_then(|z| z.iter().position(|z| z == zone));
+    let (Some((_, pool)), Some(zones), Some(at)) = (found, zones, at) else {
+        return Err(ApiError::not_found(format!(
+            "The resource 'projects/{project}/zones/{zone}/instanceGroupManagers/{name}' was not found"
+        )));
+    };
+    let (zones, at) = (zones.len(), at);
+    let nodes = pool.nodes as usize;
+    let size = nodes / zones + usize::from(at < nodes % zones);
+    let size = u32::try_from(size).unwrap_or(u32::MAX);
+    Ok(show::instance_group_manager(&project, zone, name, size))
 }
 
 /// The zones that a fault declares missing.
@@ -92,11 +145,8 @@ fn get_operation(
     let mut operations = state.world.operations.iter();
     let found =
         operations.find(|op| op.project == project && op.location == location && op.name == name);
-    let op = found.ok_or_else(|| {
-        ApiError::not_found(format!(
-            "Not found: projects/{project}/locations/{location}/operations/{name}."
-        ))
-    })?;
+    let missing = || show::not_found(project, location, &format!("operations/{name}"));
+    let op = found.ok_or_else(missing)?;
     Ok(op.show(state.number(project)))
 }
 

@@ -7,52 +7,11 @@ use super::clusters::{check_etag, find as find_cluster, running};
 use super::operation::Change;
 use super::operations;
 use super::pool::{MetadataMode, NodePool};
+use super::show;
 use super::upgrade::Upgrade;
-use crate::errors::{ApiError, known_fields};
+use crate::errors::ApiError;
 use crate::ids::ClusterKey;
 use crate::state::State;
-
-/// The fields of `UpdateNodePoolRequest`.
-const FIELDS: [&str; 38] = [
-    "accelerators",
-    "bootDisk",
-    "bootDiskKmsKey",
-    "clusterId",
-    "confidentialNodes",
-    "consolidationDelay",
-    "containerdConfig",
-    "diskSizeGb",
-    "diskType",
-    "etag",
-    "fastSocket",
-    "flexStart",
-    "gcfsConfig",
-    "gvnic",
-    "imageType",
-    "kubeletConfig",
-    "labels",
-    "linuxNodeConfig",
-    "locations",
-    "loggingConfig",
-    "machineType",
-    "maxRunDuration",
-    "name",
-    "nodeDrainConfig",
-    "nodeNetworkConfig",
-    "nodePoolId",
-    "nodeVersion",
-    "projectId",
-    "queuedProvisioning",
-    "resourceLabels",
-    "resourceManagerTags",
-    "storagePools",
-    "tags",
-    "taints",
-    "upgradeSettings",
-    "windowsNodeConfig",
-    "workloadMetadataConfig",
-    "zone",
-];
 
 /// All node pools of a cluster.
 pub fn list(state: &State, key: &ClusterKey) -> Result<Value, ApiError> {
@@ -60,7 +19,7 @@ pub fn list(state: &State, key: &ClusterKey) -> Result<Value, ApiError> {
     let pools: Vec<Value> = cluster
         .node_pools
         .iter()
-        .map(|p| show(state, cluster, p))
+        .map(|p| shown(state, cluster, p))
         .collect();
     Ok(if pools.is_empty() {
         json!({})
@@ -72,25 +31,24 @@ pub fn list(state: &State, key: &ClusterKey) -> Result<Value, ApiError> {
 /// One node pool.
 pub fn get(state: &State, key: &ClusterKey, name: &str) -> Result<Value, ApiError> {
     let cluster = find_cluster(state, key)?;
-    Ok(show(state, cluster, find(cluster, name)?))
+    Ok(shown(state, cluster, find(cluster, name)?))
 }
 
-fn show(state: &State, cluster: &Cluster, pool: &NodePool) -> Value {
+fn shown(state: &State, cluster: &Cluster, pool: &NodePool) -> Value {
     let busy =
         running(state, &cluster.key()).is_some_and(|op| op.node_pool.as_ref() == Some(&pool.name));
-    pool.show(cluster, state.number(&cluster.project), busy)
+    show::node_pool(pool, cluster, state.number(&cluster.project), busy)
 }
 
-fn find<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a NodePool, ApiError> {
+/// The node pool, or 404.
+pub fn find<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a NodePool, ApiError> {
     cluster
         .node_pools
         .iter()
         .find(|p| p.name == name)
         .ok_or_else(|| {
-            ApiError::not_found(format!(
-                "Not found: projects/{}/locations/{}/clusters/{}/nodePools/{name}.",
-                cluster.project, cluster.location, cluster.name
-            ))
+            let rest = format!("clusters/{}/nodePools/{name}", cluster.name);
+            show::not_found(&cluster.project, &cluster.location, &rest)
         })
 }
 
@@ -101,7 +59,6 @@ pub fn update(
     name: &str,
     body: &Value,
 ) -> Result<Value, ApiError> {
-    known_fields(body, &FIELDS, "")?;
     let cluster = find_cluster(state, key)?;
     let pool = find(cluster, name)?;
     if cluster.autopilot {
@@ -117,12 +74,22 @@ pub fn update(
         return Ok(operations::start(state, key, Some(name), change));
     }
     let Some(config) = body.get("workloadMetadataConfig") else {
+        const NAMES: [&str; 5] = ["name", "projectId", "zone", "clusterId", "nodePoolId"];
+        let fields = body.as_object().into_iter().flatten();
+        if fields
+            .filter(|(name, _)| !NAMES.contains(&name.as_str()) && *name != "etag")
+            .count()
+            == 0
+        {
+            return Err(ApiError::invalid(
+                "At least one of ['node_version', 'image_type', 'locations', 'workload_metadata_config', 'upgrade_settings'] must be specified.",
+            ));
+        }
         return Err(ApiError::new(
             501,
             "The sandbox only updates workloadMetadataConfig and upgradeSettings of node pools.",
         ));
     };
-    known_fields(config, &["mode"], " at 'workload_metadata_config'")?;
     let mode = match config["mode"].as_str() {
         Some("GKE_METADATA") => MetadataMode::GkeMetadata,
         Some("GCE_METADATA") => MetadataMode::GceMetadata,

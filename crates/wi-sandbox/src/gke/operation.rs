@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::cluster::location_kind;
 use super::pool::MetadataMode;
@@ -23,6 +23,8 @@ pub struct OperationSeconds {
     pub update_cluster: u32,
     /// New labels, of a cluster; new upgrade settings, of a node pool.
     pub set_labels: u32,
+    /// The creation or the deletion of a cluster or a node pool.
+    pub create: u32,
     /// The recreation of as many nodes as `maxSurge` and `maxUnavailable` allow at once.
     pub node_recreate: u32,
 }
@@ -33,6 +35,7 @@ impl Default for OperationSeconds {
             pending: 2,
             update_cluster: 240,
             set_labels: 20,
+            create: 240,
             node_recreate: 90,
         }
     }
@@ -101,8 +104,16 @@ pub enum Change {
     WorkloadMetadata(MetadataMode),
     /// How the node pool's nodes are recreated.
     Upgrade(Upgrade),
-    /// A change that the sandbox does not keep, such as a cluster's logging settings.
-    Nothing,
+    /// Other settings of the cluster, by their names in the API.
+    Setting(Map<String, Value>),
+    /// The cluster comes.
+    CreateCluster,
+    /// The cluster goes.
+    DeleteCluster,
+    /// The node pool comes.
+    CreateNodePool,
+    /// The node pool goes.
+    DeleteNodePool,
 }
 
 impl Operation {
@@ -131,7 +142,6 @@ impl Operation {
             "name": self.name,
             "operationType": self.operation_type,
             "status": self.status,
-            "location": self.location,
             "zone": self.location,
             "selfLink": format!("{parent}/operations/{}", self.name),
             "targetLink": self.target(&parent),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::cluster::{etag, location_kind};
 use super::operation::{Change, Operation};
-use super::rollout;
+use super::{create, rollout, show};
 use crate::clock::{self, Millis};
 use crate::errors::ApiError;
 use crate::faults;
@@ -42,6 +42,10 @@ pub fn start(
 ) -> Value {
     let kind = match change {
         Change::Labels(_) => "SET_LABELS",
+        Change::CreateCluster => "CREATE_CLUSTER",
+        Change::DeleteCluster => "DELETE_CLUSTER",
+        Change::CreateNodePool => "CREATE_NODE_POOL",
+        Change::DeleteNodePool => "DELETE_NODE_POOL",
         // The v1 API shows changes of a node pool's configuration as updates of the cluster.
         _ => "UPDATE_CLUSTER",
     };
@@ -127,6 +131,12 @@ fn step(state: &mut State, op: &mut Operation, due: Millis) {
         match op.change {
             Some(Change::WorkloadMetadata(_)) => {}
             Some(Change::Labels(_) | Change::Upgrade(_)) => return wait(op, seconds.set_labels),
+            Some(
+                Change::CreateCluster
+                | Change::DeleteCluster
+                | Change::CreateNodePool
+                | Change::DeleteNodePool,
+            ) => return wait(op, seconds.create),
             _ => return wait(op, seconds.update_cluster),
         }
     }
@@ -217,7 +227,18 @@ fn complete(state: &mut State, op: &Operation, due: Millis) {
                 pool.etag = self::etag(revision + 1_000_000_007);
             }
         }
-        Change::Nothing => {}
+        Change::Setting(fields) => {
+            for (name, value) in &fields {
+                show::merge(
+                    cluster.extra.entry(name.clone()).or_insert(Value::Null),
+                    value,
+                );
+            }
+        }
+        change => {
+            let pool = op.node_pool.as_deref();
+            return create::complete(state, &op.key(), pool, &change);
+        }
     }
     cluster.etag = etag(revision);
 }

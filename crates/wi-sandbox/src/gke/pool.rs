@@ -2,9 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
-use super::cluster::{Cluster, VERSION, is_running, running};
+use super::cluster::{Cluster, is_running, running};
 use super::upgrade::Upgrade;
 use crate::ids::hash;
 use crate::kube::NodeSpec;
@@ -40,6 +40,10 @@ pub struct NodePool {
     /// Changes with the node pool.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub etag: String,
+    /// Whatever else GKE shows of it, in the shape of the API (`config: {imageType: …}`); it goes over what
+    /// is shown otherwise.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
 }
 
 /// What pods get from the metadata address.
@@ -68,6 +72,7 @@ impl NodePool {
             autoprovisioned: false,
             upgrade: Upgrade::default(),
             etag: String::new(),
+            extra: Map::new(),
         }
     }
 
@@ -84,51 +89,20 @@ impl NodePool {
     }
 
     /// What its managed instance groups name their instances after.
-    fn group(&self, cluster: &str) -> String {
+    pub fn group(&self, cluster: &str) -> String {
         let unique = hash(&(cluster, &self.name)) >> 32;
         format!("gke-{cluster}-{}-{unique:08x}", self.name)
     }
 
-    /// The node pool as the API shows it.
-    pub fn show(&self, cluster: &Cluster, number: u64, busy: bool) -> Value {
-        let mut config = json!({
-            "machineType": "e2-medium",
-            "diskSizeGb": 100,
-            "diskType": "pd-balanced",
-            "imageType": "COS_CONTAINERD",
-            "oauthScopes": ["https://www.googleapis.com/auth/cloud-platform"],
-            "serviceAccount": self.service_account,
-        });
-        if let Some(mode) = self.workload_metadata {
-            config["workloadMetadataConfig"] = json!({"mode": mode});
-        }
-        let group = self.group(&cluster.name);
-        let groups = cluster.zones().into_iter().map(|zone| {
-            format!(
-                "https://www.googleapis.com/compute/v1/projects/{}/zones/{zone}/instanceGroupManagers/{group}-grp",
-                cluster.project
-            )
-        });
-        let mut shown = json!({
-            "name": self.name,
-            "status": if busy { "RECONCILING" } else { &self.status },
-            "etag": self.etag,
-            "version": VERSION,
-            "initialNodeCount": self.nodes,
-            "locations": cluster.zones(),
-            "instanceGroupUrls": groups.collect::<Vec<_>>(),
-            "config": config,
-            "management": {"autoUpgrade": true, "autoRepair": true},
-            "upgradeSettings": self.upgrade.show(),
-            "selfLink": format!(
-                "https://container.googleapis.com/v1/{}/clusters/{}/nodePools/{}",
-                cluster.parent(number), cluster.name, self.name
-            ),
-        });
-        if self.autoprovisioned {
-            shown["autoscaling"] = json!({"enabled": true, "autoprovisioned": true});
-        }
-        shown
+    /// The zones of its nodes.
+    pub fn zones(&self, cluster: &Cluster) -> Vec<String> {
+        let own = self.extra.get("locations").and_then(Value::as_array);
+        let own: Vec<String> = own
+            .into_iter()
+            .flatten()
+            .filter_map(|zone| zone.as_str().map(str::to_owned))
+            .collect();
+        if own.is_empty() { cluster.zones() } else { own }
     }
 }
 

@@ -42,6 +42,8 @@ pub enum Strategy {
     Surge,
     /// A second set of nodes beside the first.
     BlueGreen,
+    /// Nodes that live for some days are let go at their end.
+    ShortLived,
 }
 
 /// `upgradeSettings.blueGreenSettings`.
@@ -79,6 +81,9 @@ impl Upgrade {
                 },
             }});
         }
+        if self.strategy == Strategy::ShortLived {
+            return json!({"strategy": "SHORT_LIVED"});
+        }
         let mut shown = json!({"strategy": "SURGE"});
         for (field, count) in [
             ("maxSurge", self.max_surge),
@@ -103,6 +108,7 @@ impl Upgrade {
         let strategy = match wire["strategy"].as_str().unwrap_or("SURGE") {
             "SURGE" | "NODE_POOL_UPDATE_STRATEGY_UNSPECIFIED" => Strategy::Surge,
             "BLUE_GREEN" => Strategy::BlueGreen,
+            "SHORT_LIVED" => Strategy::ShortLived,
             other => {
                 return Err(format!(
                     "Invalid value at 'upgrade_settings.strategy': {other}"

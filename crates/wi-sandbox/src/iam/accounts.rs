@@ -1,28 +1,15 @@
 //! Google service accounts: create, list, change, delete and bring back.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::{account, account_mut, email};
 use crate::clock;
-use crate::errors::{ApiError, known_fields};
+use crate::constraints;
+use crate::errors::ApiError;
 use crate::ids::unique_id;
 use crate::request::Request;
 use crate::state::State;
 use crate::world::{DeletedServiceAccount, ServiceAccount};
-
-const FIELDS: [&str; 9] = [
-    "name",
-    "projectId",
-    "uniqueId",
-    "email",
-    "displayName",
-    "etag",
-    "description",
-    "oauth2ClientId",
-    "disabled",
-];
 
 /// The account as the API shows it; what is empty is left out.
 pub fn show(project: &str, id: &str, account: &ServiceAccount) -> Value {
@@ -51,50 +38,28 @@ pub fn show(project: &str, id: &str, account: &ServiceAccount) -> Value {
 
 /// A page of the project's accounts; 20 unless asked for more, 100 at most.
 pub fn list(state: &State, project: &str, request: &Request) -> Result<Value, ApiError> {
-    let size = match request.query("pageSize").map(str::parse::<usize>) {
-        None | Some(Ok(0)) => 20,
-        Some(Ok(size)) => size.min(100),
-        Some(Err(_)) => return Err(ApiError::invalid("Invalid value for pageSize.")),
-    };
-    let after = request
-        .query("pageToken")
-        .filter(|token| !token.is_empty())
-        .map(last_of_page)
-        .transpose()?;
     let all = &state.world.projects[project].service_accounts;
-    let mut rest = all
-        .iter()
-        .filter(|(id, account)| {
-            state.visible(account) && after.as_ref().is_none_or(|after| *id > after)
-        })
-        .peekable();
-    let mut page = Vec::new();
-    let mut last = None;
-    while page.len() < size
-        && let Some((id, account)) = rest.next()
-    {
-        page.push(show(project, id, account));
-        last = Some(id);
-    }
+    let seen = all.iter().filter(|(_, account)| state.visible(account));
+    let (page, next) = request.page(seen.map(|(id, _)| id.as_str()), (20, 100))?;
+    let shown: Vec<Value> = page.iter().map(|id| show(project, id, &all[*id])).collect();
     let mut answer = json!({});
-    if !page.is_empty() {
-        answer["accounts"] = page.into();
+    if !shown.is_empty() {
+        answer["accounts"] = shown.into();
     }
-    if let (Some(last), Some(_)) = (last, rest.peek()) {
-        answer["nextPageToken"] = URL_SAFE_NO_PAD.encode(last).into();
+    if let Some(next) = next {
+        answer["nextPageToken"] = next.into();
     }
     Ok(answer)
 }
 
-fn last_of_page(token: &str) -> Result<String, ApiError> {
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok();
-    let id = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    id.ok_or_else(|| ApiError::invalid("Invalid page token."))
-}
-
 /// A new account, which IAM does not see at once.
 pub fn create(state: &mut State, project: &str, body: &Value) -> Result<Value, ApiError> {
-    known_fields(body, &["accountId", "serviceAccount"], "")?;
+    constraints::check(
+        &state.world.organization_policies,
+        "iam.disableServiceAccountCreation",
+        project,
+        "Service account creation is not allowed on this project.",
+    )?;
     let id = body["accountId"].as_str().unwrap_or_default().to_owned();
     let well_formed = (6..=30).contains(&id.len())
         && id
@@ -109,7 +74,6 @@ pub fn create(state: &mut State, project: &str, body: &Value) -> Result<Value, A
     }
     let mut account = ServiceAccount::default();
     if let Some(given) = body.get("serviceAccount") {
-        known_fields(given, &FIELDS, " at 'service_account'")?;
         set_texts(&mut account, given, &["displayName", "description"])?;
     }
     if state.world.projects[project]
@@ -149,9 +113,15 @@ fn set_texts(account: &mut ServiceAccount, given: &Value, fields: &[&str]) -> Re
     Ok(())
 }
 
+/// `PUT` of the whole account: the display name is all that it changes.
+pub fn update(state: &mut State, owner: &str, id: &str, body: &Value) -> Result<Value, ApiError> {
+    let changed = account_mut(state, owner, id);
+    set_texts(changed, body, &["displayName"])?;
+    Ok(show(owner, id, changed))
+}
+
 /// Changes what the mask in the body names; the answer has the name and these fields only.
 pub fn patch(state: &mut State, owner: &str, id: &str, body: &Value) -> Result<Value, ApiError> {
-    known_fields(body, &["serviceAccount", "updateMask"], "")?;
     let mask = body["updateMask"]
         .as_str()
         .unwrap_or_default()
@@ -172,7 +142,6 @@ pub fn patch(state: &mut State, owner: &str, id: &str, body: &Value) -> Result<V
             "Field {other} cannot be updated."
         )));
     }
-    known_fields(&body["serviceAccount"], &FIELDS, " at 'service_account'")?;
     let changed = account_mut(state, owner, id);
     set_texts(changed, &body["serviceAccount"], &fields)?;
     let all = show(owner, id, changed);

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use super::crm;
 use super::errors::ApiError;
 use super::policy;
+use super::predefined;
 use super::request::Request;
+use super::roles as known_roles;
 use super::set_policy;
 use super::state::{State, email};
 use super::world::ServiceAccount;
@@ -33,11 +35,11 @@ pub fn handle(
         ));
     }
     let Some((name, rest)) = path.split_first() else {
-        let project = scope.ok_or_else(|| request.no_such_method())?;
+        let project = scope.ok_or_else(|| request.not_simulated())?;
         return match method {
             "GET" => accounts::list(state, &project, request),
             "POST" => accounts::create(state, &project, &request.body),
-            _ => Err(request.no_such_method()),
+            _ => Err(request.not_simulated()),
         };
     };
     let (name, verb) = name.rsplit_once(':').unwrap_or((name, ""));
@@ -47,6 +49,7 @@ pub fn handle(
     let (owner, id) = find(state, scope.as_deref(), name)?;
     match (method, verb, rest) {
         ("GET", "", []) => Ok(accounts::show(&owner, &id, account(state, &owner, &id))),
+        ("PUT", "", []) => accounts::update(state, &owner, &id, &request.body),
         ("PATCH", "", []) => accounts::patch(state, &owner, &id, &request.body),
         ("DELETE", "", []) => Ok(accounts::delete(state, &owner, &id)),
         ("POST", "disable" | "enable", []) => Ok(accounts::set_disabled(
@@ -63,20 +66,65 @@ pub fn handle(
         }
         ("POST", "setIamPolicy", []) => set_policy(state, &owner, &id, &request.body),
         ("POST", "testIamPermissions", []) => Ok(crm::test_permissions(state, &request.body)),
-        _ => Err(request.no_such_method()),
+        _ => Err(request.not_simulated()),
     }
 }
 
-/// `roles.get`: of predefined roles only that they are there.
-pub fn role(state: &State, name: &str) -> Result<Value, ApiError> {
+/// Answers `[{projects|organizations}/X/]roles[/ID]`.
+pub fn roles(state: &State, path: &[&str], request: &Request) -> Result<Value, ApiError> {
+    let above = path
+        .split(|part| *part == "roles")
+        .next()
+        .unwrap_or_default();
+    let base = match above {
+        [] => String::new(),
+        above => format!("{}/", above.join("/")),
+    };
+    match (request.method.as_str(), &path[above.len()..]) {
+        ("GET", ["roles"]) => list_roles(state, &base, request),
+        ("GET", ["roles", id]) => role(state, &format!("{base}roles/{id}")),
+        _ => Err(request.not_simulated()),
+    }
+}
+
+/// The custom roles of a project or an organization, or the predefined ones that the sandbox knows by name.
+fn list_roles(state: &State, base: &str, request: &Request) -> Result<Value, ApiError> {
+    let world = &state.world;
+    let parent = match request.query("parent").filter(|parent| !parent.is_empty()) {
+        Some(parent) => format!("{parent}/"),
+        None => base.to_owned(),
+    };
+    let mut names: Vec<&str> = if parent.is_empty() {
+        let gone = |name: &str| world.unknown_roles.iter().any(|r| r == name);
+        predefined::names().filter(|name| !gone(name)).collect()
+    } else {
+        let own = world.custom_roles.iter().map(String::as_str);
+        own.filter(|name| name.starts_with(&parent)).collect()
+    };
+    names.sort_unstable();
+    let (page, next) = request.page(names.into_iter(), (300, 1000))?;
+    let whole = request.query("view") == Some("FULL");
+    let shown: Vec<Value> = page.iter().map(|name| show_role(name, whole)).collect();
+    let mut answer = json!({});
+    if !shown.is_empty() {
+        answer["roles"] = shown.into();
+    }
+    if let Some(next) = next {
+        answer["nextPageToken"] = next.into();
+    }
+    Ok(answer)
+}
+
+/// `roles.get`.
+fn role(state: &State, name: &str) -> Result<Value, ApiError> {
     let world = &state.world;
     let there = if name.starts_with("roles/") {
-        !world.unknown_roles.iter().any(|r| r == name)
+        !world.unknown_roles.iter().any(|r| r == name) && predefined::misspelt(name).is_none()
     } else {
         world.custom_roles.iter().any(|r| r == name)
     };
     if there {
-        Ok(json!({"name": name, "title": name, "stage": "GA", "etag": "AA=="}))
+        Ok(show_role(name, true))
     } else {
         Err(ApiError::not_found(format!(
             "The role named {name} was not found."
@@ -84,10 +132,30 @@ pub fn role(state: &State, name: &str) -> Result<Value, ApiError> {
     }
 }
 
+fn show_role(name: &str, whole: bool) -> Value {
+    let mut shown = json!({"name": name, "title": name, "stage": "GA", "etag": "AA=="});
+    if whole {
+        let permissions: Vec<&str> = known_roles::permissions(name).collect();
+        if !permissions.is_empty() {
+            shown["includedPermissions"] = json!(permissions);
+        }
+    }
+    shown
+}
+
 fn set_policy(state: &mut State, owner: &str, id: &str, body: &Value) -> Result<Value, ApiError> {
     let (new, mask) = crm::wrapped_policy(body)?;
     let stored = account(state, owner, id).policy.clone();
-    let written = set_policy::write(state, &stored, new, mask)?;
+    let written = set_policy::write(
+        state,
+        &format!(
+            "//iam.googleapis.com/projects/{owner}/serviceAccounts/{}",
+            email(owner, id)
+        ),
+        &stored,
+        new,
+        mask,
+    )?;
     let shown = policy::show(&written, 3);
     account_mut(state, owner, id).policy = written;
     Ok(shown)

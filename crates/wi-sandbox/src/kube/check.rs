@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::kind::Kind;
+use super::objects::Key;
 use super::status::Status;
-use super::store::Key;
 use super::{disruption, names};
 
 /// The largest sum of annotations, keys included, in bytes.
@@ -198,7 +198,7 @@ pub fn applied(kind: Kind, body: &Value) -> Result<(), Status> {
 }
 
 /// Type, and the parts that have to be maps.
-fn shape(kind: Kind, body: &Value) -> Result<(), Status> {
+pub fn shape(kind: Kind, body: &Value) -> Result<(), Status> {
     let Some(object) = body.as_object() else {
         let message = format!(
             "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: json: cannot unmarshal it into Go value of type struct",

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use super::budget::{IntOrPercent, LabelOperator, LabelSelector, PodDisruptionBudgetState};
 use super::kind::Kind;
 use super::manifest;
+use super::objects::{Key, Objects};
 use super::selector;
 use super::status::Status;
-use super::store::{Key, Objects, Store};
+use super::store::Store;
 
 /// What the controller counts for one budget.
 #[derive(Debug, Clone, Copy)]
@@ -143,8 +144,8 @@ fn matching<'a>(
 ) -> impl Iterator<Item = &'a Arc<Value>> {
     let rules = budget.selector.as_ref().map(selector::by_selector);
     objects
-        .range(Key::new(Kind::Pod, &budget.namespace, "")..)
-        .take_while(|(key, _)| key.kind == Kind::Pod && key.namespace == budget.namespace)
+        .from(Key::new(Kind::Pod, &budget.namespace, ""))
+        .take_while(|(key, _)| key.namespace == budget.namespace)
         .map(|(_, pod)| pod)
         .filter(move |pod| {
             rules

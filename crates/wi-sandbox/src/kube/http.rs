@@ -1,6 +1,7 @@
 //! Requests to answers: authentication, routing, verbs, gzip.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use axum::Router;
@@ -10,7 +11,7 @@ use axum::response::Response;
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::super::errors::ApiError;
+use super::super::errors::{ApiError, BUG};
 use super::super::faults::{self, BrokenTls, Verdict};
 use super::answer::{Answer, plain, respond};
 use super::call::{APPLY, Call, PROTOBUF, query_of};
@@ -18,9 +19,10 @@ use super::form::Form;
 use super::kind::Kind;
 use super::list::ListQuery;
 use super::manifest;
+use super::objects::Key;
 use super::patch::PatchKind;
 use super::status::{self, Status};
-use super::store::{Key, Preconditions, Store};
+use super::store::{Preconditions, Store};
 use super::{KubeCluster, Served, discovery, serve};
 
 /// The largest body that is read, as by the API server.
@@ -60,9 +62,9 @@ impl Api {
     ///
     /// # Errors
     /// When no certificate can be made or no port be had.
-    pub async fn serve(self) -> std::io::Result<Served> {
+    pub fn serve(self) -> std::io::Result<Served> {
         let handshake = Arc::clone(&self.handshake);
-        serve::serve(Router::new().fallback(handle).with_state(self), handshake).await
+        serve::serve(Router::new().fallback(handle).with_state(self), handshake)
     }
 
     /// Answers one request, which no fault is meant for.
@@ -130,9 +132,11 @@ async fn ordinary(api: &Api, request: Request) -> Response {
                 headers: parts.headers,
                 body: body.into(),
             };
-            let result = route(api, &path, &call);
+            // A mistake of the sandbox closes no connection.
+            let routed = catch_unwind(AssertUnwindSafe(|| route(api, &path, &call)));
+            let failed = |_| Err(Status::new(500, "InternalError", format!("{BUG}: {path}")));
             sent = call.body;
-            result
+            routed.unwrap_or_else(failed)
         }
     };
     let answer = result.unwrap_or_else(|status| Answer {

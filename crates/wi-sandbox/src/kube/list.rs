@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use super::disruption;
 use super::kind::Kind;
+use super::objects::{Key, Objects};
 use super::selector;
 use super::status::Status;
-use super::store::{Key, Objects, Store};
+use super::store::Store;
 
 /// Snapshots kept for running lists; older ones answer 410 Expired.
 const SNAPSHOTS: usize = 16;
@@ -100,8 +101,7 @@ impl Store {
         let fields = selector::by_fields(kind, &query.field_selector)?;
         let (revision, objects, after) = self.snapshot(kind, &query.continue_token)?;
         let mut matching: Vec<(&Key, &Arc<Value>)> = objects
-            .range(Key::new(kind, "", "")..)
-            .take_while(|(key, _)| key.kind == kind)
+            .of_kind(kind)
             .filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after))
             .filter(|(key, _)| {
                 query

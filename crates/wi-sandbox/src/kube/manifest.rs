@@ -181,12 +181,26 @@ pub fn pod(state: &PodState) -> Value {
 
 /// The pod as the state file has it.
 pub fn pod_state(object: &Value) -> PodState {
-    let owners = list(object, "/metadata/ownerReferences");
+    let mut state = PodState {
+        containers: list(object, "/spec/containers"),
+        volumes: list(object, "/spec/volumes"),
+        ..pod_brief(object)
+    };
+    state.extra = rest(object, &pod(&state));
+    state
+}
+
+/// The same without what is copied for nothing where only its place and its identity are asked for.
+pub fn pod_brief(object: &Value) -> PodState {
+    let owners = object.pointer("/metadata/ownerReferences");
+    let owners = owners
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
     let controller = owners
         .iter()
         .find(|owner| owner["controller"] == json!(true))
         .or(owners.first());
-    let mut state = PodState {
+    PodState {
         name: name_of(object),
         namespace: text(object, "/metadata/namespace").unwrap_or_default(),
         service_account_name: text(object, "/spec/serviceAccountName")
@@ -202,16 +216,12 @@ pub fn pod_state(object: &Value) -> PodState {
         labels: labels_of(object, "labels"),
         annotations: labels_of(object, "annotations"),
         node_selector: text_map(object.pointer("/spec/nodeSelector")),
-        containers: list(object, "/spec/containers"),
-        volumes: list(object, "/spec/volumes"),
         phase: text(object, "/status/phase"),
         uid: text(object, "/metadata/uid"),
         resource_version: text(object, "/metadata/resourceVersion"),
         creation_timestamp: text(object, "/metadata/creationTimestamp"),
-        extra: BTreeMap::new(),
-    };
-    state.extra = rest(object, &pod(&state));
-    state
+        ..PodState::default()
+    }
 }
 
 /// The budget as the API serves it, its status aside.
@@ -296,9 +306,7 @@ pub fn node(spec: &NodeSpec) -> Value {
 /// The node as the state file has it.
 pub fn node_spec(object: &Value) -> NodeSpec {
     let mut labels = labels_of(object, "labels");
-    let ready = list(object, "/status/conditions")
-        .iter()
-        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+    let ready = is_ready(object);
     let metadata_server = labels
         .get(METADATA_SERVER_LABEL)
         .is_some_and(|on| on == "true");
@@ -318,6 +326,13 @@ pub fn node_spec(object: &Value) -> NodeSpec {
     };
     spec.extra = rest(object, &node(&spec));
     spec
+}
+
+/// Whether a node takes pods.
+pub fn is_ready(node: &Value) -> bool {
+    let conditions = node.pointer("/status/conditions").and_then(Value::as_array);
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|c| c["type"] == "Ready" && c["status"] == "True")
 }
 
 /// `metadata.name`.

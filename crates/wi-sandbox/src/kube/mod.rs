@@ -18,6 +18,7 @@ mod list;
 mod manifest;
 mod names;
 mod nodes;
+mod objects;
 mod patch;
 mod protobuf;
 mod selector;
@@ -28,18 +29,20 @@ mod store;
 mod tls;
 mod uid;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use budget::{
     IntOrPercent, LabelOperator, LabelRequirement, LabelSelector, PodDisruptionBudgetState, budgets,
 };
 pub use http::Api;
+pub use nodes::NodeServer;
 pub use serve::Served;
 pub use state::{KubeState, NamespaceState, NodeSpec, PodOwner, PodState, ServiceAccountState};
 
 use kind::Kind;
-use store::{Key, Store};
+use objects::Key;
+use store::Store;
 
 /// One cluster. Clones share it.
 #[derive(Debug, Clone)]
@@ -91,7 +94,12 @@ impl KubeCluster {
         self.lock().nodes_of(pool)
     }
 
-    /// All pods, by namespace and name.
+    /// What pods get from the metadata address, by the name of the node.
+    pub fn node_servers(&self) -> HashMap<String, NodeServer> {
+        self.lock().node_servers()
+    }
+
+    /// All pods, by namespace and name, without containers, volumes and what else is in their manifests.
     pub fn pods(&self) -> Vec<PodState> {
         self.lock().pods()
     }
@@ -102,7 +110,7 @@ impl KubeCluster {
     }
 
     /// Removes a node. Its pods become Pending under new names when a controller owns them; pods of
-    /// DaemonSets and pods without a controller are gone.
+    /// DaemonSets and pods without a controller are gone, and a new node has its own of each DaemonSet.
     pub fn remove_node(&self, name: &str) {
         self.lock().remove_node(name);
     }
@@ -118,11 +126,16 @@ impl KubeCluster {
         self.lock().blocks_eviction(node)
     }
 
-    /// The annotations of a service account, `None` when there is no such account.
-    pub fn annotations_of(&self, namespace: &str, ksa: &str) -> Option<BTreeMap<String, String>> {
+    /// The annotations and the uid of a service account, `None` when there is no such account.
+    pub fn account(
+        &self,
+        namespace: &str,
+        ksa: &str,
+    ) -> Option<(BTreeMap<String, String>, String)> {
         let key = Key::new(Kind::ServiceAccount, namespace, ksa);
         let account = self.lock().get(&key).ok()?;
-        Some(manifest::labels_of(&account, "annotations"))
+        let uid = manifest::text(&account, "/metadata/uid").unwrap_or_default();
+        Some((manifest::labels_of(&account, "annotations"), uid))
     }
 
     /// Forgets the snapshots behind running lists: their continue tokens answer 410 Expired.

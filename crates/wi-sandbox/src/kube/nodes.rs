@@ -1,12 +1,25 @@
 //! Nodes come and go; their pods are evicted, recreated and scheduled again.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+
 use serde_json::json;
 
 use super::kind::Kind;
 use super::manifest;
+use super::objects::Key;
 use super::state::{NodeSpec, PodState};
-use super::store::{Key, Store};
+use super::store::Store;
 use super::uid;
+
+/// What pods get from the metadata address of a node.
+#[derive(Debug, Clone)]
+pub struct NodeServer {
+    /// The node pool.
+    pub pool: String,
+    /// Whether GKE's metadata server runs there.
+    pub is_gkes: bool,
+}
 
 impl Store {
     /// Makes `nodes` the nodes of `pool`: others of the pool are removed, pods evicted.
@@ -31,15 +44,37 @@ impl Store {
             .collect()
     }
 
-    pub fn pods(&self) -> Vec<PodState> {
-        self.of_kind(Kind::Pod)
-            .map(|(_, object)| manifest::pod_state(object))
+    /// By the name of the node.
+    pub fn node_servers(&self) -> HashMap<String, NodeServer> {
+        let nodes = self.of_kind(Kind::Node);
+        nodes
+            .map(|(key, node)| {
+                let labels = manifest::labels_of(node, "labels");
+                let server = NodeServer {
+                    pool: labels
+                        .get(manifest::POOL_LABEL)
+                        .cloned()
+                        .unwrap_or_default(),
+                    is_gkes: labels
+                        .get(manifest::METADATA_SERVER_LABEL)
+                        .is_some_and(|on| on == "true"),
+                };
+                (key.name.clone(), server)
+            })
             .collect()
     }
 
-    /// Creates a node, or replaces one of that name: its uid and its pods stay.
+    /// Without containers, volumes and what else is in their manifests.
+    pub fn pods(&self) -> Vec<PodState> {
+        self.of_kind(Kind::Pod)
+            .map(|(_, object)| manifest::pod_brief(object))
+            .collect()
+    }
+
+    /// Creates a node, or replaces one of that name: its uid and its pods stay. A new one gets a pod of each DaemonSet.
     pub fn add_node(&mut self, mut node: NodeSpec) {
         let key = Key::new(Kind::Node, "", &node.name);
+        let is_new = !self.objects.contains(&key);
         if let Some(live) = self.objects.get(&key) {
             let live = manifest::node_spec(live);
             node.uid = node.uid.or(live.uid);
@@ -50,19 +85,53 @@ impl Store {
             }
         }
         node.resource_version = None;
-        self.adopt(key, manifest::node(&node));
+        let object = manifest::node(&node);
+        let labels = manifest::labels_of(&object, "labels");
+        self.adopt(key, object);
+        if is_new {
+            self.start_daemons(&node.name, &labels);
+        }
+    }
+
+    /// Remembers what a pod of a DaemonSet is like.
+    pub(super) fn note_daemon(&mut self, pod: &serde_json::Value) {
+        if pod.pointer("/metadata/ownerReferences/0/kind") != Some(&json!("DaemonSet")) {
+            return;
+        }
+        let mut pod = manifest::pod_state(pod);
+        let Some(owner) = &pod.owner else { return };
+        let name = (pod.namespace.clone(), owner.name.clone());
+        forget_instance(&mut pod);
+        self.daemons.entry(name).or_insert(pod);
+    }
+
+    fn start_daemons(&mut self, node: &str, labels: &BTreeMap<String, String>) {
+        for ((_, name), template) in self.daemons.clone() {
+            if !admits(&template.node_selector, labels) {
+                continue;
+            }
+            let pod = PodState {
+                name: format!("{name}-{}", uid::suffix(&[&name, node])),
+                node: Some(node.to_owned()),
+                ..template
+            };
+            let key = Key::new(Kind::Pod, &pod.namespace, &pod.name);
+            self.adopt(key, manifest::pod(&pod));
+        }
     }
 
     /// Removes a node and evicts its pods. A pod with a controller becomes a new Pending pod; pods
     /// of a DaemonSet belong to the node and go with it, and so do pods without a controller.
     pub fn remove_node(&mut self, name: &str) {
         self.remove(&Key::new(Kind::Node, "", name));
-        for pod in self.pods() {
-            if pod.node.as_deref() != Some(name) {
-                continue;
-            }
+        let evicted: Vec<PodState> = self
+            .of_kind(Kind::Pod)
+            .filter(|(_, pod)| pod["spec"]["nodeName"] == name)
+            .map(|(_, pod)| manifest::pod_state(pod))
+            .collect();
+        for pod in evicted {
             self.remove(&Key::new(Kind::Pod, &pod.namespace, &pod.name));
-            if let Some(successor) = self.successor(pod) {
+            if let Some(successor) = successor(pod) {
                 let key = Key::new(Kind::Pod, &successor.namespace, &successor.name);
                 self.adopt(key, manifest::pod(&successor));
             }
@@ -71,65 +140,106 @@ impl Store {
 
     /// Binds Pending pods to ready nodes that their selector admits, the emptiest first, and runs them.
     pub fn schedule(&mut self) {
-        let nodes: Vec<_> = self
+        let mut seats: Vec<Seat> = self
             .of_kind(Kind::Node)
-            .map(|(_, node)| node.clone())
+            .filter(|(_, node)| node["spec"]["unschedulable"] != json!(true))
+            .filter(|(_, node)| manifest::is_ready(node))
+            .map(|(key, node)| Seat {
+                node: key.name.clone(),
+                labels: manifest::labels_of(node, "labels"),
+                pods: 0,
+            })
             .collect();
-        let open: Vec<_> = nodes
-            .iter()
-            .filter(|node| node["spec"]["unschedulable"] != json!(true))
-            .map(|node| (manifest::node_spec(node).ready, node))
-            .filter_map(|(ready, node)| ready.then_some(node))
-            .collect();
-        for pod in self.pods() {
-            if pod.node.is_some() || pod.phase.as_deref() != Some("Pending") {
+        let places = seats.iter().enumerate();
+        let places: HashMap<String, usize> = places.map(|(i, s)| (s.node.clone(), i)).collect();
+        let mut pending = Vec::new();
+        for (key, pod) in self.of_kind(Kind::Pod) {
+            match pod["spec"]["nodeName"].as_str() {
+                Some(node) => {
+                    if let Some(at) = places.get(node) {
+                        seats[*at].pods += 1;
+                    }
+                }
+                None if pod["status"]["phase"] == "Pending" => pending.push(key.clone()),
+                None => {}
+            }
+        }
+        // Of each selector: how full a node was when that was last looked at. They only get fuller.
+        let mut queues: HashMap<BTreeMap<String, String>, Queue> = HashMap::new();
+        for key in pending {
+            let Some(pod) = self.objects.get(&key) else {
                 continue;
-            }
-            let bound = self.pods();
-            let load = |name: &str| {
-                bound
-                    .iter()
-                    .filter(|pod| pod.node.as_deref() == Some(name))
-                    .count()
             };
-            let chosen = open
-                .iter()
-                .filter(|node| {
-                    let labels = manifest::labels_of(node, "labels");
-                    let mut wanted = pod.node_selector.iter();
-                    wanted.all(|(label, value)| labels.get(label) == Some(value))
-                })
-                .map(|node| manifest::name_of(node))
-                .min_by_key(|name| (load(name), name.clone()));
-            let Some(node) = chosen else { continue };
-            let key = Key::new(Kind::Pod, &pod.namespace, &pod.name);
-            if let Some(object) = self.objects.get(&key) {
-                let mut object = (**object).clone();
-                object["spec"]["nodeName"] = json!(node);
-                object["status"]["phase"] = json!("Running");
-                object["status"]["startTime"] = json!(manifest::now());
-                self.put(key, object);
-            }
+            let wanted = manifest::text_map(pod.pointer("/spec/nodeSelector"));
+            let queue = queues.entry(wanted).or_insert_with_key(|wanted| {
+                let fitting = seats.iter().enumerate();
+                fitting
+                    .filter(|(_, seat)| admits(wanted, &seat.labels))
+                    .map(|(at, seat)| Reverse((seat.pods, at)))
+                    .collect()
+            });
+            let Some(at) = emptiest(queue, &seats) else {
+                continue;
+            };
+            seats[at].pods += 1;
+            let mut object = (**pod).clone();
+            object["spec"]["nodeName"] = json!(seats[at].node);
+            object["status"]["phase"] = json!("Running");
+            object["status"]["startTime"] = json!(manifest::now());
+            self.put(key, object);
         }
     }
+}
 
-    /// The pod that the controller of an evicted pod makes in its place.
-    fn successor(&self, mut pod: PodState) -> Option<PodState> {
-        let owner = pod.owner.as_ref()?;
-        if owner.kind == "DaemonSet" {
-            return None;
+/// Nodes by how many pods they had when that was last looked at, and their place.
+type Queue = BinaryHeap<Reverse<(usize, usize)>>;
+
+/// A node that takes pods, and how many it has.
+struct Seat {
+    node: String,
+    labels: BTreeMap<String, String>,
+    pods: usize,
+}
+
+/// The first of the nodes with the fewest pods.
+fn emptiest(queue: &mut Queue, seats: &[Seat]) -> Option<usize> {
+    loop {
+        let Reverse((pods, at)) = queue.pop()?;
+        let now = seats[at].pods;
+        if pods == now {
+            queue.push(Reverse((now + 1, at)));
+            return Some(at);
         }
-        // A StatefulSet gives its pods the same names again.
-        if owner.kind != "StatefulSet" {
-            let former = pod.uid.as_deref().unwrap_or_default();
-            pod.name = format!("{}-{}", owner.name, uid::suffix(&[former]));
-        }
-        pod.node = None;
-        pod.phase = None;
-        pod.uid = None;
-        pod.resource_version = None;
-        pod.creation_timestamp = None;
-        pod.extra.remove("status");
-        Some(pod)
+        queue.push(Reverse((now, at)));
     }
+}
+
+fn admits(selector: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> bool {
+    let mut wanted = selector.iter();
+    wanted.all(|(label, value)| labels.get(label) == Some(value))
+}
+
+/// The pod that the controller of an evicted pod makes in its place.
+fn successor(mut pod: PodState) -> Option<PodState> {
+    let owner = pod.owner.as_ref()?;
+    if owner.kind == "DaemonSet" {
+        return None;
+    }
+    // A StatefulSet gives its pods the same names again.
+    if owner.kind != "StatefulSet" {
+        let former = pod.uid.as_deref().unwrap_or_default();
+        pod.name = format!("{}-{}", owner.name, uid::suffix(&[former]));
+    }
+    forget_instance(&mut pod);
+    Some(pod)
+}
+
+/// Leaves what the next pod of the same controller has as well.
+fn forget_instance(pod: &mut PodState) {
+    pod.node = None;
+    pod.phase = None;
+    pod.uid = None;
+    pod.resource_version = None;
+    pod.creation_timestamp = None;
+    pod.extra.remove("status");
 }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::manifest;
+use super::objects::Key;
 use super::status::Status;
-use super::store::Key;
 
 /// How a patch body is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,11 +40,13 @@ impl Served {
     }
 }
 
-/// Serves `router` over TLS on a free port of 127.0.0.1.
-pub async fn serve(router: Router, handshake: Handshake) -> io::Result<Served> {
+/// Serves `router` over TLS on a free port of 127.0.0.1. Within a runtime.
+pub fn serve(router: Router, handshake: Handshake) -> io::Result<Served> {
     let certificates = tls::certificates()?;
     let ca_pem = certificates.ca_pem.clone();
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listener.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener)?;
     let addr = listener.local_addr()?;
     let stop = CancellationToken::new();
     let accepting = tokio::spawn(accept(

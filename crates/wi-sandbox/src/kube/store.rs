@@ -1,6 +1,6 @@
 //! The objects of one cluster, and the writes that the API offers on them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -8,32 +8,11 @@ use serde_json::{Value, json};
 use super::fields::{self, Manager};
 use super::kind::Kind;
 use super::manifest;
+use super::objects::{Key, Objects};
 use super::patch::{PatchKind, check_lock, json_patch, merge_patch};
-use super::state::KubeState;
+use super::state::{KubeState, PodState};
 use super::status::Status;
 use super::{check, uid};
-
-/// Names one object; the order is that of lists.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
-    pub kind: Kind,
-    /// Empty for kinds without a namespace.
-    pub namespace: String,
-    pub name: String,
-}
-
-impl Key {
-    pub fn new(kind: Kind, namespace: &str, name: &str) -> Self {
-        Self {
-            kind,
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        }
-    }
-}
-
-/// All objects at one resourceVersion.
-pub type Objects = BTreeMap<Key, Arc<Value>>;
 
 /// What must hold for a delete.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +29,8 @@ pub struct Store {
     pub(super) snapshots: VecDeque<(u64, Objects)>,
     cluster_id: String,
     denied: Vec<String>,
+    /// What pods of DaemonSets are like, by namespace and name of the DaemonSet.
+    pub(super) daemons: BTreeMap<(String, String), PodState>,
     /// Writes get no version of their own: what a dry run is answered.
     pub(super) dry_run: bool,
 }
@@ -63,11 +44,12 @@ impl Store {
 
     pub fn load(state: KubeState) -> Self {
         let mut store = Self {
-            objects: Objects::new(),
+            objects: Objects::default(),
             revision: state.resource_version,
             snapshots: VecDeque::new(),
             cluster_id: state.cluster_id,
             denied: state.denied,
+            daemons: BTreeMap::new(),
             dry_run: false,
         };
         let mut loaded = Vec::new();
@@ -105,12 +87,8 @@ impl Store {
         for (key, object) in loaded {
             store.adopt(key, object);
         }
-        let pods: Vec<String> = store.names_of_pod_namespaces();
-        for namespace in ["default", "kube-system"]
-            .into_iter()
-            .chain(pods.iter().map(String::as_str))
-        {
-            store.ensure_namespace(namespace);
+        for namespace in store.used_namespaces() {
+            store.ensure_namespace(&namespace);
         }
         let namespaces: Vec<String> = store
             .of_kind(Kind::Namespace)
@@ -129,7 +107,7 @@ impl Store {
             resource_version: self.revision,
             ..KubeState::default()
         };
-        for (key, object) in &self.objects {
+        for (key, object) in self.objects.iter() {
             match key.kind {
                 Kind::Namespace => {
                     let namespace = manifest::namespace_state(object);
@@ -158,9 +136,7 @@ impl Store {
     }
 
     pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&Key, &Arc<Value>)> {
-        self.objects
-            .range(Key::new(kind, "", "")..)
-            .take_while(move |(key, _)| key.kind == kind)
+        self.objects.of_kind(kind)
     }
 
     /// `POST` on a collection.
@@ -179,7 +155,7 @@ impl Store {
             body["metadata"]["name"] = json!(format!("{prefix}{suffix}"));
         }
         let key = Key::new(kind, namespace, &manifest::name_of(&body));
-        if self.objects.contains_key(&key) {
+        if self.objects.contains(&key) {
             return Err(Status::already_exists(kind, &key.name));
         }
         self.admit_new(&key, &body)?;
@@ -211,7 +187,10 @@ impl Store {
         let live = self.get(key)?;
         let mut object = (*live).clone();
         match kind {
-            PatchKind::Json => json_patch(&mut object, patch)?,
+            PatchKind::Json => {
+                json_patch(&mut object, patch)?;
+                check::shape(key.kind, &object)?;
+            }
             kind => merge_patch(&mut object, patch, kind),
         }
         check_lock(key, &live, &object, false)?;
@@ -287,8 +266,8 @@ impl Store {
             }
             Kind::Namespace => {
                 self.revision += 1;
-                self.objects
-                    .retain(|other, _| other != key && other.namespace != key.name);
+                self.objects.empty(&key.name);
+                self.objects.remove(key);
             }
             Kind::Node => self.remove_node(&key.name),
             Kind::Pod | Kind::PodDisruptionBudget => self.remove(key),
@@ -314,7 +293,7 @@ impl Store {
             object["metadata"]["resourceVersion"] = json!(self.revision.to_string());
         }
         let object = Arc::new(object);
-        let made_namespace = key.kind == Kind::Namespace && !self.objects.contains_key(&key);
+        let made_namespace = key.kind == Kind::Namespace && !self.objects.contains(&key);
         let name = key.name.clone();
         self.objects.insert(key, object.clone());
         if made_namespace {
@@ -336,6 +315,9 @@ impl Store {
         if meta["resourceVersion"].is_null() {
             self.revision += 1;
             meta["resourceVersion"] = json!(self.revision.to_string());
+        }
+        if key.kind == Kind::Pod {
+            self.note_daemon(&object);
         }
         self.objects.insert(key, Arc::new(object));
     }
@@ -409,7 +391,7 @@ impl Store {
             return Ok(());
         }
         let namespace = Key::new(Kind::Namespace, "", &key.namespace);
-        if !self.objects.contains_key(&namespace) {
+        if !self.objects.contains(&namespace) {
             return Err(Status::not_found(Kind::Namespace, &key.namespace));
         }
         if key.kind == Kind::Pod {
@@ -417,7 +399,7 @@ impl Store {
             let account = account.as_deref().unwrap_or("default");
             if !self
                 .objects
-                .contains_key(&Key::new(Kind::ServiceAccount, &key.namespace, account))
+                .contains(&Key::new(Kind::ServiceAccount, &key.namespace, account))
             {
                 let why = format!(
                     "error looking up service account {}/{account}: serviceaccount {account:?} not found",
@@ -431,24 +413,26 @@ impl Store {
 
     fn ensure_namespace(&mut self, name: &str) {
         let key = Key::new(Kind::Namespace, "", name);
-        if !self.objects.contains_key(&key) {
+        if !self.objects.contains(&key) {
             self.adopt(key, manifest::namespace(name, &Default::default()));
         }
     }
 
     fn ensure_default_account(&mut self, namespace: &str) {
         let key = Key::new(Kind::ServiceAccount, namespace, "default");
-        if !self.objects.contains_key(&key) {
+        if !self.objects.contains(&key) {
             let account = manifest::service_account(namespace, "default", &Default::default());
             self.adopt(key, account);
         }
     }
 
-    fn names_of_pod_namespaces(&self) -> Vec<String> {
-        self.objects
-            .keys()
-            .filter(|key| key.kind.namespaced())
-            .map(|key| key.namespace.clone())
+    /// Those that Kubernetes makes, and those that anything is in.
+    fn used_namespaces(&self) -> BTreeSet<String> {
+        let keys = self.objects.iter().map(|(key, _)| key);
+        let used = keys.filter(|key| key.kind.namespaced());
+        let always = ["default", "kube-system"].map(str::to_owned);
+        used.map(|key| key.namespace.clone())
+            .chain(always)
             .collect()
     }
 }

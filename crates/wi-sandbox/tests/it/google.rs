@@ -1,0 +1,181 @@
+//! Google's APIs: every answer is of its type, and no request breaks anything.
+
+use crate::support::{Answer, Client, Table, WORLD, mutants, start};
+use serde_json::{Value, json};
+
+const VERBS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+const BUG: &str = "The sandbox failed";
+
+/// 501 says what is not simulated; other errors of the server's own are mistakes.
+fn sane(what: &str, answer: &Answer) {
+    let fine = answer.status < 500 || answer.status == 501;
+    assert!(
+        fine && !answer.body.contains(BUG),
+        "{what}: {} {}",
+        answer.status,
+        answer.body
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_method_is_answered_and_as_the_api_documents_it() {
+    let table = Table::read();
+    let mut wrong = Vec::new();
+    assert!(table.methods.len() > 150, "the table is there");
+    for method in &table.methods {
+        // A fresh world each, as some of them delete.
+        let sandbox = start(WORLD).await;
+        let mut client = Client::of(&sandbox);
+        let reads = method.verb == "GET" || method.path.contains("getIamPolicy");
+        let answer = client.json(&method.verb, &method.path, &json!({}));
+        sane(&method.id, &answer);
+        if answer.status == 501 {
+            wrong.push(format!("{} is not simulated: {}", method.id, method.path));
+        }
+        let missing = [
+            "iam.roles.get",
+            "iam.organizations.roles.get",
+            "compute.instanceGroupManagers.get",
+        ];
+        let missing = missing.contains(&method.id.as_str()) || method.id.ends_with("roles.get");
+        let asks =
+            method.id.ends_with("batchGet") || method.id == "cloudresourcemanagerv3.projects.list";
+        if reads && answer.status != 200 && !missing && !asks && method.id != "storage.buckets.list"
+        {
+            wrong.push(format!("{}: {} {}", method.id, answer.status, answer.body));
+        }
+        if answer.status == 200
+            && let Some(response) = &method.response
+        {
+            table.check(response, &answer.json(), &method.id, &mut wrong);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_path_verb_or_body_breaks_it() {
+    let table = Table::read();
+    let sandbox = start(WORLD).await;
+    let mut client = Client::of(&sandbox);
+    let mut paths: Vec<String> = table.methods.iter().map(|m| m.path.clone()).collect();
+    // What a typo or another version of a client makes of them.
+    for path in paths.clone() {
+        for (at, _) in path.match_indices('/') {
+            paths.push(path[..at].to_owned());
+            paths.push(path[..=at].to_owned());
+        }
+        paths.push(path.replace("acme", "nope"));
+        paths.push(format!(
+            "{path}:nope?pageSize=x&fields=a(,&names=&options.requestedPolicyVersion=9"
+        ));
+        paths.push(path.replace("/v1/", "/%00/"));
+    }
+    paths.retain(|path| !path.is_empty());
+    paths.sort();
+    paths.dedup();
+    let bodies: [&[u8]; 7] = [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b"\"x\"",
+        b"{\"a\":",
+        b"\xff\xfe{",
+    ];
+    for path in &paths {
+        for verb in VERBS {
+            for body in bodies {
+                let answer = client.send(verb, path, "application/json", body);
+                sane(
+                    &format!("{verb} {path} {}", String::from_utf8_lossy(body)),
+                    &answer,
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_part_of_a_body_breaks_it() {
+    let table = Table::read();
+    for method in table.methods.iter().filter(|m| m.request.is_some()) {
+        let sandbox = start(WORLD).await;
+        let mut client = Client::of(&sandbox);
+        let request = method.request.as_deref().unwrap_or_default();
+        let mut body = table.sample(request, 3);
+        let policy = json!({"bindings": [{"role": "roles/viewer", "members": ["user:a@b.c"], "condition": {"title": "t", "expression": "e"}}], "version": 3});
+        if request.ends_with("SetIamPolicyRequest") {
+            body["policy"] = policy;
+        } else if request.ends_with(".Policy") {
+            body["bindings"] = policy["bindings"].clone();
+        }
+        let path = format!("{}?accessPolicyVersion=3", method.path);
+        for mutant in mutants(&body) {
+            let answer = client.json(&method.verb, &path, &mutant);
+            sane(&format!("{} {mutant}", method.id), &answer);
+        }
+        // What it came to is still a world.
+        sandbox.snapshot();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_and_a_node_pool_come_and_go() {
+    let sandbox = start(WORLD).await;
+    let mut client = Client::of(&sandbox);
+    let clusters = "/v1/projects/acme/locations/europe-west1-c/clusters";
+    let made = client.json("POST", clusters, &json!({"cluster": {
+        "name": "new", "initial_node_count": 2, "workloadIdentityConfig": {"workloadPool": "acme.svc.id.goog"},
+        "loggingService": "none",
+    }}));
+    assert_eq!(
+        (made.status, &made.json()["operationType"]),
+        (200, &json!("CREATE_CLUSTER"))
+    );
+    let shown = client.get(&format!("{clusters}/new")).json();
+    assert_eq!(shown["status"], "PROVISIONING");
+    sandbox.settle().await;
+    let shown = client.get(&format!("{clusters}/new")).json();
+    assert_eq!(shown["status"], "RUNNING");
+    assert_eq!(
+        shown["loggingService"], "none",
+        "what was asked for is shown"
+    );
+    assert_eq!(
+        shown["nodePools"][0]["config"]["workloadMetadataConfig"]["mode"],
+        "GKE_METADATA"
+    );
+    assert_eq!(shown["currentNodeCount"], 2);
+    assert!(shown["endpoint"].is_string(), "it has a Kubernetes API");
+    let pools = format!("{clusters}/new/nodePools");
+    let pool = json!({"nodePool": {"name": "more", "initialNodeCount": 1, "config": {"machineType": "n2-standard-4"}}});
+    assert_eq!(client.json("POST", &pools, &pool).status, 200);
+    sandbox.settle().await;
+    assert_eq!(client.json("POST", &pools, &pool).status, 409);
+    let more = client.get(&format!("{pools}/more")).json();
+    assert_eq!(
+        (&more["status"], &more["config"]["machineType"]),
+        (&json!("RUNNING"), &json!("n2-standard-4"))
+    );
+    assert_eq!(
+        client
+            .json("DELETE", &format!("{pools}/more"), &Value::Null)
+            .status,
+        200
+    );
+    sandbox.settle().await;
+    assert_eq!(client.get(&format!("{pools}/more")).status, 404);
+    assert_eq!(
+        client
+            .json("DELETE", &format!("{clusters}/new"), &Value::Null)
+            .status,
+        200
+    );
+    sandbox.settle().await;
+    let gone = client.get(&format!("{clusters}/new"));
+    assert_eq!(
+        gone.json()["error"]["message"],
+        "Not found: projects/acme/zones/europe-west1-c/clusters/new."
+    );
+}

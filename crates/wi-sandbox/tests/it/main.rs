@@ -1,0 +1,5 @@
+//! The sandbox from outside: what clients send and are answered.
+
+mod google;
+mod kubernetes;
+mod support;
