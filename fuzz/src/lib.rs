@@ -6,7 +6,7 @@ use wi::view;
 use wi_client::http::ApiError;
 use wi_core::desired::Desired;
 use wi_core::names::Member;
-use wi_core::plan::file::PlanFile;
+use wi_core::plan::saved::PlanFile;
 use wi_core::resource::Resource;
 use wi_core::spec::{Source, load_sources};
 use wi_core::wire::budgets::Budget;
@@ -36,7 +36,7 @@ pub fn plan_file(bytes: &[u8]) {
     let about = view::markdown::About::default();
     let hash = file.hash();
     drop(view::markdown::plan(&file.plan, &hash, &about, 60_000));
-    drop(view::json::plan(&file.plan, &hash));
+    drop(view::json::plan(&file.plan, &file.desired, &hash));
     drop(file.needed());
 }
 

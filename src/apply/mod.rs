@@ -1,12 +1,9 @@
 //! Carries a plan out: every change as soon as what it needs is done, one write per policy, one
 //! GKE operation per cluster. A failure stops its dependents only.
 
-mod accounts;
+mod edit;
 mod gke;
-mod kubernetes;
-mod node_pool;
 mod observer;
-mod policy;
 pub mod preflight;
 pub mod rollout;
 mod steps;
@@ -29,7 +26,7 @@ use wi_core::address::Address;
 use wi_core::desired::Desired;
 use wi_core::live::Live;
 use wi_core::names::{ClusterPath, Email};
-use wi_core::plan::{AccountChange, Plan, What};
+use wi_core::plan::{Edit, Plan};
 use wi_core::resource::Resource;
 
 /// How a change ended. Nothing is carried over in files: running again finds what is left.
@@ -89,6 +86,8 @@ pub struct Context {
     observer: Arc<dyn Observer>,
     limits: Limits,
     kubes: BTreeMap<String, Result<Kube, String>>,
+    /// Where the clusters are, by the spec's name.
+    paths: BTreeMap<String, ClusterPath>,
     one_operation: BTreeMap<ClusterPath, Mutex<()>>,
     /// Two writes of one policy at once would only be in each other's way.
     one_write: BTreeMap<Resource, Mutex<()>>,
@@ -116,33 +115,28 @@ impl Context {
                 Some((name.clone(), Kube::connect(&http, seen.found()?, access)))
             })
             .collect();
+        let clusters = desired.clusters.iter();
+        let paths: BTreeMap<String, ClusterPath> = clusters
+            .map(|(name, cluster)| (name.clone(), cluster.path.clone()))
+            .collect();
         let one_operation = plan
             .changes
             .values()
-            .filter_map(|c| match &c.what {
-                What::ClusterPool { path, .. }
-                | What::NodePool { path, .. }
-                | What::RestoreSettings { path, .. } => Some((path.clone(), Mutex::new(()))),
-                _ => None,
-            })
+            .filter_map(|c| paths.get(c.cluster()?))
+            .map(|path| (path.clone(), Mutex::new(())))
             .collect();
         let one_write = plan
             .changes
             .values()
-            .filter_map(|c| match &c.what {
-                What::Binding { key, .. } => Some((key.resource.clone(), Mutex::new(()))),
+            .filter_map(|c| match &c.edit {
+                Edit::Binding(binding) => Some((binding.key.resource.clone(), Mutex::new(()))),
                 _ => None,
             })
             .collect();
-        let makes_principals = plan.changes.values().any(|c| {
-            matches!(
-                c.what,
-                What::ClusterPool { .. }
-                    | What::Account {
-                        change: AccountChange::Create { .. } | AccountChange::Undelete { .. },
-                        ..
-                    }
-            )
+        let makes_principals = plan.changes.values().any(|c| match &c.edit {
+            Edit::ClusterPool(_) => true,
+            Edit::Account(account) => account.makes_it(),
+            _ => false,
         });
         Self {
             http,
@@ -150,6 +144,7 @@ impl Context {
             observer,
             limits,
             kubes,
+            paths,
             one_operation,
             one_write,
             operations: std::sync::Mutex::default(),
@@ -171,12 +166,8 @@ impl Context {
 
     /// The accounts that this very apply makes.
     fn made(&self) -> impl Iterator<Item = &Email> {
-        self.plan.changes.values().filter_map(|c| match &c.what {
-            What::Account {
-                email,
-                change: AccountChange::Create { .. } | AccountChange::Undelete { .. },
-                ..
-            } => Some(email),
+        self.plan.changes.values().filter_map(|c| match &c.edit {
+            Edit::Account(account) if account.makes_it() => Some(&account.email),
             _ => None,
         })
     }
@@ -200,6 +191,12 @@ impl Context {
             seconds @ 0..120 => format!("{seconds} s"),
             seconds => format!("{} minutes", seconds / 60),
         }
+    }
+
+    /// Where a cluster of the spec is.
+    fn path(&self, cluster: &str) -> Result<&ClusterPath, String> {
+        let path = self.paths.get(cluster);
+        path.ok_or_else(|| format!("cluster.{cluster} is not in the spec"))
     }
 
     fn kube(&self, cluster: &str) -> Result<&Kube, String> {
@@ -294,7 +291,7 @@ fn failed_clusters(plan: &Plan, outcome: &Outcome) -> BTreeSet<String> {
     outcome
         .iter()
         .filter(|(_, end)| matches!(end, End::Failed(_) | End::NotStarted(Because::Need(_))))
-        .filter_map(|(address, _)| plan.changes.get(address)?.what.cluster())
+        .filter_map(|(address, _)| plan.changes.get(address)?.cluster())
         .map(str::to_owned)
         .collect()
 }
@@ -320,7 +317,7 @@ impl<'a> Turns<'a> {
     fn new(plan: &'a Plan, addresses: &BTreeSet<Address>, max: Option<usize>) -> Self {
         let mut open = BTreeMap::new();
         for (_, change) in plan.changes.iter().filter(|(a, _)| addresses.contains(*a)) {
-            if let Some(cluster) = change.what.cluster() {
+            if let Some(cluster) = change.cluster() {
                 *open.entry(cluster).or_insert(0) += 1;
             }
         }
@@ -335,7 +332,7 @@ impl<'a> Turns<'a> {
 
     fn cluster(&self, step: &Step) -> Option<&'a str> {
         let address = step.addresses.first()?;
-        self.plan.changes.get(address)?.what.cluster()
+        self.plan.changes.get(address)?.cluster()
     }
 
     /// The next step that may start. `idle`: nothing is under way, so that the clusters that have
@@ -354,11 +351,7 @@ impl<'a> Turns<'a> {
 
     fn settle(&mut self, ended: &[(Address, End)]) {
         for (address, _) in ended {
-            let cluster = self
-                .plan
-                .changes
-                .get(address)
-                .and_then(|c| c.what.cluster());
+            let cluster = self.plan.changes.get(address).and_then(|c| c.cluster());
             if let Some(cluster) = cluster
                 && let Some(open) = self.open.get_mut(cluster)
             {
@@ -420,14 +413,14 @@ async fn run(context: &Context, step: Step) -> Vec<(Address, End)> {
     for address in &step.addresses {
         context
             .observer
-            .start(address, context.plan.changes[address].action);
+            .start(address, context.plan.changes[address].action());
     }
     let results: Vec<(Address, Result<(), String>)> = if let Some(resource) = &step.policy {
-        policy::edit(context, resource, &step.addresses).await
+        edit::binding::edit(context, resource, &step.addresses).await
     } else {
         let mut results = Vec::new();
         for address in step.addresses {
-            let result = single(context, &address).await;
+            let result = edit::carry_out(context, &address).await;
             results.push((address, result));
         }
         results
@@ -448,61 +441,4 @@ async fn run(context: &Context, step: Step) -> Vec<(Address, End)> {
             (address, end)
         })
         .collect()
-}
-
-async fn single(context: &Context, address: &str) -> Result<(), String> {
-    match &context.plan.changes[address].what {
-        What::ClusterPool {
-            path, before, pool, ..
-        } => {
-            let setting = gke::Setting::WorkloadPool {
-                before,
-                after: pool,
-            };
-            let _alone = gke::queue(context, path).await?;
-            Ok(gke::change(context, address, path, setting).await?)
-        }
-        What::NodePool {
-            path,
-            node_pool,
-            before,
-            settings,
-            ..
-        } => {
-            let target = node_pool::Target {
-                address,
-                path,
-                node_pool,
-            };
-            node_pool::change(context, &target, before, settings.as_deref()).await
-        }
-        What::RestoreSettings {
-            path,
-            node_pool,
-            own,
-            ..
-        } => {
-            let target = node_pool::Target {
-                address,
-                path,
-                node_pool,
-            };
-            node_pool::restore(context, &target, own).await
-        }
-        What::Account {
-            project,
-            email,
-            change,
-        } => accounts::change(context, address, project, email, change).await,
-        What::Namespace(change) => kubernetes::namespace(context, change).await,
-        What::Ksa {
-            change,
-            drop_annotation,
-            ..
-        } => kubernetes::service_account(context, change, *drop_annotation).await,
-        What::Binding { key, .. } => {
-            // Bindings are always steps of their policy.
-            Err(format!("{} was not grouped with its policy", key.resource))
-        }
-    }
 }

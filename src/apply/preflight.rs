@@ -10,7 +10,7 @@ use wi_client::kubernetes::Kube;
 use wi_core::desired::Desired;
 use wi_core::live::Live;
 use wi_core::names::ProjectId;
-use wi_core::plan::{AccountChange, Action, Plan, What};
+use wi_core::plan::{Edit, Permission, Plan};
 use wi_core::resource::Resource;
 
 /// A permission that the caller does not have.
@@ -57,15 +57,17 @@ type Needs = BTreeMap<Resource, BTreeSet<String>>;
 
 /// What the caller lacks. Where nothing can be asked, nothing is said: the write itself will tell.
 pub async fn check(http: &Http, plan: &Plan, desired: &Desired, live: &Live) -> Vec<Missing> {
-    let (mut missing, of_clusters) =
-        tokio::join!(google(http, plan), kubernetes(http, plan, desired, live));
+    let (mut missing, of_clusters) = tokio::join!(
+        google(http, plan, desired),
+        kubernetes(http, plan, desired, live)
+    );
     missing.extend(of_clusters);
     missing.sort();
     missing
 }
 
-async fn google(http: &Http, plan: &Plan) -> Vec<Missing> {
-    let needs = needs(plan);
+async fn google(http: &Http, plan: &Plan, desired: &Desired) -> Vec<Missing> {
+    let needs = needs(plan, desired);
     // Most permissions are held on the project: one question for all that is in it.
     let mut of_project: BTreeMap<ProjectId, BTreeSet<String>> = BTreeMap::new();
     for (resource, permissions) in &needs {
@@ -119,26 +121,22 @@ async fn google(http: &Http, plan: &Plan) -> Vec<Missing> {
 
 /// One question a cluster and kind of write.
 async fn kubernetes(http: &Http, plan: &Plan, desired: &Desired, live: &Live) -> Vec<Missing> {
-    let mut writes: BTreeSet<(&str, &str, &str)> = BTreeSet::new();
+    let mut writes: BTreeSet<(String, &str, &str)> = BTreeSet::new();
     for change in plan.changes.values() {
-        let (write, resource) = match &change.what {
-            What::Namespace(write) => (write, "namespaces"),
-            What::Ksa { change, .. } => (change, "serviceaccounts"),
-            _ => continue,
-        };
-        let verb = match (&write.object, &write.before) {
-            (None, _) => "delete",
-            (Some(_), None) => "create",
-            (Some(_), Some(_)) => "patch",
-        };
-        writes.insert((&write.cluster, verb, resource));
-        if verb == "create" {
-            writes.insert((&write.cluster, "patch", resource)); // server-side apply takes both
+        for permission in change.edit.permissions(desired) {
+            if let Permission::Kubernetes {
+                cluster,
+                verb,
+                resource,
+            } = permission
+            {
+                writes.insert((cluster, verb, resource));
+            }
         }
     }
     let asked = writes.into_iter().map(async |(cluster, verb, resource)| {
-        let access = &desired.clusters.get(cluster)?.access;
-        let found = live.clusters.get(cluster)?.found()?;
+        let access = &desired.clusters.get(&cluster)?.access;
+        let found = live.clusters.get(&cluster)?.found()?;
         let kube = Kube::connect(http, found, access).ok()?;
         let allowed = kube.may(verb, "", resource).await.unwrap_or(true);
         (!allowed).then(|| Missing {
@@ -169,64 +167,27 @@ fn project_of(resource: &Resource) -> Option<ProjectId> {
 }
 
 /// What the plan takes, on what.
-fn needs(plan: &Plan) -> Needs {
+fn needs(plan: &Plan, desired: &Desired) -> Needs {
     let mut needs = Needs::new();
-    let mut need = |resource: Resource, permission: &str| {
-        needs
-            .entry(resource)
-            .or_default()
-            .insert(permission.to_owned());
-    };
     // An account that is yet to be made cannot be asked.
     let made: BTreeSet<Resource> = plan
         .changes
         .values()
-        .filter(|c| c.action == Action::Create)
-        .filter_map(|c| match &c.what {
-            What::Account { email, .. } => Some(Resource::ServiceAccount(email.clone())),
+        .filter_map(|c| match &c.edit {
+            Edit::Account(a) if a.makes_it() => Some(Resource::ServiceAccount(a.email.clone())),
             _ => None,
         })
         .collect();
     for change in plan.changes.values() {
-        match &change.what {
-            What::ClusterPool { path, .. }
-            | What::NodePool { path, .. }
-            | What::RestoreSettings { path, .. } => need(
-                Resource::Project(path.project.clone()),
-                "container.clusters.update",
-            ),
-            What::Account {
-                project,
-                email,
-                change,
-            } => {
-                let on_project = Resource::Project(project.clone());
-                let on_account = Resource::ServiceAccount(email.clone());
-                match change {
-                    AccountChange::Create { .. } => need(on_project, "iam.serviceAccounts.create"),
-                    AccountChange::Undelete { .. } => {
-                        need(on_project, "iam.serviceAccounts.undelete");
-                    }
-                    AccountChange::Update { enable, .. } => {
-                        need(on_account.clone(), "iam.serviceAccounts.update");
-                        if *enable {
-                            need(on_account, "iam.serviceAccounts.enable");
-                        }
-                    }
-                    AccountChange::Disable => need(on_account, "iam.serviceAccounts.disable"),
-                    AccountChange::Delete => need(on_account, "iam.serviceAccounts.delete"),
-                }
-            }
-            What::Binding { key, .. } => {
-                let permission = key.resource.kind().permission;
-                match (&key.resource, project_of(&key.resource)) {
-                    (resource, Some(project)) if made.contains(resource) => {
-                        need(Resource::Project(project), permission);
-                    }
-                    (resource, _) => need(resource.clone(), permission),
-                }
-            }
-            What::Namespace(_) | What::Ksa { .. } => {}
+        for permission in change.edit.permissions(desired) {
+            let Permission::Google { on, permission } = permission else {
+                continue;
+            };
+            let on = match project_of(&on) {
+                Some(project) if made.contains(&on) => Resource::Project(project),
+                _ => on,
+            };
+            needs.entry(on).or_default().insert(permission.to_owned());
         }
     }
     needs

@@ -268,7 +268,7 @@ impl Rollout<'_> {
                 .plan
                 .changes
                 .get(&address)
-                .and_then(|c| c.what.cluster())
+                .and_then(|c| c.cluster())
             {
                 self.failed.insert(cluster.to_owned());
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wi_core::address::Address;
-use wi_core::plan::{Plan, What};
+use wi_core::plan::{Binding, Edit, Plan};
 use wi_core::resource::Resource;
 
 /// Changes that are carried out together.
@@ -41,7 +41,7 @@ impl Steps {
             .iter()
             .filter(|(address, _)| addresses.contains(*address));
         for (address, change) in changes {
-            let What::Binding { key, .. } = &change.what else {
+            let Edit::Binding(Binding { key, .. }) = &change.edit else {
                 steps.push(Step {
                     addresses: BTreeSet::from([address.clone()]),
                     policy: None,
@@ -50,8 +50,8 @@ impl Steps {
             };
             let late = change.needs.iter().any(|need| {
                 !matches!(
-                    plan.changes.get(need).map(|c| &c.what),
-                    Some(What::Account { .. } | What::ClusterPool { .. }) | None
+                    plan.changes.get(need).map(|c| &c.edit),
+                    Some(Edit::Account(_) | Edit::ClusterPool(_)) | None
                 )
             });
             let pools = change.needs.iter().filter(|need| {
@@ -59,7 +59,7 @@ impl Steps {
                     && plan
                         .changes
                         .get(*need)
-                        .is_some_and(|c| matches!(c.what, What::ClusterPool { .. }))
+                        .is_some_and(|c| matches!(c.edit, Edit::ClusterPool(_)))
             });
             let kind = (&key.resource, late, pools.collect());
             let index = *of_policy.entry(kind).or_insert_with(|| {

@@ -11,7 +11,7 @@ use wi_core::address::Address;
 use wi_core::desired::{Desired, DesiredKsa, KsaKey};
 use wi_core::live::{Live, Seen};
 use wi_core::names::Member;
-use wi_core::plan::{self, AccountChange, Action, Change, Options, Plan, What, Workload};
+use wi_core::plan::{self, Action, Change, Edit, Options, Plan, Workload};
 use wi_core::wire::pods::Pod;
 
 use super::wait::Wait;
@@ -48,7 +48,7 @@ pub(super) async fn wave(
     let mut failed = BTreeMap::new();
     for address in &done {
         if let Some(still) = fresh.changes.get(*address) {
-            let what = match still.action {
+            let what = match still.action() {
                 Action::Create => "it is not there when it is read back",
                 Action::Update => "it reads back other than it was written",
                 Action::Delete => continue,
@@ -61,7 +61,7 @@ pub(super) async fn wave(
         for (key, _) in wanted.ksas.iter().filter(|(k, ksa)| breaks(change, k, ksa)) {
             let ksa = key.address();
             if done.contains(&ksa) {
-                let how = match change.action {
+                let how = match change.action() {
                     Action::Create => "there",
                     Action::Update | Action::Delete => "as it has to be",
                 };
@@ -77,20 +77,19 @@ pub(super) async fn wave(
 
 /// Whether a service account has no access while a change is still to be made.
 fn breaks(change: &Change, key: &KsaKey, ksa: &DesiredKsa) -> bool {
-    if change.action == Action::Delete {
+    if change.action() == Action::Delete {
         return false;
     }
-    match &change.what {
-        What::Binding { key, .. } => match &key.member {
+    match &change.edit {
+        Edit::Binding(binding) => match &binding.key.member {
             Member::Ksa(identity) => *identity == ksa.identity,
             Member::ServiceAccount(email) => ksa.account.as_ref() == Some(email),
             _ => false,
         },
-        What::Account { email, change, .. } => {
-            let described = matches!(change, AccountChange::Update { enable: false, .. });
-            !described && ksa.account.as_ref() == Some(email)
+        Edit::Account(account) => {
+            !account.only_describes() && ksa.account.as_ref() == Some(&account.email)
         }
-        What::ClusterPool { cluster, .. } => *cluster == key.cluster,
+        Edit::ClusterPool(pool) => pool.cluster == key.cluster,
         _ => false,
     }
 }
@@ -105,8 +104,8 @@ async fn pods(
 ) -> BTreeMap<Address, String> {
     let mut moved: BTreeMap<&str, &Address> = BTreeMap::new();
     for address in done {
-        if let What::NodePool { cluster, .. } = &context.plan.changes[*address].what {
-            moved.entry(cluster).or_insert(address);
+        if let Edit::NodePool(pool) = &context.plan.changes[*address].edit {
+            moved.entry(&pool.cluster).or_insert(address);
         }
     }
     let waits = moved.into_iter().map(async |(cluster, address)| {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use wi_client::google::iam;
 use wi_core::desired::Desired;
 use wi_core::live::Live;
-use wi_core::plan::file::PlanFile;
+use wi_core::plan::saved::PlanFile;
 use wi_core::plan::{Options, Plan, protect, takes_from_accounts};
 
 use super::args::ApplyArgs;
@@ -165,8 +165,8 @@ async fn check_and_apply(
         let text = view::outcome::unread(&compared.unread, caller.as_deref());
         return Err(Failure::Message(text));
     }
-    if !compared.moved.is_empty() {
-        return Err(Failure::Stale(view::outcome::stale(&compared.moved)));
+    if !compared.stale.is_empty() {
+        return Err(Failure::Stale(view::outcome::stale(&compared.stale)));
     }
     if takes_from_accounts(plan) {
         let mut without_own = plan.clone();
@@ -243,7 +243,7 @@ async fn carry_out(
     options: &Options,
 ) -> Result<Success, Failure> {
     let progress = Arc::new(if args.json {
-        Progress::json(Stream::begin(&plan)?)
+        Progress::json(Stream::begin(&plan, desired)?)
     } else {
         Progress::new()
     });

@@ -5,7 +5,7 @@ use std::path::Path;
 use wi_client::google::iam;
 use wi_core::desired::Desired;
 use wi_core::live::Live;
-use wi_core::plan::file::PlanFile;
+use wi_core::plan::saved::PlanFile;
 use wi_core::plan::{self, Options, Plan};
 
 use super::args::{ChoiceArgs, PlanArgs};
@@ -30,7 +30,12 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
         } = made?;
         // Standard output is for one thing.
         if args.out.as_deref() != Some(Path::new("-")) {
-            show::show(&plan, || plan.hash(&desired, &options), &args.output)?;
+            show::show(
+                &plan,
+                &desired,
+                || plan.hash(&desired, &options),
+                &args.output,
+            )?;
         }
         check(&plan, &args.choice)?;
         if let Some(out) = &args.out {
@@ -94,13 +99,13 @@ pub(super) async fn make(
     let mut plan = plan::plan(&desired, &live, &options);
     plan.not_looked(found.unseen);
     if !choice.target.is_empty() {
-        let unmatched = plan::restrict_to(&mut plan, &desired, &live, &choice.target);
+        let unmatched = plan::restrict_to(&mut plan, &live, &choice.target);
         for target in unmatched {
             plan.warnings
                 .push(format!("--target {target} matches no change of this plan"));
         }
     }
-    only_waves(&mut plan, &desired, &live, choice)?;
+    only_waves(&mut plan, &live, choice)?;
     if plan::takes_from_accounts(&plan) {
         let caller = iam::caller(&session.http).await;
         plan::protect(&mut plan, caller.as_deref());
@@ -113,12 +118,7 @@ pub(super) async fn make(
 }
 
 /// Takes other waves than those of `--wave` and `--until-wave` out.
-fn only_waves(
-    plan: &mut Plan,
-    desired: &Desired,
-    live: &Live,
-    choice: &ChoiceArgs,
-) -> Result<(), Failure> {
+fn only_waves(plan: &mut Plan, live: &Live, choice: &ChoiceArgs) -> Result<(), Failure> {
     let Some(name) = choice.wave.as_ref().or(choice.until_wave.as_ref()) else {
         return Ok(());
     };
@@ -127,7 +127,7 @@ fn only_waves(
         Some(_) => (index, "--wave"),
         None => (0, "--until-wave"),
     };
-    let open = plan::waves::restrict_to(plan, desired, live, &(first..=index).collect(), flag);
+    let open = plan::waves::restrict_to(plan, live, &(first..=index).collect(), flag);
     if let Some(need) = open.first() {
         return Err(Failure::Message(format!(
             "the wave `{name}` needs {need}, which an earlier wave makes: apply that one first (--until-wave {name})"

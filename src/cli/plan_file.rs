@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use wi_client::files::{self, Unread};
 use wi_core::digest::sha256;
-use wi_core::plan::file::PlanFile;
+use wi_core::plan::saved::PlanFile;
 
 use super::Failure;
 use crate::view::print;

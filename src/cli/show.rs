@@ -1,5 +1,6 @@
 //! `wi show`: a saved plan, for people and programs.
 
+use wi_core::desired::Desired;
 use wi_core::plan::Plan;
 
 use super::args::{OutputArgs, ShowArgs};
@@ -11,18 +12,19 @@ pub(super) fn run(args: ShowArgs) -> Result<Success, Failure> {
     if !args.output.json && !args.output.markdown {
         print::note(&view::saved(&file));
     }
-    show(&file.plan, || file.hash(), &args.output)?;
+    show(&file.plan, &file.desired, || file.hash(), &args.output)?;
     Ok(Success::Ok)
 }
 
 /// Prints a plan in the form that is asked for; some have its hash in them.
 pub(super) fn show(
     plan: &Plan,
+    desired: &Desired,
     hash: impl FnOnce() -> String,
     output: &OutputArgs,
 ) -> std::io::Result<()> {
     if output.json {
-        print::data(&view::json::plan(plan, &hash()))
+        print::data(&view::json::plan(plan, desired, &hash()))
     } else if output.markdown {
         let about = markdown::About::default();
         print::data(&markdown::plan(plan, &hash(), &about, output.max_bytes))

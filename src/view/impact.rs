@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use wi_core::plan::{Fate, HeldBack, Impact, NodeRoles, Restart, Why, Workload};
+use wi_core::plan::{HeldBack, HoldReason, IdentityEffect, Impact, NodeRoles, Restart, Workload};
 use wi_core::words::safe;
 
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
@@ -28,7 +28,7 @@ pub(super) fn table(impact: &Impact, width: usize, out: &mut String) {
         if impact
             .workloads
             .keys()
-            .any(|f| !matches!(f, Fate::Keeps(_)))
+            .any(|f| !matches!(f, IdentityEffect::Keeps(_)))
         {
             lines(&roles("That account", impact), DIM);
         }
@@ -43,19 +43,21 @@ pub(super) fn table(impact: &Impact, width: usize, out: &mut String) {
     }
 }
 
-fn in_words(fate: &Fate) -> (String, String) {
+fn in_words(fate: &IdentityEffect) -> (String, String) {
     match fate {
-        Fate::Loses(why) if why.is_empty() => (paint(RED, "-"), "as nobody:".to_owned()),
-        Fate::Loses(why) => (paint(RED, "-"), format!("as nobody ({}):", safe(why))),
-        Fate::LosesAccepted => (paint(RED, "-"), "as nobody, which is accepted:".to_owned()),
-        Fate::Gets(identity) => (paint(GREEN, "+"), format!("as {}:", safe(identity))),
-        Fate::Keeps(what) => (" ".to_owned(), format!("as before, by {}:", safe(what))),
+        IdentityEffect::Loses(why) if why.is_empty() => (paint(RED, "-"), "as nobody:".to_owned()),
+        IdentityEffect::Loses(why) => (paint(RED, "-"), format!("as nobody ({}):", safe(why))),
+        IdentityEffect::LosesAccepted => {
+            (paint(RED, "-"), "as nobody, which is accepted:".to_owned())
+        }
+        IdentityEffect::Gets(identity) => (paint(GREEN, "+"), format!("as {}:", safe(identity))),
+        IdentityEffect::Keeps(what) => (" ".to_owned(), format!("as before, by {}:", safe(what))),
     }
 }
 
-fn rows(fate: &Fate, workloads: &BTreeSet<Workload>, out: &mut String) {
+fn rows(fate: &IdentityEffect, workloads: &BTreeSet<Workload>, out: &mut String) {
     let named = match fate {
-        Fate::Loses(_) | Fate::LosesAccepted => workloads.len(),
+        IdentityEffect::Loses(_) | IdentityEffect::LosesAccepted => workloads.len(),
         _ => NAMED,
     };
     for w in workloads.iter().take(named) {
@@ -107,10 +109,10 @@ fn budgets(impact: &Impact) -> String {
 pub(super) fn held_back(held: &HeldBack, impact: Option<&Impact>, width: usize, out: &mut String) {
     let mut text = format!("{} is held back: it stays as it is.\n", safe(&held.address));
     match (&held.why, impact) {
-        (Why::Unread, _) => text.push_str(
+        (HoldReason::Unread, _) => text.push_str(
             "Its pods could not be read, so that who would lose the node's identity is not known.",
         ),
-        (Why::Exclusion { name, until }, _) => {
+        (HoldReason::Exclusion { name, until }, _) => {
             let _ = write!(
                 text,
                 "Its cluster is not to be maintained before {} (maintenance exclusion {}). Apply again then, or pass --ignore-maintenance-exclusions.",
@@ -118,8 +120,8 @@ pub(super) fn held_back(held: &HeldBack, impact: Option<&Impact>, width: usize, 
                 safe(name)
             );
         }
-        (Why::Loss, None) => {}
-        (Why::Loss, Some(impact)) => loss(impact, &mut text),
+        (HoldReason::Loss, None) => {}
+        (HoldReason::Loss, Some(impact)) => loss(impact, &mut text),
     }
     block("Warning", YELLOW, &text, width, out);
 }
@@ -131,7 +133,9 @@ fn loss(impact: &Impact, text: &mut String) {
         safe(&impact.node_account)
     );
     for (fate, workloads) in &impact.workloads {
-        let Fate::Loses(why) = fate else { continue };
+        let IdentityEffect::Loses(why) = fate else {
+            continue;
+        };
         for w in workloads {
             let why = match why.as_str() {
                 "" => String::new(),

@@ -4,21 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use console::{measure_text_width, truncate_str};
 use wi_core::address::Address;
-use wi_core::plan::{Plan, What};
+use wi_core::plan::{Phase, Plan};
 use wi_core::words::safe;
 
 use super::style::{DIM, GREEN, RED, paint};
-
-/// What is done to a cluster, in the order in which it happens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
-    /// Workload Identity on the cluster.
-    Cluster,
-    /// Namespaces and service accounts.
-    Kubernetes,
-    /// Node pools.
-    NodePools,
-}
 
 const PHASES: [(Phase, &str); 3] = [
     (Phase::Cluster, "cluster"),
@@ -55,13 +44,8 @@ impl Matrix {
             .iter()
             .filter_map(|a| plan.changes.get_key_value(a))
         {
-            let what = &change.what;
-            let phase = match what {
-                What::Namespace(_) | What::Ksa { .. } => Phase::Kubernetes,
-                What::NodePool { .. } | What::RestoreSettings { .. } => Phase::NodePools,
-                _ => Phase::Cluster,
-            };
-            let row = what.cluster().unwrap_or(SHARED).to_owned();
+            let phase = change.edit.phase();
+            let row = change.cluster().unwrap_or(SHARED).to_owned();
             let cells = matrix.rows.entry(row.clone()).or_default();
             cells.entry(phase).or_default().all += 1;
             matrix.of.insert(address.to_string(), (row, phase));

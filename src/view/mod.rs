@@ -47,7 +47,7 @@ pub fn reached_by(clusters: &std::collections::BTreeMap<String, String>) -> Opti
 }
 
 /// What a saved plan is, in two lines.
-pub fn saved(file: &wi_core::plan::file::PlanFile) -> String {
+pub fn saved(file: &wi_core::plan::saved::PlanFile) -> String {
     let made_on = file
         .made_on
         .as_ref()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use wi_core::plan::{Action, Moved, Plan};
+use wi_core::plan::{Action, Plan, StaleObject};
 use wi_core::words::safe;
 
 use super::cause::together;
@@ -26,7 +26,7 @@ pub fn text(plan: &Plan, outcome: &Outcome, width: usize, waits: bool) -> String
                     && plan
                         .changes
                         .get(*address)
-                        .is_some_and(|c| c.action == action)
+                        .is_some_and(|c| c.action() == action)
             })
             .count()
     };
@@ -168,7 +168,7 @@ pub fn operations(operations: &BTreeMap<String, String>) -> String {
 }
 
 /// Objects that are not as a saved plan saw them.
-pub fn stale(moved: &[Moved]) -> String {
+pub fn stale(moved: &[StaleObject]) -> String {
     let mut out = String::from(
         "nothing was written: the plan is stale. Since it was made, these have changed:\n",
     );

@@ -4,50 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use wi_core::address::Address;
-use wi_core::plan::{AccessChange, AccountChange, Action, Attribute, Change, Plan, What};
+use wi_core::plan::{AccessChange, Action, Attribute, Change, Plan};
 use wi_core::words::{counted, duration, safe};
 
 use super::cause::together;
 use super::impact;
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint, symbol};
-
-/// The order of the sections: that of carrying them out.
-fn rank(change: &Change) -> u8 {
-    match (&change.what, change.action) {
-        (What::Binding { .. } | What::Account { .. }, Action::Delete) => 10,
-        (What::ClusterPool { .. }, _) => 0,
-        (What::Account { .. }, _) => 1,
-        (What::Binding { key, .. }, _) => 2 + u8::from(key.is_impersonation()),
-        (What::Namespace(_), _) => 4,
-        (What::Ksa { .. }, _) => 5,
-        (What::NodePool { .. } | What::RestoreSettings { .. }, _) => 6,
-    }
-}
-
-/// What happens to a resource, in words.
-pub(super) fn verb(change: &Change) -> &'static str {
-    match (&change.what, change.action) {
-        (
-            What::Account {
-                change: AccountChange::Disable,
-                ..
-            },
-            _,
-        ) => "will be disabled",
-        (
-            What::Account {
-                change: AccountChange::Undelete { .. },
-                ..
-            },
-            _,
-        ) => "will be undeleted",
-        (What::NodePool { .. }, _) => "will be updated in-place, its nodes recreated",
-        (What::Binding { .. }, Action::Delete) => "will be removed",
-        (_, Action::Create) => "will be created",
-        (_, Action::Update) => "will be updated in-place",
-        (_, Action::Delete) => "will be destroyed",
-    }
-}
 
 /// So many clusters of a row are named.
 const NAMED: usize = 8;
@@ -63,29 +25,31 @@ struct Row<'a> {
     address: &'a Address,
     change: &'a Change,
     clusters: Vec<&'a str>,
+    attributes: Vec<Attribute>,
     impact: String,
 }
 
 /// What changes have in common that are the same but for their clusters.
-type Sameness<'a> = (u8, Action, Address, &'a [Attribute], &'a [String], String);
+type Sameness<'a> = (u8, Action, Address, Vec<Attribute>, &'a [String], String);
 
 /// One row for each change; those that are the same in several clusters together, unless `expand`.
 fn rows(plan: &Plan, width: usize, expand: bool) -> Vec<Row<'_>> {
     let mut rows: Vec<Row> = Vec::with_capacity(plan.changes.len());
     let mut same: HashMap<Sameness, usize> = HashMap::new();
     let mut all: Vec<(&Address, &Change)> = plan.changes.iter().collect();
-    all.sort_by_key(|(address, change)| (rank(change), *address));
+    all.sort_by_key(|(address, change)| (change.edit.rank(), *address));
     for (address, change) in all {
         let mut impact = String::new();
         if let Some(found) = plan.impact.get(address).filter(|i| !i.workloads.is_empty()) {
             impact.push('\n');
             impact::table(found, width, &mut impact);
         }
-        let cluster = change.what.cluster();
+        let cluster = change.cluster();
         let row = Row {
             address,
             change,
             clusters: cluster.into_iter().collect(),
+            attributes: change.edit.attributes(&plan.owner),
             impact: impact.clone(),
         };
         let Some(cluster) = cluster.filter(|_| !expand) else {
@@ -93,10 +57,10 @@ fn rows(plan: &Plan, width: usize, expand: bool) -> Vec<Row<'_>> {
             continue;
         };
         let key = (
-            rank(change),
-            change.action,
+            change.edit.rank(),
+            change.action(),
             address.in_cluster("*"),
-            change.attributes.as_slice(),
+            row.attributes.clone(),
             change.notes.as_slice(),
             impact,
         );
@@ -129,12 +93,13 @@ fn rows(plan: &Plan, width: usize, expand: bool) -> Vec<Row<'_>> {
                         address,
                         change,
                         clusters: vec![*cluster],
+                        attributes: change.edit.attributes(&plan.owner),
                         impact: row.impact.clone(),
                     });
                 }
             }
         }
-        apart.sort_by_key(|r| (rank(r.change), r.address));
+        apart.sort_by_key(|r| (r.change.edit.rank(), r.address));
         return apart;
     }
     rows
@@ -158,7 +123,7 @@ pub fn plan(plan: &Plan, width: usize, expand: bool) -> String {
                 "Changes that are the same in several clusters are one row: --expand shows each.";
             let _ = writeln!(out, "{}\n", paint(DIM, note));
         }
-        access(&plan.access, &mut out);
+        access(&plan.access(), &mut out);
     }
     impact::restarts(&plan.restarts, width, &mut out);
     for held in &plan.held_back {
@@ -286,7 +251,7 @@ fn resource(row: &Row<'_>, out: &mut String, width: usize) {
         "  {}",
         paint(
             BOLD,
-            format!("# {} {}{count}", safe(&address), verb(change))
+            format!("# {} {}{count}", safe(&address), change.edit.verb())
         )
     );
     if several {
@@ -305,16 +270,16 @@ fn resource(row: &Row<'_>, out: &mut String, width: usize) {
             let _ = writeln!(out, "  {}", paint(DIM, format!("# {line}")));
         }
     }
-    let sign = symbol(change.action);
+    let sign = symbol(change.action());
     let _ = writeln!(out, "  {sign} {}", paint(BOLD, safe(&address)));
-    let pad = change
+    let pad = row
         .attributes
         .iter()
         .map(|a| a.name.len())
         .max()
         .unwrap_or(0)
         .min(WIDEST_NAME);
-    for attribute in &change.attributes {
+    for attribute in &row.attributes {
         let _ = writeln!(out, "      {}", attribute_row(attribute, pad));
     }
     if let Some(place) = change.place.as_ref().filter(|_| !several) {
@@ -348,16 +313,17 @@ fn access(rows: &[AccessChange], out: &mut String) {
         return;
     }
     let _ = writeln!(out, "{}", paint(BOLD, "Who gains and who loses access:"));
-    let mut of_principal: BTreeMap<&str, Vec<&AccessChange>> = BTreeMap::new();
+    let mut of_principal: BTreeMap<String, Vec<&AccessChange>> = BTreeMap::new();
     for row in rows {
-        of_principal.entry(&row.principal).or_default().push(row);
+        let principal = row.principal.to_string();
+        of_principal.entry(principal).or_default().push(row);
     }
     for (principal, rows) in of_principal {
         let clusters = match rows[0].clusters {
             0 | 1 => String::new(),
             n => paint(DIM, format!("  (in {n} clusters at once)")),
         };
-        let _ = writeln!(out, "  {}{clusters}", safe(principal));
+        let _ = writeln!(out, "  {}{clusters}", safe(&principal));
         for row in rows
             .iter()
             .filter(|r| r.gains)
@@ -371,8 +337,8 @@ fn access(rows: &[AccessChange], out: &mut String) {
             let _ = writeln!(
                 out,
                 "    {sign} {} {}",
-                safe(&row.role),
-                safe(&row.resource)
+                safe(&row.right.what()),
+                safe(&row.right.on_what())
             );
         }
     }

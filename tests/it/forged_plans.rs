@@ -6,7 +6,7 @@ use std::io::Write;
 use crate::support::Place;
 use crate::support::served::{Process, Served};
 use serde_json::{Value, json};
-use wi_core::plan::file::PlanFile;
+use wi_core::plan::saved::PlanFile;
 
 /// A rollout over two clusters, with something to create, to change and to remove of each kind.
 const SPEC: &str = "\
@@ -87,6 +87,8 @@ const CHOICES: [&str; 3] = ["--allow-mass-removal", "--max-surge", "2"];
 struct Saved {
     served: Served,
     file: Value,
+    /// Of the changes in the file, in their order.
+    addresses: Vec<String>,
     hash: String,
 }
 
@@ -105,6 +107,7 @@ fn saved_in(world: &str) -> Saved {
     Saved {
         served,
         hash: plan.hash(),
+        addresses: plan.plan.changes.keys().map(|a| a.to_string()).collect(),
         file: serde_json::to_value(&plan).expect("JSON"),
     }
 }
@@ -119,7 +122,7 @@ fn packed(file: &Value) -> Vec<u8> {
         .iter()
         .map(|b| format!("{b:02x}"))
         .collect();
-    let mut bytes = format!("wi-plan 2.0 {digest}\n").into_bytes();
+    let mut bytes = format!("wi-plan 3.0 {digest}\n").into_bytes();
     bytes.write_all(&packed).expect("written");
     bytes
 }
@@ -133,16 +136,13 @@ impl Saved {
 
     /// A change's own part of the file; of one under a condition `address` may leave the digest out.
     fn change(&mut self, address: &str) -> &mut Value {
-        let changes = self.file["plan"]["changes"].as_object_mut();
-        let mut changes = changes.expect("changes").iter_mut();
-        let is_it = |a: &str| {
+        let is_it = |a: &String| {
             a.strip_prefix(address)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
         };
-        let found = changes.find(|(a, _)| is_it(a));
-        found
-            .unwrap_or_else(|| panic!("{address} is not in the plan"))
-            .1
+        let at = self.addresses.iter().position(is_it);
+        let at = at.unwrap_or_else(|| panic!("{address} is not in the plan"));
+        &mut self.file["plan"]["changes"][at]
     }
 
     /// Applied under the hash that was approved it does nothing, and says this.
@@ -198,19 +198,37 @@ fn what_was_approved_can_be_applied() {
 #[test]
 fn another_account_is_not_deleted_under_the_address_of_one_that_may_be() {
     let mut saved = saved();
-    let address = "ksa.main/shop/left";
-    let deletion = saved.change(address);
-    assert!(deletion["what"]["Ksa"]["change"]["object"].is_null());
-    deletion["what"]["Ksa"]["change"]["before"]["name"] = json!("precious");
-    saved.does_nothing(1, "is another object than its address says");
-    // Nor under its own address, which is not what was approved, nor is it ours.
-    let deletion = saved.change(address).clone();
-    let changes = saved.at("/plan/changes").as_object_mut().expect("changes");
-    changes.remove(address);
-    changes.insert("ksa.main/shop/precious".to_owned(), deletion);
-    let fact = saved.file["basis"][address].clone();
-    saved.file["basis"]["ksa.main/shop/precious"] = fact;
+    let deletion = saved.change("ksa.main/shop/left");
+    assert_eq!(deletion["edit"]["Ksa"]["after"], "Deleted");
+    // Its address goes with it, so that it is not what was approved.
+    deletion["edit"]["Ksa"]["key"]["name"] = json!("precious");
     saved.does_nothing(4, NOT_APPROVED);
+    // One that does not carry our mark is never deleted.
+    let before = &mut saved.change("ksa.main/shop/left")["edit"]["Ksa"]["before"];
+    before["annotations"] = json!({});
+    saved.does_nothing(1, "does what wi never does");
+}
+
+/// Approved by nobody, and with a mark that is a lie: what is there tells.
+#[test]
+fn an_account_that_is_said_to_be_ours_and_is_not_stays() {
+    let mut saved = saved();
+    let edit = &mut saved.change("ksa.main/shop/left")["edit"]["Ksa"];
+    edit["key"]["name"] = json!("precious");
+    std::fs::write(saved.served.place.path("p.plan"), packed(&saved.file)).expect("written");
+    let before = saved.served.writes().len();
+    let ran = saved.served.wi(&["apply", "p.plan"]);
+    assert_eq!(ran.code, Some(4), "{}", ran.err);
+    assert!(ran.err.contains("ksa.main/shop/precious"), "{}", ran.err);
+    assert_eq!(saved.served.writes().len(), before);
+}
+
+#[test]
+fn two_changes_of_one_address_are_refused() {
+    let mut saved = saved();
+    let changes = saved.at("/plan/changes").as_array_mut().expect("changes");
+    changes.push(changes[0].clone());
+    saved.does_nothing(1, "is changed twice");
 }
 
 #[test]
@@ -225,11 +243,12 @@ fn nothing_goes_to_another_cluster_or_server() {
     ] {
         let mut saved = saved();
         *saved.at(path) = value.clone();
-        saved.does_nothing(1, "is another object than its address says");
-        // Where no change of the cluster itself tells.
-        let changes = saved.at("/plan/changes").as_object_mut().expect("changes");
-        changes.retain(|a, _| !a.starts_with("cluster.edge") && !a.starts_with("nodepool.edge"));
-        saved.does_nothing(4, NOT_APPROVED);
+        let (code, says) = match path {
+            // The pool that it is to have is another project's then.
+            "/desired/clusters/edge/path/project" => (1, "does what wi never does"),
+            _ => (4, NOT_APPROVED),
+        };
+        saved.does_nothing(code, says);
     }
     for access in [
         json!("Offered"),
@@ -272,123 +291,141 @@ fn what_is_done_is_what_is_shown() {
     for (address, path, value, says) in [
         (
             "gsa.checkout",
-            "/what/Account/email",
+            "/edit/Account/email",
             json!("evil@acme-prod.iam.gserviceaccount.com"),
             "another object",
         ),
         (
+            "gsa.former-a",
+            "/edit/Account/name",
+            json!("innocent"),
+            "another object",
+        ),
+        (
+            "gsa.former-a",
+            "/edit/Account/name",
+            json!("checkout"),
+            "is changed twice",
+        ),
+        (
             "gsa.checkout",
-            "/what/Account/change/Create/description",
+            "/edit/Account/after/Present/description",
             json!("[wi:other]"),
             "never does",
         ),
         (
+            "gsa.checkout",
+            "/edit/Account/after",
+            json!("Deleted"),
+            "never does",
+        ),
+        (
             "gsa.former-a",
-            "/what/Account/change",
-            json!("Delete"),
-            "than it shows",
+            "/edit/Account/after",
+            json!("Deleted"),
+            NOT_APPROVED,
         ),
         (
             "gsa.billing",
-            "/what/Account/change/Update/display_name",
+            "/edit/Account/after/Present/display_name",
             json!("Other"),
-            "than it shows",
+            NOT_APPROVED,
         ),
         (
             "nodepool.edge/default-pool",
-            "/what/NodePool/node_pool",
+            "/edit/NodePool/node_pool",
             json!("../x"),
             "another object",
         ),
         (
             "nodepool.edge/default-pool",
-            "/what/NodePool/settings",
+            "/edit/NodePool/settings",
             Value::Null,
-            "than it shows",
+            NOT_APPROVED,
         ),
         (
             "cluster.edge",
-            "/what/ClusterPool/pool",
+            "/edit/ClusterPool/after",
             json!("evil.svc.id.goog"),
             "never does",
         ),
         (
             "ksa.edge/shop/checkout",
-            "/what/Ksa/change/object/metadata/name",
+            "/edit/Ksa/key/name",
             json!("../../../secrets/x"),
+            "is not a DNS",
+        ),
+        (
+            "ksa.edge/shop/checkout",
+            "/edit/Ksa/key/cluster",
+            json!("elsewhere"),
             "another object",
         ),
         (
             "ksa.edge/shop/checkout",
-            "/what/Ksa/change/object/secrets",
-            json!([{ "name": "x" }]),
-            "never does",
-        ),
-        (
-            "ksa.edge/shop/checkout",
-            "/what/Ksa/change/object/metadata/annotations/iam.gke.io~1gcp-service-account",
+            "/edit/Ksa/after/Kept/account",
             json!("evil@acme-prod.iam.gserviceaccount.com"),
-            "than it shows",
+            NOT_APPROVED,
         ),
         (
             "ksa.main/shop/checkout",
-            "/what/Ksa/change/force",
+            "/edit/Ksa/force",
             json!(true),
             "never does",
         ),
         (
             "ksa.main/shop/checkout",
-            "/what/Ksa/change/before/uid",
-            json!("x"),
-            "another object",
-        ),
-        (
-            "ksa.main/shop/checkout",
-            "/what/Ksa/change/before",
-            Value::Null,
-            "than it shows",
-        ),
-        (
-            "namespace.edge/new",
-            "/what/Namespace/object/metadata/name",
-            json!("kube-system"),
-            "another object",
-        ),
-        (
-            "namespace.edge/new",
-            "/what/Namespace/object",
-            Value::Null,
+            "/edit/Ksa/before/uid",
+            json!(""),
             "never does",
         ),
         (
+            "ksa.main/shop/checkout",
+            "/edit/Ksa/before",
+            Value::Null,
+            NOT_APPROVED,
+        ),
+        (
+            "ksa.main/shop/checkout",
+            "/edit/Ksa/after",
+            json!("Deleted"),
+            "never does",
+        ),
+        (
+            "namespace.edge/new",
+            "/edit/Namespace/key/namespace",
+            json!("kube-system"),
+            NOT_APPROVED,
+        ),
+        (
             "grant.checkout:roles/cloudsql.client@project/acme-prod",
-            "/what/Binding/members",
+            "/edit/Binding/after",
             json!(["allUsers"]),
             "another object",
         ),
         (
             "grant.checkout:roles/cloudsql.client@project/acme-prod",
-            "/what/Binding/key/role",
-            json!("roles/owner"),
+            "/edit/Binding/before",
+            json!(["serviceAccount:checkout@acme-prod.iam.gserviceaccount.com"]),
+            "never does",
+        ),
+        (
+            "grant.checkout:roles/cloudsql.client@project/acme-prod",
+            "/edit/Binding/who",
+            json!("billing"),
             "another object",
         ),
         (
             "grant.checkout:roles/cloudsql.client@project/acme-prod",
-            "/action",
-            json!("Delete"),
-            "than it shows",
+            "/edit/Binding/key/role",
+            json!("roles/owner"),
+            NOT_APPROVED,
         ),
         (
             "grant.checkout:roles/storage.objectViewer@bucket/receipts?until-2027",
-            "/what/Binding/key/condition/expression",
+            "/edit/Binding/key/condition/expression",
             json!("true"),
-            "another object",
-        ),
-        (
-            "grant.pay:roles/logging.logWriter@project/acme-prod",
-            "/what/Binding/key/role",
-            json!("roles/owner"),
-            "another object",
+            NOT_APPROVED,
         ),
         (
             "ksa.edge/shop/checkout",
@@ -406,19 +443,16 @@ fn what_is_done_is_what_is_shown() {
                 change.pointer_mut(map).expect(map)[key] = value;
             }
         }
-        saved.does_nothing(1, says);
+        let code = if says == NOT_APPROVED { 4 } else { 1 };
+        saved.does_nothing(code, says);
     }
-    let mut saved = saved();
-    saved.at("/plan/access").as_array_mut().expect("rows").pop();
-    saved.does_nothing(1, "it does not show that");
 }
 
 #[test]
 fn what_it_rests_on_is_told_or_it_is_stale() {
     let mut saved = saved();
     // As the hash does not cover versions, it is the state of today that is looked at.
-    let basis = saved.at("/basis").as_object_mut().expect("facts");
-    basis.retain(|object, _| object.starts_with("ksa.") || object.starts_with("namespace."));
+    *saved.at("/preconditions") = json!([]);
     std::fs::write(saved.served.place.path("p.plan"), packed(&saved.file)).expect("written");
     let before = saved.served.writes().len();
     let ran = saved
@@ -535,7 +569,7 @@ fn is_of_the_moment(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     match parts.as_slice() {
         [
-            "basis" | "made_at" | "made_on" | "wi_version" | "spec" | "spec_digests",
+            "preconditions" | "made_at" | "made_on" | "wi_version" | "spec" | "spec_digests",
             ..,
         ]
         | ["options", "now"]
@@ -556,23 +590,36 @@ fn is_of_the_moment(path: &str) -> bool {
         | ["desired", "guard", "forbid_members", _, "1", ..]
         | ["desired", "guard", "max_removals", "1", ..]
         | ["plan", "changes", _, "notes", ..]
-        | ["plan", "changes", _, "what", "NodePool", "nodes"]
-        | ["plan", "access", _, "clusters"]
+        | ["plan", "changes", _, "edit", "NodePool", "nodes"]
         | [
             "plan",
-            "warnings" | "unseen" | "errors" | "restarts" | "owned" | "left_out" | "left_out_by",
+            "sharing" | "warnings" | "unseen" | "errors" | "restarts" | "owned" | "left_out"
+            | "left_out_by",
             ..,
         ] => true,
-        // Rows more than there are harm nobody.
-        ["plan", "access"] => true,
         // Who loses something is covered; what others have, and what the node's account may do, is told.
         ["plan", "impact", "nodepool.edge~1default-pool"] => true, // nobody loses anything there
         ["plan", "impact", _, what, ..] => *what != "workloads" || !parts.contains(&"0"),
-        ["plan", "changes", _, "what", rest @ ..] => {
-            let told = ["ownerReferences", "labels", "annotations"];
-            let before = rest.iter().position(|p| *p == "before");
-            before.is_some_and(|at| rest.get(at + 1).is_some_and(|p| told.contains(p)))
-        }
+        // What it was is what it rests on: another state is stale.
+        [
+            "plan",
+            "changes",
+            _,
+            "edit",
+            "Account",
+            "before",
+            "unique_id",
+        ]
+        | [
+            "plan",
+            "changes",
+            _,
+            "edit",
+            "Ksa" | "Namespace",
+            "before",
+            _,
+            ..,
+        ] => true,
         _ => false,
     }
 }

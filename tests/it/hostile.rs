@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use wi_core::plan::file::PlanFile;
+use wi_core::plan::saved::PlanFile;
 use wi_sandbox::World;
 
 /// Escapes, line breaks, bidirectional marks, Markdown, and a name that is a command line.
@@ -180,7 +180,7 @@ fn packed(text: &[u8]) -> Vec<u8> {
         .iter()
         .map(|b| format!("{b:02x}"))
         .collect();
-    let mut file = format!("wi-plan 2.0 {digest}\n").into_bytes();
+    let mut file = format!("wi-plan 3.0 {digest}\n").into_bytes();
     file.extend(packed);
     file
 }
@@ -277,7 +277,7 @@ fn is_shown(file: &PlanFile, what: &str) {
     for max in [500, 4000, 60_000, 1_000_000] {
         is_clean(&markdown::plan(plan, &hash, &about, max), what);
     }
-    let text = json::plan(plan, &hash);
+    let text = json::plan(plan, &file.desired, &hash);
     is_clean(&text, what);
     serde_json::from_str::<Value>(&text).expect("JSON");
 }
@@ -296,8 +296,8 @@ fn what_a_plan_file_says_reaches_nobody_raw() {
         .as_array_mut()
         .expect("waves");
     waves[0]["name"] = json!(HOSTILE);
-    let changes = forged["plan"]["changes"].as_object_mut().expect("changes");
-    for change in changes.values_mut() {
+    let changes = forged["plan"]["changes"].as_array_mut().expect("changes");
+    for change in changes {
         change["notes"] = json!([HOSTILE]);
         change["place"] = json!({ "file": HOSTILE, "line": 1 });
     }
@@ -351,7 +351,7 @@ fn a_plan_file_that_unpacks_without_end_is_refused() {
 #[test]
 fn a_plan_file_that_takes_too_much_memory_is_refused() {
     let (_, _, mut whole) = plan_file("shop");
-    whole["basis"] = json!({ "x": { "state": "HERE" } });
+    whole["preconditions"] = json!([[{ "Policy": "project/acme-prod" }, { "state": "HERE" }]]);
     let many = r#"{"":0},"#.repeat(30_000_000);
     let text = whole.to_string().replace("\"HERE\"", &format!("[{many}0]"));
     let packed = packed(text.as_bytes());

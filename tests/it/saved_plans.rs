@@ -204,7 +204,10 @@ fn a_cluster_that_was_made_anew_under_its_name_is_another_one() {
     save(&served);
     let path = served.place.path("p.plan");
     let mut file = decode(&path);
-    let fact = &mut file["basis"]["cluster.main"];
+    let all = file["preconditions"].as_array_mut().expect("pairs");
+    let mut all = all.iter_mut();
+    let is_it = |pair: &&mut Value| pair[0]["Resource"] == "cluster.main";
+    let fact = &mut all.find(is_it).expect("the cluster")[1];
     assert_ne!(fact["state"]["id"], "", "{fact}");
     fact["state"]["id"] = json!("0123456789");
     fact["version"] = json!("of the former cluster");
@@ -320,8 +323,9 @@ fn tampered_truncated_and_foreign_files_are_refused() {
     refused(&good[..good.len() - 10], "its checksum does not fit");
     refused(&good[..20], "damaged");
     for (version, says) in [
-        ("3.0", "newer wi (plan format 3.0"),
+        ("4.0", "newer wi (plan format 4.0"),
         ("1.0", "older wi (plan format 1.0"),
+        ("2.0", "plan again with `wi plan --out FILE`"),
     ] {
         let mut other = format!("wi-plan {version}").into_bytes();
         other.extend(&good[11..]);
@@ -332,7 +336,7 @@ fn tampered_truncated_and_foreign_files_are_refused() {
     refused(&nonsense, "its checksum does not fit");
     // Whoever can make the checksum fit still writes no nonsense.
     let packed = b"not gzip";
-    let mut forged = format!("wi-plan 2.0 {}\n", sha256(packed)).into_bytes();
+    let mut forged = format!("wi-plan 3.0 {}\n", sha256(packed)).into_bytes();
     forged.extend(packed);
     refused(&forged, "damaged");
 
@@ -466,7 +470,7 @@ fn a_plan_goes_through_pipes() {
         .command(&["plan", "--out", "-"])
         .output()
         .expect("wi runs");
-    assert!(output.stdout.starts_with(b"wi-plan 2."));
+    assert!(output.stdout.starts_with(b"wi-plan 3."));
     std::fs::write(served.place.path("p.plan"), &output.stdout).expect("written");
     let file = std::fs::File::open(served.place.path("p.plan")).expect("opened");
     let mut show = served.command(&["show", "-"]);
@@ -497,7 +501,7 @@ fn encode(path: &Path, file: &Value) {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     serde_json::to_writer(&mut packer, file).expect("packed");
     let packed = packer.finish().expect("packed");
-    let mut bytes = format!("wi-plan 2.0 {}\n", sha256(&packed)).into_bytes();
+    let mut bytes = format!("wi-plan 3.0 {}\n", sha256(&packed)).into_bytes();
     bytes.extend(packed);
     std::fs::write(path, bytes).expect("written");
 }

@@ -295,7 +295,7 @@ fn nothing_secret_is_printed_logged_or_saved() {
     }
     // A plan file is packed; its content is looked through as well.
     let plan = std::fs::read(place.path("plan.wi")).expect("a plan");
-    let plan = wi_core::plan::file::PlanFile::decode(&plan).expect("a plan");
+    let plan = wi_core::plan::saved::PlanFile::decode(&plan).expect("a plan");
     let text = serde_json::to_string(&plan).expect("JSON");
     assert!(!text.contains(&token) && !text.contains(REFRESH));
 }

@@ -7,7 +7,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use wi::apply::End;
-use wi_core::plan::{AccountChange, Action, What};
+use wi_core::plan::Edit;
 use wi_sandbox::{Sandbox, World};
 
 use crate::generate::{Fleet, NAMESPACES, PROJECTS, email, fleet, grants};
@@ -145,17 +145,17 @@ async fn counted(fleet: &Fleet) {
     // Policies, and whether something is taken out.
     let mut edits: BTreeMap<String, bool> = BTreeMap::new();
     for change in plan.changes.values() {
-        match &change.what {
-            What::Binding { key, .. } => {
-                let resource = match key.resource.to_string() {
+        match &change.edit {
+            Edit::Binding(binding) => {
+                let resource = match binding.key.resource.to_string() {
                     named if named.starts_with("secret/") => "secret/key".to_owned(),
                     other => other,
                 };
-                *edits.entry(resource).or_default() |= change.action == Action::Delete;
+                *edits.entry(resource).or_default() |= !binding.adds();
             }
-            What::Account { email, change, .. } => {
-                let account = format!("/v1/projects/acme-one/serviceAccounts/{email}");
-                let polls = if let AccountChange::Create { .. } = change {
+            Edit::Account(edit) => {
+                let account = format!("/v1/projects/acme-one/serviceAccounts/{}", edit.email);
+                let polls = if edit.makes_it() {
                     expect(
                         "POST /v1/projects/acme-one/serviceAccounts".to_owned(),
                         1,
@@ -184,17 +184,17 @@ async fn counted(fleet: &Fleet) {
         for change in plan
             .changes
             .values()
-            .filter(|ch| ch.what.cluster() == Some(&name))
+            .filter(|ch| ch.cluster() == Some(&name))
         {
-            match &change.what {
-                What::ClusterPool { .. } => {
+            match &change.edit {
+                Edit::ClusterPool(_) => {
                     changed += 1;
                     expect(format!("PUT /v1/{}", cluster(fleet, c)), 1, 1);
                 }
-                What::NodePool { node_pool, .. } => {
+                Edit::NodePool(pool) => {
                     changed += 1;
                     expect(
-                        format!("PUT /v1/{}/nodePools/{node_pool}", cluster(fleet, c)),
+                        format!("PUT /v1/{}/nodePools/{}", cluster(fleet, c), pool.node_pool),
                         1,
                         1,
                     );
@@ -220,8 +220,8 @@ async fn counted(fleet: &Fleet) {
             );
         }
         let kubernetes = plan.changes.values().filter(|change| {
-            let of_kubernetes = matches!(change.what, What::Namespace(_) | What::Ksa { .. });
-            of_kubernetes && change.what.cluster() == Some(&name)
+            let of_kubernetes = matches!(change.edit, Edit::Namespace(_) | Edit::Ksa(_));
+            of_kubernetes && change.cluster() == Some(&name)
         });
         let project = PROJECTS[fleet.clusters[c].project];
         let below = format!("/kubernetes/{project}/europe-west1/{name}/api/v1/namespaces/");

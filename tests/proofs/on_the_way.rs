@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 use wi::apply::End;
-use wi_core::plan::What;
+use wi_core::plan::Edit;
 use wi_sandbox::{Sandbox, World};
 
 use crate::check::{check_end, check_samples};
@@ -33,9 +33,9 @@ async fn migrate(fleet: &Fleet, stop_after: Option<Duration>) -> Result<(), Test
         }
         prop_assert!(run < 4, "not at rest after four runs: {:#?}", plan.changes);
         if run == 0 {
-            let count = |f: fn(&What) -> bool| plan.changes.values().filter(|c| f(&c.what)).count();
-            pools = count(|w| matches!(w, What::ClusterPool { .. }));
-            moves = count(|w| matches!(w, What::NodePool { .. }));
+            let count = |f: fn(&Edit) -> bool| plan.changes.values().filter(|c| f(&c.edit)).count();
+            pools = count(|w| matches!(w, Edit::ClusterPool(_)));
+            moves = count(|w| matches!(w, Edit::NodePool(_)));
         }
         let stop = CancellationToken::new();
         let stopping = async {

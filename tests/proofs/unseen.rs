@@ -56,7 +56,7 @@ fn faults(read: &str) -> Vec<Vec<Value>> {
 
 fn changes(plan: &Plan) -> BTreeMap<&str, Action> {
     let changes = plan.changes.iter();
-    changes.map(|(a, c)| (&**a, c.action)).collect()
+    changes.map(|(a, c)| (&**a, c.action())).collect()
 }
 
 async fn every_read_of(fleet: &Fleet) -> usize {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use wi::apply::{self, Context, End, Limits};
-use wi_core::plan::{Action, What};
+use wi_core::plan::{Action, Edit};
 use wi_sandbox::{Sandbox, World};
 
 use crate::support::client::Client;
@@ -295,8 +295,8 @@ async fn race(numbers: Vec<u32>, pause: u64) -> Result<(), TestCaseError> {
         plan.changes
             .values()
             .filter(|c| {
-                c.action == action
-                    && matches!(&c.what, What::Binding { key, .. } if !key.is_impersonation())
+                c.action() == action
+                    && matches!(&c.edit, Edit::Binding(b) if !b.key.is_impersonation())
             })
             .count()
     };

@@ -1,7 +1,6 @@
 //! Plans and applies for programs, with the field names of Terraform's formats.
 
 mod plan;
-mod resource;
 pub mod stream;
 
 use std::io::{self, Write};

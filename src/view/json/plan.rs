@@ -6,12 +6,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use wi_core::address::Address;
+use wi_core::desired::Desired;
 use wi_core::plan::{
-    Action, Change, Fate, HeldBack, Impact, NodeRoles, Plan, Problem, Restart, Why, Workload,
+    Action, Change, HeldBack, HoldReason, IdentityEffect, Impact, NodeRoles, Plan, Problem,
+    Restart, Workload,
 };
 use wi_core::spec::model::Place;
-
-use super::resource;
 
 /// The version of the format: a minor one adds fields, a major one changes them.
 pub const FORMAT: &str = "1.2";
@@ -231,7 +231,7 @@ pub fn schema() -> Value {
 }
 
 /// A plan and its hash, as one JSON document with a line break at its end.
-pub fn plan(plan: &Plan, hash: &str) -> String {
+pub fn plan(plan: &Plan, desired: &Desired, hash: &str) -> String {
     let counts = plan.counts();
     let complete = plan.unseen.is_empty()
         && plan.held_back.is_empty()
@@ -246,7 +246,7 @@ pub fn plan(plan: &Plan, hash: &str) -> String {
         resource_changes: plan
             .changes
             .iter()
-            .map(|(address, change)| resource_change(address, change, plan))
+            .map(|(address, change)| resource_change(address, change, plan, desired))
             .collect(),
         wi: Extra {
             name: plan.owner.clone(),
@@ -257,13 +257,13 @@ pub fn plan(plan: &Plan, hash: &str) -> String {
                 destroy: counts.destroy,
             },
             access: plan
-                .access
+                .access()
                 .iter()
                 .map(|a| Access {
-                    principal: a.principal.clone(),
+                    principal: a.principal.to_string(),
                     gains: a.gains,
-                    role: a.role.clone(),
-                    resource: a.resource.clone(),
+                    role: a.right.what(),
+                    resource: a.right.on_what(),
                     clusters: a.clusters,
                     privilege_increase: a.is_increase(),
                 })
@@ -296,8 +296,13 @@ pub(super) fn action(action: Action) -> &'static str {
     }
 }
 
-fn resource_change(address: &Address, change: &Change, plan: &Plan) -> ResourceChange {
-    let values = resource::of(change);
+fn resource_change(
+    address: &Address,
+    change: &Change,
+    plan: &Plan,
+    desired: &Desired,
+) -> ResourceChange {
+    let values = change.edit.terraform(&plan.owner, desired);
     let sensitive = |there: bool| {
         if there {
             Value::Object(Map::new())
@@ -311,10 +316,10 @@ fn resource_change(address: &Address, change: &Change, plan: &Plan) -> ResourceC
         r#type: values.kind,
         name: address.name().to_owned(),
         provider_name: "wi",
-        action_reason: (change.action == Action::Delete)
+        action_reason: (change.action() == Action::Delete)
             .then_some("delete_because_no_resource_config"),
         change: Diff {
-            actions: vec![action(change.action)],
+            actions: vec![action(change.action())],
             before_sensitive: sensitive(values.before.is_some()),
             after_sensitive: sensitive(values.after.is_some()),
             before: values.before,
@@ -322,7 +327,7 @@ fn resource_change(address: &Address, change: &Change, plan: &Plan) -> ResourceC
             after_unknown: Map::new(),
         },
         wi: ChangeExtra {
-            cluster: change.what.cluster().map(str::to_owned),
+            cluster: change.cluster().map(str::to_owned),
             wave: plan
                 .waves
                 .as_ref()
@@ -354,10 +359,10 @@ fn workload(w: &Workload) -> WorkloadName {
 fn node_pool((address, impact): (&Address, &Impact)) -> NodePool {
     let workloads = impact.workloads.iter().flat_map(|(fate, all)| {
         let (fate, detail) = match fate {
-            Fate::Loses(why) => ("loses", why.clone()),
-            Fate::LosesAccepted => ("loses_accepted", String::new()),
-            Fate::Gets(identity) => ("gets", identity.clone()),
-            Fate::Keeps(by) => ("keeps", by.to_string()),
+            IdentityEffect::Loses(why) => ("loses", why.clone()),
+            IdentityEffect::LosesAccepted => ("loses_accepted", String::new()),
+            IdentityEffect::Gets(identity) => ("gets", identity.clone()),
+            IdentityEffect::Keeps(by) => ("keeps", by.to_string()),
         };
         all.iter().map(move |w| Affected {
             workload: workload(w),
@@ -383,9 +388,9 @@ fn node_pool((address, impact): (&Address, &Impact)) -> NodePool {
 
 fn held(held: &HeldBack) -> Held {
     let (reason, until) = match &held.why {
-        Why::Loss => ("loss", None),
-        Why::Unread => ("unread", None),
-        Why::Exclusion { until, .. } => ("maintenance_exclusion", Some(until.clone())),
+        HoldReason::Loss => ("loss", None),
+        HoldReason::Unread => ("unread", None),
+        HoldReason::Exclusion { until, .. } => ("maintenance_exclusion", Some(until.clone())),
     };
     Held {
         address: held.address.to_string(),

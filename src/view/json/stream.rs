@@ -6,10 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use wi_core::desired::Desired;
 use wi_core::plan::{Action, Plan};
 use wi_core::spec::model::Place;
 
-use super::{plan::action, resource};
+use super::plan::action;
 use crate::apply::{End, Outcome};
 
 /// The version of the form.
@@ -25,12 +26,12 @@ pub struct Stream {
 
 impl Stream {
     /// Says what is going to be done. Where that cannot be said nothing should be.
-    pub fn begin(plan: &Plan) -> io::Result<Self> {
+    pub fn begin(plan: &Plan, desired: &Desired) -> io::Result<Self> {
         let resources: BTreeMap<String, (Value, &'static str)> = plan
             .changes
             .iter()
             .map(|(address, change)| {
-                let kind = resource::of(change).kind;
+                let kind = change.edit.terraform(&plan.owner, desired).kind;
                 let provider = kind.split('_').next().unwrap_or_default().to_owned();
                 let value = json!({
                     "addr": address,
@@ -41,7 +42,7 @@ impl Stream {
                     "resource_name": address.name(),
                     "resource_key": null,
                 });
-                (address.to_string(), (value, action(change.action)))
+                (address.to_string(), (value, action(change.action())))
             })
             .collect();
         let stream = Self {
@@ -137,7 +138,7 @@ impl Stream {
             plan.changes
                 .iter()
                 .filter(|(address, change)| {
-                    change.action == action && outcome.get(*address) == Some(&End::Done)
+                    change.action() == action && outcome.get(*address) == Some(&End::Done)
                 })
                 .count()
         };

@@ -197,7 +197,7 @@ fn callout(plan: &Plan, risks: &Risks) -> Option<String> {
         ));
     }
     if !risks.increases.is_empty() {
-        let first = risks.increases[0];
+        let first = &risks.increases[0];
         let more = match risks.increases.len() {
             1 => String::new(),
             n => format!(" and {} more", n - 1),
@@ -205,8 +205,8 @@ fn callout(plan: &Plan, risks: &Risks) -> Option<String> {
         items.push(format!(
             "{} ({} → {}{more})",
             count(risks.increases.len(), "privilege increase"),
-            code(&first.role),
-            code(&first.principal)
+            code(&first.right.what()),
+            code(&first.principal.to_string())
         ));
     }
     if !plan.unseen.is_empty() {

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use wi_core::address::Address;
-use wi_core::plan::{AccessChange, Action, Change, Fate, Impact, Plan, What, Why};
+use wi_core::plan::{
+    AccessChange, Action, Change, Edit, HoldReason, IdentityEffect, Impact, Plan, Right,
+};
 use wi_core::words::safe;
 
 use super::escape::{cell, code, fence, html};
 use super::fit::{Block, Section};
 use super::{About, count};
 use crate::view::impact;
-use crate::view::text::verb;
 
 /// So many workloads of a node pool are named in its row.
 const NAMED: usize = 20;
@@ -65,7 +66,7 @@ pub(super) fn errors(plan: &Plan) -> Section {
 
 /// The name of a group of changes: a cluster, or what clusters share.
 fn group(change: &Change) -> Option<&str> {
-    change.what.cluster()
+    change.cluster()
 }
 
 pub(super) fn by_cluster(plan: &Plan, about: &About) -> Section {
@@ -77,19 +78,16 @@ pub(super) fn by_cluster(plan: &Plan, about: &About) -> Section {
     let mut groups: BTreeMap<Option<&str>, Of> = BTreeMap::new();
     for change in plan.changes.values() {
         let of = groups.entry(group(change)).or_default();
-        of.counts[match change.action {
+        of.counts[match change.action() {
             Action::Create => 0,
             Action::Update => 1,
             Action::Delete => 2,
         }] += 1;
-        if let What::NodePool {
-            node_pool, nodes, ..
-        } = &change.what
-        {
+        if let Edit::NodePool(pool) = &change.edit {
             of.notes.push(format!(
                 "rolls {} ({})",
-                cell(node_pool),
-                count(usize::try_from(*nodes).unwrap_or(usize::MAX), "node")
+                cell(&pool.node_pool),
+                count(usize::try_from(pool.nodes).unwrap_or(usize::MAX), "node")
             ));
         }
     }
@@ -171,9 +169,22 @@ fn losers(impact: &Impact) -> impl Iterator<Item = String> {
     impact
         .workloads
         .iter()
-        .filter(|(fate, _)| matches!(fate, Fate::Loses(_) | Fate::LosesAccepted))
+        .filter(|(fate, _)| {
+            matches!(
+                fate,
+                IdentityEffect::Loses(_) | IdentityEffect::LosesAccepted
+            )
+        })
         .flat_map(|(_, all)| all)
         .map(|w| format!("{}/{} ({})", w.namespace, w.name, w.kind))
+}
+
+/// A resource without `on`, in a column of its own.
+fn on_what(right: &Right) -> String {
+    match right {
+        Right::Role { on, .. } => on.to_string(),
+        right => right.on_what(),
+    }
 }
 
 /// Losses and privilege increases come first and are cut last; other gains go on in the same table.
@@ -190,16 +201,17 @@ pub(super) fn access(plan: &Plan, about: &About) -> [Section; 2] {
         };
         format!(
             "| {sign} {words} | {}{clusters} | {} | {} |\n",
-            cell(&a.principal),
-            cell(&a.role),
-            cell(a.resource.strip_prefix("on ").unwrap_or(&a.resource))
+            cell(&a.principal.to_string()),
+            cell(&a.right.what()),
+            cell(&on_what(&a.right))
         )
     };
     let risky = |a: &&AccessChange| !a.gains || a.is_increase();
-    let mut first: Vec<&AccessChange> = plan.access.iter().filter(risky).collect();
+    let rows = plan.access();
+    let mut first: Vec<&AccessChange> = rows.iter().filter(risky).collect();
     first.sort_by_key(|a| a.gains);
     let first: Vec<String> = first.into_iter().map(row).collect();
-    let rest: Vec<String> = plan.access.iter().filter(|a| !risky(a)).map(row).collect();
+    let rest: Vec<String> = rows.iter().filter(|a| !risky(a)).map(row).collect();
     let head = "**Who gains and who loses access**\n\n| | Principal | Role | Resource |\n|---|---|---|---|\n".to_owned();
     let blank = "\n".to_owned();
     let none = String::new;
@@ -235,11 +247,11 @@ pub(super) fn access(plan: &Plan, about: &About) -> [Section; 2] {
 pub(super) fn held_back(plan: &Plan, about: &About) -> Section {
     let rows = plan.held_back.iter().map(|held| {
         let why = match &held.why {
-            Why::Unread => "its pods could not be read".to_owned(),
-            Why::Exclusion { name, until } => {
+            HoldReason::Unread => "its pods could not be read".to_owned(),
+            HoldReason::Exclusion { name, until } => {
                 format!("maintenance exclusion {} until {}", code(name), code(until))
             }
-            Why::Loss => {
+            HoldReason::Loss => {
                 let losers: Vec<String> = plan
                     .impact
                     .get(&held.address)
@@ -290,15 +302,18 @@ pub(super) fn details(plan: &Plan, about: &About) -> Section {
     let mut rows_of: Vec<(Option<&str>, Vec<String>)> = Vec::new();
     for (name, mut changes) in groups {
         // Removals first: the last rows are the first to go.
-        changes.sort_by_key(|(_, c)| std::cmp::Reverse(c.action));
-        let rows: Vec<String> = changes.iter().map(|(a, c)| diff(a, c)).collect();
+        changes.sort_by_key(|(_, c)| std::cmp::Reverse(c.action()));
+        let rows: Vec<String> = changes
+            .iter()
+            .map(|(a, c)| diff(a, c, &plan.owner))
+            .collect();
         let Some(cluster) = name else {
             rows_of.push((None, rows));
             continue;
         };
         let key: Vec<String> = changes
             .iter()
-            .map(|(a, c)| diff(&a.in_cluster("*"), c))
+            .map(|(a, c)| diff(&a.in_cluster("*"), c, &plan.owner))
             .collect();
         let clusters = same.entry(key).or_default();
         if clusters.is_empty() {
@@ -343,14 +358,14 @@ pub(super) fn details(plan: &Plan, about: &About) -> Section {
 }
 
 /// One change as lines of a diff: GitHub colours them by their first character.
-fn diff(address: &str, change: &Change) -> String {
-    let sign = match change.action {
+fn diff(address: &str, change: &Change, owner: &str) -> String {
+    let sign = match change.action() {
         Action::Create => '+',
         Action::Update => '!',
         Action::Delete => '-',
     };
-    let mut out = format!("{sign} {} {}\n", safe(address), verb(change));
-    for attribute in &change.attributes {
+    let mut out = format!("{sign} {} {}\n", safe(address), change.edit.verb());
+    for attribute in change.edit.attributes(owner) {
         let value = match (&attribute.before, &attribute.after) {
             (Some(b), Some(a)) if b == a => safe(a),
             (Some(b), Some(a)) => format!("{} -> {}", safe(b), safe(a)),

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 use wi::apply::rollout::{Ended, Gates, Pause, roll_out};
 use wi::apply::{Because, End};
-use wi_core::plan::{Action, Plan, What};
+use wi_core::plan::{Action, Edit, Plan};
 use wi_sandbox::{Sandbox, World};
 
 use crate::support::client::{Client, options};
@@ -159,11 +159,11 @@ async fn run(case: &Case) -> Result<(), TestCaseError> {
         }
     }
 
-    // What failed is bounded, or stops all waves after it.
+    // Edit failed is bounded, or stops all waves after it.
     let failed: BTreeSet<&str> = outcome
         .iter()
         .filter(|(_, end)| matches!(end, End::Failed(_)))
-        .filter_map(|(address, _)| plan.changes[address].what.cluster())
+        .filter_map(|(address, _)| plan.changes[address].cluster())
         .collect();
     for cluster in &failed {
         let i: usize = cluster[1..].parse().expect("a number");
@@ -189,7 +189,7 @@ async fn run(case: &Case) -> Result<(), TestCaseError> {
         }
     }
 
-    // What clusters share goes last: while it stays, or once all others are done.
+    // Edit clusters share goes last: while it stays, or once all others are done.
     let editor = |sandbox: &Sandbox| {
         sandbox.snapshot().projects["acme-prod"]
             .policy
@@ -197,13 +197,13 @@ async fn run(case: &Case) -> Result<(), TestCaseError> {
             .iter()
             .any(|b| b.role == "roles/editor")
     };
-    let removed = outcome
-        .iter()
-        .any(|(address, end)| *end == End::Done && plan.changes[address].action == Action::Delete);
+    let removed = outcome.iter().any(|(address, end)| {
+        *end == End::Done && plan.changes[address].action() == Action::Delete
+    });
     prop_assert_eq!(removed, !editor(&sandbox));
     let unfinished = outcome.iter().any(|(address, end)| {
         matches!(end, End::NotStarted(Because::Paused(_)))
-            && matches!(plan.changes[address].what, What::Ksa { .. })
+            && matches!(plan.changes[address].edit, Edit::Ksa(_))
     });
     prop_assert!(!(removed && unfinished), "taken away before all were done");
 

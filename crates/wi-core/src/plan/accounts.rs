@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::marks::{marked_description, split_description};
-use super::{AccountChange, Action, Attribute, Change, Plan, What};
-use crate::address::Address;
+use super::ownership::{marked_description, split_description};
+use super::{Account, AccountAfter, Change, Edit, Plan};
 use crate::desired::Desired;
 use crate::live::{Live, Seen};
-use crate::names::{Email, Member, ProjectId};
+use crate::names::Member;
 use crate::spec::model::{AccountSpec, OnRemove};
 use crate::wire::iam::ServiceAccount;
 
@@ -20,8 +19,8 @@ pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
         let address = desired.account_address(&wanted.email);
         match live.accounts.get(&wanted.project) {
             Some(Seen::Found(accounts)) => match accounts.get(&wanted.email) {
-                Some(account) => update(desired, address, wanted, account, plan),
-                None => create(desired, &deleted, address, wanted, plan),
+                Some(account) => update(desired, wanted, account, plan),
+                None => create(desired, &deleted, wanted, plan),
             },
             Some(Seen::Absent) => plan.error(
                 address,
@@ -45,16 +44,34 @@ pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
             if wanted {
                 continue;
             }
+            let leaves = |after, note: &str| {
+                let edit = Account {
+                    project: project.clone(),
+                    email: email.clone(),
+                    name: desired.account_label(email),
+                    before: Some(account.into()),
+                    after,
+                };
+                Change::new(Edit::Account(edit), vec![note.to_owned()], None)
+            };
             match mark.map(|m| m.on_remove) {
-                Some(OnRemove::Disable) if !account.disabled => {
-                    let change = AccountChange::Disable;
-                    end(desired, project, email, change, plan);
-                }
-                Some(OnRemove::Delete) => {
-                    let change = AccountChange::Delete;
-                    end(desired, project, email, change, plan);
-                }
-                Some(OnRemove::Keep) => release(desired, project, email, account, text, plan),
+                Some(OnRemove::Disable) if !account.disabled => plan.insert(leaves(
+                    AccountAfter::Disabled,
+                    "marked by this spec and no longer in it: it is disabled, not deleted",
+                )),
+                Some(OnRemove::Delete) => plan.insert(leaves(
+                    AccountAfter::Deleted,
+                    "marked by this spec with `onRemove: delete` and no longer in it; it can be undeleted for 30 days",
+                )),
+                Some(OnRemove::Keep) => plan.insert(leaves(
+                    AccountAfter::Present {
+                        display_name: account.display_name.clone(),
+                        description: text.to_owned(),
+                        disabled: account.disabled,
+                        undelete: None,
+                    },
+                    "released: marked with `onRemove: keep` and no longer in the spec; it stays with its roles",
+                )),
                 _ => {}
             }
         }
@@ -82,79 +99,33 @@ fn deleted_ids(live: &Live) -> Deleted {
     deleted
 }
 
-fn create(
-    desired: &Desired,
-    deleted: &Deleted,
-    address: Address,
-    wanted: &AccountSpec,
-    plan: &mut Plan,
-) {
-    let display_name = wanted.display_name.clone().unwrap_or_default();
-    let description = marked_description("", &desired.owner, wanted.on_remove);
+fn create(desired: &Desired, deleted: &Deleted, wanted: &AccountSpec, plan: &mut Plan) {
     // Several ids: which one is meant is not known.
-    let deleted = deleted
+    let undelete = deleted
         .get(wanted.email.as_str())
         .filter(|ids| ids.len() == 1)
         .and_then(|ids| ids.first().cloned());
-    let notes = deleted
+    let notes = undelete
         .iter()
         .map(|id| format!("it was deleted, and policies still name it (unique id {id}): undeleted, it has its roles and keys again. After 30 days that is no longer possible, and it is made anew"))
         .collect();
-    plan.insert(
-        address,
-        Change {
-            action: Action::Create,
-            attributes: vec![
-                Attribute::new("email", None, Some(wanted.email.as_str())),
-                Attribute::new("displayName", None, Some(&display_name)),
-                Attribute::new("description", None, Some(&description)),
-            ]
-            .into_iter()
-            .filter(|a| a.after.is_some())
-            .collect(),
-            what: What::Account {
-                project: wanted.project.clone(),
-                email: wanted.email.clone(),
-                change: match deleted {
-                    Some(unique_id) => AccountChange::Undelete {
-                        unique_id,
-                        display_name,
-                        description,
-                    },
-                    None => AccountChange::Create {
-                        display_name,
-                        description,
-                    },
-                },
-            },
-            notes,
-            place: Some(wanted.place.clone()),
-            needs: BTreeSet::new(),
-            wave: 0,
+    let edit = Account {
+        project: wanted.project.clone(),
+        email: wanted.email.clone(),
+        name: desired.account_label(&wanted.email),
+        before: None,
+        after: AccountAfter::Present {
+            display_name: wanted.display_name.clone().unwrap_or_default(),
+            description: marked_description("", &desired.owner, wanted.on_remove),
+            disabled: false,
+            undelete,
         },
-    );
+    };
+    plan.insert(Change::new(Edit::Account(edit), notes, Some(&wanted.place)));
 }
 
-fn update(
-    desired: &Desired,
-    address: Address,
-    wanted: &AccountSpec,
-    account: &ServiceAccount,
-    plan: &mut Plan,
-) {
-    let mut attributes = Vec::new();
-    let mut reason = None;
-    let display_name = wanted
-        .display_name
-        .clone()
-        .filter(|d| *d != account.display_name);
-    if let Some(after) = &display_name {
-        attributes.push(Attribute::new(
-            "displayName",
-            Some(&account.display_name),
-            Some(after),
-        ));
-    }
+fn update(desired: &Desired, wanted: &AccountSpec, account: &ServiceAccount, plan: &mut Plan) {
+    let address = desired.account_address(&wanted.email);
     let (text, mark) = split_description(&account.description);
     if let Some(mark) = mark.filter(|m| m.owner != desired.owner) {
         let owner = mark.owner;
@@ -167,130 +138,39 @@ fn update(
             ),
         );
     }
-    let after = marked_description(text, &desired.owner, wanted.on_remove);
-    let description = (after != account.description.trim_end()).then_some(after);
-    if let Some(after) = &description {
-        if after.len() > MAX_DESCRIPTION {
-            return plan.error(
-                address,
-                Some(&wanted.place),
-                format!(
-                    "the description of {} leaves no room for the mark `[wi:{}]` (IAM allows {MAX_DESCRIPTION} bytes): shorten it, or refer to the account by `email:`",
-                    wanted.email, desired.owner
-                ),
-            );
-        }
-        if mark.is_none() {
-            reason = Some("adopted: it exists and nobody has marked it".to_owned());
-        }
-        attributes.push(Attribute::new(
-            "description",
-            Some(&account.description),
-            Some(after),
-        ));
+    let mut description = marked_description(text, &desired.owner, wanted.on_remove);
+    let mut notes = Vec::new();
+    if description == account.description.trim_end() {
+        description.clone_from(&account.description);
+    } else if description.len() > MAX_DESCRIPTION {
+        return plan.error(
+            address,
+            Some(&wanted.place),
+            format!(
+                "the description of {} leaves no room for the mark `[wi:{}]` (IAM allows {MAX_DESCRIPTION} bytes): shorten it, or refer to the account by `email:`",
+                wanted.email, desired.owner
+            ),
+        );
+    } else if mark.is_none() {
+        notes.push("adopted: it exists and nobody has marked it".to_owned());
     }
-    if account.disabled {
-        attributes.push(Attribute::new("disabled", Some("true"), Some("false")));
-    }
-    if attributes.is_empty() {
-        return;
-    }
-    plan.insert(
-        address,
-        Change {
-            action: Action::Update,
-            what: What::Account {
-                project: wanted.project.clone(),
-                email: wanted.email.clone(),
-                change: AccountChange::Update {
-                    display_name,
-                    description,
-                    enable: account.disabled,
-                },
-            },
-            attributes,
-            notes: reason.into_iter().collect(),
-            place: Some(wanted.place.clone()),
-            needs: BTreeSet::new(),
-            wave: 0,
+    let edit = Account {
+        project: wanted.project.clone(),
+        email: wanted.email.clone(),
+        name: desired.account_label(&wanted.email),
+        before: Some(account.into()),
+        after: AccountAfter::Present {
+            display_name: wanted
+                .display_name
+                .clone()
+                .unwrap_or_else(|| account.display_name.clone()),
+            description,
+            disabled: false,
+            undelete: None,
         },
-    );
-}
-
-/// Disables or deletes what left the spec.
-fn end(
-    desired: &Desired,
-    project: &ProjectId,
-    email: &Email,
-    change: AccountChange,
-    plan: &mut Plan,
-) {
-    let deletes = change == AccountChange::Delete;
-    let mut attributes = vec![Attribute::new(
-        "email",
-        Some(email.as_str()),
-        (!deletes).then(|| email.as_str()),
-    )];
-    if !deletes {
-        attributes.push(Attribute::new("disabled", Some("false"), Some("true")));
-    }
-    let note = if deletes {
-        "marked by this spec with `onRemove: delete` and no longer in it; it can be undeleted for 30 days"
-    } else {
-        "marked by this spec and no longer in it: it is disabled, not deleted"
     };
-    plan.insert(
-        desired.account_address(email),
-        Change {
-            action: Action::Delete,
-            what: What::Account {
-                project: project.clone(),
-                email: email.clone(),
-                change,
-            },
-            attributes,
-            notes: vec![note.to_owned()],
-            place: None,
-            needs: BTreeSet::new(),
-            wave: 0,
-        },
-    );
-}
-
-/// Takes the mark from what left the spec and stays.
-fn release(
-    desired: &Desired,
-    project: &ProjectId,
-    email: &Email,
-    account: &ServiceAccount,
-    text: &str,
-    plan: &mut Plan,
-) {
-    plan.insert(
-        desired.account_address(email),
-        Change {
-            action: Action::Update,
-            what: What::Account {
-                project: project.clone(),
-                email: email.clone(),
-                change: AccountChange::Update {
-                    display_name: None,
-                    description: Some(text.to_owned()),
-                    enable: false,
-                },
-            },
-            attributes: vec![Attribute::new(
-                "description",
-                Some(&account.description),
-                Some(text),
-            )],
-            notes: vec![
-                "released: marked with `onRemove: keep` and no longer in the spec; it stays with its roles"
-                    .to_owned(),
-            ],
-            place: None,
-            needs: BTreeSet::new(),
-            wave: 0,
-        },
-    );
+    let edit = Edit::Account(edit);
+    if !edit.attributes(&desired.owner).is_empty() {
+        plan.insert(Change::new(edit, notes, Some(&wanted.place)));
+    }
 }

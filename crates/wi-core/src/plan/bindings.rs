@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::marks::split_description;
-use super::{AccountChange, Action, Attribute, Change, Plan, What};
-use crate::desired::{BindingKey, Desired};
+use super::ownership::split_description;
+use super::{AccountAfter, Action, Binding, Change, Edit, Plan};
+use crate::address::BindingKey;
+use crate::desired::Desired;
 use crate::live::{Live, Seen};
 use crate::names::{Email, KsaIdentity, Member, Role};
 use crate::resource::Resource;
@@ -43,12 +44,13 @@ impl<'a> Managed<'a> {
             undeleted: plan
                 .changes
                 .values()
-                .filter_map(|c| match &c.what {
-                    What::Account {
-                        email,
-                        change: AccountChange::Undelete { .. },
-                        ..
-                    } => Some(email.clone()),
+                .filter_map(|c| match &c.edit {
+                    Edit::Account(account) => match &account.after {
+                        AccountAfter::Present { undelete, .. } if undelete.is_some() => {
+                            Some(account.email.clone())
+                        }
+                        _ => None,
+                    },
                     _ => None,
                 })
                 .collect(),
@@ -192,21 +194,27 @@ fn add(desired: &Desired, live: &Live, key: &BindingKey, plan: &mut Plan) {
         }
         other => other.to_string(),
     };
-    plan.insert(
-        desired.binding_address(key),
-        Change {
-            action: Action::Create,
-            attributes: attributes(key, &[&member], Action::Create),
-            what: What::Binding {
-                key: key.clone(),
-                members: vec![member],
-            },
-            notes: Vec::new(),
-            place: desired.bindings.get(key).cloned(),
-            needs: BTreeSet::new(),
-            wave: 0,
-        },
-    );
+    let binding = edit(desired, key.clone(), Vec::new(), vec![member]);
+    let place = desired.bindings.get(key);
+    plan.insert(Change::new(binding, Vec::new(), place));
+}
+
+fn edit(desired: &Desired, key: BindingKey, before: Vec<String>, after: Vec<String>) -> Edit {
+    let on = match &key.resource {
+        Resource::ServiceAccount(email) => Some(desired.account_label(email)),
+        _ => None,
+    };
+    let who = match &key.member {
+        Member::ServiceAccount(email) => Some(desired.account_label(email)),
+        _ => None,
+    };
+    Edit::Binding(Binding {
+        key,
+        on,
+        who,
+        before,
+        after,
+    })
 }
 
 fn remove(
@@ -230,61 +238,26 @@ fn remove(
             return;
         }
     }
-    let members: Vec<&str> = spellings.iter().map(String::as_str).collect();
-    plan.insert(
-        desired.binding_address(&key),
-        Change {
-            action: Action::Delete,
-            attributes: attributes(&key, &members, Action::Delete),
-            notes: vec![match &key.member {
-                Member::ServiceAccount(e) => {
-                    format!("{e} is managed by this spec, which does not grant it this")
-                }
-                Member::Ksa(k) => {
-                    format!("{k} is managed by this spec, which does not grant it this")
-                }
-                Member::DeletedServiceAccount { email, .. } => format!(
-                    "dead: it was of an account {email} that is deleted, and the one of today does not have it by this"
-                ),
-                _ => "only the workloads that the spec names may act as an account that it owns"
-                    .to_owned(),
-            }],
-            what: What::Binding {
-                key,
-                members: spellings,
-            },
-            place: None,
-            needs: BTreeSet::new(),
-            wave: 0,
-        },
-    );
-}
-
-/// As they are shown.
-pub(super) fn attributes(key: &BindingKey, members: &[&str], action: Action) -> Vec<Attribute> {
-    let attribute = |name: &str, value: &str| match action {
-        Action::Delete => Attribute::new(name, Some(value), None),
-        _ => Attribute::new(name, None, Some(value)),
-    };
-    let mut rows = vec![
-        attribute("resource", &key.resource.to_string()),
-        attribute("role", key.role.as_str()),
-    ];
-    rows.extend(members.iter().map(|m| attribute("member", m)));
-    if let Some(condition) = &key.condition {
-        rows.push(attribute("condition.title", &condition.title));
-        if !condition.description.is_empty() {
-            rows.push(attribute("condition.description", &condition.description));
+    let note = match &key.member {
+        Member::ServiceAccount(e) => {
+            format!("{e} is managed by this spec, which does not grant it this")
         }
-        rows.push(attribute("condition.expression", &condition.expression));
-    }
-    rows
+        Member::Ksa(k) => {
+            format!("{k} is managed by this spec, which does not grant it this")
+        }
+        Member::DeletedServiceAccount { email, .. } => format!(
+            "dead: it was of an account {email} that is deleted, and the one of today does not have it by this"
+        ),
+        _ => "only the workloads that the spec names may act as an account that it owns".to_owned(),
+    };
+    let binding = edit(desired, key, spellings, Vec::new());
+    plan.insert(Change::new(binding, vec![note], None));
 }
 
 /// Says where the same role is inherited from: adding it changes nothing today, removing it neither.
 pub(super) fn note_inherited(live: &Live, plan: &mut Plan) {
     for change in plan.changes.values_mut() {
-        let What::Binding { key, .. } = &change.what else {
+        let Edit::Binding(Binding { key, .. }) = &change.edit else {
             continue;
         };
         let Resource::Project(project) = &key.resource else {
@@ -304,7 +277,7 @@ pub(super) fn note_inherited(live: &Live, plan: &mut Plan) {
                 })
         });
         let notes: Vec<String> = also
-            .map(|resource| match change.action {
+            .map(|resource| match change.edit.action() {
                 Action::Delete => {
                     format!("also granted by {resource}: the role stays, by inheritance")
                 }

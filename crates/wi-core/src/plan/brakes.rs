@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Options, Plan, Problem, Subject, What};
+use super::{Binding, Change, Edit, Options, Plan, Problem, Subject};
 use crate::address::Address;
 use crate::desired::Desired;
 use crate::live::{Live, Seen};
@@ -25,15 +25,21 @@ pub(super) fn check(desired: &Desired, live: &Live, options: &Options, plan: &mu
     whole_projects(live, plan);
 }
 
+/// The member that a change adds.
+fn added(change: &Change) -> Option<&Binding> {
+    match &change.edit {
+        Edit::Binding(binding) if binding.adds() => Some(binding),
+        _ => None,
+    }
+}
+
 fn forbidden_members(desired: &Desired, plan: &mut Plan) {
     let mut problems = Vec::new();
     for (address, change) in &plan.changes {
-        let What::Binding { members, .. } = &change.what else {
+        let Some(binding) = added(change) else {
             continue;
         };
-        if change.action == Action::Delete {
-            continue;
-        }
+        let members = binding.members();
         let rule = desired
             .guard
             .forbid_members
@@ -57,7 +63,7 @@ fn forbidden_members(desired: &Desired, plan: &mut Plan) {
 fn removals(desired: &Desired, options: &Options, plan: &mut Plan) {
     // Members that are dead already give nobody anything.
     let dead = plan.changes.values().filter(|c| {
-        matches!(&c.what, What::Binding { key, .. } if matches!(key.member, Member::DeletedServiceAccount { .. }))
+        matches!(&c.edit, Edit::Binding(b) if matches!(b.key.member, Member::DeletedServiceAccount { .. }))
     });
     let removed = plan.counts().destroy - dead.count();
     if let Some((most, place)) = &desired.guard.max_removals
@@ -79,8 +85,7 @@ fn removals(desired: &Desired, options: &Options, plan: &mut Plan) {
 fn missing_roles(live: &Live, plan: &mut Plan) {
     let mut problems = Vec::new();
     for (address, change) in &plan.changes {
-        if let What::Binding { key, .. } = &change.what
-            && change.action != Action::Delete
+        if let Some(Binding { key, .. }) = added(change)
             && let Some(Seen::Found(false)) = live.roles.get(&key.role)
         {
             let list = match key.role.as_str().strip_suffix(key.role.id()) {
@@ -114,21 +119,19 @@ struct Size<'a> {
 fn sizes(live: &Live, plan: &mut Plan) {
     let mut changes: BTreeMap<&Resource, Size> = BTreeMap::new();
     for (address, change) in &plan.changes {
-        let What::Binding { key, members } = &change.what else {
+        let Edit::Binding(binding) = &change.edit else {
             continue;
         };
-        let size = changes.entry(&key.resource).or_insert(Size {
+        let size = changes.entry(&binding.key.resource).or_insert(Size {
             added: 0,
             removed: 0,
             late: 0,
             address,
         });
-        if change.action == Action::Delete {
-            size.removed += members.len();
-            let waits = change.wave > 0 || !change.needs.is_empty();
-            size.late += if waits { members.len() } else { 0 };
-        } else {
-            size.added += members.len();
+        size.added += binding.after.len();
+        size.removed += binding.before.len();
+        if change.wave > 0 || !change.needs.is_empty() {
+            size.late += binding.before.len();
         }
     }
     let mut errors = Vec::new();
@@ -185,12 +188,9 @@ fn what_direct_principals_cannot_do(live: &Live, plan: &mut Plan) {
     let mut errors = Vec::new();
     let mut warnings = BTreeSet::new();
     for (address, change) in &plan.changes {
-        let What::Binding { key, .. } = &change.what else {
+        let Some(Binding { key, .. }) = added(change) else {
             continue;
         };
-        if change.action == Action::Delete {
-            continue;
-        }
         let direct = matches!(key.member, Member::Ksa(_)) && !key.is_impersonation();
         if let Some(bucket) = key.resource.bucket()
             && (direct || key.condition.is_some())
@@ -253,8 +253,7 @@ fn whole_projects(live: &Live, plan: &mut Plan) {
             for member in &binding.members {
                 let member = Member::parse(member);
                 let removed = plan.changes.values().any(|c| {
-                    c.action == Action::Delete
-                        && matches!(&c.what, What::Binding { key, .. } if key.member == member && key.resource == *resource)
+                    matches!(&c.edit, Edit::Binding(b) if !b.adds() && b.key.member == member && b.key.resource == *resource)
                 });
                 if member.is_gke_pool_member() && !removed {
                     warnings.insert(format!(

@@ -1,8 +1,8 @@
 //! Clusters: their state and their workload pool.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::{Action, Attribute, Change, Options, Plan, What, node_pools};
+use super::{Change, ClusterPool, Edit, Options, Plan, node_pools};
 use crate::address::Address;
 use crate::desired::{Desired, DesiredCluster};
 use crate::live::{Live, Seen};
@@ -86,27 +86,17 @@ fn diff_cluster(
     let pool = wanted.path.project.workload_pool();
     let before = &cluster.workload_identity_config.workload_pool;
     if before.is_empty() {
-        plan.insert(
-            address,
-            Change {
-                action: Action::Update,
-                what: What::ClusterPool {
-                    cluster: name.to_owned(),
-                    path: wanted.path.clone(),
-                    before: before.clone(),
-                    pool: pool.clone(),
-                },
-                attributes: vec![Attribute::new(
-                    "workloadIdentityConfig.workloadPool",
-                    Some(before),
-                    Some(&pool),
-                )],
-                notes: pool_notes(cluster),
-                place: Some(wanted.place.clone()),
-                needs: BTreeSet::new(),
-                wave: 0,
-            },
-        );
+        let edit = ClusterPool {
+            cluster: name.to_owned(),
+            before: before.clone(),
+            after: pool,
+        };
+        let notes = pool_notes(cluster);
+        plan.insert(Change::new(
+            Edit::ClusterPool(edit),
+            notes,
+            Some(&wanted.place),
+        ));
     } else if *before != pool {
         plan.error(
             address,

@@ -8,15 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Action, Attribute, Change, Fate, KubeChange, Options, Plan, What, Workload};
+use super::{Attribute, Change, Edit, IdentityEffect, Options, Plan, Workload};
 use crate::address::Address;
 use crate::desired::{Desired, Waves};
 use crate::digest::sha256;
 use crate::spec::model::{NodePools, Place};
-use crate::wire::kubernetes::ObjectMeta;
 
 /// What the hash is of, so that the hash of one version is never that of another.
-const OF: &str = "wi plan 2";
+const OF: &str = "wi plan 3";
 
 /// All of it.
 #[derive(Serialize)]
@@ -37,9 +36,9 @@ struct Essence<'a> {
 #[derive(Serialize)]
 struct ChangeEssence<'a> {
     address: &'a str,
-    action: Action,
-    what: What,
-    attributes: &'a [Attribute],
+    edit: Edit,
+    /// What is there before, as far as it is shown: of objects the edit has more than counts.
+    attributes: Vec<Attribute>,
     needs: &'a BTreeSet<Address>,
     wave: usize,
 }
@@ -48,13 +47,11 @@ struct ChangeEssence<'a> {
 /// would do the same, whenever they were made. Versions of objects, numbers of nodes and places in the
 /// spec do not count.
 ///
-/// `desired` is just what is kept with it ([`super::part::kept`]).
+/// `desired` is just what is kept with it ([`super::scope::kept`]).
 pub(super) fn hash(plan: &Plan, desired: &Desired, options: &Options) -> String {
     let changes = plan.changes.iter().map(|(address, change)| {
         let Change {
-            action,
-            what,
-            attributes,
+            edit,
             notes: _,
             place: _,
             needs,
@@ -62,9 +59,8 @@ pub(super) fn hash(plan: &Plan, desired: &Desired, options: &Options) -> String 
         } = change;
         ChangeEssence {
             address,
-            action: *action,
-            what: timeless(what),
-            attributes,
+            edit: edit.timeless(),
+            attributes: edit.attributes(&plan.owner),
             needs,
             wave: *wave,
         }
@@ -73,7 +69,12 @@ pub(super) fn hash(plan: &Plan, desired: &Desired, options: &Options) -> String 
         impact
             .workloads
             .iter()
-            .filter(|(fate, _)| matches!(fate, Fate::Loses(_) | Fate::LosesAccepted))
+            .filter(|(fate, _)| {
+                matches!(
+                    fate,
+                    IdentityEffect::Loses(_) | IdentityEffect::LosesAccepted
+                )
+            })
             .flat_map(move |(_, all)| all.iter().map(move |w| (&**address, w)))
     });
     let essence = Essence {
@@ -91,34 +92,6 @@ pub(super) fn hash(plan: &Plan, desired: &Desired, options: &Options) -> String 
     };
     let text = serde_json::to_vec(&essence).expect("no key of these maps is anything but text");
     sha256(&text)
-}
-
-/// Which object, not as what it was found.
-fn timeless(what: &What) -> What {
-    let mut what = what.clone();
-    match &mut what {
-        What::Namespace(write) | What::Ksa { change: write, .. } => {
-            let KubeChange {
-                cluster: _,
-                before,
-                object: _,
-                force: _,
-            } = write;
-            if let Some(meta) = before {
-                *meta = ObjectMeta {
-                    name: std::mem::take(&mut meta.name),
-                    namespace: std::mem::take(&mut meta.namespace),
-                    ..ObjectMeta::default()
-                };
-            }
-        }
-        What::NodePool { nodes, .. } => *nodes = 0,
-        What::ClusterPool { .. }
-        | What::RestoreSettings { .. }
-        | What::Account { .. }
-        | What::Binding { .. } => {}
-    }
-    what
 }
 
 /// Without what only says where the spec asks for it.

@@ -1,11 +1,9 @@
 //! Namespaces and Kubernetes service accounts: marks, annotations, adoption and removal.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value, json};
-
-use super::marks::{ADOPTED, MANAGED_BY, OWNER};
-use super::{Action, Attribute, Change, KubeChange, Options, Plan, What};
+use super::ownership::{ADOPTED, MANAGED_BY, OWNER};
+use super::{Change, Edit, Ksa, KsaAfter, Namespace, Options, Plan, Was};
 use crate::desired::{Desired, DesiredKsa, GSA_ANNOTATION, KsaKey, NamespaceKey};
 use crate::live::{Live, Objects, Seen};
 use crate::names::{Email, KubeName};
@@ -142,28 +140,15 @@ fn diff_cluster(
             );
             continue;
         }
-        let object = object(
-            "Namespace",
-            &key.namespace,
-            None,
-            &desired.owner,
-            None,
-            false,
-        );
-        plan.insert(
-            key.address(),
-            change(
-                Action::Create,
-                None,
-                cluster,
-                Some(object),
-                &[],
-                None,
-                false,
-                What::Namespace,
-            )
-            .at(&wanted.place),
-        );
+        let edit = Namespace {
+            key: key.clone(),
+            before: None,
+        };
+        plan.insert(Change::new(
+            Edit::Namespace(edit),
+            Vec::new(),
+            Some(&wanted.place),
+        ));
     }
     let by_name: HashMap<(&str, &str), &ObjectMeta> = objects
         .service_accounts
@@ -201,16 +186,12 @@ fn diff_ksa(
     let before = there
         .and_then(|m| m.annotations.get(GSA_ANNOTATION))
         .map(String::as_str);
-    let mut attributes = Vec::new();
-    if before != after {
-        attributes.push(Attribute::new(GSA_ANNOTATION, before, after));
-    }
     let mut adopted = false;
     let mut force = false;
     let mut reason = None;
     let foreign = there.map(foreign_annotation_managers).unwrap_or_default();
     match there.map(|m| mark(m, &desired.owner)) {
-        None => attributes.push(Attribute::new(OWNER, None, Some(&desired.owner))),
+        None => {}
         Some(Mark::Ours) => {
             adopted = there.is_some_and(|m| m.annotations.contains_key(ADOPTED));
             force = true;
@@ -220,7 +201,6 @@ fn diff_ksa(
         }
         Some(Mark::None) => {
             adopted = true;
-            attributes.push(Attribute::new(OWNER, None, Some(&desired.owner)));
             reason = Some("adopted: it exists and nobody has marked it".to_owned());
             if before != after
                 && before.is_some()
@@ -248,53 +228,30 @@ fn diff_ksa(
         }
     }
     let managed_by = there.and_then(|m| m.labels.get(MANAGED_BY));
-    if let Some(tool) = there.and_then(other_manager)
-        && !attributes.is_empty()
-    {
+    let edit = Edit::Ksa(Ksa {
+        key: key.clone(),
+        before: there.map(Was::from),
+        after: KsaAfter::Kept {
+            account: wanted.account.clone(),
+            adopted,
+            // A label of another tool stays its own; our annotation is mark enough.
+            labelled: managed_by.is_none_or(|t| t == "wi"),
+        },
+        force,
+        drop_annotation: before.is_some()
+            && after.is_none()
+            && (!foreign.is_empty() || !there.is_some_and(wi_owns_annotation)),
+    });
+    if edit.attributes(&desired.owner).is_empty() {
+        return;
+    }
+    if let Some(tool) = there.and_then(other_manager) {
         plan.warnings.push(format!(
             "{key} is managed by {tool}, which may undo what wi writes: put the annotation there and say `existing: true` here, or take the account out of it"
         ));
     }
-    if attributes.is_empty() {
-        return;
-    }
-    // A label of another tool stays its own; our annotation is mark enough.
-    let foreign_label = managed_by.is_some_and(|t| t != "wi");
-    let mut object = object(
-        "ServiceAccount",
-        &key.name,
-        Some(&key.namespace),
-        &desired.owner,
-        after,
-        adopted,
-    );
-    if foreign_label && let Some(metadata) = object["metadata"].as_object_mut() {
-        metadata.remove("labels");
-    }
-    let action = if there.is_some() {
-        Action::Update
-    } else {
-        Action::Create
-    };
-    let account_before = before.and_then(|b| Email::parse(b).ok());
-    let drop_annotation = before.is_some()
-        && after.is_none()
-        && (!foreign.is_empty() || !there.is_some_and(wi_owns_annotation));
-    let change = change(
-        action,
-        there,
-        &key.cluster,
-        Some(object),
-        &attributes,
-        reason,
-        force,
-        |change| What::Ksa {
-            change,
-            account_before,
-            drop_annotation,
-        },
-    );
-    plan.insert(key.address(), change.at(&wanted.place));
+    let notes = reason.into_iter().collect();
+    plan.insert(Change::new(edit, notes, Some(&wanted.place)));
 }
 
 /// What carries our mark and left the spec: what `wi` made is deleted, what it adopted is released.
@@ -319,47 +276,25 @@ fn remove_what_left(cluster: &str, desired: &Desired, objects: &Objects, plan: &
         let Some(key) = key(meta) else {
             continue;
         };
-        let adopted = meta.annotations.contains_key(ADOPTED);
-        let annotation = meta.annotations.get(GSA_ANNOTATION);
-        let account_before = annotation.and_then(|a| Email::parse(a).ok());
-        let object = adopted.then(|| {
-            json!({"apiVersion": "v1", "kind": "ServiceAccount",
-                "metadata": {"name": meta.name, "namespace": meta.namespace}})
-        });
-        let (action, reason) = if adopted {
+        let (after, note) = if meta.annotations.contains_key(ADOPTED) {
             (
-                Action::Update,
+                KsaAfter::Released,
                 "released: it was there before this spec, which no longer names it",
             )
         } else {
             (
-                Action::Delete,
+                KsaAfter::Deleted,
                 "made by this spec and no longer in it; pods that still use it lose their identity",
             )
         };
-        let attributes = [
-            Attribute::new(GSA_ANNOTATION, annotation.map(String::as_str), None),
-            Attribute::new(OWNER, Some(&desired.owner), None),
-        ];
-        let attributes: Vec<Attribute> = attributes
-            .into_iter()
-            .filter(|a| a.before.is_some())
-            .collect();
-        let change = change(
-            action,
-            Some(meta),
-            cluster,
-            object,
-            &attributes,
-            Some(reason.to_owned()),
-            true,
-            |change| What::Ksa {
-                change,
-                account_before,
-                drop_annotation: false,
-            },
-        );
-        plan.insert(key.address(), change);
+        let edit = Ksa {
+            key,
+            before: Some(meta.into()),
+            after,
+            force: true,
+            drop_annotation: false,
+        };
+        plan.insert(Change::new(Edit::Ksa(edit), vec![note.to_owned()], None));
     }
     for meta in objects.namespaces.values() {
         let Ok(namespace) = KubeName::parse(&meta.name) else {
@@ -374,119 +309,15 @@ fn remove_what_left(cluster: &str, desired: &Desired, objects: &Objects, plan: &
         {
             continue;
         }
-        let object =
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": meta.name}});
-        let attributes = [Attribute::new(OWNER, Some(&desired.owner), None)];
-        let reason = "released: no longer in the spec; wi never deletes a namespace, since all in it would go";
-        plan.insert(
-            key.address(),
-            change(
-                Action::Update,
-                Some(meta),
-                cluster,
-                Some(object),
-                &attributes,
-                Some(reason.to_owned()),
-                true,
-                What::Namespace,
-            ),
-        );
-    }
-}
-
-/// Whether this is a configuration that is applied here to an object of this name: with the marks of
-/// `owner`, or without any, which releases it.
-pub(super) fn is_ours(
-    configuration: &Value,
-    kind: &str,
-    name: &KubeName,
-    namespace: Option<&KubeName>,
-    owner: &str,
-) -> bool {
-    let annotations = &configuration["metadata"]["annotations"];
-    let account = annotations.get(GSA_ANNOTATION);
-    let account = account.map(|a| a.as_str().and_then(|a| Email::parse(a).ok()));
-    if account == Some(None) {
-        return false; // no account's address
-    }
-    let account = account.flatten();
-    let account = account.as_ref().map(Email::as_str);
-    let adopted = annotations.get(ADOPTED).is_some();
-    let marked = object(kind, name, namespace, owner, account, adopted);
-    let without = |fields: &[&str]| {
-        let mut object = marked.clone();
-        if let Some(metadata) = object["metadata"].as_object_mut() {
-            metadata.retain(|field, _| !fields.contains(&field.as_str()));
-        }
-        object
-    };
-    // A label of another tool stays its own.
-    *configuration == marked
-        || *configuration == without(&["labels"])
-        || *configuration == without(&["labels", "annotations"])
-}
-
-/// The whole applied configuration of an object.
-fn object(
-    kind: &str,
-    name: &KubeName,
-    namespace: Option<&KubeName>,
-    owner: &str,
-    account: Option<&str>,
-    adopted: bool,
-) -> Value {
-    let mut annotations = Map::new();
-    annotations.insert(OWNER.to_owned(), owner.into());
-    if let Some(account) = account {
-        annotations.insert(GSA_ANNOTATION.to_owned(), account.into());
-    }
-    if adopted {
-        annotations.insert(ADOPTED.to_owned(), "true".into());
-    }
-    let mut metadata = json!({
-        "name": name.as_str(),
-        "labels": { MANAGED_BY: "wi" },
-        "annotations": annotations,
-    });
-    if let Some(namespace) = namespace {
-        metadata["namespace"] = namespace.as_str().into();
-    }
-    json!({"apiVersion": "v1", "kind": kind, "metadata": metadata})
-}
-
-#[allow(
-    clippy::too_many_arguments,
-    reason = "one place that fills a Change of this kind"
-)]
-fn change(
-    action: Action,
-    before: Option<&ObjectMeta>,
-    cluster: &str,
-    object: Option<Value>,
-    attributes: &[Attribute],
-    reason: Option<String>,
-    force: bool,
-    what: impl FnOnce(KubeChange) -> What,
-) -> Change {
-    Change {
-        action,
-        what: what(KubeChange {
-            cluster: cluster.to_owned(),
-            before: before.cloned(),
-            object,
-            force,
-        }),
-        attributes: attributes.to_vec(),
-        notes: reason.into_iter().collect(),
-        place: None,
-        needs: BTreeSet::new(),
-        wave: 0,
-    }
-}
-
-impl Change {
-    fn at(mut self, place: &crate::spec::model::Place) -> Self {
-        self.place = Some(place.clone());
-        self
+        let edit = Namespace {
+            key,
+            before: Some(meta.into()),
+        };
+        let note = "released: no longer in the spec; wi never deletes a namespace, since all in it would go";
+        plan.insert(Change::new(
+            Edit::Namespace(edit),
+            vec![note.to_owned()],
+            None,
+        ));
     }
 }

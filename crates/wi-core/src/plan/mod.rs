@@ -4,24 +4,27 @@
 
 mod access;
 mod accounts;
-mod basis;
 mod bindings;
 mod brakes;
 mod clusters;
 mod digest;
-pub mod file;
-mod forged;
+mod edit;
 mod impact;
+mod integrity;
 mod kubernetes;
-pub mod marks;
 mod node_pools;
 mod order;
-mod outside;
-mod own_access;
-mod part;
+pub mod ownership;
+mod permissions;
+mod preconditions;
 mod restarts;
 mod risk;
+pub mod saved;
+mod scope;
+mod self_lockout;
 mod target;
+mod terraform;
+mod unmanaged_clusters;
 pub mod waves;
 
 use std::collections::btree_map::Entry;
@@ -29,24 +32,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::address::{Address, BindingKey};
+pub use access::{AccessChange, Right};
+pub use edit::{
+    Account, AccountAfter, AccountState, Binding, ClusterPool, Edit, Kind, Ksa, KsaAfter,
+    Namespace, NodePool, Phase, RestoreSettings, RunSettings, Was,
+};
+pub use impact::{HeldBack, HoldReason, IdentityEffect, Impact, NodeRoles, Workload};
+pub use permissions::Permission;
+pub use preconditions::{Compared, Preconditions, StaleObject};
+pub use restarts::Restart;
+pub use risk::Risks;
+pub use scope::with_chains;
+pub use self_lockout::{protect, takes_from_accounts};
+pub use target::restrict_to;
+pub use terraform::Terraform;
+
+use crate::address::Address;
 use crate::desired::{Desired, Waves};
 use crate::graph::Graph;
 use crate::live::Live;
-use crate::names::{ClusterPath, Email, ProjectId};
 use crate::spec::model::Place;
-use crate::wire::kubernetes::ObjectMeta;
-use crate::wire::upgrade::UpgradeSettings;
-
-pub use basis::{Basis, Compared, Fact, Moved};
-pub use impact::{Fate, HeldBack, Impact, NodeRoles, Why, Workload};
-pub use own_access::{protect, takes_from_accounts};
-pub use part::with_chains;
-pub use restarts::Restart;
-pub use risk::Risks;
-pub use target::restrict_to;
 
 /// What would change, and all that the reader must know before saying yes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -54,7 +60,8 @@ pub struct Plan {
     /// The spec's name.
     #[serde(deserialize_with = "crate::names::label")]
     pub owner: String,
-    /// By address.
+    /// By the address of each edit.
+    #[serde(with = "edit")]
     pub changes: BTreeMap<Address, Change>,
     /// What moving each node pool means for the workloads on it, by the node pool's address.
     pub impact: BTreeMap<Address, Impact>,
@@ -62,8 +69,8 @@ pub struct Plan {
     pub held_back: Vec<HeldBack>,
     /// Workloads that see their new identity for sure once they are restarted.
     pub restarts: Vec<Restart>,
-    /// Who gains and who loses what.
-    pub access: Vec<AccessChange>,
+    /// In how many clusters of the spec the identities of a workload pool are the same ones.
+    pub sharing: BTreeMap<String, usize>,
     /// Things to know; nothing stops because of them.
     pub warnings: Vec<String>,
     /// What must be mended before anything is applied.
@@ -137,15 +144,11 @@ pub enum Action {
     Delete,
 }
 
-/// One change of one resource.
+/// One change of one resource. Much of it is told by its [`Edit`]: see [`Kind`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Change {
-    /// What happens.
-    pub action: Action,
-    /// With what.
-    pub what: What,
-    /// Attributes that change, in the order in which they are shown.
-    pub attributes: Vec<Attribute>,
+    /// What is there, and what is to be.
+    pub edit: Edit,
     /// Why, and what it means, where that is not obvious.
     pub notes: Vec<String>,
     /// Where the spec asks for it; nothing for what left the spec.
@@ -155,6 +158,28 @@ pub struct Change {
     /// The index of the wave that it is carried out in.
     #[serde(default)]
     pub wave: usize,
+}
+
+impl Change {
+    fn new(edit: Edit, notes: Vec<String>, place: Option<&Place>) -> Self {
+        Self {
+            edit,
+            notes,
+            place: place.cloned(),
+            needs: BTreeSet::new(),
+            wave: 0,
+        }
+    }
+
+    /// Whether the resource is made, changed or removed.
+    pub fn action(&self) -> Action {
+        self.edit.action()
+    }
+
+    /// The spec's name of the cluster that it is in; `None` for what clusters share.
+    pub fn cluster(&self) -> Option<&str> {
+        self.edit.cluster()
+    }
 }
 
 /// An attribute's value before and after.
@@ -177,166 +202,6 @@ impl Attribute {
             after: text(after),
         }
     }
-}
-
-/// All that carrying a change out takes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum What {
-    /// The cluster's workload pool.
-    ClusterPool {
-        /// The spec's name of the cluster.
-        cluster: String,
-        /// The cluster.
-        path: ClusterPath,
-        /// The pool before; empty for none.
-        before: String,
-        /// The pool to set.
-        pool: String,
-    },
-    /// A node pool's metadata server.
-    NodePool {
-        /// The spec's name of the cluster.
-        cluster: String,
-        /// The cluster.
-        path: ClusterPath,
-        /// The node pool.
-        node_pool: String,
-        /// The mode before; empty for none.
-        before: String,
-        /// How many nodes are recreated.
-        nodes: u64,
-        /// Upgrade settings of this run alone.
-        settings: Option<Box<RunSettings>>,
-    },
-    /// A node pool's own upgrade settings, which an interrupted run left changed.
-    RestoreSettings {
-        /// The spec's name of the cluster.
-        cluster: String,
-        /// The cluster.
-        path: ClusterPath,
-        /// The node pool.
-        node_pool: String,
-        /// Its own settings.
-        own: UpgradeSettings,
-    },
-    /// A Google service account.
-    Account {
-        /// Its project.
-        project: ProjectId,
-        /// Its address.
-        email: Email,
-        /// What is done to it.
-        change: AccountChange,
-    },
-    /// A member of a binding.
-    Binding {
-        /// Which.
-        key: BindingKey,
-        /// The spelling to add; or all spellings that are there, to remove.
-        members: Vec<String>,
-    },
-    /// A namespace.
-    Namespace(KubeChange),
-    /// A Kubernetes service account.
-    Ksa {
-        /// The write.
-        change: KubeChange,
-        /// The account in its annotation before.
-        account_before: Option<Email>,
-        /// Whether the annotation must go although another manager owns it.
-        drop_annotation: bool,
-    },
-}
-
-impl What {
-    /// The spec's name of the cluster that it is in; `None` for what clusters share.
-    pub fn cluster(&self) -> Option<&str> {
-        match self {
-            Self::ClusterPool { cluster, .. }
-            | Self::NodePool { cluster, .. }
-            | Self::RestoreSettings { cluster, .. } => Some(cluster),
-            Self::Namespace(write) | Self::Ksa { change: write, .. } => Some(&write.cluster),
-            Self::Account { .. } | Self::Binding { .. } => None,
-        }
-    }
-}
-
-/// Upgrade settings that a node pool has while it is moved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunSettings {
-    /// Its own, which it gets back.
-    pub own: UpgradeSettings,
-    /// Those of this run.
-    pub during: UpgradeSettings,
-}
-
-/// What is done to a Google service account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum AccountChange {
-    /// Created with these.
-    Create {
-        /// Shown in the console.
-        display_name: String,
-        /// Ends in the mark.
-        description: String,
-    },
-    /// Changed; `None` leaves a field as it is.
-    Update {
-        /// Shown in the console.
-        display_name: Option<String>,
-        /// Ends in the mark.
-        description: Option<String>,
-        /// Whether it is enabled.
-        enable: bool,
-    },
-    /// Brought back, from the 30 days in which a deleted account can be.
-    Undelete {
-        /// Its unique id: the email does not name a deleted account.
-        unique_id: String,
-        /// For one that has to be made anew after all.
-        display_name: String,
-        /// Ends in the mark.
-        description: String,
-    },
-    /// Disabled, since it left the spec.
-    Disable,
-    /// Deleted, since it left the spec and the spec had said so.
-    Delete,
-}
-
-impl AccountChange {
-    /// Whether nobody can act as it afterwards.
-    pub fn ends_it(&self) -> bool {
-        matches!(self, Self::Disable | Self::Delete)
-    }
-}
-
-/// A write to a Kubernetes object.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct KubeChange {
-    /// The spec's name of the cluster.
-    pub cluster: String,
-    /// The object as the plan saw it.
-    pub before: Option<ObjectMeta>,
-    /// The whole applied configuration, or `None` to delete it.
-    pub object: Option<Value>,
-    /// Whether fields are taken from other managers: only where the object carries our mark.
-    pub force: bool,
-}
-
-/// A principal that gains or loses a role.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct AccessChange {
-    /// Whether it gains.
-    pub gains: bool,
-    /// Who.
-    pub principal: String,
-    /// The role, or `the right to act as` for impersonation.
-    pub role: String,
-    /// `on RESOURCE`, or the account that it acts as.
-    pub resource: String,
-    /// In how many clusters of the spec the principal is this same one; 0 where it does not apply.
-    pub clusters: usize,
 }
 
 /// Choices of the user that change the plan.
@@ -371,21 +236,21 @@ impl Plan {
     /// What `--expect-plan-hash` compares: the same for two plans of `desired`, with these choices, that
     /// would do the same.
     pub fn hash(&self, desired: &Desired, options: &Options) -> String {
-        digest::hash(self, &part::kept(desired, self), options)
+        digest::hash(self, &scope::kept(desired, self), options)
     }
 
     /// Adds a change. Two changes of one address are a mistake of `wi`: it is told, and neither is lost
     /// without a word.
-    fn insert(&mut self, address: Address, change: Change) {
-        match self.changes.entry(address) {
+    fn insert(&mut self, change: Change) {
+        match self.changes.entry(change.edit.address()) {
             Entry::Vacant(free) => {
                 free.insert(change);
             }
             Entry::Occupied(taken) => {
                 let message = format!(
                     "two changes have this one address, which is a mistake of wi: {:?} and {:?}",
-                    taken.get().what,
-                    change.what
+                    taken.get().edit,
+                    change.edit
                 );
                 debug_assert!(false, "{}: {message}", taken.key());
                 let subject = taken.key().clone();
@@ -412,7 +277,12 @@ impl Plan {
 
     /// How many resources are added, changed and destroyed.
     pub fn counts(&self) -> Counts {
-        let count = |action| self.changes.values().filter(|c| c.action == action).count();
+        let count = |action| {
+            self.changes
+                .values()
+                .filter(|c| c.action() == action)
+                .count()
+        };
         Counts {
             add: count(Action::Create),
             change: count(Action::Update),
@@ -436,6 +306,7 @@ pub struct Counts {
 pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     let mut plan = Plan {
         owner: desired.owner.clone(),
+        sharing: sharing(desired),
         ..Plan::default()
     };
     let node_pools = clusters::diff(desired, live, options, &mut plan);
@@ -450,8 +321,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
         order::set_needs(&graph, desired, live, &mut plan);
     }
     waves::assign(desired, &mut plan);
-    access::list(desired, &mut plan);
-    outside::warn(live, &mut plan);
+    unmanaged_clusters::warn(live, &mut plan);
     brakes::check(desired, live, options, &mut plan);
     plan.errors.sort();
     plan.unseen.sort();
@@ -481,4 +351,15 @@ impl Plan {
             why: why.to_owned(),
         });
     }
+}
+
+/// In how many clusters of the spec the identities of each pool are the same ones.
+fn sharing(desired: &Desired) -> BTreeMap<String, usize> {
+    let mut sharing = BTreeMap::new();
+    for cluster in desired.clusters.values() {
+        *sharing
+            .entry(cluster.path.project.workload_pool())
+            .or_insert(0) += 1;
+    }
+    sharing
 }

@@ -1,8 +1,6 @@
 //! Node pools: the metadata server, and how GKE recreates the nodes for it.
 
-use std::collections::BTreeSet;
-
-use super::{Action, Attribute, Change, Options, Plan, RunSettings, UpgradeOverride, What};
+use super::{Change, Edit, Options, Plan, RestoreSettings, RunSettings, UpgradeOverride};
 use crate::address::Address;
 use crate::desired::{DesiredCluster, GKE_METADATA};
 use crate::live::{Live, Seen};
@@ -135,25 +133,18 @@ fn move_pool(
     if node_pool.autoscaling.autoprovisioned {
         notes.push("made by node auto-provisioning; new ones start with GKE_METADATA".to_owned());
     }
-    plan.insert(
-        address,
-        Change {
-            action: Action::Update,
-            what: What::NodePool {
-                cluster: name.to_owned(),
-                path: wanted.path.clone(),
-                node_pool: node_pool.name.clone(),
-                before: mode.clone(),
-                nodes,
-                settings: settings.clone(),
-            },
-            attributes: attributes(mode, settings.as_deref()),
-            notes,
-            place: Some(wanted.place.clone()),
-            needs: BTreeSet::new(),
-            wave: 0,
-        },
-    );
+    let edit = super::NodePool {
+        cluster: name.to_owned(),
+        node_pool: node_pool.name.clone(),
+        before: mode.clone(),
+        nodes,
+        settings,
+    };
+    plan.insert(Change::new(
+        Edit::NodePool(edit),
+        notes,
+        Some(&wanted.place),
+    ));
 }
 
 fn restore(
@@ -163,52 +154,18 @@ fn restore(
     own: UpgradeSettings,
     plan: &mut Plan,
 ) {
-    let now = node_pool.upgrade_settings.clone().unwrap_or_default();
-    let attribute = Attribute {
-        before: Some(in_short(&now)),
-        ..restored(&own)
+    let edit = RestoreSettings {
+        cluster: name.to_owned(),
+        node_pool: node_pool.name.clone(),
+        before: node_pool.upgrade_settings.clone().unwrap_or_default(),
+        after: own,
     };
-    plan.insert(
-        Address::node_pool(name, &node_pool.name),
-        Change {
-            action: Action::Update,
-            what: What::RestoreSettings {
-                cluster: name.to_owned(),
-                path: wanted.path.clone(),
-                node_pool: node_pool.name.clone(),
-                own,
-            },
-            attributes: vec![attribute],
-            notes: vec!["put back: a run that was interrupted had settings of its own".to_owned()],
-            place: Some(wanted.place.clone()),
-            needs: BTreeSet::new(),
-            wave: 0,
-        },
-    );
-}
-
-/// What is shown of a node pool that moves.
-pub(super) fn attributes(mode: &str, settings: Option<&RunSettings>) -> Vec<Attribute> {
-    let mut attributes = vec![Attribute::new(
-        "config.workloadMetadataConfig.mode",
-        Some(mode),
-        Some(GKE_METADATA),
-    )];
-    if let Some(RunSettings { own, during }) = settings
-        && during != own
-    {
-        attributes.push(Attribute::new(
-            "upgradeSettings, for this run",
-            Some(&in_short(own)),
-            Some(&in_short(during)),
-        ));
-    }
-    attributes
-}
-
-/// What is shown of settings that are put back; what they are before is added.
-pub(super) fn restored(own: &UpgradeSettings) -> Attribute {
-    Attribute::new("upgradeSettings", None, Some(&in_short(own)))
+    let note = "put back: a run that was interrupted had settings of its own".to_owned();
+    plan.insert(Change::new(
+        Edit::RestoreSettings(edit),
+        vec![note],
+        Some(&wanted.place),
+    ));
 }
 
 fn overridden(own: &UpgradeSettings, wanted: &UpgradeOverride) -> UpgradeSettings {
@@ -246,16 +203,6 @@ fn nodes(cluster: &str, node_pool: &NodePool, live: &Live) -> u64 {
             .count() as u64,
         None => u64::from(node_pool.initial_node_count) * node_pool.locations.len().max(1) as u64,
     }
-}
-
-fn in_short(settings: &UpgradeSettings) -> String {
-    if settings.is_blue_green() {
-        return "BLUE_GREEN".to_owned();
-    }
-    format!(
-        "SURGE, maxSurge {}, maxUnavailable {}",
-        settings.max_surge, settings.max_unavailable
-    )
 }
 
 /// What the settings mean for so many nodes.

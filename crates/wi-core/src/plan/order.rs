@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AccountChange, Action, Change, Plan, What};
+use super::{AccountAfter, Change, Edit, Plan};
 use crate::address::Address;
 use crate::desired::Desired;
 use crate::graph::Graph;
@@ -17,7 +17,7 @@ struct Index<'a> {
     /// What a principal gains, and on which resource.
     additions: BTreeMap<&'a Member, Vec<(&'a Resource, &'a Address)>>,
     /// Kubernetes service accounts that stop acting as an account.
-    leaving: BTreeMap<&'a Email, Vec<&'a Address>>,
+    leaving: BTreeMap<Email, Vec<&'a Address>>,
     /// Removals of what an account has, and of who may act as it.
     removals: BTreeMap<&'a Email, Vec<&'a Address>>,
     /// Kubernetes service accounts of an identity, in all clusters.
@@ -30,27 +30,27 @@ impl<'a> Index<'a> {
     fn of(plan: &'a Plan, desired: &'a Desired, live: &'a Live) -> Self {
         let mut index = Self::default();
         for (address, change) in &plan.changes {
-            match &change.what {
-                What::Binding { key, .. } if change.action == Action::Create => {
+            match &change.edit {
+                Edit::Binding(binding) if binding.adds() => {
+                    let key = &binding.key;
                     let gains = index.additions.entry(&key.member).or_default();
                     gains.push((&key.resource, address));
                 }
-                What::Binding { key, .. } if change.action == Action::Delete => {
-                    if let Member::ServiceAccount(email) = &key.member {
+                Edit::Binding(binding) => {
+                    if let Member::ServiceAccount(email) = &binding.key.member {
                         index.removals.entry(email).or_default().push(address);
                     }
-                    if let Resource::ServiceAccount(email) = &key.resource {
+                    if let Resource::ServiceAccount(email) = &binding.key.resource {
                         index.removals.entry(email).or_default().push(address);
                     }
                 }
-                What::Ksa {
-                    account_before: Some(before),
-                    ..
-                } => index.leaving.entry(before).or_default().push(address),
-                What::NodePool {
-                    cluster, node_pool, ..
-                } => {
-                    if let Some(account) = runs_as(live, cluster, node_pool) {
+                Edit::Ksa(ksa) => {
+                    if let Some(before) = ksa.account_before() {
+                        index.leaving.entry(before).or_default().push(address);
+                    }
+                }
+                Edit::NodePool(pool) => {
+                    if let Some(account) = runs_as(live, &pool.cluster, &pool.node_pool) {
                         index.node_pools.entry(account).or_default().push(address);
                     }
                 }
@@ -99,8 +99,9 @@ impl<'a> Index<'a> {
     /// What a removal waits for; `None` for what is no removal.
     fn waits_for(&self, change: &Change) -> Option<Vec<&'a Address>> {
         let mut waits = Vec::new();
-        match &change.what {
-            What::Binding { key, .. } if change.action == Action::Delete => {
+        match &change.edit {
+            Edit::Binding(binding) if !binding.adds() => {
+                let key = &binding.key;
                 waits.extend(self.identity_changes(&key.member));
                 match &key.resource {
                     Resource::ServiceAccount(email) if key.is_impersonation() => {
@@ -115,16 +116,12 @@ impl<'a> Index<'a> {
                     }
                 }
             }
-            What::Account {
-                email,
-                change: how @ (AccountChange::Disable | AccountChange::Delete),
-                ..
-            } => {
-                waits.extend(self.leaving(email));
-                waits.extend(self.node_pools_running_as(email));
-                if *how == AccountChange::Delete {
+            Edit::Account(account) if account.ends_it() => {
+                waits.extend(self.leaving(&account.email));
+                waits.extend(self.node_pools_running_as(&account.email));
+                if account.after == AccountAfter::Deleted {
                     // Deleted first, its members would turn into dead ones under our hands.
-                    waits.extend(self.removals_of(email));
+                    waits.extend(self.removals_of(&account.email));
                 }
             }
             _ => return None,

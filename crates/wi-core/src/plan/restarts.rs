@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
 use super::impact::Workload;
-use super::{Plan, What};
+use super::{Edit, Plan};
 use crate::address::Address;
-use crate::desired::{GKE_METADATA, GSA_ANNOTATION};
+use crate::desired::GKE_METADATA;
 use crate::live::{Live, Seen};
+use serde::{Deserialize, Serialize};
 
 /// Workloads of one Kubernetes service account whose identity changes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,33 +21,32 @@ pub struct Restart {
 pub(super) fn list(live: &Live, plan: &mut Plan) {
     let mut restarts = BTreeSet::new();
     for change in plan.changes.values() {
-        let What::Ksa { change: write, .. } = &change.what else {
+        let Edit::Ksa(ksa) = &change.edit else {
             continue;
         };
-        let Some(before) = &write.before else {
-            continue; // no pod can run as an account that is not there
-        };
-        if !change.attributes.iter().any(|a| a.name == GSA_ANNOTATION) {
+        // No pod can run as an account that is not there.
+        if ksa.before.is_none() || !ksa.changes_identity(&plan.owner) {
             continue;
         }
-        let objects = live.kubernetes.get(&write.cluster).and_then(Seen::found);
+        let key = &ksa.key;
+        let objects = live.kubernetes.get(&key.cluster).and_then(Seen::found);
         let Some(Ok(workloads)) = objects.and_then(|o| o.workloads.as_ref()) else {
             continue;
         };
         for pod in &workloads.pods {
             let pool = workloads.pool_of_node.get(&pod.spec.node_name);
-            if pod.metadata.namespace == before.namespace
-                && pod.service_account() == before.name
+            if pod.metadata.namespace == key.namespace.as_str()
+                && pod.service_account() == key.name.as_str()
                 && pod.status.phase == "Running"
                 && !pod.spec.host_network
-                && pool.is_none_or(|pool| uses_own_identity(&write.cluster, pool, live))
+                && pool.is_none_or(|pool| uses_own_identity(&key.cluster, pool, live))
                 && !pool.is_some_and(|pool| {
                     plan.changes
-                        .contains_key(&Address::node_pool(&write.cluster, pool))
+                        .contains_key(&Address::node_pool(&key.cluster, pool))
                 })
             {
                 restarts.insert(Restart {
-                    cluster: write.cluster.clone(),
+                    cluster: key.cluster.clone(),
                     workload: Workload::of(pod),
                 });
             }

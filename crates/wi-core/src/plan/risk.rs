@@ -1,14 +1,14 @@
 //! What of a plan a reviewer should look at first.
 
-use super::{AccessChange, Fate, Plan, What, Workload};
+use super::{AccessChange, Edit, IdentityEffect, Plan, Right, Workload};
 
 /// Parts of a plan that can do harm.
 #[derive(Debug, Clone, Default)]
 pub struct Risks<'a> {
     /// Roles that are taken from somebody.
-    pub losses: Vec<&'a AccessChange>,
+    pub losses: Vec<AccessChange>,
     /// Roles that let their new holder give itself or others more.
-    pub increases: Vec<&'a AccessChange>,
+    pub increases: Vec<AccessChange>,
     /// Node pools whose nodes are recreated, and how many nodes.
     pub rolls: Vec<(&'a str, u64)>,
     /// Workloads that lose the node's identity, accepted or not, by the node pool's address.
@@ -27,18 +27,15 @@ impl AccessChange {
     /// Whether its principal could raise itself or others by it: a role that administers, one that
     /// acts as other accounts, or any role on a folder or an organization.
     pub fn is_increase(&self) -> bool {
-        // `ROLE (TITLE)` where there is a condition.
-        let role = self.role.split(' ').next().unwrap_or_default();
-        let name = role.rsplit('/').next().unwrap_or_default();
-        let name = name.to_ascii_lowercase();
-        let wide = ["on folder/", "on organization/"]
-            .iter()
-            .any(|kind| self.resource.starts_with(kind));
+        let Right::Role { role, on, .. } = &self.right else {
+            return false;
+        };
+        let name = role.id().to_ascii_lowercase();
         self.gains
-            && (POWERFUL.contains(&role)
+            && (POWERFUL.contains(&role.as_str())
                 || name.contains("admin")
                 || name.ends_with("owner")
-                || wide)
+                || matches!(on.kind().short, "folder" | "organization"))
     }
 }
 
@@ -56,10 +53,10 @@ impl Plan {
     /// What to look at first.
     pub fn risks(&self) -> Risks<'_> {
         let rolls = self.changes.iter().filter_map(|(address, change)| {
-            let What::NodePool { nodes, .. } = &change.what else {
+            let Edit::NodePool(pool) = &change.edit else {
                 return None;
             };
-            Some((&**address, *nodes))
+            Some((&**address, pool.nodes))
         });
         let moved = self
             .impact
@@ -69,12 +66,21 @@ impl Plan {
             impact
                 .workloads
                 .iter()
-                .filter(|(fate, _)| matches!(fate, Fate::Loses(_) | Fate::LosesAccepted))
+                .filter(|(fate, _)| {
+                    matches!(
+                        fate,
+                        IdentityEffect::Loses(_) | IdentityEffect::LosesAccepted
+                    )
+                })
                 .flat_map(move |(_, all)| all.iter().map(move |w| (&**address, w)))
         });
+        let (gains, losses): (Vec<_>, Vec<_>) = self.access().into_iter().partition(|a| a.gains);
         Risks {
-            losses: self.access.iter().filter(|a| !a.gains).collect(),
-            increases: self.access.iter().filter(|a| a.is_increase()).collect(),
+            losses,
+            increases: gains
+                .into_iter()
+                .filter(AccessChange::is_increase)
+                .collect(),
             rolls: rolls.collect(),
             losers: losers.collect(),
         }
@@ -84,13 +90,18 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::{Email, Member, Role};
+    use crate::resource::Resource;
 
-    fn gain(role: &str, resource: &str) -> AccessChange {
+    fn gain(role: &str, on: &str) -> AccessChange {
         AccessChange {
             gains: true,
-            principal: "a".to_owned(),
-            role: role.to_owned(),
-            resource: resource.to_owned(),
+            principal: Member::parse("user:a@b.c"),
+            right: Right::Role {
+                role: Role::parse(role).expect("a role"),
+                on: Resource::parse(on, None).expect("a resource"),
+                condition: None,
+            },
             clusters: 0,
         }
     }
@@ -102,17 +113,23 @@ mod tests {
             "roles/storage.admin",
             "roles/resourcemanager.projectIamAdmin",
             "roles/bigquery.dataOwner",
-            "roles/storage.admin (until-2027)",
             "roles/iam.serviceAccountUser",
+            "projects/acme-prod/roles/teamAdmin",
         ] {
-            assert!(gain(role, "on project/acme-prod").is_increase(), "{role}");
+            assert!(gain(role, "project/acme-prod").is_increase(), "{role}");
         }
-        for role in ["roles/storage.objectViewer", "the right to act as"] {
-            assert!(!gain(role, "on project/acme-prod").is_increase(), "{role}");
-        }
-        assert!(gain("roles/viewer", "on folder/12").is_increase());
-        let mut loss = gain("roles/owner", "on project/acme-prod");
+        assert!(!gain("roles/storage.objectViewer", "project/acme-prod").is_increase());
+        assert!(gain("roles/viewer", "folder/12").is_increase());
+        let mut loss = gain("roles/owner", "project/acme-prod");
         loss.gains = false;
         assert!(!loss.is_increase());
+        let acts = AccessChange {
+            right: Right::ActAs {
+                account: Email::parse("admin@acme-prod.iam.gserviceaccount.com").expect("an email"),
+                condition: None,
+            },
+            ..gain("roles/owner", "project/acme-prod")
+        };
+        assert!(!acts.is_increase());
     }
 }

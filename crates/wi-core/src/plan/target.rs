@@ -2,19 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{Plan, Subject, access, restarts};
+use super::{Plan, Subject, restarts};
 use crate::address::Address;
-use crate::desired::Desired;
 use crate::live::Live;
 
 /// Leaves only changes whose address is one of `targets`, or below one (`ksa.main/shop` takes all
 /// accounts of that namespace), and what those need. Answers with the targets that match nothing.
-pub fn restrict_to(
-    plan: &mut Plan,
-    desired: &Desired,
-    live: &Live,
-    targets: &[String],
-) -> Vec<String> {
+pub fn restrict_to(plan: &mut Plan, live: &Live, targets: &[String]) -> Vec<String> {
     let mut keep: BTreeSet<Address> = BTreeSet::new();
     let mut unmatched = Vec::new();
     for target in targets {
@@ -43,7 +37,6 @@ pub fn restrict_to(
         Subject::Whole => true,
         Subject::Resource(a) => keep.contains(a) || targets.iter().any(|target| a.is_in(target)),
     });
-    access::list(desired, plan);
     restarts::list(live, plan);
     unmatched
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Plan, What, access, restarts};
+use super::{Action, Edit, Plan, restarts};
 use crate::address::Address;
 use crate::desired::{Desired, Waves};
 use crate::live::Live;
@@ -19,7 +19,7 @@ pub(super) fn assign(desired: &Desired, plan: &mut Plan) {
     let last = waves.waves.len().saturating_sub(1);
     let mut wave_of: BTreeMap<Address, usize> = BTreeMap::new();
     for (address, change) in &plan.changes {
-        if let Some(cluster) = change.what.cluster() {
+        if let Some(cluster) = change.cluster() {
             let wave = waves.wave_of.get(cluster).copied().unwrap_or(last);
             wave_of.insert(address.clone(), wave);
         }
@@ -31,10 +31,8 @@ pub(super) fn assign(desired: &Desired, plan: &mut Plan) {
         if wave_of.contains_key(address) {
             continue;
         }
-        let used = users.of_change(&change.what);
-        let ends = change.action == Action::Delete
-            || matches!(&change.what, What::Account { change, .. } if change.ends_it());
-        let wave = if ends {
+        let used = users.of_change(&change.edit);
+        let wave = if change.action() == Action::Delete {
             used.iter().next_back().copied().unwrap_or(last)
         } else {
             used.first().copied().unwrap_or(0)
@@ -66,10 +64,10 @@ fn wait_for_users(desired: &Desired, plan: &mut Plan) {
         }
     }
     for change in plan.changes.values_mut() {
-        let member = match &change.what {
-            What::Binding { key, .. } if change.action == Action::Delete => key.member.clone(),
-            What::Account { email, change, .. } if change.ends_it() => {
-                Member::ServiceAccount(email.clone())
+        let member = match &change.edit {
+            Edit::Binding(binding) if !binding.adds() => binding.key.member.clone(),
+            Edit::Account(account) if account.ends_it() => {
+                Member::ServiceAccount(account.email.clone())
             }
             _ => continue,
         };
@@ -96,7 +94,7 @@ fn needed_first(plan: &Plan, wave_of: &mut BTreeMap<Address, usize>) {
             let shared = plan
                 .changes
                 .get(need)
-                .is_some_and(|c| c.what.cluster().is_none() && c.action != Action::Delete);
+                .is_some_and(|c| c.cluster().is_none() && c.action() != Action::Delete);
             if shared && !wave_of.contains_key(need) {
                 wave_of.insert(need.clone(), wave);
                 ready.push((wave, need.clone()));
@@ -110,7 +108,7 @@ fn not_before_its_needs(plan: &Plan, wave_of: &mut BTreeMap<Address, usize>) {
     loop {
         let mut moved = false;
         for (address, change) in &plan.changes {
-            if change.what.cluster().is_some() {
+            if change.cluster().is_some() {
                 continue;
             }
             let latest = change
@@ -135,24 +133,21 @@ fn not_before_its_needs(plan: &Plan, wave_of: &mut BTreeMap<Address, usize>) {
 struct Users<'a> {
     desired: &'a Desired,
     waves: &'a Waves,
-    of_account: BTreeMap<&'a Email, BTreeSet<usize>>,
+    of_account: BTreeMap<Email, BTreeSet<usize>>,
 }
 
 impl<'a> Users<'a> {
-    fn of(desired: &'a Desired, plan: &'a Plan, waves: &'a Waves) -> Self {
-        let mut of_account: BTreeMap<&Email, BTreeSet<usize>> = BTreeMap::new();
+    fn of(desired: &'a Desired, plan: &Plan, waves: &'a Waves) -> Self {
+        let mut of_account: BTreeMap<Email, BTreeSet<usize>> = BTreeMap::new();
         for (key, ksa) in &desired.ksas {
             if let (Some(email), Some(wave)) = (&ksa.account, waves.wave_of.get(&key.cluster)) {
-                of_account.entry(email).or_default().insert(*wave);
+                of_account.entry(email.clone()).or_default().insert(*wave);
             }
         }
         for change in plan.changes.values() {
-            if let What::Ksa {
-                change,
-                account_before: Some(email),
-                ..
-            } = &change.what
-                && let Some(wave) = waves.wave_of.get(&change.cluster)
+            if let Edit::Ksa(ksa) = &change.edit
+                && let Some(email) = ksa.account_before()
+                && let Some(wave) = waves.wave_of.get(&ksa.key.cluster)
             {
                 of_account.entry(email).or_default().insert(*wave);
             }
@@ -164,17 +159,17 @@ impl<'a> Users<'a> {
         }
     }
 
-    fn of_change(&self, what: &What) -> BTreeSet<usize> {
-        match what {
-            What::Account { email, .. } => self.account(email),
-            What::Binding { key, .. } => match &key.member {
+    fn of_change(&self, edit: &Edit) -> BTreeSet<usize> {
+        match edit {
+            Edit::Account(account) => self.account(&account.email),
+            Edit::Binding(binding) => match &binding.key.member {
                 Member::ServiceAccount(email) => self.account(email),
                 Member::Ksa(ksa) => self
                     .desired
                     .clusters_of_pool(&ksa.pool)
                     .filter_map(|c| self.waves.wave_of.get(c).copied())
                     .collect(),
-                _ => match &key.resource {
+                _ => match &binding.key.resource {
                     Resource::ServiceAccount(email) => self.account(email),
                     _ => BTreeSet::new(),
                 },
@@ -191,7 +186,6 @@ impl<'a> Users<'a> {
 /// Leaves only the changes of these waves, as `flag` asks for. Answers with changes of earlier ones that they need.
 pub fn restrict_to(
     plan: &mut Plan,
-    desired: &Desired,
     live: &Live,
     waves: &BTreeSet<usize>,
     flag: &str,
@@ -209,7 +203,6 @@ pub fn restrict_to(
     if let Some(all) = &mut plan.waves {
         all.only = Some(waves.clone());
     }
-    access::list(desired, plan);
     restarts::list(live, plan);
     open
 }

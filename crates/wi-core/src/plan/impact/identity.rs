@@ -1,7 +1,7 @@
 //! Which identity a Kubernetes service account has that the spec does not declare: as its
 //! annotation and the policies that were read say.
 
-use super::{Fate, policies};
+use super::{IdentityEffect, policies};
 use crate::live::{Live, Seen};
 use crate::names::{Email, KsaIdentity, Member, ProjectId};
 use crate::resource::Resource;
@@ -20,7 +20,7 @@ pub(super) fn outside_the_spec(
     namespace: &str,
     name: &str,
     annotation: Option<&str>,
-) -> Fate {
+) -> IdentityEffect {
     let ksa = KsaIdentity {
         pool: project.workload_pool(),
         namespace: namespace.to_owned(),
@@ -33,18 +33,18 @@ pub(super) fn outside_the_spec(
                 .filter_map(|(_, policy)| policy.found())
                 .any(|policy| holds_any(policy, &ksa, |_| true));
             if has_roles {
-                Fate::Gets(ksa.to_string())
+                IdentityEffect::Gets(ksa.to_string())
             } else {
-                Fate::Loses(String::new())
+                IdentityEffect::Loses(String::new())
             }
         }
     }
 }
 
 /// An annotation alone is no identity: without the right to act as the account, no token is given.
-fn impersonating(live: &Live, ksa: &KsaIdentity, account: &str) -> Fate {
+fn impersonating(live: &Live, ksa: &KsaIdentity, account: &str) -> IdentityEffect {
     let Ok(email) = Email::parse(account) else {
-        return Fate::Loses(format!(
+        return IdentityEffect::Loses(format!(
             "its service account is annotated with `{account}`, which is no account"
         ));
     };
@@ -58,10 +58,10 @@ fn impersonating(live: &Live, ksa: &KsaIdentity, account: &str) -> Fate {
             Some(Seen::Found(policy))
                 if holds_any(policy, ksa, |role| IMPERSONATION.contains(&role)) =>
             {
-                return Fate::Gets(email.to_string());
+                return IdentityEffect::Gets(email.to_string());
             }
             Some(Seen::Absent) if matches!(place, Resource::ServiceAccount(_)) => {
-                return Fate::Loses(format!(
+                return IdentityEffect::Loses(format!(
                     "its service account is annotated with {email}, which does not exist"
                 ));
             }
@@ -69,7 +69,7 @@ fn impersonating(live: &Live, ksa: &KsaIdentity, account: &str) -> Fate {
             _ => {}
         }
     }
-    Fate::Loses(match unread {
+    IdentityEffect::Loses(match unread {
         Some(why) => {
             format!("whether its service account may act as {email} could not be read: {why}")
         }

@@ -8,9 +8,7 @@ mod workloads;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
-use super::{Options, Plan, What};
+use super::{Edit, Options, Plan};
 use crate::address::Address;
 use crate::desired::{Desired, DesiredKsa, GSA_ANNOTATION};
 use crate::live::{Live, Objects, Seen, Workloads};
@@ -18,6 +16,7 @@ use crate::names::{Email, Member};
 use crate::resource::Resource;
 use crate::wire::container::NodePool;
 use crate::wire::pods::Pod;
+use serde::{Deserialize, Serialize};
 
 pub use workloads::Workload;
 
@@ -32,7 +31,7 @@ pub struct Impact {
     pub node_roles: NodeRoles,
     /// Each workload under what becomes of it; one with pods of different fates is there twice.
     #[serde(with = "crate::serde_pairs")]
-    pub workloads: BTreeMap<Fate, BTreeSet<Workload>>,
+    pub workloads: BTreeMap<IdentityEffect, BTreeSet<Workload>>,
     /// PodDisruptionBudgets that admit no eviction of pods on it.
     pub budgets: Vec<String>,
     /// Spec lines that give those that lose the node's identity one of their own.
@@ -52,7 +51,7 @@ pub enum NodeRoles {
 
 /// What becomes of a pod's identity, in the order in which it is told.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Fate {
+pub enum IdentityEffect {
     /// It loses the node's, or may; why, where it is not simply that it has no other.
     Loses(String),
     /// So it does, and somebody said that it may.
@@ -69,12 +68,12 @@ pub struct HeldBack {
     /// The node pool's address.
     pub address: Address,
     /// Because of what.
-    pub why: Why,
+    pub why: HoldReason,
 }
 
 /// Because of what a node pool is not moved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Why {
+pub enum HoldReason {
     /// Workloads on it would lose the node's identity; [`Plan::impact`] says which.
     Loss,
     /// Its pods could not be read; [`Plan::unseen`] says why.
@@ -101,10 +100,12 @@ pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan:
     let moving: Vec<(Address, String, String)> = plan
         .changes
         .iter()
-        .filter_map(|(address, change)| match &change.what {
-            What::NodePool {
-                cluster, node_pool, ..
-            } => Some((address.clone(), cluster.clone(), node_pool.clone())),
+        .filter_map(|(address, change)| match &change.edit {
+            Edit::NodePool(pool) => Some((
+                address.clone(),
+                pool.cluster.clone(),
+                pool.node_pool.clone(),
+            )),
             _ => None,
         })
         .collect();
@@ -131,9 +132,9 @@ pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan:
                 let loses = impact
                     .workloads
                     .keys()
-                    .any(|fate| matches!(fate, Fate::Loses(_)));
+                    .any(|fate| matches!(fate, IdentityEffect::Loses(_)));
                 plan.impact.insert(address.clone(), impact);
-                loses.then_some(Why::Loss)
+                loses.then_some(HoldReason::Loss)
             }
             Some(Err(why)) if options.accept_loss => {
                 plan.warnings.push(format!(
@@ -150,7 +151,7 @@ pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan:
                 {
                     plan.unseen(format!("the pods of cluster.{cluster}"), &why);
                 }
-                Some(Why::Unread)
+                Some(HoldReason::Unread)
             }
             None => None,
         };
@@ -162,7 +163,7 @@ pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan:
     }
 }
 
-fn exclusion(live: &Live, cluster: &str, node_pool: &str, options: &Options) -> Option<Why> {
+fn exclusion(live: &Live, cluster: &str, node_pool: &str, options: &Options) -> Option<HoldReason> {
     if options.ignore_exclusions {
         return None;
     }
@@ -171,7 +172,7 @@ fn exclusion(live: &Live, cluster: &str, node_pool: &str, options: &Options) -> 
         .get(cluster)?
         .found()?
         .exclusion_at(node_pool, options.now?)?;
-    Some(Why::Exclusion { name, until })
+    Some(HoldReason::Exclusion { name, until })
 }
 
 fn workloads_of(seen: &Seen<Objects>) -> Result<(&Objects, &Workloads), String> {
@@ -198,19 +199,21 @@ struct Pool<'a> {
 
 impl Pool<'_> {
     fn impact(&self, options: &Options) -> Impact {
-        let mut fates: BTreeMap<Fate, BTreeSet<Workload>> = BTreeMap::new();
+        let mut fates: BTreeMap<IdentityEffect, BTreeSet<Workload>> = BTreeMap::new();
         for pod in self.pods() {
             let workload = Workload::of(pod);
             let mut fate = self.fate(pod);
-            if matches!(fate, Fate::Loses(_)) && (options.accept_loss || self.accepted(&workload)) {
-                fate = Fate::LosesAccepted;
+            if matches!(fate, IdentityEffect::Loses(_))
+                && (options.accept_loss || self.accepted(&workload))
+            {
+                fate = IdentityEffect::LosesAccepted;
             }
             fates.entry(fate).or_default().insert(workload);
         }
         let node_roles = self.node_roles();
         let losing: BTreeSet<&Workload> = fates
             .iter()
-            .filter(|(fate, _)| matches!(fate, Fate::Loses(_)))
+            .filter(|(fate, _)| matches!(fate, IdentityEffect::Loses(_)))
             .flat_map(|(_, workloads)| workloads)
             .collect();
         let (give_identity, accept_loss) =
@@ -246,12 +249,14 @@ impl Pool<'_> {
             .any(|p| p.matches(&w.namespace, &w.kind, &w.name))
     }
 
-    fn fate(&self, pod: &Pod) -> Fate {
+    fn fate(&self, pod: &Pod) -> IdentityEffect {
         if pod.spec.host_network {
-            return Fate::Keeps("the host's network".into());
+            return IdentityEffect::Keeps("the host's network".into());
         }
         match workloads::own_credentials(pod) {
-            OwnCredentials::All => return Fate::Keeps("a credentials file of its own".into()),
+            OwnCredentials::All => {
+                return IdentityEffect::Keeps("a credentials file of its own".into());
+            }
             OwnCredentials::None | OwnCredentials::Some => {}
         }
         let (namespace, name) = (pod.metadata.namespace.as_str(), pod.service_account());
@@ -260,9 +265,11 @@ impl Pool<'_> {
         if let Some(ksa) = declared.filter(|k| !k.existing || self.is_as_wanted(k, namespace, name))
         {
             return match &ksa.account {
-                Some(account) => Fate::Gets(account.to_string()),
-                None if ksa.has_direct_grants => Fate::Gets(ksa.identity.to_string()),
-                None => Fate::Loses("the spec gives its service account no role".to_owned()),
+                Some(account) => IdentityEffect::Gets(account.to_string()),
+                None if ksa.has_direct_grants => IdentityEffect::Gets(ksa.identity.to_string()),
+                None => {
+                    IdentityEffect::Loses("the spec gives its service account no role".to_owned())
+                }
             };
         }
         let annotation = self
@@ -278,7 +285,7 @@ impl Pool<'_> {
             annotation.map(String::as_str),
         );
         match (fate, workloads::own_credentials(pod)) {
-            (Fate::Loses(_), OwnCredentials::Some) => Fate::Loses(
+            (IdentityEffect::Loses(_), OwnCredentials::Some) => IdentityEffect::Loses(
                 "only some of its containers have a credentials file of their own".to_owned(),
             ),
             (fate, _) => fate,

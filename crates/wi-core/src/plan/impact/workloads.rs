@@ -1,8 +1,7 @@
 //! From pods to the workloads that make them.
 
-use serde::{Deserialize, Serialize};
-
 use crate::wire::pods::{Container, Pod};
+use serde::{Deserialize, Serialize};
 
 /// What makes pods: named once, however many pods it has.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

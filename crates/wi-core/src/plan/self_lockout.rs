@@ -1,14 +1,12 @@
 //! The caller's own access is never removed: whoever saws off that branch cannot mend anything.
 
-use super::{Action, Plan, What};
+use super::{Edit, Plan};
 use crate::address::Address;
 use crate::names::Member;
 
 /// Whether the plan takes anything from Google service accounts, of which the caller may be one.
 pub fn takes_from_accounts(plan: &Plan) -> bool {
-    plan.changes
-        .values()
-        .any(|c| account_of(&c.what, c.action).is_some())
+    plan.changes.values().any(|c| account_of(&c.edit).is_some())
 }
 
 /// Takes out what would be removed from the caller; `None`: who that is could not be found out.
@@ -22,9 +20,7 @@ pub fn protect(plan: &mut Plan, caller: Option<&str>) {
     let own: Vec<Address> = plan
         .changes
         .iter()
-        .filter(|(_, c)| {
-            account_of(&c.what, c.action).is_some_and(|a| a.eq_ignore_ascii_case(caller))
-        })
+        .filter(|(_, c)| account_of(&c.edit).is_some_and(|a| a.eq_ignore_ascii_case(caller)))
         .map(|(address, _)| address.clone())
         .collect();
     for address in own {
@@ -33,19 +29,16 @@ pub fn protect(plan: &mut Plan, caller: Option<&str>) {
             "{address} is kept: it is the access of {caller}, who you are. Somebody else has to remove it"
         ));
     }
-    let caller = caller.to_ascii_lowercase();
-    plan.access
-        .retain(|row| row.gains || !row.principal.eq_ignore_ascii_case(&caller));
 }
 
 /// The account that loses something by a change.
-fn account_of(what: &What, action: Action) -> Option<&str> {
-    match what {
-        What::Binding { key, .. } if action == Action::Delete => match &key.member {
+fn account_of(edit: &Edit) -> Option<&str> {
+    match edit {
+        Edit::Binding(binding) if !binding.adds() => match &binding.key.member {
             Member::ServiceAccount(email) => Some(email.as_str()),
             _ => None,
         },
-        What::Account { email, change, .. } if change.ends_it() => Some(email.as_str()),
+        Edit::Account(account) if account.ends_it() => Some(account.email.as_str()),
         _ => None,
     }
 }

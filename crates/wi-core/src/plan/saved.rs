@@ -1,7 +1,7 @@
 //! The saved plan: a line that says what the file is, then the plan as compressed JSON.
 //!
 //! ```text
-//! wi-plan 2.0 SHA256-OF-THE-REST\n
+//! wi-plan 3.0 SHA256-OF-THE-REST\n
 //! gzip of JSON
 //! ```
 //!
@@ -17,18 +17,17 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
-use super::marks::{ADOPTED, MANAGED_BY, OWNER};
-use super::part::{kept, needed};
-use super::{Basis, Compared, Options, Plan, What, basis, digest, forged};
-use crate::desired::{Desired, GSA_ANNOTATION};
+use super::scope::{kept, needed};
+use super::{Compared, Options, Plan, Preconditions, digest, integrity, preconditions};
+use crate::desired::Desired;
 use crate::digest::sha256;
 use crate::live::Live;
 
 /// The first bytes of a plan file.
 const MAGIC: &str = "wi-plan ";
 
-/// Major and minor version of what is written. Since 2.0 the plan's hash covers all that steers an apply.
-const FORMAT: (u32, u32) = (2, 0);
+/// Major and minor version of what is written. Since 3.0 each fact is in it once.
+const FORMAT: (u32, u32) = (3, 0);
 
 /// The largest plan that is read, in bytes, unpacked: one that changes everything on 200 clusters with
 /// 200 service accounts each has 69 MiB (benches/fleet.rs has such a fleet; packed it is 4 MiB).
@@ -57,27 +56,14 @@ pub struct PlanFile {
     pub desired: Desired,
     /// The plan.
     pub plan: Plan,
-    /// What it rests on.
-    pub basis: Basis,
+    /// What it rests on, beside what its edits hold.
+    pub preconditions: Preconditions,
 }
 
 impl PlanFile {
-    /// Makes a file of a plan. Nothing of it is secret: of other tools' annotations not even the
-    /// values are kept.
+    /// Makes a file of a plan. Nothing of it is secret: of other tools' labels and annotations a plan holds no
+    /// values.
     pub fn new(plan: &Plan, desired: &Desired, live: &Live, options: &Options) -> Self {
-        let (basis, _unread) = Basis::of(plan, live);
-        let mut plan = plan.clone();
-        for change in plan.changes.values_mut() {
-            if let What::Namespace(write) | What::Ksa { change: write, .. } = &mut change.what
-                && let Some(before) = &mut write.before
-            {
-                let ours = [OWNER, ADOPTED, MANAGED_BY, GSA_ANNOTATION];
-                before.labels.retain(|k, _| ours.contains(&k.as_str()));
-                before.annotations.retain(|k, _| ours.contains(&k.as_str()));
-                before.managed_fields.clear();
-                before.owner_references.clear();
-            }
-        }
         Self {
             wi_version: env!("CARGO_PKG_VERSION").to_owned(),
             made_at: jiff::Timestamp::now(),
@@ -85,9 +71,9 @@ impl PlanFile {
             spec: Vec::new(),
             spec_digests: desired.files.clone(),
             options: options.clone(),
-            desired: kept(desired, &plan),
-            plan,
-            basis,
+            desired: kept(desired, plan),
+            plan: plan.clone(),
+            preconditions: Preconditions::of(plan, live),
         }
     }
 
@@ -112,7 +98,7 @@ impl PlanFile {
     /// Compares what it rests on with the live state, read anew for `needed` ([`Self::needed`]).
     pub fn compare(&self, needed: &Desired, live: &Live) -> Compared {
         let options = self.options();
-        basis::compare(&self.plan, &self.basis, needed, live, &options)
+        preconditions::compare(&self.plan, &self.preconditions, needed, live, &options)
     }
 
     /// The file's bytes.
@@ -189,7 +175,7 @@ impl PlanFile {
         }
         let file: Self = serde_json::from_slice(text)
             .map_err(|e| format!("it is damaged: plan again with `wi plan --out FILE` ({e})"))?;
-        match forged::check(&file) {
+        match integrity::check(&file) {
             Ok(()) => Ok(file),
             Err(why) => Err(format!(
                 "wi has not written it so: {why}. Plan again with `wi plan --out FILE`"

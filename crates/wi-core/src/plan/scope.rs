@@ -2,70 +2,81 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Plan, What};
+use super::{Change, Edit, Plan};
+use crate::address::NamespaceKey;
 use crate::desired::Desired;
-use crate::names::{Member, ProjectId};
+use crate::names::{Email, Member, ProjectId};
 use crate::resource::Resource;
+
+/// What changes touch, as each edit says.
+#[derive(Debug, Default)]
+pub struct Scope {
+    clusters: BTreeSet<String>,
+    /// Clusters of which all identities count.
+    whole: BTreeSet<String>,
+    namespaces: BTreeSet<NamespaceKey>,
+    accounts: BTreeSet<Email>,
+    projects: BTreeSet<ProjectId>,
+    policies: BTreeSet<Resource>,
+}
+
+impl Scope {
+    pub(super) fn cluster(&mut self, cluster: &str) {
+        self.clusters.insert(cluster.to_owned());
+    }
+
+    pub(super) fn whole_cluster(&mut self, cluster: &str) {
+        self.cluster(cluster);
+        self.whole.insert(cluster.to_owned());
+    }
+
+    pub(super) fn namespace(&mut self, key: &NamespaceKey) {
+        self.cluster(&key.cluster);
+        self.namespaces.insert(key.clone());
+    }
+
+    pub(super) fn account(&mut self, email: &Email, project: &ProjectId) {
+        self.accounts.insert(email.clone());
+        self.projects.insert(project.clone());
+    }
+
+    pub(super) fn policy(&mut self, resource: &Resource) {
+        self.policies.insert(resource.clone());
+        if let Resource::ServiceAccount(email) = resource {
+            self.accounts.insert(email.clone());
+        }
+    }
+
+    fn holds(&self, key: &NamespaceKey) -> bool {
+        self.whole.contains(&key.cluster) || self.namespaces.contains(key)
+    }
+}
 
 /// The part of `desired` that is to be read again for `plan`: what its changes touch, and of
 /// clusters whose node pools move all identities, since pods there may use any of them.
 pub(super) fn needed(desired: &Desired, plan: &Plan) -> Desired {
-    let mut clusters = BTreeSet::new();
-    let mut whole = BTreeSet::new();
-    let mut namespaces = BTreeSet::new();
-    let mut emails = BTreeSet::new();
-    let mut resources = BTreeSet::new();
+    let mut scope = Scope::default();
     for change in plan.changes.values() {
-        match &change.what {
-            What::ClusterPool { cluster, .. } | What::RestoreSettings { cluster, .. } => {
-                clusters.insert(cluster.clone());
-            }
-            What::NodePool { cluster, .. } => {
-                clusters.insert(cluster.clone());
-                whole.insert(cluster.clone());
-            }
-            What::Account { email, .. } => {
-                emails.insert(email.clone());
-            }
-            What::Binding { key, .. } => {
-                resources.insert(key.resource.clone());
-                if let Resource::ServiceAccount(email) = &key.resource {
-                    emails.insert(email.clone());
-                }
-            }
-            What::Namespace(write) | What::Ksa { change: write, .. } => {
-                clusters.insert(write.cluster.clone());
-                namespaces.insert((write.cluster.clone(), write.namespace().to_owned()));
-            }
-        }
+        change.edit.scope(&mut scope);
     }
     let mut needed = desired.clone();
-    needed.clusters.retain(|name, _| clusters.contains(name));
-    needed.namespaces.retain(|key, _| {
-        whole.contains(&key.cluster)
-            || namespaces.contains(&(key.cluster.clone(), key.namespace.to_string()))
-    });
-    needed.ksas.retain(|key, _| {
-        whole.contains(&key.cluster)
-            || namespaces.contains(&(key.cluster.clone(), key.namespace.to_string()))
-    });
+    needed
+        .clusters
+        .retain(|name, _| scope.clusters.contains(name));
+    needed.namespaces.retain(|key, _| scope.holds(key));
+    needed
+        .ksas
+        .retain(|key, _| scope.holds(&key.namespace_key()));
     needed
         .accounts
-        .retain(|_, account| emails.contains(&account.email));
+        .retain(|_, account| scope.accounts.contains(&account.email));
     // Just the policies that are written; whether roles exist and what is inherited was for the plan.
     needed.bindings.clear();
     let projects: BTreeSet<&ProjectId> =
         needed.clusters.values().map(|c| &c.path.project).collect();
     needed.pools.retain(|_, project| projects.contains(project));
-    needed.removed = resources;
-    needed.former_projects = plan
-        .changes
-        .values()
-        .filter_map(|change| match &change.what {
-            What::Account { project, .. } => Some(project.clone()),
-            _ => None,
-        })
-        .collect();
+    needed.removed = scope.policies;
+    needed.former_projects = scope.projects;
     needed.former_ksas.clear();
     needed
 }
@@ -74,11 +85,7 @@ pub(super) fn needed(desired: &Desired, plan: &Plan) -> Desired {
 /// that they make: what verifying a wave reads.
 pub fn with_chains(desired: &Desired, plan: &Plan) -> Desired {
     let mut wanted = needed(desired, plan);
-    let clusters: BTreeSet<&str> = plan
-        .changes
-        .values()
-        .filter_map(|c| c.what.cluster())
-        .collect();
+    let clusters: BTreeSet<&str> = plan.changes.values().filter_map(Change::cluster).collect();
     wanted.ksas = chosen(&desired.ksas, |key, _| {
         clusters.contains(key.cluster.as_str())
     });
@@ -102,8 +109,8 @@ pub fn with_chains(desired: &Desired, plan: &Plan) -> Desired {
     let made: BTreeSet<_> = plan
         .changes
         .values()
-        .filter_map(|change| match &change.what {
-            What::Binding { key, .. } if change.action != Action::Delete => Some(key),
+        .filter_map(|change| match &change.edit {
+            Edit::Binding(binding) if binding.adds() => Some(&binding.key),
             _ => None,
         })
         .collect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Plan, What};
+use super::{Edit, Plan};
 use crate::live::{Live, Seen};
 use crate::names::{KsaIdentity, Member};
 
@@ -11,8 +11,8 @@ pub(super) fn warn(live: &Live, plan: &mut Plan) {
     let touched: BTreeSet<&KsaIdentity> = plan
         .changes
         .values()
-        .filter_map(|c| match &c.what {
-            What::Binding { key, .. } => match &key.member {
+        .filter_map(|c| match &c.edit {
+            Edit::Binding(binding) => match &binding.key.member {
                 Member::Ksa(ksa) => Some(ksa),
                 _ => None,
             },

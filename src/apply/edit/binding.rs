@@ -6,15 +6,16 @@ use wi_client::google::policies;
 use wi_client::http::ApiError;
 use wi_core::address::{Address, BindingKey};
 use wi_core::names::Member;
-use wi_core::plan::{Action, What};
+use wi_core::plan::Edit;
 use wi_core::resource::{Resource, Write};
 use wi_core::wire::policy::{Binding, Policy};
 
-use super::Context;
-use super::wait::CONFLICTS;
+use crate::apply::Context;
+use crate::apply::wait::CONFLICTS;
 
 /// One member to add to or take from a policy.
-struct Edit<'a> {
+#[derive(Clone, Copy)]
+struct Planned<'a> {
     address: &'a Address,
     key: &'a BindingKey,
     members: &'a [String],
@@ -22,21 +23,21 @@ struct Edit<'a> {
 }
 
 /// Carries out the edits of one policy, in one write unless one of them is refused.
-pub(super) async fn edit(
+pub(in crate::apply) async fn edit(
     context: &Context,
     resource: &Resource,
     addresses: &BTreeSet<Address>,
 ) -> Vec<(Address, Result<(), String>)> {
-    let edits: Vec<Edit> = addresses
+    let edits: Vec<Planned> = addresses
         .iter()
         .filter_map(|address| {
             let change = &context.plan.changes[address];
-            match &change.what {
-                What::Binding { key, members } => Some(Edit {
+            match &change.edit {
+                Edit::Binding(binding) => Some(Planned {
                     address,
-                    key,
-                    members,
-                    adds: change.action != Action::Delete,
+                    key: &binding.key,
+                    members: binding.members(),
+                    adds: binding.adds(),
                 }),
                 _ => None,
             }
@@ -47,7 +48,7 @@ pub(super) async fn edit(
         None => None,
     };
     // A refused write says that one member is bad, rarely which: halve until it is found.
-    let mut todo: Vec<&[Edit]> = vec![&edits];
+    let mut todo: Vec<&[Planned]> = vec![&edits];
     let mut results = Vec::with_capacity(edits.len());
     while let Some(part) = todo.pop() {
         match write(context, resource, part).await {
@@ -66,7 +67,11 @@ pub(super) async fn edit(
     results
 }
 
-async fn write(context: &Context, resource: &Resource, edits: &[Edit<'_>]) -> Result<(), ApiError> {
+async fn write(
+    context: &Context,
+    resource: &Resource,
+    edits: &[Planned<'_>],
+) -> Result<(), ApiError> {
     let mut wait = context.propagation_wait();
     let mut conflicts = 0;
     let mut told = false;
@@ -110,7 +115,7 @@ async fn write(context: &Context, resource: &Resource, edits: &[Edit<'_>]) -> Re
 async fn reads_back(
     context: &Context,
     resource: &Resource,
-    edits: &[Edit<'_>],
+    edits: &[Planned<'_>],
 ) -> Result<(), ApiError> {
     let mut wait = context.propagation_wait();
     loop {
@@ -146,7 +151,7 @@ fn is_not_visible_yet(context: &Context, resource: &Resource, e: &ApiError) -> b
 
 /// Puts the edits into the policy; `false` if it has them all already. What is not ours stays as
 /// it is, to the letter and in its place.
-fn merge(policy: &mut Policy, edits: &[Edit<'_>]) -> bool {
+fn merge(policy: &mut Policy, edits: &[Planned<'_>]) -> bool {
     let mut changed = false;
     for edit in edits {
         changed |= if edit.adds {
@@ -166,7 +171,7 @@ fn is_binding_of(binding: &Binding, key: &BindingKey) -> bool {
     binding.role == key.role.as_str() && binding.condition == key.condition
 }
 
-fn add(policy: &mut Policy, edit: &Edit<'_>) -> bool {
+fn add(policy: &mut Policy, edit: &Planned<'_>) -> bool {
     let there = policy
         .bindings
         .iter()
@@ -197,7 +202,7 @@ fn add(policy: &mut Policy, edit: &Edit<'_>) -> bool {
 }
 
 /// Takes out just the spellings that the plan showed.
-fn remove(policy: &mut Policy, edit: &Edit<'_>) -> bool {
+fn remove(policy: &mut Policy, edit: &Planned<'_>) -> bool {
     let mut changed = false;
     for binding in policy
         .bindings

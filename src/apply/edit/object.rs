@@ -1,97 +1,42 @@
-//! Namespaces and Kubernetes service accounts, by server-side apply as the field manager `wi`.
+//! Objects of Kubernetes are written by server-side apply, as the field manager `wi`.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use wi_client::http::ApiError;
 use wi_client::kubernetes::Kube;
 use wi_core::desired::GSA_ANNOTATION;
-use wi_core::plan::KubeChange;
+use wi_core::plan::Was;
 use wi_core::wire::kubernetes::ObjectMeta;
 
-use super::Context;
-use super::wait::CONFLICTS;
+use crate::apply::Context;
+use crate::apply::wait::CONFLICTS;
 
 /// Which kind of object a change is about.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Namespace,
     ServiceAccount,
 }
 
-pub(super) async fn namespace(context: &Context, change: &KubeChange) -> Result<(), String> {
-    let kube = context.kube(&change.cluster)?;
-    match &change.object {
-        Some(object) => apply(
-            context,
-            kube,
-            Kind::Namespace,
-            object,
-            change.before.as_ref(),
-            change.force,
-        )
-        .await
-        .map(|_| ()),
-        None => Err("wi never deletes a namespace".to_owned()),
-    }
-}
-
-pub(super) async fn service_account(
-    context: &Context,
-    change: &KubeChange,
-    drop_annotation: bool,
-) -> Result<(), String> {
-    let kube = context.kube(&change.cluster)?;
-    let (object, before) = match (&change.object, &change.before) {
-        (Some(object), before) => (object, before.as_ref()),
-        (None, Some(before)) => return gone(kube.delete_service_account(before).await),
-        (None, None) => return Ok(()),
-    };
-    let after = apply(
-        context,
-        kube,
-        Kind::ServiceAccount,
-        object,
-        before,
-        change.force,
-    )
-    .await?;
-    if drop_annotation && after.annotations.contains_key(GSA_ANNOTATION) {
-        // Another manager owns the field, so leaving it out of our configuration keeps it there.
-        let patch = json!({"metadata": {
-            "resourceVersion": after.resource_version,
-            "annotations": { GSA_ANNOTATION: Value::Null },
-        }});
-        kube.patch_service_account(&after.namespace, &after.name, &patch)
-            .await
-            .map_err(|e| for_user(&e))?;
-    }
-    Ok(())
-}
-
-fn gone(result: Result<(), ApiError>) -> Result<(), String> {
-    match result {
-        Err(e) if !e.is_not_found() => Err(for_user(&e)),
-        _ => Ok(()),
-    }
-}
-
 /// Applies under the resource version that the plan saw. Another version with the same marks and
 /// annotation is no other object: then it is tried again under that one.
-async fn apply(
+pub(super) async fn apply(
     context: &Context,
     kube: &Kube,
     kind: Kind,
     object: &Value,
-    before: Option<&ObjectMeta>,
+    before: Option<&Was>,
     force: bool,
 ) -> Result<ObjectMeta, String> {
     let mut wait = context.propagation_wait();
-    let mut lock = before.cloned();
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+    let mut lock = before.map(|was| (was.uid.clone(), was.resource_version.clone()));
     let mut conflicts = 0;
     loop {
         let mut locked = object.clone();
-        if let Some(meta) = &lock {
-            locked["metadata"]["uid"] = meta.uid.clone().into();
-            locked["metadata"]["resourceVersion"] = meta.resource_version.clone().into();
+        if let Some((uid, version)) = &lock {
+            locked["metadata"]["uid"] = uid.clone().into();
+            locked["metadata"]["resourceVersion"] = version.clone().into();
         }
         let result = match kind {
             Kind::Namespace => kube.apply_namespace(&locked, force).await,
@@ -110,17 +55,14 @@ async fn apply(
             return Err(for_user(&error));
         };
         let now = match kind {
-            Kind::Namespace => kube.get_namespace(&planned.name).await,
-            Kind::ServiceAccount => {
-                kube.get_service_account(&planned.namespace, &planned.name)
-                    .await
-            }
+            Kind::Namespace => kube.get_namespace(name).await,
+            Kind::ServiceAccount => kube.get_service_account(namespace, name).await,
         }
         .map_err(|e| for_user(&e))?;
         if now.uid != planned.uid || !is_ours_or_as_planned(&now, planned, object) {
             return Err("it has changed since it was planned. Plan again".to_owned());
         }
-        lock = Some(now);
+        lock = Some((now.uid, now.resource_version));
         conflicts += 1;
         if conflicts > CONFLICTS || !wait.again().await {
             return Err(for_user(&error));
@@ -130,8 +72,8 @@ async fn apply(
 
 /// Whether each mark and the annotation is as it was planned, or as it is wanted: by a try of ours whose
 /// answer was lost.
-fn is_ours_or_as_planned(now: &ObjectMeta, planned: &ObjectMeta, wanted: &Value) -> bool {
-    use wi_core::plan::marks::{ADOPTED, MANAGED_BY, OWNER};
+fn is_ours_or_as_planned(now: &ObjectMeta, planned: &Was, wanted: &Value) -> bool {
+    use wi_core::plan::ownership::{ADOPTED, MANAGED_BY, OWNER};
     let holds = |now: Option<&String>, planned: Option<&String>, wanted: &Value| {
         now == planned || now.map(String::as_str) == wanted.as_str()
     };
@@ -150,7 +92,7 @@ fn is_ours_or_as_planned(now: &ObjectMeta, planned: &ObjectMeta, wanted: &Value)
     )
 }
 
-fn for_user(e: &ApiError) -> String {
+pub(super) fn for_user(e: &ApiError) -> String {
     let managers: Vec<&str> = e
         .causes
         .iter()

@@ -1,12 +1,13 @@
 //! Moving a node pool to the GKE metadata server, with upgrade settings of this run if there are
 //! any: its own are kept in a label of the cluster until it has them back, whatever happens.
 
+use wi_core::address::Address;
 use wi_core::names::ClusterPath;
-use wi_core::plan::RunSettings;
+use wi_core::plan::NodePool;
 use wi_core::wire::upgrade::{RESTORE_LABEL, UpgradeSettings};
 
-use super::Context;
-use super::gke::{self, Failure, Setting};
+use crate::apply::Context;
+use crate::apply::gke::{self, Failure, Setting};
 
 /// A node pool of a cluster, and the address of its change.
 pub(super) struct Target<'a> {
@@ -18,16 +19,20 @@ pub(super) struct Target<'a> {
 /// Moves it.
 pub(super) async fn change(
     context: &Context,
-    target: &Target<'_>,
-    before: &str,
-    settings: Option<&RunSettings>,
+    address: &Address,
+    edit: &NodePool,
 ) -> Result<(), String> {
+    let target = &Target {
+        address,
+        path: context.path(&edit.cluster)?,
+        node_pool: &edit.node_pool,
+    };
     let _alone = gke::queue(context, target.path).await?;
     let metadata_server = Setting::MetadataServer {
         node_pool: target.node_pool,
-        before,
+        before: &edit.before,
     };
-    let Some(settings) = settings else {
+    let Some(settings) = &edit.settings else {
         return Ok(gke::change(context, target.address, target.path, metadata_server).await?);
     };
     // The label comes first: whoever finds it knows what to put back.
@@ -57,17 +62,8 @@ pub(super) async fn change(
     Ok(restored?)
 }
 
-/// Gives a node pool its own upgrade settings back.
-pub(super) async fn restore(
-    context: &Context,
-    target: &Target<'_>,
-    own: &UpgradeSettings,
-) -> Result<(), String> {
-    let _alone = gke::queue(context, target.path).await?;
-    Ok(put_back(context, target, own).await?)
-}
-
-async fn put_back(
+/// Gives a node pool its own upgrade settings back, and forgets them.
+pub(super) async fn put_back(
     context: &Context,
     target: &Target<'_>,
     own: &UpgradeSettings,

@@ -1,0 +1,183 @@
+//! A Kubernetes service account: made, adopted, annotated, released, deleted.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::object::{self, Was};
+use super::{Edit, Kind, Phase};
+use crate::address::{Address, KsaKey};
+use crate::desired::{Desired, GSA_ANNOTATION};
+use crate::names::{Email, Member};
+use crate::plan::access::Right;
+use crate::plan::integrity::{Checked, UNKNOWN, UNSHOWN, holds};
+use crate::plan::ownership::OWNER;
+use crate::plan::permissions::Permission;
+use crate::plan::preconditions::Reader;
+use crate::plan::scope::Scope;
+use crate::plan::terraform::Terraform;
+use crate::plan::{Action, Attribute};
+
+/// A Kubernetes service account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ksa {
+    /// In which cluster and namespace, and its name.
+    pub key: KsaKey,
+    /// As it is; `None` if it is not there.
+    pub before: Option<Was>,
+    /// As it is to be.
+    pub after: KsaAfter,
+    /// Whether fields are taken from other managers: only where the object carries our mark, or the user
+    /// says so.
+    pub force: bool,
+    /// Whether the annotation must go although another manager owns it.
+    pub drop_annotation: bool,
+}
+
+/// What becomes of a Kubernetes service account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KsaAfter {
+    /// It is there, and carries our mark.
+    Kept {
+        /// The Google service account in its annotation; `None`: it acts as itself.
+        account: Option<Email>,
+        /// Whether it was there before: then it is released one day, not deleted.
+        adopted: bool,
+        /// Whether it has the label that says who manages it; that of another tool stays.
+        labelled: bool,
+    },
+    /// Our marks and the annotation go, since it left the spec and was there before.
+    Released,
+    /// It is deleted, since it left the spec, which had made it.
+    Deleted,
+}
+
+impl Ksa {
+    /// The Google service account that its annotation names now.
+    pub fn account_before(&self) -> Option<Email> {
+        Email::parse(self.before.as_ref()?.account()?).ok()
+    }
+
+    /// Whether its pods get another identity.
+    pub fn changes_identity(&self, owner: &str) -> bool {
+        let attributes = self.attributes(owner);
+        attributes.iter().any(|a| a.name == GSA_ANNOTATION)
+    }
+
+    fn account_after(&self) -> Option<&str> {
+        match &self.after {
+            KsaAfter::Kept { account, .. } => account.as_ref().map(Email::as_str),
+            KsaAfter::Released | KsaAfter::Deleted => None,
+        }
+    }
+
+    /// The whole applied configuration; `None` to delete it.
+    pub fn configuration(&self, owner: &str) -> Option<Value> {
+        let (name, namespace) = (&self.key.name, Some(&self.key.namespace));
+        let kind = "ServiceAccount";
+        match &self.after {
+            KsaAfter::Kept {
+                adopted, labelled, ..
+            } => {
+                let account = self.account_after();
+                let mut object =
+                    object::configuration(kind, name, namespace, owner, account, *adopted);
+                if !labelled && let Some(metadata) = object["metadata"].as_object_mut() {
+                    metadata.remove("labels");
+                }
+                Some(object)
+            }
+            KsaAfter::Released => Some(object::released(kind, name, namespace)),
+            KsaAfter::Deleted => None,
+        }
+    }
+}
+
+impl Kind for Ksa {
+    fn address(&self) -> Address {
+        self.key.address()
+    }
+
+    fn action(&self) -> Action {
+        match (&self.before, &self.after) {
+            (_, KsaAfter::Deleted) => Action::Delete,
+            (None, _) => Action::Create,
+            (Some(_), _) => Action::Update,
+        }
+    }
+
+    fn cluster(&self) -> Option<&str> {
+        Some(&self.key.cluster)
+    }
+
+    fn attributes(&self, owner: &str) -> Vec<Attribute> {
+        let was = self.before.as_ref();
+        let stays = matches!(self.after, KsaAfter::Kept { .. });
+        let mark = stays.then_some(owner);
+        [(GSA_ANNOTATION, self.account_after()), (OWNER, mark)]
+            .into_iter()
+            .filter_map(|(name, after)| object::annotation(name, was, after))
+            .filter(|a| stays || a.before.is_some())
+            .collect()
+    }
+
+    fn rank(&self) -> u8 {
+        5
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::Kubernetes
+    }
+
+    fn access(&self) -> Option<(bool, Member, Right)> {
+        None
+    }
+
+    fn permissions(&self, _desired: &Desired) -> Vec<Permission> {
+        Permission::to_write(&self.key.cluster, self.action(), "serviceaccounts")
+    }
+
+    fn terraform(&self, owner: &str, _desired: &Desired) -> Terraform {
+        let namespace = Some(&self.key.namespace);
+        let before = object::terraform_before(self.before.as_ref(), &self.key.name, namespace);
+        let after = object::terraform_after(self.configuration(owner));
+        Terraform::new("kubernetes_service_account", self.action(), before, after)
+    }
+
+    fn scope(&self, scope: &mut Scope) {
+        scope.namespace(&self.key.namespace_key());
+    }
+
+    fn observe(&self, reader: &mut Reader<'_>) {
+        reader.service_account(&self.key);
+    }
+
+    fn seen(&self) -> Option<Value> {
+        let state = self.before.as_ref().map(Was::state);
+        Some(state.unwrap_or(Value::Null))
+    }
+
+    fn timeless(&self) -> Edit {
+        Edit::Ksa(Self {
+            before: self.before.as_ref().map(Was::timeless),
+            ..self.clone()
+        })
+    }
+
+    fn check(&self, plan: &Checked<'_>) -> Result<(), String> {
+        plan.cluster(&self.key.cluster)?;
+        let was = self.before.as_ref();
+        holds(was.is_none_or(|was| !was.uid.is_empty()), UNKNOWN)?;
+        let ours = was.is_some_and(|was| was.owner() == Some(plan.owner));
+        match &self.after {
+            KsaAfter::Kept { .. } => {
+                let nobodys = was.is_none_or(|was| was.owner().is_none());
+                holds(ours || nobodys, UNKNOWN)?;
+            }
+            KsaAfter::Released | KsaAfter::Deleted => holds(ours, UNKNOWN)?,
+        }
+        let loses =
+            was.is_some_and(|was| was.account().is_some()) && self.account_after().is_none();
+        holds(!self.drop_annotation || loses, UNSHOWN)?;
+        holds(ours || !self.force || plan.options.force_conflicts, UNKNOWN)
+    }
+}
