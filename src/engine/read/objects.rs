@@ -55,8 +55,7 @@ pub(super) async fn read(
 }
 
 fn unreached(reached_by: &str, e: &ApiError) -> String {
-    let answered = e.code != 0 || e.message.starts_with("the answer ");
-    let way_out = if answered {
+    let way_out = if e.code != 0 || e.unreadable {
         ""
     } else if reached_by.starts_with("private endpoint") {
         ". It is reached from the cluster's network only: run wi there, or set the cluster's `access`, or enable its DNS endpoint"

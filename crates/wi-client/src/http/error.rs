@@ -16,8 +16,10 @@ pub struct ApiError {
     pub method: String,
     /// The URL, which never holds a secret.
     pub url: String,
-    /// HTTP status; 0 if no answer came.
+    /// HTTP status; 0 if no answer came, or one that is not used.
     pub code: u16,
+    /// Whether an answer came that is not used: the server was reached.
+    pub unreadable: bool,
     /// `status` of a Google error (`PERMISSION_DENIED`) or `reason` of a Kubernetes Status.
     pub status: String,
     /// In the server's words, control characters made visible.
@@ -76,6 +78,7 @@ impl ApiError {
             method: method.to_owned(),
             url: url.to_owned(),
             code: 0,
+            unreadable: false,
             status: String::new(),
             message: shown(&message),
             reason: String::new(),

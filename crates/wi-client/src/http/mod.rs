@@ -311,7 +311,10 @@ impl Http {
             let body = http.send(&request).await?;
             let unreadable = |why: String| {
                 let message = format!("the answer is not what the API documents: {why}");
-                ApiError::without_answer(request.method.as_str(), &request.url, message)
+                ApiError {
+                    unreadable: true,
+                    ..ApiError::without_answer(request.method.as_str(), &request.url, message)
+                }
             };
             // What is three bytes on its way can take a hundred times as much in memory.
             let values = body
@@ -353,7 +356,10 @@ impl Http {
             let failed = match tried.await {
                 Ok(body) if login.secrets.are_in(&body) => {
                     let why = "the answer has the access token of the call in it, and is not used";
-                    return Err(unanswered(why.to_owned()));
+                    return Err(ApiError {
+                        unreadable: true,
+                        ..unanswered(why.to_owned())
+                    });
                 }
                 Ok(body) => return Ok(body),
                 Err(failed) => failed,
@@ -473,6 +479,7 @@ impl Http {
                 let mut too_large =
                     failed(format!("the answer is larger than {limit} bytes"), true);
                 too_large.error.code = status.as_u16();
+                too_large.error.unreadable = true;
                 return Err(too_large);
             }
             body.extend_from_slice(&chunk);
