@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
-use wi::apply::{self, Context, End, Limits};
+use wi::apply::{self, Context, Limits, Status};
 use wi_core::plan::{self, Options};
 use wi_sandbox::{Sandbox, World};
 
@@ -111,7 +111,10 @@ async fn measure() -> (f64, f64) {
     );
     let outcome = apply::apply(Arc::new(context), CancellationToken::new()).await;
     let took = started.elapsed();
-    assert!(outcome.values().all(|end| *end == End::Done), "{outcome:?}");
+    assert!(
+        outcome.values().all(|end| *end == Status::Done),
+        "{outcome:?}"
+    );
     sandbox.stop().await;
     let longest = CLUSTERS
         .iter()

@@ -31,18 +31,18 @@ use wi_core::resource::Resource;
 
 /// How a change ended. Nothing is carried over in files: running again finds what is left.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum Status {
     /// Carried out, or found done already.
     Done,
     /// What was tried and what came back.
     Failed(String),
     /// Not started, and because of what.
-    NotStarted(Because),
+    NotStarted(SkipReason),
 }
 
 /// Because of what a change was not started.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Because {
+pub enum SkipReason {
     /// Of this change, which it needs.
     Need(Address),
     /// The user wanted to stop.
@@ -52,7 +52,7 @@ pub enum Because {
 }
 
 /// How each change ended, by address.
-pub type Outcome = BTreeMap<Address, End>;
+pub type Outcome = BTreeMap<Address, Status>;
 
 /// Bounds that the user can set.
 #[derive(Debug, Clone)]
@@ -238,7 +238,7 @@ async fn carry_out(
 ) {
     let mut steps = Steps::of(&context.plan, addresses, bounds.max_parallel.is_some());
     let mut turns = Turns::new(&context.plan, addresses, bounds.max_parallel);
-    let mut tasks: JoinSet<Vec<(Address, End)>> = JoinSet::new();
+    let mut tasks: JoinSet<Vec<(Address, Status)>> = JoinSet::new();
     loop {
         while let Some(step) = steps.next_ready() {
             turns.waiting.push_back(step);
@@ -247,7 +247,7 @@ async fn carry_out(
         if let Some(step) = turns.next(idle) {
             let (mut runnable, mut ended) = split_by_needs(&context.plan, step, outcome, addresses);
             let why = if stop.is_cancelled() {
-                Some(Because::Interrupted)
+                Some(SkipReason::Interrupted)
             } else {
                 too_many_failures(&context.plan, outcome, bounds)
             };
@@ -255,9 +255,9 @@ async fn carry_out(
                 let not = std::mem::take(&mut runnable.addresses);
                 ended.extend(not.into_iter().map(|a| (a, why.clone())));
             }
-            let ended: Vec<(Address, End)> = ended
+            let ended: Vec<(Address, Status)> = ended
                 .into_iter()
-                .map(|(address, because)| (address, End::NotStarted(because)))
+                .map(|(address, because)| (address, Status::NotStarted(because)))
                 .collect();
             turns.settle(&ended);
             settle(&mut steps, outcome, ended);
@@ -281,7 +281,7 @@ async fn carry_out(
     }
     for address in addresses {
         outcome.entry(address.clone()).or_insert_with(|| {
-            End::Failed("wi failed while carrying this out; run apply again".to_owned())
+            Status::Failed("wi failed while carrying this out; run apply again".to_owned())
         });
     }
 }
@@ -290,17 +290,22 @@ async fn carry_out(
 fn failed_clusters(plan: &Plan, outcome: &Outcome) -> BTreeSet<String> {
     outcome
         .iter()
-        .filter(|(_, end)| matches!(end, End::Failed(_) | End::NotStarted(Because::Need(_))))
+        .filter(|(_, end)| {
+            matches!(
+                end,
+                Status::Failed(_) | Status::NotStarted(SkipReason::Need(_))
+            )
+        })
         .filter_map(|(address, _)| plan.changes.get(address)?.cluster())
         .map(str::to_owned)
         .collect()
 }
 
-fn too_many_failures(plan: &Plan, outcome: &Outcome, bounds: &Bounds) -> Option<Because> {
+fn too_many_failures(plan: &Plan, outcome: &Outcome, bounds: &Bounds) -> Option<SkipReason> {
     let limit = bounds.max_failures?;
     let mut failed = failed_clusters(plan, outcome);
     failed.extend(bounds.failed.iter().cloned());
-    (failed.len() > limit).then(|| Because::Paused(rollout::too_many(&failed, limit)))
+    (failed.len() > limit).then(|| SkipReason::Paused(rollout::too_many(&failed, limit)))
 }
 
 /// Which clusters may be changed now: never more than `max` at a time.
@@ -349,7 +354,7 @@ impl<'a> Turns<'a> {
         Some(step)
     }
 
-    fn settle(&mut self, ended: &[(Address, End)]) {
+    fn settle(&mut self, ended: &[(Address, Status)]) {
         for (address, _) in ended {
             let cluster = self.plan.changes.get(address).and_then(|c| c.cluster());
             if let Some(cluster) = cluster
@@ -364,7 +369,7 @@ impl<'a> Turns<'a> {
     }
 }
 
-fn settle(steps: &mut Steps, outcome: &mut Outcome, ended: Vec<(Address, End)>) {
+fn settle(steps: &mut Steps, outcome: &mut Outcome, ended: Vec<(Address, Status)>) {
     for (address, end) in ended {
         steps.settled(&address);
         outcome.insert(address, end);
@@ -377,7 +382,7 @@ fn split_by_needs(
     step: Step,
     outcome: &Outcome,
     addresses: &BTreeSet<Address>,
-) -> (Step, Vec<(Address, Because)>) {
+) -> (Step, Vec<(Address, SkipReason)>) {
     let mut blocked = Vec::new();
     let mut runnable = BTreeSet::new();
     for address in step.addresses {
@@ -386,12 +391,12 @@ fn split_by_needs(
                 .needs
                 .iter()
                 .find_map(|need| match outcome.get(need) {
-                    Some(End::Failed(_)) => Some(Because::Need(need.clone())),
-                    Some(End::NotStarted(because)) => Some(because.clone()),
-                    Some(End::Done) => None,
+                    Some(Status::Failed(_)) => Some(SkipReason::Need(need.clone())),
+                    Some(Status::NotStarted(because)) => Some(because.clone()),
+                    Some(Status::Done) => None,
                     // Of another wave, and not done.
                     None => (plan.changes.contains_key(need) && !addresses.contains(need))
-                        .then(|| Because::Need(need.clone())),
+                        .then(|| SkipReason::Need(need.clone())),
                 });
         match because {
             Some(because) => blocked.push((address, because)),
@@ -409,7 +414,7 @@ fn split_by_needs(
     )
 }
 
-async fn run(context: &Context, step: Step) -> Vec<(Address, End)> {
+async fn run(context: &Context, step: Step) -> Vec<(Address, Status)> {
     for address in &step.addresses {
         context
             .observer
@@ -431,11 +436,11 @@ async fn run(context: &Context, step: Step) -> Vec<(Address, End)> {
             let end = match result {
                 Ok(()) => {
                     context.observer.done(&address);
-                    End::Done
+                    Status::Done
                 }
                 Err(why) => {
                     context.observer.failed(&address, &why);
-                    End::Failed(why)
+                    Status::Failed(why)
                 }
             };
             (address, end)

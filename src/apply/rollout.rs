@@ -16,8 +16,8 @@ use wi_core::live::{Live, Seen};
 use wi_core::plan::Options;
 use wi_core::words::duration as in_words;
 
-use super::{Bounds, Context, End, Outcome, carry_out, failed_clusters, verify};
-use crate::apply::Because;
+use super::{Bounds, Context, Outcome, Status, carry_out, failed_clusters, verify};
+use crate::apply::SkipReason;
 use wi_core::address::Address;
 
 /// What the user says about gates.
@@ -208,7 +208,7 @@ impl Rollout<'_> {
                 self.change(index, &wave, &addresses).await;
             }
             if self.stop.is_cancelled() {
-                self.not_started(index, &Because::Interrupted);
+                self.not_started(index, &SkipReason::Interrupted);
                 return Ended::Complete;
             }
             if let Some(why) = self.too_many(index, &wave) {
@@ -273,7 +273,7 @@ impl Rollout<'_> {
                 self.failed.insert(cluster.to_owned());
             }
             self.context.observer.failed(&address, &why);
-            self.outcome.insert(address, End::Failed(why));
+            self.outcome.insert(address, Status::Failed(why));
         }
     }
 
@@ -344,7 +344,7 @@ impl Rollout<'_> {
                 tokio::select! {
                     () = tokio::time::sleep(left) => {}
                     () = self.stop.cancelled() => {
-                        self.not_started(index + 1, &Because::Interrupted);
+                        self.not_started(index + 1, &SkipReason::Interrupted);
                         return Some(Ended::Complete);
                     }
                 }
@@ -363,7 +363,7 @@ impl Rollout<'_> {
 
     /// Nothing of waves from `from` on is started.
     fn pause(&mut self, from: usize, wave: &WaveSettings, why: String, by: Pause) -> Ended {
-        let because = Because::Paused(format!("the wave {}: {why}", wave.name));
+        let because = SkipReason::Paused(format!("the wave {}: {why}", wave.name));
         self.not_started(from, &because);
         Ended::Paused {
             wave: wave.name.clone(),
@@ -372,12 +372,12 @@ impl Rollout<'_> {
         }
     }
 
-    fn not_started(&mut self, from: usize, because: &Because) {
+    fn not_started(&mut self, from: usize, because: &SkipReason) {
         for (address, change) in &self.context.plan.changes {
             if change.wave >= from {
                 self.outcome
                     .entry(address.clone())
-                    .or_insert_with(|| End::NotStarted(because.clone()));
+                    .or_insert_with(|| Status::NotStarted(because.clone()));
             }
         }
     }

@@ -15,7 +15,7 @@ use wi_core::plan::{self, Action, Change, Edit, Options, Plan, Workload};
 use wi_core::wire::pods::Pod;
 
 use super::wait::Wait;
-use super::{Context, End, Outcome};
+use super::{Context, Outcome, Status};
 use crate::engine::read;
 
 /// What of the done changes among `addresses` does not hold, and why.
@@ -32,7 +32,7 @@ pub(super) async fn wave(
 ) -> BTreeMap<Address, String> {
     let done: BTreeSet<&Address> = addresses
         .iter()
-        .filter(|a| outcome.get(*a) == Some(&End::Done))
+        .filter(|a| outcome.get(*a) == Some(&Status::Done))
         .collect();
     if done.is_empty() {
         return BTreeMap::new();

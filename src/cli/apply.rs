@@ -18,7 +18,7 @@ use super::plan::Made;
 use super::validate::Input;
 use super::{Failure, Success, plan, plan_file};
 use crate::apply::rollout::{self, Ended, Gates};
-use crate::apply::{Context, End, Limits, Observer, preflight};
+use crate::apply::{Context, Limits, Observer, Status, preflight};
 use crate::engine::read;
 use crate::view::json::stream::{self, Stream};
 use crate::view::progress::Progress;
@@ -282,7 +282,7 @@ async fn carry_out(
     }
     match ended {
         _ if ended.waits() => Ok(Success::Paused),
-        _ if outcome.values().all(|end| *end == End::Done) => Ok(Success::Ok),
+        _ if outcome.values().all(|end| *end == Status::Done) => Ok(Success::Ok),
         _ => Err(Failure::Said),
     }
 }

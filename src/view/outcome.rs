@@ -11,7 +11,7 @@ use super::style::{BOLD, GREEN, RED, YELLOW, paint};
 use super::text::wrap;
 use crate::apply::preflight::Missing;
 use crate::apply::rollout::Pause;
-use crate::apply::{Because, End, Outcome};
+use crate::apply::{Outcome, SkipReason, Status};
 
 /// What is done, what failed, what was not started and because of what.
 ///
@@ -22,7 +22,7 @@ pub fn text(plan: &Plan, outcome: &Outcome, width: usize, waits: bool) -> String
         outcome
             .iter()
             .filter(|(address, end)| {
-                **end == End::Done
+                **end == Status::Done
                     && plan
                         .changes
                         .get(*address)
@@ -38,12 +38,12 @@ pub fn text(plan: &Plan, outcome: &Outcome, width: usize, waits: bool) -> String
     );
     let mut out = String::from("\n");
     let mut failed = Vec::new();
-    let mut waiting: BTreeMap<&Because, Vec<&str>> = BTreeMap::new();
+    let mut waiting: BTreeMap<&SkipReason, Vec<&str>> = BTreeMap::new();
     for (address, end) in outcome {
         match end {
-            End::Done => {}
-            End::Failed(why) => failed.push((address, why)),
-            End::NotStarted(because) => waiting.entry(because).or_default().push(address),
+            Status::Done => {}
+            Status::Failed(why) => failed.push((address, why)),
+            Status::NotStarted(because) => waiting.entry(because).or_default().push(address),
         }
     }
     if failed.is_empty() && waiting.is_empty() {
@@ -81,8 +81,8 @@ pub fn text(plan: &Plan, outcome: &Outcome, width: usize, waits: bool) -> String
             }
         }
     }
-    let interrupted = waiting.contains_key(&Because::Interrupted);
-    let broken = has_failed || !waits && waiting.keys().any(|b| **b != Because::Interrupted);
+    let interrupted = waiting.contains_key(&SkipReason::Interrupted);
+    let broken = has_failed || !waits && waiting.keys().any(|b| **b != SkipReason::Interrupted);
     for (because, addresses) in waiting {
         let why = self::because(because);
         let _ = writeln!(
@@ -131,11 +131,11 @@ pub fn paused(wave: &str, why: &str, by: Pause) -> String {
 }
 
 /// Why a change was not started.
-pub fn because(because: &Because) -> String {
+pub fn because(because: &SkipReason) -> String {
     match because {
-        Because::Need(need) => format!("because of {need}"),
-        Because::Interrupted => "interrupted".to_owned(),
-        Because::Paused(why) => format!("paused: {why}"),
+        SkipReason::Need(need) => format!("because of {need}"),
+        SkipReason::Interrupted => "interrupted".to_owned(),
+        SkipReason::Paused(why) => format!("paused: {why}"),
     }
 }
 

@@ -6,7 +6,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use wi::apply::End;
+use wi::apply::Status;
 use wi_core::plan::Edit;
 use wi_sandbox::{Sandbox, World};
 
@@ -133,7 +133,7 @@ async fn counted(fleet: &Fleet) {
 
     let outcome = client.apply(&plan, &live, CancellationToken::new()).await;
     assert!(
-        outcome.values().all(|end| *end == End::Done),
+        outcome.values().all(|end| *end == Status::Done),
         "{outcome:#?}"
     );
     let of_apply = since(&of_plan, &calls(&sandbox));

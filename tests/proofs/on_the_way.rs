@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
-use wi::apply::End;
+use wi::apply::Status;
 use wi_core::plan::Edit;
 use wi_sandbox::{Sandbox, World};
 
@@ -52,7 +52,7 @@ async fn migrate(fleet: &Fleet, stop_after: Option<Duration>) -> Result<(), Test
         };
         if stop_after.is_none() {
             for (address, end) in &outcome {
-                prop_assert_eq!(end, &End::Done, "{}", address);
+                prop_assert_eq!(end, &Status::Done, "{}", address);
             }
         }
     }

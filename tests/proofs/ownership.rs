@@ -4,7 +4,7 @@
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use tokio_util::sync::CancellationToken;
-use wi::apply::End;
+use wi::apply::Status;
 use wi_sandbox::{Sandbox, World};
 
 use crate::check::{check_of_others, of_others};
@@ -57,7 +57,7 @@ async fn to_the_end(client: &Client) {
         }
         assert!(round < 3, "not at rest: {:#?}", plan.changes);
         let outcome = client.apply(&plan, &live, CancellationToken::new()).await;
-        assert!(outcome.values().all(|e| *e == End::Done), "{outcome:#?}");
+        assert!(outcome.values().all(|e| *e == Status::Done), "{outcome:#?}");
     }
 }
 

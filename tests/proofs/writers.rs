@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use wi::apply::{self, Context, End, Limits};
+use wi::apply::{self, Context, Limits, Status};
 use wi_core::plan::{Action, Edit};
 use wi_sandbox::{Sandbox, World};
 
@@ -265,7 +265,7 @@ async fn race(numbers: Vec<u32>, pause: u64) -> Result<(), TestCaseError> {
         futures::future::join_all(writers),
     );
     for (address, end) in &outcome {
-        prop_assert_eq!(end, &End::Done, "{}", address);
+        prop_assert_eq!(end, &Status::Done, "{}", address);
     }
     let after = json!(sandbox.snapshot());
     for ((.., place), theirs) in POLICIES.iter().zip(theirs) {

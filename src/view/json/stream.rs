@@ -11,7 +11,7 @@ use wi_core::plan::{Action, Plan};
 use wi_core::spec::model::Place;
 
 use super::plan::action;
-use crate::apply::{End, Outcome};
+use crate::apply::{Outcome, Status};
 
 /// The version of the form.
 const UI: &str = "1.2";
@@ -124,11 +124,11 @@ impl Stream {
         for (address, end) in outcome {
             let place = plan.changes.get(address).and_then(|c| c.place.as_ref());
             match end {
-                End::Done => {}
-                End::Failed(why) => {
+                Status::Done => {}
+                Status::Failed(why) => {
                     diagnostic("error", "The change failed", why, Some(address), place)?;
                 }
-                End::NotStarted(because) => {
+                Status::NotStarted(because) => {
                     let why = super::super::outcome::because(because);
                     diagnostic("error", "Not started", &why, Some(address), place)?;
                 }
@@ -138,7 +138,7 @@ impl Stream {
             plan.changes
                 .iter()
                 .filter(|(address, change)| {
-                    change.action() == action && outcome.get(*address) == Some(&End::Done)
+                    change.action() == action && outcome.get(*address) == Some(&Status::Done)
                 })
                 .count()
         };

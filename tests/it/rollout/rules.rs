@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 use wi::apply::rollout::{Ended, Gates, Pause, roll_out};
-use wi::apply::{Because, End};
+use wi::apply::{SkipReason, Status};
 use wi_core::plan::{Action, Edit, Plan};
 use wi_sandbox::{Sandbox, World};
 
@@ -162,7 +162,7 @@ async fn run(case: &Case) -> Result<(), TestCaseError> {
     // Edit failed is bounded, or stops all waves after it.
     let failed: BTreeSet<&str> = outcome
         .iter()
-        .filter(|(_, end)| matches!(end, End::Failed(_)))
+        .filter(|(_, end)| matches!(end, Status::Failed(_)))
         .filter_map(|(address, _)| plan.changes[address].cluster())
         .collect();
     for cluster in &failed {
@@ -198,11 +198,11 @@ async fn run(case: &Case) -> Result<(), TestCaseError> {
             .any(|b| b.role == "roles/editor")
     };
     let removed = outcome.iter().any(|(address, end)| {
-        *end == End::Done && plan.changes[address].action() == Action::Delete
+        *end == Status::Done && plan.changes[address].action() == Action::Delete
     });
     prop_assert_eq!(removed, !editor(&sandbox));
     let unfinished = outcome.iter().any(|(address, end)| {
-        matches!(end, End::NotStarted(Because::Paused(_)))
+        matches!(end, Status::NotStarted(SkipReason::Paused(_)))
             && matches!(plan.changes[address].edit, Edit::Ksa(_))
     });
     prop_assert!(!(removed && unfinished), "taken away before all were done");

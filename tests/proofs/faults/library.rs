@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use wi::apply::{self, Context, End, Limits};
+use wi::apply::{self, Context, Limits, Status};
 use wi::view;
 use wi_client::auth::TokenSource;
 use wi_client::http::{Endpoints, Http, HttpOptions};
@@ -39,7 +39,7 @@ pub async fn apply(inside: &Inside, spec: &str, timeout: Duration, propagation: 
         let context = Context::new(http, plan.clone(), &desired, &live, progress, limits);
         let outcome = apply::apply(Arc::new(context), CancellationToken::new()).await;
         out.push_str(&view::outcome::text(&plan, &outcome, 80, false));
-        code = i32::from(outcome.values().any(|end| *end != End::Done));
+        code = i32::from(outcome.values().any(|end| *end != Status::Done));
     }
     Ran {
         code: Some(code),
