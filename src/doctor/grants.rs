@@ -3,68 +3,13 @@
 use wi_core::resource::Resource;
 use wi_core::words::shell_word;
 
-/// Each kind's group of gcloud, and how it names a resource: `{N}` is its name number N. What gcloud has no
-/// such command for is granted on the project.
-const COMMANDS: [(&str, &str, &str); 21] = [
-    ("project", "projects", "{0}"),
-    ("folder", "resource-manager folders", "{0}"),
-    ("organization", "organizations", "{0}"),
-    ("serviceaccount", "iam service-accounts", "{0}"),
-    ("bucket", "storage buckets", "gs://{0}"),
-    ("managedfolder", "storage managed-folders", "gs://{0}/{1}"),
-    ("secret", "secrets", "{1} --project={0}"),
-    (
-        "regional-secret",
-        "secrets",
-        "{2} --location={1} --project={0}",
-    ),
-    ("topic", "pubsub topics", "{1} --project={0}"),
-    ("subscription", "pubsub subscriptions", "{1} --project={0}"),
-    (
-        "keyring",
-        "kms keyrings",
-        "{2} --location={1} --project={0}",
-    ),
-    (
-        "key",
-        "kms keys",
-        "{3} --keyring={2} --location={1} --project={0}",
-    ),
-    ("spanner-instance", "spanner instances", "{1} --project={0}"),
-    (
-        "spanner",
-        "spanner databases",
-        "{2} --instance={1} --project={0}",
-    ),
-    (
-        "repository",
-        "artifacts repositories",
-        "{2} --location={1} --project={0}",
-    ),
-    ("run", "run services", "{2} --region={1} --project={0}"),
-    ("run-job", "run jobs", "{2} --region={1} --project={0}"),
-    ("queue", "tasks queues", "{2} --location={1} --project={0}"),
-    ("function", "functions", "{2} --region={1} --project={0}"),
-    (
-        "bigtable-instance",
-        "bigtable instances",
-        "{1} --project={0}",
-    ),
-    (
-        "bigtable",
-        "bigtable instances tables",
-        "{2} --instance={1} --project={0}",
-    ),
-];
-
 /// The command that grants `role` on `resource` to `member`; `None` where it is in no project and gcloud
 /// has no command for it.
 pub(super) fn command(resource: &Resource, role: &str, member: &str) -> Option<String> {
     let kind = resource.kind();
     let names = resource.names();
-    let own = COMMANDS.iter().find(|(short, ..)| *short == kind.short);
-    let (group, form) = match own {
-        Some((_, group, form)) => (*group, *form),
+    let (group, form) = match kind.gcloud {
+        Some(own) => own,
         None if kind.in_project() => ("projects", "{0}"),
         None => return None,
     };

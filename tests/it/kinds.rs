@@ -169,6 +169,13 @@ fn kinds() -> Vec<Kind> {
             MASKED,
         ),
         kind(
+            "dns-zone/shop-example",
+            "//dns.googleapis.com/projects/acme-prod/managedZones/shop-example",
+            "/dns/v1/projects/acme-prod/managedZones/shop-example",
+            true,
+            MASKED,
+        ),
+        kind(
             "bigtable/main/orders",
             "//bigtable.googleapis.com/projects/acme-prod/instances/main/tables/orders",
             "/v2/projects/acme-prod/instances/main/tables/orders",

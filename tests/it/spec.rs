@@ -214,7 +214,7 @@ fn hostile_yaml_is_refused_quickly_and_clearly() {
         let rendered = errors(&[("wi.yaml", &text)]);
         started.is_less_than(2);
         assert!(rendered.len() < 20_000, "{name}: {} bytes", rendered.len());
-        assert!(rendered.contains("wi_core::spec::"), "{name}: {rendered}");
+        assert!(rendered.contains("wi::spec::"), "{name}: {rendered}");
     }
 }
 

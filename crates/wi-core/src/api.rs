@@ -31,6 +31,8 @@ pub enum Api {
     CloudFunctions,
     /// Bigtable instances and tables.
     BigtableAdmin,
+    /// DNS managed zones.
+    Dns,
     /// Access tokens.
     Oauth2,
     /// Access tokens of service accounts.
@@ -43,7 +45,7 @@ pub enum Api {
 
 impl Api {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Container,
         Self::Iam,
         Self::CloudResourceManager,
@@ -58,6 +60,7 @@ impl Api {
         Self::CloudTasks,
         Self::CloudFunctions,
         Self::BigtableAdmin,
+        Self::Dns,
         Self::Oauth2,
         Self::IamCredentials,
         Self::ConnectGateway,
@@ -81,6 +84,7 @@ impl Api {
             Self::CloudTasks => "cloudtasks",
             Self::CloudFunctions => "cloudfunctions",
             Self::BigtableAdmin => "bigtableadmin",
+            Self::Dns => "dns",
             Self::Oauth2 => "oauth2",
             Self::IamCredentials => "iamcredentials",
             Self::ConnectGateway => "connectgateway",

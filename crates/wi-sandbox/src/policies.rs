@@ -59,6 +59,7 @@ const APIS: [(&str, &str, Ask, bool); 23] = [
         Ask::Get,
         true,
     ),
+    ("dns/v1/projects/*/managedZones/*", "dns", Ask::Post, true),
     ("v1/projects/*/instances/*", "spanner", Ask::Post, false),
     (
         "v1/projects/*/instances/*/databases/*",
@@ -199,6 +200,7 @@ fn show(state: &State, name: &str, kind: &str) -> Value {
 pub fn full_name(service: &str, path: &str) -> String {
     let rest = path
         .trim_start_matches("bigquery/")
+        .trim_start_matches("dns/")
         .split_once('/')
         .map_or(path, |(_version, rest)| rest);
     format!("//{service}.googleapis.com/{rest}")

@@ -44,88 +44,6 @@ impl Terraform {
     }
 }
 
-/// The type in Terraform's Google provider, and its arguments for the names of the resource.
-/// `*` stands for all names, joined.
-const IAM_MEMBERS: [(&str, &str, &[&str]); 25] = [
-    ("project", "project", &["project"]),
-    ("folder", "folder", &["folder"]),
-    ("organization", "organization", &["org_id"]),
-    ("serviceaccount", "service_account", &["service_account_id"]),
-    ("bucket", "storage_bucket", &["bucket"]),
-    (
-        "managedfolder",
-        "storage_managed_folder",
-        &["bucket", "managed_folder"],
-    ),
-    ("secret", "secret_manager_secret", &["project", "secret_id"]),
-    (
-        "regional-secret",
-        "secret_manager_regional_secret",
-        &["project", "location", "secret_id"],
-    ),
-    ("topic", "pubsub_topic", &["project", "topic"]),
-    (
-        "subscription",
-        "pubsub_subscription",
-        &["project", "subscription"],
-    ),
-    ("dataset", "bigquery_dataset", &["project", "dataset_id"]),
-    (
-        "table",
-        "bigquery_table",
-        &["project", "dataset_id", "table_id"],
-    ),
-    ("keyring", "kms_key_ring", &["key_ring_id", "*"]),
-    ("key", "kms_crypto_key", &["crypto_key_id", "*"]),
-    (
-        "spanner-instance",
-        "spanner_instance",
-        &["project", "instance"],
-    ),
-    (
-        "spanner",
-        "spanner_database",
-        &["project", "instance", "database"],
-    ),
-    (
-        "repository",
-        "artifact_registry_repository",
-        &["project", "location", "repository"],
-    ),
-    (
-        "run",
-        "cloud_run_v2_service",
-        &["project", "location", "name"],
-    ),
-    (
-        "run-job",
-        "cloud_run_v2_job",
-        &["project", "location", "name"],
-    ),
-    (
-        "queue",
-        "cloud_tasks_queue",
-        &["project", "location", "name"],
-    ),
-    (
-        "function",
-        "cloudfunctions2_function",
-        &["project", "location", "cloud_function"],
-    ),
-    (
-        "bigtable-instance",
-        "bigtable_instance",
-        &["project", "instance"],
-    ),
-    (
-        "bigtable",
-        "bigtable_table",
-        &["project", "instance", "table"],
-    ),
-    ("snapshot", "pubsub_snapshot", &["project", "snapshot"]),
-    ("schema", "pubsub_schema", &["project", "schema"]),
-];
-
 /// What says which cluster it is.
 pub(super) fn of_cluster(desired: &Desired, cluster: &str) -> Map<String, Value> {
     let mut values = Map::new();
@@ -153,16 +71,9 @@ pub(super) fn of_node_pool(
 
 /// The type of a member of a resource's policy, and what says which resource it is.
 pub(super) fn iam_member(resource: &Resource) -> (String, Map<String, Value>) {
-    let short = resource.kind().short;
+    let (kind, arguments) = resource.kind().terraform;
     let names = resource.names();
     let mut values = Map::new();
-    let Some((_, kind, arguments)) = IAM_MEMBERS.iter().find(|(s, ..)| *s == short) else {
-        values.insert("resource".to_owned(), resource.full_name().into());
-        return (
-            format!("google_{}_iam_member", short.replace('-', "_")),
-            values,
-        );
-    };
     match (resource, arguments) {
         (Resource::ServiceAccount(email), _) => {
             let project = email.project().map_or("-".to_owned(), |p| p.to_string());
@@ -183,25 +94,4 @@ pub(super) fn iam_member(resource: &Resource) -> (String, Map<String, Value>) {
         }
     }
     (format!("google_{kind}_iam_member"), values)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::resource::KINDS;
-
-    #[test]
-    fn every_kind_of_resource_has_its_type_and_arguments() {
-        for kind in &KINDS {
-            let (_, name, arguments) = IAM_MEMBERS
-                .iter()
-                .find(|(short, ..)| *short == kind.short)
-                .unwrap_or_else(|| panic!("{} has no row", kind.short));
-            let names = kind.full.matches("{}").count();
-            assert!(
-                arguments.last() == Some(&"*") || arguments.len() == names,
-                "{name}: {arguments:?} for {names} names"
-            );
-        }
-    }
 }

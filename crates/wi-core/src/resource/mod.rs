@@ -1,0 +1,334 @@
+//! Resources that have an allow policy, by name. What is known of each kind is its row in [`KINDS`].
+
+mod kinds;
+mod mistakes;
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use kinds::{KINDS, Kind, Version, Write};
+
+use crate::names::{Email, NameError, ProjectId};
+use mistakes::{check, no_full_name, no_short_name};
+
+/// A resource by kind and names.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// Its kind.
+    pub kind: &'static Kind,
+    /// In the order of [`Kind::full`]; the project first, for those that are in one.
+    pub names: Vec<String>,
+}
+
+/// A resource that has an allow policy.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Resource {
+    /// `project/ID`.
+    Project(ProjectId),
+    /// A Google service account's own policy: who may act as it.
+    ServiceAccount(Email),
+    /// Any other.
+    Named(Named),
+}
+
+impl Named {
+    fn key(&self) -> (&'static str, &[String]) {
+        (self.kind.short, &self.names)
+    }
+}
+
+impl PartialEq for Named {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Named {}
+
+impl PartialOrd for Named {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Named {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl std::hash::Hash for Named {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl Resource {
+    /// Reads `KIND/NAME…` or a full resource name (`//SERVICE/…`). `default` is the project of a
+    /// short name that has none.
+    pub fn parse(s: &str, default: Option<&ProjectId>) -> Result<Self, NameError> {
+        let (kind, names) = match s.strip_prefix("//") {
+            Some(full) => Self::from_full(full).ok_or_else(|| no_full_name(s, full))?,
+            None => Self::from_short(s, default)?,
+        };
+        check(s, kind, &names)?;
+        match kind.short {
+            "project" => ProjectId::parse(&names[0]).map(Self::Project),
+            "serviceaccount" => Email::parse(&names[0]).map(Self::ServiceAccount),
+            _ => Ok(Self::Named(Named { kind, names })),
+        }
+    }
+
+    fn from_full(full: &str) -> Option<(&'static Kind, Vec<String>)> {
+        KINDS.iter().find_map(|kind| {
+            let (pattern, given): (Vec<&str>, Vec<&str>) =
+                (kind.full.split('/').collect(), full.split('/').collect());
+            // A service account has a project in its name, which its email says too.
+            let fits =
+                |(p, g): (&&str, &&str)| *p == "{}" || p == g || (*p == "-" && !g.is_empty());
+            if pattern.len() != given.len() || !pattern.iter().zip(&given).all(fits) {
+                return None;
+            }
+            let names = pattern
+                .iter()
+                .zip(&given)
+                .filter(|(p, _)| **p == "{}")
+                .map(|(_, g)| (*g).to_owned())
+                .collect();
+            Some((kind, names))
+        })
+    }
+
+    fn from_short(
+        s: &str,
+        default: Option<&ProjectId>,
+    ) -> Result<(&'static Kind, Vec<String>), NameError> {
+        let (short, rest) = s.split_once('/').unwrap_or((s, ""));
+        let kind = Kind::of(short).ok_or_else(|| no_short_name(s))?;
+        let mut names: Vec<String> = rest.split('/').map(str::to_owned).collect();
+        if kind.in_project() && names.len() + 1 == kind.names() {
+            let project = default.ok_or_else(|| {
+                let form = kind.form.replace(['[', ']'], "");
+                NameError(
+                    format!("`{s}` has no project"),
+                    Some(format!("Write {short}/{form}.")),
+                )
+            })?;
+            names.insert(0, project.to_string());
+        }
+        if names.len() != kind.names() {
+            let error = NameError::not(s, &format!("the name of a {short}"));
+            let trimmed = s.strip_suffix('/');
+            let meant = trimmed.filter(|t| Self::parse(t, default).is_ok());
+            return Err(match meant {
+                Some(meant) => error.help(format!("Write {meant}.")),
+                None => error.help(kind.written_form()),
+            });
+        }
+        Ok((kind, names))
+    }
+
+    /// The row of its kind.
+    pub fn kind(&self) -> &'static Kind {
+        match self {
+            Self::Project(_) => kinds::project(),
+            Self::ServiceAccount(_) => kinds::service_account(),
+            Self::Named(named) => named.kind,
+        }
+    }
+
+    /// The names that fill the places of its kind's paths.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::Project(id) => vec![id.to_string()],
+            Self::ServiceAccount(email) => vec![email.to_string()],
+            Self::Named(named) => named.names.clone(),
+        }
+    }
+
+    /// Whether it is a bucket, or a folder in one.
+    pub fn bucket(&self) -> Option<&str> {
+        match self {
+            Self::Named(named) if matches!(named.kind.short, "bucket" | "managedfolder") => {
+                named.names.first().map(String::as_str)
+            }
+            _ => None,
+        }
+    }
+
+    /// `//SERVICE/…`.
+    pub fn full_name(&self) -> String {
+        format!("//{}", kinds::filled(self.kind().full, &self.names()))
+    }
+
+    /// The path of its policy in its API, the names escaped.
+    pub fn path(&self) -> String {
+        let names: Vec<String> = self.names().iter().map(|n| escaped(n)).collect();
+        match self {
+            // Through the wildcard IAM hides what is missing behind what is forbidden.
+            Self::ServiceAccount(email) => match email.project() {
+                Some(project) => format!("v1/projects/{project}/serviceAccounts/{email}"),
+                None => kinds::filled(self.kind().path, &names),
+            },
+            _ => kinds::filled(self.kind().path, &names),
+        }
+    }
+}
+
+/// A name as a segment of a path. Google leaves the colon of domain-scoped projects as it is.
+fn escaped(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+impl fmt::Display for Resource {
+    /// The short name, the project always in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind().short, self.names().join("/"))
+    }
+}
+
+impl Serialize for Resource {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Resource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::parse(&name, None).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(s: &str) -> Result<String, String> {
+        let default = ProjectId::parse("acme-prod").expect("valid");
+        Resource::parse(s, Some(&default))
+            .map(|r| r.to_string())
+            .map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn short_and_full_names_mean_the_same() {
+        for (short, full) in [
+            (
+                "project/acme-prod",
+                "//cloudresourcemanager.googleapis.com/projects/acme-prod",
+            ),
+            (
+                "secret/stripe",
+                "//secretmanager.googleapis.com/projects/acme-prod/secrets/stripe",
+            ),
+            (
+                "key/acme-kms/eu/ring/k",
+                "//cloudkms.googleapis.com/projects/acme-kms/locations/eu/keyRings/ring/cryptoKeys/k",
+            ),
+            (
+                "table/sales/orders",
+                "//bigquery.googleapis.com/projects/acme-prod/datasets/sales/tables/orders",
+            ),
+            (
+                "bucket/acme-receipts",
+                "//storage.googleapis.com/projects/_/buckets/acme-receipts",
+            ),
+            (
+                "folder/123",
+                "//cloudresourcemanager.googleapis.com/folders/123",
+            ),
+        ] {
+            let one =
+                Resource::parse(short, ProjectId::parse("acme-prod").ok().as_ref()).expect(short);
+            assert_eq!(Resource::parse(full, None).expect(full), one);
+            assert_eq!(one.full_name(), full);
+        }
+        let account = "serviceaccount/a@p-12345.iam.gserviceaccount.com";
+        let full = "//iam.googleapis.com/projects/p-12345/serviceAccounts/a@p-12345.iam.gserviceaccount.com";
+        assert_eq!(parse(account), parse(full));
+    }
+
+    #[test]
+    fn names_that_cannot_be_are_refused_with_the_form() {
+        assert!(parse("secret/").is_err());
+        assert!(
+            parse("key/ring/k")
+                .expect_err("too few")
+                .contains("key/[PROJECT/]LOCATION/KEYRING/NAME")
+        );
+        assert!(parse("vault/x").expect_err("no kind").contains("secret, "));
+        assert!(parse("secret/../x").is_err());
+        assert!(parse("folder/shop").is_err());
+        // Nobody chooses the host that the token goes to.
+        for location in [
+            "evil.example?",
+            "evil.example#",
+            "a@evil.example:",
+            "a\\b",
+            "%2f",
+        ] {
+            for kind in ["regional-secret", "queue", "run", "repository", "keyring"] {
+                let error = parse(&format!("{kind}/{location}/x")).expect_err(location);
+                assert!(error.contains("is not a location"), "{error}");
+            }
+        }
+        assert!(
+            Resource::parse("topic/t", None)
+                .expect_err("no project")
+                .to_string()
+                .contains("topic/PROJECT/NAME")
+        );
+    }
+
+    #[test]
+    fn what_was_meant_is_said_where_it_is_clear() {
+        for (written, meant) in [
+            ("gs://acme-receipts/", "Write bucket/acme-receipts."),
+            ("Buckets/acme-receipts", "Write bucket/acme-receipts."),
+            ("projects/acme-prod", "Write project/acme-prod."),
+            (
+                "projects/acme-prod/secrets/stripe",
+                "Write secret/acme-prod/stripe.",
+            ),
+            (
+                "projects/acme-prod/instances/main",
+                "Write spanner-instance/acme-prod/main or bigtable-instance/acme-prod/main.",
+            ),
+            ("bucket/", "Write bucket/NAME."),
+            ("dataset/acme-bi.sales", "Write dataset/acme-bi/sales."),
+            (
+                "table/acme-bi:sales/orders",
+                "Write table/acme-bi/sales/orders.",
+            ),
+            (
+                "//storage.googleapis.com/acme-receipts",
+                "Write //storage.googleapis.com/projects/_/buckets/NAME\nor    //storage",
+            ),
+            ("//vault.example.com/x", "run, secretmanager, spanner"),
+        ] {
+            let said = parse(written).expect_err(written);
+            assert!(said.contains(meant), "{written}: {said}");
+            assert!(!said.contains("``"), "{said}");
+        }
+    }
+
+    #[test]
+    fn paths_hold_escaped_names() {
+        let folder = Resource::parse(
+            "//storage.googleapis.com/projects/_/buckets/b-1/managedFolders/a%b",
+            None,
+        )
+        .expect("a folder");
+        assert_eq!(folder.path(), "storage/v1/b/b-1/managedFolders/a%25b");
+    }
+}
