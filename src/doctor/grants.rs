@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_command() {
-        for kind in &KINDS {
+        for kind in KINDS {
             let name = match kind.short {
                 "project" => "project/acme-prod".to_owned(),
                 "folder" | "organization" => format!("{}/123", kind.short),

@@ -22,7 +22,7 @@ enum Ask {
 
 /// Path of an API, service of the full resource name, how a policy is read, and whether a write may
 /// have an `updateMask`. `*` stands for any name.
-const APIS: [(&str, &str, Ask, bool); 23] = [
+const APIS: &[(&str, &str, Ask, bool)] = &[
     ("v3/folders/*", "cloudresourcemanager", Ask::Post, true),
     (
         "v3/organizations/*",
@@ -123,7 +123,7 @@ pub fn handle(state: &mut State, request: &Request) -> Option<Result<Value, ApiE
         return Some(answer);
     }
     let (path, verb) = path.rsplit_once(':')?;
-    let (_, service, ask, mask) = APIS.into_iter().find(|(pattern, ..)| fits(pattern, path))?;
+    let &(_, service, ask, mask) = APIS.iter().find(|(pattern, ..)| fits(pattern, path))?;
     let name = full_name(service, path);
     Some(answer(state, &name, verb, request, ask, mask))
 }

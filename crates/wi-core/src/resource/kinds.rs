@@ -62,7 +62,7 @@ pub struct Kind {
 }
 
 /// All of them.
-pub static KINDS: [Kind; 26] = [
+pub static KINDS: &[Kind] = &[
     Kind {
         short: "project",
         form: "ID",
@@ -507,7 +507,7 @@ mod tests {
 
     #[test]
     fn every_row_has_a_name_for_each_place() {
-        for kind in &KINDS {
+        for kind in KINDS {
             let (_, arguments) = kind.terraform;
             assert!(
                 arguments.last() == Some(&"*") || arguments.len() == kind.names(),
