@@ -1,10 +1,11 @@
 //! `wi apply`: plans, asks, carries it out; or carries a saved plan out, if it still holds.
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Args;
 use tokio_util::sync::CancellationToken;
 use wi_client::google::iam;
 use wi_core::desired::Desired;
@@ -12,8 +13,9 @@ use wi_core::live::Live;
 use wi_core::plan::saved::PlanFile;
 use wi_core::plan::{Options, Plan, protect, takes_from_accounts};
 
-use super::args::ApplyArgs;
-use super::connect::{self, Session};
+use super::args::heading;
+use super::choice::ChoiceArgs;
+use super::connect::{self, ConnectArgs, Session};
 use super::plan::Made;
 use super::validate::Input;
 use super::{Failure, Success, plan, plan_file};
@@ -23,6 +25,52 @@ use crate::engine::read;
 use crate::view::json::stream::{self, Stream};
 use crate::view::progress::Progress;
 use crate::view::{self, print};
+
+#[derive(Debug, Args)]
+#[command(next_line_help = true)]
+pub(super) struct ApplyArgs {
+    /// Spec files and directories, read recursively; or one plan that `wi plan --out` saved, which is
+    /// carried out as it is, without a question
+    #[arg(value_name = "PATH|PLAN", default_value = ".")]
+    pub paths: Vec<PathBuf>,
+    /// Do not ask
+    #[arg(long, help_heading = APPROVAL)]
+    pub auto_approve: bool,
+    /// Do not ask if the plan has this hash; do nothing if it has another
+    #[arg(long, value_name = "HASH", value_parser = plan_hash, help_heading = APPROVAL)]
+    pub expect_plan_hash: Option<String>,
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// Go on after this wave, whose gate is manual (repeatable)
+    #[arg(long, value_name = "WAVE", help_heading = heading::ROLLOUT)]
+    pub approve: Vec<String>,
+    /// How long the pods of changed node pools may take to be ready again
+    #[arg(long, value_name = "MINUTES", default_value_t = 15, help_heading = heading::ROLLOUT)]
+    pub ready_timeout: u64,
+    /// How long one GKE operation may take
+    #[arg(long, value_name = "MINUTES", default_value_t = 360, help_heading = heading::ROLLOUT)]
+    pub operation_timeout: u64,
+    /// Print each change by itself, also where several clusters have the same
+    #[arg(long, help_heading = heading::OUTPUT)]
+    pub expand: bool,
+    /// Print a JSON object a line, as Terraform's machine-readable UI does
+    #[arg(long, help_heading = heading::OUTPUT)]
+    pub json: bool,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+const APPROVAL: &str = "Approval";
+
+/// The hash of a plan, or its first part.
+fn plan_hash(text: &str) -> Result<String, String> {
+    let hexadecimal = text.bytes().all(|b| b.is_ascii_hexdigit());
+    if hexadecimal && (12..=64).contains(&text.len()) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("a plan hash has 64 hexadecimal digits, of which the first 12 do".to_owned())
+    }
+}
 
 /// Where a rollout remembers its gates between runs, below the current directory.
 const RUN_DIRECTORY: &str = ".wi-rollout";

@@ -2,16 +2,59 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::{Args, ValueEnum};
 use wi_client::forge::{self, Comment, Here, Kind, Label, Marker, Posted};
 use wi_core::plan::Plan;
 use wi_core::words::safe;
 
-use super::args::{CommentArgs, Forge};
 use super::{Failure, Success, connect, plan_file};
 use crate::view::{markdown, print};
+
+#[derive(Debug, Args)]
+pub(super) struct CommentArgs {
+    /// A plan that `wi plan --out` saved; `-` is standard input
+    #[arg(
+        value_name = "PLAN",
+        required_unless_present = "failed",
+        conflicts_with = "failed"
+    )]
+    pub plan: Option<PathBuf>,
+    /// The plan failed, and this is what it printed
+    #[arg(long, value_name = "LOG")]
+    pub failed: Option<PathBuf>,
+    /// Which of the repository's specs it is: there is one comment for each
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub root: String,
+    /// The forge (default: that of the CI job)
+    #[arg(long, value_enum)]
+    pub forge: Option<Forge>,
+    /// OWNER/NAME, or GitLab's project id (default: that of the CI job)
+    #[arg(long, value_name = "NAME")]
+    pub repository: Option<String>,
+    /// The pull request (default: that of the CI job)
+    #[arg(long, value_name = "N")]
+    pub number: Option<u64>,
+    /// The commit that was planned: the head of the pull request (default: that of the CI job)
+    #[arg(long, value_name = "COMMIT")]
+    pub sha: Option<String>,
+    /// Leave the labels of the pull request alone
+    #[arg(long)]
+    pub no_labels: bool,
+    /// Print the comment instead of posting it
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Forge {
+    /// github.com or GitHub Enterprise Server (GITHUB_TOKEN, GITHUB_API_URL)
+    Github,
+    /// gitlab.com or self-managed GitLab (GITLAB_TOKEN, CI_API_V4_URL)
+    Gitlab,
+}
 
 /// How long rate limits and failures of the forge are waited for.
 const PATIENCE: Duration = Duration::from_secs(300);

@@ -3,17 +3,86 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::Args;
 use wi_client::auth::{self, TokenSource};
 use wi_client::http::{Api, Endpoints, Http, HttpOptions, Notices};
 use wi_core::desired::Desired;
+use wi_core::names::Email;
 use wi_core::resource::Resource;
 use wi_core::words::safe;
 
 use super::Failure;
-use super::args::ConnectArgs;
 use crate::view::print;
 use wi_sandbox::world::World;
 use wi_sandbox::{Options, Sandbox};
+
+/// What to talk to, and as whom.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub(super) struct ConnectArgs {
+    /// Run on the embedded simulator, starting from this world (default: the one beside the spec, or an
+    /// empty one with the spec's clusters)
+    #[arg(long, value_name = "WORLD", num_args = 0..=1, help_heading = "Sandbox")]
+    pub sandbox: Option<Option<PathBuf>>,
+    /// Act as this service account; of several, separated by commas, each creates tokens of the next (also:
+    /// GOOGLE_IMPERSONATE_SERVICE_ACCOUNT)
+    #[arg(
+        long,
+        value_name = "EMAIL",
+        env = "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT",
+        hide_env_values = true
+    )]
+    pub impersonate_service_account: Option<String>,
+    /// Take the access token from this file (also: GOOGLE_OAUTH_ACCESS_TOKEN; default: application default
+    /// credentials)
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE",
+        hide_env_values = true
+    )]
+    pub access_token_file: Option<PathBuf>,
+    /// Use this base URL for an API, such as container=http://127.0.0.1:8080/ (also: WI_ENDPOINT_CONTAINER …,
+    /// or WI_ENDPOINT for all)
+    #[arg(long, value_name = "API=URL")]
+    pub endpoint: Vec<String>,
+    /// Give up on an API that is silent for so long
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 120,
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
+    pub request_timeout: u64,
+    /// At most so many API calls at the same time
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 32,
+        value_parser = clap::value_parser!(u16).range(1..=512)
+    )]
+    pub parallelism: u16,
+}
+
+impl ConnectArgs {
+    /// The accounts to act as, in order; the last one is who calls the APIs.
+    pub fn impersonated(&self) -> Result<Option<Vec<String>>, String> {
+        let given = self.impersonate_service_account.clone();
+        let given = given.or_else(|| std::env::var("GOOGLE_IMPERSONATE_SERVICE_ACCOUNT").ok());
+        let Some(given) = given.filter(|g| !g.is_empty()) else {
+            return Ok(None);
+        };
+        let chain: Result<Vec<String>, String> = given
+            .split(',')
+            .map(|email| {
+                let email = Email::parse(email.trim())
+                    .map_err(|e| format!("--impersonate-service-account: {}", e.0))?;
+                Ok(email.as_str().to_owned())
+            })
+            .collect();
+        Ok(Some(chain?))
+    }
+}
 
 /// Where the state of sandboxes is kept between commands, below the current directory.
 const STATE_DIRECTORY: &str = ".wi-sandbox";

@@ -1,11 +1,21 @@
 //! `wi doctor`: who one is, and what stands in the way of a plan and an apply.
 
-use super::args::DoctorArgs;
-use super::connect::{self, Session};
-use super::validate::Input;
+use clap::Args;
+
+use super::connect::{self, ConnectArgs, Session};
+use super::validate::{Input, SpecArgs};
 use super::{Failure, Success};
 use crate::doctor;
 use crate::view::{self, print};
+
+#[derive(Debug, Args)]
+#[command(next_line_help = true)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
 
 pub(super) fn run(args: DoctorArgs) -> Result<Success, Failure> {
     // Without a spec there is still somebody to be.

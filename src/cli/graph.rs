@@ -2,12 +2,30 @@
 
 use std::collections::BTreeMap;
 
+use clap::{Args, ValueEnum};
 use wi_core::desired::Desired;
 use wi_core::graph::Graph;
 
-use super::args::{GraphArgs, GraphFormat};
+use super::validate::SpecArgs;
 use super::{Failure, Success, validate};
 use crate::view::{self, print};
+
+#[derive(Debug, Args)]
+pub(super) struct GraphArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// The language to print it in
+    #[arg(long, value_enum, default_value_t = GraphFormat::Dot)]
+    pub format: GraphFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum GraphFormat {
+    /// For Graphviz
+    Dot,
+    /// For Markdown
+    Mermaid,
+}
 
 pub(super) fn run(args: GraphArgs) -> Result<Success, Failure> {
     let desired = Desired::of(&validate::load(&args.spec.paths)?);

@@ -2,11 +2,32 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::{Args, ValueEnum};
 use wi_core::names::ProjectId;
 
-use super::args::{Ci, InitArgs};
 use super::{Failure, Success};
 use crate::view::print;
+
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// The directory that the spec goes into
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub directory: PathBuf,
+    /// The project (also: GOOGLE_CLOUD_PROJECT)
+    #[arg(long, value_name = "ID")]
+    pub project: Option<String>,
+    /// Also write the workflows that plan pull requests, apply on main, and look for drift
+    #[arg(long, value_enum)]
+    pub ci: Option<Ci>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Ci {
+    /// .github/workflows/wi.yaml
+    Github,
+    /// .gitlab/wi.yaml
+    Gitlab,
+}
 
 /// Where the schema lies for editors; hidden, so that it is no part of the spec.
 const SCHEMA: &str = ".wi/wi.v1.schema.json";

@@ -1,19 +1,41 @@
 //! `wi plan`: what would change.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use wi_client::google::iam;
 use wi_core::desired::Desired;
 use wi_core::live::Live;
 use wi_core::plan::saved::PlanFile;
 use wi_core::plan::{self, Options, Plan};
 
-use super::args::{ChoiceArgs, PlanArgs};
-use super::connect::{self, Session};
-use super::validate::Input;
+use super::args::heading;
+use super::choice::ChoiceArgs;
+use super::connect::{self, ConnectArgs, Session};
+use super::show::OutputArgs;
+use super::validate::{Input, SpecArgs};
 use super::{Failure, Success, plan_file, show};
 use crate::engine::read;
 use crate::view::{self, print};
+
+#[derive(Debug, Args)]
+#[command(next_line_help = true)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// Save the plan to this file, for `wi apply FILE`; `-` is standard output
+    #[arg(long, value_name = "FILE", help_heading = heading::OUTPUT)]
+    pub out: Option<PathBuf>,
+    /// Exit with 2 when there are changes (0: nothing to do, 1: error)
+    #[arg(long, help_heading = heading::OUTPUT)]
+    pub detailed_exitcode: bool,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
 
 pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
     let input = Input::load(&args.spec.paths, args.choice.base.as_deref())?;

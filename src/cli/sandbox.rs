@@ -4,12 +4,29 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::args::SandboxArgs;
+use clap::Args;
+
 use super::connect::{self, Interrupts};
 use super::{Failure, Success};
 use crate::view::print;
 use wi_client::files;
 use wi_sandbox::{Options, Sandbox};
+
+#[derive(Debug, Args)]
+pub(super) struct SandboxArgs {
+    /// The world to start from
+    #[arg(value_name = "WORLD")]
+    pub world: PathBuf,
+    /// The port of the Google APIs on 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 4588)]
+    pub port: u16,
+    /// Keep the state here between runs; without it, changes are forgotten at the end
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Also write the settings for kubectl to this file
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+}
 
 pub(super) fn run(args: SandboxArgs) -> Result<Success, Failure> {
     connect::runtime()?.block_on(async {

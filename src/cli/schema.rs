@@ -1,8 +1,26 @@
 //! `wi schema`: the JSON Schemas, made from the types that read the files.
 
-use super::args::{SchemaArgs, SchemaKind};
+use clap::{Args, ValueEnum};
+
 use super::{Failure, Success};
 use crate::view::print;
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// Which schema
+    #[arg(value_enum, default_value_t = SchemaKind::Spec)]
+    pub kind: SchemaKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SchemaKind {
+    /// Of the spec (wi/v1)
+    Spec,
+    /// Of the sandbox's world file (wi.sandbox/v1)
+    World,
+    /// Of what `wi plan --json` prints
+    Plan,
+}
 
 pub(super) fn run(args: SchemaArgs) -> Result<Success, Failure> {
     let schema = match args.kind {

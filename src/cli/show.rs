@@ -1,11 +1,46 @@
 //! `wi show`: a saved plan, for people and programs.
 
+use std::path::PathBuf;
+
+use clap::Args;
 use wi_core::desired::Desired;
 use wi_core::plan::Plan;
 
-use super::args::{OutputArgs, ShowArgs};
+use super::args::heading;
 use super::{Failure, Success, plan_file};
 use crate::view::{self, markdown, print};
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// A plan that `wi plan --out` saved; `-` is standard input
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// How a plan is printed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = heading::OUTPUT)]
+pub(super) struct OutputArgs {
+    /// Print JSON, with the field names of `terraform show -json`
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print Markdown, as for a comment on a pull request
+    #[arg(long)]
+    pub markdown: bool,
+    /// Print each change by itself, also where several clusters have the same
+    #[arg(long)]
+    pub expand: bool,
+    /// The most bytes that the Markdown may have; what does not fit is counted
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = markdown::COMMENT,
+        value_parser = clap::value_parser!(u32).range(2000..)
+    )]
+    pub max_bytes: u32,
+}
 
 pub(super) fn run(args: ShowArgs) -> Result<Success, Failure> {
     let file = plan_file::read(&args.plan)?;

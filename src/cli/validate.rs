@@ -2,16 +2,23 @@
 
 use std::path::PathBuf;
 
+use clap::Args;
 use wi_client::http::Http;
 use wi_core::desired::Desired;
 use wi_core::spec::fleet::Discovered;
 use wi_core::spec::model::Spec;
 
-use super::args::SpecArgs;
 use super::{Failure, Success};
 use crate::engine::read::Lists;
 use crate::engine::read::discover::discover;
 use crate::view::print;
+
+#[derive(Debug, Args)]
+pub(super) struct SpecArgs {
+    /// Spec files and directories, read recursively; `-` is standard input
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub paths: Vec<PathBuf>,
+}
 
 pub(super) fn run(args: SpecArgs) -> Result<Success, Failure> {
     let spec = load(&args.paths)?;

@@ -17,6 +17,7 @@ mod forged_plans;
 mod fuzzed;
 mod gke;
 mod guarantees;
+mod help;
 mod hostile;
 mod http;
 mod iam;

@@ -1,0 +1,106 @@
+//! What a plan covers and what it may do: the arguments that `wi plan` and `wi apply` share.
+
+use clap::{Args, ValueEnum};
+use wi_core::plan::{Options, UpgradeOverride};
+
+use super::args::heading;
+
+/// How a plan is made, in the groups of `--help`.
+#[derive(Debug, Args)]
+pub(super) struct ChoiceArgs {
+    /// Only this address, what is below it, and what it needs (repeatable)
+    #[arg(long, value_name = "ADDRESS", help_heading = PLANNED)]
+    pub target: Vec<String>,
+    /// Also remove what the spec granted at this commit, tag or branch
+    #[arg(long, value_name = "GIT_REF", help_heading = PLANNED)]
+    pub base: Option<String>,
+    /// Move node pools although pods on them lose the node's identity
+    #[arg(long, help_heading = ALLOWED)]
+    pub accept_loss: bool,
+    /// Take over Kubernetes fields that other field managers own
+    #[arg(long, help_heading = ALLOWED)]
+    pub force_conflicts: bool,
+    /// Go on although some of the live state could not be read
+    #[arg(long, help_heading = ALLOWED)]
+    pub allow_incomplete: bool,
+    /// Remove more than a fifth of what the spec owns
+    #[arg(long, help_heading = ALLOWED)]
+    pub allow_mass_removal: bool,
+    /// Move node pools during their clusters' maintenance exclusions, too
+    #[arg(long, help_heading = ALLOWED)]
+    pub ignore_maintenance_exclusions: bool,
+    /// Only this wave
+    #[arg(long, value_name = "WAVE", conflicts_with = "until_wave", help_heading = heading::ROLLOUT)]
+    pub wave: Option<String>,
+    /// The waves up to this one
+    #[arg(long, value_name = "WAVE", help_heading = heading::ROLLOUT)]
+    pub until_wave: Option<String>,
+    /// Recreate nodes a few at a time, or beside a second set of nodes
+    #[arg(long, value_enum, help_heading = NODES)]
+    pub strategy: Option<UpgradeStrategy>,
+    /// At most so many nodes more than now at a time
+    #[arg(long, value_name = "NODES", value_parser = nodes(), help_heading = NODES)]
+    pub max_surge: Option<u32>,
+    /// At most so many nodes fewer than now at a time
+    #[arg(long, value_name = "NODES", value_parser = nodes(), help_heading = NODES)]
+    pub max_unavailable: Option<u32>,
+}
+
+const PLANNED: &str = "What is planned";
+const ALLOWED: &str = "What is allowed";
+const NODES: &str = "How nodes are recreated (in this run; the settings are put back)";
+
+/// How many nodes GKE lets an upgrade add or take.
+fn nodes() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(0..=1000)
+}
+
+impl ChoiceArgs {
+    /// Whether anything is chosen.
+    pub fn any(&self) -> bool {
+        !self.target.is_empty()
+            || self.base.is_some()
+            || self.accept_loss
+            || self.allow_mass_removal
+            || self.ignore_maintenance_exclusions
+            || self.upgrade() != UpgradeOverride::default()
+            || self.force_conflicts
+            || self.wave.is_some()
+            || self.until_wave.is_some()
+            || self.allow_incomplete
+    }
+
+    /// What the planner is to know of it.
+    pub fn options(&self) -> Options {
+        Options {
+            accept_loss: self.accept_loss,
+            force_conflicts: self.force_conflicts,
+            ignore_exclusions: self.ignore_maintenance_exclusions,
+            allow_mass_removal: self.allow_mass_removal,
+            upgrade: self.upgrade(),
+            now: Some(jiff::Timestamp::now()),
+        }
+    }
+
+    /// How nodes are recreated in this run.
+    pub fn upgrade(&self) -> UpgradeOverride {
+        UpgradeOverride {
+            strategy: self.strategy.map(|s| {
+                match s {
+                    UpgradeStrategy::Surge => "SURGE",
+                    UpgradeStrategy::BlueGreen => "BLUE_GREEN",
+                }
+                .to_owned()
+            }),
+            max_surge: self.max_surge,
+            max_unavailable: self.max_unavailable,
+        }
+    }
+}
+
+/// The strategies of GKE that can be asked for. Without a doc comment on each, they take one line of the help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum UpgradeStrategy {
+    Surge,
+    BlueGreen,
+}

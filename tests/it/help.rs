@@ -1,0 +1,96 @@
+//! `--help` of the commands with many flags: in groups, in 80 columns, and as docs/cli.md has it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::support::Place;
+
+/// The flags of a help under their headings, which are numbered as they come.
+fn groups(help: &str) -> BTreeMap<(usize, String), BTreeSet<String>> {
+    let mut groups: BTreeMap<(usize, String), BTreeSet<String>> = BTreeMap::new();
+    let mut heading = (0, String::new());
+    for line in help.lines() {
+        match line.strip_suffix(':') {
+            Some(text) if !text.starts_with(' ') => heading = (heading.0 + 1, text.to_owned()),
+            _ => {}
+        }
+        let words = line.trim_start();
+        // What a flag does begins further to the right.
+        if line.len() - words.len() <= 6 && words.starts_with('-') {
+            let flag = words
+                .split([' ', ','])
+                .find_map(|word| word.strip_prefix("--"))
+                .expect("every flag has a long form");
+            let flags = groups.entry(heading.clone()).or_default();
+            flags.insert(format!("--{}", flag.trim_end_matches('.')));
+        }
+    }
+    groups
+}
+
+fn headings(groups: &BTreeMap<(usize, String), BTreeSet<String>>) -> Vec<&str> {
+    groups.keys().map(|(_, text)| text.as_str()).collect()
+}
+
+#[test]
+fn plan_and_apply_have_their_flags_in_groups() {
+    let place = Place::example("quickstart");
+    let help = |args: &[&str]| place.wi(args).ok().out;
+    let plan = groups(&help(&["plan", "--help"]));
+    let apply = groups(&help(&["apply", "--help"]));
+    let shared = [
+        "What is planned",
+        "What is allowed",
+        "Rollout",
+        "How nodes are recreated (in this run; the settings are put back)",
+        "Output",
+        "Sandbox",
+        "Connection",
+        "General options",
+    ];
+    assert_eq!(headings(&plan), shared);
+    assert_eq!(headings(&apply)[0], "Approval");
+    assert_eq!(headings(&apply)[1..], shared);
+    for command in ["plan", "apply", "doctor"] {
+        let long = help(&[command, "--help"]);
+        assert_eq!(long, help(&[command, "-h"]));
+        assert_eq!(long, help(&["help", command]));
+        for line in long.lines() {
+            assert!(line.chars().count() <= 80, "{command}: {line}");
+        }
+    }
+}
+
+/// The table in docs/cli.md, row by row: group, commands, flags.
+#[test]
+fn the_documentation_has_every_flag_of_plan_and_apply_in_its_group() {
+    let place = Place::example("quickstart");
+    let documented: Vec<(String, String, BTreeSet<String>)> = include_str!("../../docs/cli.md")
+        .lines()
+        .skip_while(|line| !line.starts_with("| Group of flags"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let flags = cells[3].split('`').filter(|word| word.starts_with("--"));
+            let flags = flags.map(|f| f.split(' ').next().unwrap_or(f).to_owned());
+            (cells[1].to_owned(), cells[2].to_owned(), flags.collect())
+        })
+        .collect();
+    for command in ["plan", "apply"] {
+        let mut rows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (group, commands, flags) in &documented {
+            if commands.contains(command) {
+                rows.entry(group.clone()).or_default().extend(flags.clone());
+            }
+        }
+        let help = place.wi(&[command, "--help"]).ok().out;
+        let shown: BTreeMap<String, BTreeSet<String>> = groups(&help)
+            .into_iter()
+            .map(|((_, heading), flags)| {
+                let bare = heading.split(" (").next().unwrap_or_default();
+                (bare.to_owned(), flags)
+            })
+            .collect();
+        assert_eq!(rows, shown, "docs/cli.md and `wi {command} --help`");
+    }
+}
