@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::generate::{Fleet, email, fleet};
 use crate::support::inside::{Inside, runtime};
+use crate::support::size;
 use futures::stream::{self, StreamExt};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -119,7 +120,7 @@ async fn braked(fleet: Fleet) {
 #[test]
 fn the_brakes_hold() {
     let mut runner = TestRunner::deterministic();
-    let fleets: Vec<Fleet> = (0..FLEETS)
+    let fleets: Vec<Fleet> = (0..size(FLEETS))
         .map(|_| fleet().new_tree(&mut runner).expect("a fleet").current())
         .collect();
     let runs = stream::iter(fleets).map(braked).buffer_unordered(4);

@@ -13,6 +13,7 @@ use wi_sandbox::{Sandbox, World};
 use crate::generate::{Fleet, NAMESPACES, PROJECTS, email, fleet, grants};
 use crate::support::client::Client;
 use crate::support::inside::runtime;
+use crate::support::size;
 
 const FLEETS: usize = 24;
 
@@ -253,7 +254,7 @@ async fn counted(fleet: &Fleet) {
 fn as_few_calls_as_the_apis_allow() {
     let mut runner = TestRunner::deterministic();
     let runtime = runtime();
-    for _ in 0..FLEETS {
+    for _ in 0..size(FLEETS) {
         let mut fleet = fleet().new_tree(&mut runner).expect("a fleet").current();
         fleet.slow_percent = 0;
         runtime.block_on(counted(&fleet));

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::generate::{Fleet, NAMESPACES, fleet};
 use crate::support::inside::{Inside, runtime};
+use crate::support::size;
 use futures::stream::{self, StreamExt};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -208,7 +209,8 @@ async fn exactly(fleet: &Fleet, change: Change) -> bool {
 #[test]
 fn a_saved_plan_is_applied_exactly_or_not_at_all() {
     let mut runner = TestRunner::deterministic();
-    let fleets: Vec<Fleet> = (0..FLEETS)
+    let count = size(FLEETS).max(3);
+    let fleets: Vec<Fleet> = (0..count)
         .map(|_| fleet().new_tree(&mut runner).expect("a fleet").current())
         .collect();
     let cases = fleets
@@ -218,15 +220,15 @@ fn a_saved_plan_is_applied_exactly_or_not_at_all() {
         .map(async |(fleet, change)| (change, exactly(fleet, change).await))
         .buffer_unordered(6);
     let ended: Vec<(Change, bool)> = runtime().block_on(runs.collect());
-    let count = |change, carried_out| {
+    let of = |change, carried_out| {
         ended
             .iter()
             .filter(|e| **e == (change, carried_out))
             .count()
     };
-    assert_eq!(count(Change::Nothing, true), FLEETS);
+    assert_eq!(of(Change::Nothing, true), count);
     // What a plan rests on, in most of them.
     for change in [Change::AMemberOfTheProject, Change::AnAnnotation] {
-        assert!(count(change, false) > FLEETS / 2, "{change:?}: {ended:?}");
+        assert!(of(change, false) > count / 2, "{change:?}: {ended:?}");
     }
 }

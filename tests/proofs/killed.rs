@@ -15,6 +15,7 @@ use crate::faults::shop::pattern;
 use crate::generate::{Fleet, fleet};
 use crate::run::{APPLY, open, to_the_end};
 use crate::support::inside::{Inside, runtime};
+use crate::support::size;
 
 const KILLED: usize = 200;
 /// In one fleet.
@@ -41,8 +42,6 @@ const LEAST: [(Phase, usize); 5] = [
     (Phase::BetweenKubernetesObjects, 25),
     (Phase::AfterTheLastWrite, 15),
 ];
-/// More than these, and some phase is out of reach.
-const MOST: usize = 2 * KILLED;
 
 /// When to kill: in this phase, so far into what an undisturbed apply does in it, and whether what is asked
 /// for then is done before.
@@ -197,8 +196,9 @@ fn the_live_state_is_the_state() {
             let all: usize = count.values().sum();
             let spread = LEAST
                 .iter()
-                .all(|(phase, least)| kills(count, phase) >= *least);
-            all >= MOST || (all >= KILLED && spread)
+                .all(|(phase, least)| kills(count, phase) >= size(*least));
+            // Twice as many, and some phase is out of reach.
+            all >= 2 * size(KILLED) || (all >= size(KILLED) && spread)
         };
         while !enough(&count) {
             while running.len() < AT_ONCE {
@@ -217,6 +217,6 @@ fn the_live_state_is_the_state() {
     println!("killed: {count:?}");
     for (phase, least) in LEAST {
         let kills = count.get(&phase).copied().unwrap_or_default();
-        assert!(kills >= least, "{phase:?}: {count:?}");
+        assert!(kills >= size(least), "{phase:?}: {count:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! The ten invariants of the design, each over generated fleets by a test that tries to break it, and every
 //! fault at every call. In one program, so that they run side by side: most of them wait for servers most
-//! of their time.
+//! of their time. `cargo test` runs a tenth of the cases, `WI_PROOFS=full cargo test --test proofs` all of them.
 
 #[path = "../support/mod.rs"]
 mod support;

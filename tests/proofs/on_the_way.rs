@@ -13,6 +13,7 @@ use crate::check::{check_end, check_samples};
 use crate::generate::{Fleet, fleet};
 use crate::support::client::Client;
 use crate::support::inside::runtime;
+use crate::support::size;
 
 /// Applies once or, stopped in between, several times, until nothing is left to do.
 async fn migrate(fleet: &Fleet, stop_after: Option<Duration>) -> Result<(), TestCaseError> {
@@ -74,7 +75,7 @@ fn run(test: impl Future<Output = Result<(), TestCaseError>>) -> Result<(), Test
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: size(48) as u32, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_pod_loses_access_on_the_way(fleet in fleet()) {

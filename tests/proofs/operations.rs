@@ -6,6 +6,7 @@ use crate::check::check_begun_once;
 use crate::generate::{Fleet, fleet};
 use crate::run::{APPLY, open};
 use crate::support::inside::{Inside, runtime};
+use crate::support::size;
 use crate::third::Third;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
@@ -122,7 +123,7 @@ async fn held(fleet: Fleet) -> bool {
 fn one_gke_operation_per_cluster_at_a_time() {
     let mut runner = TestRunner::deterministic();
     let mut fleets = || -> Vec<Fleet> {
-        (0..FLEETS)
+        (0..size(FLEETS).max(3))
             .map(|_| fleet().new_tree(&mut runner).expect("a fleet").current())
             .collect()
     };

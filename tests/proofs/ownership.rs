@@ -11,6 +11,7 @@ use crate::check::{check_of_others, of_others};
 use crate::generate::{Fleet, PROJECTS, fleet};
 use crate::support::client::Client;
 use crate::support::inside::runtime;
+use crate::support::size;
 
 const FLEETS: usize = 16;
 
@@ -120,7 +121,7 @@ async fn side_by_side(fleet: &Fleet) {
 fn ownership_is_by_principal() {
     let mut runner = TestRunner::deterministic();
     let runtime = runtime();
-    for _ in 0..FLEETS {
+    for _ in 0..size(FLEETS) {
         let fleet = fleet().new_tree(&mut runner).expect("a fleet").current();
         runtime.block_on(side_by_side(&fleet));
     }

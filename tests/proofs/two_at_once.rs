@@ -9,6 +9,7 @@ use crate::check::{check_begun_once, check_end, check_of_others, check_samples, 
 use crate::generate::{Fleet, fleet};
 use crate::run::{APPLY, open, to_the_end};
 use crate::support::inside::runtime;
+use crate::support::size;
 use crate::third::Third;
 
 const FLEETS: usize = 12;
@@ -51,7 +52,7 @@ async fn race(fleet: Fleet) {
 fn what_belongs_to_others_is_never_lost() {
     let mut runner = TestRunner::deterministic();
     let runtime = runtime();
-    let fleets: Vec<Fleet> = (0..FLEETS)
+    let fleets: Vec<Fleet> = (0..size(FLEETS))
         .map(|_| fleet().new_tree(&mut runner).expect("a fleet").current())
         .collect();
     let races = stream::iter(fleets).map(race).buffer_unordered(AT_ONCE);

@@ -12,6 +12,7 @@ use wi_sandbox::{Fault, Sandbox, World};
 use crate::generate::{Fleet, fleet};
 use crate::support::client::Client;
 use crate::support::inside::runtime;
+use crate::support::size;
 
 const FLEETS: usize = 8;
 
@@ -94,7 +95,7 @@ async fn every_read_of(fleet: &Fleet) -> usize {
 fn not_seen_is_not_absent() {
     let mut runner = TestRunner::deterministic();
     let runtime = runtime();
-    for _ in 0..FLEETS {
+    for _ in 0..size(FLEETS) {
         let fleet = fleet().new_tree(&mut runner).expect("a fleet").current();
         let incomplete = runtime.block_on(every_read_of(&fleet));
         assert!(incomplete >= 10, "only {incomplete} plans were incomplete");

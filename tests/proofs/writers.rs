@@ -13,6 +13,7 @@ use wi_core::plan::{Action, Edit};
 use wi_sandbox::{Sandbox, World};
 
 use crate::support::client::Client;
+use crate::support::size;
 
 const SPEC: &str = "
 apiVersion: wi/v1
@@ -308,7 +309,7 @@ async fn race(numbers: Vec<u32>, pause: u64) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 50, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: size(24) as u32, max_shrink_iters: 50, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_of_others_is_lost(numbers in prop::collection::vec(any::<u32>(), 5..25), pause in 0..12_u64) {

@@ -100,6 +100,14 @@ impl Place {
     }
 }
 
+/// How many cases of a long proof are run: a tenth, or all of them where `WI_PROOFS=full` asks for that.
+pub fn size(full: usize) -> usize {
+    match std::env::var_os("WI_PROOFS") {
+        Some(asked) if asked == "full" => full,
+        _ => full.div_ceil(10),
+    }
+}
+
 /// A text without line breaks, and without the signs that begin the lines of boxes and comments.
 pub fn flat(text: &str) -> String {
     let words = text.split_whitespace().filter(|w| !["│", "#"].contains(w));

@@ -13,6 +13,7 @@ use wi_core::plan::{Action, Edit, Plan};
 use wi_sandbox::{Sandbox, World};
 
 use crate::support::client::{Client, options};
+use crate::support::size;
 
 /// A fleet, its waves, and the clusters whose operations fail.
 #[derive(Debug, Clone)]
@@ -228,7 +229,7 @@ fn in_order(plan: &Plan) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: size(24) as u32, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn waves_keep_their_rules_whatever_fails_and_whenever_it_ends(case in cases()) {
         tokio::runtime::Runtime::new().expect("a runtime").block_on(run(&case))?;

@@ -6,6 +6,7 @@ use wi_sandbox::World;
 
 use crate::support::flat;
 use crate::support::inside::{Inside, runtime};
+use crate::support::size;
 
 const SPEC: &str = "\
 apiVersion: wi/v1
@@ -174,11 +175,14 @@ fn an_operation_that_never_ends_is_named_and_the_next_run_goes_on() {
     let cases = first.map(async |kind| {
         let inside = Inside::start(SPEC, world(kind.enabled)).await;
         let fault = json!({"operation": kind.operation, "stuck": true});
-        let out = goes_wrong(&inside, kind, &fault, &["--operation-timeout", "1"]).await;
-        assert!(
-            out.contains("still runs after 60 s. It goes on at GKE; run apply again"),
-            "{out}"
+        let minutes = size(10) / 10;
+        let limit = ["--operation-timeout", &minutes.to_string()];
+        let out = goes_wrong(&inside, kind, &fault, &limit).await;
+        let still_runs = format!(
+            "still runs after {} s. It goes on at GKE; run apply again",
+            minutes * 60
         );
+        assert!(out.contains(&still_runs), "{out}");
         converges(&inside, &format!("{fault}")).await;
         assert_eq!(moves(&inside), 1, "{fault}");
         inside.sandbox.stop().await;
