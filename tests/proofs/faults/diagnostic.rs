@@ -33,6 +33,9 @@ fn flat(lines: &[&str]) -> String {
 
 /// How a fault that stays is told: any of these.
 fn causes(fault: &Value) -> Vec<String> {
+    if !fault["slowBodyMs"].is_null() {
+        return vec!["no answer for".to_owned()];
+    }
     let connection = ["connection", "stream error", "timed out"];
     let status = match fault["status"].as_u64() {
         _ if fault["failedPrecondition"] == true => 400,

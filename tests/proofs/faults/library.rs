@@ -23,6 +23,7 @@ pub async fn apply(inside: &Inside, spec: &str, timeout: Duration, propagation: 
         endpoints: Endpoints::all_at(&inside.sandbox.endpoint()).expect("endpoints"),
         token: TokenSource::fixed(inside.sandbox.token()),
         timeout,
+        patience: timeout,
         ..HttpOptions::default()
     })
     .expect("a client");
