@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::pool::{MetadataMode, NodePool};
 use crate::ids::{ClusterKey, hash};
 use crate::kube::{
-    KubeState, NamespaceState, NodeSpec, PodDisruptionBudgetState, PodState, budgets,
+    KubeState, NamespaceState, NodeSpec, PodDisruptionBudgetState, PodState, Webhook, budgets,
 };
 use crate::serde_help::{is_default, nullable_values};
 
@@ -87,9 +87,12 @@ pub struct Cluster {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub pod_disruption_budgets: Vec<PodDisruptionBudgetState>,
-    /// What Kubernetes denies the caller, by verb and resource: `patch serviceaccounts`.
+    /// What Kubernetes denies the caller, by verb and resource: `patch serviceaccounts`, `patch serviceaccounts in shop`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<String>,
+    /// Admission webhooks, in the order in which they are asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<Webhook>,
     /// The highest Kubernetes `resourceVersion` given out so far.
     #[serde(default, skip_serializing_if = "is_default")]
     pub resource_version: u64,
@@ -159,6 +162,7 @@ impl Cluster {
             nodes: Vec::new(),
             pod_disruption_budgets: Vec::new(),
             denied: Vec::new(),
+            webhooks: Vec::new(),
             resource_version: 0,
             extra: Map::new(),
         }
@@ -235,6 +239,7 @@ impl Cluster {
             pods: self.pods.clone(),
             nodes: self.nodes.clone(),
             denied: self.denied.clone(),
+            webhooks: self.webhooks.clone(),
             pod_disruption_budgets: self.pod_disruption_budgets.clone(),
         }
     }

@@ -36,9 +36,9 @@ pub struct PodDisruptionBudgetState {
     /// RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creation_timestamp: Option<String>,
-    /// `metadata.managedFields` as the API shows it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub managed_fields: Vec<Value>,
+    /// `metadata.managedFields` as the API shows it. Absent: kubectl has applied all of it. Empty: nobody is named for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_fields: Option<Vec<Value>>,
     /// The rest of the object, in the shape of its manifest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, Value>,
@@ -57,7 +57,7 @@ impl Default for PodDisruptionBudgetState {
             uid: None,
             resource_version: None,
             creation_timestamp: None,
-            managed_fields: Vec::new(),
+            managed_fields: None,
             extra: BTreeMap::new(),
         }
     }

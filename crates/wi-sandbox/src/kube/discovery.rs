@@ -14,6 +14,32 @@ const REVIEW_GROUP: &str = "authorization.k8s.io";
 const REVIEWS: &str = "selfsubjectaccessreviews";
 const VERBS: [&str; 6] = ["create", "delete", "get", "list", "patch", "update"];
 
+/// `/openapi/v2`: the kinds, without their fields.
+fn openapi() -> Value {
+    let definitions: serde_json::Map<String, Value> = Kind::ALL
+        .into_iter()
+        .map(|kind| {
+            let group = match kind.group() {
+                "" => "core",
+                group => group,
+            };
+            let definition = json!({
+                "type": "object",
+                "x-kubernetes-group-version-kind": [
+                    { "group": kind.group(), "version": "v1", "kind": kind.name() },
+                ],
+            });
+            (format!("io.k8s.api.{group}.v1.{}", kind.name()), definition)
+        })
+        .collect();
+    json!({
+        "swagger": "2.0",
+        "info": { "title": "Kubernetes", "version": "v1.32.4-gke.1000000" },
+        "paths": {},
+        "definitions": definitions,
+    })
+}
+
 /// The document of a discovery path; `aggregated` as the client accepts it.
 pub fn document(path: &str, aggregated: bool) -> Option<Value> {
     Some(match (path, aggregated) {
@@ -30,6 +56,7 @@ pub fn document(path: &str, aggregated: bool) -> Option<Value> {
             "groups": GROUPS.map(group),
         }),
         ("/api/v1", _) => resource_list("v1", ""),
+        ("/openapi/v2", _) => openapi(),
         ("/version", _) => json!({
             "major": "1",
             "minor": "32",

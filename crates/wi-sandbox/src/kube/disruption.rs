@@ -51,6 +51,13 @@ impl Figures {
 
 /// The object as the API shows it: a budget with its current figures, anything else as it is stored.
 pub fn shown(objects: &Objects, kind: Kind, object: &Arc<Value>) -> Arc<Value> {
+    if kind == Kind::Namespace && object["status"].get(manifest::QUOTA).is_some() {
+        let mut object = (**object).clone();
+        if let Some(status) = object["status"].as_object_mut() {
+            status.remove(manifest::QUOTA);
+        }
+        return Arc::new(object);
+    }
     if kind != Kind::PodDisruptionBudget {
         return object.clone();
     }

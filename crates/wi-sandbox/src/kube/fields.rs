@@ -67,6 +67,10 @@ pub fn apply(
     let is_new = live.is_none();
     let live = live.unwrap_or(&empty);
     let mut entries = entries_of(live);
+    if entries.is_empty() && !is_new {
+        // What nobody is named for belongs to whoever wrote it before.
+        entries.extend(Entry::of_all(live, BEFORE_FIRST_APPLY));
+    }
     let wanted = leaves(applied);
 
     let mut conflicts: Vec<(String, Path)> = Vec::new();
@@ -122,7 +126,8 @@ pub fn apply(
     Ok(object)
 }
 
-/// Books every field in which `object` differs from `live` to `manager`, operation `Update`.
+/// Books every field in which `object` differs from `live` to `manager`, operation `Update`. The entries so far are
+/// those in `object`. An object that nobody is named for stays so, until it is applied for the first time.
 pub fn record_update(
     kind: Kind,
     live: Option<&Value>,
@@ -130,21 +135,12 @@ pub fn record_update(
     manager: &Manager,
 ) -> Value {
     let empty = json!({ "metadata": {} });
-    let before = live.unwrap_or(&empty);
-    let mut entries = entries_of(before);
-    let after = leaves(&object);
-    let mut changed: FieldSet = after
-        .iter()
-        .filter(|path| at(before, path) != at(&object, path))
-        .cloned()
-        .collect();
-    // Who makes a map owns it beside what is in it: `.` in `fieldsV1`.
-    for map in ["annotations", "labels"] {
-        let path = vec!["metadata".to_owned(), map.to_owned()];
-        if at(before, &path).is_none() && holds_fields(&object, &path) {
-            changed.insert(path);
-        }
+    let mut entries = entries_of(&object);
+    if live.is_some() && entries.is_empty() {
+        store_entries(kind, &mut object, entries);
+        return object;
     }
+    let changed = changed(live.unwrap_or(&empty), &object);
     for entry in &mut entries {
         entry
             .fields
@@ -162,6 +158,55 @@ pub fn record_update(
     }
     store_entries(kind, &mut object, entries);
     object
+}
+
+/// What a full write says of `managedFields`: nothing, that they are to be forgotten (`[{}]`), or how they are to be.
+pub fn given_entries(kind: Kind, given: Option<&Value>, live: &Value) -> Value {
+    let list = given
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
+    if list.len() == 1 && list[0] == json!({}) {
+        return json!([]);
+    }
+    let mut object = json!({ "metadata": { "managedFields": list } });
+    let entries = entries_of(&object);
+    if entries.iter().all(|entry| entry.fields.is_empty()) {
+        return live["metadata"]["managedFields"].clone();
+    }
+    store_entries(kind, &mut object, entries);
+    object["metadata"]["managedFields"].take()
+}
+
+/// The manager of all that an object has when it is applied for the first time and nobody is named for it.
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+
+impl Entry {
+    /// All fields of an object as one manager's update; none if there are none.
+    fn of_all(object: &Value, manager: &str) -> Option<Self> {
+        let fields = changed(&json!({ "metadata": {} }), object);
+        (!fields.is_empty()).then(|| Self {
+            manager: manager.to_owned(),
+            operation: "Update".to_owned(),
+            time: now(),
+            fields,
+        })
+    }
+}
+
+/// The fields in which `object` differs from `before`, the maps that it makes among them.
+fn changed(before: &Value, object: &Value) -> FieldSet {
+    let mut changed: FieldSet = leaves(object)
+        .into_iter()
+        .filter(|path| at(before, path) != at(object, path))
+        .collect();
+    // Who makes a map owns it beside what is in it: `.` in `fieldsV1`.
+    for map in ["annotations", "labels"] {
+        let path = vec!["metadata".to_owned(), map.to_owned()];
+        if at(before, &path).is_none() && holds_fields(object, &path) {
+            changed.insert(path);
+        }
+    }
+    changed
 }
 
 /// The Status of k8s.io/apimachinery `NewConflictError`, words included.

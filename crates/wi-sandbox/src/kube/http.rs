@@ -23,7 +23,7 @@ use super::objects::Key;
 use super::patch::PatchKind;
 use super::status::{self, Status};
 use super::store::{Preconditions, Store};
-use super::{KubeCluster, Served, discovery, serve};
+use super::{KubeCluster, Served, discovery, protobuf, serve};
 
 /// The largest body that is read, as by the API server.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -153,9 +153,10 @@ async fn ordinary(api: &Api, request: Request) -> Response {
 fn is_api(path: &str) -> bool {
     let below = |base: &str| path == base || path.starts_with(&format!("{base}/"));
     let of_group = |group: &str| below(&format!("/apis/{group}"));
-    below("/api") || path.trim_end_matches('/') == "/apis" || path == "/version" || {
-        discovery::GROUPS.into_iter().any(of_group)
-    }
+    below("/api")
+        || path.trim_end_matches('/') == "/apis"
+        || matches!(path, "/version" | "/openapi/v2")
+        || { discovery::GROUPS.into_iter().any(of_group) }
 }
 
 fn authenticated(api: &Api, headers: &HeaderMap) -> bool {
@@ -221,7 +222,10 @@ fn review(api: &Api, call: &Call) -> Result<Answer, Status> {
         return Err(Status::new(422, "Invalid", message));
     }
     let text = |field: &str| asked[field].as_str().unwrap_or_default().to_owned();
-    let allowed = api.cluster.lock().permits(&text("verb"), &text("resource"));
+    let allowed = api
+        .cluster
+        .lock()
+        .permits(&text("verb"), &text("resource"), &text("namespace"));
     review["status"] = json!({ "allowed": allowed });
     Ok(Answer::created(review))
 }
@@ -263,7 +267,8 @@ fn resource(
         ("PATCH", _) => "patch",
         _ => "delete",
     };
-    if !api.cluster.lock().permits(verb, kind.plural()) {
+    let place = namespace.unwrap_or_default();
+    if !api.cluster.lock().permits(verb, kind.plural(), place) {
         let name = rest.first().copied().unwrap_or_default();
         let why = format!("User cannot {verb} resource {:?}", kind.plural());
         return Err(Status::forbidden(kind, name, &why));
@@ -413,6 +418,15 @@ fn deleted(kind: Kind, object: &Arc<Value>) -> Arc<Value> {
 fn delete_options(call: &Call) -> Result<(Preconditions, bool), Status> {
     if call.body.is_empty() {
         return Ok((Preconditions::default(), call.is_dry_run()?));
+    }
+    if call.content_type() == PROTOBUF {
+        let options = protobuf::delete_options(&call.body).ok_or_else(Status::unsupported_body)?;
+        let dry_run = options.dry_run || call.is_dry_run()?;
+        let preconditions = Preconditions {
+            uid: options.uid,
+            resource_version: options.resource_version,
+        };
+        return Ok((preconditions, dry_run));
     }
     let options: Value = serde_json::from_slice(&call.body).map_err(|error| {
         let message = format!("couldn't get version/kind; json parse error: {error}");

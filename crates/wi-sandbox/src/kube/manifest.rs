@@ -65,13 +65,27 @@ pub fn namespace(name: &str, state: &NamespaceState) -> Value {
         uid: &state.uid,
         resource_version: &state.resource_version,
         creation_timestamp: &state.creation_timestamp,
-        managed_fields: &state.managed_fields,
+        managed_fields: state.managed_fields.as_deref().unwrap_or_default(),
     }
     .object(Kind::Namespace);
     object["spec"] = json!({ "finalizers": ["kubernetes"] });
-    object["status"] = json!({ "phase": "Active" });
+    object["status"] = json!({ "phase": if state.terminating { "Terminating" } else { "Active" } });
+    if state.terminating {
+        object["metadata"]["deletionTimestamp"] = json!(now());
+    }
+    if !state.quota.is_empty() {
+        object["status"][QUOTA] = json!(state.quota);
+    }
     overlay(&mut object, &state.extra);
     object
+}
+
+/// Where a namespace keeps its quota here. It is no field of the API and not shown.
+pub const QUOTA: &str = "quota";
+
+/// How many objects a namespace may have, by resource.
+pub fn quota_of(namespace: &Value) -> BTreeMap<String, usize> {
+    serde_json::from_value(namespace["status"][QUOTA].clone()).unwrap_or_default()
 }
 
 /// The namespace as the state file has it, its accounts aside.
@@ -82,7 +96,8 @@ pub fn namespace_state(object: &Value) -> NamespaceState {
         uid: text(object, "/metadata/uid"),
         resource_version: text(object, "/metadata/resourceVersion"),
         creation_timestamp: text(object, "/metadata/creationTimestamp"),
-        managed_fields: list(object, "/metadata/managedFields"),
+        managed_fields: Some(list(object, "/metadata/managedFields")),
+        quota: quota_of(object),
         ..NamespaceState::default()
     };
     state.extra = rest(object, &namespace(&name_of(object), &state));
@@ -99,7 +114,7 @@ pub fn service_account(namespace: &str, name: &str, state: &ServiceAccountState)
         uid: &state.uid,
         resource_version: &state.resource_version,
         creation_timestamp: &state.creation_timestamp,
-        managed_fields: &state.managed_fields,
+        managed_fields: state.managed_fields.as_deref().unwrap_or_default(),
     }
     .object(Kind::ServiceAccount);
     overlay(&mut object, &state.extra);
@@ -114,7 +129,7 @@ pub fn service_account_state(object: &Value) -> ServiceAccountState {
         uid: text(object, "/metadata/uid"),
         resource_version: text(object, "/metadata/resourceVersion"),
         creation_timestamp: text(object, "/metadata/creationTimestamp"),
-        managed_fields: list(object, "/metadata/managedFields"),
+        managed_fields: Some(list(object, "/metadata/managedFields")),
         ..ServiceAccountState::default()
     };
     let namespace = text(object, "/metadata/namespace").unwrap_or_default();
@@ -234,7 +249,7 @@ pub fn disruption_budget(state: &PodDisruptionBudgetState) -> Value {
         uid: &state.uid,
         resource_version: &state.resource_version,
         creation_timestamp: &state.creation_timestamp,
-        managed_fields: &state.managed_fields,
+        managed_fields: state.managed_fields.as_deref().unwrap_or_default(),
     }
     .object(Kind::PodDisruptionBudget);
     let mut spec = json!({});
@@ -270,7 +285,7 @@ pub fn disruption_budget_state(object: &Value) -> PodDisruptionBudgetState {
         uid: text(object, "/metadata/uid"),
         resource_version: text(object, "/metadata/resourceVersion"),
         creation_timestamp: text(object, "/metadata/creationTimestamp"),
-        managed_fields: list(object, "/metadata/managedFields"),
+        managed_fields: Some(list(object, "/metadata/managedFields")),
         extra: BTreeMap::new(),
     };
     state.extra = rest(object, &disruption_budget(&state));

@@ -3,6 +3,7 @@
 //! Namespaces, service accounts, pods, their disruption budgets and nodes, with the parts that planners trip over: paging with
 //! expiring tokens, optimistic locks, server-side apply with field managers and conflicts.
 
+mod admission;
 mod answer;
 mod budget;
 mod call;
@@ -32,6 +33,7 @@ mod uid;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use admission::Webhook;
 pub use budget::{
     IntOrPercent, LabelOperator, LabelRequirement, LabelSelector, PodDisruptionBudgetState, budgets,
 };

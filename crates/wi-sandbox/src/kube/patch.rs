@@ -89,9 +89,13 @@ pub fn json_patch(target: &mut Value, patch: &Value) -> Result<(), Status> {
         let path = word("path").ok_or_else(garbage)?;
         let value = operation.get("value").cloned();
         let done = match word("op").ok_or_else(garbage)? {
-            "test" => (target.pointer(path) == value.as_ref()).then_some(()),
+            // What is not there is null, and can be replaced where its place is.
+            "test" => {
+                let found = target.pointer(path).unwrap_or(&Value::Null);
+                (*found == value.unwrap_or_default()).then_some(())
+            }
             "remove" => take(target, path).map(drop),
-            "replace" => take(target, path).and_then(|_| put(target, path, value?)),
+            "replace" => replace(target, path, value.unwrap_or_default()),
             "add" => value.and_then(|value| put(target, path, value)),
             "move" => word("from")
                 .and_then(|from| take(target, from))
@@ -114,6 +118,23 @@ fn parent<'a>(target: &'a mut Value, path: &str) -> Option<(&'a mut Value, Strin
     let (above, last) = path.rsplit_once('/')?;
     let last = last.replace("~1", "/").replace("~0", "~");
     Some((target.pointer_mut(above)?, last))
+}
+
+/// Puts a value in the place of another, or of none in an object.
+fn replace(target: &mut Value, path: &str, value: Value) -> Option<()> {
+    if path.is_empty() {
+        *target = value;
+        return Some(());
+    }
+    let (place, last) = parent(target, path)?;
+    match place {
+        Value::Object(map) => {
+            map.insert(last, value);
+        }
+        Value::Array(list) => *list.get_mut(last.parse::<usize>().ok()?)? = value,
+        _ => return None,
+    }
+    Some(())
 }
 
 fn take(target: &mut Value, path: &str) -> Option<Value> {

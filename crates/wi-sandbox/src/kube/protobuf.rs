@@ -39,6 +39,32 @@ pub fn object(kind: Kind, body: &[u8]) -> Option<Value> {
     Some(object)
 }
 
+/// What matters here of a `meta.v1.DeleteOptions`, which client-go sends with deletes.
+#[derive(Debug, Default)]
+pub struct DeleteOptions {
+    pub uid: Option<String>,
+    pub resource_version: Option<String>,
+    pub dry_run: bool,
+}
+
+/// Reads a `meta.v1.DeleteOptions`; `None` for another encoding.
+pub fn delete_options(body: &[u8]) -> Option<DeleteOptions> {
+    let raw = bytes(body.strip_prefix(MAGIC)?, 2).unwrap_or_default();
+    let mut options = DeleteOptions::default();
+    for field in fields(raw)? {
+        match field {
+            (2, Wire::Bytes(preconditions)) => {
+                let read = |number| bytes(preconditions, number).and_then(text);
+                options.uid = read(1).filter(|uid| !uid.is_empty()).map(str::to_owned);
+                options.resource_version = read(2).filter(|v| !v.is_empty()).map(str::to_owned);
+            }
+            (5, Wire::Bytes(stage)) => options.dry_run |= stage == b"All",
+            _ => {}
+        }
+    }
+    Some(options)
+}
+
 fn metadata(message: &[u8]) -> Option<Value> {
     let mut meta = Map::new();
     for (number, wire) in fields(message)? {

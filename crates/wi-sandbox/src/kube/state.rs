@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::admission::Webhook;
 use super::budget::{PodDisruptionBudgetState, budgets};
 use crate::serde_help::nullable_values;
 
@@ -32,9 +33,12 @@ pub struct KubeState {
     pub pod_disruption_budgets: Vec<PodDisruptionBudgetState>,
     /// Nodes of all node pools.
     pub nodes: Vec<NodeSpec>,
-    /// What the caller may not do, by verb and resource: `patch serviceaccounts`.
+    /// What the caller may not do, by verb and resource: `patch serviceaccounts`, `patch serviceaccounts in shop`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<String>,
+    /// Admission webhooks, in the order in which they are asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<Webhook>,
 }
 
 /// A namespace and the service accounts in it.
@@ -45,6 +49,12 @@ pub struct NamespaceState {
     pub labels: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// How many objects a `ResourceQuota` lets it have, by resource: `count/serviceaccounts: 5`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub quota: BTreeMap<String, usize>,
+    /// Whether it is being deleted, and does not end.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub terminating: bool,
     /// Service accounts by name.
     #[serde(deserialize_with = "nullable_values")]
     pub service_accounts: BTreeMap<String, ServiceAccountState>,
@@ -55,9 +65,10 @@ pub struct NamespaceState {
     /// RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub creation_timestamp: Option<String>,
-    /// `metadata.managedFields` as the API shows it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub managed_fields: Vec<Value>,
+    /// `metadata.managedFields` as the API shows it. Absent: kubectl has applied all of it. Empty: nobody is named for it,
+    /// as of an object that was made without labels and annotations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed_fields: Option<Vec<Value>>,
     /// The rest of the object, in the shape of its manifest.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, Value>,
@@ -78,9 +89,10 @@ pub struct ServiceAccountState {
     /// RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub creation_timestamp: Option<String>,
-    /// `metadata.managedFields` as the API shows it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub managed_fields: Vec<Value>,
+    /// `metadata.managedFields` as the API shows it. Absent: kubectl has applied all of it. Empty: nobody is named for it,
+    /// as of an object that was made without labels and annotations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed_fields: Option<Vec<Value>>,
     /// The rest of the object, in the shape of its manifest, such as `imagePullSecrets`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, Value>,

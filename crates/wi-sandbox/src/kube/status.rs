@@ -185,6 +185,12 @@ impl Status {
         status
     }
 
+    /// With causes, as `metav1.StatusCause`.
+    pub fn because(mut self, causes: Value) -> Self {
+        self.details["causes"] = causes;
+        self
+    }
+
     fn about(mut self, kind: Kind, name: &str) -> Self {
         self.details = details(kind, name);
         self

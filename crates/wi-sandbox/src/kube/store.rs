@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::admission::{self, Operation, Webhook};
 use super::fields::{self, Manager};
 use super::kind::Kind;
 use super::manifest;
@@ -29,6 +30,7 @@ pub struct Store {
     pub(super) snapshots: VecDeque<(u64, Objects)>,
     cluster_id: String,
     denied: Vec<String>,
+    webhooks: Vec<Webhook>,
     /// What pods of DaemonSets are like, by namespace and name of the DaemonSet.
     pub(super) daemons: BTreeMap<(String, String), PodState>,
     /// Writes get no version of their own: what a dry run is answered.
@@ -36,10 +38,18 @@ pub struct Store {
 }
 
 impl Store {
-    /// Whether role-based access control lets the caller do this: `patch`, `serviceaccounts`.
-    pub fn permits(&self, verb: &str, resource: &str) -> bool {
+    /// Whether role-based access control lets the caller do this in a namespace, or, without one, in all of them.
+    pub fn permits(&self, verb: &str, resource: &str, namespace: &str) -> bool {
         let asked = format!("{verb} {resource}");
-        !self.denied.contains(&asked)
+        !self
+            .denied
+            .iter()
+            .any(|denied| match denied.split_once(" in ") {
+                None => *denied == asked,
+                Some((what, place)) => {
+                    what == asked && (namespace.is_empty() || place == namespace)
+                }
+            })
     }
 
     pub fn load(state: KubeState) -> Self {
@@ -49,15 +59,19 @@ impl Store {
             snapshots: VecDeque::new(),
             cluster_id: state.cluster_id,
             denied: state.denied,
+            webhooks: state.webhooks,
             daemons: BTreeMap::new(),
             dry_run: false,
         };
         let mut loaded = Vec::new();
         for (name, namespace) in &state.namespaces {
             let object = manifest::namespace(name, namespace);
+            let object = managed(Kind::Namespace, object, namespace.managed_fields.is_none());
             loaded.push((Key::new(Kind::Namespace, "", name), object));
             for (account, accounts_state) in &namespace.service_accounts {
                 let object = manifest::service_account(name, account, accounts_state);
+                let unsaid = accounts_state.managed_fields.is_none();
+                let object = managed(Kind::ServiceAccount, object, unsaid);
                 loaded.push((Key::new(Kind::ServiceAccount, name, account), object));
             }
         }
@@ -68,9 +82,11 @@ impl Store {
             ));
         }
         for budget in &state.pod_disruption_budgets {
+            let object = manifest::disruption_budget(budget);
+            let unsaid = budget.managed_fields.is_none();
             loaded.push((
                 Key::new(Kind::PodDisruptionBudget, &budget.namespace, &budget.name),
-                manifest::disruption_budget(budget),
+                managed(Kind::PodDisruptionBudget, object, unsaid),
             ));
         }
         for node in &state.nodes {
@@ -104,6 +120,7 @@ impl Store {
         let mut state = KubeState {
             cluster_id: self.cluster_id.clone(),
             denied: self.denied.clone(),
+            webhooks: self.webhooks.clone(),
             resource_version: self.revision,
             ..KubeState::default()
         };
@@ -159,8 +176,12 @@ impl Store {
             return Err(Status::already_exists(kind, &key.name));
         }
         self.admit_new(&key, &body)?;
+        if let Some(meta) = body["metadata"].as_object_mut() {
+            meta.remove("managedFields");
+        }
         let object = self.sealed(&key, body, None)?;
         let object = fields::record_update(kind, None, object, manager);
+        let object = admission::admit(&self.webhooks, &key, Operation::Create, object)?;
         Ok(self.put(key, object))
     }
 
@@ -222,9 +243,15 @@ impl Store {
         }
         let merged = fields::apply(key.kind, live.as_deref(), applied, manager, force)?;
         let sealed = self.sealed(key, merged, live.as_deref())?;
+        let operation = match &live {
+            Some(_) => Operation::Update,
+            None => Operation::Create,
+        };
+        let sealed = admission::admit(&self.webhooks, key, operation, sealed)?;
         match &live {
             Some(live) if **live == sealed => Ok((live.clone(), false)),
-            _ => Ok((self.put(key.clone(), sealed), live.is_none())),
+            Some(_) => Ok((self.end(key, sealed)?, false)),
+            None => Ok((self.put(key.clone(), sealed), true)),
         }
     }
 
@@ -259,6 +286,10 @@ impl Store {
                 return Err(Status::precondition(key.kind, &key.name, &why));
             }
         }
+        admission::admit(&self.webhooks, key, Operation::Delete, (*live).clone())?;
+        if key.kind != Kind::Namespace && has_finalizers(&live) {
+            return Ok(self.begin_to_end(key, &live));
+        }
         match key.kind {
             Kind::Namespace if matches!(key.name.as_str(), "default" | "kube-system") => {
                 let why = "this namespace may not be deleted";
@@ -278,6 +309,30 @@ impl Store {
             }
         }
         Ok(live)
+    }
+
+    /// An object with finalizers stays until they are gone.
+    fn begin_to_end(&mut self, key: &Key, live: &Value) -> Arc<Value> {
+        let mut object = live.clone();
+        let meta = &mut object["metadata"];
+        if meta["deletionTimestamp"].is_null() {
+            meta["deletionTimestamp"] = json!(manifest::now());
+            meta["deletionGracePeriodSeconds"] = json!(0);
+        }
+        self.put(key.clone(), object)
+    }
+
+    /// Stores what a write made of an object; one that is going and has no finalizer left is gone.
+    fn end(&mut self, key: &Key, object: Value) -> Result<Arc<Value>, Status> {
+        let going = !object["metadata"]["deletionTimestamp"].is_null();
+        if going && key.kind != Kind::Namespace && !has_finalizers(&object) {
+            self.remove(key);
+            if key.kind == Kind::ServiceAccount {
+                self.ensure_default_account(&key.namespace);
+            }
+            return Ok(Arc::new(object));
+        }
+        Ok(self.put(key.clone(), object))
     }
 
     pub(super) fn remove(&mut self, key: &Key) {
@@ -340,11 +395,11 @@ impl Store {
         mut body: Value,
         manager: &Manager,
     ) -> Result<Arc<Value>, Status> {
-        // Bookkeeping is the server's: what a full write sends back is ignored.
         if let Some(meta) = body["metadata"].as_object_mut() {
-            meta.remove("managedFields");
-            if let Some(entries) = live["metadata"].get("managedFields") {
-                meta.insert("managedFields".to_owned(), entries.clone());
+            let given = meta.remove("managedFields");
+            let entries = fields::given_entries(key.kind, given.as_ref(), live);
+            if !entries.is_null() {
+                meta.insert("managedFields".to_owned(), entries);
             }
         }
         let object = self.sealed(key, body, Some(live))?;
@@ -352,7 +407,8 @@ impl Store {
             return Ok(live.clone());
         }
         let object = fields::record_update(key.kind, Some(live), object, manager);
-        Ok(self.put(key.clone(), object))
+        let object = admission::admit(&self.webhooks, key, Operation::Update, object)?;
+        self.end(key, object)
     }
 
     /// The object with the fields that only the server sets: those of `live`, or fresh ones.
@@ -371,12 +427,22 @@ impl Store {
                 for field in ["uid", "creationTimestamp", "resourceVersion"] {
                     meta[field] = live["metadata"][field].clone();
                 }
+                for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+                    match live["metadata"].get(field) {
+                        Some(set) => meta[field] = set.clone(),
+                        None => forget(meta, field),
+                    }
+                }
             }
             None => {
                 meta["uid"] = json!(self.new_uid(key));
                 meta["creationTimestamp"] = json!(manifest::now());
-                if let Some(meta) = meta.as_object_mut() {
-                    meta.remove("resourceVersion");
+                for field in [
+                    "resourceVersion",
+                    "deletionTimestamp",
+                    "deletionGracePeriodSeconds",
+                ] {
+                    forget(meta, field);
                 }
             }
         }
@@ -394,6 +460,8 @@ impl Store {
         if !self.objects.contains(&namespace) {
             return Err(Status::not_found(Kind::Namespace, &key.namespace));
         }
+        admission::not_terminating(&self.objects, key)?;
+        admission::within_quota(&self.objects, key)?;
         if key.kind == Kind::Pod {
             let account = manifest::text(body, "/spec/serviceAccountName");
             let account = account.as_deref().unwrap_or("default");
@@ -414,7 +482,11 @@ impl Store {
     fn ensure_namespace(&mut self, name: &str) {
         let key = Key::new(Kind::Namespace, "", name);
         if !self.objects.contains(&key) {
-            self.adopt(key, manifest::namespace(name, &Default::default()));
+            let mut object = manifest::namespace(name, &Default::default());
+            complete(&key, &mut object);
+            let server = Manager("kube-apiserver".to_owned());
+            let object = fields::record_update(Kind::Namespace, None, object, &server);
+            self.adopt(key, object);
         }
     }
 
@@ -437,6 +509,27 @@ impl Store {
     }
 }
 
+/// Whoever wrote what the world file has, where that does not say.
+const SOMEBODY: &str = "kubectl-client-side-apply";
+
+fn managed(kind: Kind, object: Value, unsaid: bool) -> Value {
+    if unsaid {
+        return fields::record_update(kind, None, object, &Manager(SOMEBODY.to_owned()));
+    }
+    object
+}
+
+fn forget(meta: &mut Value, field: &str) {
+    if let Some(meta) = meta.as_object_mut() {
+        meta.remove(field);
+    }
+}
+
+fn has_finalizers(object: &Value) -> bool {
+    let list = object["metadata"]["finalizers"].as_array();
+    list.is_some_and(|list| !list.is_empty())
+}
+
 /// Fields that the server itself adds to any object of a kind.
 fn complete(key: &Key, object: &mut Value) {
     match key.kind {
@@ -445,7 +538,8 @@ fn complete(key: &Key, object: &mut Value) {
             if object["spec"]["finalizers"].is_null() {
                 object["spec"]["finalizers"] = json!(["kubernetes"]);
             }
-            object["status"]["phase"] = json!("Active");
+            let going = !object["metadata"]["deletionTimestamp"].is_null();
+            object["status"]["phase"] = json!(if going { "Terminating" } else { "Active" });
         }
         Kind::Node => {
             object["metadata"]["labels"]["kubernetes.io/hostname"] = json!(key.name);

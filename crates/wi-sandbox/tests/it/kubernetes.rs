@@ -190,3 +190,231 @@ async fn no_part_of_an_object_breaks_it() {
         sandbox.access();
     }
 }
+
+const ACCOUNTS: &str = "/api/v1/namespaces/shop/serviceaccounts";
+const MERGE: &str = "application/merge-patch+json";
+const APPLY: &str = "application/apply-patch+yaml";
+
+fn world_with(cluster: &str) -> String {
+    format!(
+        "apiVersion: wi.sandbox/v1\nprojects: {{ acme: {{ number: 123456789012 }} }}\nclusters:\n  - {{ project: acme, location: europe-west1, name: main, membership: main, {cluster} }}\n"
+    )
+}
+
+fn applied(name: &str, annotations: Value) -> Vec<u8> {
+    json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "annotations": annotations}})
+        .to_string()
+        .into_bytes()
+}
+
+/// GKE's own how-to: `kubectl create serviceaccount`, `kubectl annotate`. Seen on kube-apiserver 1.35.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_made_an_object_without_fields_is_not_known_until_the_first_apply() {
+    let sandbox = start(&world_with("namespaces: { shop: {} }")).await;
+    let mut client = Client::of(&sandbox);
+    let all = format!("{GATEWAY}{ACCOUNTS}?fieldManager=kubectl-create");
+    let made = client.json("POST", &all, &json!({"metadata": {"name": "pay"}}));
+    assert_eq!(made.status, 201);
+    assert!(made.json()["metadata"].get("managedFields").is_none());
+    let one = format!("{GATEWAY}{ACCOUNTS}/pay");
+    let patch = json!({"metadata": {"annotations": {"k": "theirs"}}}).to_string();
+    let annotated = client.send(
+        "PATCH",
+        &format!("{one}?fieldManager=kubectl-annotate"),
+        MERGE,
+        patch.as_bytes(),
+    );
+    assert_eq!(annotated.status, 200);
+    assert!(
+        annotated.json()["metadata"].get("managedFields").is_none(),
+        "nor does a later update"
+    );
+    let apply = format!("{one}?fieldManager=wi");
+    let refused = client.send(
+        "PATCH",
+        &apply,
+        APPLY,
+        &applied("pay", json!({"k": "ours"})),
+    );
+    assert_eq!(refused.status, 409);
+    let message = "Apply failed with 1 conflict: conflict with \"before-first-apply\" using v1: .metadata.annotations.k";
+    assert_eq!(refused.json()["message"], message);
+    // A dry run tells the same, and leaves nothing.
+    let asked = client.send(
+        "PATCH",
+        &format!("{apply}&dryRun=All"),
+        APPLY,
+        &applied("pay", json!({"k": "ours"})),
+    );
+    assert_eq!(
+        (asked.status, asked.json()["message"].clone()),
+        (409, json!(message))
+    );
+    let taken = client.send(
+        "PATCH",
+        &format!("{apply}&force=true"),
+        APPLY,
+        &applied("pay", json!({"k": "ours"})),
+    );
+    let managers: Vec<Value> = taken.json()["metadata"]["managedFields"]
+        .as_array()
+        .expect("they are named now")
+        .iter()
+        .map(|entry| entry["manager"].clone())
+        .collect();
+    assert_eq!(
+        managers,
+        ["wi", "before-first-apply"],
+        "which keeps the map that the annotation is in"
+    );
+    // Reset by hand, as kubernetes documents it.
+    let reset = client.send(
+        "PATCH",
+        &one,
+        MERGE,
+        b"{\"metadata\": {\"managedFields\": [{}]}}",
+    );
+    assert!(reset.json()["metadata"].get("managedFields").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_world_has_is_somebodys_unless_it_says_otherwise() {
+    let sandbox = start(&world_with(
+        "namespaces: { shop: { serviceAccounts: { theirs: { annotations: { k: v } }, nobodys: { annotations: { k: v }, managedFields: [] } } } }",
+    ))
+    .await;
+    let mut client = Client::of(&sandbox);
+    let mut manager = |name: &str| {
+        let account = client.get(&format!("{GATEWAY}{ACCOUNTS}/{name}")).json();
+        account["metadata"]["managedFields"][0]["manager"].clone()
+    };
+    assert_eq!(manager("theirs"), "kubectl-client-side-apply");
+    assert_eq!(manager("nobodys"), Value::Null);
+    // So it stays when it was saved and read again.
+    let again = start(&sandbox.snapshot().to_yaml()).await;
+    let mut client = Client::of(&again);
+    let nobodys = client.get(&format!("{GATEWAY}{ACCOUNTS}/nobodys")).json();
+    assert!(nobodys["metadata"].get("managedFields").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn admission_refuses_and_rewrites_in_dry_runs_too() {
+    let sandbox = start(&world_with(
+        "namespaces: { shop: { quota: { count/serviceaccounts: 2 } }, going: { terminating: true }, locked: {} }, webhooks: [{ name: fix.example.com, resources: [serviceaccounts], namespaces: [shop], rewrite: { metadata: { annotations: { k: fixed } } } }, { name: no.example.com, namespaces: [lock*], deny: not here }]",
+    ))
+    .await;
+    let mut client = Client::of(&sandbox);
+    let mut apply = |namespace: &str, name: &str, query: &str| {
+        let path = format!(
+            "{GATEWAY}/api/v1/namespaces/{namespace}/serviceaccounts/{name}?fieldManager=wi{query}"
+        );
+        let answer = client.send("PATCH", &path, APPLY, &applied(name, json!({"k": "asked"})));
+        (answer.status, answer.json())
+    };
+    for query in ["&dryRun=All", ""] {
+        let (status, made) = apply("shop", "pay", query);
+        assert_eq!(
+            (status, &made["metadata"]["annotations"]["k"]),
+            (201, &json!("fixed"))
+        );
+        let (status, denied) = apply("locked", "pay", query);
+        let words = "admission webhook \"no.example.com\" denied the request: not here";
+        assert_eq!((status, &denied["message"]), (403, &json!(words)));
+        let (status, going) = apply("going", "pay", query);
+        assert_eq!(
+            (status, &going["details"]["causes"][0]["reason"]),
+            (403, &json!("NamespaceTerminating"))
+        );
+    }
+    // `default` and `pay` are two.
+    for query in ["&dryRun=All", ""] {
+        let (status, full) = apply("shop", "more", query);
+        let words = "serviceaccounts \"more\" is forbidden: exceeded quota: objects, requested: count/serviceaccounts=1, used: count/serviceaccounts=2, limited: count/serviceaccounts=2";
+        assert_eq!((status, &full["message"]), (403, &json!(words)));
+    }
+    let (status, _) = apply("shop", "pay", "");
+    assert_eq!(status, 200, "what is there may be changed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deletes_of_client_go_and_odd_json_patches_are_understood() {
+    let sandbox = start(&world_with(
+        "namespaces: { shop: { serviceAccounts: { pay: {}, kept: { extra: { metadata: { finalizers: [a/b] } } } } } }",
+    ))
+    .await;
+    let mut client = Client::of(&sandbox);
+    let one = format!("{GATEWAY}{ACCOUNTS}/pay");
+    let patch = json!([
+        {"op": "test", "path": "/metadata/annotations", "value": null},
+        {"op": "replace", "path": "/metadata/annotations", "value": {"k": "v"}},
+    ]);
+    let patched = client.send(
+        "PATCH",
+        &one,
+        "application/json-patch+json",
+        patch.to_string().as_bytes(),
+    );
+    assert_eq!(
+        (
+            patched.status,
+            &patched.json()["metadata"]["annotations"]["k"]
+        ),
+        (200, &json!("v"))
+    );
+    // runtime.Unknown around DeleteOptions{preconditions: {uid}, dryRun: [All]}
+    let delete = |uid: &str, dry_run: bool| {
+        let mut options = vec![
+            0x12,
+            u8::try_from(uid.len() + 2).expect("short"),
+            0x0a,
+            u8::try_from(uid.len()).expect("short"),
+        ];
+        options.extend_from_slice(uid.as_bytes());
+        if dry_run {
+            options.extend_from_slice(b"\x2a\x03All");
+        }
+        let mut body = b"k8s\0\x12".to_vec();
+        body.push(u8::try_from(options.len()).expect("short"));
+        body.extend(options);
+        body
+    };
+    let uid = patched.json()["metadata"]["uid"]
+        .as_str()
+        .expect("a uid")
+        .to_owned();
+    let protobuf = "application/vnd.kubernetes.protobuf";
+    assert_eq!(
+        client
+            .send("DELETE", &one, protobuf, &delete("another", false))
+            .status,
+        409
+    );
+    assert_eq!(
+        client
+            .send("DELETE", &one, protobuf, &delete(&uid, true))
+            .status,
+        200
+    );
+    assert_eq!(client.get(&one).status, 200, "that was a dry run");
+    assert_eq!(
+        client
+            .send("DELETE", &one, protobuf, &delete(&uid, false))
+            .status,
+        200
+    );
+    assert_eq!(client.get(&one).status, 404);
+    // One with a finalizer goes when that has gone.
+    let kept = format!("{GATEWAY}{ACCOUNTS}/kept");
+    assert_eq!(
+        client.send("DELETE", &kept, "application/json", b"").status,
+        200
+    );
+    assert!(client.get(&kept).json()["metadata"]["deletionTimestamp"].is_string());
+    let released = client.send(
+        "PATCH",
+        &kept,
+        MERGE,
+        b"{\"metadata\": {\"finalizers\": null}}",
+    );
+    assert_eq!((released.status, client.get(&kept).status), (200, 404));
+}
