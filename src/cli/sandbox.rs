@@ -54,6 +54,9 @@ pub(super) fn run(args: SandboxArgs) -> Result<Success, Failure> {
         if let Some(kubeconfig) = &args.kubeconfig {
             files::write_private(kubeconfig, sandbox.kubeconfig().as_bytes())
                 .map_err(|e| unwritten(kubeconfig, &e))?;
+            let authorities = authorities_beside(kubeconfig);
+            files::write_private(&authorities, sandbox.authorities().as_bytes())
+                .map_err(|e| unwritten(&authorities, &e))?;
         }
         print::data(&settings(
             &sandbox,
@@ -92,6 +95,53 @@ fn unwritten(path: &Path, e: &std::io::Error) -> Failure {
     Failure::Message(format!("cannot write {}: {e}", path.display()))
 }
 
+/// The APIs of gcloud's settings, and where below the endpoint each begins.
+const GCLOUD: [(&str, &str); 16] = [
+    ("ARTIFACTREGISTRY", ""),
+    ("BIGQUERY", "bigquery/v2/"),
+    ("BIGTABLEADMIN", ""),
+    ("CLOUDBILLING", ""),
+    ("CLOUDFUNCTIONS", ""),
+    ("CLOUDKMS", ""),
+    ("CLOUDRESOURCEMANAGER", ""),
+    ("CLOUDTASKS", ""),
+    ("CONTAINER", ""),
+    ("IAM", ""),
+    ("PUBSUB", ""),
+    ("RUN", ""),
+    ("SECRETMANAGER", ""),
+    ("SERVICEUSAGE", ""),
+    ("SPANNER", ""),
+    ("STORAGE", "storage/v1/"),
+];
+
+/// The same of Terraform's provider.
+const TERRAFORM: [(&str, &str); 16] = [
+    ("ARTIFACT_REGISTRY", "v1/"),
+    ("BIG_QUERY", "bigquery/v2/"),
+    ("CLOUD_BILLING", ""),
+    ("CLOUD_RUN_V2", "v2/"),
+    ("CLOUD_TASKS", "v2/"),
+    ("COMPUTE", "compute/v1/"),
+    ("CONTAINER", ""),
+    ("IAM", ""),
+    ("KMS", "v1/"),
+    ("PUBSUB", "v1/"),
+    ("RESOURCE_MANAGER", "v1/"),
+    ("RESOURCE_MANAGER_V3", ""),
+    ("SECRET_MANAGER", "v1/"),
+    ("SERVICE_USAGE", "v1/"),
+    ("SPANNER", "v1/"),
+    ("STORAGE", "storage/v1/"),
+];
+
+/// `KUBECONFIG.ca.pem`.
+fn authorities_beside(kubeconfig: &Path) -> PathBuf {
+    let mut name = kubeconfig.file_name().unwrap_or_default().to_owned();
+    name.push(".ca.pem");
+    kubeconfig.with_file_name(name)
+}
+
 /// Shell lines that point each tool at the sandbox.
 fn settings(sandbox: &Sandbox, token_file: &Path, kubeconfig: Option<&Path>) -> String {
     let endpoint = sandbox.endpoint();
@@ -100,27 +150,40 @@ fn settings(sandbox: &Sandbox, token_file: &Path, kubeconfig: Option<&Path>) -> 
         format!("# The sandbox listens on {endpoint} until ^C. In another shell:\n\n# wi\n");
     let _ = writeln!(out, "export WI_ENDPOINT={endpoint}");
     let _ = writeln!(out, "export CLOUDSDK_AUTH_ACCESS_TOKEN_FILE={token_file}\n");
+    let project = sandbox.snapshot().projects.keys().next().cloned();
     out.push_str("# gcloud\n");
-    for api in ["CONTAINER", "IAM", "CLOUDRESOURCEMANAGER"] {
+    for (api, path) in GCLOUD {
         let _ = writeln!(
             out,
-            "export CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}={endpoint}"
+            "export CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}={endpoint}{path}"
         );
     }
-    let _ = writeln!(
-        out,
-        "export CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE={endpoint}storage/v1/"
-    );
-    if let Some(project) = sandbox.snapshot().projects.keys().next() {
+    if let Some(project) = &project {
         let _ = writeln!(out, "export CLOUDSDK_CORE_PROJECT={project}");
     }
     out.push_str("export CLOUDSDK_CORE_CHECK_GCE_METADATA=false NO_GCE_CHECK=true\n");
+    out.push_str("\n# Terraform's provider google\n");
+    for (api, path) in TERRAFORM {
+        let _ = writeln!(out, "export GOOGLE_{api}_CUSTOM_ENDPOINT={endpoint}{path}");
+    }
+    if let Some(project) = &project {
+        let _ = writeln!(out, "export GOOGLE_PROJECT={project}");
+    }
+    let _ = writeln!(
+        out,
+        "export GOOGLE_OAUTH_ACCESS_TOKEN=\"$(cat {token_file})\""
+    );
     match kubeconfig {
         Some(file) => {
             let _ = writeln!(
                 out,
                 "\n# kubectl: a context for each cluster\nexport KUBECONFIG={}",
                 file.display()
+            );
+            let _ = writeln!(
+                out,
+                "# For clusters with a DNS endpoint alone: the authorities of their certificates\n# export SSL_CERT_FILE={}",
+                authorities_beside(file).display()
             );
         }
         None => out.push_str("\n# kubectl: start with --kubeconfig FILE to get its settings\n"),

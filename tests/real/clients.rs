@@ -205,3 +205,54 @@ fn kubectl_sees_what_wi_did_and_wi_sees_and_mends_what_kubectl_does() {
         "checkout@acme-prod.iam.gserviceaccount.com"
     );
 }
+
+/// What Google's how-to for Workload Identity does, by google-api-python-client and google-cloud-container over REST.
+/// `WI_TEST_PYTHON` names an interpreter that has them.
+#[test]
+fn googles_client_libraries_cannot_tell_the_sandbox_apart() {
+    let python = std::env::var("WI_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let has = Command::new(&python)
+        .args(["-c", "import googleapiclient"])
+        .stderr(Stdio::null())
+        .status();
+    if !has.is_ok_and(|status| status.success()) {
+        println!(
+            "skipped: {python} has no google-api-python-client (WI_TEST_PYTHON names another)"
+        );
+        return;
+    }
+    let served = Served::of(Place::new(
+        "apiVersion: wi/v1\nname: shop\nproject: acme-prod\n",
+        "apiVersion: wi.sandbox/v1\ntimeScale: 2000\npropagationSeconds: { serviceAccount: 0 }\nprojects: { acme-prod: { disabledServices: [run.googleapis.com] } }\nclusters:\n  - { project: acme-prod, location: europe-west1, name: main, workloadPool: acme-prod.svc.id.goog }\n",
+    ));
+    let token = std::fs::read_to_string(&served.token_file).expect("token");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/google_clients.py");
+    let output = Command::new(&python)
+        .args([script, &served.endpoint, &token])
+        .output()
+        .expect("python");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let mut seen: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    if let Some(why) = seen["no gapic"].as_str() {
+        println!("skipped: google-cloud-container over REST: {why}");
+    } else {
+        assert_eq!(seen["gapic"], serde_json::json!(["main", "new"]));
+    }
+    assert!(seen["roles"].take().as_u64() > Some(100));
+    for (what, wanted) in [
+        ("create", serde_json::json!("CREATE_CLUSTER")),
+        ("pool", serde_json::json!("acme-prod.svc.id.goog")),
+        ("legacyAbac", serde_json::json!({})),
+        (
+            "email",
+            serde_json::json!("by-python@acme-prod.iam.gserviceaccount.com"),
+        ),
+        ("update", serde_json::json!("y")),
+        ("search", serde_json::json!(["acme-prod"])),
+        ("binding", serde_json::json!(["user:ann@example.com"])),
+        ("enabled", serde_json::json!(true)),
+    ] {
+        assert_eq!(seen[what], wanted, "{what}");
+    }
+}

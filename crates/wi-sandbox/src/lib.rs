@@ -170,6 +170,13 @@ impl Sandbox {
         format!("{config:#}\n")
     }
 
+    /// The authorities of the clusters' certificates, as PEM: what a client needs that reaches a cluster by its DNS
+    /// endpoint, whose certificate Google has from a public authority.
+    pub fn authorities(&self) -> String {
+        let served = self.core.served();
+        served.iter().map(|(_, s)| s.ca_pem.as_str()).collect()
+    }
+
     /// The whole state, itself a valid world file.
     pub fn snapshot(&self) -> World {
         let mut state = self.core.state();

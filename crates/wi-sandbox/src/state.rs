@@ -218,6 +218,21 @@ impl State {
         })
     }
 
+    /// Compute Engine's default account is there in every project; a world file has it once somebody has asked for it.
+    pub fn keep_default_account(&mut self, email: &str) {
+        let id = email.strip_suffix("@developer.gserviceaccount.com");
+        let number = id.and_then(|id| id.strip_suffix("-compute"));
+        let project = number.and_then(|number| self.project(number));
+        let project = project.and_then(|project| self.world.projects.get_mut(&project));
+        if let (Some(id), Some(project)) = (id, project) {
+            let account = project.service_accounts.entry(id.to_owned()).or_default();
+            if account.unique_id.is_empty() {
+                account.display_name = "Compute Engine default service account".to_owned();
+                account.unique_id = unique_id(&email);
+            }
+        }
+    }
+
     /// Whether IAM sees the account yet.
     pub fn visible(&self, account: &ServiceAccount) -> bool {
         let from = account.visible_from.as_deref().and_then(clock::parse);
@@ -347,6 +362,10 @@ impl State {
 
 /// The email of an account.
 pub fn email(project: &str, account_id: &str) -> String {
+    let number = account_id.strip_suffix("-compute").unwrap_or_default();
+    if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) {
+        return format!("{account_id}@developer.gserviceaccount.com");
+    }
     match project.split_once(':') {
         Some((domain, id)) => format!("{account_id}@{id}.{domain}.iam.gserviceaccount.com"),
         None => format!("{account_id}@{project}.iam.gserviceaccount.com"),

@@ -46,6 +46,7 @@ pub fn handle(
     if (method, verb) == ("POST", "undelete") {
         return accounts::undelete(state, name);
     }
+    state.keep_default_account(name);
     let (owner, id) = find(state, scope.as_deref(), name)?;
     match (method, verb, rest) {
         ("GET", "", []) => Ok(accounts::show(&owner, &id, account(state, &owner, &id))),

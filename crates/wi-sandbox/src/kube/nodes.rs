@@ -243,3 +243,50 @@ fn forget_instance(pod: &mut PodState) {
     pod.creation_timestamp = None;
     pod.extra.remove("status");
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::time::{ClockId, clock_gettime};
+
+    use super::*;
+    use crate::kube::{KubeCluster, KubeState};
+
+    /// What this thread has worked so far, whatever else the machine does.
+    fn worked() -> f64 {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    }
+
+    fn start(pods: usize) -> f64 {
+        let state = KubeState {
+            nodes: (0..pods / 50)
+                .map(|n| NodeSpec {
+                    name: format!("n{n}"),
+                    ..NodeSpec::default()
+                })
+                .collect(),
+            pods: (0..pods)
+                .map(|n| PodState {
+                    name: format!("p{n}"),
+                    namespace: format!("ns{}", n % 100),
+                    ..PodState::default()
+                })
+                .collect(),
+            ..KubeState::default()
+        };
+        let before = worked();
+        let cluster = KubeCluster::new(state);
+        cluster.schedule();
+        let took = worked() - before;
+        let running = cluster.pods().iter().filter(|p| p.node.is_some()).count();
+        assert_eq!(running, pods);
+        took
+    }
+
+    #[test]
+    fn starting_takes_time_by_the_number_of_pods_and_not_by_its_square() {
+        let (few, many) = (start(1_000), start(10_000));
+        // Ten times as many; a square would take a hundred times as long.
+        assert!(many < few * 30.0, "{few} s, {many} s");
+    }
+}

@@ -1,5 +1,6 @@
 //! The sandbox from outside: what clients send and are answered.
 
+mod access;
 mod google;
 mod kubernetes;
 mod support;
