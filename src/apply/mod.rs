@@ -19,6 +19,7 @@ use steps::{Step, Steps};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, info_span};
 use wait::Wait;
 use wi_client::http::Http;
 use wi_client::kubernetes::Kube;
@@ -263,7 +264,8 @@ async fn carry_out(
             settle(&mut steps, outcome, ended);
             if !runnable.addresses.is_empty() {
                 let context = Arc::clone(context);
-                tasks.spawn(async move { run(&context, runnable).await });
+                let span = span_of(&runnable);
+                tasks.spawn(async move { run(&context, runnable).await }.instrument(span));
             }
             continue;
         }
@@ -412,6 +414,19 @@ fn split_by_needs(
         },
         blocked,
     )
+}
+
+/// By which each call of the log says what it is for.
+fn span_of(step: &Step) -> tracing::Span {
+    let changes: Vec<&str> = step.addresses.iter().map(|a| &**a).collect();
+    match &step.policy {
+        Some(resource) => info_span!(
+            "policy",
+            of = resource.to_string(),
+            changes = changes.join(", ")
+        ),
+        None => info_span!("change", address = changes.join(", ")),
+    }
 }
 
 async fn run(context: &Context, step: Step) -> Vec<(Address, Status)> {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
+use tracing::{Instrument, info_span};
 use wi_client::google::policies;
 use wi_client::http::Http;
 use wi_client::kubernetes::Kube;
@@ -138,7 +139,9 @@ async fn kubernetes(http: &Http, plan: &Plan, desired: &Desired, live: &Live) ->
         let access = &desired.clusters.get(&cluster)?.access;
         let found = live.clusters.get(&cluster)?.found()?;
         let kube = Kube::connect(http, found, access).ok()?;
-        let allowed = kube.may(verb, "", resource).await.unwrap_or(true);
+        let asked = kube.may(verb, "", resource);
+        let asked = asked.instrument(info_span!("cluster", name = cluster));
+        let allowed = asked.await.unwrap_or(true);
         (!allowed).then(|| Missing {
             on: format!("cluster.{cluster}"),
             permission: format!("{verb} {resource}"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, info_span};
 use wi_core::address::Address;
 use wi_core::desired::{Desired, DesiredKsa, KsaKey};
 use wi_core::live::{Live, Seen};
@@ -122,7 +123,9 @@ async fn pods(
                 Ok(kube) => kube,
                 Err(why) => return Some((address.clone(), why)),
             };
-            let why = match kube.list_pods().await {
+            let pods = kube.list_pods();
+            let pods = pods.instrument(info_span!("cluster", name = cluster));
+            let why = match pods.await {
                 Ok(pods) => {
                     let new: Vec<String> = unready(&pods)
                         .difference(&was)

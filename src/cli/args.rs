@@ -103,6 +103,24 @@ pub(super) enum Command {
     Sandbox(sandbox::SandboxArgs),
 }
 
+impl Command {
+    /// As it is typed.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Init(_) => "init",
+            Self::Plan(_) => "plan",
+            Self::Apply(_) => "apply",
+            Self::Show(_) => "show",
+            Self::Comment(_) => "comment",
+            Self::Validate(_) => "validate",
+            Self::Doctor(_) => "doctor",
+            Self::Graph(_) => "graph",
+            Self::Schema(_) => "schema",
+            Self::Sandbox(_) => "sandbox",
+        }
+    }
+}
+
 /// Terraform's users type one dash: `-auto-approve` is taken for `--auto-approve`.
 pub(super) fn with_long_dashes(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     const LONG: [&str; 7] = [

@@ -77,6 +77,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     cli.global.set_up();
+    let _command = tracing::info_span!("command", name = cli.command.name()).entered();
     let result = match cli.command {
         Command::Init(args) => init::run(args),
         Command::Plan(args) => plan::run(args),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
+use tracing::{Instrument, info_span};
 use wi_client::http::Http;
 use wi_client::kubernetes::Kube;
 use wi_core::desired::Desired;
@@ -64,7 +65,9 @@ pub(super) async fn of_clusters(
                         verb,
                         resource,
                         *to_apply,
-                        kube.may(verb, group, resource).await,
+                        kube.may(verb, group, resource)
+                            .instrument(info_span!("cluster", name))
+                            .await,
                     )
                 }),
         )

@@ -133,7 +133,7 @@ fn remedy(e: &ApiError, grant: Option<String>) -> Option<String> {
             "gcloud auth application-default login, or another access token if one is given"
                 .to_owned(),
         ),
-        403 if e.reason == "USER_PROJECT_DENIED" => e.help.clone(),
+        403 if e.reason == "USER_PROJECT_DENIED" => e.hint.as_ref().map(ToString::to_string),
         403 if !e.is_quota() => grant,
         403 | 429 | 500.. => Some("Try again later".to_owned()),
         _ => None,

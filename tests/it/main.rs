@@ -27,6 +27,7 @@ mod kinds;
 mod kube_sandbox;
 #[cfg(unix)]
 mod kubeconfig;
+mod log;
 mod machine_readable;
 mod markdown;
 mod quickstart;

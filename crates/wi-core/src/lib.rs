@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod digest;
+pub mod percent;
 pub mod serde_pairs;
 pub mod words;
 

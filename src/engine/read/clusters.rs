@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
+use tracing::{Instrument, info_span};
 use wi_client::google::container;
 use wi_client::http::{ApiError, Http};
 use wi_core::desired::Desired;
@@ -40,7 +41,8 @@ pub(super) async fn read(http: &Http, desired: &Desired, mut lists: Lists) -> Re
         };
         let ours = join_all(names.into_iter().map(async |name| {
             let cluster = find(&list, desired, name);
-            let (objects, reached_by) = objects::read(http, desired, name, &cluster).await;
+            let read = objects::read(http, desired, name, &cluster);
+            let (objects, reached_by) = read.instrument(info_span!("cluster", name)).await;
             (name.to_owned(), cluster, objects, reached_by)
         }));
         let outside = async {

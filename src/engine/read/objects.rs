@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join_all;
-use wi_client::http::{ApiError, Http};
+use wi_client::http::{ApiError, ErrorKind, Http};
 use wi_client::kubernetes::Kube;
 use wi_core::desired::{Desired, GKE_METADATA, GSA_ANNOTATION};
 use wi_core::live::{Objects, Seen, Workloads};
@@ -50,14 +50,15 @@ pub(super) async fn read(
     }
     match read_with(&kube, desired, name, cluster, nodes).await {
         Ok(objects) => (Seen::Found(objects), Some(reached_by)),
-        Err(e) => (Seen::Unknown(unreached(&reached_by, &e)), None),
+        Err(e) => (Seen::Unknown(unreached(&kube, &e)), None),
     }
 }
 
-fn unreached(reached_by: &str, e: &ApiError) -> String {
-    let way_out = if e.code != 0 || e.unreadable {
+fn unreached(kube: &Kube, e: &ApiError) -> String {
+    let reached_by = kube.reached_by();
+    let way_out = if e.kind != ErrorKind::Unanswered {
         ""
-    } else if reached_by.starts_with("private endpoint") {
+    } else if kube.is_private() {
         ". It is reached from the cluster's network only: run wi there, or set the cluster's `access`, or enable its DNS endpoint"
     } else {
         ". If it is reached in another way, set the cluster's `access` (docs/spec.md)"

@@ -1,19 +1,26 @@
 //! One request to a token endpoint: no redirect is followed, little is read, and what comes back in
 //! an error is cleaned of what was sent.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 use wi_core::words::safe;
 
-use crate::http::{Secrets, causes, install_crypto, is_loopback, with_own_authorities};
+use crate::http::{
+    Notices, Patience, Redirects, Secrets, Times, Waited, builder, causes, is_loopback, pauses,
+    read_body, with_own_authorities,
+};
 
 /// Larger answers than any token.
 const LARGEST: usize = 1 << 20;
 /// The longest that is shown of an answer's own words.
 const LONGEST_MESSAGE: usize = 300;
-const TRIES: u32 = 4;
+/// How often what is transient is tried again.
+const TRIES: usize = 3;
+/// How long an endpoint may be silent, and of that to one try.
+const PATIENCE: Duration = Duration::from_secs(120);
+const ONE_TRY: Duration = Duration::from_secs(30);
 /// Fields of forms that are never shown, wherever they turn up.
 const SECRET_FIELDS: [&str; 5] = [
     "assertion",
@@ -88,19 +95,28 @@ impl<'a> Ask<'a> {
 
     /// The answer's body; what is transient is tried again.
     pub(crate) async fn send(self) -> Result<Vec<u8>, Refused> {
-        let mut pause = Duration::from_millis(250);
-        for tries in 1.. {
-            match self.once().await {
+        // Told by the log: this is before there is anybody else to tell.
+        let patience = Patience::new(PATIENCE, Notices::default(), "");
+        let mut pauses = pauses(Duration::from_millis(250), TRIES);
+        let mut quiet = Duration::ZERO;
+        loop {
+            let started = Instant::now();
+            let (refused, transient) = match self.once(&patience, quiet).await {
                 Ok(body) => return Ok(body),
-                Err((refused, transient)) if !transient || tries == TRIES => return Err(refused),
-                Err((refused, _)) => {
+                Err(failed) => failed,
+            };
+            quiet = match refused.status {
+                0 => quiet + started.elapsed(),
+                _ => Duration::ZERO,
+            };
+            match pauses.next().filter(|_| transient && quiet < PATIENCE) {
+                Some(pause) => {
                     tracing::debug!(error = %refused.message, "asking for a token again");
+                    tokio::time::sleep(pause).await;
                 }
+                None => return Err(refused),
             }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
         }
-        unreachable!("the last try returns")
     }
 
     /// As [`Self::send`], read as JSON.
@@ -119,17 +135,13 @@ impl<'a> Ask<'a> {
         safe(self.url.split('?').next().unwrap_or_default())
     }
 
-    async fn once(&self) -> Result<Vec<u8>, (Refused, bool)> {
+    async fn once(&self, patience: &Patience, quiet: Duration) -> Result<Vec<u8>, (Refused, bool)> {
         let place = self.place();
         let failed = |status: u16, what: &str| Refused {
             status,
             message: format!("{place} {what}"),
         };
-        install_crypto();
-        let mut client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            .timeout(Duration::from_secs(30));
+        let mut client = builder(Times::within(ONE_TRY), Redirects::Refused);
         if self.near || reqwest::Url::parse(self.url).is_ok_and(|u| is_loopback(&u)) {
             client = client.no_proxy();
         }
@@ -144,7 +156,7 @@ impl<'a> Ask<'a> {
             Body::Form(fields) => {
                 let pairs: Vec<String> = fields
                     .iter()
-                    .map(|(name, value)| format!("{name}={}", crate::google::query_escaped(value)))
+                    .map(|(name, value)| format!("{name}={}", wi_core::percent::query(value)))
                     .collect();
                 call.header(
                     http::header::CONTENT_TYPE,
@@ -156,22 +168,24 @@ impl<'a> Ask<'a> {
                 .header(http::header::CONTENT_TYPE, "application/json")
                 .body(value.to_string()),
         };
-        let mut response = call
-            .send()
-            .await
-            .map_err(|e| (failed(0, &format!("was not reached: {}", causes(&e))), true))?;
+        let what = format!("{} {place}", self.method);
+        let left = PATIENCE.saturating_sub(quiet);
+        let sent = patience.wait((&place, &what), quiet, left, call.send());
+        let response = match sent.await {
+            Waited::Answered(sent) => sent.map_err(|e| {
+                let why = self.clean(&causes(&e));
+                (failed(0, &format!("was not reached: {why}")), true)
+            })?,
+            Waited::Silent => return Err((failed(0, "does not answer"), false)),
+        };
         let status = response.status();
-        let mut body = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|e| (failed(0, &format!("broke off: {}", causes(&e))), true))?
-        {
-            if body.len() + chunk.len() > LARGEST {
-                return Err((failed(0, "answers with more than a token"), false));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = read_body(response, LARGEST).await.map_err(|e| {
+            let why = self.clean(&causes(&e));
+            (failed(0, &format!("broke off: {why}")), true)
+        })?;
+        let Some(body) = body else {
+            return Err((failed(0, "answers with more than a token"), false));
+        };
         if status.is_success() {
             return Ok(body);
         }

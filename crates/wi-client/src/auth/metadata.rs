@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::exchange::Ask;
 use super::{SCOPES, Token, oauth};
-use crate::http::install_crypto;
+use crate::http::{Redirects, Times, builder};
 
 const FLAVOR: HeaderName = HeaderName::from_static("metadata-flavor");
 /// How long a machine that is no virtual one is kept waiting.
@@ -29,12 +29,8 @@ impl Server {
 
     /// Whether one answers here.
     pub async fn is_there(&self) -> bool {
-        install_crypto();
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(PROBE)
-            .build();
+        let client = builder(Times::within(PROBE), Redirects::Refused);
+        let client = client.no_proxy().build();
         let Ok(client) = client else {
             return false;
         };
@@ -46,7 +42,7 @@ impl Server {
         let url = format!(
             "{}/computeMetadata/v1/instance/service-accounts/default/token?scopes={}",
             self.base,
-            crate::google::query_escaped(&SCOPES.join(","))
+            wi_core::percent::query(&SCOPES.join(","))
         );
         let mut ask = Ask::get(&url);
         ask.headers = headers();

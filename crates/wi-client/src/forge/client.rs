@@ -6,7 +6,10 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 
 use super::{Kind, Target, Token};
-use crate::http::{ListBudget, Secrets, causes, install_crypto, server_time, with_own_authorities};
+use crate::http::{
+    ListBudget, Redirects, Secrets, Times, builder, causes, pauses, read_body, server_time,
+    with_own_authorities,
+};
 
 /// The largest answer that is read, in bytes: a page of a hundred comments is a tenth of it.
 const LARGEST: usize = 64 << 20;
@@ -15,7 +18,7 @@ const LARGEST: usize = 64 << 20;
 const MOST_PAGES: usize = 1000;
 
 /// How often a call is tried again that failed in passing.
-const TRIES: u32 = 5;
+const TRIES: usize = 4;
 
 /// How a call ended, other than well.
 #[derive(Debug)]
@@ -84,28 +87,7 @@ pub(super) struct Client {
 
 impl Client {
     pub fn new(target: &Target, token: &Token, patience: Duration) -> Result<Self, String> {
-        install_crypto();
-        // The header of GitLab's tokens is none that the library takes off on its way elsewhere.
-        let same_host = reqwest::redirect::Policy::custom(|attempt| {
-            let from = attempt.previous().first();
-            let same = from.is_some_and(|from| {
-                (from.scheme(), from.host_str(), from.port_or_known_default())
-                    == (
-                        attempt.url().scheme(),
-                        attempt.url().host_str(),
-                        attempt.url().port_or_known_default(),
-                    )
-            });
-            if same && attempt.previous().len() <= 3 {
-                attempt.follow()
-            } else {
-                attempt.stop()
-            }
-        });
-        let builder = reqwest::Client::builder()
-            .user_agent(concat!("wi/", env!("CARGO_PKG_VERSION")))
-            .redirect(same_host)
-            .timeout(Duration::from_secs(30));
+        let builder = builder(Times::within(Duration::from_secs(30)), Redirects::SameHost);
         let http = with_own_authorities(builder)?
             .build()
             .map_err(|e| format!("cannot make an HTTP client: {}", causes(&e)))?;
@@ -212,9 +194,8 @@ impl Client {
     ) -> Result<Answer, Failed> {
         let path = url.strip_prefix(&self.api).unwrap_or(url);
         let what = format!("{method} {}", path.split('?').next().unwrap_or(path));
-        let mut tries = 0;
+        let mut pauses = pauses(Duration::from_millis(500), TRIES);
         loop {
-            tries += 1;
             let (failed, pause) = match self.try_once(&method, url, body).await {
                 Ok(answer) if answer.0 < 300 => {
                     return Ok(Answer {
@@ -246,9 +227,12 @@ impl Client {
             let Some(pause) = pause else {
                 return Err(failed);
             };
-            let pause = pause.unwrap_or_else(|| Duration::from_millis(500 << tries.min(6)));
+            let Some(next) = pauses.next() else {
+                return Err(failed);
+            };
+            let pause = pause.unwrap_or(next);
             let left = self.deadline.saturating_duration_since(Instant::now());
-            if tries >= TRIES || pause > left {
+            if pause > left {
                 return Err(failed);
             }
             tokio::time::sleep(pause).await;
@@ -274,16 +258,11 @@ impl Client {
                 .header("content-type", "application/json")
                 .body(body.to_string());
         }
-        let mut response = request.send().await?;
+        let response = request.send().await?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
-        let mut text = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if text.len() + chunk.len() > LARGEST {
-                break; // no JSON any more, and so no comment of ours
-            }
-            text.extend_from_slice(&chunk);
-        }
+        // One that is too large is no JSON any more, and so no comment of ours.
+        let mut text = read_body(response, LARGEST).await?.unwrap_or_default();
         if status < 300 && self.secrets.are_in(&text) {
             text.clear(); // whatever it means by that, it is no answer of a forge
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::client::{Client, Failed};
 use super::{Comment, Existing, Label, Posted, Report, Target, own};
-use crate::google::query_escaped;
+use wi_core::percent;
 
 /// Who an Actions job is, which may not ask.
 const ACTIONS: &str = "github-actions[bot]";
@@ -221,7 +221,7 @@ async fn set_labels(
     }
     for stale in Label::ALL {
         if there.contains(stale.name()) && !labels.contains(&stale) {
-            let path = format!("{of_issue}/{}", query_escaped(stale.name()));
+            let path = format!("{of_issue}/{}", percent::query(stale.name()));
             match client.change(Method::DELETE, &path, None).await {
                 Err(e) if !e.is_gone() => return Err(e),
                 _ => {}
@@ -235,7 +235,7 @@ async fn set_labels(
 async fn make_label(client: &Client, target: &Target, label: Label) -> Result<(), Failed> {
     let path = format!("/repos/{}/labels", target.repository);
     match client
-        .get(&format!("{path}/{}", query_escaped(label.name())))
+        .get(&format!("{path}/{}", percent::query(label.name())))
         .await
     {
         Ok(_) => return Ok(()),

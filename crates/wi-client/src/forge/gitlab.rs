@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::client::{Client, Failed};
 use super::{Comment, Existing, Label, Posted, Report, Target, own};
-use crate::google::query_escaped;
+use wi_core::percent;
 
 /// How often a note whose answer was lost is looked for and sent again.
 const TRIES: usize = 3;
@@ -21,7 +21,7 @@ pub(super) async fn publish(
     let told = |e: &Failed| way_out(target, e);
     let path = format!(
         "/projects/{}/merge_requests/{}",
-        query_escaped(&target.repository),
+        percent::query(&target.repository),
         target.number
     );
     let user = client.get("/user").await.map_err(|e| told(&e))?;

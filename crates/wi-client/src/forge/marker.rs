@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use wi_core::percent;
+
 /// What a comment is about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Marker {
@@ -23,40 +25,12 @@ impl fmt::Display for Marker {
         write!(
             f,
             "{START}root={} sha={} plan={} run={}{END}",
-            escaped(&self.root),
-            escaped(&self.sha),
-            escaped(&self.plan),
+            percent::comment(&self.root),
+            percent::comment(&self.sha),
+            percent::comment(&self.plan),
             self.run
         )
     }
-}
-
-/// A value that ends neither itself nor the comment.
-fn escaped(value: &str) -> String {
-    let mut out = String::new();
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"._/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
-fn unescaped(value: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut rest = value.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digits = [rest.next()?, rest.next()?];
-            let digits = std::str::from_utf8(&digits).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 impl Marker {
@@ -67,9 +41,9 @@ impl Marker {
         for field in inner.split(' ') {
             let (key, value) = field.split_once('=')?;
             match key {
-                "root" => marker.root = unescaped(value)?,
-                "sha" => marker.sha = unescaped(value)?,
-                "plan" => marker.plan = unescaped(value)?,
+                "root" => marker.root = percent::decoded(value)?,
+                "sha" => marker.sha = percent::decoded(value)?,
+                "plan" => marker.plan = percent::decoded(value)?,
                 "run" => marker.run = value.parse().ok()?,
                 _ => {} // of a newer wi
             }

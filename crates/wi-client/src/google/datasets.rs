@@ -12,7 +12,7 @@ use wi_core::resource::Resource;
 use wi_core::wire::policy::{Binding, Policy};
 
 use super::policies;
-use crate::http::{ApiError, Http, Request};
+use crate::http::{ApiError, Hint, Http, Request};
 
 /// Under this key the list is kept as it was read.
 const ACCESS: &str = "access";
@@ -43,9 +43,9 @@ pub(super) async fn write(
     let written = http.json(request).await;
     Ok(as_policy(written.map_err(|mut e: ApiError| {
         if let Some(gone) = named_in(&e.message, policy) {
-            e.help = Some(format!(
+            e.hint = Some(Hint::Say(format!(
                 "The dataset's access list has {gone}, which BigQuery does not find: it refuses every list with it. Whoever owns the dataset has to take it out (bq show --format=prettyjson, bq update --source)"
-            ));
+            )));
         }
         e
     })?))

@@ -36,7 +36,7 @@ pub fn service_accounts(
             };
             let mut path = format!("v1/projects/{project}/serviceAccounts?pageSize=100");
             if !token.is_empty() {
-                path.push_str(&format!("&pageToken={}", super::query_escaped(&token)));
+                path.push_str(&format!("&pageToken={}", wi_core::percent::query(&token)));
             }
             let request = Request::new(Method::GET, http.url(Api::Iam, &path));
             let page: Page = http
@@ -190,7 +190,7 @@ async fn of_token(http: &Http) -> Option<String> {
     let url = http.url(Api::Oauth2, "tokeninfo");
     let mut request = Request::new(Method::POST, url);
     // In the body, never in the URL: URLs are logged.
-    request.form = Some(format!("access_token={}", super::query_escaped(&token)));
+    request.form = Some(format!("access_token={}", wi_core::percent::query(&token)));
     let info = http.json::<TokenInfo>(request).await.ok()?;
     (!info.email.is_empty()).then_some(info.email)
 }

@@ -89,7 +89,7 @@ pub async fn in_folder(http: &Http, folder: &str) -> Result<Vec<ProjectId>, ApiE
             &format!("v3/projects?parent=folders/{folder}&pageSize=200"),
         );
         if !token.is_empty() {
-            url.push_str(&format!("&pageToken={}", super::query_escaped(&token)));
+            url.push_str(&format!("&pageToken={}", wi_core::percent::query(&token)));
         }
         let page: Page = http
             .page(Request::new(Method::GET, url), &mut budget, |p: &Page| {

@@ -6,6 +6,7 @@ use super::Secrets;
 use super::secrets::start_of;
 use wi_core::live::Seen;
 use wi_core::names::ProjectId;
+use wi_core::percent;
 use wi_core::words::shell_word;
 
 /// An API call that failed: what was tried, what came back.
@@ -18,8 +19,6 @@ pub struct ApiError {
     pub url: String,
     /// HTTP status; 0 if no answer came, or one that is not used.
     pub code: u16,
-    /// Whether an answer came that is not used: the server was reached.
-    pub unreadable: bool,
     /// `status` of a Google error (`PERMISSION_DENIED`) or `reason` of a Kubernetes Status.
     pub status: String,
     /// In the server's words, control characters made visible.
@@ -29,7 +28,38 @@ pub struct ApiError {
     /// `details.causes` of a Kubernetes Status.
     pub causes: Vec<Cause>,
     /// What to do about it, where that is known.
-    pub help: Option<String>,
+    pub hint: Option<Hint>,
+    /// What kind of failure it is.
+    pub kind: ErrorKind,
+}
+
+/// What kind of failure a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// No answer came: network, TLS, credentials, patience.
+    Unanswered,
+    /// An answer came that is not what the API documents, or too large.
+    Unreadable,
+    /// The server refuses.
+    Refused,
+}
+
+/// What to do about a failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hint {
+    /// A command, to be copied.
+    Run(String),
+    /// Words.
+    Say(String),
+}
+
+impl std::fmt::Display for Hint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Run(command) => write!(f, "Run `{command}`"),
+            Self::Say(words) => f.write_str(words),
+        }
+    }
 }
 
 /// What a read says of the thing that was to be read: not seen is not absent.
@@ -78,12 +108,12 @@ impl ApiError {
             method: method.to_owned(),
             url: url.to_owned(),
             code: 0,
-            unreadable: false,
             status: String::new(),
             message: shown(&message),
             reason: String::new(),
             causes: Vec::new(),
-            help: None,
+            hint: None,
+            kind: ErrorKind::Unanswered,
         }
     }
 
@@ -103,6 +133,7 @@ impl ApiError {
     ) -> Self {
         let mut error = Self::without_answer(method, url, String::new());
         error.code = code;
+        error.kind = ErrorKind::Refused;
         let Ok(mut body) = serde_json::from_slice::<Value>(body) else {
             let text = String::from_utf8_lossy(&body[..body.len().min(40_000)]);
             let words: Vec<&str> = text.split_whitespace().collect();
@@ -154,16 +185,16 @@ impl ApiError {
             let message = error.message.trim_end_matches('.');
             error.message = format!("{message}; {more}");
         }
-        error.help = help(&error, google, info);
+        error.hint = hint(&error, google, info);
         error
     }
 
     /// The command that turns the API on, where it is off.
     pub fn command(&self) -> Option<String> {
-        let help = self.help.as_deref()?;
-        help.strip_prefix("Run `")?
-            .strip_suffix('`')
-            .map(str::to_owned)
+        match &self.hint {
+            Some(Hint::Run(command)) => Some(command.clone()),
+            _ => None,
+        }
     }
 
     /// The message with what was tried and what to do next.
@@ -173,7 +204,7 @@ impl ApiError {
             code => format!(" (HTTP {code})"),
         };
         let help = self
-            .help
+            .hint
             .as_ref()
             .map(|h| format!(". {h}"))
             .unwrap_or_default();
@@ -274,12 +305,13 @@ fn violation(violation: &Value) -> Option<String> {
         None => violation["field"].as_str().unwrap_or_default(),
     };
     if kind.starts_with("VPC_SERVICE_CONTROLS") {
-        return None; // `help` says it
+        return None; // the hint says it
     }
     // Of an organization policy: `orgpolicy:projects/acme-prod?configvalue=user%3Aann%40example.com`
-    let refused = subject
-        .split_once("configvalue=")
-        .map(|(_, value)| shown(&decoded(value.split('&').next().unwrap_or_default())));
+    let refused = subject.split_once("configvalue=").map(|(_, value)| {
+        let value = value.split('&').next().unwrap_or_default();
+        shown(&percent::decoded(value).unwrap_or_else(|| value.to_owned()))
+    });
     let said = match (kind.strip_prefix(CONSTRAINT), refused) {
         (Some(_), Some(member)) => format!("the organization policy {kind} refuses {member}"),
         (Some(_), None) => format!("the organization policy {kind} refuses it"),
@@ -293,18 +325,6 @@ fn violation(violation: &Value) -> Option<String> {
         (true, false) => Some(description.to_owned()),
         (false, false) => Some(format!("{said}: {description}")),
     }
-}
-
-/// A value of a query without its percent-encoding; as it is where it has none that is UTF-8.
-fn decoded(value: &str) -> String {
-    let query = format!("v={value}");
-    reqwest::Url::parse("http://x/")
-        .ok()
-        .and_then(|mut url| {
-            url.set_query(Some(&query));
-            url.query_pairs().next().map(|(_, v)| v.into_owned())
-        })
-        .unwrap_or_else(|| value.to_owned())
 }
 
 /// The constraint of an organization policy that refuses, without its prefix.
@@ -349,26 +369,27 @@ fn perimeter(error: &ApiError, google: &Value, metadata: Option<&Value>) -> Opti
     is_theirs.then(|| told.or_else(in_message).unwrap_or_default())
 }
 
-fn help(error: &ApiError, google: &Value, info: Option<&Value>) -> Option<String> {
+fn hint(error: &ApiError, google: &Value, info: Option<&Value>) -> Option<Hint> {
     let metadata = info.map(|i| &i["metadata"]);
     if let Some(id) = perimeter(error, google, metadata) {
         let by = match id.as_str() {
             "" => String::new(),
             id => format!(" by the identifier {id}"),
         };
-        return Some(format!(
+        return Some(Hint::Say(format!(
             "VPC Service Controls refuse it, not IAM: whoever runs the perimeter finds out why{by} in their troubleshooter, and lets the caller in by an ingress rule"
-        ));
+        )));
     }
     if let Some(constraint) = constraint(error, google) {
         let of = project_of(&error.url)
             .map(|project| format!(" --project {}", shell_word(&project)))
             .unwrap_or_default();
-        return Some(format!(
+        return Some(Hint::Say(format!(
             "An organization policy decides it, not IAM: gcloud org-policies describe {} --effective{of}",
             shell_word(&constraint)
-        ));
+        )));
     }
+    let say = |words| Some(Hint::Say(words));
     match (error.code, error.reason.as_str()) {
         (_, "SERVICE_DISABLED") => {
             let told = |field: &str| metadata.map(|m| text(&m[field])).filter(|t| !t.is_empty());
@@ -376,13 +397,13 @@ fn help(error: &ApiError, google: &Value, info: Option<&Value>) -> Option<String
             let project = told("consumer").or_else(|| project_of(&error.url))?;
             let project = project.strip_prefix("projects/").unwrap_or(&project);
             let (service, project) = (shell_word(&service), shell_word(project));
-            Some(format!("Run `gcloud services enable {service} --project {project}`"))
+            Some(Hint::Run(format!("gcloud services enable {service} --project {project}")))
         }
-        (401, _) => Some("The access token is missing, expired or refused: run `gcloud auth application-default login`".to_owned()),
-        (403, "USER_PROJECT_DENIED") => Some("The quota project must be one in which you have serviceusage.services.use".to_owned()),
+        (401, _) => say("The access token is missing, expired or refused: run `gcloud auth application-default login`".to_owned()),
+        (403, "USER_PROJECT_DENIED") => say("The quota project must be one in which you have serviceusage.services.use".to_owned()),
         (403, _) if !error.is_quota() => {
             let permission = metadata.map(|m| text(&m["permission"])).filter(|p| !p.is_empty());
-            Some(match permission {
+            say(match permission {
                 Some(permission) => format!("The permission {permission} is missing; see docs/real-projects.md"),
                 None => "See docs/real-projects.md for the permissions that wi needs".to_owned(),
             })

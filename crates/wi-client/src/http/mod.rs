@@ -1,5 +1,6 @@
 //! The one HTTP layer: tokens, TLS, retries, bounded concurrency, endpoints, traces.
 
+mod client;
 mod clock;
 mod endpoints;
 mod error;
@@ -22,20 +23,21 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
+pub(crate) use client::{Redirects, Times, builder, read_body};
 pub(crate) use clock::server_time;
 pub use endpoints::Endpoints;
 pub(crate) use endpoints::{checked, is_loopback};
-pub use error::{ApiError, Cause, seen};
+pub use error::{ApiError, Cause, ErrorKind, Hint, seen};
 pub(crate) use list::ListBudget;
 pub use patience::Notices;
-pub(crate) use retry::Retry;
+pub(crate) use patience::{Patience, Waited};
+pub(crate) use retry::{Retry, pauses};
 pub(crate) use roots::with_own_authorities;
 pub(crate) use secrets::Secrets;
 pub(crate) use server::{CertifiedAs, Server};
 pub use wi_core::api::Api;
-
-use patience::{Patience, Waited};
 
 use crate::auth::{Login, TokenSource};
 
@@ -95,6 +97,8 @@ struct Shared {
     times: Times,
     patience: Patience,
     largest_body: usize,
+    /// Clients of other servers than Google's, for as long as the session lasts.
+    servers: server::Pool,
     /// Of servers that Google's token is not meant for.
     tokens: Mutex<BTreeMap<String, Arc<TokenSource>>>,
 }
@@ -159,18 +163,9 @@ struct Failed {
     quiet: Duration,
 }
 
-/// How long one try may take.
-#[derive(Debug, Clone, Copy)]
-struct Times {
-    whole: Duration,
-    /// Between two parts of the answer.
-    quiet: Duration,
-}
-
 impl Http {
     /// A client that trusts the system's certificate authorities.
     pub fn new(options: HttpOptions) -> Result<Self, String> {
-        install_crypto();
         let times = Times {
             whole: options.timeout,
             // A call whose answer is lost on the way has time for a second try.
@@ -185,8 +180,9 @@ impl Http {
                 endpoints: options.endpoints,
                 permits: Semaphore::new(options.parallelism.max(1)),
                 times,
-                patience: Patience::new(options.patience, options.notices),
+                patience: Patience::new(options.patience, options.notices, " (--request-timeout)"),
                 largest_body: options.largest_body,
+                servers: server::Pool::default(),
                 tokens: Mutex::default(),
             }),
             clients: Arc::new(clients),
@@ -202,11 +198,12 @@ impl Http {
         })
     }
 
-    /// The same client for another server. The error is for the user, and quotes no key.
+    /// The same client for another server, whose connections all share who reach it in the same way. The
+    /// error is for the user, and quotes no key.
     pub(crate) fn for_server(&self, server: Server) -> Result<Self, String> {
         Ok(Self {
             shared: Arc::clone(&self.shared),
-            clients: Arc::new(server::Clients::of(server, self.shared.times)?),
+            clients: self.shared.servers.clients(server, self.shared.times)?,
             token: Arc::clone(&self.token),
         })
     }
@@ -307,13 +304,14 @@ impl Http {
     {
         let http = self.clone();
         // A task of its own: answers of many clusters are decrypted and read on all cores.
-        let task = tokio::spawn(async move {
+        let task = async move {
             let body = http.send(&request).await?;
             let unreadable = |why: String| {
                 let message = format!("the answer is not what the API documents: {why}");
+                let (method, url) = (request.method.as_str(), request.url.as_str());
                 ApiError {
-                    unreadable: true,
-                    ..ApiError::without_answer(request.method.as_str(), &request.url, message)
+                    kind: ErrorKind::Unreadable,
+                    ..ApiError::without_answer(method, url, message)
                 }
             };
             // What is three bytes on its way can take a hundred times as much in memory.
@@ -326,7 +324,9 @@ impl Http {
             }
             let answer = serde_json::from_slice(&body).map_err(|e| unreadable(e.to_string()))?;
             Ok((answer, body.len()))
-        });
+        };
+        // Whose call it is goes with it.
+        let task = tokio::spawn(task.instrument(tracing::Span::current()));
         match AbortOnDropHandle::new(task).await {
             Ok(answer) => answer,
             Err(e) => std::panic::resume_unwind(e.into_panic()), // nobody else can abort it
@@ -335,7 +335,7 @@ impl Http {
 
     /// Calls until it succeeds, is refused for good, or the tries are used up.
     pub(crate) async fn send(&self, request: &Request) -> Result<Vec<u8>, ApiError> {
-        let mut pauses = retry::pauses();
+        let mut pauses = retry::pauses(Duration::from_millis(250), 7);
         let mut rejected: Option<Login> = None;
         let started = Instant::now();
         let patience = &self.shared.patience;
@@ -357,7 +357,7 @@ impl Http {
                 Ok(body) if login.secrets.are_in(&body) => {
                     let why = "the answer has the access token of the call in it, and is not used";
                     return Err(ApiError {
-                        unreadable: true,
+                        kind: ErrorKind::Unreadable,
                         ..unanswered(why.to_owned())
                     });
                 }
@@ -479,7 +479,7 @@ impl Http {
                 let mut too_large =
                     failed(format!("the answer is larger than {limit} bytes"), true);
                 too_large.error.code = status.as_u16();
-                too_large.error.unreadable = true;
+                too_large.error.kind = ErrorKind::Unreadable;
                 return Err(too_large);
             }
             body.extend_from_slice(&chunk);
@@ -519,6 +519,7 @@ fn refusal(
             ),
         );
         error.code = status.as_u16();
+        error.kind = ErrorKind::Refused;
         return error;
     }
     ApiError::from_answer_without(secrets, method, url, status.as_u16(), body)
@@ -535,20 +536,6 @@ fn path_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let path = rest.find('/').map_or("/", |at| &rest[at..]);
     path.split('?').next().unwrap_or(path)
-}
-
-fn builder(times: Times) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .user_agent(concat!("wi/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(10))
-        .read_timeout(times.quiet)
-        .timeout(times.whole)
-}
-
-/// One TLS provider for the whole process; a second call changes nothing.
-pub(crate) fn install_crypto() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// An error with all that caused it: reqwest's own text alone rarely says what went wrong.

@@ -44,17 +44,19 @@ impl Notices {
         let sink = locked(&self.0).clone();
         match sink {
             Some(sink) => sink(text),
-            None => tracing::info!("{text}"),
+            None => tracing::warn!("{text}"),
         }
     }
 }
 
 /// What is known of the silence of all servers.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     /// How long one server may be silent to one call, its second tries included.
     pub whole: Duration,
     pub notices: Notices,
+    /// What it is changed by, as the end of a sentence.
+    changed_by: &'static str,
     /// Servers that were given up, until they answer.
     silent: Mutex<BTreeSet<String>>,
     /// When silence was last told, by server.
@@ -62,17 +64,18 @@ pub(super) struct Patience {
 }
 
 /// What happened while a call was waited for.
-pub(super) enum Waited<T> {
+pub(crate) enum Waited<T> {
     Answered(T),
     /// The patience is used up.
     Silent,
 }
 
 impl Patience {
-    pub fn new(whole: Duration, notices: Notices) -> Self {
+    pub fn new(whole: Duration, notices: Notices, changed_by: &'static str) -> Self {
         Self {
             whole,
             notices,
+            changed_by,
             silent: Mutex::default(),
             told: Mutex::default(),
         }
@@ -122,11 +125,12 @@ impl Patience {
             if waited >= next && waited < left {
                 next += tell_after;
                 let text = format!(
-                    "Waiting for {}: no answer to {} for {}. wi gives up after {} (--request-timeout).",
+                    "Waiting for {}: no answer to {} for {}. wi gives up after {}{}.",
                     safe(server),
                     safe(call),
                     duration(silent + waited),
-                    duration(self.whole)
+                    duration(self.whole),
+                    self.changed_by
                 );
                 self.tell(server, &text);
             }
@@ -156,10 +160,7 @@ impl Patience {
 
     /// Why it is given up, for the user.
     pub fn why(&self, silent: Duration) -> String {
-        format!(
-            "no answer for {}. --request-timeout gives it longer",
-            duration(silent)
-        )
+        format!("no answer for {}{}", duration(silent), self.changed_by)
     }
 }
 

@@ -20,12 +20,12 @@ pub enum Retry {
     IfRefused,
 }
 
-/// The pauses between tries: from a quarter of a second, doubled each time, with jitter.
-pub(super) fn pauses() -> ExponentialBackoff {
+/// The pauses between so many tries and the next: `first`, doubled each time, with jitter.
+pub(crate) fn pauses(first: Duration, tries: usize) -> ExponentialBackoff {
     ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(250))
+        .with_min_delay(first)
         .with_max_delay(Duration::from_secs(30))
-        .with_max_times(7)
+        .with_max_times(tries)
         .with_jitter()
         .build()
 }

@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, PROXY_AUTHORIZATION};
 use serde_json::Value;
 
-use crate::google::query_escaped;
+use wi_core::percent;
 
 /// What stands in the place of a secret.
 const CUT: &str = "[redacted]";
@@ -102,7 +102,7 @@ impl Secrets {
         forms.any(|form| {
             // As it is, and as URLs have it: what must be encoded, and all of it.
             let all: String = form.bytes().map(|b| format!("%{b:02X}")).collect();
-            holds(form) || holds(&query_escaped(form)) || holds(&all)
+            holds(form) || holds(&percent::query(form)) || holds(&all)
         })
     }
 
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn a_token_is_cut_in_all_its_encodings() {
         let secrets = of("authorization", &format!("Bearer {TOKEN}"));
-        let percent = query_escaped(TOKEN);
+        let percent = percent::query(TOKEN);
         let all: String = TOKEN.bytes().map(|b| format!("%{b:02x}")).collect();
         let html: String = TOKEN.bytes().map(|b| format!("&#{b};")).collect();
         let hex: String = TOKEN.bytes().map(|b| format!("{b:02X}")).collect();

@@ -8,18 +8,18 @@ use http::{HeaderMap, HeaderValue, Method};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Proxy, RequestBuilder, Url};
 
-use super::{Times, builder, causes, is_loopback, with_own_authorities};
+use super::{Redirects, Times, builder, causes, is_loopback, with_own_authorities};
 use crate::auth::Login;
 
 /// What a server needs that Google's own do not.
-#[derive(Default)]
+#[derive(Clone, Default, PartialEq)]
 pub(crate) struct Server {
     /// Its authorities, PEM; `None`: the system's.
     pub ca: Option<Vec<u8>>,
     /// A client certificate and its key, PEM in one text.
     pub identity: Option<Vec<u8>>,
-    /// In place of the proxies of the environment.
-    pub proxy: Option<Proxy>,
+    /// In place of the proxies of the environment: its URL, which may have a password in it.
+    pub proxy: Option<String>,
     /// The name on its certificate, where that is not the one in its address.
     pub certified_as: Option<CertifiedAs>,
     /// Sent with each call.
@@ -31,7 +31,7 @@ pub(crate) struct Server {
 /// The HTTP library takes the name from the URL: for the certificate, for TLS (SNI) and for `Host`.
 /// So the URL gets the certificate's name, the address is looked up by the real one, and `Host` is
 /// set to what it would have been. HTTP/2 has no `Host` to set; HTTP/1.1 is spoken.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CertifiedAs {
     pub name: String,
     /// The host of the server's URL.
@@ -47,6 +47,23 @@ impl Resolve for CertifiedAs {
             let found: Vec<_> = tokio::net::lookup_host((host, 0)).await?.collect();
             Ok(Box::new(found.into_iter()) as Addrs)
         })
+    }
+}
+
+/// The clients of all servers of a session: connections to one are made once, whoever calls it.
+#[derive(Default)]
+pub(super) struct Pool(Mutex<Vec<(Server, Arc<Clients>)>>);
+
+impl Pool {
+    /// Those of a server that is reached in just this way.
+    pub fn clients(&self, server: Server, times: Times) -> Result<Arc<Clients>, String> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, clients)) = all.iter().find(|(known, _)| *known == server) {
+            return Ok(Arc::clone(clients));
+        }
+        let clients = Arc::new(Clients::of(server.clone(), times)?);
+        all.push((server, Arc::clone(&clients)));
+        Ok(clients)
     }
 }
 
@@ -137,7 +154,7 @@ fn client(
     times: Times,
     near: bool,
 ) -> Result<Client, String> {
-    let mut builder = builder(times);
+    let mut builder = builder(times, Redirects::Refused);
     builder = match &server.ca {
         Some(ca) => {
             let cas = reqwest::Certificate::from_pem_bundle(ca).map_err(|e| causes(&e))?;
@@ -158,7 +175,8 @@ fn client(
         builder = builder.identity(identity);
     }
     if let Some(proxy) = &server.proxy {
-        builder = builder.proxy(proxy.clone());
+        let proxy = Proxy::all(proxy).map_err(|_| "its proxy cannot be used".to_owned())?;
+        builder = builder.proxy(proxy);
     }
     if let Some(certified) = &server.certified_as {
         builder = builder
@@ -172,4 +190,31 @@ fn client(
             "the client certificate and its key do not fit each other, or cannot be used".to_owned()
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn whoever_reaches_a_server_in_the_same_way_shares_its_connections() {
+        let pool = Pool::default();
+        let times = Times::within(Duration::from_secs(1));
+        let of = |proxy: &str, user: &'static str| {
+            let server = Server {
+                proxy: Some(proxy.to_owned()),
+                headers: HeaderMap::from_iter([(
+                    http::HeaderName::from_static("impersonate-user"),
+                    HeaderValue::from_static(user),
+                )]),
+                ..Server::default()
+            };
+            pool.clients(server, times).expect("clients")
+        };
+        let first = of("http://a:1", "ann");
+        assert!(Arc::ptr_eq(&first, &of("http://a:1", "ann")));
+        assert!(!Arc::ptr_eq(&first, &of("http://b:1", "ann")));
+        assert!(!Arc::ptr_eq(&first, &of("http://a:1", "bob")));
+    }
 }

@@ -43,6 +43,7 @@ impl Kube {
             http,
             base: format!("https://{address}"),
             reached_by: format!("{name} {address}"),
+            is_private: endpoint == Endpoint::Private,
         })
     }
 }
@@ -107,6 +108,7 @@ fn gateway(http: &Http, cluster: &Cluster) -> Result<Kube, String> {
         http: http.clone(),
         base: format!("{base}v1/projects/{project}/locations/{location}/gkeMemberships/{member}"),
         reached_by: format!("Connect Gateway {location}/{member}"),
+        is_private: false,
     })
 }
 

@@ -13,8 +13,8 @@ use wi_core::wire::budgets::Budget;
 use wi_core::wire::kubernetes::{FIELD_MANAGER, ObjectMeta};
 use wi_core::wire::pods::Pod;
 
-use crate::google::query_escaped;
 use crate::http::{ApiError, Http, ListBudget, Request};
+use wi_core::percent;
 
 /// A control plane that nothing connects to for so long is not reachable from here, as private ones
 /// often are: the plan goes on without it.
@@ -31,6 +31,7 @@ pub struct Kube {
     http: Http,
     base: String,
     reached_by: String,
+    is_private: bool,
 }
 
 /// An object of which only the metadata is read.
@@ -44,6 +45,11 @@ impl Kube {
     /// How it is reached, for the user: `public endpoint 34.1.2.3`.
     pub fn reached_by(&self) -> &str {
         &self.reached_by
+    }
+
+    /// Whether it is reached by an address of the cluster's own network.
+    pub fn is_private(&self) -> bool {
+        self.is_private
     }
 
     fn url(&self, path: &str) -> String {
@@ -105,7 +111,7 @@ impl Kube {
         loop {
             let mut url = self.url(&format!("{path}?limit=500{query}"));
             if !token.is_empty() {
-                url.push_str(&format!("&continue={}", query_escaped(&token)));
+                url.push_str(&format!("&continue={}", percent::query(&token)));
             }
             let mut request = Request::new(Method::GET, url);
             request.accept = accept;

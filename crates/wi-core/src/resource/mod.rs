@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use kinds::{KINDS, Kind, Version, Write};
 
 use crate::names::{Email, NameError, ProjectId};
+use crate::percent;
 use mistakes::{check, no_full_name, no_short_name};
 
 /// A resource by kind and names.
@@ -164,7 +165,7 @@ impl Resource {
 
     /// The path of its policy in its API, the names escaped.
     pub fn path(&self) -> String {
-        let names: Vec<String> = self.names().iter().map(|n| escaped(n)).collect();
+        let names: Vec<String> = self.names().iter().map(|n| percent::segment(n)).collect();
         match self {
             // Through the wildcard IAM hides what is missing behind what is forbidden.
             Self::ServiceAccount(email) => match email.project() {
@@ -174,19 +175,6 @@ impl Resource {
             _ => kinds::filled(self.kind().path, &names),
         }
     }
-}
-
-/// A name as a segment of a path. Google leaves the colon of domain-scoped projects as it is.
-fn escaped(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 impl fmt::Display for Resource {

@@ -2,6 +2,7 @@
 //! `as-user-extra`.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use wi_core::percent;
 
 use super::file::User;
 
@@ -34,25 +35,13 @@ pub(super) fn headers(user: &User) -> Result<HeaderMap, String> {
         send("impersonate-group", group, "as-groups")?;
     }
     for (key, values) in &user.as_user_extra {
-        let name = format!("impersonate-extra-{}", escaped(key));
+        // The server makes all of it lower case, whatever is sent.
+        let name = format!("impersonate-extra-{}", percent::header_name(key));
         for value in values.iter().flatten() {
             send(&name, value, "as-user-extra")?;
         }
     }
     Ok(headers)
-}
-
-/// A key as part of a header's name: what no name may hold is percent-encoded, and so is `%`. The
-/// server makes all of it lower case, whatever is sent.
-fn escaped(key: &str) -> String {
-    key.bytes()
-        .map(|byte| match byte {
-            b'!' | b'#' | b'$' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`'
-            | b'|' | b'~' => char::from(byte).to_string(),
-            byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
-            byte => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 #[cfg(test)]

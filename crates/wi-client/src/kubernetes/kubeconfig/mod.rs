@@ -100,6 +100,7 @@ pub(super) fn connect(
         http: client,
         base: cluster.server.trim_end_matches('/').to_owned(),
         reached_by: format!("context {context_name} of {file}"),
+        is_private: false,
     })
 }
 

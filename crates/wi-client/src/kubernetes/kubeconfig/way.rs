@@ -30,7 +30,7 @@ pub(super) fn server(cluster: &Cluster) -> Result<Server, String> {
     })
 }
 
-fn proxy(url: &str) -> Result<Option<Proxy>, String> {
+fn proxy(url: &str) -> Result<Option<String>, String> {
     if url.is_empty() {
         return Ok(None);
     }
@@ -46,7 +46,10 @@ fn proxy(url: &str) -> Result<Option<Proxy>, String> {
         }
         _ => return Err(unfit()),
     };
-    Proxy::all(url).map(Some).map_err(|_| unfit())
+    match Proxy::all(&url) {
+        Ok(_) => Ok(Some(url)),
+        Err(_) => Err(unfit()),
+    }
 }
 
 fn certified_as(cluster: &Cluster) -> Result<Option<CertifiedAs>, String> {
