@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::OnceLock;
 
+use aho_corasick::AhoCorasick;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use http::HeaderMap;
@@ -35,6 +36,8 @@ pub(crate) struct Secrets {
     forms: Vec<String>,
     /// Their parts of [`WINDOW`] characters, in lower case; made when something is to be cut.
     parts: OnceLock<HashSet<Vec<u8>>>,
+    /// A piece of each long one, in all encodings, looked for in one pass: answers can be large.
+    samples: OnceLock<Option<AhoCorasick>>,
 }
 
 impl fmt::Debug for Secrets {
@@ -97,13 +100,21 @@ impl Secrets {
 
     /// Whether an answer has one of them in it, whole: what is used is not cut, it is refused.
     pub fn are_in(&self, answer: &[u8]) -> bool {
-        let holds = |form: &str| memchr::memmem::find(answer, form.as_bytes()).is_some();
-        let mut forms = self.forms.iter().filter(|f| f.len() >= 2 * WINDOW);
-        forms.any(|form| {
-            // As it is, and as URLs have it: what must be encoded, and all of it.
-            let all: String = form.bytes().map(|b| format!("%{b:02X}")).collect();
-            holds(form) || holds(&percent::query(form)) || holds(&all)
-        })
+        let samples = self.samples.get_or_init(|| {
+            let long = |f: &&String| f.is_ascii() && f.len() >= 2 * WINDOW;
+            let long = self.forms.iter().filter(long);
+            let samples = long.flat_map(|form| {
+                // Its middle: many tokens begin alike. As it is, and as URLs have it: what must be
+                // encoded, and all of it.
+                let middle = &form[form.len() / 2 - WINDOW..][..2 * WINDOW];
+                let all: String = middle.bytes().map(|b| format!("%{b:02X}")).collect();
+                [middle.to_owned(), percent::query(middle), all]
+            });
+            AhoCorasick::new(samples).ok()
+        });
+        samples
+            .as_ref()
+            .is_some_and(|samples| samples.is_match(answer))
     }
 
     /// The text without them, and without parts of them, in whatever case.
