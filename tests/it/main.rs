@@ -10,6 +10,7 @@ mod clocks;
 mod comment;
 mod conditions;
 mod credentials;
+mod docs;
 mod doctor;
 mod exit_codes;
 mod failures;
