@@ -16,8 +16,8 @@ use wi_core::plan::{Options, Plan, protect, takes_from_accounts};
 use super::args::heading;
 use super::choice::ChoiceArgs;
 use super::connect::{self, ConnectArgs, Session};
-use super::plan::Made;
-use super::validate::Input;
+use crate::engine::pipeline::{self, Input, Made};
+
 use super::{Failure, Success, plan, plan_file};
 use crate::apply::rollout::{self, Ended, Gates};
 use crate::apply::{Context, Limits, Observer, Status, preflight};
@@ -126,7 +126,10 @@ async fn plan_and_apply(
         desired,
         live,
         plan,
-    } = plan::make(session, input, &options, &args.choice).await?;
+    } = pipeline::make(&session.http, input, &options, &args.choice.part()).await?;
+    if let Some(text) = view::reached_by(&live.reached_by) {
+        print::note(&text);
+    }
     approves_waves(&plan, args)?;
     show(&plan, args)?;
     plan::check(&plan, &args.choice)?;
@@ -243,7 +246,7 @@ async fn check_and_apply(
 /// A misspelt `--approve` would only be noticed at the gate.
 fn approves_waves(plan: &Plan, args: &ApplyArgs) -> Result<(), Failure> {
     for name in &args.approve {
-        plan::wave(plan, name)?;
+        pipeline::wave(plan, name)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 use wi_core::plan::{Options, UpgradeOverride};
 
 use super::args::heading;
+use crate::engine::pipeline::Part;
 
 /// How a plan is made, in the groups of `--help`.
 #[derive(Debug, Args)]
@@ -68,6 +69,15 @@ impl ChoiceArgs {
             || self.wave.is_some()
             || self.until_wave.is_some()
             || self.allow_incomplete
+    }
+
+    /// Which part of the changes is wanted.
+    pub fn part(&self) -> Part {
+        Part {
+            targets: self.target.clone(),
+            wave: self.wave.clone(),
+            until_wave: self.until_wave.clone(),
+        }
     }
 
     /// What the planner is to know of it.

@@ -3,9 +3,10 @@
 use clap::Args;
 
 use super::connect::{self, ConnectArgs, Session};
-use super::validate::{Input, SpecArgs};
+use super::validate::SpecArgs;
 use super::{Failure, Success};
 use crate::doctor;
+use crate::engine::pipeline::Input;
 use crate::view::{self, print};
 
 #[derive(Debug, Args)]

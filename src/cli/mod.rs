@@ -20,7 +20,9 @@ use std::process::ExitCode;
 
 use args::{Cli, Command};
 use clap::Parser;
+use wi_core::spec::SpecErrors;
 
+use crate::engine::pipeline;
 use crate::view::print;
 
 /// Why a command ended without success. The message is for the user, and may have colours.
@@ -39,6 +41,21 @@ pub(crate) enum Failure {
 impl From<String> for Failure {
     fn from(message: String) -> Self {
         Self::Message(message)
+    }
+}
+
+impl From<SpecErrors> for Failure {
+    fn from(errors: SpecErrors) -> Self {
+        Self::Rendered(errors.render(print::width(), true))
+    }
+}
+
+impl From<pipeline::Error> for Failure {
+    fn from(e: pipeline::Error) -> Self {
+        match e {
+            pipeline::Error::Spec(errors) => errors.into(),
+            pipeline::Error::Message(message) => Self::Message(message),
+        }
     }
 }
 

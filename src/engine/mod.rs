@@ -1,6 +1,7 @@
-//! From files and servers to values: the spec, the live state.
+//! From files and servers to values: the spec, the live state, the plan.
 
 mod git_base;
+pub mod pipeline;
 pub mod read;
 mod sources;
 

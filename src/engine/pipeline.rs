@@ -1,0 +1,219 @@
+//! From a spec to a plan: finds the clusters, reads the live state, and compares.
+
+use std::path::PathBuf;
+
+use wi_client::google::iam;
+use wi_client::http::Http;
+use wi_core::desired::Desired;
+use wi_core::live::Live;
+use wi_core::plan::{self, Options, Plan};
+use wi_core::spec::SpecErrors;
+use wi_core::spec::fleet::Discovered;
+use wi_core::spec::model::Spec;
+
+use super::read;
+use super::read::Lists;
+use super::read::discover::discover;
+
+/// Why there is no plan.
+#[derive(Debug)]
+pub enum Error {
+    /// The spec has mistakes.
+    Spec(SpecErrors),
+    /// Anything else, for the user.
+    Message(String),
+}
+
+impl From<SpecErrors> for Error {
+    fn from(errors: SpecErrors) -> Self {
+        Self::Spec(errors)
+    }
+}
+
+impl From<String> for Error {
+    fn from(message: String) -> Self {
+        Self::Message(message)
+    }
+}
+
+/// Which part of the changes is wanted; all of them by default.
+#[derive(Debug, Clone, Default)]
+pub struct Part {
+    /// `--target`: addresses, with what is below them and what they need.
+    pub targets: Vec<String>,
+    /// `--wave`: the name of the only wave.
+    pub wave: Option<String>,
+    /// `--until-wave`: the name of the last wave.
+    pub until_wave: Option<String>,
+}
+
+/// A spec, and a former version of it.
+#[derive(Debug)]
+pub struct Input {
+    spec: Spec,
+    former: Option<Spec>,
+}
+
+/// What a spec asks for on all its clusters, and how they were found.
+#[derive(Debug)]
+pub struct Found {
+    /// On all clusters.
+    pub desired: Desired,
+    /// Lists of clusters that need not be read again.
+    pub lists: Lists,
+    /// Where could not be looked, and why.
+    pub unseen: Vec<(String, String)>,
+}
+
+impl Input {
+    /// Reads both; `base` is what git calls the former one.
+    pub fn load(paths: &[PathBuf], base: Option<&str>) -> Result<Self, Error> {
+        let spec = super::load(paths)?;
+        let former = match base {
+            Some(reference) => Some(super::load_former(reference, paths)?),
+            None => None,
+        };
+        Ok(Self { spec, former })
+    }
+
+    /// What it asks for on the clusters that it declares.
+    pub fn declared(&self) -> Desired {
+        desired(&self.spec, self.former.as_ref())
+    }
+
+    /// What it asks for on all clusters, those that are found included.
+    pub async fn on_all_clusters(mut self, http: &Http) -> Result<Found, Error> {
+        let mut entries = self.spec.discover.clone();
+        let own = entries.len();
+        entries.extend(self.former.iter().flat_map(|f| f.discover.clone()));
+        if entries.is_empty() {
+            return Ok(Found {
+                desired: self.declared(),
+                lists: Lists::new(),
+                unseen: Vec::new(),
+            });
+        }
+        let found = discover(http, &entries).await;
+        let (ours, formers): (Vec<_>, Vec<_>) =
+            found.clusters.into_iter().partition(|c| c.by < own);
+        let misfits = self.spec.take_in(ours);
+        if found.unseen.is_empty() && !misfits.is_empty() {
+            let lines: Vec<String> = misfits
+                .iter()
+                .map(|m| format!("- {}: {}", m.place, m.message))
+                .collect();
+            return Err(Error::Message(format!(
+                "the spec does not fit the clusters that were found:\n\n{}",
+                lines.join("\n")
+            )));
+        }
+        if let Some(former) = &mut self.former {
+            former.take_in(
+                formers
+                    .into_iter()
+                    .map(|c| Discovered {
+                        by: c.by - own,
+                        ..c
+                    })
+                    .collect(),
+            );
+        }
+        Ok(Found {
+            desired: self.declared(),
+            lists: found.lists,
+            unseen: found.unseen,
+        })
+    }
+}
+
+fn desired(spec: &Spec, former: Option<&Spec>) -> Desired {
+    let mut desired = Desired::of(spec);
+    if let Some(former) = former {
+        desired.succeed(&Desired::of(former));
+    }
+    desired
+}
+
+/// A plan, and what it was made of.
+#[derive(Debug)]
+pub struct Made {
+    /// What the spec asks for.
+    pub desired: Desired,
+    /// What is there.
+    pub live: Live,
+    /// The difference.
+    pub plan: Plan,
+}
+
+/// Finds the clusters, reads the live state, and plans.
+pub async fn make(
+    http: &Http,
+    input: Input,
+    options: &Options,
+    part: &Part,
+) -> Result<Made, Error> {
+    let found = input.on_all_clusters(http).await?;
+    let desired = found.desired;
+    let live = read::read_with(http, &desired, found.lists).await;
+    // The servers' clock: this machine's may be wrong.
+    let ahead = http.clock_ahead().unwrap_or_default();
+    let options = Options {
+        now: options.now.map(|now| now - ahead),
+        ..options.clone()
+    };
+    let mut plan = plan::plan(&desired, &live, &options);
+    plan.not_looked(found.unseen);
+    if !part.targets.is_empty() {
+        let unmatched = plan::restrict_to(&mut plan, &live, &part.targets);
+        for target in unmatched {
+            plan.warnings
+                .push(format!("--target {target} matches no change of this plan"));
+        }
+    }
+    only_waves(&mut plan, &live, choice)?;
+    if plan::takes_from_accounts(&plan) {
+        let caller = iam::caller(http).await;
+        plan::protect(&mut plan, caller.as_deref());
+    }
+    Ok(Made {
+        desired,
+        live,
+        plan,
+    })
+}
+
+/// Takes other waves than those of `--wave` and `--until-wave` out.
+fn only_waves(plan: &mut Plan, live: &Live, choice: &ChoiceArgs) -> Result<(), Failure> {
+    let Some(name) = part.wave.as_ref().or(part.until_wave.as_ref()) else {
+        return Ok(());
+    };
+    let index = wave(plan, name)?;
+    let (first, flag) = match &part.wave {
+        Some(_) => (index, "--wave"),
+        None => (0, "--until-wave"),
+    };
+    let open = plan::waves::restrict_to(plan, live, &(first..=index).collect(), flag);
+    if let Some(need) = open.first() {
+        return Err(Error::Message(format!(
+            "the wave `{name}` needs {need}, which an earlier wave makes: apply that one first (--until-wave {name})"
+        )));
+    }
+    Ok(())
+}
+
+/// The index of the wave of this name.
+pub fn wave(plan: &Plan, name: &str) -> Result<usize, Error> {
+    let names: Vec<&str> = plan
+        .waves
+        .iter()
+        .flat_map(|w| &w.waves)
+        .map(|w| w.name.as_str())
+        .collect();
+    names.iter().position(|n| *n == name).ok_or_else(|| {
+        Error::Message(if names.is_empty() {
+            format!("there is no wave `{name}`: the spec has no `rollout`")
+        } else {
+            format!("there is no wave `{name}`: there are {}", names.join(", "))
+        })
+    })
+}
