@@ -170,7 +170,7 @@ pub async fn make(
                 .push(format!("--target {target} matches no change of this plan"));
         }
     }
-    only_waves(&mut plan, &live, choice)?;
+    only_waves(&mut plan, &live, part)?;
     if plan::takes_from_accounts(&plan) {
         let caller = iam::caller(http).await;
         plan::protect(&mut plan, caller.as_deref());
@@ -183,7 +183,7 @@ pub async fn make(
 }
 
 /// Takes other waves than those of `--wave` and `--until-wave` out.
-fn only_waves(plan: &mut Plan, live: &Live, choice: &ChoiceArgs) -> Result<(), Failure> {
+fn only_waves(plan: &mut Plan, live: &Live, part: &Part) -> Result<(), Error> {
     let Some(name) = part.wave.as_ref().or(part.until_wave.as_ref()) else {
         return Ok(());
     };
