@@ -41,6 +41,15 @@ pub enum Status {
     NotStarted(SkipReason),
 }
 
+impl From<Result<(), String>> for Status {
+    fn from(result: Result<(), String>) -> Self {
+        match result {
+            Ok(()) => Self::Done,
+            Err(why) => Self::Failed(why),
+        }
+    }
+}
+
 /// Because of what a change was not started.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SkipReason {
@@ -407,6 +416,20 @@ fn split_by_needs(
             }
         }
     }
+    // What is added in the same write, and cannot be, keeps what it takes the place of.
+    let reasons: BTreeMap<Address, SkipReason> = blocked.iter().cloned().collect();
+    runnable.retain(|address| {
+        let mut needs = plan.changes[address].needs.iter();
+        let Some((need, because)) = needs.find_map(|n| reasons.get_key_value(n)) else {
+            return true;
+        };
+        let because = match because {
+            SkipReason::Need(_) => SkipReason::Need(need.clone()),
+            other => other.clone(),
+        };
+        blocked.push((address.clone(), because));
+        false
+    });
     (
         Step {
             addresses: runnable,
@@ -435,30 +458,22 @@ async fn run(context: &Context, step: Step) -> Vec<(Address, Status)> {
             .observer
             .start(address, context.plan.changes[address].action());
     }
-    let results: Vec<(Address, Result<(), String>)> = if let Some(resource) = &step.policy {
+    let ended: Vec<(Address, Status)> = if let Some(resource) = &step.policy {
         edit::binding::edit(context, resource, &step.addresses).await
     } else {
-        let mut results = Vec::new();
+        let mut ended = Vec::new();
         for address in step.addresses {
             let result = edit::carry_out(context, &address).await;
-            results.push((address, result));
+            ended.push((address, result.into()));
         }
-        results
+        ended
     };
-    results
-        .into_iter()
-        .map(|(address, result)| {
-            let end = match result {
-                Ok(()) => {
-                    context.observer.done(&address);
-                    Status::Done
-                }
-                Err(why) => {
-                    context.observer.failed(&address, &why);
-                    Status::Failed(why)
-                }
-            };
-            (address, end)
-        })
-        .collect()
+    for (address, status) in &ended {
+        match status {
+            Status::Done => context.observer.done(address),
+            Status::Failed(why) => context.observer.failed(address, why),
+            Status::NotStarted(_) => context.observer.not_started(address),
+        }
+    }
+    ended
 }

@@ -46,6 +46,11 @@ pub trait Observer: fmt::Debug + Send + Sync {
         let _ = text;
     }
 
+    /// A change that had begun with others of its policy was not carried out after all.
+    fn not_started(&self, address: &str) {
+        let _ = address;
+    }
+
     /// A wave of clusters goes on; `what` says to what.
     fn wave(&self, name: &str, what: &str) {
         let _ = (name, what);

@@ -27,8 +27,8 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    /// The edits of one policy are one step, except removals that wait for more than accounts and
-    /// pools: those follow in a second one. So the first write never waits for a pod's annotation,
+    /// The edits of one policy are one step, except removals that wait for more than accounts, pools, and
+    /// what is added in the same one: those follow in a second one. So the first write never waits for a pod's annotation,
     /// and no two steps can wait for each other.
     ///
     /// Of `addresses` only. `apart`: clusters are not all changed at the same time, so that no step
@@ -48,12 +48,7 @@ impl Steps {
                 });
                 continue;
             };
-            let late = change.needs.iter().any(|need| {
-                !matches!(
-                    plan.changes.get(need).map(|c| &c.edit),
-                    Some(Edit::Account(_) | Edit::ClusterPool(_)) | None
-                )
-            });
+            let late = plan.is_late(change, apart);
             let pools = change.needs.iter().filter(|need| {
                 apart
                     && plan
@@ -78,7 +73,7 @@ impl Steps {
                 .addresses
                 .iter()
                 .flat_map(|a| &plan.changes[a].needs)
-                .filter(|need| addresses.contains(*need))
+                .filter(|need| addresses.contains(*need) && !step.addresses.contains(*need))
                 .collect();
             open.push(needs.len());
             for need in needs {

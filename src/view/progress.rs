@@ -288,6 +288,13 @@ impl Observer for Progress {
         ));
     }
 
+    fn not_started(&self, address: &str) {
+        if let Some(bar) = self.running().remove(address).and_then(|r| r.bar) {
+            bar.finish_and_clear();
+        }
+        self.in_table(|matrix| matrix.end(address, false));
+    }
+
     fn failed(&self, address: &str, why: &str) {
         let running = self.running().remove(address);
         if let Some(stream) = &self.stream {

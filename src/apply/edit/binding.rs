@@ -10,8 +10,8 @@ use wi_core::plan::Edit;
 use wi_core::resource::{Resource, Write};
 use wi_core::wire::policy::{Binding, Policy};
 
-use crate::apply::Context;
 use crate::apply::wait::CONFLICTS;
+use crate::apply::{Context, SkipReason, Status};
 
 /// One member to add to or take from a policy.
 #[derive(Clone, Copy)]
@@ -27,7 +27,7 @@ pub(in crate::apply) async fn edit(
     context: &Context,
     resource: &Resource,
     addresses: &BTreeSet<Address>,
-) -> Vec<(Address, Result<(), String>)> {
+) -> Vec<(Address, Status)> {
     let edits: Vec<Planned> = addresses
         .iter()
         .filter_map(|address| {
@@ -47,24 +47,66 @@ pub(in crate::apply) async fn edit(
         Some(policy) => Some(policy.lock().await),
         None => None,
     };
-    // A refused write says that one member is bad, rarely which: halve until it is found.
-    let mut todo: Vec<&[Planned]> = vec![&edits];
-    let mut results = Vec::with_capacity(edits.len());
+    let (additions, removals): (Vec<Planned>, Vec<Planned>) = edits.iter().partition(|e| e.adds);
+    if additions.is_empty() || removals.is_empty() {
+        return halve(context, resource, &edits).await;
+    }
+    match write(context, resource, &edits).await {
+        Err(e) if e.code == 400 => {}
+        result => {
+            let status = Status::from(result.map_err(|e| e.for_user()));
+            let all = edits.iter().map(|e| (e.address.clone(), status.clone()));
+            return all.collect();
+        }
+    }
+    // Nothing is removed unless what takes its place was added.
+    let mut ended = halve(context, resource, &additions).await;
+    let missing: BTreeSet<&Address> = ended
+        .iter()
+        .filter(|(_, status)| *status != Status::Done)
+        .map(|(address, _)| address)
+        .collect();
+    let mut free = Vec::with_capacity(removals.len());
+    let mut kept = Vec::new();
+    for removal in removals {
+        let mut needs = context.plan.changes[removal.address].needs.iter();
+        match needs.find(|need| missing.contains(need)) {
+            Some(need) => {
+                let because = SkipReason::Need(need.clone());
+                kept.push((removal.address.clone(), Status::NotStarted(because)));
+            }
+            None => free.push(removal),
+        }
+    }
+    ended.extend(kept);
+    if !free.is_empty() {
+        ended.extend(halve(context, resource, &free).await);
+    }
+    ended
+}
+
+/// A refused write says that one member is bad, rarely which: it is halved until that is found.
+async fn halve(
+    context: &Context,
+    resource: &Resource,
+    edits: &[Planned<'_>],
+) -> Vec<(Address, Status)> {
+    let mut todo = vec![edits];
+    let mut ended = Vec::with_capacity(edits.len());
     while let Some(part) = todo.pop() {
         match write(context, resource, part).await {
-            Ok(()) => results.extend(part.iter().map(|e| (e.address.clone(), Ok(())))),
             Err(e) if e.code == 400 && part.len() > 1 => {
                 let (first, second) = part.split_at(part.len() / 2);
                 todo.push(second);
                 todo.push(first);
             }
-            Err(e) => {
-                let why = e.for_user();
-                results.extend(part.iter().map(|e| (e.address.clone(), Err(why.clone()))));
+            result => {
+                let status = Status::from(result.map_err(|e| e.for_user()));
+                ended.extend(part.iter().map(|e| (e.address.clone(), status.clone())));
             }
         }
     }
-    results
+    ended
 }
 
 async fn write(

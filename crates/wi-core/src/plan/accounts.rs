@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ownership::{marked_description, split_description};
+use super::reliance::{Reliance, is_kept};
 use super::{Account, AccountAfter, Change, Edit, Plan};
 use crate::desired::Desired;
 use crate::live::{Live, Seen};
@@ -13,7 +14,7 @@ use crate::wire::iam::ServiceAccount;
 /// IAM allows 256 bytes of description, our mark included.
 const MAX_DESCRIPTION: usize = 256;
 
-pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
+pub(super) fn diff(desired: &Desired, live: &Live, reliance: &Reliance<'_>, plan: &mut Plan) {
     let deleted = deleted_ids(live);
     for wanted in desired.accounts.values().filter(|a| a.managed) {
         let address = desired.account_address(&wanted.email);
@@ -54,7 +55,18 @@ pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
                 };
                 Change::new(Edit::Account(edit), vec![note.to_owned()], None)
             };
-            match mark.map(|m| m.on_remove) {
+            let on_remove = mark.map(|m| m.on_remove);
+            let ends = match on_remove {
+                Some(OnRemove::Disable) => !account.disabled,
+                Some(OnRemove::Delete) => true,
+                _ => false,
+            };
+            if ends && let Some(by) = reliance.on_account(email) {
+                let address = desired.account_address(email);
+                plan.warnings.push(is_kept(&address, by));
+                continue;
+            }
+            match on_remove {
                 Some(OnRemove::Disable) if !account.disabled => plan.insert(leaves(
                     AccountAfter::Disabled,
                     "marked by this spec and no longer in it: it is disabled, not deleted",

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ownership::split_description;
+use super::reliance::{Reliance, is_kept};
 use super::{AccountAfter, Action, Binding, Change, Edit, Plan};
 use crate::address::BindingKey;
 use crate::desired::Desired;
@@ -105,7 +106,7 @@ fn members(resource: &Resource, policy: &Policy) -> BTreeMap<BindingKey, Vec<Str
     found
 }
 
-pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
+pub(super) fn diff(desired: &Desired, live: &Live, reliance: &Reliance<'_>, plan: &mut Plan) {
     let managed = Managed::of(desired, live, plan);
     let mut wanted_on: BTreeMap<&Resource, Vec<&BindingKey>> = BTreeMap::new();
     for key in desired.bindings.keys() {
@@ -141,8 +142,15 @@ pub(super) fn diff(desired: &Desired, live: &Live, plan: &mut Plan) {
         }
         plan.owned += there.keys().filter(|k| managed.decides(k)).count();
         for (key, spellings) in there {
-            if !desired.bindings.contains_key(&key) && managed.decides(&key) {
-                remove(desired, live, key, spellings, plan);
+            if desired.bindings.contains_key(&key) || !managed.decides(&key) {
+                continue;
+            }
+            match reliance.on_binding(&key) {
+                Some(by) => {
+                    let address = desired.binding_address(&key);
+                    plan.warnings.push(is_kept(&address, by));
+                }
+                None => remove(desired, live, key, spellings, plan),
             }
         }
     }

@@ -130,7 +130,7 @@ fn sizes(live: &Live, plan: &mut Plan) {
         });
         size.added += binding.after.len();
         size.removed += binding.before.len();
-        if change.wave > 0 || !change.needs.is_empty() {
+        if change.wave > 0 || plan.is_late(change, plan.waves.is_some()) {
             size.late += binding.before.len();
         }
     }

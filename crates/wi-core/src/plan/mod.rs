@@ -17,6 +17,7 @@ mod order;
 pub mod ownership;
 mod permissions;
 mod preconditions;
+mod reliance;
 mod restarts;
 mod risk;
 pub mod saved;
@@ -310,8 +311,9 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
         ..Plan::default()
     };
     let node_pools = clusters::diff(desired, live, options, &mut plan);
-    accounts::diff(desired, live, &mut plan);
-    bindings::diff(desired, live, &mut plan);
+    let reliance = reliance::Reliance::of(desired, live);
+    accounts::diff(desired, live, &reliance, &mut plan);
+    bindings::diff(desired, live, &reliance, &mut plan);
     bindings::note_inherited(live, &mut plan);
     kubernetes::diff(desired, live, options, &mut plan);
     impact::hold_back(desired, live, options, &mut plan);

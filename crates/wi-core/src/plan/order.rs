@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AccountAfter, Change, Edit, Plan};
+use super::{AccountAfter, Change, Edit, KsaAfter, Plan};
 use crate::address::Address;
 use crate::desired::Desired;
 use crate::graph::Graph;
@@ -14,14 +14,16 @@ use crate::resource::Resource;
 /// What removals have to wait for, found by what they have in common. Addresses of changes.
 #[derive(Default)]
 struct Index<'a> {
-    /// What a principal gains, and on which resource.
-    additions: BTreeMap<&'a Member, Vec<(&'a Resource, &'a Address)>>,
+    /// What a principal gains.
+    additions: BTreeMap<&'a Member, Vec<&'a Address>>,
+    /// Kubernetes service accounts that are made or kept in a cluster.
+    kept: BTreeMap<&'a str, Vec<&'a Address>>,
     /// Kubernetes service accounts that stop acting as an account.
     leaving: BTreeMap<Email, Vec<&'a Address>>,
     /// Removals of what an account has, and of who may act as it.
     removals: BTreeMap<&'a Email, Vec<&'a Address>>,
     /// Kubernetes service accounts of an identity, in all clusters.
-    identities: BTreeMap<&'a KsaIdentity, Vec<&'a Address>>,
+    identities: BTreeMap<KsaIdentity, Vec<&'a Address>>,
     /// Node pools whose pods live on an account until the pool is moved.
     node_pools: BTreeMap<&'a str, Vec<&'a Address>>,
 }
@@ -32,9 +34,8 @@ impl<'a> Index<'a> {
         for (address, change) in &plan.changes {
             match &change.edit {
                 Edit::Binding(binding) if binding.adds() => {
-                    let key = &binding.key;
-                    let gains = index.additions.entry(&key.member).or_default();
-                    gains.push((&key.resource, address));
+                    let gains = index.additions.entry(&binding.key.member).or_default();
+                    gains.push(address);
                 }
                 Edit::Binding(binding) => {
                     if let Member::ServiceAccount(email) = &binding.key.member {
@@ -48,6 +49,10 @@ impl<'a> Index<'a> {
                     if let Some(before) = ksa.account_before() {
                         index.leaving.entry(before).or_default().push(address);
                     }
+                    if matches!(ksa.after, KsaAfter::Kept { .. }) {
+                        let kept = index.kept.entry(&ksa.key.cluster).or_default();
+                        kept.push(address);
+                    }
                 }
                 Edit::NodePool(pool) => {
                     if let Some(account) = runs_as(live, &pool.cluster, &pool.node_pool) {
@@ -57,23 +62,24 @@ impl<'a> Index<'a> {
                 _ => {}
             }
         }
-        for (key, ksa) in &desired.ksas {
-            if let Some((address, _)) = plan.changes.get_key_value(&key.address()) {
-                let identity = index.identities.entry(&ksa.identity).or_default();
-                identity.push(address);
+        for (address, change) in &plan.changes {
+            if let Edit::Ksa(ksa) = &change.edit
+                && let Some(cluster) = desired.clusters.get(&ksa.key.cluster)
+            {
+                let identity = KsaIdentity {
+                    pool: cluster.path.project.workload_pool(),
+                    namespace: ksa.key.namespace.to_string(),
+                    name: ksa.key.name.to_string(),
+                };
+                index.identities.entry(identity).or_default().push(address);
             }
         }
         index
     }
 
-    /// The same principal gains something on another policy: what it gets comes before what it
-    /// loses. On the same policy both are one write, so there is no gap.
-    fn additions_elsewhere(&self, member: &Member, resource: &Resource) -> Vec<&'a Address> {
-        let gains = self.additions.get(member).into_iter().flatten();
-        gains
-            .filter(|(on, _)| *on != resource)
-            .map(|(_, address)| *address)
-            .collect()
+    /// What the same principal gains comes before what it loses, on whatever policy.
+    fn additions(&self, member: &Member) -> impl Iterator<Item = &'a Address> {
+        self.additions.get(member).into_iter().flatten().copied()
     }
 
     fn identity_changes(&self, member: &Member) -> &[&'a Address] {
@@ -103,12 +109,12 @@ impl<'a> Index<'a> {
             Edit::Binding(binding) if !binding.adds() => {
                 let key = &binding.key;
                 waits.extend(self.identity_changes(&key.member));
+                waits.extend(self.additions(&key.member));
                 match &key.resource {
                     Resource::ServiceAccount(email) if key.is_impersonation() => {
                         waits.extend(self.leaving(email));
                     }
-                    resource => {
-                        waits.extend(self.additions_elsewhere(&key.member, resource));
+                    _ => {
                         if let Member::ServiceAccount(email) = &key.member {
                             waits.extend(self.leaving(email));
                             waits.extend(self.node_pools_running_as(email));
@@ -123,6 +129,11 @@ impl<'a> Index<'a> {
                     // Deleted first, its members would turn into dead ones under our hands.
                     waits.extend(self.removals_of(&account.email));
                 }
+            }
+            // Whatever takes its place is there before: under another name, in another namespace.
+            Edit::Ksa(ksa) if !matches!(ksa.after, KsaAfter::Kept { .. }) => {
+                let kept = self.kept.get(ksa.key.cluster.as_str());
+                waits.extend(kept.into_iter().flatten());
             }
             _ => return None,
         }
@@ -152,5 +163,31 @@ pub(super) fn set_needs(graph: &Graph, desired: &Desired, live: &Live, plan: &mu
         .collect();
     for (change, needs) in plan.changes.values_mut().zip(needs) {
         change.needs = needs;
+    }
+}
+
+impl Plan {
+    /// Whether a change of a policy's members is a write of its own, after the first one: a removal that
+    /// waits for more than accounts, pools, and additions of the first write. `apart`: those of the first
+    /// write wait for no pools either, since clusters are not all changed at the same time.
+    pub fn is_late(&self, change: &Change, apart: bool) -> bool {
+        let Edit::Binding(binding) = &change.edit else {
+            return false;
+        };
+        let waits_for_pool = |change: &Change| {
+            let mut needs = change.needs.iter().filter_map(|n| self.changes.get(n));
+            needs.any(|c| matches!(c.edit, Edit::ClusterPool(_)))
+        };
+        let mut needs = change.needs.iter().filter_map(|n| self.changes.get(n));
+        needs.any(|need| match &need.edit {
+            Edit::Account(_) | Edit::ClusterPool(_) => false,
+            Edit::Binding(other) => {
+                !other.adds()
+                    || other.key.resource != binding.key.resource
+                    || (apart && waits_for_pool(need))
+                    || need.wave != change.wave
+            }
+            _ => true,
+        })
     }
 }
