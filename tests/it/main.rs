@@ -32,6 +32,7 @@ mod log;
 mod machine_readable;
 mod markdown;
 mod quickstart;
+mod replaced;
 mod rollout;
 mod sandbox;
 mod saved_plans;
