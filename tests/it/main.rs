@@ -20,6 +20,7 @@ mod gke;
 mod guarantees;
 mod help;
 mod hostile;
+mod house;
 mod http;
 mod iam;
 mod init;

@@ -1,0 +1,117 @@
+//! The order inside of the crates: which module may use which. Cargo.toml and deny.toml hold the order of the
+//! crates themselves.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Each module uses those of the lines above its own, and no other of its own line.
+const CORE: &[&[&str]] = &[
+    &["words", "digest", "serde_pairs", "api"],
+    &["names"],
+    &["resource", "wire"],
+    &["address", "spec"],
+    &["desired"],
+    &["graph", "live", "read_set"],
+    &["access"],
+    &["plan", "findings"],
+];
+
+/// A command is a line's part: none uses another.
+const PROGRAM: &[&[&str]] = &[
+    &["engine"],
+    &["apply"],
+    &[
+        "doctor", "scan", "explain", "audit", "logs", "import", "migrate",
+    ],
+    &["view"],
+    &["cli"],
+];
+
+#[test]
+fn modules_of_wi_core_use_those_above_alone() {
+    in_order("crates/wi-core/src", CORE);
+}
+
+#[test]
+fn modules_of_the_program_use_those_above_alone() {
+    in_order("src", PROGRAM);
+}
+
+fn in_order(root: &str, order: &[&[&str]]) {
+    let line = |module: &str| order.iter().position(|line| line.contains(&module));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(root);
+    let mut looked_at = BTreeSet::new();
+    for (file, text) in sources(&root) {
+        let parts: Vec<&str> = file.trim_end_matches(".rs").split('/').collect();
+        if matches!(parts[0], "lib" | "main") {
+            continue;
+        }
+        let own = line(parts[0]);
+        let own = own.unwrap_or_else(|| panic!("{file} is of no line: where does it belong?"));
+        looked_at.insert(parts[0].to_owned());
+        // A `mod.rs` is its folder's module: `super` leads one further up.
+        let depth = parts.len() - usize::from(parts.last() == Some(&"mod"));
+        for used in used(&text, depth) {
+            let Some(other) = line(&used) else { continue };
+            assert!(
+                used == parts[0] || other < own,
+                "{file} uses {used}, which is not above {}",
+                parts[0]
+            );
+        }
+    }
+    assert!(looked_at.len() > 3, "{looked_at:?}");
+}
+
+/// The modules of the crate that a file names, by `crate::` or by as many `super::` as lead to its root.
+fn used(text: &str, depth: usize) -> BTreeSet<String> {
+    let up = "super::".repeat(depth);
+    let code: Vec<&str> = text
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect();
+    let code = code.join("\n");
+    let mut used = BTreeSet::new();
+    for start in ["crate::", up.as_str()] {
+        for (at, _) in code.match_indices(start) {
+            let rest = &code[at + start.len()..];
+            // `{a, b::c}`: the first name of each at this level.
+            let group = rest.strip_prefix('{').and_then(|r| r.split_once('}'));
+            let names = match group {
+                Some((inside, _)) => inside.split(',').collect(),
+                None => vec![rest],
+            };
+            for name in names {
+                let name = name.trim_start();
+                let end = name.find(|c: char| !c.is_alphanumeric() && c != '_');
+                used.insert(name[..end.unwrap_or(name.len())].to_owned());
+            }
+        }
+    }
+    used
+}
+
+/// All files below, by their paths from there.
+fn sources(root: &Path) -> Vec<(String, String)> {
+    let (mut found, mut folders) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = std::fs::read_to_string(&path).expect("a source");
+                let name = path.strip_prefix(root).expect("below").display();
+                found.push((name.to_string(), text));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn what_a_file_uses_is_found_however_it_is_written() {
+    let text = "use crate::plan::{Plan, Why};\nuse crate::{live, desired::Desired};\n// crate::spec\nfn f() -> super::super::names::Email { crate::words::safe() }";
+    let found: Vec<String> = used(text, 2).into_iter().collect();
+    assert_eq!(found, ["desired", "live", "names", "plan", "words"]);
+}
