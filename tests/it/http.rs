@@ -581,11 +581,15 @@ async fn a_server_that_never_answers_is_told_of_and_given_up() {
         ..HttpOptions::default()
     })
     .expect("a client");
-    let asked = {
+    let mut asked = {
         let http = http.clone();
         tokio::spawn(async move { container::list_clusters(&http, &project()).await })
     };
-    let said = heard.recv().await.expect("it is told");
+    let said = tokio::select! {
+        biased;
+        said = heard.recv() => said.expect("it is told"),
+        ended = &mut asked => panic!("given up without a word: {ended:?}"),
+    };
     let server = url.trim_start_matches("http://").trim_end_matches('/');
     for part in [
         &format!(

@@ -114,6 +114,37 @@ fn a_policy_that_is_full_is_an_error_before_anything_is_written() {
     nearly.wi(&["apply", "--auto-approve"]).ok();
 }
 
+/// What is added comes before what it replaces is removed: a policy can be too full in between.
+#[test]
+fn a_policy_that_would_be_too_full_between_two_writes_is_an_error() {
+    let users = |n: usize| {
+        let users: Vec<String> = (0..n).map(|i| format!("user:u{i}@example.com")).collect();
+        format!(
+            "    policy: {{ bindings: [{{ role: roles/viewer, members: [{}] }}] }}",
+            users.join(", ")
+        )
+    };
+    let direct = "namespaces:\n  shop:\n    create: true\n    serviceAccounts:\n      web: { grants: [roles/cloudsql.client] }\n";
+    let by_account = "googleServiceAccounts:\n  checkout: { grants: [roles/cloudsql.client] }\nnamespaces:\n  shop:\n    create: true\n    serviceAccounts:\n      web: { impersonates: checkout }\n";
+    for (others, fits) in [(1499, false), (1498, true)] {
+        let place = place(direct, &users(others), "");
+        place.wi(&["apply", "--auto-approve"]).ok();
+        let before = place.state()["revision"].clone();
+        place.write("wi.yaml", &format!("{SPEC}{by_account}"));
+        let apply = place.wi(&["apply", "--auto-approve"]);
+        if fits {
+            apply.ok();
+        } else {
+            let apply = apply.fails();
+            says(
+                &apply.out,
+                "has 1500 members and would have 1501 on the way to 1500",
+            );
+            assert_eq!(place.state()["revision"], before, "nothing is written");
+        }
+    }
+}
+
 #[test]
 fn what_a_direct_principal_cannot_do_is_said_with_a_way_out() {
     let place = place(
