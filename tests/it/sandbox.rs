@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use wi_sandbox::world::{World, json_schema};
 use wi_sandbox::{Options, Sandbox};
 
+#[cfg(target_os = "linux")]
+use crate::support::{Place, Ran, served::Served};
+
 const BROWNFIELD: &str = include_str!("../../examples/brownfield/world.yaml");
 const QUICKSTART: &str = include_str!("../../examples/quickstart/world.yaml");
 const MAIN: &str = "v1/projects/acme-prod/locations/europe-west1/clusters/main";
@@ -581,4 +584,18 @@ fn mistakes_in_worlds_are_shown() {
             "{error}"
         );
     }
+}
+
+/// Its certificate is of an authority that the sandbox gives away beside the kubeconfig.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_cluster_with_a_dns_endpoint_alone_is_reached_by_another_process() {
+    let spec = "apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters:\n  main: { location: europe-west1 }\nnamespaces: { shop: { serviceAccounts: { pay: {} } } }\n";
+    let world = "apiVersion: wi.sandbox/v1\nprojects: { acme-prod: {} }\nclusters:\n  - { project: acme-prod, location: europe-west1, name: main, autopilot: true, controlPlane: DNS, namespaces: { shop: {} } }\n";
+    let served = Served::of(Place::new(spec, world));
+    served.wi(&["plan", "wi.yaml"]).fails();
+    served.place.write("ca.pem", &served.sandbox.authorities());
+    let mut plan = served.command(&["plan", "wi.yaml"]);
+    plan.env("SSL_CERT_FILE", served.place.path("ca.pem"));
+    Ran::of(&mut plan).ok();
 }

@@ -5,6 +5,9 @@ use std::fmt::Write;
 
 use proptest::prelude::*;
 
+/// An annotation that an earlier wi has left, beside what others have set: nobody has to be asked for it.
+const BY_WI: &str = ", managedFields: [{ manager: wi, operation: Apply, apiVersion: v1, fieldsType: FieldsV1, fieldsV1: { \"f:metadata\": { \"f:annotations\": { \"f:iam.gke.io/gcp-service-account\": {} } } } }, { manager: kubectl, operation: Update, apiVersion: v1, fieldsType: FieldsV1, fieldsV1: { \"f:metadata\": { \"f:annotations\": { \"f:note\": {} }, \"f:labels\": { \"f:team\": {} } } } }]";
+
 pub const PROJECTS: [&str; 2] = ["acme-one", "acme-two"];
 pub const NAMESPACES: [&str; 2] = ["shop", "jobs"];
 const GRANTS: [(&str, &str); 5] = [
@@ -387,13 +390,16 @@ impl Fleet {
                 "      {namespace}:\n        labels: {{ team: others }}\n        serviceAccounts:\n          theirs: {{ annotations: {{ iam.gke.io/gcp-service-account: nodes@acme-one.iam.gserviceaccount.com }} }}"
             );
             for (k, ksa) in there {
-                let annotation = match ksa.annotated {
-                    Some(a) => format!("note: keep, iam.gke.io/gcp-service-account: {}", email(a)),
-                    None => "note: keep".to_owned(),
+                let (annotation, managers) = match ksa.annotated {
+                    Some(a) => (
+                        format!("note: keep, iam.gke.io/gcp-service-account: {}", email(a)),
+                        BY_WI,
+                    ),
+                    None => ("note: keep".to_owned(), ""),
                 };
                 let _ = writeln!(
                     yaml,
-                    "          ksa{k}: {{ labels: {{ team: others }}, annotations: {{ {annotation} }} }}"
+                    "          ksa{k}: {{ labels: {{ team: others }}, annotations: {{ {annotation} }}{managers} }}"
                 );
             }
         }

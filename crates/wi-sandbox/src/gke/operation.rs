@@ -47,7 +47,7 @@ impl Default for OperationSeconds {
 pub struct Operation {
     /// `operation-…`.
     pub name: String,
-    /// `UPDATE_CLUSTER`, `SET_LABELS` …
+    /// `UPDATE_CLUSTER`, `SET_LABELS` …; empty: the API shows none, as of some
     pub operation_type: String,
     /// The project id.
     pub project: String,
@@ -140,13 +140,15 @@ impl Operation {
         );
         let mut shown = json!({
             "name": self.name,
-            "operationType": self.operation_type,
             "status": self.status,
             "zone": self.location,
             "selfLink": format!("{parent}/operations/{}", self.name),
             "targetLink": self.target(&parent),
             "startTime": self.start_time,
         });
+        if !self.operation_type.is_empty() {
+            shown["operationType"] = self.operation_type.clone().into();
+        }
         if let Some(end) = &self.end_time {
             shown["endTime"] = end.clone().into();
         }

@@ -179,3 +179,91 @@ async fn a_cluster_and_a_node_pool_come_and_go() {
         "Not found: projects/acme/zones/europe-west1-c/clusters/new."
     );
 }
+
+/// Terraform's provider goes by these without looking whether they are there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_has_all_that_gke_always_sends() {
+    let sandbox = start(WORLD).await;
+    let mut client = Client::of(&sandbox);
+    let cluster = client
+        .get("/v1/projects/acme/locations/europe-west1/clusters/main")
+        .json();
+    for field in [
+        "/addonsConfig",
+        "/autoscaling",
+        "/clusterIpv4Cidr",
+        "/databaseEncryption/state",
+        "/defaultMaxPodsConstraint",
+        "/ipAllocationPolicy/useIpAliases",
+        "/legacyAbac",
+        "/loggingConfig/componentConfig",
+        "/masterAuth/clientCertificateConfig",
+        "/masterAuth/clusterCaCertificate",
+        "/masterAuthorizedNetworksConfig",
+        "/monitoringConfig/componentConfig",
+        "/network",
+        "/networkConfig/network",
+        "/networkConfig/subnetwork",
+        "/nodeConfig/serviceAccount",
+        "/nodePoolDefaults",
+        "/notificationConfig",
+        "/privateClusterConfig",
+        "/releaseChannel/channel",
+        "/servicesIpv4Cidr",
+        "/shieldedNodes/enabled",
+        "/subnetwork",
+        "/nodePools/0/autoscaling",
+        "/nodePools/0/config/bootDisk",
+        "/nodePools/0/config/kubeletConfig",
+        "/nodePools/0/config/metadata",
+        "/nodePools/0/config/resourceLabels",
+        "/nodePools/0/config/shieldedInstanceConfig",
+        "/nodePools/0/config/workloadMetadataConfig/mode",
+        "/nodePools/0/management/autoUpgrade",
+        "/nodePools/0/maxPodsConstraint/maxPodsPerNode",
+        "/nodePools/0/networkConfig",
+        "/nodePools/0/upgradeSettings",
+    ] {
+        assert!(cluster.pointer(field).is_some(), "{field}");
+    }
+    // It counts nodes by the instance groups.
+    let pool = &cluster["nodePools"][0];
+    assert_eq!(pool["initialNodeCount"], 2, "per zone: 4 nodes in 3 zones");
+    let groups = pool["instanceGroupUrls"].as_array().expect("groups");
+    let sizes = groups.iter().map(|url| {
+        let url = url.as_str().expect("a URL");
+        let path = url.trim_start_matches("https://www.googleapis.com");
+        client.get(path).json()["targetSize"]
+            .as_u64()
+            .expect("a size")
+    });
+    assert_eq!(sizes.collect::<Vec<_>>(), [2, 1, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_world_says_beyond_the_sandbox_is_shown() {
+    let sandbox = start(
+        "apiVersion: wi.sandbox/v1\nprojects: { acme: {} }\nclusters:\n  - project: acme\n    location: europe-west1-b\n    name: main\n    extra: { networkConfig: { datapathProvider: ADVANCED_DATAPATH } }\n    nodePools: [{ name: p, nodes: 2, strategy: SHORT_LIVED, extra: { config: { imageType: WINDOWS_LTSC_CONTAINERD, accelerators: [{ acceleratorCount: \"1\" }] }, maintenancePolicy: { exclusionUntilEndOfSupport: { enabled: true } } } }]\n",
+    )
+    .await;
+    let mut client = Client::of(&sandbox);
+    let cluster = client
+        .get("/v1/projects/acme/zones/europe-west1-b/clusters/main")
+        .json();
+    assert_eq!(
+        cluster["networkConfig"]["datapathProvider"],
+        "ADVANCED_DATAPATH"
+    );
+    assert_eq!(
+        cluster["networkConfig"]["network"],
+        "projects/acme/global/networks/default"
+    );
+    let pool = &cluster["nodePools"][0];
+    assert_eq!(pool["config"]["imageType"], "WINDOWS_LTSC_CONTAINERD");
+    assert_eq!(pool["config"]["machineType"], "e2-medium");
+    assert_eq!(pool["upgradeSettings"], json!({"strategy": "SHORT_LIVED"}));
+    assert_eq!(
+        pool["maintenancePolicy"]["exclusionUntilEndOfSupport"]["enabled"],
+        true
+    );
+}
