@@ -47,7 +47,7 @@ impl Default for OperationSeconds {
 pub struct Operation {
     /// `operation-…`.
     pub name: String,
-    /// `UPDATE_CLUSTER`, `SET_LABELS` …; empty: the API shows none, as of some
+    /// `UPDATE_CLUSTER`, `SET_LABELS` …; empty: none is shown, as GKE does at times.
     pub operation_type: String,
     /// The project id.
     pub project: String,
