@@ -33,7 +33,7 @@ pub(super) fn run(args: DoctorArgs) -> Result<Success, Failure> {
             let session = Session::open(&args.connect, paths, || input.declared()).await?;
             let found = input.on_all_clusters(&session.http).await?;
             let mut report = doctor::examine(&session.http, &found.desired).await?;
-            report.not_looked(found.unseen);
+            report.not_looked(&found.unlisted);
             session.close().await?;
             report
         };

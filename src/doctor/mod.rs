@@ -13,6 +13,7 @@ use jiff::SignedDuration;
 use wi_client::google::{container, iam, policies};
 use wi_client::http::{ApiError, Http};
 use wi_core::desired::Desired;
+use wi_core::live::Unlisted;
 use wi_core::names::ProjectId;
 use wi_core::resource::Resource;
 use wi_core::words::shell_word;
@@ -63,12 +64,12 @@ pub enum State {
 
 impl Report {
     /// Where clusters could not be looked for, and why.
-    pub fn not_looked(&mut self, unseen: Vec<(String, String)>) {
-        if unseen.is_empty() {
+    pub fn not_looked(&mut self, unlisted: &BTreeMap<Unlisted, String>) {
+        if unlisted.is_empty() {
             return;
         }
         let mut section = Section::new("Clusters to be found".to_owned());
-        for (what, why) in unseen {
+        for (what, why) in unlisted {
             section.add(State::Failed, format!("{what}: {why}"), None);
         }
         self.0.push(section);

@@ -1,11 +1,12 @@
 //! From a spec to a plan: finds the clusters, reads the live state, and compares.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use wi_client::google::iam;
 use wi_client::http::Http;
 use wi_core::desired::Desired;
-use wi_core::live::Live;
+use wi_core::live::{Live, Unlisted};
 use wi_core::plan::{self, Options, Plan};
 use wi_core::spec::SpecErrors;
 use wi_core::spec::fleet::Discovered;
@@ -62,7 +63,7 @@ pub struct Found {
     /// Lists of clusters that need not be read again.
     pub lists: Lists,
     /// Where could not be looked, and why.
-    pub unseen: Vec<(String, String)>,
+    pub unlisted: BTreeMap<Unlisted, String>,
 }
 
 impl Input {
@@ -90,14 +91,14 @@ impl Input {
             return Ok(Found {
                 desired: self.declared(),
                 lists: Lists::new(),
-                unseen: Vec::new(),
+                unlisted: BTreeMap::new(),
             });
         }
         let found = discover(http, &entries).await;
         let (ours, formers): (Vec<_>, Vec<_>) =
             found.clusters.into_iter().partition(|c| c.by < own);
         let misfits = self.spec.take_in(ours);
-        if found.unseen.is_empty() && !misfits.is_empty() {
+        if found.unlisted.is_empty() && !misfits.is_empty() {
             let lines: Vec<String> = misfits
                 .iter()
                 .map(|m| format!("- {}: {}", m.place, m.message))
@@ -121,7 +122,7 @@ impl Input {
         Ok(Found {
             desired: self.declared(),
             lists: found.lists,
-            unseen: found.unseen,
+            unlisted: found.unlisted,
         })
     }
 }
@@ -154,7 +155,8 @@ pub async fn make(
 ) -> Result<Made, Error> {
     let found = input.on_all_clusters(http).await?;
     let desired = found.desired;
-    let live = read::read_with(http, &desired, found.lists).await;
+    let mut live = read::read_with(http, &desired, found.lists).await;
+    live.unlisted = found.unlisted;
     // The servers' clock: this machine's may be wrong.
     let ahead = http.clock_ahead().unwrap_or_default();
     let options = Options {
@@ -162,7 +164,6 @@ pub async fn make(
         ..options.clone()
     };
     let mut plan = plan::plan(&desired, &live, &options);
-    plan.not_looked(found.unseen);
     if !part.targets.is_empty() {
         let unmatched = plan::restrict_to(&mut plan, &live, &part.targets);
         for target in unmatched {

@@ -112,6 +112,9 @@ pub(super) fn held_back(held: &HeldBack, impact: Option<&Impact>, width: usize, 
         (HoldReason::Unread, _) => text.push_str(
             "Its pods could not be read, so that who would lose the node's identity is not known.",
         ),
+        (HoldReason::RestsOn(unread), _) => {
+            let _ = write!(text, "What its pods are to have rests on {}.", safe(unread));
+        }
         (HoldReason::Exclusion { name, until }, _) => {
             let _ = write!(
                 text,

@@ -1,6 +1,7 @@
 //! The live state, as far as it was read. Values only: reading is the engine's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use crate::names::{ClusterPath, Email, KsaIdentity, ProjectId, Role};
 use crate::resource::Resource;
@@ -70,6 +71,26 @@ pub struct Live {
     pub outside: Vec<Outside>,
     /// The Compute Engine default service accounts of projects whose node pools are to be moved.
     pub default_accounts: BTreeMap<ProjectId, Email>,
+    /// Where clusters of the spec were to be found and could not be looked for; why.
+    pub unlisted: BTreeMap<Unlisted, String>,
+}
+
+/// A place where clusters of the spec were to be found and could not be looked for, or not everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unlisted {
+    /// Clusters of a project, or those of some of its zones.
+    ClustersOf(ProjectId),
+    /// Projects of a folder, by its number.
+    ProjectsOf(String),
+}
+
+impl fmt::Display for Unlisted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClustersOf(project) => write!(f, "the clusters of project/{project}"),
+            Self::ProjectsOf(folder) => write!(f, "the projects of folder/{folder}"),
+        }
+    }
 }
 
 /// The Kubernetes objects of a cluster that `wi` looks at.

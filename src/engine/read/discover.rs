@@ -6,6 +6,7 @@ use futures::future::join_all;
 use wi_client::google::container;
 use wi_client::google::projects;
 use wi_client::http::{ApiError, Http};
+use wi_core::live::Unlisted;
 use wi_core::names::{ClusterPath, ProjectId};
 use wi_core::spec::fleet::Discovered;
 use wi_core::spec::model::{Discover, Scope};
@@ -22,7 +23,7 @@ pub struct Found {
     /// The lists that they were found in.
     pub lists: Lists,
     /// Where could not be looked, and why.
-    pub unseen: Vec<(String, String)>,
+    pub unlisted: BTreeMap<Unlisted, String>,
 }
 
 /// Looks where `entries` say, with one list a project.
@@ -45,8 +46,8 @@ pub async fn discover(http: &Http, entries: &[Discover]) -> Found {
         .collect();
     for (folder, projects) in &in_folders {
         if let Err(e) = projects {
-            let what = format!("the projects of folder/{folder}");
-            found.unseen.push((what, e.for_user()));
+            let what = Unlisted::ProjectsOf((*folder).to_owned());
+            found.unlisted.insert(what, e.for_user());
         }
     }
     let projects_of = |entry: &Discover| -> Vec<ProjectId> {
@@ -78,13 +79,13 @@ pub async fn discover(http: &Http, entries: &[Discover]) -> Found {
             // A project of a folder that has never had a cluster.
             Err(e) if e.is_api_off() && !named.contains(project) => {}
             Err(e) => {
-                let what = format!("the clusters of project/{project}");
-                found.unseen.push((what, e.for_user()));
+                let what = Unlisted::ClustersOf(project.clone());
+                found.unlisted.insert(what, e.for_user());
             }
             Ok(list) if !list.missing_zones.is_empty() => {
-                let what = format!("the clusters of project/{project}");
+                let what = Unlisted::ClustersOf(project.clone());
                 let why = format!("GKE did not hear from {}", list.missing_zones.join(", "));
-                found.unseen.push((what, why));
+                found.unlisted.insert(what, why);
             }
             Ok(_) => {}
         }

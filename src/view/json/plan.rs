@@ -389,7 +389,7 @@ fn node_pool((address, impact): (&Address, &Impact)) -> NodePool {
 fn held(held: &HeldBack) -> Held {
     let (reason, until) = match &held.why {
         HoldReason::Loss => ("loss", None),
-        HoldReason::Unread => ("unread", None),
+        HoldReason::Unread | HoldReason::RestsOn(_) => ("unread", None),
         HoldReason::Exclusion { until, .. } => ("maintenance_exclusion", Some(until.clone())),
     };
     Held {

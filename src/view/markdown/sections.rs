@@ -248,6 +248,9 @@ pub(super) fn held_back(plan: &Plan, about: &About) -> Section {
     let rows = plan.held_back.iter().map(|held| {
         let why = match &held.why {
             HoldReason::Unread => "its pods could not be read".to_owned(),
+            HoldReason::RestsOn(unread) => {
+                format!("what its pods are to have rests on {}", code(unread))
+            }
             HoldReason::Exclusion { name, until } => {
                 format!("maintenance exclusion {} until {}", code(name), code(until))
             }

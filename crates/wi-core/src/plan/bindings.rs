@@ -1,5 +1,6 @@
 //! Members of policies: authority by principal. Whom the spec does not manage is never touched.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ownership::split_description;
@@ -150,16 +151,23 @@ pub(super) fn diff(desired: &Desired, live: &Live, reliance: &Reliance<'_>, plan
                     let address = desired.binding_address(&key);
                     plan.warnings.push(is_kept(&address, by));
                 }
-                None => remove(desired, live, key, spellings, plan),
+                None => remove(desired, key, spellings, plan),
             }
         }
     }
 }
 
 /// The policy of an account that is yet to be created is empty.
-fn policy_of(resource: &Resource, desired: &Desired, live: &Live) -> Seen<Policy> {
-    if let Some(seen) = live.policies.get(resource) {
-        return seen.clone();
+pub(super) fn policy_of<'a>(
+    resource: &Resource,
+    desired: &Desired,
+    live: &'a Live,
+) -> Seen<Cow<'a, Policy>> {
+    match live.policies.get(resource) {
+        Some(Seen::Found(policy)) => return Seen::Found(Cow::Borrowed(policy)),
+        Some(Seen::Absent) => return Seen::Absent,
+        Some(Seen::Unknown(why)) => return Seen::Unknown(why.clone()),
+        None => {}
     }
     let Resource::ServiceAccount(email) = resource else {
         return Seen::Unknown("it was not read".to_owned());
@@ -171,7 +179,7 @@ fn policy_of(resource: &Resource, desired: &Desired, live: &Live) -> Seen<Policy
         .map(|a| &a.project);
     match project.and_then(|p| live.accounts.get(p)) {
         Some(Seen::Found(accounts)) if !accounts.contains_key(email) => {
-            Seen::Found(Policy::default())
+            Seen::Found(Cow::Owned(Policy::default()))
         }
         Some(Seen::Unknown(why)) => Seen::Unknown(why.clone()),
         _ => Seen::Unknown("its project could not be read".to_owned()),
@@ -225,27 +233,7 @@ fn edit(desired: &Desired, key: BindingKey, before: Vec<String>, after: Vec<Stri
     })
 }
 
-fn remove(
-    desired: &Desired,
-    live: &Live,
-    key: BindingKey,
-    spellings: Vec<String>,
-    plan: &mut Plan,
-) {
-    // A cluster that could not be read may still hold pods that live on this identity.
-    if let Member::Ksa(ksa) = &key.member {
-        let unseen: Vec<&str> = desired
-            .clusters_of_pool(&ksa.pool)
-            .filter(|c| live.kubernetes.get(*c).is_none_or(|k| k.found().is_none()))
-            .collect();
-        if !unseen.is_empty() {
-            plan.unseen(
-                desired.binding_address(&key),
-                &format!("kept, though the spec does not ask for it: {} could not be read, and its pods may use it", unseen.join(", ")),
-            );
-            return;
-        }
-    }
+fn remove(desired: &Desired, key: BindingKey, spellings: Vec<String>, plan: &mut Plan) {
     let note = match &key.member {
         Member::ServiceAccount(e) => {
             format!("{e} is managed by this spec, which does not grant it this")

@@ -102,7 +102,7 @@ pub(super) fn diff(desired: &Desired, live: &Live, options: &Options, plan: &mut
 }
 
 /// Whether it is being deleted: what is in it goes too.
-fn is_going(meta: &ObjectMeta) -> bool {
+pub(super) fn is_going(meta: &ObjectMeta) -> bool {
     !meta.deletion_timestamp.is_empty()
 }
 

@@ -17,6 +17,7 @@ mod order;
 pub mod ownership;
 mod permissions;
 mod preconditions;
+mod readiness;
 mod reliance;
 mod restarts;
 mod risk;
@@ -316,7 +317,20 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     bindings::diff(desired, live, &reliance, &mut plan);
     bindings::note_inherited(live, &mut plan);
     kubernetes::diff(desired, live, options, &mut plan);
+    for (place, why) in &live.unlisted {
+        plan.unseen(place, why);
+    }
+    let sight = readiness::Sight::of(desired, live);
+    if sight.is_partial() {
+        // What waits for something that is held is held, too.
+        let graph = Graph::of(desired, &node_pools);
+        order::set_needs(&graph, desired, live, &mut plan);
+        readiness::hold(&sight, &mut plan);
+    }
     impact::hold_back(desired, live, options, &mut plan);
+    if sight.is_partial() {
+        readiness::hold_what_waits_for_pods(&mut plan);
+    }
     restarts::list(live, &mut plan);
     if !plan.is_empty() {
         let graph = Graph::of(desired, &node_pools);
@@ -338,13 +352,6 @@ impl Plan {
             message,
             place: place.cloned(),
         });
-    }
-
-    /// Places where clusters were to be looked for, and could not be; why.
-    pub fn not_looked(&mut self, places: Vec<(String, String)>) {
-        for (what, why) in places {
-            self.unseen(what, &why);
-        }
     }
 
     fn unseen(&mut self, what: impl ToString, why: &str) {

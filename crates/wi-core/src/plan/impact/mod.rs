@@ -78,6 +78,8 @@ pub enum HoldReason {
     Loss,
     /// Its pods could not be read; [`Plan::unseen`] says why.
     Unread,
+    /// What its pods are to have rests on this, which could not be read.
+    RestsOn(String),
     /// Its cluster is not to be maintained now.
     Exclusion {
         /// The exclusion's name.
@@ -334,6 +336,13 @@ impl Pool<'_> {
             Some((_, Seen::Found(_))) => {}
             Some((_, Seen::Unknown(why))) => return NodeRoles::Unknown(why.clone()),
             _ => return NodeRoles::Unknown(format!("the policy of {project} was not read")),
+        }
+        let granted_on = self.live.policies.iter();
+        for (resource, policy) in granted_on {
+            if let Seen::Unknown(why) = policy {
+                let why = format!("the policy of {resource} could not be read: {why}");
+                return NodeRoles::Unknown(why);
+            }
         }
         let member = Member::ServiceAccount(email);
         let mut held = BTreeSet::new();
