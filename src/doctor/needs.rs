@@ -79,12 +79,20 @@ pub(super) const GRANTS: Need = apply(
 );
 
 /// What is done in Kubernetes: verb, API group, resource, and whether it is for an apply.
-pub(super) const KUBERNETES: [(&str, &str, &str, bool); 10] = [
+pub(super) const KUBERNETES: [(&str, &str, &str, bool); 18] = [
     ("list", "", "namespaces", false),
     ("list", "", "serviceaccounts", false),
     ("list", "", "pods", false),
     ("list", "", "nodes", false),
     ("list", "policy", "poddisruptionbudgets", false),
+    ("list", "apps", "deployments", false),
+    ("list", "apps", "statefulsets", false),
+    ("list", "apps", "daemonsets", false),
+    ("list", "apps", "replicasets", false),
+    ("list", "batch", "jobs", false),
+    ("list", "batch", "cronjobs", false),
+    ("list", "", "replicationcontrollers", false),
+    ("get", "", "configmaps", false),
     ("create", "", "namespaces", true),
     ("patch", "", "namespaces", true),
     ("create", "", "serviceaccounts", true),

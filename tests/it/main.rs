@@ -40,3 +40,4 @@ mod saved_plans;
 #[cfg(unix)]
 mod secrets;
 mod spec;
+mod victims;

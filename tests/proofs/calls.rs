@@ -91,6 +91,9 @@ fn least(fleet: &Fleet) -> BTreeSet<String> {
             needs(format!("GET {below}/api/v1/pods"));
             needs(format!("GET {below}/api/v1/nodes"));
             needs(format!("GET {below}/apis/policy/v1/poddisruptionbudgets"));
+            for kind in wi_core::wire::workloads::WORKLOAD_KINDS {
+                needs(format!("GET {below}{}", kind.path));
+            }
         }
         // A principal has the project's number in it.
         if direct.iter().any(|mask| *mask != 0) {

@@ -426,7 +426,7 @@ impl Fleet {
                 1 => ", hostNetwork: true",
                 2 => ", serviceAccountName: ann",
                 3 => {
-                    ", containers: [{ name: c, env: [{ name: GOOGLE_APPLICATION_CREDENTIALS, value: /key.json }] }]"
+                    ", containers: [{ name: c, env: [{ name: GOOGLE_APPLICATION_CREDENTIALS, value: /keys/key.json }], volumeMounts: [{ name: keys, mountPath: /keys }] }], volumes: [{ name: keys, secret: { secretName: key } }]"
                 }
                 _ => "",
             };

@@ -21,4 +21,5 @@ mod operations;
 mod ownership;
 mod two_at_once;
 mod unseen;
+mod victims;
 mod writers;

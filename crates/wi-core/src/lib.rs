@@ -3,7 +3,7 @@
 //! Data goes one way; each module uses those above it alone:
 //!
 //! ```text
-//! words, names, api < resource, wire < spec < desired, graph < live < plan
+//! words, names, api < resource, wire < spec < desired, graph < live < access < plan
 //! ```
 
 pub mod api;
@@ -27,5 +27,7 @@ pub mod desired;
 pub mod graph;
 
 pub mod live;
+
+pub mod access;
 
 pub mod plan;

@@ -9,8 +9,9 @@ use crate::wire::budgets::Budget;
 use crate::wire::container::Cluster;
 use crate::wire::iam::ServiceAccount;
 use crate::wire::kubernetes::ObjectMeta;
-use crate::wire::pods::Pod;
+use crate::wire::pods::{Pod, PodSpec};
 use crate::wire::policy::Policy;
+use crate::wire::workloads::WorkloadObject;
 
 /// What a read found. Not seen is not absent: nothing is concluded from `Unknown`.
 #[derive(Debug, Clone)]
@@ -29,6 +30,15 @@ impl<T> Seen<T> {
         match self {
             Self::Found(value) => Some(value),
             _ => None,
+        }
+    }
+
+    /// A reference to the value, if it was found.
+    pub fn as_ref(&self) -> Seen<&T> {
+        match self {
+            Self::Found(value) => Seen::Found(value),
+            Self::Absent => Seen::Absent,
+            Self::Unknown(why) => Seen::Unknown(why.clone()),
         }
     }
 
@@ -73,6 +83,34 @@ pub struct Live {
     pub default_accounts: BTreeMap<ProjectId, Email>,
     /// Where clusters of the spec were to be found and could not be looked for; why.
     pub unlisted: BTreeMap<Unlisted, String>,
+    /// Accounts that pods act as and that this spec does not manage.
+    pub accounts_of_others: BTreeMap<Email, Seen<ServiceAccount>>,
+}
+
+impl Live {
+    /// All policies that were read, for whatever reason.
+    pub fn policies_of_all(&self) -> impl Iterator<Item = (&Resource, &Seen<Policy>)> {
+        self.policies.iter().chain(&self.background)
+    }
+
+    /// The policy of a resource; `None`: it was not asked for.
+    pub fn policy(&self, resource: &Resource) -> Option<&Seen<Policy>> {
+        let of_background = || self.background.get(resource);
+        self.policies.get(resource).or_else(of_background)
+    }
+
+    /// A Google service account; `None`: it was not asked for.
+    pub fn account(&self, email: &Email) -> Option<Seen<&ServiceAccount>> {
+        if let Some(account) = self.accounts_of_others.get(email) {
+            return Some(account.as_ref());
+        }
+        let listed = self.accounts.get(&email.project()?)?;
+        Some(match listed {
+            Seen::Found(listed) => listed.get(email).map_or(Seen::Absent, Seen::Found),
+            Seen::Absent => Seen::Absent,
+            Seen::Unknown(why) => Seen::Unknown(why.clone()),
+        })
+    }
 }
 
 /// A place where clusters of the spec were to be found and could not be looked for, or not everywhere.
@@ -116,6 +154,55 @@ pub struct Workloads {
     pub budgets: Vec<Budget>,
     /// Why `budgets` could not be read.
     pub budgets_unseen: Option<String>,
+    /// What makes pods, read where a node pool is to be moved: by it those pods are known that are not
+    /// there just now.
+    pub templates: Vec<Template>,
+    /// Kinds of which that could not be read (`Deployments`), and why.
+    pub templates_unseen: BTreeMap<String, String>,
+    /// ConfigMaps by which it is told whether a container has a credential of its own.
+    pub config_maps: ConfigMaps,
+    /// The labels of the nodes of each node pool: their keys, and the values that there are.
+    pub labels_of_pool: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
+}
+
+/// ConfigMaps by namespace and name: of each the keys that were asked for. One that was not read is not
+/// there; one that does not exist is absent.
+pub type ConfigMaps = BTreeMap<(String, String), Seen<BTreeMap<String, String>>>;
+
+/// What makes pods, and the pods that it makes.
+#[derive(Debug, Clone, Default)]
+pub struct Template {
+    /// Its kind: `Deployment`.
+    pub kind: String,
+    /// Its metadata.
+    pub metadata: ObjectMeta,
+    /// The metadata of its pods.
+    pub pod_metadata: ObjectMeta,
+    /// The rest of its pods.
+    pub pod: PodSpec,
+}
+
+impl Template {
+    /// Of an object of this kind; `None` where another object makes its pods known, or it makes none any
+    /// more: a Deployment's ReplicaSets, a CronJob's Jobs, Jobs that have ended.
+    pub fn of(kind: &str, object: WorkloadObject) -> Option<Self> {
+        let owner = object.metadata.controller();
+        let known = match kind {
+            "ReplicaSet" => owner.is_some_and(|o| o.kind == "Deployment"),
+            "Job" => owner.is_some_and(|o| o.kind == "CronJob") || object.has_ended(kind),
+            _ => false,
+        };
+        if known {
+            return None;
+        }
+        let template = object.template(kind).clone();
+        Some(Self {
+            kind: kind.to_owned(),
+            metadata: object.metadata,
+            pod_metadata: template.metadata,
+            pod: template.spec,
+        })
+    }
 }
 
 /// A cluster that the spec does not mention, and which of the spec's identities it has.

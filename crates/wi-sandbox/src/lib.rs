@@ -10,6 +10,7 @@ mod access;
 mod calls;
 mod clock;
 mod constraints;
+mod container;
 mod crm;
 mod datasets;
 mod errors;
@@ -32,6 +33,7 @@ mod serving;
 mod set_policy;
 mod state;
 mod storage;
+mod uses;
 mod wire;
 
 use std::hash::{BuildHasher, RandomState};
@@ -47,10 +49,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use access::{Granted, PodAccess, Sample, Token};
 pub use constraints::OrganizationPolicy;
+pub use container::Source;
 pub use faults::{BrokenTls, Fault, Hold, Verdict};
 pub use gke::cluster::Cluster;
 pub use gke::operation::{Change, Operation, OperationSeconds};
 pub use gke::pool::{MetadataMode, NodePool};
+pub use uses::Use;
 pub use world::World;
 
 use gke::operations;
@@ -231,6 +235,14 @@ impl Sandbox {
         let mut state = self.core.state();
         operations::advance(&mut state);
         oracle::of_pods(&state)
+    }
+
+    /// What each container has on each node pool now: of pods that are there, and of those that the
+    /// world's objects would make.
+    pub fn uses(&self) -> Vec<Use> {
+        let mut state = self.core.state();
+        operations::advance(&mut state);
+        uses::all(&state)
     }
 
     /// Takes a sample of all pods' access now and after every mutation from now on.

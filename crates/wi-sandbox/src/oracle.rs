@@ -11,6 +11,7 @@ use super::access::{Granted, PodAccess, Sample, Token};
 use super::clock;
 use super::errors::ApiError;
 use super::gke::cluster::Cluster;
+use super::gke::pool::NodePool;
 use super::kube::{NodeServer, PodState};
 use super::request::Request;
 use super::roles;
@@ -78,7 +79,7 @@ pub fn of_pods(state: &State) -> Vec<PodAccess> {
     all
 }
 
-fn cluster_name(cluster: &Cluster) -> String {
+pub(crate) fn cluster_name(cluster: &Cluster) -> String {
     format!("{}/{}/{}", cluster.project, cluster.location, cluster.name)
 }
 
@@ -100,7 +101,18 @@ fn token(
     let (Some(server), Some(pool)) = (server, pool) else {
         return Token::Refused(format!("node {node} is in no node pool"));
     };
-    if pod.host_network || !server.is_gkes {
+    token_on(state, cluster, pool, server.is_gkes, pod)
+}
+
+/// The same, were the pod on a node of this pool.
+pub(crate) fn token_on(
+    state: &State,
+    cluster: &Cluster,
+    pool: &NodePool,
+    has_gke_server: bool,
+    pod: &PodState,
+) -> Token {
+    if pod.host_network || !has_gke_server {
         let account = match pool.service_account.as_str() {
             "default" => format!(
                 "{}-compute@developer.gserviceaccount.com",
@@ -247,6 +259,16 @@ fn conveniences(state: &State, members: &BTreeSet<String>) -> Vec<String> {
             })
         })
         .collect()
+}
+
+/// The roles that come with a token.
+pub(crate) fn roles_of(
+    state: &State,
+    cluster: &Cluster,
+    pod: &PodState,
+    token: &Token,
+) -> BTreeSet<Granted> {
+    granted(state, &members(state, cluster, pod, token))
 }
 
 /// All roles of these members, on all resources.

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
-use wi_client::google::projects;
-use wi_client::http::Http;
+use wi_client::google::{iam, projects};
+use wi_client::http::{Http, seen};
 use wi_core::desired::{Desired, GKE_METADATA, GSA_ANNOTATION};
 use wi_core::live::{Live, Seen};
 use wi_core::names::{Email, ProjectId};
 use wi_core::resource::Resource;
 use wi_core::wire::container::{Cluster, NodePool};
+use wi_core::wire::iam::ServiceAccount;
 use wi_core::wire::policy::Policy;
 
 use super::read_policies;
@@ -20,6 +21,8 @@ use super::read_policies;
 pub(super) struct Background {
     pub policies: BTreeMap<Resource, Seen<Policy>>,
     pub default_accounts: BTreeMap<ProjectId, Email>,
+    /// Accounts that pods act as by annotations of others.
+    pub accounts: BTreeMap<Email, Seen<ServiceAccount>>,
 }
 
 pub(super) async fn read(http: &Http, desired: &Desired, live: &Live) -> Background {
@@ -28,10 +31,13 @@ pub(super) async fn read(http: &Http, desired: &Desired, live: &Live) -> Backgro
         .values()
         .map(|(path, _)| Resource::Project((*path).clone()))
         .collect();
-    for name in moving.keys() {
-        wanted.extend(accounts_of_others(desired, live, name).map(Resource::ServiceAccount));
-    }
+    let others: BTreeSet<Email> = moving
+        .keys()
+        .flat_map(|name| accounts_of_others(desired, live, name))
+        .collect();
+    wanted.extend(others.iter().cloned().map(Resource::ServiceAccount));
     wanted.retain(|r| !live.policies.contains_key(r));
+    let unread = others.into_iter().filter(|e| live.account(e).is_none());
     let with_default: BTreeSet<ProjectId> = moving
         .values()
         .filter(|(_, pools)| pools.iter().any(|p| runs_as_default(p)))
@@ -44,10 +50,14 @@ pub(super) async fn read(http: &Http, desired: &Desired, live: &Live) -> Backgro
         };
         (project, number)
     });
-    let (policies, numbers): (_, Vec<(ProjectId, Option<u64>)>) =
-        tokio::join!(read_policies(http, wanted), join_all(numbers));
+    let (policies, numbers, accounts): (_, Vec<(ProjectId, Option<u64>)>, _) = tokio::join!(
+        read_policies(http, wanted),
+        join_all(numbers),
+        get_accounts(http, unread)
+    );
     Background {
         policies,
+        accounts,
         default_accounts: numbers
             .into_iter()
             .filter_map(|(project, number)| {
@@ -56,6 +66,21 @@ pub(super) async fn read(http: &Http, desired: &Desired, live: &Live) -> Backgro
             })
             .collect(),
     }
+}
+
+/// Accounts, one by one: of the projects of others no list is asked for.
+pub(super) async fn get_accounts(
+    http: &Http,
+    emails: impl Iterator<Item = Email>,
+) -> BTreeMap<Email, Seen<ServiceAccount>> {
+    let with_project = emails.filter_map(|email| Some((email.project()?, email)));
+    join_all(with_project.map(async |(project, email)| {
+        let account = seen(iam::get_service_account(http, &project, &email).await);
+        (email, account)
+    }))
+    .await
+    .into_iter()
+    .collect()
 }
 
 /// Whether a node pool runs as the Compute Engine default service account.
@@ -96,11 +121,15 @@ fn accounts_of_others<'a>(
 ) -> impl Iterator<Item = Email> + use<'a> {
     let objects = live.kubernetes.get(cluster).and_then(Seen::found);
     let workloads = objects.and_then(|o| o.workloads.as_ref()?.as_ref().ok());
-    let used: BTreeSet<(&str, &str)> = workloads
+    let by_pods = workloads
         .into_iter()
         .flat_map(|w| &w.pods)
-        .map(|p| (p.metadata.namespace.as_str(), p.service_account()))
-        .collect();
+        .map(|p| (p.metadata.namespace.as_str(), p.service_account()));
+    let by_templates = workloads
+        .into_iter()
+        .flat_map(|w| &w.templates)
+        .map(|t| (t.metadata.namespace.as_str(), t.pod.service_account()));
+    let used: BTreeSet<(&str, &str)> = by_pods.chain(by_templates).collect();
     objects
         .into_iter()
         .flat_map(|o| &o.service_accounts)

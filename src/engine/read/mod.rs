@@ -38,6 +38,7 @@ pub async fn read_with(http: &Http, desired: &Desired, lists: Lists) -> Live {
         numbers,
         uniform_access,
         (ancestors, inherited),
+        accounts_of_others,
     ) = tokio::join!(
         clusters::read(http, desired, lists),
         read_accounts(http, desired),
@@ -45,6 +46,7 @@ pub async fn read_with(http: &Http, desired: &Desired, lists: Lists) -> Live {
         read_numbers(http, desired),
         read_uniform_access(http, desired),
         inherited::read(http, desired),
+        background::get_accounts(http, accounts_of_others(desired)),
     );
     let mut policies = resource_policies;
     policies.extend(account_policies);
@@ -58,6 +60,7 @@ pub async fn read_with(http: &Http, desired: &Desired, lists: Lists) -> Live {
         numbers,
         uniform_access,
         ancestors,
+        accounts_of_others,
         ..Live::default()
     };
     let roles = read_roles(http, desired, &live);
@@ -67,6 +70,7 @@ pub async fn read_with(http: &Http, desired: &Desired, lists: Lists) -> Live {
     live.background = background.policies;
     live.background.extend(inherited);
     live.default_accounts = background.default_accounts;
+    live.accounts_of_others.extend(background.accounts);
     live
 }
 
@@ -106,6 +110,18 @@ fn managed_emails(desired: &Desired) -> impl Iterator<Item = &Email> {
         .values()
         .filter(|a| a.managed)
         .map(|a| &a.email)
+}
+
+/// Accounts that the spec names by their email and has pods act as.
+fn accounts_of_others(desired: &Desired) -> impl Iterator<Item = Email> {
+    let acted_as: BTreeSet<&Email> = desired
+        .ksas
+        .values()
+        .filter_map(|k| k.account.as_ref())
+        .collect();
+    let managed: BTreeSet<&Email> = managed_emails(desired).collect();
+    let others = acted_as.difference(&managed);
+    others.copied().cloned().collect::<Vec<_>>().into_iter()
 }
 
 async fn read_policies(

@@ -2,16 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::try_join_all;
-use wi_client::http::{ApiError, ErrorKind, Http};
+use futures::future::{join_all, try_join_all};
+use wi_client::http::{ApiError, ErrorKind, Http, seen};
 use wi_client::kubernetes::Kube;
+use wi_core::access::config_maps_asked;
 use wi_core::desired::{Desired, GKE_METADATA, GSA_ANNOTATION};
-use wi_core::live::{Objects, Seen, Workloads};
+use wi_core::live::{ConfigMaps, Objects, Seen, Template, Workloads};
 use wi_core::names::Email;
 use wi_core::spec::model::Access;
 use wi_core::wire::container::{Cluster, NodePool};
 use wi_core::wire::kubernetes::ObjectMeta;
+use wi_core::wire::pods::Pod;
+use wi_core::wire::workloads::WORKLOAD_KINDS;
 use wi_core::words::safe;
+
+/// The label by which GKE says which node pool a node is of.
+const POOL_LABEL: &str = "cloud.google.com/gke-nodepool";
 
 type ServiceAccounts = BTreeMap<(String, String), ObjectMeta>;
 
@@ -99,20 +105,32 @@ async fn read_with(
         if !pools_move {
             return None;
         }
-        let (pods, nodes, budgets) = tokio::join!(kube.list_pods(), nodes(), kube.list_budgets());
+        let (pods, nodes, budgets, templates) = tokio::join!(
+            kube.list_pods(),
+            nodes(),
+            kube.list_budgets(),
+            list_templates(kube)
+        );
         let (budgets, budgets_unseen) = match budgets {
             Ok(budgets) => (budgets, None),
             Err(e) => (Vec::new(), Some(e.for_user())),
         };
-        Some(match (pods, nodes) {
-            (Ok(pods), Ok(nodes)) => Ok(Workloads {
-                pods,
-                pool_of_node: pool_of_node(nodes),
-                budgets,
-                budgets_unseen,
-            }),
-            (Err(e), _) | (_, Err(e)) => Err(e.for_user()),
-        })
+        let (pods, nodes) = match (pods, nodes) {
+            (Ok(pods), Ok(nodes)) => (pods, nodes),
+            (Err(e), _) | (_, Err(e)) => return Some(Err(e.for_user())),
+        };
+        let (templates, templates_unseen) = templates;
+        let config_maps = read_config_maps(kube, &pods, &templates).await;
+        Some(Ok(Workloads {
+            pods,
+            labels_of_pool: labels_of_pool(&nodes),
+            pool_of_node: pool_of_node(nodes),
+            budgets,
+            budgets_unseen,
+            templates,
+            templates_unseen,
+            config_maps,
+        }))
     };
     // One call first, so that the others find its connection: a handshake costs more than they do.
     let namespaces = kube.list_namespaces().await?;
@@ -140,6 +158,51 @@ async fn read_with(
         service_accounts,
         workloads,
     })
+}
+
+/// What makes pods, and which kinds of that could not be read, with why.
+async fn list_templates(kube: &Kube) -> (Vec<Template>, BTreeMap<String, String>) {
+    let lists = WORKLOAD_KINDS
+        .iter()
+        .map(async |kind| (kind, kube.list_workloads(kind).await));
+    let mut templates = Vec::new();
+    let mut unseen = BTreeMap::new();
+    for (kind, list) in join_all(lists).await {
+        match list {
+            Ok(list) => {
+                let of_kind = list.into_iter().filter_map(|o| Template::of(kind.kind, o));
+                templates.extend(of_kind);
+            }
+            Err(e) => {
+                unseen.insert(kind.plural.to_owned(), e.for_user());
+            }
+        }
+    }
+    (templates, unseen)
+}
+
+/// The ConfigMaps by which it is told what containers have. Just the keys that say so are kept.
+async fn read_config_maps(kube: &Kube, pods: &[Pod], templates: &[Template]) -> ConfigMaps {
+    let of_pods = pods.iter().map(|p| (&p.metadata, &p.spec));
+    let of_templates = templates.iter().map(|t| (&t.metadata, &t.pod));
+    let mut asked: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    for (metadata, spec) in of_pods.chain(of_templates) {
+        for (name, keys) in config_maps_asked(spec) {
+            let key = (metadata.namespace.clone(), name.to_owned());
+            asked.entry(key).or_default().extend(keys);
+        }
+    }
+    join_all(asked.into_iter().map(async |(key, keys)| {
+        let read = seen(kube.get_config_map(&key.0, &key.1).await);
+        let kept = read.map(|mut data| {
+            data.retain(|k, _| keys.contains(k));
+            data
+        });
+        (key, kept)
+    }))
+    .await
+    .into_iter()
+    .collect()
 }
 
 /// Why these are the nodes of another cluster. GKE, who names nodes, says what for.
@@ -191,11 +254,26 @@ async fn workloads_of(
     })
 }
 
+/// The labels of each node pool's nodes.
+fn labels_of_pool(nodes: &[ObjectMeta]) -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
+    let mut of_pool: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for node in nodes {
+        let Some(pool) = node.labels.get(POOL_LABEL) else {
+            continue;
+        };
+        let labels = of_pool.entry(pool.clone()).or_default();
+        for (key, value) in &node.labels {
+            labels.entry(key.clone()).or_default().insert(value.clone());
+        }
+    }
+    of_pool
+}
+
 fn pool_of_node(nodes: Vec<ObjectMeta>) -> BTreeMap<String, String> {
     nodes
         .into_iter()
         .filter_map(|n| {
-            let pool = n.labels.get("cloud.google.com/gke-nodepool")?.clone();
+            let pool = n.labels.get(POOL_LABEL)?.clone();
             Some((n.name, pool))
         })
         .collect()

@@ -3,6 +3,7 @@
 mod connect;
 mod kubeconfig;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::Method;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use wi_core::wire::budgets::Budget;
 use wi_core::wire::kubernetes::{FIELD_MANAGER, ObjectMeta};
 use wi_core::wire::pods::Pod;
+use wi_core::wire::workloads::{WorkloadKind, WorkloadObject};
 
 use crate::http::{ApiError, Http, ListBudget, Request};
 use wi_core::percent;
@@ -90,6 +92,30 @@ impl Kube {
             "application/json",
         )
         .await
+    }
+
+    /// All objects of a kind that makes pods, of all namespaces, every page.
+    pub async fn list_workloads(
+        &self,
+        kind: &WorkloadKind,
+    ) -> Result<Vec<WorkloadObject>, ApiError> {
+        self.list(kind.path, "", "application/json").await
+    }
+
+    /// The texts of one ConfigMap, by key.
+    pub async fn get_config_map(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<BTreeMap<String, String>, ApiError> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct ConfigMap {
+            data: BTreeMap<String, String>,
+        }
+        let path = format!("/api/v1/namespaces/{namespace}/configmaps/{name}");
+        let request = Request::new(Method::GET, self.url(&path));
+        Ok(self.http.json::<ConfigMap>(request).await?.data)
     }
 
     async fn list_metadata(&self, path: &str) -> Result<Vec<ObjectMeta>, ApiError> {

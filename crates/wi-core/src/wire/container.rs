@@ -287,6 +287,19 @@ pub struct NodeConfig {
     /// An email, or `default` for the Compute Engine default service account.
     pub service_account: String,
     pub workload_metadata_config: WorkloadMetadataConfig,
+    /// Kubernetes labels that its nodes get beside GKE's own.
+    pub labels: BTreeMap<String, String>,
+    /// Kubernetes taints of its nodes.
+    pub taints: Vec<NodeTaint>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct NodeTaint {
+    pub key: String,
+    pub value: String,
+    /// `NO_SCHEDULE`, `PREFER_NO_SCHEDULE` or `NO_EXECUTE`.
+    pub effect: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -23,6 +23,13 @@ pub struct ObjectMeta {
     pub owner_references: Vec<OwnerReference>,
 }
 
+impl ObjectMeta {
+    /// What made the object and looks after it.
+    pub fn controller(&self) -> Option<&OwnerReference> {
+        self.owner_references.iter().find(|o| o.controller)
+    }
+}
+
 /// `ManagedFieldsEntry`: who owns what. There are many, so that only what is asked for is kept.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]

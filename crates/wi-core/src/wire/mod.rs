@@ -8,3 +8,4 @@ pub mod kubernetes;
 pub mod pods;
 pub mod policy;
 pub mod upgrade;
+pub mod workloads;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::pool::{MetadataMode, NodePool};
 use crate::ids::{ClusterKey, hash};
 use crate::kube::{
-    KubeState, NamespaceState, NodeSpec, PodDisruptionBudgetState, PodState, Webhook, budgets,
+    KubeState, NamespaceState, NodeSpec, PodDisruptionBudgetState, PodState, Webhook, budgets, kept,
 };
 use crate::serde_help::{is_default, nullable_values};
 
@@ -87,6 +87,10 @@ pub struct Cluster {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub pod_disruption_budgets: Vec<PodDisruptionBudgetState>,
+    /// What makes pods (Deployments and the like), and ConfigMaps, as manifests. Nothing makes pods by
+    /// them here: `pods` are those that there are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<Value>,
     /// What Kubernetes denies the caller, by verb and resource: `patch serviceaccounts`, `patch serviceaccounts in shop`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<String>,
@@ -161,6 +165,7 @@ impl Cluster {
             pods: Vec::new(),
             nodes: Vec::new(),
             pod_disruption_budgets: Vec::new(),
+            objects: Vec::new(),
             denied: Vec::new(),
             webhooks: Vec::new(),
             resource_version: 0,
@@ -170,6 +175,9 @@ impl Cluster {
 
     /// What cannot be: a foreign pool, `GKE_METADATA` without a pool, two node pools of one name.
     pub fn check(&self) -> Result<(), String> {
+        for object in &self.objects {
+            kept(object).map_err(|e| format!("cluster `{}`: {e}", self.name))?;
+        }
         let mut names = std::collections::BTreeSet::new();
         for pool in &self.node_pools {
             let on = self.workload_pool.is_some() || self.autopilot;
@@ -240,6 +248,7 @@ impl Cluster {
             nodes: self.nodes.clone(),
             denied: self.denied.clone(),
             webhooks: self.webhooks.clone(),
+            objects: self.objects.clone(),
             pod_disruption_budgets: self.pod_disruption_budgets.clone(),
         }
     }
@@ -250,6 +259,7 @@ impl Cluster {
         self.namespaces = kube.namespaces;
         self.pods = kube.pods;
         self.nodes = kube.nodes;
+        self.objects = kube.objects;
         self.pod_disruption_budgets = kube.pod_disruption_budgets;
     }
 

@@ -1,8 +1,10 @@
 //! A node pool: what the world file says of it, and how the API shows it.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::cluster::{Cluster, is_running, running};
 use super::upgrade::Upgrade;
@@ -37,6 +39,12 @@ pub struct NodePool {
     /// How nodes are recreated.
     #[serde(flatten)]
     pub upgrade: Upgrade,
+    /// Kubernetes labels of its nodes beside GKE's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Kubernetes taints of its nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taints: Vec<Taint>,
     /// Changes with the node pool.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub etag: String,
@@ -44,6 +52,42 @@ pub struct NodePool {
     /// is shown otherwise.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub extra: Map<String, Value>,
+}
+
+/// A taint: pods that do not tolerate it are kept off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Taint {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub value: String,
+    /// `NO_SCHEDULE`, `PREFER_NO_SCHEDULE` or `NO_EXECUTE`.
+    pub effect: TaintEffect,
+}
+
+/// What a taint does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TaintEffect {
+    /// No pod comes.
+    NoSchedule,
+    /// Pods go elsewhere if they can.
+    PreferNoSchedule,
+    /// No pod comes, and those that are there go.
+    NoExecute,
+}
+
+impl TaintEffect {
+    /// As Kubernetes calls it.
+    pub fn in_kubernetes(self) -> &'static str {
+        match self {
+            Self::NoSchedule => "NoSchedule",
+            Self::PreferNoSchedule => "PreferNoSchedule",
+            Self::NoExecute => "NoExecute",
+        }
+    }
 }
 
 /// What pods get from the metadata address.
@@ -70,6 +114,8 @@ impl NodePool {
             service_account: default_account(),
             status: running(),
             autoprovisioned: false,
+            labels: BTreeMap::new(),
+            taints: Vec::new(),
             upgrade: Upgrade::default(),
             etag: String::new(),
             extra: Map::new(),
@@ -84,8 +130,20 @@ impl NodePool {
             name: format!("{group}-{unique:04x}{salt}"),
             pool: self.name.clone(),
             metadata_server: self.workload_metadata == Some(MetadataMode::GkeMetadata),
+            labels: self.labels.clone(),
+            extra: self.node_extra(),
             ..NodeSpec::default()
         }
+    }
+
+    fn node_extra(&self) -> BTreeMap<String, Value> {
+        let taints: Vec<Value> = self
+            .taints
+            .iter()
+            .map(|t| json!({"key": t.key, "value": t.value, "effect": t.effect.in_kubernetes()}))
+            .collect();
+        let spec = (!taints.is_empty()).then(|| ("spec".to_owned(), json!({"taints": taints})));
+        spec.into_iter().collect()
     }
 
     /// What its managed instance groups name their instances after.

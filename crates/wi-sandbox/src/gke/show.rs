@@ -216,6 +216,12 @@ pub fn node_pool(of: &NodePool, cluster: &Cluster, number: u64, busy: bool) -> V
         "shieldedInstanceConfig": { "enableIntegrityMonitoring": true },
         "windowsNodeConfig": {},
     });
+    if !of.labels.is_empty() {
+        config["labels"] = json!(of.labels);
+    }
+    if !of.taints.is_empty() {
+        config["taints"] = json!(of.taints);
+    }
     if let Some(mode) = of.workload_metadata {
         config["workloadMetadataConfig"] = json!({ "mode": mode });
     }

@@ -37,9 +37,14 @@ impl Validation {
 /// The top-level fields of a kind.
 fn known_fields(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::Namespace | Kind::Node | Kind::Pod | Kind::PodDisruptionBudget => {
-            &["apiVersion", "kind", "metadata", "spec", "status"]
-        }
+        Kind::ConfigMap => &[
+            "apiVersion",
+            "kind",
+            "metadata",
+            "data",
+            "binaryData",
+            "immutable",
+        ],
         Kind::ServiceAccount => &[
             "apiVersion",
             "kind",
@@ -48,6 +53,7 @@ fn known_fields(kind: Kind) -> &'static [&'static str] {
             "imagePullSecrets",
             "automountServiceAccountToken",
         ],
+        _ => &["apiVersion", "kind", "metadata", "spec", "status"],
     }
 }
 

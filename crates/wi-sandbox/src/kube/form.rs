@@ -150,6 +150,7 @@ fn columns(kind: Kind) -> &'static [(&'static str, u8)] {
     match kind {
         Kind::Namespace => &[("Name", 0), ("Status", 0), ("Age", 0)],
         Kind::ServiceAccount => &[("Name", 0), ("Secrets", 0), ("Age", 0)],
+        kind if kind.is_kept_as_written() => &[("Name", 0), ("Age", 0)],
         Kind::Pod => &[
             ("Name", 0),
             ("Ready", 0),
@@ -168,7 +169,7 @@ fn columns(kind: Kind) -> &'static [(&'static str, u8)] {
             ("Allowed Disruptions", 0),
             ("Age", 0),
         ],
-        Kind::Node => &[
+        _ => &[
             ("Name", 0),
             ("Status", 0),
             ("Roles", 0),
@@ -191,6 +192,7 @@ fn cells(kind: Kind, object: &Value) -> Vec<Value> {
     let age = age(object);
     let cells: Vec<String> = match kind {
         Kind::Namespace => vec![name, text("/status/phase"), age],
+        kind if kind.is_kept_as_written() => vec![name, age],
         Kind::ServiceAccount => {
             let secrets = object["secrets"].as_array().map_or(0, Vec::len);
             vec![name, secrets.to_string(), age]
@@ -214,7 +216,7 @@ fn cells(kind: Kind, object: &Value) -> Vec<Value> {
             let limits = (limit("minAvailable"), limit("maxUnavailable"));
             vec![name, limits.0, limits.1, allowed, age]
         }
-        Kind::Node => {
+        _ => {
             let ready = manifest::node_spec(object).ready;
             let ready = if ready { "Ready" } else { "NotReady" }.to_owned();
             let mut cells = vec![name, ready, none(), age];

@@ -383,7 +383,9 @@ fn item(api: &Api, call: &Call, form: Form, key: &Key, verb: &str) -> Result<Ans
             let (preconditions, dry_run) = delete_options(call)?;
             let object = change(api, dry_run, |store| store.delete(key, &preconditions))?;
             Ok(Answer::ok(match kind {
-                Kind::Node | Kind::PodDisruptionBudget => {
+                kind if kind.is_kept_as_written()
+                    || matches!(kind, Kind::Node | Kind::PodDisruptionBudget) =>
+                {
                     let mut details = status::details(kind, &key.name);
                     details["uid"] = object["metadata"]["uid"].clone();
                     json!({

@@ -10,15 +10,31 @@ pub enum Kind {
     Pod,
     PodDisruptionBudget,
     ServiceAccount,
+    ConfigMap,
+    CronJob,
+    DaemonSet,
+    Deployment,
+    Job,
+    ReplicaSet,
+    ReplicationController,
+    StatefulSet,
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 13] = [
         Self::Namespace,
         Self::Node,
         Self::Pod,
         Self::PodDisruptionBudget,
         Self::ServiceAccount,
+        Self::ConfigMap,
+        Self::CronJob,
+        Self::DaemonSet,
+        Self::Deployment,
+        Self::Job,
+        Self::ReplicaSet,
+        Self::ReplicationController,
+        Self::StatefulSet,
     ];
 
     pub fn name(self) -> &'static str {
@@ -28,6 +44,14 @@ impl Kind {
             Self::Pod => "Pod",
             Self::PodDisruptionBudget => "PodDisruptionBudget",
             Self::ServiceAccount => "ServiceAccount",
+            Self::ConfigMap => "ConfigMap",
+            Self::CronJob => "CronJob",
+            Self::DaemonSet => "DaemonSet",
+            Self::Deployment => "Deployment",
+            Self::Job => "Job",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::ReplicationController => "ReplicationController",
+            Self::StatefulSet => "StatefulSet",
         }
     }
 
@@ -38,6 +62,14 @@ impl Kind {
             Self::Pod => "pods",
             Self::PodDisruptionBudget => "poddisruptionbudgets",
             Self::ServiceAccount => "serviceaccounts",
+            Self::ConfigMap => "configmaps",
+            Self::CronJob => "cronjobs",
+            Self::DaemonSet => "daemonsets",
+            Self::Deployment => "deployments",
+            Self::Job => "jobs",
+            Self::ReplicaSet => "replicasets",
+            Self::ReplicationController => "replicationcontrollers",
+            Self::StatefulSet => "statefulsets",
         }
     }
 
@@ -48,14 +80,29 @@ impl Kind {
             Self::Pod => &["po"],
             Self::PodDisruptionBudget => &["pdb"],
             Self::ServiceAccount => &["sa"],
+            Self::ConfigMap => &["cm"],
+            Self::CronJob => &["cj"],
+            Self::DaemonSet => &["ds"],
+            Self::Deployment => &["deploy"],
+            Self::Job => &[],
+            Self::ReplicaSet => &["rs"],
+            Self::ReplicationController => &["rc"],
+            Self::StatefulSet => &["sts"],
         }
     }
 
     /// The API group, empty for the core group. Every kind here is served as its `v1`.
     pub fn group(self) -> &'static str {
         match self {
-            Self::Namespace | Self::Node | Self::Pod | Self::ServiceAccount => "",
+            Self::Namespace
+            | Self::Node
+            | Self::Pod
+            | Self::ServiceAccount
+            | Self::ConfigMap
+            | Self::ReplicationController => "",
             Self::PodDisruptionBudget => "policy",
+            Self::CronJob | Self::Job => "batch",
+            Self::DaemonSet | Self::Deployment | Self::ReplicaSet | Self::StatefulSet => "apps",
         }
     }
 
@@ -76,10 +123,24 @@ impl Kind {
     }
 
     pub fn namespaced(self) -> bool {
-        matches!(
+        !matches!(self, Self::Namespace | Self::Node)
+    }
+
+    /// Whether objects of it are kept as their manifests are written: what makes pods, and ConfigMaps.
+    pub fn is_kept_as_written(self) -> bool {
+        !matches!(
             self,
-            Self::Pod | Self::PodDisruptionBudget | Self::ServiceAccount
+            Self::Namespace
+                | Self::Node
+                | Self::Pod
+                | Self::PodDisruptionBudget
+                | Self::ServiceAccount
         )
+    }
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
     /// The kind behind a path segment.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::budget::PodDisruptionBudgetState;
 use super::kind::Kind;
+use super::objects::Key;
 use super::state::{NamespaceState, NodeSpec, PodOwner, PodState, ServiceAccountState};
 
 /// The label that GKE puts on the nodes of a pool.
@@ -348,6 +349,26 @@ pub fn is_ready(node: &Value) -> bool {
     let conditions = node.pointer("/status/conditions").and_then(Value::as_array);
     let mut conditions = conditions.into_iter().flatten();
     conditions.any(|c| c["type"] == "Ready" && c["status"] == "True")
+}
+
+/// The key of an object that is kept as it is written, and the object with what may be left out.
+///
+/// # Errors
+/// When it has no kind of those, or no name.
+pub fn kept(object: &Value) -> Result<(Key, Value), String> {
+    let kind = text(object, "/kind").unwrap_or_default();
+    let known = Kind::named(&kind).filter(|kind| kind.is_kept_as_written());
+    let known = known.ok_or_else(|| format!("`objects` may not have a {kind:?}"))?;
+    let name = name_of(object);
+    if name.is_empty() {
+        return Err(format!("a {kind} of `objects` has no metadata.name"));
+    }
+    let mut object = object.clone();
+    object["apiVersion"] = json!(known.api_version());
+    let namespace = object["metadata"]["namespace"].take();
+    let namespace = namespace.as_str().unwrap_or("default").to_owned();
+    object["metadata"]["namespace"] = json!(namespace);
+    Ok((Key::new(known, &namespace, &name), object))
 }
 
 /// `metadata.name`.

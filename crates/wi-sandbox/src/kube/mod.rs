@@ -42,6 +42,9 @@ pub use nodes::NodeServer;
 pub use serve::Served;
 pub use state::{KubeState, NamespaceState, NodeSpec, PodOwner, PodState, ServiceAccountState};
 
+pub(crate) use manifest::{kept, pod_state};
+pub(crate) use nodes::{is_selected, is_tolerated};
+
 use kind::Kind;
 use objects::Key;
 use store::Store;
@@ -104,6 +107,23 @@ impl KubeCluster {
     /// All pods, by namespace and name, without containers, volumes and what else is in their manifests.
     pub fn pods(&self) -> Vec<PodState> {
         self.lock().pods()
+    }
+
+    /// Objects of a kind that are kept as they are written: `Deployment`, `ConfigMap`.
+    pub fn objects_of(&self, kind: &str) -> Vec<Arc<serde_json::Value>> {
+        let store = self.lock();
+        let kind = Kind::named(kind).filter(|kind| kind.is_kept_as_written());
+        let objects = kind.into_iter().flat_map(|kind| store.of_kind(kind));
+        objects.map(|(_, object)| object.clone()).collect()
+    }
+
+    /// All pods as the API serves them.
+    pub fn pod_objects(&self) -> Vec<Arc<serde_json::Value>> {
+        let store = self.lock();
+        store
+            .of_kind(Kind::Pod)
+            .map(|(_, pod)| pod.clone())
+            .collect()
     }
 
     /// Creates a node, or relabels the one of that name.

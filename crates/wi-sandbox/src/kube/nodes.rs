@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::kind::Kind;
 use super::manifest;
@@ -86,15 +86,15 @@ impl Store {
         }
         node.resource_version = None;
         let object = manifest::node(&node);
-        let labels = manifest::labels_of(&object, "labels");
+        let seat = is_new.then(|| Seat::of(&object));
         self.adopt(key, object);
-        if is_new {
-            self.start_daemons(&node.name, &labels);
+        if let Some(seat) = seat {
+            self.start_daemons(&seat);
         }
     }
 
     /// Remembers what a pod of a DaemonSet is like.
-    pub(super) fn note_daemon(&mut self, pod: &serde_json::Value) {
+    pub(super) fn note_daemon(&mut self, pod: &Value) {
         if pod.pointer("/metadata/ownerReferences/0/kind") != Some(&json!("DaemonSet")) {
             return;
         }
@@ -105,9 +105,10 @@ impl Store {
         self.daemons.entry(name).or_insert(pod);
     }
 
-    fn start_daemons(&mut self, node: &str, labels: &BTreeMap<String, String>) {
+    fn start_daemons(&mut self, seat: &Seat) {
+        let node = seat.node.as_str();
         for ((_, name), template) in self.daemons.clone() {
-            if !admits(&template.node_selector, labels) {
+            if !seat.admits(&manifest::pod(&template)["spec"]) {
                 continue;
             }
             let pod = PodState {
@@ -138,17 +139,14 @@ impl Store {
         }
     }
 
-    /// Binds Pending pods to ready nodes that their selector admits, the emptiest first, and runs them.
+    /// Binds Pending pods to ready nodes that their selector admits and whose taints they tolerate, the
+    /// emptiest first, and runs them.
     pub fn schedule(&mut self) {
         let mut seats: Vec<Seat> = self
             .of_kind(Kind::Node)
             .filter(|(_, node)| node["spec"]["unschedulable"] != json!(true))
             .filter(|(_, node)| manifest::is_ready(node))
-            .map(|(key, node)| Seat {
-                node: key.name.clone(),
-                labels: manifest::labels_of(node, "labels"),
-                pods: 0,
-            })
+            .map(|(_, node)| Seat::of(node))
             .collect();
         let places = seats.iter().enumerate();
         let places: HashMap<String, usize> = places.map(|(i, s)| (s.node.clone(), i)).collect();
@@ -164,17 +162,18 @@ impl Store {
                 None => {}
             }
         }
-        // Of each selector: how full a node was when that was last looked at. They only get fuller.
-        let mut queues: HashMap<BTreeMap<String, String>, Queue> = HashMap::new();
+        // Of each kind of demand: how full a node was when that was last looked at. They only get fuller.
+        let mut queues: HashMap<String, Queue> = HashMap::new();
         for key in pending {
             let Some(pod) = self.objects.get(&key) else {
                 continue;
             };
-            let wanted = manifest::text_map(pod.pointer("/spec/nodeSelector"));
-            let queue = queues.entry(wanted).or_insert_with_key(|wanted| {
+            let spec = &pod["spec"];
+            let wanted = ["nodeSelector", "affinity", "tolerations"].map(|f| &spec[f]);
+            let queue = queues.entry(json!(wanted).to_string()).or_insert_with(|| {
                 let fitting = seats.iter().enumerate();
                 fitting
-                    .filter(|(_, seat)| admits(wanted, &seat.labels))
+                    .filter(|(_, seat)| seat.admits(spec))
                     .map(|(at, seat)| Reverse((seat.pods, at)))
                     .collect()
             });
@@ -198,7 +197,24 @@ type Queue = BinaryHeap<Reverse<(usize, usize)>>;
 struct Seat {
     node: String,
     labels: BTreeMap<String, String>,
+    taints: Value,
     pods: usize,
+}
+
+impl Seat {
+    fn of(node: &Value) -> Self {
+        Self {
+            node: manifest::name_of(node),
+            labels: manifest::labels_of(node, "labels"),
+            taints: node["spec"]["taints"].clone(),
+            pods: 0,
+        }
+    }
+
+    fn admits(&self, pod: &Value) -> bool {
+        is_selected(&|label| self.labels.get(label).cloned(), pod)
+            && is_tolerated(&self.taints, pod)
+    }
 }
 
 /// The first of the nodes with the fewest pods.
@@ -212,11 +228,6 @@ fn emptiest(queue: &mut Queue, seats: &[Seat]) -> Option<usize> {
         }
         queue.push(Reverse((now, at)));
     }
-}
-
-fn admits(selector: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> bool {
-    let mut wanted = selector.iter();
-    wanted.all(|(label, value)| labels.get(label) == Some(value))
 }
 
 /// The pod that the controller of an evicted pod makes in its place.
@@ -242,6 +253,54 @@ fn forget_instance(pod: &mut PodState) {
     pod.resource_version = None;
     pod.creation_timestamp = None;
     pod.extra.remove("status");
+}
+
+/// Whether a pod with this spec may go onto a node with these taints.
+pub fn is_tolerated(taints: &Value, pod: &Value) -> bool {
+    let tolerations = pod["tolerations"].as_array();
+    let mut hard = taints.as_array().into_iter().flatten();
+    hard.all(|taint| {
+        taint["effect"] == "PreferNoSchedule"
+            || tolerations.into_iter().flatten().any(|t| {
+                let same = |field: &str| t[field].is_null() || t[field] == taint[field];
+                let exists = t["operator"] == "Exists";
+                let value = exists
+                    || t["value"].as_str().unwrap_or("") == taint["value"].as_str().unwrap_or("");
+                let key = (exists && t["key"].is_null()) || t["key"] == taint["key"];
+                key && value && same("effect")
+            })
+    })
+}
+
+/// Whether a pod with this spec may go onto a node with these labels: by its selector, and by what it
+/// requires of nodes.
+pub fn is_selected(label: &dyn Fn(&str) -> Option<String>, pod: &Value) -> bool {
+    let mut selector = pod["nodeSelector"].as_object().into_iter().flatten();
+    let selected = selector.all(|(key, value)| label(key).as_deref() == value.as_str());
+    let required =
+        &pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    let meets = |rule: &Value| {
+        let value = label(rule["key"].as_str().unwrap_or_default());
+        let values = rule["values"].as_array();
+        let listed = || {
+            let mut values = values.into_iter().flatten();
+            values.any(|v| v.as_str() == value.as_deref())
+        };
+        match rule["operator"].as_str() {
+            Some("In") => value.is_some() && listed(),
+            Some("NotIn") => value.is_none() || !listed(),
+            Some("Exists") => value.is_some(),
+            _ => value.is_none(),
+        }
+    };
+    let terms = required["nodeSelectorTerms"].as_array();
+    let affine = terms.is_none_or(|terms| {
+        terms.iter().any(|term| {
+            let mut rules = term["matchExpressions"].as_array().into_iter().flatten();
+            rules.all(meets)
+        })
+    });
+    selected && affine
 }
 
 #[cfg(all(test, target_os = "linux"))]

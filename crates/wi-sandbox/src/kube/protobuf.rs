@@ -34,7 +34,7 @@ pub fn object(kind: Kind, body: &[u8]) -> Option<Value> {
             object["spec"] = budget_spec(bytes(raw, 2).unwrap_or_default())?;
         }
         // Their specs are not decoded, and must not be lost in silence.
-        Kind::Node | Kind::Pod => return None,
+        _ => return None,
     }
     Some(object)
 }

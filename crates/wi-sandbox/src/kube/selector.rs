@@ -150,10 +150,12 @@ pub fn by_fields(kind: Kind, selector: &str) -> Result<Vec<Requirement>, Status>
                 ("spec.unschedulable", Kind::Node) => "/spec/unschedulable",
                 _ => {
                     let message = match kind {
-                        Kind::ServiceAccount | Kind::PodDisruptionBudget => format!(
+                        Kind::Namespace | Kind::Node | Kind::Pod => {
+                            format!("field label not supported: {field}")
+                        }
+                        _ => format!(
                             "{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
                         ),
-                        _ => format!("field label not supported: {field}"),
                     };
                     return Err(Status::bad_request(message));
                 }

@@ -92,6 +92,7 @@ impl Store {
         for node in &state.nodes {
             loaded.push((Key::new(Kind::Node, "", &node.name), manifest::node(node)));
         }
+        loaded.extend(state.objects.iter().filter_map(|o| manifest::kept(o).ok()));
         // Given versions count first, so that none is handed out twice.
         for (_, object) in &loaded {
             let version = manifest::text(object, "/metadata/resourceVersion");
@@ -142,6 +143,7 @@ impl Store {
                     let account = manifest::service_account_state(object);
                     namespace.service_accounts.insert(key.name.clone(), account);
                 }
+                _ => state.objects.push((**object).clone()),
             }
         }
         state
@@ -301,12 +303,12 @@ impl Store {
                 self.objects.remove(key);
             }
             Kind::Node => self.remove_node(&key.name),
-            Kind::Pod | Kind::PodDisruptionBudget => self.remove(key),
             Kind::ServiceAccount => {
                 self.remove(key);
                 // The controller brings the default account back at once.
                 self.ensure_default_account(&key.namespace);
             }
+            _ => self.remove(key),
         }
         Ok(live)
     }
@@ -562,6 +564,6 @@ fn complete(key: &Key, object: &mut Value) {
                 object.remove("status");
             }
         }
-        Kind::ServiceAccount => {}
+        _ => {}
     }
 }

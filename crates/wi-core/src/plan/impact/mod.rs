@@ -1,26 +1,30 @@
 //! What moving a node pool to the GKE metadata server means for the workloads on it. A pool is
 //! held back while workloads on it would silently lose the node's service account.
 
-mod identity;
+mod fate;
+mod others;
+mod placement;
 mod suggest;
 mod workloads;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Edit, Options, Plan};
+use crate::access::{self, Given, Ksa, MetadataServer, WhyNot, is_gke_own};
 use crate::address::Address;
 use crate::desired::{Desired, DesiredKsa, GSA_ANNOTATION};
 use crate::live::{Live, Objects, Seen, Workloads};
-use crate::names::{Email, Member};
+use crate::names::{Email, KsaIdentity, Member};
 use crate::resource::Resource;
 use crate::wire::container::NodePool;
-use crate::wire::pods::Pod;
-use serde::{Deserialize, Serialize};
+use crate::wire::pods::{Pod, PodSpec};
 
 pub use workloads::Workload;
 
-use workloads::OwnCredentials;
+use placement::Place;
 
 /// What moving one node pool means.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,7 +49,7 @@ pub struct Impact {
 pub enum NodeRoles {
     /// Role and resource, on what was looked at: the project, and what the spec grants on.
     Known(BTreeSet<(String, Resource)>),
-    /// Why they are not known.
+    /// HoldReason they are not known.
     Unknown(String),
 }
 
@@ -89,16 +93,9 @@ pub enum HoldReason {
     },
 }
 
-/// Namespaces whose pods GKE itself runs and fits to the metadata server.
-fn is_gke_own(namespace: &str) -> bool {
-    matches!(
-        namespace,
-        "kube-system" | "kube-node-lease" | "kube-public" | "gmp-system"
-    ) || namespace.starts_with("gke-")
-}
-
 /// Says what moving each node pool means, and takes those out of the plan that must not be moved.
 pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
+    others::warn_of_unusable(desired, live, plan);
     let moving: Vec<(Address, String, String)> = plan
         .changes
         .iter()
@@ -121,6 +118,7 @@ pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan:
                     node_pool: &node_pool,
                     objects,
                     workloads,
+                    now: options.now,
                 };
                 let impact = pool.impact(options);
                 if let Some(why) = &workloads.budgets_unseen {
@@ -136,7 +134,12 @@ pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan:
                     .keys()
                     .any(|fate| matches!(fate, IdentityEffect::Loses(_)));
                 plan.impact.insert(address.clone(), impact);
-                loses.then_some(HoldReason::Loss)
+                let unseen = tell_unseen_templates(&address, &cluster, workloads, options, plan);
+                if loses {
+                    Some(HoldReason::Loss)
+                } else {
+                    unseen.then_some(HoldReason::Unread)
+                }
             }
             Some(Err(why)) if options.accept_loss => {
                 plan.warnings.push(format!(
@@ -163,6 +166,30 @@ pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan:
             plan.held_back.push(HeldBack { address, why });
         }
     }
+}
+
+/// Says which kinds of what makes pods could not be read: whose pods are not there just now is not
+/// known then. Whether that holds the node pool back.
+fn tell_unseen_templates(
+    address: &Address,
+    cluster: &str,
+    workloads: &Workloads,
+    options: &Options,
+    plan: &mut Plan,
+) -> bool {
+    for (kinds, why) in &workloads.templates_unseen {
+        if options.accept_loss {
+            plan.warnings.push(format!(
+                "{address} is moved although the {kinds} of its cluster could not be read: {why}"
+            ));
+            continue;
+        }
+        let what = format!("the {kinds} of cluster.{cluster}");
+        if !plan.unseen.iter().any(|u| u.what == what) {
+            plan.unseen(what, why);
+        }
+    }
+    !options.accept_loss && !workloads.templates_unseen.is_empty()
 }
 
 fn exclusion(live: &Live, cluster: &str, node_pool: &str, options: &Options) -> Option<HoldReason> {
@@ -197,14 +224,26 @@ struct Pool<'a> {
     node_pool: &'a str,
     objects: &'a Objects,
     workloads: &'a Workloads,
+    now: Option<jiff::Timestamp>,
+}
+
+/// Pods that are on a node pool, or may come to be.
+struct Tenant<'a> {
+    workload: Workload,
+    namespace: &'a str,
+    pod: &'a PodSpec,
 }
 
 impl Pool<'_> {
     fn impact(&self, options: &Options) -> Impact {
         let mut fates: BTreeMap<IdentityEffect, BTreeSet<Workload>> = BTreeMap::new();
-        for pod in self.pods() {
-            let workload = Workload::of(pod);
-            let mut fate = self.fate(pod);
+        for Tenant {
+            workload,
+            namespace,
+            pod,
+        } in self.tenants()
+        {
+            let mut fate = self.fate(namespace, pod);
             if matches!(fate, IdentityEffect::Loses(_))
                 && (options.accept_loss || self.accepted(&workload))
             {
@@ -230,11 +269,45 @@ impl Pool<'_> {
         }
     }
 
-    /// Pods on its nodes whose identity is the user's concern.
-    fn pods(&self) -> impl Iterator<Item = &Pod> {
-        self.workloads.pods.iter().filter(|p| {
-            self.is_here(p) && workloads::is_live(p) && !is_gke_own(&p.metadata.namespace)
-        })
+    /// Whose identity is the user's concern: pods on its nodes, those that wait for a node, and those
+    /// that are made only later, where they may come to be here.
+    fn tenants(&self) -> Vec<Tenant<'_>> {
+        let place = self.found().map(|pool| Place {
+            pool,
+            labels: self.workloads.labels_of_pool.get(self.node_pool),
+            pool_of_node: &self.workloads.pool_of_node,
+        });
+        let may_come = |pod: &PodSpec| place.as_ref().is_none_or(|p| p.admits(pod));
+        let pods = self.workloads.pods.iter().filter(|pod| {
+            let is_here = if pod.spec.node_name.is_empty() {
+                may_come(&pod.spec)
+            } else {
+                self.is_here(pod)
+            };
+            let namespace = pod.metadata.namespace.as_str();
+            is_here && workloads::is_live(pod) && !is_gke_own(namespace, [&pod.metadata])
+        });
+        let placed = workloads::placed(&self.workloads.pods);
+        let templates = self.workloads.templates.iter().filter(|t| {
+            let namespace = t.metadata.namespace.as_str();
+            let key = (namespace, t.kind.clone(), t.metadata.name.clone());
+            // The pods of these come and go with time or nodes: where one is tells of no other.
+            let moves = matches!(t.kind.as_str(), "DaemonSet" | "Job" | "CronJob");
+            (moves || !placed.contains(&key))
+                && !is_gke_own(namespace, [&t.metadata, &t.pod_metadata])
+                && may_come(&t.pod)
+        });
+        let pods = pods.map(|pod| Tenant {
+            workload: Workload::of(pod),
+            namespace: &pod.metadata.namespace,
+            pod: &pod.spec,
+        });
+        let templates = templates.map(|t| Tenant {
+            workload: Workload::of_template(t),
+            namespace: &t.metadata.namespace,
+            pod: &t.pod,
+        });
+        pods.chain(templates).collect()
     }
 
     fn is_here(&self, pod: &Pod) -> bool {
@@ -251,46 +324,79 @@ impl Pool<'_> {
             .any(|p| p.matches(&w.namespace, &w.kind, &w.name))
     }
 
-    fn fate(&self, pod: &Pod) -> IdentityEffect {
-        if pod.spec.host_network {
-            return IdentityEffect::Keeps("the host's network".into());
-        }
-        match workloads::own_credentials(pod) {
-            OwnCredentials::All => {
-                return IdentityEffect::Keeps("a credentials file of its own".into());
-            }
-            OwnCredentials::None | OwnCredentials::Some => {}
-        }
-        let (namespace, name) = (pod.metadata.namespace.as_str(), pod.service_account());
+    fn fate(&self, namespace: &str, pod: &PodSpec) -> IdentityEffect {
+        let (given, declared) = self.given(namespace, pod.service_account());
+        let server = MetadataServer::Gke(&given);
+        let config_maps = &self.workloads.config_maps;
+        let containers = access::containers(pod, namespace, config_maps, server);
+        fate::of(&containers, declared)
+    }
+
+    /// What the metadata server will give a Kubernetes service account, and whether the spec says so.
+    fn given(&self, namespace: &str, name: &str) -> (Given, bool) {
         let declared = self.desired.ksa(self.cluster, namespace, name);
         // One that is only referred to has what it has, whatever the spec would like.
         if let Some(ksa) = declared.filter(|k| !k.existing || self.is_as_wanted(k, namespace, name))
         {
-            return match &ksa.account {
-                Some(account) => IdentityEffect::Gets(account.to_string()),
-                None if ksa.has_direct_grants => IdentityEffect::Gets(ksa.identity.to_string()),
-                None => {
-                    IdentityEffect::Loses("the spec gives its service account no role".to_owned())
-                }
-            };
+            return (self.given_by_spec(ksa), true);
         }
-        let annotation = self
+        let there = self
             .objects
             .service_accounts
-            .get(&(namespace.to_owned(), name.to_owned()))
-            .and_then(|m| m.annotations.get(GSA_ANNOTATION));
-        let fate = identity::outside_the_spec(
-            self.live,
-            &self.desired.clusters[self.cluster].path.project,
-            namespace,
-            name,
-            annotation.map(String::as_str),
-        );
-        match (fate, workloads::own_credentials(pod)) {
-            (IdentityEffect::Loses(_), OwnCredentials::Some) => IdentityEffect::Loses(
-                "only some of its containers have a credentials file of their own".to_owned(),
-            ),
-            (fate, _) => fate,
+            .get(&(namespace.to_owned(), name.to_owned()));
+        let path = &self.desired.clusters[self.cluster].path;
+        let identity = KsaIdentity {
+            pool: path.project.workload_pool(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        let ksa = Ksa {
+            identity: &identity,
+            cluster: path,
+            number: self
+                .live
+                .numbers
+                .get(&path.project)
+                .and_then(|n| n.found().copied()),
+            uid: there.map_or("", |m| &m.uid),
+            annotation: there
+                .and_then(|m| m.annotations.get(GSA_ANNOTATION))
+                .map(String::as_str),
+        };
+        (access::by_metadata_server(self.live, &ksa, self.now), false)
+    }
+
+    fn given_by_spec(&self, ksa: &DesiredKsa) -> Given {
+        let Some(email) = &ksa.account else {
+            return self.given_by_grants(&ksa.identity);
+        };
+        let ours = self.desired.accounts.values();
+        let is_managed = ours.filter(|a| a.managed).any(|a| a.email == *email);
+        match access::is_usable(self.live, email) {
+            Err(given) if !is_managed => given,
+            _ => Given::Account(email.clone()),
+        }
+    }
+
+    /// By the roles that the spec gives it.
+    fn given_by_grants(&self, ksa: &KsaIdentity) -> Given {
+        let member = Member::Ksa(ksa.clone());
+        let grants = self.desired.bindings.keys();
+        let held: Vec<Option<bool>> = grants
+            .filter(|b| b.member == member)
+            .map(|b| match &b.condition {
+                None => Some(true),
+                Some(condition) => access::holds(&condition.expression, self.now),
+            })
+            .collect();
+        if held.contains(&Some(true)) {
+            Given::Principal(ksa.clone())
+        } else if held.contains(&None) {
+            Given::Unseen(WhyNot::RolesUnclear)
+        } else if held.is_empty() {
+            Given::Nobody(WhyNot::NoRoles)
+        } else {
+            Given::Nobody(WhyNot::RolesEnded)
         }
     }
 
@@ -299,8 +405,9 @@ impl Pool<'_> {
             .service_accounts
             .get(&(namespace.to_owned(), name.to_owned()))
             .is_some_and(|m| {
-                m.annotations.get(GSA_ANNOTATION).map(String::as_str)
-                    == ksa.account.as_ref().map(Email::as_str)
+                // An empty one is none, as to the metadata server.
+                let annotation = m.annotations.get(GSA_ANNOTATION).map(String::as_str);
+                annotation.filter(|a| !a.is_empty()) == ksa.account.as_ref().map(Email::as_str)
             })
     }
 
@@ -332,9 +439,9 @@ impl Pool<'_> {
         let Some(email) = self.node_account() else {
             return NodeRoles::Unknown("the project's number could not be read".to_owned());
         };
-        match policies(self.live).find(|(r, _)| **r == project) {
-            Some((_, Seen::Found(_))) => {}
-            Some((_, Seen::Unknown(why))) => return NodeRoles::Unknown(why.clone()),
+        match self.live.policy(&project) {
+            Some(Seen::Found(_)) => {}
+            Some(Seen::Unknown(why)) => return NodeRoles::Unknown(why.clone()),
             _ => return NodeRoles::Unknown(format!("the policy of {project} was not read")),
         }
         let granted_on = self.live.policies.iter();
@@ -346,7 +453,7 @@ impl Pool<'_> {
         }
         let member = Member::ServiceAccount(email);
         let mut held = BTreeSet::new();
-        for (resource, policy) in policies(self.live) {
+        for (resource, policy) in self.live.policies_of_all() {
             let bindings = policy.found().map(|p| p.bindings.as_slice());
             for binding in bindings.unwrap_or_default() {
                 if binding.members.iter().any(|m| Member::parse(m) == member) {
@@ -383,9 +490,4 @@ impl Pool<'_> {
             })
             .collect()
     }
-}
-
-/// All policies that were read, for whatever reason.
-fn policies(live: &Live) -> impl Iterator<Item = (&Resource, &Seen<crate::wire::policy::Policy>)> {
-    live.policies.iter().chain(&live.background)
 }

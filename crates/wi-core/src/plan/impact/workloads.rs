@@ -1,7 +1,11 @@
 //! From pods to the workloads that make them.
 
-use crate::wire::pods::{Container, Pod};
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
+
+use crate::live::Template;
+use crate::wire::pods::Pod;
 
 /// What makes pods: named once, however many pods it has.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -19,8 +23,7 @@ pub struct Workload {
 impl Workload {
     /// Of a pod. Behind a ReplicaSet is its Deployment, behind a Job its CronJob, where there is one.
     pub fn of(pod: &Pod) -> Self {
-        let controller = pod.metadata.owner_references.iter().find(|o| o.controller);
-        let (kind, name) = match controller {
+        let (kind, name) = match pod.metadata.controller() {
             Some(owner) => match (owner.kind.as_str(), owner.name.rsplit_once('-')) {
                 // A Deployment names its ReplicaSet by a hash of the pod template, a CronJob its
                 // Job by the minute that it was due.
@@ -41,6 +44,24 @@ impl Workload {
             service_account: pod.service_account().to_owned(),
         }
     }
+
+    /// Of what makes pods. A ReplicaSet of something else is named by that.
+    pub(super) fn of_template(template: &Template) -> Self {
+        let owner = match template.kind.as_str() {
+            "ReplicaSet" => template.metadata.controller(),
+            _ => None,
+        };
+        let (kind, name) = match owner {
+            Some(owner) => (&owner.kind, &owner.name),
+            None => (&template.kind, &template.metadata.name),
+        };
+        Self {
+            namespace: template.metadata.namespace.clone(),
+            kind: kind.clone(),
+            name: name.clone(),
+            service_account: template.pod.service_account().to_owned(),
+        }
+    }
 }
 
 /// The label says it for sure; where it was stripped, a hash looks like one.
@@ -57,38 +78,22 @@ fn is_minute(suffix: &str) -> bool {
 
 /// Whether the pod still runs, or what made it will run again.
 pub(super) fn is_live(pod: &Pod) -> bool {
-    !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed")
-        || Workload::of(pod).kind == "CronJob"
+    !pod.has_ended() || Workload::of(pod).kind == "CronJob"
 }
 
-/// Which of a pod's containers bring a credentials file of their own.
-pub(super) enum OwnCredentials {
-    /// None of them.
-    None,
-    /// Some, and others may live on the node's identity.
-    Some,
-    /// All of them.
-    All,
-}
-
-/// By the variable that Google's client libraries look at first.
-pub(super) fn own_credentials(pod: &Pod) -> OwnCredentials {
-    let with = pod
-        .spec
-        .containers
-        .iter()
-        .filter(|c| has_credentials(c))
-        .count();
-    match with {
-        0 => OwnCredentials::None,
-        n if n == pod.spec.containers.len() => OwnCredentials::All,
-        _ => OwnCredentials::Some,
+/// Who has pods on a node just now, by namespace, kind and name: what made them, and what made that.
+pub(super) fn placed(pods: &[Pod]) -> BTreeSet<(&str, String, String)> {
+    let mut placed = BTreeSet::new();
+    for pod in pods {
+        if pod.spec.node_name.is_empty() || pod.has_ended() {
+            continue;
+        }
+        let namespace = pod.metadata.namespace.as_str();
+        let workload = Workload::of(pod);
+        placed.insert((namespace, workload.kind, workload.name));
+        if let Some(owner) = pod.metadata.controller() {
+            placed.insert((namespace, owner.kind.clone(), owner.name.clone()));
+        }
     }
-}
-
-fn has_credentials(container: &Container) -> bool {
-    container
-        .env
-        .iter()
-        .any(|e| e.name == "GOOGLE_APPLICATION_CREDENTIALS" && !e.value.is_empty())
+    placed
 }

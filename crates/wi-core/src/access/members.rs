@@ -1,0 +1,55 @@
+//! Which members of policies mean a Kubernetes service account.
+
+use super::Ksa;
+use crate::names::{KsaIdentity, Member};
+
+/// Whether a member is this Kubernetes service account, or a set that it is in.
+///
+/// The sets of GKE's own pool: of the whole pool, of a namespace, of one cluster, and the account by its
+/// uid. <https://cloud.google.com/iam/docs/principal-identifiers>
+pub fn covers(member: &str, ksa: &Ksa<'_>) -> bool {
+    let KsaIdentity {
+        pool, namespace, ..
+    } = ksa.identity;
+    match Member::parse(member) {
+        Member::Ksa(other) => other == *ksa.identity,
+        Member::Other(member) => {
+            let Some((kind, rest)) = member.split_once("://iam.googleapis.com/projects/") else {
+                return false;
+            };
+            let in_pool = format!("/locations/global/workloadIdentityPools/{pool}/");
+            let Some((number, set)) = rest.split_once(in_pool.as_str()) else {
+                return false;
+            };
+            let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+            // A number of another project makes it nobody.
+            if !is_number || ksa.number.is_some_and(|n| n.to_string() != number) {
+                return false;
+            }
+            // Documentation writes the account by its uid either way.
+            let is_uid = set
+                .strip_prefix("kubernetes.serviceaccount.uid/")
+                .is_some_and(|uid| !uid.is_empty() && uid == ksa.uid);
+            match kind {
+                "principal" => is_uid,
+                "principalSet" => {
+                    is_uid
+                        || set == "*"
+                        || set.strip_prefix("namespace/") == Some(namespace)
+                        || set.strip_prefix("kubernetes.cluster/") == Some(&url(ksa))
+                }
+                _ => false,
+            }
+        }
+        _ => false,
+    }
+}
+
+/// A cluster as IAM calls it.
+fn url(ksa: &Ksa<'_>) -> String {
+    let c = ksa.cluster;
+    format!(
+        "https://container.googleapis.com/v1/projects/{}/locations/{}/clusters/{}",
+        c.project, c.location, c.name
+    )
+}
