@@ -198,6 +198,9 @@ async fn handshake(mut work: Work, tls: &str, cause: &str) {
     let inside = shop.open().await;
     let before = of_others(&inside);
     let cluster = "TLS acme-prod/europe-west1/prod-eu";
+    // One connection serves reads and writes: it breaks at the first write, and the next one is refused. Both
+    // clusters' writes look alike, and the other one makes a new connection.
+    inside.inject(&json!({"reset": true, "match": "PATCH /api/v1/namespaces/*", "times": 2}));
     inside.inject(&json!({"tls": tls, "match": cluster, "after": 1}));
     let first = work.wait_for(run_wi(&inside, &APPLY, tls)).await;
     assert_eq!(first.code, Some(1), "{tls}: {}", first.out);

@@ -192,8 +192,14 @@ impl Verdict {
 /// An answer whose connection is closed before its end.
 fn broken_off(head: Response<()>, start: Bytes) -> Response<Body> {
     let end = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-    head.map(|()| Body::from_stream(stream::iter([Ok(start), Err(end)])))
+    let mut broken = head.map(|()| Body::from_stream(stream::iter([Ok(start), Err(end)])));
+    broken.extensions_mut().insert(BrokenOff);
+    broken
 }
+
+/// Marks an answer whose connection is closed with it: over HTTP/2 only its stream would end.
+#[derive(Debug, Clone, Copy)]
+pub struct BrokenOff;
 
 /// Decides about one request. `draw` gives numbers in 0..100; used-up faults are removed.
 pub fn judge(faults: &mut Vec<Fault>, request: &str, mut draw: impl FnMut() -> f64) -> Verdict {

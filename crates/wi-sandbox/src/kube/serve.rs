@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::map_response;
+use axum::response::Response;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -14,7 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::super::faults::BrokenTls;
+use super::super::faults::{BrokenOff, BrokenTls};
 use super::tls::{self, Certificates};
 
 /// Whether the next handshake goes wrong, and how.
@@ -109,12 +111,20 @@ async fn connection(
         // A client that does not trust the CA hangs up here; it has its own error.
         stream = handshake => match stream { Ok(stream) => stream, Err(_) => return },
     };
+    let broken = CancellationToken::new();
+    let breaks = broken.clone();
+    let router = router.layer(map_response(move |response: Response| {
+        if response.extensions().get::<BrokenOff>().is_some() {
+            breaks.cancel();
+        }
+        std::future::ready(response)
+    }));
     let builder = Builder::new(TokioExecutor::new());
     let serving = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
-        () = stop.cancelled() => {
+        () = async { tokio::select! { () = stop.cancelled() => {}, () = broken.cancelled() => {} } } => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }
