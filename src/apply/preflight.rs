@@ -9,10 +9,12 @@ use wi_client::google::policies;
 use wi_client::http::Http;
 use wi_client::kubernetes::Kube;
 use wi_core::desired::Desired;
-use wi_core::live::Live;
+use wi_core::live::{Live, Seen};
 use wi_core::names::ProjectId;
 use wi_core::plan::{Edit, Permission, Plan};
 use wi_core::resource::Resource;
+use wi_core::spec::model::Access;
+use wi_core::words::safe;
 
 /// A permission that the caller does not have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,8 +23,8 @@ pub struct Missing {
     pub on: String,
     /// The permission; of Kubernetes, verb and resource.
     pub permission: String,
-    /// The smallest predefined role that has it.
-    pub role: &'static str,
+    /// What gives it: the smallest predefined role that has it, or RBAC.
+    pub given_by: String,
 }
 
 /// Permissions of changes that are not policies, with their smallest predefined role.
@@ -110,7 +112,7 @@ async fn google(http: &Http, plan: &Plan, desired: &Desired) -> Vec<Missing> {
         permissions
             .difference(&held)
             .map(|permission| Missing {
-                role: role_of(&resource, permission),
+                given_by: smallest(role_of(&resource, permission)),
                 on: resource.to_string(),
                 permission: permission.clone(),
             })
@@ -120,33 +122,64 @@ async fn google(http: &Http, plan: &Plan, desired: &Desired) -> Vec<Missing> {
     missing.into_iter().flatten().collect()
 }
 
-/// One question a cluster and kind of write.
+fn smallest(role: &str) -> String {
+    format!("the smallest predefined role that has it: {role}")
+}
+
+/// One question a cluster and kind of write; where that is not allowed in all namespaces, one for each that is
+/// written in: a RoleBinding gives it there.
 async fn kubernetes(http: &Http, plan: &Plan, desired: &Desired, live: &Live) -> Vec<Missing> {
-    let mut writes: BTreeSet<(String, &str, &str)> = BTreeSet::new();
+    let mut writes: BTreeMap<(String, &str, &str), BTreeSet<String>> = BTreeMap::new();
     for change in plan.changes.values() {
         for permission in change.edit.permissions(desired) {
             if let Permission::Kubernetes {
                 cluster,
+                namespace,
                 verb,
                 resource,
             } = permission
             {
-                writes.insert((cluster, verb, resource));
+                let namespaces = writes.entry((cluster, verb, resource)).or_default();
+                namespaces.extend(Some(namespace).filter(|n| !n.is_empty()));
             }
         }
     }
-    let asked = writes.into_iter().map(async |(cluster, verb, resource)| {
-        let access = &desired.clusters.get(&cluster)?.access;
-        let found = live.clusters.get(&cluster)?.found()?;
-        let kube = Kube::connect(http, found, access).ok()?;
-        let asked = kube.may(verb, "", resource);
-        let asked = asked.instrument(info_span!("cluster", name = cluster));
-        let allowed = asked.await.unwrap_or(true);
-        (!allowed).then(|| Missing {
-            on: format!("cluster.{cluster}"),
+    let asked = writes.into_iter().map(async |(write, namespaces)| {
+        let (cluster, verb, resource) = write;
+        let found = live.clusters.get(&cluster).and_then(Seen::found);
+        let (Some(wanted), Some(found)) = (desired.clusters.get(&cluster), found) else {
+            return Vec::new();
+        };
+        let Ok(kube) = Kube::connect(http, found, &wanted.access) else {
+            return Vec::new();
+        };
+        let given_by = match wanted.access {
+            Access::Kubeconfig { .. } => {
+                let who = safe(kube.reached_by());
+                format!("RBAC, for the user of {who}: docs/real-projects.md has the rules")
+            }
+            _ => smallest("roles/container.developer, or by RBAC in the cluster"),
+        };
+        let may = async |namespace: &str| {
+            let asked = kube.may(verb, "", resource, namespace);
+            let asked = asked.instrument(info_span!("cluster", name = cluster));
+            asked.await.unwrap_or(true)
+        };
+        if may("").await {
+            return Vec::new();
+        }
+        let missing = |at: String| Missing {
+            on: format!("cluster.{cluster}{at}"),
             permission: format!("{verb} {resource}"),
-            role: "roles/container.developer, or by RBAC in the cluster",
-        })
+            given_by: given_by.clone(),
+        };
+        if namespaces.is_empty() {
+            return vec![missing(String::new())];
+        }
+        let asked = join_all(namespaces.iter().map(async |n| (n, may(n).await))).await;
+        let refused = asked.into_iter().filter(|(_, allowed)| !allowed);
+        let refused = refused.map(|(namespace, _)| missing(format!(", namespace {namespace}")));
+        refused.collect()
     });
     join_all(asked).await.into_iter().flatten().collect()
 }

@@ -1,10 +1,10 @@
 //! Clusters: whether each one's Kubernetes API is reached, and what is allowed there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use tracing::{Instrument, info_span};
-use wi_client::http::Http;
+use wi_client::http::{ApiError, Http};
 use wi_client::kubernetes::Kube;
 use wi_core::desired::Desired;
 use wi_core::names::{ClusterPath, ProjectId};
@@ -65,7 +65,7 @@ pub(super) async fn of_clusters(
                         verb,
                         resource,
                         *to_apply,
-                        kube.may(verb, group, resource)
+                        may(&kube, desired, name, (verb, group, resource), *to_apply)
                             .instrument(info_span!("cluster", name))
                             .await,
                     )
@@ -114,12 +114,44 @@ pub(super) async fn of_clusters(
                 section.add(State::Fine, what, None);
             } else {
                 let what = format!("{command}: may not {}", missing.join(", "));
-                section.add(State::Failed, what, Some(caller.grant(&path.project, role)));
+                let mend = if matches!(wanted.access, Access::Kubeconfig { .. }) {
+                    format!(
+                        "Have the user of {} allowed to by RBAC (docs/real-projects.md has the rules)",
+                        kube.reached_by()
+                    )
+                } else {
+                    caller.grant(&path.project, role)
+                };
+                section.add(State::Failed, what, Some(mend));
             }
         }
         section
     }))
     .await
+}
+
+/// Whether it is allowed in all namespaces, or, of what an apply writes, in each that the spec names there: by
+/// RoleBindings.
+async fn may(
+    kube: &Kube,
+    desired: &Desired,
+    cluster: &str,
+    (verb, group, resource): (&str, &str, &str),
+    to_apply: bool,
+) -> Result<bool, ApiError> {
+    let everywhere = kube.may(verb, group, resource, "").await?;
+    if everywhere || !to_apply || resource == "namespaces" {
+        return Ok(everywhere);
+    }
+    let namespaces: BTreeSet<&str> = desired
+        .ksas_of(cluster)
+        .map(|(key, _)| key.namespace.as_str())
+        .collect();
+    let asked = namespaces
+        .iter()
+        .map(|n| kube.may(verb, group, resource, n));
+    let allowed = try_join_all(asked).await?;
+    Ok(!allowed.is_empty() && allowed.into_iter().all(|allowed| allowed))
 }
 
 /// Whether a connection was made, and TLS failed on it: another endpoint is no remedy.

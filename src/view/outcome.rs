@@ -146,10 +146,10 @@ pub fn missing(missing: &[Missing]) -> String {
     for m in missing {
         let _ = write!(
             out,
-            "\n- {} on {} (the smallest predefined role that has it: {})",
+            "\n- {} on {} ({})",
             safe(&m.permission),
             safe(&m.on),
-            m.role
+            m.given_by
         );
     }
     out

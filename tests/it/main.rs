@@ -29,6 +29,7 @@ mod kinds;
 mod kube_sandbox;
 #[cfg(unix)]
 mod kubeconfig;
+mod kubernetes_objects;
 mod log;
 mod machine_readable;
 mod markdown;

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 use wi_core::desired::GSA_ANNOTATION;
-use wi_core::plan::Ksa;
+use wi_core::plan::{Ksa, KsaAfter};
 use wi_core::wire::kubernetes::ObjectMeta;
 
-use super::object::{Kind, apply, for_user};
+use super::object::{Kind, apply, for_user, holds, unmark};
 use crate::apply::Context;
 
 pub(super) async fn change(context: &Context, edit: &Ksa) -> Result<(), String> {
@@ -28,16 +28,21 @@ pub(super) async fn change(context: &Context, edit: &Ksa) -> Result<(), String> 
         };
     };
     let kind = Kind::ServiceAccount;
-    let after = apply(context, kube, kind, &object, before, edit.force).await?;
+    let mut after = apply(context, kube, kind, &object, before, edit.force).await?;
+    if edit.after == KsaAfter::Released {
+        after = unmark(kube, kind, after).await?;
+    }
     if edit.drop_annotation && after.annotations.contains_key(GSA_ANNOTATION) {
         // Another manager owns the field, so leaving it out of our configuration keeps it there.
         let patch = json!({"metadata": {
             "resourceVersion": after.resource_version,
             "annotations": { GSA_ANNOTATION: Value::Null },
         }});
-        kube.patch_service_account(&after.namespace, &after.name, &patch)
+        after = kube
+            .patch_service_account(&after.namespace, &after.name, &patch)
             .await
             .map_err(|e| for_user(&e))?;
     }
-    Ok(())
+    let now = after.annotations.get(GSA_ANNOTATION);
+    holds("annotation", GSA_ANNOTATION, now, edit.account_after())
 }

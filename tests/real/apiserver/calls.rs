@@ -31,7 +31,7 @@ async fn reviews(kube: &Kube) {
         ("patch", "", "serviceaccounts"),
         ("list", "policy", "poddisruptionbudgets"),
     ] {
-        let may = kube.may(verb, group, resource).await.expect("asked");
+        let may = kube.may(verb, group, resource, "").await.expect("asked");
         assert!(may, "{verb} {resource}");
     }
 }

@@ -95,14 +95,14 @@ fn acting_as_somebody_else() {
         };
         assert_eq!(refused.code, 403);
         assert!(refused.message.contains("wi-test-nobody"), "{refused}");
-        assert!(!nobody.may("list", "", "pods").await.expect("asked"));
+        assert!(!nobody.may("list", "", "pods", "").await.expect("asked"));
 
         let master = acting_as(json!({
             "as": "wi-test-nobody", "as-groups": ["wi-test-group", "system:masters"],
             "as-uid": "wi-test-uid", "as-user-extra": { "example.com/Reason": ["a", "b c"] },
         }));
         master.get_namespace(&real.name).await.expect("allowed");
-        assert!(master.may("list", "", "pods").await.expect("asked"));
+        assert!(master.may("list", "", "pods", "").await.expect("asked"));
     });
 }
 

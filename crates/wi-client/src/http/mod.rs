@@ -276,7 +276,16 @@ impl Http {
     where
         T: DeserializeOwned + Send + 'static,
     {
-        Ok(self.json_and_size(request).await?.0)
+        Ok(self.whole_json(request).await?.0)
+    }
+
+    /// As [`Self::json`], and whether the server made something (201).
+    pub(crate) async fn json_made<T>(&self, request: Request) -> Result<(T, bool), ApiError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let (answer, status, _) = self.whole_json(request).await?;
+        Ok((answer, status == StatusCode::CREATED))
     }
 
     /// As [`Self::json`], a page of a list with so many `items`, which takes from the list's budget.
@@ -290,22 +299,22 @@ impl Http {
         T: DeserializeOwned + Send + 'static,
     {
         let (method, url) = (request.method.clone(), request.url.clone());
-        let (page, bytes) = self.json_and_size(request).await?;
+        let (page, _, bytes) = self.whole_json(request).await?;
         budget
             .take(items(&page), bytes)
             .map_err(|why| ApiError::without_answer(method.as_str(), &url, why))?;
         Ok(page)
     }
 
-    /// The answer, and its length in bytes.
-    async fn json_and_size<T>(&self, request: Request) -> Result<(T, usize), ApiError>
+    /// The answer, its status, and its length in bytes.
+    async fn whole_json<T>(&self, request: Request) -> Result<(T, StatusCode, usize), ApiError>
     where
         T: DeserializeOwned + Send + 'static,
     {
         let http = self.clone();
         // A task of its own: answers of many clusters are decrypted and read on all cores.
         let task = async move {
-            let body = http.send(&request).await?;
+            let (status, body) = http.answer(&request).await?;
             let unreadable = |why: String| {
                 let message = format!("the answer is not what the API documents: {why}");
                 let (method, url) = (request.method.as_str(), request.url.as_str());
@@ -323,7 +332,7 @@ impl Http {
                 return Err(unreadable(format!("it has more than {MOST_VALUES} values")));
             }
             let answer = serde_json::from_slice(&body).map_err(|e| unreadable(e.to_string()))?;
-            Ok((answer, body.len()))
+            Ok((answer, status, body.len()))
         };
         // Whose call it is goes with it.
         let task = tokio::spawn(task.instrument(tracing::Span::current()));
@@ -335,6 +344,10 @@ impl Http {
 
     /// Calls until it succeeds, is refused for good, or the tries are used up.
     pub(crate) async fn send(&self, request: &Request) -> Result<Vec<u8>, ApiError> {
+        self.answer(request).await.map(|(_, body)| body)
+    }
+
+    async fn answer(&self, request: &Request) -> Result<(StatusCode, Vec<u8>), ApiError> {
         let mut pauses = retry::pauses(Duration::from_millis(250), 7);
         let mut rejected: Option<Login> = None;
         let started = Instant::now();
@@ -354,14 +367,14 @@ impl Http {
             let left = allowed.saturating_sub(quiet);
             let tried = self.attempt(request, call, &login.secrets, (quiet, left));
             let failed = match tried.await {
-                Ok(body) if login.secrets.are_in(&body) => {
+                Ok((_, body)) if login.secrets.are_in(&body) => {
                     let why = "the answer has the access token of the call in it, and is not used";
                     return Err(ApiError {
                         kind: ErrorKind::Unreadable,
                         ..unanswered(why.to_owned())
                     });
                 }
-                Ok(body) => return Ok(body),
+                Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
             if failed.error.code == 401 && rejected.is_none() {
@@ -405,7 +418,7 @@ impl Http {
         call: RequestBuilder,
         secrets: &Secrets,
         (quiet, left): (Duration, Duration),
-    ) -> Result<Vec<u8>, Failed> {
+    ) -> Result<(StatusCode, Vec<u8>), Failed> {
         let (method, url) = (request.method.as_str(), request.url.as_str());
         let failed = |message: String, connected: bool| Failed {
             error: ApiError::without_answer(method, url, secrets.cut(&message)),
@@ -486,7 +499,7 @@ impl Http {
         }
         tracing::debug!(method, url, status = status.as_u16(), bytes = body.len(), elapsed = ?started.elapsed(), "call");
         if status.is_success() {
-            return Ok(body);
+            return Ok((status, body));
         }
         Err(Failed {
             error: refusal(method, url, status, &answer_headers, &body, secrets),

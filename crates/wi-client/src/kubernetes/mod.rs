@@ -168,8 +168,14 @@ impl Kube {
     }
 
     /// `SelfSubjectAccessReview`: whether the caller may do `verb` on `resource` of an API group (`""`:
-    /// the core), in all namespaces.
-    pub async fn may(&self, verb: &str, group: &str, resource: &str) -> Result<bool, ApiError> {
+    /// the core) in a namespace, which RoleBindings give rights in; `""`: in all of them.
+    pub async fn may(
+        &self,
+        verb: &str,
+        group: &str,
+        resource: &str,
+        namespace: &str,
+    ) -> Result<bool, ApiError> {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Review {
@@ -184,7 +190,7 @@ impl Kube {
         let body = json!({
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": {"verb": verb, "group": group, "resource": resource}},
+            "spec": {"resourceAttributes": {"verb": verb, "group": group, "resource": resource, "namespace": namespace}},
         });
         let mut request = Request::new(Method::POST, url).body(body);
         request.connect_within = Some(REACHABLE_WITHIN);
@@ -209,12 +215,12 @@ impl Kube {
     }
 
     /// Server-side apply as [`FIELD_MANAGER`]: `object` is the whole applied configuration. `force`
-    /// takes fields over from other managers.
+    /// takes fields over from other managers. Answers with whether it was made by this call, too.
     pub async fn apply_namespace(
         &self,
         object: &Value,
         force: bool,
-    ) -> Result<ObjectMeta, ApiError> {
+    ) -> Result<(ObjectMeta, bool), ApiError> {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         self.apply(&format!("/api/v1/namespaces/{name}"), object, force)
             .await
@@ -225,7 +231,7 @@ impl Kube {
         &self,
         object: &Value,
         force: bool,
-    ) -> Result<ObjectMeta, ApiError> {
+    ) -> Result<(ObjectMeta, bool), ApiError> {
         let metadata = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
         let path = format!(
             "/api/v1/namespaces/{}/serviceaccounts/{}",
@@ -235,25 +241,40 @@ impl Kube {
         self.apply(&path, object, force).await
     }
 
-    async fn apply(&self, path: &str, object: &Value, force: bool) -> Result<ObjectMeta, ApiError> {
+    async fn apply(
+        &self,
+        path: &str,
+        object: &Value,
+        force: bool,
+    ) -> Result<(ObjectMeta, bool), ApiError> {
         let url = self.url(&format!(
             "{path}?fieldManager={FIELD_MANAGER}&force={force}&fieldValidation=Strict"
         ));
         let mut request = Request::new(Method::PATCH, url).body(object.clone());
         request.content_type = "application/apply-patch+yaml";
-        Ok(self.http.json::<Metadata>(request).await?.metadata)
+        let (object, made) = self.http.json_made::<Metadata>(request).await?;
+        Ok((object.metadata, made))
     }
 
-    /// A merge patch: removes what another manager owns.
+    /// A merge patch on a namespace: removes what another manager owns.
+    pub async fn patch_namespace(&self, name: &str, patch: &Value) -> Result<ObjectMeta, ApiError> {
+        self.merge(&format!("/api/v1/namespaces/{name}"), patch)
+            .await
+    }
+
+    /// As [`Kube::patch_namespace`], on a service account.
     pub async fn patch_service_account(
         &self,
         namespace: &str,
         name: &str,
         patch: &Value,
     ) -> Result<ObjectMeta, ApiError> {
-        let url = self.url(&format!(
-            "/api/v1/namespaces/{namespace}/serviceaccounts/{name}?fieldManager={FIELD_MANAGER}"
-        ));
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}");
+        self.merge(&path, patch).await
+    }
+
+    async fn merge(&self, path: &str, patch: &Value) -> Result<ObjectMeta, ApiError> {
+        let url = self.url(&format!("{path}?fieldManager={FIELD_MANAGER}"));
         let mut request = Request::new(Method::PATCH, url).body(patch.clone());
         request.content_type = "application/merge-patch+json";
         Ok(self.http.json::<Metadata>(request).await?.metadata)

@@ -10,6 +10,9 @@ use crate::names::{Email, KubeName};
 use crate::wire::container::Cluster;
 use crate::wire::kubernetes::ObjectMeta;
 
+/// The service account that Kubernetes itself makes in each namespace.
+const DEFAULT: &str = "default";
+
 /// Whose mark an object carries.
 enum Mark<'a> {
     None,
@@ -23,21 +26,6 @@ fn mark<'a>(meta: &'a ObjectMeta, owner: &str) -> Mark<'a> {
         Some(name) => Mark::Other(name),
         None => Mark::None,
     }
-}
-
-/// Field managers other than `wi` that own the Google service account annotation.
-fn foreign_annotation_managers(meta: &ObjectMeta) -> Vec<&str> {
-    meta.managed_fields
-        .iter()
-        .filter(|m| m.manager != "wi" && m.owns_annotation(GSA_ANNOTATION))
-        .map(|m| m.manager.as_str())
-        .collect()
-}
-
-fn wi_owns_annotation(meta: &ObjectMeta) -> bool {
-    meta.managed_fields
-        .iter()
-        .any(|m| m.manager == "wi" && m.owns_annotation(GSA_ANNOTATION))
 }
 
 /// Another tool that says that an object is its own.
@@ -78,7 +66,11 @@ fn refer_to(key: &KsaKey, wanted: &DesiredKsa, there: Option<&ObjectMeta>, plan:
     let now = there.annotations.get(GSA_ANNOTATION).map(String::as_str);
     let after = wanted.account.as_ref().map(Email::as_str);
     if now != after {
-        let shown = |v: Option<&str>| v.map_or("not set".to_owned(), |v| format!("`{v}`"));
+        let shown = |v: Option<&str>| match v {
+            None => "not set".to_owned(),
+            Some("") => "set to nothing (`\"\"`)".to_owned(),
+            Some(v) => format!("`{v}`"),
+        };
         let owner =
             other_manager(there).map_or("where it is managed".to_owned(), |t| format!("in {t}"));
         plan.warnings.push(format!(
@@ -100,6 +92,9 @@ pub(super) fn diff(desired: &Desired, live: &Live, options: &Options, plan: &mut
         }
     }
 }
+
+const GOING: &str =
+    "it is being deleted, and takes nothing new. Once it is gone, plan again: it is made anew";
 
 /// Whether it is being deleted: what is in it goes too.
 pub(super) fn is_going(meta: &ObjectMeta) -> bool {
@@ -127,8 +122,7 @@ fn diff_cluster(
     {
         if let Some(there) = objects.namespaces.get(key.namespace.as_str()) {
             if is_going(there) {
-                let why = "it is being deleted, and takes nothing new. Once it is gone, plan again: it is made anew";
-                plan.unseen(format!("{key} and what is to be in it"), why);
+                plan.unseen(format!("{key} and what is to be in it"), GOING);
             }
             continue; // not adopted: it holds more than what the spec knows of
         }
@@ -163,6 +157,10 @@ fn diff_cluster(
         let there = by_name
             .get(&(key.namespace.as_str(), key.name.as_str()))
             .copied();
+        if there.is_some_and(is_going) {
+            plan.unseen(key.address(), GOING);
+            continue;
+        }
         if wanted.existing {
             refer_to(key, wanted, there, plan);
             continue;
@@ -186,14 +184,18 @@ fn diff_ksa(
     let before = there
         .and_then(|m| m.annotations.get(GSA_ANNOTATION))
         .map(String::as_str);
-    let mut adopted = false;
+    // The one that each namespace has is made by Kubernetes, and its pods' for good.
+    let mut adopted = key.name.as_str() == DEFAULT;
     let mut force = false;
     let mut reason = None;
-    let foreign = there.map(foreign_annotation_managers).unwrap_or_default();
+    let was = there.map(Was::from);
+    let foreign = was
+        .as_ref()
+        .map_or(&[][..], |was| was.annotation_managers.as_slice());
     match there.map(|m| mark(m, &desired.owner)) {
         None => {}
         Some(Mark::Ours) => {
-            adopted = there.is_some_and(|m| m.annotations.contains_key(ADOPTED));
+            adopted |= there.is_some_and(|m| m.annotations.contains_key(ADOPTED));
             force = true;
             if before != after && !foreign.is_empty() {
                 reason = Some(format!("changed outside wi, by {}", foreign.join(", ")));
@@ -203,7 +205,7 @@ fn diff_ksa(
             adopted = true;
             reason = Some("adopted: it exists and nobody has marked it".to_owned());
             if before != after
-                && before.is_some()
+                && before.is_some_and(|b| after.is_some() || !b.is_empty())
                 && !foreign.is_empty()
                 && !options.force_conflicts
             {
@@ -230,7 +232,7 @@ fn diff_ksa(
     let managed_by = there.and_then(|m| m.labels.get(MANAGED_BY));
     let edit = Edit::Ksa(Ksa {
         key: key.clone(),
-        before: there.map(Was::from),
+        before: was.clone(),
         after: KsaAfter::Kept {
             account: wanted.account.clone(),
             adopted,
@@ -238,9 +240,7 @@ fn diff_ksa(
             labelled: managed_by.is_none_or(|t| t == "wi"),
         },
         force,
-        drop_annotation: before.is_some()
-            && after.is_none()
-            && (!foreign.is_empty() || !there.is_some_and(wi_owns_annotation)),
+        drop_annotation: before.is_some() && after.is_none() && !foreign.is_empty(),
     });
     if edit.attributes(&desired.owner).is_empty() {
         return;
@@ -276,25 +276,40 @@ fn remove_what_left(cluster: &str, desired: &Desired, objects: &Objects, plan: &
         let Some(key) = key(meta) else {
             continue;
         };
-        let (after, note) = if meta.annotations.contains_key(ADOPTED) {
-            (
-                KsaAfter::Released,
-                "released: it was there before this spec, which no longer names it",
-            )
+        if is_going(meta) {
+            plan.warnings.push(format!(
+                "{key} left the spec and is being deleted already: it is gone once its finalizers are"
+            ));
+            continue;
+        }
+        let was = Was::from(meta);
+        let released = if meta.name == DEFAULT {
+            "released: each namespace has one by this name, and pods run as it"
+        } else {
+            "released: it was there before this spec, which no longer names it"
+        };
+        let (after, note) = if meta.name == DEFAULT || meta.annotations.contains_key(ADOPTED) {
+            let mut note = released.to_owned();
+            if !was.annotation_managers.is_empty() {
+                let others = was.annotation_managers.join(", ");
+                note += &format!("; the annotation {GSA_ANNOTATION} stays, {others} owns it, too");
+            }
+            (KsaAfter::Released, note)
         } else {
             (
                 KsaAfter::Deleted,
-                "made by this spec and no longer in it; pods that still use it lose their identity",
+                "made by this spec and no longer in it; pods that still use it lose their identity"
+                    .to_owned(),
             )
         };
         let edit = Ksa {
             key,
-            before: Some(meta.into()),
+            before: Some(was),
             after,
             force: true,
             drop_annotation: false,
         };
-        plan.insert(Change::new(Edit::Ksa(edit), vec![note.to_owned()], None));
+        plan.insert(Change::new(Edit::Ksa(edit), vec![note], None));
     }
     for meta in objects.namespaces.values() {
         let Ok(namespace) = KubeName::parse(&meta.name) else {

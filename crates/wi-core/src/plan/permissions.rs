@@ -18,6 +18,8 @@ pub enum Permission {
     Kubernetes {
         /// The spec's name of the cluster.
         cluster: String,
+        /// Where; empty for what is in no namespace.
+        namespace: String,
         /// Such as `patch`.
         verb: &'static str,
         /// Such as `serviceaccounts`.
@@ -40,7 +42,12 @@ impl Permission {
     }
 
     /// What writing a Kubernetes object takes. Server-side apply takes `patch` to create one, too.
-    pub(super) fn to_write(cluster: &str, action: Action, resource: &'static str) -> Vec<Self> {
+    pub(super) fn to_write(
+        cluster: &str,
+        namespace: &str,
+        action: Action,
+        resource: &'static str,
+    ) -> Vec<Self> {
         let verbs: &[&'static str] = match action {
             Action::Create => &["create", "patch"],
             Action::Update => &["patch"],
@@ -48,6 +55,7 @@ impl Permission {
         };
         let of = |verb: &&'static str| Self::Kubernetes {
             cluster: cluster.to_owned(),
+            namespace: namespace.to_owned(),
             verb,
             resource,
         };

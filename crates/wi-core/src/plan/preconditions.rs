@@ -24,6 +24,8 @@ use crate::wire::upgrade::RESTORE_LABEL;
 pub enum Basis {
     /// What has this address.
     Resource(Address),
+    /// The namespace at this address takes objects, and is no other one of that name.
+    Place(Address),
     /// The policy of this.
     Policy(Resource),
     /// Which workloads on this node pool lose its identity.
@@ -34,7 +36,7 @@ impl fmt::Display for Basis {
     /// As users know it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Resource(address) => address.fmt(f),
+            Self::Resource(address) | Self::Place(address) => address.fmt(f),
             Self::Policy(resource) => write!(f, "the policy of {resource}"),
             Self::Workloads(address) => write!(f, "the workloads on {address}"),
         }
@@ -112,6 +114,11 @@ fn stale(
     now: &BTreeMap<Basis, Observation>,
 ) -> Vec<StaleObject> {
     let stale = now.iter().filter_map(|(basis, after)| {
+        if let Basis::Place(namespace) = basis
+            && now.contains_key(&Basis::Resource(namespace.clone()))
+        {
+            return None; // told of with all that it is
+        }
         let how = match before.get(basis) {
             None => vec!["the plan does not say what it was".to_owned()],
             Some(before) => {
@@ -284,6 +291,19 @@ impl<'a> Reader<'a> {
                 key.address(),
                 objects.namespaces.get(key.namespace.as_str()),
             );
+        }
+    }
+
+    /// The namespace that a service account is written in. Its labels are of no account for that.
+    pub(super) fn namespace_of(&mut self, key: &KsaKey) {
+        let namespace = key.namespace_key();
+        if let Some(objects) = self.objects(&key.cluster) {
+            let there = objects.namespaces.get(key.namespace.as_str());
+            let state = there.map_or(
+                Value::Null,
+                |meta| json!({ "uid": meta.uid, "beingDeleted": !meta.deletion_timestamp.is_empty() }),
+            );
+            self.seen(Basis::Place(namespace.address()), "", state);
         }
     }
 

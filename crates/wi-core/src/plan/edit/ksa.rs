@@ -45,7 +45,8 @@ pub enum KsaAfter {
         /// Whether it has the label that says who manages it; that of another tool stays.
         labelled: bool,
     },
-    /// Our marks and the annotation go, since it left the spec and was there before.
+    /// Our marks go, since it left the spec and was there before. The annotation goes unless somebody else
+    /// owns it, too.
     Released,
     /// It is deleted, since it left the spec, which had made it.
     Deleted,
@@ -63,10 +64,16 @@ impl Ksa {
         attributes.iter().any(|a| a.name == GSA_ANNOTATION)
     }
 
-    fn account_after(&self) -> Option<&str> {
+    /// What the annotation is to be.
+    pub fn account_after(&self) -> Option<&str> {
         match &self.after {
             KsaAfter::Kept { account, .. } => account.as_ref().map(Email::as_str),
-            KsaAfter::Released | KsaAfter::Deleted => None,
+            KsaAfter::Released => {
+                let others = self.before.as_ref();
+                let others = others.filter(|was| !was.annotation_managers.is_empty());
+                others.and_then(Was::account)
+            }
+            KsaAfter::Deleted => None,
         }
     }
 
@@ -133,7 +140,13 @@ impl Kind for Ksa {
     }
 
     fn permissions(&self, _desired: &Desired) -> Vec<Permission> {
-        Permission::to_write(&self.key.cluster, self.action(), "serviceaccounts")
+        let namespace = self.key.namespace.as_str();
+        Permission::to_write(
+            &self.key.cluster,
+            namespace,
+            self.action(),
+            "serviceaccounts",
+        )
     }
 
     fn terraform(&self, owner: &str, _desired: &Desired) -> Terraform {
@@ -149,6 +162,7 @@ impl Kind for Ksa {
 
     fn observe(&self, reader: &mut Reader<'_>) {
         reader.service_account(&self.key);
+        reader.namespace_of(&self.key);
     }
 
     fn seen(&self) -> Option<Value> {

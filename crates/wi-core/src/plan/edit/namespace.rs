@@ -72,7 +72,7 @@ impl Kind for Namespace {
     }
 
     fn permissions(&self, _desired: &Desired) -> Vec<Permission> {
-        Permission::to_write(&self.key.cluster, self.action(), "namespaces")
+        Permission::to_write(&self.key.cluster, "", self.action(), "namespaces")
     }
 
     fn terraform(&self, owner: &str, _desired: &Desired) -> Terraform {

@@ -1,7 +1,7 @@
 //! What namespaces and Kubernetes service accounts have in common: the object as it was, and the whole
 //! configuration that is applied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use crate::digest::sha256;
 use crate::names::KubeName;
 use crate::plan::Attribute;
 use crate::plan::ownership::{ADOPTED, MANAGED_BY, OWNER};
-use crate::wire::kubernetes::ObjectMeta;
+use crate::wire::kubernetes::{FIELD_MANAGER, ObjectMeta};
 
 /// Labels and annotations whose values are told; of all others only that they changed.
 const TOLD: [&str; 4] = [MANAGED_BY, OWNER, ADOPTED, GSA_ANNOTATION];
@@ -19,7 +19,7 @@ const TOLD: [&str; 4] = [MANAGED_BY, OWNER, ADOPTED, GSA_ANNOTATION];
 /// An object as the plan saw it. Anything can be in labels and annotations of other tools, a secret too:
 /// of their values there is `value DIGEST`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct Was {
     /// Another object of the same name has another one.
     pub uid: String,
@@ -29,6 +29,33 @@ pub struct Was {
     pub labels: BTreeMap<String, String>,
     /// By key.
     pub annotations: BTreeMap<String, String>,
+    /// Whether it is being deleted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub going: bool,
+    /// Who else than `wi` owns the annotation that names the Google service account. It is changed without
+    /// their consent only where the object is ours, and stays theirs when it is released.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub annotation_managers: Vec<String>,
+}
+
+/// To whom the server gives all that an object has which nobody is named for, when it is applied for the
+/// first time: one that was made without labels and annotations (`kubectl create serviceaccount`) has no
+/// `managedFields`, nor gets any by later updates (`kubectl annotate`).
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+
+/// Field managers other than `wi` that own the Google service account annotation, if it is set.
+fn annotation_managers(meta: &ObjectMeta) -> Vec<String> {
+    if !meta.annotations.contains_key(GSA_ANNOTATION) {
+        return Vec::new();
+    }
+    let entries = meta.managed_fields.iter();
+    let owners = entries.filter(|m| m.owns_annotation(GSA_ANNOTATION));
+    let owners: BTreeSet<&str> = owners.map(|m| m.manager.as_str()).collect();
+    if owners.is_empty() {
+        return vec![BEFORE_FIRST_APPLY.to_owned()]; // it is somebody's, all the same
+    }
+    let others = owners.into_iter().filter(|m| *m != FIELD_MANAGER);
+    others.map(str::to_owned).collect()
 }
 
 impl From<&ObjectMeta> for Was {
@@ -49,6 +76,8 @@ impl From<&ObjectMeta> for Was {
             resource_version: meta.resource_version.clone(),
             labels: told(&meta.labels),
             annotations: told(&meta.annotations),
+            going: !meta.deletion_timestamp.is_empty(),
+            annotation_managers: annotation_managers(meta),
         }
     }
 }
@@ -66,11 +95,18 @@ impl Was {
 
     /// As a plan rests on it.
     pub fn state(&self) -> Value {
-        json!({
+        let mut state = json!({
             "uid": self.uid,
             "labels": self.labels,
             "annotations": self.annotations,
-        })
+        });
+        if self.going {
+            state["beingDeleted"] = true.into();
+        }
+        if !self.annotation_managers.is_empty() {
+            state["annotationOwnedBy"] = json!(self.annotation_managers);
+        }
+        state
     }
 
     /// Just that it was there.
@@ -126,7 +162,8 @@ pub(super) fn released(kind: &str, name: &KubeName, namespace: Option<&KubeName>
 pub(super) fn annotation(name: &str, was: Option<&Was>, after: Option<&str>) -> Option<Attribute> {
     let before = was.and_then(|w| w.annotations.get(name));
     let before = before.map(String::as_str);
-    (before != after).then(|| Attribute::new(name, before, after))
+    let shown = before.map(|value| if value.is_empty() { "\"\"" } else { value }); // set, to nothing
+    (before != after).then(|| Attribute::new(name, shown, after))
 }
 
 /// As Terraform has it: `metadata`, before.

@@ -1,0 +1,289 @@
+//! Kubernetes objects as a real API server has them: fields of others, webhooks, what comes and goes meanwhile.
+
+use crate::support::client::Client;
+use crate::support::inside::{Inside, runtime};
+use crate::support::served::Served;
+use crate::support::{Place, Ran, flat};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use wi::apply::Status;
+use wi_core::plan::Action;
+
+const GSA: &str = "iam.gke.io/gcp-service-account";
+const CHECKOUT: &str = "checkout@acme-prod.iam.gserviceaccount.com";
+const ACCOUNTS: &str = "/v1/projects/123456789012/locations/europe-west1/gkeMemberships/main/api/v1/namespaces/shop/serviceaccounts";
+
+fn spec(accounts: &str) -> String {
+    format!(
+        "apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters: {{ main: {{ location: europe-west1 }} }}\ngoogleServiceAccounts: {{ checkout: {{ grants: [roles/cloudsql.client] }} }}\nnamespaces: {{ shop: {{ serviceAccounts: {{ {accounts} }} }} }}\n"
+    )
+}
+
+/// The KSA in the namespace of the world, and more of the cluster.
+fn world(accounts: &str, cluster: &str) -> String {
+    format!(
+        "apiVersion: wi.sandbox/v1\ntimeScale: 2000\nprojects: {{ acme-prod: {{ number: 123456789012 }} }}\nclusters:\n  - {{ project: acme-prod, location: europe-west1, name: main, membership: main, workloadPool: acme-prod.svc.id.goog, nodePools: [{{ name: p1, nodes: 1, workloadMetadata: GCE_METADATA }}], namespaces: {{ shop: {{ serviceAccounts: {{ {accounts} }} }} }}, {cluster} }}\n"
+    )
+}
+
+const IMPERSONATES: &str = "checkout: { impersonates: checkout }";
+
+fn place(accounts: &str, cluster: &str) -> Place {
+    Place::new(&spec(IMPERSONATES), &world(accounts, cluster))
+}
+
+fn account(state: &Value, name: &str) -> Value {
+    state["clusters"][0]["namespaces"]["shop"]["serviceAccounts"][name].clone()
+}
+
+#[track_caller]
+fn says(ran: &Ran, parts: &[&str]) {
+    let all = flat(&format!("{}\n{}", ran.out, ran.err));
+    for part in parts {
+        assert!(all.contains(part), "`{part}` is not in:\n{all}");
+    }
+}
+
+#[track_caller]
+fn nothing_is_left(place: &Place) {
+    let again = place.wi(&["plan", "--detailed-exitcode"]);
+    assert_eq!(again.code, Some(0), "{}\n{}", again.out, again.err);
+}
+
+/// `kubectl create serviceaccount`, then `kubectl annotate`: nobody is named for the annotation.
+#[test]
+fn a_field_that_nobody_is_named_for_is_somebodys() {
+    let there = format!(
+        "checkout: {{ annotations: {{ {GSA}: old@x.iam.gserviceaccount.com }}, managedFields: [] }}"
+    );
+    for wanted in [
+        IMPERSONATES,
+        "checkout: { grants: [roles/logging.logWriter] }",
+    ] {
+        let place = place(&there, "");
+        place.write("wi.yaml", &spec(wanted));
+        let plan = place.wi(&["plan"]).fails();
+        says(&plan, &["before-first-apply", "--force-conflicts"]);
+        place
+            .wi(&["apply", "--auto-approve", "--force-conflicts"])
+            .ok();
+        let now = account(&place.state(), "checkout")["annotations"][GSA].clone();
+        let expected = (wanted == IMPERSONATES).then_some(CHECKOUT);
+        assert_eq!(now.as_str(), expected);
+        nothing_is_left(&place);
+    }
+}
+
+#[test]
+fn what_a_webhook_strips_or_rewrites_is_a_failure_that_stops_what_needs_it() {
+    for (rewrite, said) in [
+        ("null", "is none, not"),
+        ("evil@x.iam.gserviceaccount.com", "is `evil@x"),
+    ] {
+        let hook = format!(
+            "webhooks: [{{ name: policy.example.com, resources: [serviceaccounts], rewrite: {{ metadata: {{ annotations: {{ {GSA}: {rewrite} }} }} }} }}]"
+        );
+        let place = place("checkout: {}", &hook);
+        let apply = place.wi(&["apply", "--auto-approve"]).fails();
+        says(&apply, &["an admission webhook changes it", said]);
+        let pool = &place.state()["clusters"][0]["nodePools"][0];
+        assert_eq!(
+            pool["workloadMetadata"], "GCE_METADATA",
+            "moved all the same"
+        );
+    }
+}
+
+#[test]
+fn what_somebody_makes_after_the_plan_is_adopted_and_never_destroyed() {
+    runtime().block_on(async {
+        let inside = Inside::of(place("", "")).await;
+        let client = Client::of(&spec(IMPERSONATES), &inside.sandbox);
+        let (plan, live) = client.plan().await;
+        let body =
+            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "checkout"}});
+        make(&inside, &body).await;
+        let outcome = client.apply(&plan, &live, CancellationToken::new()).await;
+        assert!(outcome.values().all(|s| *s == Status::Done), "{outcome:?}");
+        let now = account(&inside.world(), "checkout");
+        assert_eq!(now["annotations"]["wi/adopted"], "true", "{now}");
+
+        let without = Client::of(&spec(""), &inside.sandbox);
+        let (plan, live) = without.plan().await;
+        let released = plan
+            .changes
+            .get("ksa.main/shop/checkout")
+            .expect("a change");
+        assert_eq!(released.action(), Action::Update);
+        without.apply(&plan, &live, CancellationToken::new()).await;
+        assert!(account(&inside.world(), "checkout").is_object());
+    });
+}
+
+#[test]
+fn what_another_spec_or_tool_makes_after_the_plan_stays_its_own() {
+    for (key, value) in [
+        ("wi/owner", "billing"),
+        (GSA, "other@x.iam.gserviceaccount.com"),
+    ] {
+        runtime().block_on(async {
+            let inside = Inside::of(place("", "")).await;
+            let client = Client::of(&spec(IMPERSONATES), &inside.sandbox);
+            let (plan, live) = client.plan().await;
+            let body = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+                "metadata": {"name": "checkout", "annotations": {key: value}}});
+            make(&inside, &body).await;
+            let outcome = client.apply(&plan, &live, CancellationToken::new()).await;
+            let ended = &outcome["ksa.main/shop/checkout"];
+            assert!(
+                matches!(ended, Status::Failed(why) if why.contains("made since it was planned")),
+                "{ended:?}"
+            );
+            assert_eq!(
+                account(&inside.world(), "checkout")["annotations"],
+                json!({key: value})
+            );
+        });
+    }
+}
+
+/// As somebody else who is known to the server by the name that wi has.
+async fn make(inside: &Inside, body: &Value) {
+    let base = inside.sandbox.endpoint();
+    let url = format!("{}{ACCOUNTS}?fieldManager=wi", base.trim_end_matches('/'));
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build();
+    let sent = client
+        .expect("a client")
+        .post(url)
+        .bearer_auth(inside.sandbox.token())
+        .header("content-type", "application/json")
+        .body(body.to_string());
+    let answer = sent.send().await.expect("an answer");
+    assert_eq!(answer.status().as_u16(), 201);
+}
+
+#[test]
+fn a_saved_plan_rests_on_the_namespace_that_its_accounts_are_made_in() {
+    let namespace = ACCOUNTS.trim_end_matches("/serviceaccounts");
+    let served = Served::of(place("", ""));
+    served.wi(&["plan", "--out", "p.plan"]).ok();
+    served.request("DELETE", namespace, "");
+    let all = namespace.trim_end_matches("/shop");
+    let anew = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
+    served.request("POST", all, &anew.to_string());
+    let before = served.writes().len();
+    let ran = served.wi(&["apply", "p.plan"]);
+    assert_eq!(ran.code, Some(4), "{}\n{}", ran.out, ran.err);
+    says(&ran, &["namespace.main/shop", "uid"]);
+    assert_eq!(served.writes().len(), before, "something was written");
+}
+
+#[test]
+fn a_saved_plan_does_not_write_into_a_namespace_that_is_going() {
+    let place = place("", "");
+    place.wi(&["plan", "--out", "p.plan"]).ok();
+    place.edit_state(|text| {
+        let mut state: Value = serde_saphyr::from_str(&text).expect("YAML");
+        state["clusters"][0]["namespaces"]["shop"]["terminating"] = json!(true);
+        state.to_string()
+    });
+    let ran = place.wi(&["apply", "p.plan"]);
+    assert_eq!(ran.code, Some(4), "{}\n{}", ran.out, ran.err);
+    says(&ran, &["namespace.main/shop", "beingDeleted"]);
+}
+
+#[test]
+fn default_is_released_and_never_deleted() {
+    let place = Place::new(&spec("default: { impersonates: checkout }"), &world("", ""));
+    place.wi(&["apply", "--auto-approve"]).ok();
+    // As a former wi left it, which took it for its own.
+    place.edit_state(|text| {
+        text.replace("wi/adopted: 'true'", "x: y")
+            .replace("wi/adopted: \"true\"", "x: y")
+    });
+    place.write("wi.yaml", &spec(""));
+    let plan = place.wi(&["plan"]).ok();
+    says(&plan, &["each namespace has one by this name"]);
+    assert!(
+        !plan.out.contains("- ksa.main/shop/default"),
+        "{}",
+        plan.out
+    );
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let now = account(&place.state(), "default");
+    assert!(now.is_object(), "{now}");
+    assert!(now["annotations"][GSA].is_null(), "{now}");
+    nothing_is_left(&place);
+}
+
+#[test]
+fn an_account_that_is_going_is_told_as_such() {
+    let served = Served::of(place("", ""));
+    let body = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {"name": "checkout", "finalizers": ["example.com/hold"], "annotations": {"wi/owner": "shop"}}});
+    served.request("POST", ACCOUNTS, &body.to_string());
+    served.request("DELETE", &format!("{ACCOUNTS}/checkout"), "");
+    let plan = served.wi(&["plan"]);
+    says(&plan, &["ksa.main/shop/checkout", "it is being deleted"]);
+    served.place.write("wi.yaml", &spec(""));
+    let plan = served.wi(&["plan"]);
+    says(&plan, &["is being deleted already"]);
+    assert!(!plan.out.contains("to destroy, "), "{}", plan.out);
+    assert!(!plan.out.contains("no longer in it"), "{}", plan.out);
+}
+
+/// Restored from a backup, or its `managedFields` reset: our marks are somebody else's.
+#[test]
+fn marks_that_another_manager_owns_go_with_a_release() {
+    let there = format!(
+        "checkout: {{ labels: {{ app.kubernetes.io/managed-by: wi }}, annotations: {{ wi/owner: shop, wi/adopted: \"true\", {GSA}: {CHECKOUT} }} }}"
+    );
+    let place = place(&there, "");
+    place.write("wi.yaml", &spec(""));
+    let plan = place.wi(&["plan"]).ok();
+    says(&plan, &["stays", "kubectl-client-side-apply owns it"]);
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let now = account(&place.state(), "checkout");
+    assert_eq!(now["annotations"], json!({ GSA: CHECKOUT }), "{now}");
+    nothing_is_left(&place);
+}
+
+#[test]
+fn rights_by_role_bindings_are_asked_for_in_their_namespaces() {
+    let denied = |place: &str| {
+        format!("denied: [patch serviceaccounts in {place}, create serviceaccounts in {place}]")
+    };
+    place("", &denied("others"))
+        .wi(&["apply", "--auto-approve"])
+        .ok();
+
+    let refused = place("", &denied("shop"))
+        .wi(&["apply", "--auto-approve"])
+        .fails();
+    says(
+        &refused,
+        &[
+            "nothing was written",
+            "patch serviceaccounts on cluster.main, namespace shop",
+        ],
+    );
+}
+
+/// Charts of Helm often render the annotation with an empty value.
+#[test]
+fn an_empty_annotation_is_taken_away_without_a_flag() {
+    let there = format!("checkout: {{ annotations: {{ {GSA}: \"\" }} }}");
+    let place = place(&there, "");
+    place.write(
+        "wi.yaml",
+        &spec("checkout: { grants: [roles/logging.logWriter] }"),
+    );
+    let plan = place.wi(&["plan"]).ok();
+    says(&plan, &[&format!("- {GSA} = \"\"")]);
+    assert!(!plan.out.contains("``"), "{}", plan.out);
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let now = account(&place.state(), "checkout");
+    assert!(now["annotations"][GSA].is_null(), "{now}");
+    nothing_is_left(&place);
+}
