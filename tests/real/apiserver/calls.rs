@@ -40,8 +40,10 @@ async fn namespaces(kube: &Kube, name: &str) {
     let missing = kube.get_namespace(name).await;
     assert!(missing.is_err_and(|e| e.is_not_found()));
     let object = namespace(name);
-    let made = kube.apply_namespace(&object, false).await.expect("made");
-    let again = kube.apply_namespace(&object, false).await.expect("again");
+    let (made, is_new) = kube.apply_namespace(&object, false).await.expect("made");
+    assert!(is_new);
+    let (again, is_new) = kube.apply_namespace(&object, false).await.expect("again");
+    assert!(!is_new);
     assert_eq!(
         (&made.uid, &made.resource_version),
         (&again.uid, &again.resource_version)
@@ -56,8 +58,7 @@ async fn accounts(kube: &Kube, real: &Real) {
     let name = real.name.as_str();
     // Created by server-side apply, fields owned by us alone.
     let with = |email: &str| account(name, "app", Some(email));
-    let ksa = kube
-        .apply_service_account(&with("a@p.iam.gserviceaccount.com"), false)
+    let ksa = apply_account(kube, &with("a@p.iam.gserviceaccount.com"), false)
         .await
         .expect("made");
     let owns = |m: &wi_core::wire::kubernetes::ManagedFields| {
@@ -65,8 +66,7 @@ async fn accounts(kube: &Kube, real: &Real) {
     };
     assert!(ksa.managed_fields.iter().any(owns));
     // What is there already changes nothing.
-    let again = kube
-        .apply_service_account(&with("a@p.iam.gserviceaccount.com"), false)
+    let again = apply_account(kube, &with("a@p.iam.gserviceaccount.com"), false)
         .await
         .expect("again");
     assert_eq!(ksa.resource_version, again.resource_version);
@@ -85,7 +85,7 @@ async fn accounts(kube: &Kube, real: &Real) {
     .await;
     assert_eq!(status, 200);
     let wanted = with("c@p.iam.gserviceaccount.com");
-    let conflict = kube.apply_service_account(&wanted, false).await;
+    let conflict = apply_account(kube, &wanted, false).await;
     let conflict = conflict.expect_err("a conflict");
     assert!(conflict.is_conflict(), "{conflict}");
     let [cause] = &conflict.causes[..] else {
@@ -95,7 +95,7 @@ async fn accounts(kube: &Kube, real: &Real) {
     assert!(cause.message.contains("kubectl-annotate"), "{cause:?}");
     let field = format!(".metadata.annotations.{ANNOTATION}");
     assert_eq!(cause.field, field);
-    let forced = kube.apply_service_account(&wanted, true).await;
+    let forced = apply_account(kube, &wanted, true).await;
     let forced = forced.expect("forced");
     assert_eq!(
         forced.annotations[ANNOTATION],
@@ -104,27 +104,27 @@ async fn accounts(kube: &Kube, real: &Real) {
 
     // What is no longer applied is gone.
     let bare = account(name, "app", None);
-    let bare = kube.apply_service_account(&bare, false).await;
+    let bare = apply_account(kube, &bare, false).await;
     assert!(bare.expect("applied").annotations.is_empty());
 }
 
 /// Nothing is written or deleted in another version than the one that was seen.
 async fn locks(kube: &Kube, real: &Real) {
     let name = real.name.as_str();
-    let first = kube
-        .apply_service_account(
-            &account(name, "locked", Some("a@p.iam.gserviceaccount.com")),
-            false,
-        )
-        .await
-        .expect("made");
-    let second = kube
-        .apply_service_account(
-            &account(name, "locked", Some("b@p.iam.gserviceaccount.com")),
-            false,
-        )
-        .await
-        .expect("changed");
+    let first = apply_account(
+        kube,
+        &account(name, "locked", Some("a@p.iam.gserviceaccount.com")),
+        false,
+    )
+    .await
+    .expect("made");
+    let second = apply_account(
+        kube,
+        &account(name, "locked", Some("b@p.iam.gserviceaccount.com")),
+        false,
+    )
+    .await
+    .expect("changed");
     let removal = |version: &str| json!({"metadata": {"resourceVersion": version, "annotations": {ANNOTATION: null}}});
     let stale = removal(&first.resource_version);
     let refused = kube.patch_service_account(name, "locked", &stale).await;
@@ -132,7 +132,7 @@ async fn locks(kube: &Kube, real: &Real) {
     let mut applied = account(name, "locked", Some("c@p.iam.gserviceaccount.com"));
     applied["metadata"]["uid"] = json!(first.uid);
     applied["metadata"]["resourceVersion"] = json!(first.resource_version);
-    let refused = kube.apply_service_account(&applied, false).await;
+    let refused = apply_account(kube, &applied, false).await;
     assert!(refused.is_err_and(|e| e.is_conflict()));
     let fresh = removal(&second.resource_version);
     let bare = kube.patch_service_account(name, "locked", &fresh).await;
@@ -151,7 +151,7 @@ async fn locks(kube: &Kube, real: &Real) {
     let gone = kube.delete_service_account(&bare).await;
     assert!(gone.is_err_and(|e| e.is_not_found()));
     // Made anew by others meanwhile, it is another one: neither changed nor made once more.
-    let refused = kube.apply_service_account(&applied, false).await;
+    let refused = apply_account(kube, &applied, false).await;
     assert!(refused.is_err_and(|e| e.is_conflict()));
 }
 
@@ -168,13 +168,9 @@ async fn refusals(kube: &Kube, real: &Real) {
         status == 500 && message.ends_with(".odd: field not declared in schema"),
         "{body}"
     );
-    let lost = kube
-        .apply_service_account(&account("wi-test-not-there", "x", None), false)
-        .await;
+    let lost = apply_account(kube, &account("wi-test-not-there", "x", None), false).await;
     assert!(lost.is_err_and(|e| e.is_not_found()));
-    let misnamed = kube
-        .apply_service_account(&account(name, "Not_A_Name", None), false)
-        .await;
+    let misnamed = apply_account(kube, &account(name, "Not_A_Name", None), false).await;
     assert!(misnamed.is_err_and(|e| e.code == 422 && e.status == "Invalid"));
 }
 
@@ -222,4 +218,14 @@ fn a_test_that_fails_cleans_up() {
         .block_on(watcher.call("GET", &path, Value::Null));
     let ends = left["metadata"]["deletionTimestamp"].is_string();
     assert!(status == 404 || ends, "{status} {left}");
+}
+
+/// The object as it is afterwards.
+async fn apply_account(
+    kube: &Kube,
+    object: &Value,
+    force: bool,
+) -> Result<wi_core::wire::kubernetes::ObjectMeta, wi_client::http::ApiError> {
+    let (object, _is_new) = kube.apply_service_account(object, force).await?;
+    Ok(object)
 }
