@@ -41,4 +41,5 @@ mod saved_plans;
 #[cfg(unix)]
 mod secrets;
 mod spec;
+mod unseen;
 mod victims;

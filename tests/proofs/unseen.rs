@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use wi_core::plan::{Action, Plan};
-use wi_sandbox::{Fault, Sandbox, World};
+use wi_sandbox::{Fault, PodAccess, Sandbox, World};
 
+use crate::check::{check_end, check_samples};
 use crate::generate::{Fleet, fleet};
 use crate::support::client::Client;
 use crate::support::inside::runtime;
@@ -89,6 +91,76 @@ async fn every_read_of(fleet: &Fleet) -> usize {
     }
     sandbox.stop().await;
     incomplete
+}
+
+/// Plans with one read refused, carries that out, and the rest once all is seen.
+async fn one_read_refused(fleet: &Fleet, read: &str, end: &[PodAccess]) -> usize {
+    let (sandbox, client) = start(fleet).await;
+    sandbox.record_access();
+    let fault: Fault =
+        serde_json::from_value(json!({"match": read, "denied": true})).expect("a fault");
+    sandbox.inject([fault]);
+    let (plan, live) = client.plan().await;
+    sandbox.heal();
+    let mut held = 0;
+    if plan.errors.is_empty() {
+        held = plan.unseen.len();
+        client.apply(&plan, &live, CancellationToken::new()).await;
+    }
+    to_rest(&sandbox, &client).await;
+    let kept = check_samples(fleet, &sandbox.recorded_access(), end)
+        .and_then(|()| check_end(fleet, &sandbox.access()));
+    if let Err(e) = kept {
+        panic!("{read}: {e}\n{:#?}\n{}", plan.unseen, fleet.spec());
+    }
+    sandbox.stop().await;
+    held
+}
+
+async fn start(fleet: &Fleet) -> (Sandbox, Client) {
+    let world = World::parse(&fleet.world(), "world.yaml").expect("a valid world");
+    let sandbox = Sandbox::start(world, wi_sandbox::Options::default())
+        .await
+        .expect("the sandbox starts");
+    let client = Client::of(&fleet.spec(), &sandbox);
+    (sandbox, client)
+}
+
+async fn to_rest(sandbox: &Sandbox, client: &Client) {
+    for _ in 0..4 {
+        let (plan, live) = client.plan().await;
+        if plan.is_empty() {
+            break;
+        }
+        client.apply(&plan, &live, CancellationToken::new()).await;
+    }
+    sandbox.settle().await;
+}
+
+async fn any_read_refused(fleet: &Fleet) -> usize {
+    let (sandbox, client) = start(fleet).await;
+    client.plan().await;
+    let reads = reads(&sandbox);
+    to_rest(&sandbox, &client).await;
+    let end = sandbox.access();
+    sandbox.stop().await;
+    let mut held = 0;
+    for read in &reads {
+        held += one_read_refused(fleet, read, &end).await;
+    }
+    held
+}
+
+/// What a plan of a part does takes access from no pod that is to have it when all is done.
+#[test]
+fn a_plan_of_what_could_be_read_takes_access_from_no_pod() {
+    let mut runner = TestRunner::deterministic();
+    let runtime = runtime();
+    for _ in 0..size(FLEETS) {
+        let fleet = fleet().new_tree(&mut runner).expect("a fleet").current();
+        let held = runtime.block_on(any_read_refused(&fleet));
+        assert!(held >= 10, "only {held} things were held");
+    }
 }
 
 #[test]
