@@ -210,11 +210,8 @@ async fn handshake(mut work: Work, tls: &str, cause: &str) {
         first.out
     );
     let said = diagnostic::diagnostic(&first.out).join("\n");
-    for named in [
-        "ksa.prod-eu/shop/checkout",
-        "ksa.prod-eu/shop/billing",
-        cause,
-    ] {
+    // Which one meets the broken connection is left to chance.
+    for named in ["ksa.prod-eu/shop/", cause] {
         assert!(said.contains(named), "{tls}: no {named}: {}", first.out);
     }
     // Once; but for this one, in which rustls tells the seconds of each look.

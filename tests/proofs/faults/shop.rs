@@ -129,6 +129,8 @@ pub fn objects(call: &str) -> Vec<Vec<&'static str>> {
         }
         return match method {
             "PATCH" => one(&["namespace.prod-us/shop"]),
+            // Whether it is there is looked up right before it is made.
+            _ if path.contains("/namespaces/shop") => one(&["namespace.prod-us/shop"]),
             _ => vec![vec!["cluster.prod-eu"], vec!["cluster.prod-us"]],
         };
     }
