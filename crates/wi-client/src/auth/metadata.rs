@@ -11,10 +11,13 @@ use crate::http::{Redirects, Times, builder};
 const FLAVOR: HeaderName = HeaderName::from_static("metadata-flavor");
 /// How long a machine that is no virtual one is kept waiting.
 const PROBE: Duration = Duration::from_millis(1500);
+/// The same where the environment says that there is one: it may be busy.
+const PROBE_OF_NAMED: Duration = Duration::from_secs(15);
 
 /// Where it is.
 pub(super) struct Server {
     base: String,
+    probe: Duration,
 }
 
 impl Server {
@@ -24,12 +27,16 @@ impl Server {
         let host = host.filter(|h| !h.is_empty());
         Self {
             base: format!("http://{}", host.as_deref().unwrap_or("169.254.169.254")),
+            probe: match host {
+                Some(_) => PROBE_OF_NAMED,
+                None => PROBE,
+            },
         }
     }
 
     /// Whether one answers here.
     pub async fn is_there(&self) -> bool {
-        let client = builder(Times::within(PROBE), Redirects::Refused);
+        let client = builder(Times::within(self.probe), Redirects::Refused);
         let client = client.no_proxy().build();
         let Ok(client) = client else {
             return false;
