@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Change, Edit, Plan};
 use crate::address::NamespaceKey;
 use crate::desired::Desired;
-use crate::names::{Email, Member, ProjectId};
+use crate::names::{Email, KsaIdentity, Member, ProjectId};
 use crate::resource::Resource;
 
 /// What changes touch, as each edit says.
@@ -47,6 +47,20 @@ impl Scope {
         }
     }
 
+    /// The accounts that pods of clusters may act as whose node pools move.
+    fn accounts_of_whole_clusters(&mut self, desired: &Desired) {
+        for (key, ksa) in &desired.ksas {
+            if self.whole.contains(&key.cluster) {
+                self.accounts.extend(ksa.account.clone());
+            }
+        }
+        for account in desired.accounts.values().filter(|a| a.managed) {
+            if self.accounts.contains(&account.email) {
+                self.projects.insert(account.project.clone());
+            }
+        }
+    }
+
     fn holds(&self, key: &NamespaceKey) -> bool {
         self.whole.contains(&key.cluster) || self.namespaces.contains(key)
     }
@@ -59,6 +73,7 @@ pub(super) fn needed(desired: &Desired, plan: &Plan) -> Desired {
     for change in plan.changes.values() {
         change.edit.scope(&mut scope);
     }
+    scope.accounts_of_whole_clusters(desired);
     let mut needed = desired.clone();
     needed
         .clusters
@@ -70,8 +85,16 @@ pub(super) fn needed(desired: &Desired, plan: &Plan) -> Desired {
     needed
         .accounts
         .retain(|_, account| scope.accounts.contains(&account.email));
-    // Just the policies that are written; whether roles exist and what is inherited was for the plan.
-    needed.bindings.clear();
+    // Beside the policies that are written, those that say what pods have whose node pool moves.
+    let identities: BTreeSet<&KsaIdentity> = desired
+        .ksas
+        .iter()
+        .filter(|(key, _)| scope.whole.contains(&key.cluster))
+        .map(|(_, ksa)| &ksa.identity)
+        .collect();
+    needed.bindings.retain(
+        |key, _| matches!(&key.member, Member::Ksa(identity) if identities.contains(identity)),
+    );
     let projects: BTreeSet<&ProjectId> =
         needed.clusters.values().map(|c| &c.path.project).collect();
     needed.pools.retain(|_, project| projects.contains(project));
