@@ -2,11 +2,14 @@
 //! nothing in it that a plan which sees all does not have, and says what it has not seen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use wi::apply;
 use wi_core::plan::{Action, Plan};
 use wi_sandbox::{Fault, PodAccess, Sandbox, World};
 
@@ -105,7 +108,9 @@ async fn one_read_refused(fleet: &Fleet, read: &str, end: &[PodAccess]) -> usize
     let mut held = 0;
     if plan.errors.is_empty() {
         held = plan.unseen.len();
-        client.apply(&plan, &live, CancellationToken::new()).await;
+        // Members of a pool whose cluster was not read are refused for good in this plan.
+        let context = client.context_within(&plan, &live, Duration::from_secs(3));
+        apply::apply(Arc::new(context), CancellationToken::new()).await;
     }
     to_rest(&sandbox, &client).await;
     let kept = check_samples(fleet, &sandbox.recorded_access(), end)

@@ -49,9 +49,19 @@ impl Client {
     }
 
     pub fn context(&self, plan: &Plan, live: &wi_core::live::Live) -> Context {
+        self.context_within(plan, live, Duration::from_secs(1800))
+    }
+
+    /// With a bound on what IAM may take to see what was made, where some of it never is.
+    pub fn context_within(
+        &self,
+        plan: &Plan,
+        live: &wi_core::live::Live,
+        propagation: Duration,
+    ) -> Context {
         let limits = Limits {
             operation: Duration::from_secs(1800),
-            propagation: Duration::from_secs(1800),
+            propagation,
             poll: Duration::from_millis(3),
             ignore_exclusions: false,
         };
