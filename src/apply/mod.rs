@@ -247,7 +247,7 @@ async fn carry_out(
     stop: &CancellationToken,
 ) {
     let mut steps = Steps::of(&context.plan, addresses, bounds.max_parallel.is_some());
-    let mut turns = Turns::new(&context.plan, addresses, bounds.max_parallel);
+    let mut turns = ClusterSlots::new(&context.plan, addresses, bounds.max_parallel);
     let mut tasks: JoinSet<Vec<(Address, Status)>> = JoinSet::new();
     loop {
         while let Some(step) = steps.next_ready() {
@@ -320,7 +320,7 @@ fn too_many_failures(plan: &Plan, outcome: &Outcome, bounds: &Bounds) -> Option<
 }
 
 /// Which clusters may be changed now: never more than `max` at a time.
-struct Turns<'a> {
+struct ClusterSlots<'a> {
     plan: &'a Plan,
     max: Option<usize>,
     waiting: VecDeque<Step>,
@@ -329,7 +329,7 @@ struct Turns<'a> {
     active: BTreeSet<&'a str>,
 }
 
-impl<'a> Turns<'a> {
+impl<'a> ClusterSlots<'a> {
     fn new(plan: &'a Plan, addresses: &BTreeSet<Address>, max: Option<usize>) -> Self {
         let mut open = BTreeMap::new();
         for (_, change) in plan.changes.iter().filter(|(a, _)| addresses.contains(*a)) {

@@ -59,7 +59,7 @@ pub enum Pause {
 }
 
 impl Ended {
-    /// Whether it waits for somebody or for time, rather than for something to be mended.
+    /// Whether it waits for somebody or for time, rather than for something to be fixed.
     pub fn waits(&self) -> bool {
         matches!(self, Self::Paused { by, .. } if *by != Pause::Failures)
     }

@@ -198,7 +198,7 @@ async fn check_and_apply(
     approves_waves(plan, args)?;
     if !plan.errors.is_empty() {
         return Err(Failure::Message(
-            "the plan has errors: mend them, and plan again".to_owned(),
+            "the plan has errors: fix them, and plan again".to_owned(),
         ));
     }
     if plan.is_empty() {

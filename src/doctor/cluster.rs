@@ -52,8 +52,8 @@ pub(super) async fn of_clusters(
         let kube = match Kube::connect(http, found, &wanted.access) {
             Ok(kube) => kube,
             Err(e) => {
-                let mend = way_in(path, &wanted.access);
-                section.add(State::Failed, e, Some(mend));
+                let fix = way_in(path, &wanted.access);
+                section.add(State::Failed, e, Some(fix));
                 return section;
             }
         };
@@ -80,7 +80,7 @@ pub(super) async fn of_clusters(
                 _ => format!("reached by its {by}, which answered: {why}"),
             };
             let own = matches!(wanted.access, Access::Kubeconfig { .. });
-            let mend = match e.code {
+            let fix = match e.code {
                 0 if !own && is_of_tls(&e.message) => Some(
                     "Look at this machine's clock, and at what is between it and the cluster: proxies, firewalls".to_owned(),
                 ),
@@ -95,7 +95,7 @@ pub(super) async fn of_clusters(
                     remedy(e, Some(caller.grant(&path.project, role)))
                 }
             };
-            section.add(State::Failed, what, mend);
+            section.add(State::Failed, what, fix);
             return section;
         }
         let what = format!("reached by its {}", kube.reached_by());
@@ -114,7 +114,7 @@ pub(super) async fn of_clusters(
                 section.add(State::Fine, what, None);
             } else {
                 let what = format!("{command}: may not {}", missing.join(", "));
-                let mend = if matches!(wanted.access, Access::Kubeconfig { .. }) {
+                let fix = if matches!(wanted.access, Access::Kubeconfig { .. }) {
                     format!(
                         "Have the user of {} allowed to by RBAC (docs/real-projects.md has the rules)",
                         kube.reached_by()
@@ -122,7 +122,7 @@ pub(super) async fn of_clusters(
                 } else {
                     caller.grant(&path.project, role)
                 };
-                section.add(State::Failed, what, Some(mend));
+                section.add(State::Failed, what, Some(fix));
             }
         }
         section

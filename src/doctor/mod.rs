@@ -1,4 +1,4 @@
-//! Whether this caller can plan and apply a spec here; where not, what mends it.
+//! Whether this caller can plan and apply a spec here; where not, what fixes it.
 
 mod cluster;
 mod grants;
@@ -25,7 +25,7 @@ const WRONG_CLOCK: SignedDuration = SignedDuration::from_secs(60);
 /// The permission to have calls counted on a project.
 const USE_QUOTA: &str = "serviceusage.services.use";
 
-/// What was looked at, in the order in which it is best mended.
+/// What was looked at, in the order in which it is best fixed.
 #[derive(Debug, Default)]
 pub struct Report(pub Vec<Section>);
 
@@ -46,7 +46,7 @@ pub struct Check {
     /// In words.
     pub what: String,
     /// What to do, a command where there is one.
-    pub mend: Option<String>,
+    pub fix: Option<String>,
 }
 
 /// How a thing is.
@@ -99,8 +99,8 @@ impl Section {
         }
     }
 
-    fn add(&mut self, state: State, what: String, mend: Option<String>) {
-        self.checks.push(Check { state, what, mend });
+    fn add(&mut self, state: State, what: String, fix: Option<String>) {
+        self.checks.push(Check { state, what, fix });
     }
 }
 
@@ -126,7 +126,7 @@ impl Caller {
     }
 }
 
-/// What mends a refusal: `grant` where a permission is missing.
+/// What fixes a refusal: `grant` where a permission is missing.
 fn remedy(e: &ApiError, grant: Option<String>) -> Option<String> {
     match e.code {
         _ if e.is_api_off() => e.command(),

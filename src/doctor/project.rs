@@ -67,19 +67,19 @@ pub(super) async fn of_project(
         errors.into_iter().flatten().partition(ApiError::is_api_off);
     apis(&mut section, project, refused, disabled, caller);
     for e in failed {
-        let mend = remedy(&e, None);
-        section.add(State::Failed, e.for_user(), mend);
+        let fix = remedy(&e, None);
+        section.add(State::Failed, e.for_user(), fix);
     }
     let held = match held {
         Ok(held) => held.unwrap_or_default(),
         Err(e) => {
             let what = format!("its permissions could not be asked for: {}", e.for_user());
             let command = format!("gcloud projects describe {project}");
-            let mend = match e.code {
+            let fix = match e.code {
                 404 => Some(command),
                 _ => remedy(&e, Some(command)),
             };
-            section.add(State::Failed, what, mend);
+            section.add(State::Failed, what, fix);
             return section;
         }
     };

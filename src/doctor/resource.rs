@@ -33,7 +33,7 @@ pub(super) async fn of_resources(
         let fine = |what: String| Check {
             state: State::Fine,
             what,
-            mend: None,
+            fix: None,
         };
         if kind.write == Write::AccessList {
             // The API cannot be asked about a dataset; most have it on the project.
@@ -47,7 +47,7 @@ pub(super) async fn of_resources(
             }
             return Check {
                 state: State::Doubtful,
-                mend: grants::command(resource, kind.admin, &caller.member()),
+                fix: grants::command(resource, kind.admin, &caller.member()),
                 ..fine(format!(
                     "{resource}: {write} is missing on its project, and BigQuery cannot be asked whether the dataset itself gives it"
                 ))
@@ -64,18 +64,18 @@ pub(super) async fn of_resources(
                 Check {
                     state: State::Failed,
                     what: format!("{resource}: {} missing", list(&missing)),
-                    mend: grants::command(resource, kind.admin, &caller.member()),
+                    fix: grants::command(resource, kind.admin, &caller.member()),
                 }
             }
             Err(e) if e.is_api_off() => Check {
                 state: State::Failed,
-                mend: e.command(),
+                fix: e.command(),
                 what: format!("{resource}: {}", e.message),
             },
             Err(e) => Check {
                 state: State::Failed,
                 what: format!("{resource}: {}", e.for_user()),
-                mend: if e.is_not_found() {
+                fix: if e.is_not_found() {
                     Some("Make it, or correct its name in the spec".to_owned())
                 } else {
                     remedy(&e, grants::command(resource, kind.admin, &caller.member()))

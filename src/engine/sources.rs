@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use wi_client::files::{self, Unread};
-use wi_core::spec::{Mistake, Source};
+use wi_core::spec::{Diagnostic, Source};
 
 /// The largest file that is read: a spec of many thousand accounts is a tenth of it.
 const LARGEST: u64 = 16 << 20;
 
-fn unreadable(path: &Path, why: &str, help: Option<String>) -> Box<Mistake> {
-    Box::new(Mistake {
+fn unreadable(path: &Path, why: &str, help: Option<String>) -> Box<Diagnostic> {
+    Box::new(Diagnostic {
         code: "unreadable",
         message: format!("{}: {why}", path.display()),
         help,
@@ -20,7 +20,7 @@ fn unreadable(path: &Path, why: &str, help: Option<String>) -> Box<Mistake> {
 }
 
 /// Reads files, directories (recursively, hidden ones left out), and `-` for standard input.
-pub fn read(paths: &[PathBuf], mistakes: &mut Vec<Mistake>) -> Vec<Source> {
+pub fn read(paths: &[PathBuf], mistakes: &mut Vec<Diagnostic>) -> Vec<Source> {
     let mut files = Vec::new();
     let mut seen = BTreeSet::new();
     for path in paths {
@@ -49,7 +49,7 @@ fn walk(
     directory: &Path,
     files: &mut Vec<PathBuf>,
     seen: &mut BTreeSet<PathBuf>,
-    mistakes: &mut Vec<Mistake>,
+    mistakes: &mut Vec<Diagnostic>,
 ) {
     // A link back up would go round for ever.
     if !seen.insert(std::fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned())) {
@@ -84,7 +84,7 @@ fn walk(
     }
 }
 
-fn read_file(path: &Path) -> Result<String, Box<Mistake>> {
+fn read_file(path: &Path) -> Result<String, Box<Diagnostic>> {
     let read = match path.as_os_str() == "-" {
         true => files::read_at_most(std::io::stdin().lock(), LARGEST),
         false => files::read(path, LARGEST),

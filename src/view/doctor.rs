@@ -8,7 +8,7 @@ use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
 use super::text::wrap;
 use crate::doctor::{Report, State};
 
-/// The report as text for a terminal of this width, each thing that stands in the way with what mends
+/// The report as text for a terminal of this width, each thing that stands in the way with what fixes
 /// it. Commands stay on one line, to be copied.
 pub fn report(report: &Report, width: usize) -> String {
     let mut out = String::new();
@@ -24,8 +24,8 @@ pub fn report(report: &Report, width: usize) -> String {
             };
             let lines = wrap(&safe(&check.what), width.saturating_sub(4));
             let _ = writeln!(out, "  {mark} {}", lines.join("\n    "));
-            if let Some(mend) = &check.mend {
-                let _ = writeln!(out, "      {}", safe(mend));
+            if let Some(fix) = &check.fix {
+                let _ = writeln!(out, "      {}", safe(fix));
             }
         }
         out.push('\n');

@@ -6,12 +6,12 @@ pub mod graph;
 mod impact;
 pub mod json;
 pub mod markdown;
-mod matrix;
 pub mod outcome;
 pub mod print;
 pub mod progress;
 pub mod style;
 pub mod text;
+mod wave_table;
 
 use wi_core::words::safe;
 

@@ -98,7 +98,7 @@ pub fn text(plan: &Plan, outcome: &Outcome, width: usize, waits: bool) -> String
     if broken {
         let _ = writeln!(
             out,
-            "\nRun `wi apply` again once this is mended: it finds what is left to do."
+            "\nRun `wi apply` again once this is fixed: it finds what is left to do."
         );
     } else if interrupted {
         let _ = writeln!(
@@ -119,7 +119,7 @@ pub fn paused(wave: &str, why: &str, by: Pause) -> String {
         ),
         Pause::Failures => (
             "after",
-            "Run `wi apply` again once this is mended: what is done is not done again.",
+            "Run `wi apply` again once this is fixed: what is done is not done again.",
         ),
     };
     format!(

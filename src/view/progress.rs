@@ -14,8 +14,8 @@ use wi_core::words::safe;
 
 use super::cause::cause;
 use super::json::stream::Stream;
-use super::matrix::Matrix;
 use super::style::{BOLD, RED, YELLOW, paint};
+use super::wave_table::WaveTable;
 use crate::apply::Observer;
 
 /// How often a change that takes its time is reported where there is no terminal.
@@ -39,7 +39,7 @@ pub struct Progress {
 /// Clusters by phase, in place of a bar for each change.
 #[derive(Debug)]
 struct Table {
-    matrix: Matrix,
+    matrix: WaveTable,
     rows: Vec<ProgressBar>,
 }
 
@@ -142,7 +142,7 @@ impl Progress {
     }
 
     /// Edits the table and draws it again; `false` where there is none.
-    fn in_table(&self, edit: impl FnOnce(&mut Matrix)) -> bool {
+    fn in_table(&self, edit: impl FnOnce(&mut WaveTable)) -> bool {
         match self.table().as_mut() {
             Some(table) => {
                 edit(&mut table.matrix);
@@ -167,7 +167,7 @@ impl Observer for Progress {
         let Some(bars) = &self.bars else {
             return;
         };
-        let matrix = Matrix::of(plan, addresses);
+        let matrix = WaveTable::of(plan, addresses);
         if matrix.clusters() < TABLE {
             return;
         }

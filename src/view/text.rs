@@ -397,7 +397,7 @@ fn summary(plan: &Plan, out: &mut String) {
     let complete = plan.unseen.is_empty() && plan.errors.is_empty() && plan.held_back.is_empty();
     if plan.is_empty() {
         let text = if !plan.errors.is_empty() {
-            "Nothing is planned until the errors above are mended.".to_owned()
+            "Nothing is planned until the errors above are fixed.".to_owned()
         } else if plan.left_out > 0 {
             format!(
                 "No changes to what was chosen; {} {} left out.",

@@ -1,4 +1,4 @@
-//! `wi doctor`: who one is, and what stands in the way, each with what mends it.
+//! `wi doctor`: who one is, and what stands in the way, each with what fixes it.
 
 use crate::support::fake::{Answer, Fake};
 use crate::support::{Place, Ran};
@@ -265,7 +265,7 @@ fn each_refusal_has_its_own_remedy() {
 
 #[test]
 fn clusters_that_answer_are_reached() {
-    for (fault, answered, mend) in [
+    for (fault, answered, fix) in [
         (
             "{ match: \"POST *selfsubjectaccessreviews\", status: 403 }",
             true,
@@ -295,7 +295,7 @@ fn clusters_that_answer_are_reached() {
         };
         assert!(ran.out.contains(what), "{fault}\n{}", ran.out);
         assert_eq!(ran.out.contains("not reached by"), !answered, "{}", ran.out);
-        assert!(ran.out.contains(mend), "{fault}\n{}", ran.out);
+        assert!(ran.out.contains(fix), "{fault}\n{}", ran.out);
         assert!(!ran.out.contains("--enable-dns-access"), "{}", ran.out);
     }
 }

@@ -1,7 +1,7 @@
 //! Contexts of a kubeconfig: whose programs are run, and to whom tokens go.
 
+mod endpoint;
 mod plugin;
-mod way;
 mod who;
 
 use std::os::unix::fs::PermissionsExt;

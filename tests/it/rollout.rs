@@ -120,7 +120,7 @@ fn a_manual_gate_waits_for_somebody_and_the_exit_code_says_so() {
     assert_eq!(touched(&served), ["a".to_owned()].into());
     let ran = served.wi(&["apply", "--auto-approve"]);
     assert_eq!(ran.code, Some(3), "it waits on");
-    assert!(!ran.out.contains("mended"), "nothing is: {}", ran.out);
+    assert!(!ran.out.contains("fixed"), "nothing is: {}", ran.out);
     assert!(!ran.err.contains("again to go on"), "{}", ran.err);
     let ran = served
         .wi(&["apply", "--auto-approve", "--approve", "nope"])
@@ -277,7 +277,7 @@ fn a_deadline_pauses_before_the_wave_that_is_not_begun() {
     let says = "paused before the wave rest: the deadline";
     assert!(ran.err.contains(says), "{}", ran.err);
     assert!(ran.err.contains("again to go on"), "{}", ran.err);
-    assert!(!ran.out.contains("mended"), "{}", ran.out);
+    assert!(!ran.out.contains("fixed"), "{}", ran.out);
 }
 
 #[test]

@@ -299,7 +299,7 @@ proptest::proptest! {
         let _ = load_sources(vec![Source::new("x".into(), format!("apiVersion: wi/v1\n{text}"))]);
     }
 
-    /// What has been mended to go on reading has been told: what is valid fits the schema as it is.
+    /// What has been fixed to go on reading has been told: what is valid fits the schema as it is.
     #[test]
     fn what_is_valid_fits_the_schema(
         at in 0usize..1200,

@@ -11,7 +11,8 @@ use crate::address::AccountName;
 use crate::names::{ClusterPath, Email, KsaIdentity, KubeName, Member, ProjectId, Role};
 use crate::resource::Resource;
 use crate::spec::model::{
-    Access, AccountSpec, Grant, Guard, KsaAccess, NodePools, Parallel, Place, Spec, WorkloadPattern,
+    Access, AccountSpec, Grant, Guard, KsaAccess, NodePools, Parallel, SourceLine, Spec,
+    WorkloadPattern,
 };
 
 pub use crate::address::{Address, BindingKey, KsaKey, NamespaceKey};
@@ -40,7 +41,7 @@ pub struct Desired {
     pub ksas: BTreeMap<KsaKey, DesiredKsa>,
     /// Members that policies are to have.
     #[serde(with = "crate::serde_pairs")]
-    pub bindings: BTreeMap<BindingKey, Place>,
+    pub bindings: BTreeMap<BindingKey, SourceLine>,
     /// The project of each workload pool in use.
     pub pools: BTreeMap<String, ProjectId>,
     /// Resources on which a former spec granted.
@@ -137,7 +138,7 @@ pub struct DesiredCluster {
     /// How its Kubernetes API is reached.
     pub access: Access,
     /// Where it is declared.
-    pub place: Place,
+    pub place: SourceLine,
 }
 
 /// A namespace that is to be there.
@@ -146,7 +147,7 @@ pub struct DesiredNamespace {
     /// Whether it is created when it is not there.
     pub create: bool,
     /// Where it is declared.
-    pub place: Place,
+    pub place: SourceLine,
 }
 
 /// A Kubernetes service account that is to be there.
@@ -161,7 +162,7 @@ pub struct DesiredKsa {
     /// As IAM knows it.
     pub identity: KsaIdentity,
     /// Where it is declared.
-    pub place: Place,
+    pub place: SourceLine,
 }
 
 impl Desired {

@@ -11,7 +11,7 @@ use wi_core::live::{Objects, Outside, Seen};
 use wi_core::names::ProjectId;
 use wi_core::wire::container::{Cluster, ClusterList};
 
-use super::{Lists, objects, outside};
+use super::{Lists, objects, unmanaged_clusters};
 
 /// What was read of the clusters, all by the spec's names.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ pub(super) async fn read(http: &Http, desired: &Desired, mut lists: Lists) -> Re
         }));
         let outside = async {
             match &list {
-                Ok(list) => outside::read(http, desired, project, list).await,
+                Ok(list) => unmanaged_clusters::read(http, desired, project, list).await,
                 Err(_) => Vec::new(),
             }
         };

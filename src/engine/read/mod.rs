@@ -15,12 +15,12 @@ use wi_core::resource::Resource;
 use wi_core::wire::iam::ServiceAccount;
 use wi_core::wire::policy::Policy;
 
-mod background;
+mod ancestors;
 mod clusters;
 pub mod discover;
-mod inherited;
+mod node_identity;
 mod objects;
-mod outside;
+mod unmanaged_clusters;
 
 pub use discover::Lists;
 
@@ -45,8 +45,8 @@ pub async fn read_with(http: &Http, desired: &Desired, lists: Lists) -> Live {
         read_policies(http, resources_to_look_at(desired)),
         read_numbers(http, desired),
         read_uniform_access(http, desired),
-        inherited::read(http, desired),
-        background::get_accounts(http, accounts_of_others(desired)),
+        ancestors::read(http, desired),
+        node_identity::get_accounts(http, accounts_of_others(desired)),
     );
     let mut policies = resource_policies;
     policies.extend(account_policies);
@@ -64,7 +64,7 @@ pub async fn read_with(http: &Http, desired: &Desired, lists: Lists) -> Live {
         ..Live::default()
     };
     let roles = read_roles(http, desired, &live);
-    let background = background::read(http, desired, &live);
+    let background = node_identity::read(http, desired, &live);
     let (roles, background) = tokio::join!(roles, background);
     live.roles = roles;
     live.background = background.policies;

@@ -11,7 +11,7 @@ use wi_core::plan::{
     Action, Change, HeldBack, HoldReason, IdentityEffect, Impact, NodeRoles, Plan, Problem,
     Restart, Workload,
 };
-use wi_core::spec::model::Place;
+use wi_core::spec::model::SourceLine;
 
 /// The version of the format: a minor one adds fields, a major one changes them.
 pub const FORMAT: &str = "1.2";
@@ -124,7 +124,7 @@ struct Extra {
     restarts: Vec<ToRestart>,
     /// Things to know.
     warnings: Vec<String>,
-    /// What must be mended before anything is applied.
+    /// What must be fixed before anything is applied.
     errors: Vec<Error>,
     /// What could not be read.
     unread: Vec<Unread>,
@@ -340,7 +340,7 @@ fn resource_change(
     }
 }
 
-fn source(place: &Place) -> Source {
+fn source(place: &SourceLine) -> Source {
     Source {
         file: place.file.clone(),
         line: place.line,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use wi_core::desired::Desired;
 use wi_core::plan::{Action, Plan};
-use wi_core::spec::model::Place;
+use wi_core::spec::model::SourceLine;
 
 use super::plan::action;
 use crate::apply::{Outcome, Status};
@@ -179,7 +179,7 @@ pub fn diagnostic(
     summary: &str,
     detail: &str,
     address: Option<&str>,
-    place: Option<&Place>,
+    place: Option<&SourceLine>,
 ) -> io::Result<()> {
     let mut diagnostic = json!({ "severity": severity, "summary": summary, "detail": detail });
     if let Some(address) = address {

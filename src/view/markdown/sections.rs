@@ -57,10 +57,7 @@ pub(super) fn errors(plan: &Plan) -> Section {
         }
         row
     });
-    let block = fenced(
-        "**To be mended before anything is applied**",
-        rows.collect(),
-    );
+    let block = fenced("**To be fixed before anything is applied**", rows.collect());
     Section::of(1, block, line_left_out("error"))
 }
 

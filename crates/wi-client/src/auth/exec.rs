@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use wi_core::words::safe;
 
-use super::program::{Failure, run};
+use super::subprocess::{Failure, run};
 use super::{Login, bearer};
 
 const PATIENCE: Duration = Duration::from_secs(60);

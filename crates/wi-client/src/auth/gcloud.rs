@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio::process::Command;
 use wi_core::words::safe;
 
-use super::{Token, program};
+use super::{Token, subprocess};
 
 /// gcloud is slow to start, and may have to renew the token itself.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,7 +43,7 @@ pub(super) async fn fetch() -> Result<Token, String> {
         "--format=json(credential)",
         "--quiet",
     ]);
-    let output = program::run(command, PATIENCE)
+    let output = subprocess::run(command, PATIENCE)
         .await
         .map_err(|e| format!("gcloud {e}"))?;
     if !output.status.success() {

@@ -7,22 +7,22 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use wi_core::words::safe;
 
-use super::exchange::{Ask, Body, Refused, safe_url};
-use super::{Credentials, Identity, SCOPES, Token, TokenSource, find};
+use super::token_endpoint::{Body, TokenError, TokenRequest, safe_url};
+use super::{Credentials, Identity, SCOPES, Token, TokenSource, adc};
 
 /// The longest that needs no organization policy.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
 /// An account, and who may create tokens of it.
 pub(super) struct Impersonated {
-    source: Source,
+    source: SourceCredentials,
     url: String,
     delegates: Vec<String>,
     lifetime: Duration,
     account: String,
 }
 
-enum Source {
+enum SourceCredentials {
     Tokens(Box<TokenSource>),
     /// With the project that its calls are counted on.
     Credentials {
@@ -54,7 +54,7 @@ impl Impersonated {
             None => (String::new(), &[][..]),
         };
         Self {
-            source: Source::Tokens(Box::new(source)),
+            source: SourceCredentials::Tokens(Box::new(source)),
             url: format!(
                 "{iam_credentials}v1/projects/-/serviceAccounts/{account}:generateAccessToken"
             ),
@@ -71,7 +71,7 @@ impl Impersonated {
     pub fn of_file(file: File) -> Result<Self, String> {
         let quota = file.source_credentials["quota_project_id"].as_str();
         let quota = quota.map(str::to_owned);
-        let source = find::credentials(file.source_credentials, "source_credentials")?;
+        let source = adc::credentials(file.source_credentials, "source_credentials")?;
         Self::at(
             source,
             quota,
@@ -90,7 +90,7 @@ impl Impersonated {
     ) -> Result<Self, String> {
         let account = url.rsplit('/').next().unwrap_or_default();
         Ok(Self {
-            source: Source::Credentials { from, quota },
+            source: SourceCredentials::Credentials { from, quota },
             url: safe_url(url, "service_account_impersonation_url")?,
             delegates,
             lifetime: seconds.map_or(LIFETIME, Duration::from_secs),
@@ -105,8 +105,8 @@ impl Impersonated {
 
     pub async fn source_identity(&self) -> Result<Identity, String> {
         match &self.source {
-            Source::Tokens(tokens) => tokens.identity().await,
-            Source::Credentials { from, .. } => Ok(Identity {
+            SourceCredentials::Tokens(tokens) => tokens.identity().await,
+            SourceCredentials::Credentials { from, .. } => Ok(Identity {
                 kind: from.kind().to_owned(),
                 place: String::new(),
                 quota_project: None,
@@ -117,12 +117,12 @@ impl Impersonated {
     }
 
     pub fn source_is_key(&self) -> bool {
-        matches!(&self.source, Source::Credentials { from, .. } if from.is_key())
+        matches!(&self.source, SourceCredentials::Credentials { from, .. } if from.is_key())
     }
 
     pub async fn fetch(&self) -> Result<Token, String> {
         let answer = match &self.source {
-            Source::Tokens(tokens) => {
+            SourceCredentials::Tokens(tokens) => {
                 let login = tokens.login(None).await?;
                 match self.ask(login.headers.clone()).await {
                     // It may have ended while this machine slept, which its clock does not count.
@@ -132,7 +132,7 @@ impl Impersonated {
                     answer => answer,
                 }
             }
-            Source::Credentials { from, quota } => {
+            SourceCredentials::Credentials { from, quota } => {
                 let token = from.fetch().await?.token;
                 self.ask(super::headers(&token, quota.as_deref())?).await
             }
@@ -151,13 +151,13 @@ impl Impersonated {
         })
     }
 
-    async fn ask(&self, headers: HeaderMap) -> Result<Answer, Refused> {
+    async fn ask(&self, headers: HeaderMap) -> Result<Answer, TokenError> {
         let body = json!({
             "scope": SCOPES,
             "delegates": self.delegates,
             "lifetime": format!("{}s", self.lifetime.as_secs()),
         });
-        let mut ask = Ask::post(&self.url, Body::Json(body));
+        let mut ask = TokenRequest::post(&self.url, Body::Json(body));
         ask.headers = headers;
         ask.json().await
     }

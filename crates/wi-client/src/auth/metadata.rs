@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::exchange::Ask;
+use super::token_endpoint::TokenRequest;
 use super::{SCOPES, Token, oauth};
 use crate::http::{Redirects, Times, builder};
 
@@ -51,10 +51,10 @@ impl Server {
             self.base,
             wi_core::percent::query(&SCOPES.join(","))
         );
-        let mut ask = Ask::get(&url);
+        let mut ask = TokenRequest::get(&url);
         ask.headers = headers();
         ask.near = true;
-        Ok(ask.json::<oauth::Answer>().await?.token())
+        Ok(ask.json::<oauth::TokenResponse>().await?.token())
     }
 }
 

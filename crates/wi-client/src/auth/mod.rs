@@ -3,16 +3,16 @@
 //! All of it is spoken on a client that follows no redirect and whose errors quote nothing that was
 //! sent: see docs/threat-model.md.
 
-mod exchange;
+mod adc;
 mod exec;
-mod external;
-mod find;
+mod external_account;
 mod gcloud;
 mod impersonate;
-mod key;
 mod metadata;
 mod oauth;
-mod program;
+mod service_account_key;
+mod subprocess;
+mod token_endpoint;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ pub use exec::ExecPlugin;
 pub(crate) use exec::nullable;
 
 use crate::http::Secrets;
-pub use find::{universe_domain, well_known_file};
+pub use adc::{universe_domain, well_known_file};
 
 /// `cloud-platform` for the Google APIs; the email so that Kubernetes RBAC knows users by name.
 const SCOPES: [&str; 2] = [
@@ -79,9 +79,9 @@ struct Found {
 /// Credentials that can fetch tokens.
 enum Credentials {
     User(oauth::User),
-    Key(key::Key),
+    Key(service_account_key::Key),
     Metadata(metadata::Server),
-    External(Box<external::External>),
+    External(Box<external_account::External>),
     Workforce(oauth::Workforce),
     Impersonated(Box<impersonate::Impersonated>),
     Gcloud,
@@ -311,7 +311,7 @@ impl TokenSource {
                 })
             }
             Source::ApplicationDefault(cell) => {
-                let found = cell.get_or_try_init(find::find).await?;
+                let found = cell.get_or_try_init(adc::find).await?;
                 let token = found.credentials.fetch().await;
                 token.map_err(|e| format!("{} ({}): {e}", found.credentials.kind(), found.place))
             }
@@ -343,7 +343,7 @@ impl TokenSource {
             Source::File(path, _) => plain("an access token", path.display().to_string()),
             Source::Exec(plugin) => plain("a kubeconfig's plugin", plugin.command.clone()),
             Source::ApplicationDefault(cell) => {
-                let found = cell.get_or_try_init(find::find).await?;
+                let found = cell.get_or_try_init(adc::find).await?;
                 let quota = self.quota_project.clone();
                 Identity {
                     kind: found.credentials.kind().to_owned(),

@@ -10,16 +10,16 @@ use http::header::AUTHORIZATION;
 use serde::Deserialize;
 
 use super::Token;
-use super::exchange::{Ask, Body, safe_url};
+use super::token_endpoint::{Body, TokenRequest, safe_url};
 
 /// What a token endpoint answers.
 #[derive(Deserialize)]
-pub(super) struct Answer {
+pub(super) struct TokenResponse {
     access_token: String,
     expires_in: Option<u64>,
 }
 
-impl Answer {
+impl TokenResponse {
     pub fn token(self) -> Token {
         Token {
             token: self.access_token,
@@ -49,9 +49,9 @@ impl User {
             ("client_secret", self.client_secret.clone()),
             ("refresh_token", self.refresh_token.clone()),
         ]);
-        let mut ask = Ask::post(&url, form);
+        let mut ask = TokenRequest::post(&url, form);
         ask.secrets = vec![&self.client_secret, &self.refresh_token];
-        let answer = ask.json::<Answer>().await.map_err(|e| {
+        let answer = ask.json::<TokenResponse>().await.map_err(|e| {
             e.hint(
                 &["invalid_grant", "invalid_rapt"],
                 "Log in again: gcloud auth application-default login",
@@ -77,11 +77,11 @@ impl Workforce {
             ("grant_type", "refresh_token".to_owned()),
             ("refresh_token", self.refresh_token.clone()),
         ]);
-        let mut ask = Ask::post(&url, form);
+        let mut ask = TokenRequest::post(&url, form);
         ask.headers
             .insert(AUTHORIZATION, basic(&self.client_id, &self.client_secret)?);
         ask.secrets = vec![&self.client_secret, &self.refresh_token];
-        let answer = ask.json::<Answer>().await.map_err(|e| {
+        let answer = ask.json::<TokenResponse>().await.map_err(|e| {
             e.hint(
                 &["invalid_grant"],
                 "Log in again: gcloud auth application-default login --login-config=FILE",

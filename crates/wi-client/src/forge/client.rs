@@ -70,7 +70,7 @@ impl Failed {
 
 /// An answer.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct Response {
     pub headers: HeaderMap,
     pub body: Value,
 }
@@ -113,7 +113,7 @@ impl Client {
         &self.api
     }
 
-    pub async fn get(&self, path: &str) -> Result<Answer, Failed> {
+    pub async fn get(&self, path: &str) -> Result<Response, Failed> {
         self.call(Method::GET, &format!("{}{path}", self.api), None, true)
             .await
     }
@@ -124,13 +124,13 @@ impl Client {
         method: Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<Answer, Failed> {
+    ) -> Result<Response, Failed> {
         self.call(method, &format!("{}{path}", self.api), body, true)
             .await
     }
 
     /// A change that must not be made twice: without an answer it is not tried again.
-    pub async fn once(&self, path: &str, body: &Value) -> Result<Answer, Failed> {
+    pub async fn once(&self, path: &str, body: &Value) -> Result<Response, Failed> {
         self.call(
             Method::POST,
             &format!("{}{path}", self.api),
@@ -141,7 +141,7 @@ impl Client {
     }
 
     /// As [`Self::change`], by a whole URL of the same host.
-    pub async fn change_at(&self, url: &str, body: &Value) -> Result<Answer, Failed> {
+    pub async fn change_at(&self, url: &str, body: &Value) -> Result<Response, Failed> {
         self.call(Method::POST, url, Some(body), true).await
     }
 
@@ -191,14 +191,14 @@ impl Client {
         url: &str,
         body: Option<&Value>,
         again: bool,
-    ) -> Result<Answer, Failed> {
+    ) -> Result<Response, Failed> {
         let path = url.strip_prefix(&self.api).unwrap_or(url);
         let what = format!("{method} {}", path.split('?').next().unwrap_or(path));
         let mut pauses = pauses(Duration::from_millis(500), TRIES);
         loop {
             let (failed, pause) = match self.try_once(&method, url, body).await {
                 Ok(answer) if answer.0 < 300 => {
-                    return Ok(Answer {
+                    return Ok(Response {
                         headers: answer.1,
                         body: answer.2,
                     });

@@ -1,5 +1,6 @@
 //! The one HTTP layer: tokens, TLS, retries, bounded concurrency, endpoints, traces.
 
+mod ca_roots;
 mod client;
 mod clock;
 mod endpoints;
@@ -8,7 +9,6 @@ mod list;
 mod patience;
 mod quota;
 mod retry;
-mod roots;
 mod secrets;
 mod server;
 
@@ -25,6 +25,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
+pub(crate) use ca_roots::with_own_authorities;
 pub(crate) use client::{Redirects, Times, builder, read_body};
 pub(crate) use clock::server_time;
 pub use endpoints::Endpoints;
@@ -34,7 +35,6 @@ pub(crate) use list::ListBudget;
 pub use patience::Notices;
 pub(crate) use patience::{Patience, Waited};
 pub(crate) use retry::{Retry, pauses};
-pub(crate) use roots::with_own_authorities;
 pub(crate) use secrets::Secrets;
 pub(crate) use server::{CertifiedAs, Server};
 pub use wi_core::api::Api;

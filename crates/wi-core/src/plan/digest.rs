@@ -12,7 +12,7 @@ use super::{Attribute, Change, Edit, IdentityEffect, Options, Plan, Workload};
 use crate::address::Address;
 use crate::desired::{Desired, Waves};
 use crate::digest::sha256;
-use crate::spec::model::{NodePools, Place};
+use crate::spec::model::{NodePools, SourceLine};
 
 /// What the hash is of, so that the hash of one version is never that of another.
 const OF: &str = "wi plan 3";
@@ -121,8 +121,8 @@ fn placeless(mut desired: Desired) -> Desired {
     desired
 }
 
-fn nowhere() -> Place {
-    Place {
+fn nowhere() -> SourceLine {
+    SourceLine {
         file: String::new(),
         line: 0,
     }

@@ -54,7 +54,7 @@ use crate::address::Address;
 use crate::desired::{Desired, Waves};
 use crate::graph::Graph;
 use crate::live::Live;
-use crate::spec::model::Place;
+use crate::spec::model::SourceLine;
 
 /// What would change, and all that the reader must know before saying yes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -75,7 +75,7 @@ pub struct Plan {
     pub sharing: BTreeMap<String, usize>,
     /// Things to know; nothing stops because of them.
     pub warnings: Vec<String>,
-    /// What must be mended before anything is applied.
+    /// What must be fixed before anything is applied.
     pub errors: Vec<Problem>,
     /// What could not be read: the plan says nothing about it and removes nothing there.
     pub unseen: Vec<Unseen>,
@@ -123,7 +123,7 @@ pub struct Problem {
     /// What is wrong and what to do.
     pub message: String,
     /// Where the spec asks for it.
-    pub place: Option<Place>,
+    pub place: Option<SourceLine>,
 }
 
 /// Something that could not be read.
@@ -154,7 +154,7 @@ pub struct Change {
     /// Why, and what it means, where that is not obvious.
     pub notes: Vec<String>,
     /// Where the spec asks for it; nothing for what left the spec.
-    pub place: Option<Place>,
+    pub place: Option<SourceLine>,
     /// Addresses of changes that must be done before.
     pub needs: BTreeSet<Address>,
     /// The index of the wave that it is carried out in.
@@ -163,7 +163,7 @@ pub struct Change {
 }
 
 impl Change {
-    fn new(edit: Edit, notes: Vec<String>, place: Option<&Place>) -> Self {
+    fn new(edit: Edit, notes: Vec<String>, place: Option<&SourceLine>) -> Self {
         Self {
             edit,
             notes,
@@ -346,7 +346,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
 }
 
 impl Plan {
-    fn error(&mut self, subject: impl Into<Subject>, place: Option<&Place>, message: String) {
+    fn error(&mut self, subject: impl Into<Subject>, place: Option<&SourceLine>, message: String) {
         self.errors.push(Problem {
             subject: subject.into(),
             message,

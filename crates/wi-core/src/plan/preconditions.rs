@@ -21,22 +21,22 @@ use crate::wire::upgrade::RESTORE_LABEL;
 
 /// Something that a plan rests on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Basis {
+pub enum Precondition {
     /// What has this address.
     Resource(Address),
     /// The namespace at this address takes objects, and is no other one of that name.
-    Place(Address),
+    Namespace(Address),
     /// The policy of this.
     Policy(Resource),
     /// Which workloads on this node pool lose its identity.
     Workloads(Address),
 }
 
-impl fmt::Display for Basis {
+impl fmt::Display for Precondition {
     /// As users know it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Resource(address) | Self::Place(address) => address.fmt(f),
+            Self::Resource(address) | Self::Namespace(address) => address.fmt(f),
             Self::Policy(resource) => write!(f, "the policy of {resource}"),
             Self::Workloads(address) => write!(f, "the workloads on {address}"),
         }
@@ -56,7 +56,7 @@ pub struct Observation {
 
 /// What a plan rests on beside what its edits hold themselves: clusters, node pools and policies.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Preconditions(#[serde(with = "crate::serde_pairs")] BTreeMap<Basis, Observation>);
+pub struct Preconditions(#[serde(with = "crate::serde_pairs")] BTreeMap<Precondition, Observation>);
 
 /// An object that is not as the plan saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,21 +87,21 @@ impl Preconditions {
 }
 
 /// What a plan's edits, and its workloads, say themselves of what it rests on.
-fn told_by(plan: &Plan) -> BTreeMap<Basis, Observation> {
+fn told_by(plan: &Plan) -> BTreeMap<Precondition, Observation> {
     let told = |state| Observation {
         version: String::new(),
         state,
     };
     let of_edits = plan.changes.iter().filter_map(|(address, change)| {
         let state = change.edit.seen()?;
-        Some((Basis::Resource(address.clone()), told(state)))
+        Some((Precondition::Resource(address.clone()), told(state)))
     });
     let moved = plan
         .impact
         .iter()
         .filter(|(a, _)| plan.changes.contains_key(*a));
     let of_workloads = moved.map(|(address, impact)| {
-        let workloads = Basis::Workloads(address.clone());
+        let workloads = Precondition::Workloads(address.clone());
         (workloads, told(losers(impact)))
     });
     of_edits.chain(of_workloads).collect()
@@ -110,12 +110,12 @@ fn told_by(plan: &Plan) -> BTreeMap<Basis, Observation> {
 /// What is other than it was. What `before` does not tell of is, too: a file that leaves something out is
 /// not believed.
 fn stale(
-    before: &BTreeMap<Basis, Observation>,
-    now: &BTreeMap<Basis, Observation>,
+    before: &BTreeMap<Precondition, Observation>,
+    now: &BTreeMap<Precondition, Observation>,
 ) -> Vec<StaleObject> {
     let stale = now.iter().filter_map(|(basis, after)| {
-        if let Basis::Place(namespace) = basis
-            && now.contains_key(&Basis::Resource(namespace.clone()))
+        if let Precondition::Namespace(namespace) = basis
+            && now.contains_key(&Precondition::Resource(namespace.clone()))
         {
             return None; // told of with all that it is
         }
@@ -162,7 +162,9 @@ pub(super) fn compare(
     } = Reader::all(&now, live);
     if options.accept_loss {
         // Pods that could not be read then are accepted unseen.
-        now.retain(|basis, _| before.contains_key(basis) || !matches!(basis, Basis::Workloads(_)));
+        now.retain(|basis, _| {
+            before.contains_key(basis) || !matches!(basis, Precondition::Workloads(_))
+        });
     }
     let mut stale = stale(&before, &now);
     for held in fresh.held_back {
@@ -193,8 +195,8 @@ pub(super) fn compare(
 #[derive(Debug)]
 pub struct Reader<'a> {
     live: &'a Live,
-    observed: BTreeMap<Basis, Observation>,
-    unread: Vec<(Basis, String)>,
+    observed: BTreeMap<Precondition, Observation>,
+    unread: Vec<(Precondition, String)>,
 }
 
 impl<'a> Reader<'a> {
@@ -210,18 +212,18 @@ impl<'a> Reader<'a> {
         }
         for (address, impact) in &plan.impact {
             if plan.changes.contains_key(address) {
-                reader.seen(Basis::Workloads(address.clone()), "", losers(impact));
+                reader.seen(Precondition::Workloads(address.clone()), "", losers(impact));
             }
         }
         reader
     }
 
-    fn seen(&mut self, basis: Basis, version: &str, state: Value) {
+    fn seen(&mut self, basis: Precondition, version: &str, state: Value) {
         let version = version.to_owned();
         self.observed.insert(basis, Observation { version, state });
     }
 
-    fn unread(&mut self, basis: Basis, why: &str) {
+    fn unread(&mut self, basis: Precondition, why: &str) {
         let unread = (basis, why.to_owned());
         if !self.unread.contains(&unread) {
             self.unread.push(unread);
@@ -230,7 +232,7 @@ impl<'a> Reader<'a> {
 
     /// A cluster's own state; answers with it.
     fn read_cluster(&mut self, name: &str) -> Option<&'a Cluster> {
-        let basis = Basis::Resource(Address::cluster_pool(name));
+        let basis = Precondition::Resource(Address::cluster_pool(name));
         match self.live.clusters.get(name) {
             Some(Seen::Found(cluster)) => {
                 self.seen(basis, &cluster.etag, cluster_state(cluster));
@@ -251,7 +253,7 @@ impl<'a> Reader<'a> {
         let Some(cluster) = self.read_cluster(cluster) else {
             return;
         };
-        let basis = Basis::Resource(address);
+        let basis = Precondition::Resource(address);
         let Some(pool) = cluster.node_pools.iter().find(|p| p.name == name) else {
             return self.seen(basis, "", Value::Null);
         };
@@ -264,7 +266,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn account(&mut self, address: Address, project: &ProjectId, email: &Email) {
-        let basis = Basis::Resource(address);
+        let basis = Precondition::Resource(address);
         match self.live.accounts.get(project) {
             Some(Seen::Found(accounts)) => {
                 let account = accounts.get(email).map(AccountState::from);
@@ -277,7 +279,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn policy(&mut self, resource: &Resource) {
-        let basis = Basis::Policy(resource.clone());
+        let basis = Precondition::Policy(resource.clone());
         match self.live.policies.get(resource) {
             Some(Seen::Found(policy)) => self.seen(basis, &policy.etag, policy_state(policy)),
             Some(Seen::Absent) | None => self.seen(basis, "", Value::Null),
@@ -303,7 +305,7 @@ impl<'a> Reader<'a> {
                 Value::Null,
                 |meta| json!({ "uid": meta.uid, "beingDeleted": !meta.deletion_timestamp.is_empty() }),
             );
-            self.seen(Basis::Place(namespace.address()), "", state);
+            self.seen(Precondition::Namespace(namespace.address()), "", state);
         }
     }
 
@@ -316,11 +318,11 @@ impl<'a> Reader<'a> {
 
     fn object(&mut self, address: Address, meta: Option<&ObjectMeta>) {
         let state = meta.map_or(Value::Null, |meta| Was::from(meta).state());
-        self.seen(Basis::Resource(address), "", state);
+        self.seen(Precondition::Resource(address), "", state);
     }
 
     fn objects(&mut self, cluster: &str) -> Option<&'a Objects> {
-        let basis = Basis::Resource(Address::cluster_pool(cluster));
+        let basis = Precondition::Resource(Address::cluster_pool(cluster));
         if let Some(Seen::Found(found)) = self.live.clusters.get(cluster)
             && !self.observed.contains_key(&basis)
         {

@@ -1,4 +1,4 @@
-//! The caller's own access is never removed: whoever saws off that branch cannot mend anything.
+//! The caller's own access is never removed: whoever saws off that branch cannot fix anything.
 
 use super::{Edit, Plan};
 use crate::address::Address;

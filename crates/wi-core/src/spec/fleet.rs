@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::{ClusterSpec, Place, Spec};
+use super::model::{ClusterSpec, SourceLine, Spec};
 use super::waves;
 use crate::names::{ClusterPath, KubeName};
 
@@ -19,7 +19,7 @@ pub struct Discovered {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misfit {
     /// Where it stands.
-    pub place: Place,
+    pub place: SourceLine,
     /// What is wrong.
     pub message: String,
 }

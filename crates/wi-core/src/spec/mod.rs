@@ -1,30 +1,30 @@
 //! The spec: YAML in, a checked [`model::Spec`] out, or all mistakes at once. Knows nothing of the
 //! live state.
 
+mod coerce;
+mod diagnostics;
 pub mod fleet;
 mod kinds;
-mod lines;
-mod meant;
 pub mod model;
-mod otherwise;
 mod outdented;
-mod raw;
 mod read;
-mod report;
+mod schema;
+mod schema_check;
 pub mod selector;
-mod shape;
-mod syntax;
+mod suggest;
 mod tree;
 pub mod waves;
+mod yaml_context;
+mod yaml_errors;
 
 use std::sync::Arc;
 
-pub use raw::json_schema;
+pub use diagnostics::{Diagnostic, Source, SpecErrors};
 pub use read::guard::glob;
-pub use report::{Mistake, Source, SpecErrors};
+pub use schema::json_schema;
 
 use model::Spec;
-use shape::Called;
+use schema_check::Called;
 use tree::{Node, Span};
 
 /// The `apiVersion` of documents that are read.
@@ -44,7 +44,7 @@ pub fn load_sources(sources: Vec<Source>) -> Result<Spec, SpecErrors> {
 /// As [`load_sources`], with the mistakes that were made in reading them, and where it was looked for them.
 pub fn load(
     sources: Vec<Source>,
-    mut mistakes: Vec<Mistake>,
+    mut mistakes: Vec<Diagnostic>,
     where_looked: &str,
 ) -> Result<Spec, SpecErrors> {
     let schema = json_schema();
@@ -64,11 +64,11 @@ pub fn load(
             Err(e) if !is_for_us(&source.text) => {
                 skipped.push(format!("{}: {}", source.name, e.without_snippet()));
             }
-            Err(e) => mistakes.push(syntax::mistake(&source, &e)),
+            Err(e) => mistakes.push(yaml_errors::mistake(&source, &e)),
         }
     }
     if documents.is_empty() && mistakes.is_empty() {
-        mistakes.push(Mistake {
+        mistakes.push(Diagnostic {
             code: "no_spec",
             message: format!("no document with `apiVersion: {API_VERSION}` in {where_looked}"),
             help: Some(no_spec_help(&skipped)),
@@ -79,7 +79,7 @@ pub fn load(
     // What has been told by now is that files or documents are missing.
     let is_whole = mistakes.is_empty();
     for document in &mut documents {
-        shape::Shape {
+        schema_check::SchemaCheck {
             root: &schema,
             source: &document.source,
             mistakes: &mut mistakes,
@@ -113,8 +113,8 @@ fn no_spec_help(skipped: &[String]) -> String {
 }
 
 /// Whether a document is for us; one that looks like ours but does not say so is a mistake.
-fn ours(source: &Arc<Source>, root: Node, mistakes: &mut Vec<Mistake>) -> Option<Document> {
-    let mistake = |span: Span, message: String, label: &str| Mistake {
+fn ours(source: &Arc<Source>, root: Node, mistakes: &mut Vec<Diagnostic>) -> Option<Document> {
+    let mistake = |span: Span, message: String, label: &str| Diagnostic {
         code: "api_version",
         message,
         help: Some(format!("Write `apiVersion: {API_VERSION}`.")),

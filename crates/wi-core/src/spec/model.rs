@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 
 /// Where a value stands in the user's YAML.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Place {
+pub struct SourceLine {
     /// The file's path as the user gave it, or `-` for standard input.
     pub file: String,
     /// Line, from 1.
     pub line: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourceLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
     }
@@ -46,7 +46,7 @@ pub struct Spec {
     /// By the namespace's name.
     pub namespaces: BTreeMap<KubeName, NamespaceSpec>,
     /// Resources that the spec no longer grants on.
-    pub removed: BTreeMap<Resource, Place>,
+    pub removed: BTreeMap<Resource, SourceLine>,
     /// What a plan must not do.
     pub guard: Guard,
     /// The files, and the SHA-256 of each.
@@ -57,9 +57,9 @@ pub struct Spec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guard {
     /// Members that get no role, as IAM writes them; `*` stands for anything.
-    pub forbid_members: Vec<(String, Place)>,
+    pub forbid_members: Vec<(String, SourceLine)>,
     /// How many things one plan may remove at most.
-    pub max_removals: Option<(usize, Place)>,
+    pub max_removals: Option<(usize, SourceLine)>,
 }
 
 /// A cluster of the spec.
@@ -76,7 +76,7 @@ pub struct ClusterSpec {
     /// How its Kubernetes API is reached; `None`: it does not say.
     pub access: Option<Access>,
     /// Where it is declared.
-    pub place: Place,
+    pub place: SourceLine,
 }
 
 /// Where to look for clusters.
@@ -91,7 +91,7 @@ pub struct Discover {
     /// Labels that they get in the spec.
     pub labels: BTreeMap<String, String>,
     /// Where it is declared.
-    pub place: Place,
+    pub place: SourceLine,
 }
 
 /// Projects to look for clusters in.
@@ -128,7 +128,7 @@ pub struct Rollout {
     /// How long anything may be started.
     pub deadline: Option<Duration>,
     /// Where it is declared.
-    pub place: Place,
+    pub place: SourceLine,
 }
 
 /// Clusters that are changed before those of the next wave.
@@ -149,7 +149,7 @@ pub struct Wave {
     /// Clusters of it that may fail.
     pub max_failures: Option<usize>,
     /// Where it is declared.
-    pub place: Place,
+    pub place: SourceLine,
 }
 
 /// How many at a time.
@@ -182,7 +182,7 @@ pub enum NodePools {
     #[default]
     All,
     /// These, each with its place.
-    Only(BTreeMap<String, Place>),
+    Only(BTreeMap<String, SourceLine>),
     /// All but these.
     Except(BTreeSet<String>),
 }
@@ -267,7 +267,7 @@ pub struct AccountSpec {
     /// What becomes of it when it leaves the spec.
     pub on_remove: OnRemove,
     /// Where it is declared.
-    pub place: Place,
+    pub place: SourceLine,
 }
 
 /// What becomes of a Google service account that leaves the spec.
@@ -292,7 +292,7 @@ pub struct Grant {
     /// When it holds.
     pub condition: Option<Condition>,
     /// Where it is declared.
-    pub place: Place,
+    pub place: SourceLine,
 }
 
 /// A namespace of the spec, on each of its clusters.
@@ -307,7 +307,7 @@ pub struct NamespaceSpec {
     /// By the account's name.
     pub service_accounts: BTreeMap<KubeName, KsaSpec>,
     /// Where it is declared.
-    pub place: Place,
+    pub place: SourceLine,
 }
 
 /// A Kubernetes service account of the spec.
@@ -320,7 +320,7 @@ pub struct KsaSpec {
     /// Whether it is made and annotated elsewhere, and only referred to here.
     pub existing: bool,
     /// Where it is declared.
-    pub place: Place,
+    pub place: SourceLine,
 }
 
 impl KsaSpec {

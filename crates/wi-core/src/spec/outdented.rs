@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 
 use super::kinds::accepts_kind;
-use super::meant::options_of;
+use super::suggest::options_of;
 use super::tree::{Key, Node, Span, Value};
 
 /// A field that was put where it belongs.

@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 
 use super::super::errors::{ApiError, BUG};
 use super::super::faults::{self, BrokenTls, Verdict};
-use super::answer::{Answer, plain, respond};
-use super::call::{APPLY, Call, PROTOBUF, query_of};
-use super::form::Form;
 use super::kind::Kind;
 use super::list::ListQuery;
 use super::manifest;
 use super::objects::Key;
 use super::patch::PatchKind;
+use super::representation::Representation;
+use super::request::{APPLY, Call, PROTOBUF, query_of};
+use super::response::{Answer, plain, respond};
 use super::status::{self, Status};
 use super::store::{Preconditions, Store};
 use super::{KubeCluster, Served, discovery, protobuf, serve};
@@ -258,7 +258,7 @@ fn resource(
     rest: &[&str],
 ) -> Result<Answer, Status> {
     let is_list = rest.is_empty() && matches!(call.method, Method::GET | Method::HEAD);
-    let form = Form::of(call.header(header::ACCEPT), kind, is_list)?;
+    let form = Representation::of(call.header(header::ACCEPT), kind, is_list)?;
     let verb = match (call.method.as_str(), rest) {
         ("GET", []) => "list",
         ("GET", _) => "get",
@@ -340,7 +340,13 @@ fn list_query(call: &Call, namespace: Option<&str>) -> Result<ListQuery, Status>
     })
 }
 
-fn item(api: &Api, call: &Call, form: Form, key: &Key, verb: &str) -> Result<Answer, Status> {
+fn item(
+    api: &Api,
+    call: &Call,
+    form: Representation,
+    key: &Key,
+    verb: &str,
+) -> Result<Answer, Status> {
     let kind = key.kind;
     let manager = call.manager();
     match verb {
@@ -367,7 +373,7 @@ fn item(api: &Api, call: &Call, form: Form, key: &Key, verb: &str) -> Result<Ans
                 _ => return Err(Status::unsupported_patch()),
             };
             let patch = match patch_kind {
-                PatchKind::Json => super::check::Body {
+                PatchKind::Json => super::validation::Body {
                     value: decode(&call.body)?,
                     warnings: Vec::new(),
                 },
@@ -446,7 +452,7 @@ fn delete_options(call: &Call) -> Result<(Preconditions, bool), Status> {
 }
 
 /// Server-side apply.
-fn apply(api: &Api, call: &Call, form: Form, key: &Key) -> Result<Answer, Status> {
+fn apply(api: &Api, call: &Call, form: Representation, key: &Key) -> Result<Answer, Status> {
     if call.parameter("fieldManager").is_empty() {
         let why = "Required value: is required for apply patch";
         let (field, reason) = ("fieldManager", "FieldValueRequired");

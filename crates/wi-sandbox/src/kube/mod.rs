@@ -4,15 +4,11 @@
 //! expiring tokens, optimistic locks, server-side apply with field managers and conflicts.
 
 mod admission;
-mod answer;
 mod budget;
-mod call;
-mod check;
 mod decode;
 mod discovery;
 mod disruption;
 mod fields;
-mod form;
 mod http;
 mod kind;
 mod list;
@@ -22,6 +18,9 @@ mod nodes;
 mod objects;
 mod patch;
 mod protobuf;
+mod representation;
+mod request;
+mod response;
 mod selector;
 mod serve;
 mod state;
@@ -29,6 +28,7 @@ mod status;
 mod store;
 mod tls;
 mod uid;
+mod validation;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -13,7 +13,7 @@ use super::objects::{Key, Objects};
 use super::patch::{PatchKind, check_lock, json_patch, merge_patch};
 use super::state::{KubeState, PodState};
 use super::status::Status;
-use super::{check, uid};
+use super::{uid, validation};
 
 /// What must hold for a delete.
 #[derive(Debug, Clone, Default)]
@@ -212,7 +212,7 @@ impl Store {
         match kind {
             PatchKind::Json => {
                 json_patch(&mut object, patch)?;
-                check::shape(key.kind, &object)?;
+                validation::shape(key.kind, &object)?;
             }
             kind => merge_patch(&mut object, patch, kind),
         }
@@ -228,7 +228,7 @@ impl Store {
         manager: &Manager,
         force: bool,
     ) -> Result<(Arc<Value>, bool), Status> {
-        check::place(key, applied)?;
+        validation::place(key, applied)?;
         let live = self.objects.get(key).cloned();
         match &live {
             Some(live) => check_lock(key, live, applied, false)?,
@@ -415,8 +415,8 @@ impl Store {
 
     /// The object with the fields that only the server sets: those of `live`, or fresh ones.
     fn sealed(&self, key: &Key, mut object: Value, live: Option<&Value>) -> Result<Value, Status> {
-        object = check::tidied(object);
-        check::object(key, &object)?;
+        object = validation::tidied(object);
+        validation::object(key, &object)?;
         object["apiVersion"] = json!(key.kind.api_version());
         object["kind"] = json!(key.kind.name());
         object["metadata"]["name"] = json!(key.name);
@@ -454,7 +454,7 @@ impl Store {
 
     /// What a new object needs beside itself.
     fn admit_new(&self, key: &Key, body: &Value) -> Result<(), Status> {
-        check::name(key)?;
+        validation::name(key)?;
         if !key.kind.namespaced() {
             return Ok(());
         }

@@ -4,9 +4,9 @@
 //! What is in the file and not honoured here is an error that names it: to go on without it would be
 //! to act as somebody else, or to trust another server.
 
-mod acting_as;
+mod endpoint;
 mod file;
-mod way;
+mod impersonation;
 
 use std::path::{Path, PathBuf};
 
@@ -72,8 +72,8 @@ pub(super) fn connect(
         )
         .map_err(of_context)?,
         identity: identity(user, directory).map_err(of_user)?,
-        headers: acting_as::headers(user).map_err(of_user)?,
-        ..way::server(cluster).map_err(of_context)?
+        headers: impersonation::headers(user).map_err(of_user)?,
+        ..endpoint::server(cluster).map_err(of_context)?
     };
     let login = login(user, cluster, directory, own).map_err(of_user)?;
     let plugins_ca = server.ca.as_deref().map(|ca| STANDARD.encode(ca));
@@ -179,7 +179,7 @@ fn login(user: &User, cluster: &Cluster, directory: &Path, own: &Own<'_>) -> Res
     let direct = cluster.proxy_url.is_empty() && cluster.tls_server_name.is_empty();
     if googles_plugin
         && direct
-        && let Some(vouches) = way::is_googles(&cluster.server, own)
+        && let Some(vouches) = endpoint::is_googles(&cluster.server, own)
     {
         return Ok(Login::Google(vouches));
     }

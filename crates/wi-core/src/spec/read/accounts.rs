@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::grants::Home;
-use super::{ACCOUNT, At, Entry, Reader};
+use super::{ACCOUNT, Entry, Reader, SourceSpan};
 use crate::names::{Email, ProjectId, check_service_account_id};
 use crate::spec::model::{AccountSpec, OnRemove};
 use crate::spec::tree::Node;
@@ -15,7 +15,7 @@ impl Reader<'_> {
         default: Option<&ProjectId>,
     ) -> BTreeMap<String, AccountSpec> {
         let mut accounts = BTreeMap::new();
-        let mut emails: HashMap<Email, At> = HashMap::new();
+        let mut emails: HashMap<Email, SourceSpan> = HashMap::new();
         for entry in entries {
             let Some(account) = self.account(entry, default) else {
                 continue;

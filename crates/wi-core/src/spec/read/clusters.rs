@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{At, CLUSTER, Entry, Reader, texts};
+use super::{CLUSTER, Entry, Reader, SourceSpan, texts};
 use crate::names::{ClusterPath, KubeName, NameError, ProjectId, is_region_or_zone};
 use crate::spec::Document;
 use crate::spec::model::{Access, ClusterSpec, Endpoint, NodePools, WorkloadPattern};
@@ -18,7 +18,7 @@ impl Reader<'_> {
     ) -> (BTreeMap<String, ClusterSpec>, BTreeMap<String, ProjectId>) {
         let mut clusters = BTreeMap::new();
         let mut projects = BTreeMap::new();
-        let mut paths: HashMap<ClusterPath, At> = HashMap::new();
+        let mut paths: HashMap<ClusterPath, SourceSpan> = HashMap::new();
         for entry in entries {
             let project = self.project(entry, default);
             projects.extend(project.clone().map(|p| (entry.name.to_owned(), p)));
@@ -77,7 +77,7 @@ impl Reader<'_> {
         (clusters, projects)
     }
 
-    fn is_cluster_name(&mut self, at: &At, name: &str, longest: usize, rule: &str) -> bool {
+    fn is_cluster_name(&mut self, at: &SourceSpan, name: &str, longest: usize, rule: &str) -> bool {
         let Err(e) = KubeName::label(name) else {
             if name.len() > longest {
                 self.tell("name", at, NameError::not(name, rule).0, "too long", None);
@@ -109,7 +109,7 @@ impl Reader<'_> {
         let mut all = Vec::new();
         for document in documents {
             if let Some(list) = document.root.get("acceptLoss") {
-                let at = |node: &Node| At {
+                let at = |node: &Node| SourceSpan {
                     source: std::sync::Arc::clone(&document.source),
                     span: node.span,
                 };
@@ -168,7 +168,7 @@ impl Reader<'_> {
     pub(super) fn workload_patterns(
         &mut self,
         list: &Node,
-        at: &dyn Fn(&Node) -> At,
+        at: &dyn Fn(&Node) -> SourceSpan,
     ) -> Vec<WorkloadPattern> {
         let mut patterns = Vec::new();
         for node in list.items() {

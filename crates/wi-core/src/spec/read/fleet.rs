@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{At, Context, Entry, Reader, texts};
+use super::{Context, Entry, Reader, SourceSpan, texts};
 use crate::names::ProjectId;
 use crate::spec::Document;
 use crate::spec::model::{ClusterOverride, Discover, Scope, Selector};
@@ -16,7 +16,7 @@ fn items<'d>(documents: &'d [Document], field: &'static str) -> Vec<Entry<'d>> {
         .flat_map(|(document, list)| {
             list.items().iter().map(|node| Entry {
                 name: field,
-                at: At {
+                at: SourceSpan {
                     source: Arc::clone(&document.source),
                     span: node.span,
                 },
@@ -171,7 +171,7 @@ impl Reader<'_> {
     /// Tells that what selects none of the clusters (`of` something), where no more can be found.
     pub(super) fn selects_none(
         &mut self,
-        at: &At,
+        at: &SourceSpan,
         of: &str,
         what: &str,
         selector: &Selector,

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{At, Entry, Reader};
+use super::{Entry, Reader, SourceSpan};
 use crate::names::{Condition, ProjectId, Role};
 use crate::resource::Resource;
 use crate::spec::Document;
-use crate::spec::model::{Grant, Place};
+use crate::spec::model::{Grant, SourceLine};
 use crate::spec::tree::Node;
 
 /// The project of roles that name no resource.
@@ -31,7 +31,7 @@ impl Reader<'_> {
         home: Home<'_>,
     ) -> Vec<Grant> {
         let mut grants: Vec<Grant> = Vec::new();
-        let mut places: Vec<At> = Vec::new();
+        let mut places: Vec<SourceSpan> = Vec::new();
         for item in list.map(Node::items).unwrap_or_default() {
             let role_node = if item.text().is_some() {
                 Some(item)
@@ -206,12 +206,12 @@ impl Reader<'_> {
         &mut self,
         documents: &[Document],
         project: Option<&ProjectId>,
-    ) -> BTreeMap<Resource, Place> {
+    ) -> BTreeMap<Resource, SourceLine> {
         let mut removed = BTreeMap::new();
         for document in documents {
             let items = document.root.get("removed").map(Node::items);
             for node in items.unwrap_or_default() {
-                let at = At {
+                let at = SourceSpan {
                     source: std::sync::Arc::clone(&document.source),
                     span: node.span,
                 };

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use super::{At, Reader};
+use super::{Reader, SourceSpan};
 use crate::names::Role;
 use crate::spec::Document;
+use crate::spec::diagnostics::Diagnostic;
 use crate::spec::model::Guard;
-use crate::spec::report::Mistake;
 use crate::spec::tree::{Node, Value};
 
 /// The rules about roles, with their places.
 #[derive(Default)]
 pub(super) struct RoleRules {
-    forbidden: Vec<(String, At)>,
-    conditional: Vec<(String, At)>,
+    forbidden: Vec<(String, SourceSpan)>,
+    conditional: Vec<(String, SourceSpan)>,
 }
 
 impl Reader<'_> {
@@ -24,11 +24,11 @@ impl Reader<'_> {
             let Some(node) = document.root.get("guard") else {
                 continue;
             };
-            let at = |node: &Node| At {
+            let at = |node: &Node| SourceSpan {
                 source: Arc::clone(&document.source),
                 span: node.span,
             };
-            let list = |field: &str| -> Vec<(String, At)> {
+            let list = |field: &str| -> Vec<(String, SourceSpan)> {
                 node.get(field)
                     .map(Node::items)
                     .unwrap_or_default()
@@ -54,8 +54,8 @@ impl Reader<'_> {
     }
 
     /// Tells if a grant breaks a rule.
-    pub(super) fn check_role(&mut self, at: &At, role: &Role, has_condition: bool) {
-        let broken = |rules: &[(String, At)]| {
+    pub(super) fn check_role(&mut self, at: &SourceSpan, role: &Role, has_condition: bool) {
+        let broken = |rules: &[(String, SourceSpan)]| {
             rules
                 .iter()
                 .find(|(pattern, _)| glob(pattern, role.as_str()))
@@ -73,7 +73,7 @@ impl Reader<'_> {
         } else {
             return;
         };
-        self.mistakes.push(Mistake {
+        self.mistakes.push(Diagnostic {
             code: "guard",
             message,
             help: None,

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use references::{Clusters, Context, Names};
 
 use super::Document;
-use super::model::{Place, Spec};
-use super::report::{Mistake, Source};
+use super::diagnostics::{Diagnostic, Source};
+use super::model::{SourceLine, Spec};
 use super::tree::{Node, Span};
 use super::waves::some_of;
 use crate::names::{KubeName, NameError, ProjectId};
@@ -27,26 +27,26 @@ const ACCOUNT: &str = "Google service account";
 
 /// Where something is: the file and the words.
 #[derive(Clone)]
-struct At {
+struct SourceSpan {
     source: Arc<Source>,
     span: Span,
 }
 
-impl At {
-    fn place(&self) -> Place {
+impl SourceSpan {
+    fn place(&self) -> SourceLine {
         self.source.place(self.span)
     }
 }
 
 struct Reader<'a> {
-    mistakes: &'a mut Vec<Mistake>,
+    mistakes: &'a mut Vec<Diagnostic>,
     rules: guard::RoleRules,
     /// Whether the spec has a project that is wrong, and has been told of.
     project_is_told: bool,
     /// What has no project.
-    without_project: Vec<(String, At)>,
+    without_project: Vec<(String, SourceSpan)>,
     /// Namespaces that are on no cluster, since there is none.
-    without_cluster: Vec<(String, At)>,
+    without_cluster: Vec<(String, SourceSpan)>,
     /// Keys that have been refused: what means them is no mistake of its own.
     refused: BTreeSet<(&'static str, String)>,
 }
@@ -54,14 +54,14 @@ struct Reader<'a> {
 /// An entry of a map of the spec, of whichever document.
 struct Entry<'a> {
     name: &'a str,
-    at: At,
+    at: SourceSpan,
     node: &'a Node,
     source: &'a Arc<Source>,
 }
 
 impl Entry<'_> {
-    fn at(&self, span: Span) -> At {
-        At {
+    fn at(&self, span: Span) -> SourceSpan {
+        SourceSpan {
             source: Arc::clone(self.source),
             span,
         }
@@ -73,7 +73,7 @@ impl Entry<'_> {
 pub(super) fn read(
     documents: &[Document],
     is_whole: bool,
-    mistakes: &mut Vec<Mistake>,
+    mistakes: &mut Vec<Diagnostic>,
 ) -> Option<Spec> {
     let mut reader = Reader {
         mistakes,
@@ -90,7 +90,7 @@ pub(super) fn read(
             .iter()
             .any(|d| d.root.get("name").is_some_and(|n| n.kind() != "nothing"));
     if let (false, Some(first)) = (is_named, documents.first()) {
-        let at = At {
+        let at = SourceSpan {
             source: Arc::clone(&first.source),
             span: first
                 .root
@@ -166,12 +166,12 @@ impl Reader<'_> {
     fn tell(
         &mut self,
         code: &'static str,
-        at: &At,
+        at: &SourceSpan,
         message: String,
         label: &str,
         help: Option<String>,
     ) {
-        self.mistakes.push(Mistake {
+        self.mistakes.push(Diagnostic {
             code,
             message,
             help,
@@ -180,8 +180,15 @@ impl Reader<'_> {
         });
     }
 
-    fn tell_both(&mut self, code: &'static str, at: &At, other: &At, message: String, help: &str) {
-        self.mistakes.push(Mistake {
+    fn tell_both(
+        &mut self,
+        code: &'static str,
+        at: &SourceSpan,
+        other: &SourceSpan,
+        message: String,
+        help: &str,
+    ) {
+        self.mistakes.push(Diagnostic {
             code,
             message,
             help: Some(help.to_owned()),
@@ -195,15 +202,15 @@ impl Reader<'_> {
     }
 
     /// A name, or `None` and a mistake.
-    fn parsed<T>(&mut self, at: &At, result: Result<T, NameError>) -> Option<T> {
+    fn parsed<T>(&mut self, at: &SourceSpan, result: Result<T, NameError>) -> Option<T> {
         result
             .map_err(|e| self.tell("name", at, e.0, "not allowed", e.1))
             .ok()
     }
 
     /// A setting of the whole spec: it may stand in several documents if it is the same.
-    fn setting(&mut self, documents: &[Document], field: &str) -> Option<(String, At)> {
-        let mut found: Option<(String, At)> = None;
+    fn setting(&mut self, documents: &[Document], field: &str) -> Option<(String, SourceSpan)> {
+        let mut found: Option<(String, SourceSpan)> = None;
         for document in documents {
             let Some(node) = document.root.get(field) else {
                 continue;
@@ -211,7 +218,7 @@ impl Reader<'_> {
             let Some(text) = node.text() else {
                 continue;
             };
-            let at = At {
+            let at = SourceSpan {
                 source: Arc::clone(&document.source),
                 span: node.span,
             };
@@ -244,7 +251,7 @@ impl Reader<'_> {
                 continue;
             };
             for (key, node) in map.entries() {
-                let at = At {
+                let at = SourceSpan {
                     source: Arc::clone(&document.source),
                     span: key.span,
                 };
@@ -317,7 +324,11 @@ impl Reader<'_> {
 }
 
 /// A sentence's subject and verb for what lacks something, and the first of its places.
-fn first_of(lacking: &[(String, At)], one: &str, several: &str) -> Option<(String, At)> {
+fn first_of(
+    lacking: &[(String, SourceSpan)],
+    one: &str,
+    several: &str,
+) -> Option<(String, SourceSpan)> {
     let (_, at) = lacking.first()?;
     let names = lacking.iter().map(|(name, _)| name.as_str());
     let verb = if lacking.len() == 1 { one } else { several };
@@ -325,7 +336,7 @@ fn first_of(lacking: &[(String, At)], one: &str, several: &str) -> Option<(Strin
 }
 
 /// Whether a key lies in this very map (and not in another document of the same file).
-fn same_map(key: &At, map: Span) -> bool {
+fn same_map(key: &SourceSpan, map: Span) -> bool {
     (map.start..=map.start + map.len).contains(&key.span.start)
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::grants::Home;
 use super::{Context, Entry, Reader};
 use crate::names::{Email, KubeName};
+use crate::spec::diagnostics::Diagnostic;
 use crate::spec::model::{KsaAccess, KsaSpec, NamespaceSpec, Selector};
-use crate::spec::report::Mistake;
 use crate::spec::tree::{Key, Node, Value};
 
 impl Reader<'_> {
@@ -151,7 +151,7 @@ impl Reader<'_> {
         let grants = node.get("grants").filter(|g| !g.items().is_empty());
         Some(match (impersonates, grants) {
             (Some((account, _)), Some(grants)) => {
-                self.mistakes.push(Mistake {
+                self.mistakes.push(Diagnostic {
                     code: "two_identities",
                     message: format!("`{}` both acts as a Google service account and has roles of its own", name),
                     help: Some("Which is meant? With `impersonates`, Google sees the account only, and the roles of its own do nothing: move them to the account's `grants`, or take out `impersonates`.".to_owned()),

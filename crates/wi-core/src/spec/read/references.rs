@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{At, CLUSTER, Entry, Reader, texts};
+use super::{CLUSTER, Entry, Reader, SourceSpan, texts};
 use crate::names::{Email, ProjectId};
 use crate::spec::Document;
-use crate::spec::meant::nearest;
 use crate::spec::model::{AccountSpec, Discover, Scope, Selector};
+use crate::spec::suggest::nearest;
 use crate::spec::tree::Value;
 
 /// What there is to point at.
@@ -158,12 +158,18 @@ impl<'a> Clusters<'a> {
 
 impl Reader<'_> {
     /// Tells a name that is not declared, unless it may be.
-    pub(super) fn refer(&mut self, at: &At, name: &str, names: &Names<'_>, help: Option<String>) {
+    pub(super) fn refer(
+        &mut self,
+        at: &SourceSpan,
+        name: &str,
+        names: &Names<'_>,
+        help: Option<String>,
+    ) {
         if names.declared.contains(name) || !names.are_all {
             return;
         }
         let near = names.meant(name);
-        // Its key was refused: once that is mended, the name will be right, or told.
+        // Its key was refused: once that is fixed, the name will be right, or told.
         if near.is_some_and(|n| self.refused.contains(&(names.what, n.to_owned()))) {
             return;
         }

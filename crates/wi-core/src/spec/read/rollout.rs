@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{At, Context, Entry, Reader};
+use super::{Context, Entry, Reader, SourceSpan};
 use crate::spec::Document;
+use crate::spec::diagnostics::Diagnostic;
 use crate::spec::model::{Parallel, Rollout, Selector, Wave};
-use crate::spec::report::Mistake;
 use crate::spec::tree::{Node, Value};
 use crate::spec::waves::{self, Doubts};
 
@@ -17,14 +17,14 @@ impl Reader<'_> {
         documents: &[Document],
         context: &Context<'_>,
     ) -> Option<Rollout> {
-        let mut found: Option<(Rollout, At)> = None;
+        let mut found: Option<(Rollout, SourceSpan)> = None;
         for document in documents {
             let Some(node) = document.root.get("rollout") else {
                 continue;
             };
             let entry = Entry {
                 name: "rollout",
-                at: At {
+                at: SourceSpan {
                     source: std::sync::Arc::clone(&document.source),
                     span: node.span,
                 },
@@ -109,8 +109,8 @@ impl Reader<'_> {
         &mut self,
         rollout: &Rollout,
         doubts: &Doubts,
-        at: &At,
-        places: &[At],
+        at: &SourceSpan,
+        places: &[SourceSpan],
         context: &Context<'_>,
     ) {
         let labels = &context.clusters.labels;
@@ -127,7 +127,7 @@ impl Reader<'_> {
                     .then(|| context.clusters.labels_in_words())
             });
             let other = broken.other.map(|wave| &places[wave]);
-            self.mistakes.push(Mistake {
+            self.mistakes.push(Diagnostic {
                 code: "waves",
                 message: broken.message,
                 help,

@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::exchange::{Ask, Body, safe_url};
+use super::token_endpoint::{Body, TokenRequest, safe_url};
 use super::{SCOPES, Token, oauth};
 
 /// The longest that Google lets an assertion last.
@@ -43,7 +43,7 @@ impl Key {
         let url = self.token_uri.as_deref().unwrap_or(own);
         let url = safe_url(url, "token_uri")?;
         let assertion = self.assertion(&url)?;
-        let mut ask = Ask::post(
+        let mut ask = TokenRequest::post(
             &url,
             Body::Form(vec![
                 (
@@ -58,7 +58,7 @@ impl Key {
             "The key of {} may have been deleted or disabled, or this machine's clock is wrong",
             self.client_email
         );
-        let answer = ask.json::<oauth::Answer>().await;
+        let answer = ask.json::<oauth::TokenResponse>().await;
         let answer = answer.map_err(|e| e.hint(&["invalid_grant"], &gone))?;
         Ok(answer.token())
     }

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use wi_core::words::safe;
 
-use super::exchange::{Ask, Body, safe_url};
 use super::impersonate::Impersonated;
-use super::program::run;
+use super::subprocess::run;
+use super::token_endpoint::{Body, TokenRequest, safe_url};
 use super::{Credentials, Token, oauth};
 
 const ALLOW_EXECUTABLES: &str = "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES";
@@ -80,7 +80,7 @@ struct Executable {
 }
 
 /// Where the other issuer's token is.
-enum Source {
+enum SubjectTokenSource {
     File(PathBuf, Format),
     Url(String, BTreeMap<String, String>, Format),
     Executable(Executable),
@@ -95,20 +95,20 @@ pub(super) struct External {
     user_project: Option<String>,
     /// The account that is impersonated afterwards, for the executable to know.
     email: Option<String>,
-    source: Source,
+    source: SubjectTokenSource,
 }
 
 /// The credentials of a file: those of an impersonated account, where it names one.
 pub(super) fn of_file(file: File) -> Result<Credentials, String> {
     let from = file.credential_source;
     let source = if let Some(path) = from.file {
-        Source::File(path, from.format)
+        SubjectTokenSource::File(path, from.format)
     } else if let Some(executable) = from.executable {
-        Source::Executable(executable)
+        SubjectTokenSource::Executable(executable)
     } else if from.environment_id.is_some() {
         return Err("credentials of AWS are not supported: let `gcloud auth print-access-token` write a token to a file, and name it by --access-token-file".to_owned());
     } else if let Some(url) = from.url {
-        Source::Url(url, from.headers, from.format)
+        SubjectTokenSource::Url(url, from.headers, from.format)
     } else if from.certificate.is_some() {
         return Err(
             "X.509 credentials are not supported: name a token by --access-token-file".to_owned(),
@@ -162,14 +162,14 @@ impl External {
             let options = json!({ "userProject": project });
             form.push(("options", options.to_string()));
         }
-        let mut ask = Ask::post(&self.token_url, Body::Form(form));
+        let mut ask = TokenRequest::post(&self.token_url, Body::Form(form));
         if let Some((id, secret)) = &self.client {
             let value = oauth::basic(id, secret)?;
             ask.headers.insert(http::header::AUTHORIZATION, value);
             ask.secrets.push(secret);
         }
         ask.secrets.push(&subject);
-        let answer = ask.json::<oauth::Answer>().await.map_err(|e| {
+        let answer = ask.json::<oauth::TokenResponse>().await.map_err(|e| {
             e.hint(
                 &["invalid_grant", "invalid_target"],
                 "Compare the provider's issuer, audience and attribute condition with this job's token: gcloud iam workload-identity-pools providers describe",
@@ -180,7 +180,7 @@ impl External {
 
     async fn subject_token(&self) -> Result<String, String> {
         match &self.source {
-            Source::File(path, format) => {
+            SubjectTokenSource::File(path, format) => {
                 let text = std::fs::read_to_string(path).map_err(|e| {
                     format!(
                         "the subject token in {} cannot be read: {e}",
@@ -189,8 +189,8 @@ impl External {
                 })?;
                 format.token_in(&text, &path.display().to_string())
             }
-            Source::Url(url, headers, format) => {
-                let mut ask = Ask::get(url);
+            SubjectTokenSource::Url(url, headers, format) => {
+                let mut ask = TokenRequest::get(url);
                 for (name, value) in headers {
                     let bad = || format!("the header `{}` of credential_source", safe(name));
                     let name: HeaderName = name.parse().map_err(|_| bad())?;
@@ -207,7 +207,7 @@ impl External {
                 let body = String::from_utf8_lossy(&body);
                 format.token_in(&body, "the token's URL")
             }
-            Source::Executable(executable) => {
+            SubjectTokenSource::Executable(executable) => {
                 executable
                     .token(
                         &self.audience,

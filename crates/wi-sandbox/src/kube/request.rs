@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use http::{HeaderMap, Method, header};
 use serde_json::Value;
 
-use super::check::{self, Body, Validation};
 use super::decode::{self, Decoded};
 use super::fields::Manager;
 use super::kind::Kind;
 use super::protobuf;
 use super::status::Status;
+use super::validation::{self, Body, Validation};
 
 pub const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 pub const APPLY: &str = "application/apply-patch+yaml";
@@ -114,13 +114,13 @@ impl Call {
             _ => return Err(Status::unsupported_body()),
         };
         let told = told_twice(decoded.twice);
-        check::fields(kind, decoded.value, told, validation)
+        validation::fields(kind, decoded.value, told, validation)
     }
 
     /// The body of a merge patch of either kind.
     pub fn patch(&self, kind: Kind) -> Result<Body, Status> {
         let decoded = json(&self.body, kind)?;
-        check::patch(kind, decoded.value, self.validation()?)
+        validation::patch(kind, decoded.value, self.validation()?)
     }
 
     /// The body of an apply: YAML, of which JSON is a part.
@@ -143,7 +143,7 @@ impl Call {
                 "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {first}"
             )));
         }
-        check::applied(kind, &decoded.value)?;
+        validation::applied(kind, &decoded.value)?;
         Ok(Body {
             value: decoded.value,
             warnings: validation.warnings(told),

@@ -31,12 +31,12 @@ struct Cell {
 
 /// The changes of a wave.
 #[derive(Debug, Default)]
-pub struct Matrix {
+pub struct WaveTable {
     of: BTreeMap<String, (String, Phase)>,
     rows: BTreeMap<String, BTreeMap<Phase, Cell>>,
 }
 
-impl Matrix {
+impl WaveTable {
     /// Of these changes of a plan.
     pub fn of(plan: &Plan, addresses: &BTreeSet<Address>) -> Self {
         let mut matrix = Self::default();
@@ -158,8 +158,8 @@ impl Matrix {
 mod tests {
     use super::*;
 
-    fn matrix() -> Matrix {
-        let mut matrix = Matrix::default();
+    fn matrix() -> WaveTable {
+        let mut matrix = WaveTable::default();
         for c in 0..6 {
             let cluster = format!("prod-{c}");
             for (phase, all) in [

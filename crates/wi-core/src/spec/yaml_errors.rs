@@ -6,12 +6,12 @@ use std::sync::Arc;
 use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::{DefaultMessageFormatter, Error, ExternalMessageSource, MessageFormatter};
 
-use super::lines::{Explained, Text};
-use super::report::{Mistake, Source};
+use super::diagnostics::{Diagnostic, Source};
 use super::tree::Span;
+use super::yaml_context::{Explained, Text};
 
 /// The mistake that the parser found.
-pub fn mistake(source: &Arc<Source>, e: &Error) -> Mistake {
+pub fn mistake(source: &Arc<Source>, e: &Error) -> Diagnostic {
     let at = e
         .location()
         .map_or(0, |l| source.byte_at(l.line(), l.column()));
@@ -23,7 +23,7 @@ pub fn mistake(source: &Arc<Source>, e: &Error) -> Mistake {
         .unwrap_or_else(|| explained(&text, e));
     let place = |at: usize, label: String| (Arc::clone(source), Span { start: at, len: 1 }, label);
     let open = Text { source, at }.open_above();
-    Mistake {
+    Diagnostic {
         code: "yaml",
         message: format!("{} cannot be read as YAML", source.name),
         help,

@@ -31,7 +31,7 @@ const SECRET_FIELDS: [&str; 5] = [
 ];
 
 /// What is sent.
-pub(super) struct Ask<'a> {
+pub(super) struct TokenRequest<'a> {
     pub method: Method,
     pub url: &'a str,
     pub headers: HeaderMap,
@@ -44,14 +44,14 @@ pub(super) struct Ask<'a> {
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(super) struct TokenError {
     /// HTTP status; 0 if no answer came.
     pub status: u16,
     /// For the user.
     pub message: String,
 }
 
-impl Refused {
+impl TokenError {
     /// With what to do about it, where the answer's own words hold one of these.
     pub fn hint(mut self, words: &[&str], what_to_do: &str) -> Self {
         if words.iter().any(|w| self.message.contains(w)) {
@@ -61,8 +61,8 @@ impl Refused {
     }
 }
 
-impl From<Refused> for String {
-    fn from(refused: Refused) -> Self {
+impl From<TokenError> for String {
+    fn from(refused: TokenError) -> Self {
         refused.message
     }
 }
@@ -73,7 +73,7 @@ pub(super) enum Body {
     Json(Value),
 }
 
-impl<'a> Ask<'a> {
+impl<'a> TokenRequest<'a> {
     pub fn get(url: &'a str) -> Self {
         Self {
             method: Method::GET,
@@ -94,7 +94,7 @@ impl<'a> Ask<'a> {
     }
 
     /// The answer's body; what is transient is tried again.
-    pub(crate) async fn send(self) -> Result<Vec<u8>, Refused> {
+    pub(crate) async fn send(self) -> Result<Vec<u8>, TokenError> {
         // Told by the log: this is before there is anybody else to tell.
         let patience = Patience::new(PATIENCE, Notices::default(), "");
         let mut pauses = pauses(Duration::from_millis(250), TRIES);
@@ -120,11 +120,11 @@ impl<'a> Ask<'a> {
     }
 
     /// As [`Self::send`], read as JSON.
-    pub async fn json<T: serde::de::DeserializeOwned>(self) -> Result<T, Refused> {
+    pub async fn json<T: serde::de::DeserializeOwned>(self) -> Result<T, TokenError> {
         let place = self.place();
         let body = self.send().await?;
         // The parser's own message could quote a token.
-        serde_json::from_slice(&body).map_err(|_| Refused {
+        serde_json::from_slice(&body).map_err(|_| TokenError {
             status: 0,
             message: format!("{place} does not answer as documented"),
         })
@@ -135,9 +135,13 @@ impl<'a> Ask<'a> {
         safe(self.url.split('?').next().unwrap_or_default())
     }
 
-    async fn once(&self, patience: &Patience, quiet: Duration) -> Result<Vec<u8>, (Refused, bool)> {
+    async fn once(
+        &self,
+        patience: &Patience,
+        quiet: Duration,
+    ) -> Result<Vec<u8>, (TokenError, bool)> {
         let place = self.place();
-        let failed = |status: u16, what: &str| Refused {
+        let failed = |status: u16, what: &str| TokenError {
             status,
             message: format!("{place} {what}"),
         };

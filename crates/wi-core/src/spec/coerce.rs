@@ -4,8 +4,8 @@
 use serde_json::Value as Json;
 
 use super::kinds::{accepts_kind, takes, written};
-use super::meant::{LABELS, description, options_of, values};
-use super::shape::Called;
+use super::schema_check::Called;
+use super::suggest::{LABELS, description, options_of, values};
 use super::tree::{Key, Node, Value};
 
 /// Fields whose numbers and booleans are texts that only lack quotes.

@@ -1,7 +1,7 @@
 //! Checks a document's shape against the JSON Schema: fields that do not exist, kinds of values,
 //! fields that are missing, keys that are there twice. The schema is the only list of fields.
 //!
-//! What is told is mended in the tree where it is clear what was meant, and marked where it is not:
+//! What is told is fixed in the tree where it is clear what was meant, and marked where it is not:
 //! the checks that follow see all that there is to see, and tell nothing that only follows.
 
 use std::collections::HashMap;
@@ -10,18 +10,18 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::coerce::Wrong;
+use super::diagnostics::{Diagnostic, Source};
 use super::kinds::{self, accepts_kind};
-use super::meant;
-use super::otherwise::Wrong;
 use super::outdented;
-use super::report::{Mistake, Source};
+use super::suggest;
 use super::tree::{Key, Node, Span, Value};
 
 /// The check of one document.
-pub struct Shape<'a> {
+pub struct SchemaCheck<'a> {
     pub root: &'a Json,
     pub source: &'a Arc<Source>,
-    pub mistakes: &'a mut Vec<Mistake>,
+    pub mistakes: &'a mut Vec<Diagnostic>,
 }
 
 /// What a value is called in messages.
@@ -71,7 +71,7 @@ enum Role<'a> {
     Unknown,
 }
 
-impl<'a> Shape<'a> {
+impl<'a> SchemaCheck<'a> {
     /// Adds a mistake at a place.
     fn add(
         &mut self,
@@ -81,7 +81,7 @@ impl<'a> Shape<'a> {
         label: &str,
         help: Option<String>,
     ) {
-        self.mistakes.push(Mistake {
+        self.mistakes.push(Diagnostic {
             code,
             message,
             help,
@@ -92,7 +92,7 @@ impl<'a> Shape<'a> {
 
     /// Checks a value against a schema.
     pub fn check(&mut self, node: &mut Node, schema: &'a Json, called: Called<'_>) {
-        let options = meant::options_of(self.root, schema);
+        let options = suggest::options_of(self.root, schema);
         if matches!(node.value, Value::Null) {
             self.check_nothing(node, schema, &options, called);
             return;
@@ -122,11 +122,11 @@ impl<'a> Shape<'a> {
                 }
             }
             Value::Text(text) => {
-                let values = meant::values(option);
+                let values = suggest::values(option);
                 if let Some(values) = values.filter(|v| !v.contains(&text.as_str())) {
                     let text = text.clone();
                     self.not_one_of(node, &text, &values, called);
-                } else if text.trim().is_empty() && !meant::may_be_empty(called) {
+                } else if text.trim().is_empty() && !suggest::may_be_empty(called) {
                     self.empty_text(node, schema, called);
                 }
             }
@@ -212,7 +212,7 @@ impl<'a> Shape<'a> {
                     self.unknown_field(key, Some(field), schema, called);
                     field.clone_into(&mut key.text);
                     // A value of another kind is none for this field: it has been told enough.
-                    if !meant::options_of(self.root, property)
+                    if !suggest::options_of(self.root, property)
                         .iter()
                         .any(|o| accepts_kind(o, value))
                     {
@@ -231,13 +231,13 @@ impl<'a> Shape<'a> {
         }
         let there: Vec<&str> = entries
             .iter()
-            .map(|(k, _)| meant::in_place_of(&k.text).unwrap_or(&k.text))
+            .map(|(k, _)| suggest::in_place_of(&k.text).unwrap_or(&k.text))
             .collect();
         self.required(span, schema, called, |field| there.contains(&field));
     }
 
     fn empty_text(&mut self, node: &mut Node, schema: &'a Json, called: Called<'_>) {
-        let help = meant::description(schema)
+        let help = suggest::description(schema)
             .unwrap_or_else(|| "Give it a value, or take it out.".to_owned());
         self.add(
             "missing_field",
@@ -250,7 +250,7 @@ impl<'a> Shape<'a> {
     }
 
     fn again(&mut self, key: &Key, first: Span) {
-        self.mistakes.push(Mistake {
+        self.mistakes.push(Diagnostic {
             code: "duplicate_key",
             message: format!("`{}` is there twice", key.text),
             help: Some("Keep one of the two, or merge them.".to_owned()),
@@ -276,11 +276,11 @@ impl<'a> Shape<'a> {
             [] => return,
             [one] => (
                 format!("`{one}` is needed here"),
-                meant::description(&schema["properties"][one]),
+                suggest::description(&schema["properties"][one]),
             ),
             several => (
                 "they are needed here".to_owned(),
-                meant::descriptions(several, schema),
+                suggest::descriptions(several, schema),
             ),
         };
         let lacking: Vec<String> = lacking.iter().map(|f| format!("no `{f}`")).collect();
@@ -305,7 +305,7 @@ impl<'a> Shape<'a> {
             .flat_map(|p| p.keys())
             .map(String::as_str)
             .collect();
-        let help = match meant::elsewhere(self.root, &key.text).filter(|_| meant.is_none()) {
+        let help = match suggest::elsewhere(self.root, &key.text).filter(|_| meant.is_none()) {
             Some(hint) => hint,
             None => format!("There are: {}.", fields.join(", ")),
         };
@@ -319,7 +319,7 @@ impl<'a> Shape<'a> {
     }
 
     fn not_one_of(&mut self, node: &mut Node, text: &str, values: &[&str], called: Called<'_>) {
-        let label = match meant::nearest(text, values.iter().copied()) {
+        let label = match suggest::nearest(text, values.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "not one of its values".to_owned(),
         };
@@ -328,7 +328,7 @@ impl<'a> Shape<'a> {
             node.span,
             format!("{called} cannot be `{text}`"),
             &label,
-            Some(format!("Write {}.", meant::one_of(values))),
+            Some(format!("Write {}.", suggest::one_of(values))),
         );
         node.value = Value::Unread;
     }
@@ -341,7 +341,7 @@ impl<'a> Shape<'a> {
         called: Called<'_>,
     ) {
         if let (Value::Bool(_) | Value::Number(_), Some(values)) =
-            (&node.value, options.iter().find_map(|o| meant::values(o)))
+            (&node.value, options.iter().find_map(|o| suggest::values(o)))
         {
             let written = kinds::written(node, &self.source.text);
             self.not_one_of(node, &written, &values, called);
@@ -396,7 +396,7 @@ fn roles<'a>(entries: &[(Key, Node)], schema: &'a Json) -> Vec<Role<'a>> {
         let role = match property(&key.text) {
             known if first != index => Role::Again(place, known),
             Some(known) => Role::Of(known),
-            None => match meant::field(&key.text, &missing) {
+            None => match suggest::field(&key.text, &missing) {
                 Some(field) => {
                     missing.retain(|m| *m != field);
                     Role::Misspelt(field, &schema["properties"][field])

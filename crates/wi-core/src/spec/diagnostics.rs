@@ -4,15 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError,
-    MietteSpanContents, SourceCode, SourceSpan, SpanContents,
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
+    SourceCode, SourceSpan, SpanContents,
 };
 
-use super::model::Place;
+use super::model::SourceLine;
 use super::tree::Span;
 use crate::digest::sha256;
 
-/// How many mistakes are shown: more than anybody mends in one go.
+/// How many mistakes are shown: more than anybody fixes in one go.
 const MOST_SHOWN: usize = 50;
 
 /// A line of more bytes is not shown, only named.
@@ -81,8 +81,8 @@ impl Source {
     }
 
     /// Where a span is, for other messages to name.
-    pub fn place(&self, span: Span) -> Place {
-        Place {
+    pub fn place(&self, span: Span) -> SourceLine {
+        SourceLine {
             file: self.name.clone(),
             line: self.line(span.start),
         }
@@ -91,7 +91,7 @@ impl Source {
 
 /// One mistake.
 #[derive(Debug, Clone)]
-pub struct Mistake {
+pub struct Diagnostic {
     /// Such as `unknown_field`; shown as `wi::spec::unknown_field`.
     pub code: &'static str,
     /// What is wrong, in one sentence.
@@ -106,7 +106,7 @@ pub struct Mistake {
 
 /// All mistakes of a spec; never empty.
 #[derive(Debug, Clone)]
-pub struct SpecErrors(pub(super) Vec<Mistake>);
+pub struct SpecErrors(pub(super) Vec<Diagnostic>);
 
 impl SpecErrors {
     /// How many there are.
@@ -120,7 +120,7 @@ impl SpecErrors {
     }
 
     /// The mistakes, in the order of files and lines.
-    pub fn mistakes(&self) -> &[Mistake] {
+    pub fn mistakes(&self) -> &[Diagnostic] {
         &self.0
     }
 
@@ -249,7 +249,7 @@ fn label(source: &Source, span: Span, text: &str) -> LabeledSpan {
 }
 
 impl Shown {
-    fn of(mistake: &Mistake) -> Self {
+    fn of(mistake: &Diagnostic) -> Self {
         let mut labels = Vec::new();
         let mut shown_source = None;
         let mut message = crate::words::safe(&mistake.message);
@@ -281,7 +281,7 @@ impl Shown {
         }
     }
 
-    fn elsewhere(mistake: &Mistake) -> Option<Self> {
+    fn elsewhere(mistake: &Diagnostic) -> Option<Self> {
         let (source, ..) = mistake.label.as_ref()?;
         let (other, span, text) = mistake.other.as_ref()?;
         (other.name != source.name).then(|| Self {
@@ -303,7 +303,7 @@ impl fmt::Display for Shown {
 
 impl std::error::Error for Shown {}
 
-impl Diagnostic for Shown {
+impl miette::Diagnostic for Shown {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         Some(Box::new(&self.code))
     }

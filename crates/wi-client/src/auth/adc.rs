@@ -8,7 +8,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use wi_core::words::safe;
 
-use super::{Credentials, Found, external, gcloud, impersonate, key, metadata, oauth};
+use super::{
+    Credentials, Found, external_account, gcloud, impersonate, metadata, oauth, service_account_key,
+};
 
 const VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 
@@ -125,8 +127,8 @@ pub(super) fn credentials(json: Value, what: &str) -> Result<Credentials, String
     let kind = json["type"].as_str().unwrap_or_default().to_owned();
     Ok(match kind.as_str() {
         "authorized_user" => Credentials::User(parsed::<oauth::User>(json, &kind)?),
-        "service_account" => Credentials::Key(parsed::<key::Key>(json, &kind)?),
-        "external_account" => external::of_file(parsed(json, &kind)?)?,
+        "service_account" => Credentials::Key(parsed::<service_account_key::Key>(json, &kind)?),
+        "external_account" => external_account::of_file(parsed(json, &kind)?)?,
         "external_account_authorized_user" => {
             Credentials::Workforce(parsed::<oauth::Workforce>(json, &kind)?)
         }

@@ -1,7 +1,7 @@
 //! The lines where YAML's parser stopped, read as a person reads them: it often stops a line or more
 //! after the slip.
 
-use super::report::Source;
+use super::diagnostics::Source;
 
 /// A text, and where its parser stopped.
 pub struct Text<'s> {

@@ -11,13 +11,13 @@ use super::status::Status;
 
 /// The first form of the `Accept` header that this server knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum Representation {
     Whole,
     Metadata,
     Table,
 }
 
-impl Form {
+impl Representation {
     /// The first form that the `Accept` header names and this server writes, of an object or of a
     /// list. None is named: 406.
     pub fn of(accept: &str, kind: Kind, is_list: bool) -> Result<Self, Status> {
