@@ -3,16 +3,12 @@
 //! Pure: values in, a [`Plan`] out.
 
 mod access;
-mod accounts;
-mod bindings;
-mod brakes;
-mod clusters;
+mod checks;
+mod diff;
 mod digest;
 mod edit;
 mod impact;
 mod integrity;
-mod kubernetes;
-mod node_pools;
 mod order;
 pub mod ownership;
 mod permissions;
@@ -20,15 +16,14 @@ mod preconditions;
 mod readiness;
 mod reliance;
 mod restarts;
-mod risk;
 pub mod saved;
 mod scope;
-mod self_lockout;
 mod target;
 mod terraform;
-mod unmanaged_clusters;
 pub mod waves;
 
+use checks::{brakes, unmanaged_clusters};
+use diff::{accounts, bindings, clusters, kubernetes};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -36,6 +31,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use access::{AccessChange, Right};
+pub use checks::risk::Risks;
+pub use checks::self_lockout::{protect, takes_from_accounts};
 pub use edit::{
     Account, AccountAfter, AccountState, Binding, ClusterPool, Edit, Kind, Ksa, KsaAfter,
     Namespace, NodePool, Phase, RestoreSettings, RunSettings, Was,
@@ -44,9 +41,7 @@ pub use impact::{HeldBack, HoldReason, IdentityEffect, Impact, NodeRoles, Worklo
 pub use permissions::Permission;
 pub use preconditions::{Compared, Preconditions, StaleObject};
 pub use restarts::Restart;
-pub use risk::Risks;
 pub use scope::with_chains;
-pub use self_lockout::{protect, takes_from_accounts};
 pub use target::restrict_to;
 pub use terraform::Terraform;
 

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use super::bindings::policy_of;
+use super::diff::bindings::policy_of;
+use super::diff::kubernetes::is_going;
 use super::impact::{HeldBack, HoldReason};
-use super::kubernetes::is_going;
 use super::{Binding, Edit, Ksa, KsaAfter, Plan};
 use crate::address::{Address, KsaKey, NamespaceKey};
 use crate::desired::{Desired, DesiredKsa};

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ownership::split_description;
-use super::reliance::{Reliance, is_kept};
-use super::{AccountAfter, Action, Binding, Change, Edit, Plan};
 use crate::address::BindingKey;
 use crate::desired::Desired;
 use crate::live::{Live, Seen};
 use crate::names::{Email, KsaIdentity, Member, Role};
+use crate::plan::ownership::split_description;
+use crate::plan::reliance::{Reliance, is_kept};
+use crate::plan::{AccountAfter, Action, Binding, Change, Edit, Plan};
 use crate::resource::Resource;
 use crate::spec::model::OnRemove;
 use crate::wire::policy::Policy;
@@ -107,7 +107,12 @@ fn members(resource: &Resource, policy: &Policy) -> BTreeMap<BindingKey, Vec<Str
     found
 }
 
-pub(super) fn diff(desired: &Desired, live: &Live, reliance: &Reliance<'_>, plan: &mut Plan) {
+pub(in crate::plan) fn diff(
+    desired: &Desired,
+    live: &Live,
+    reliance: &Reliance<'_>,
+    plan: &mut Plan,
+) {
     let managed = Managed::of(desired, live, plan);
     let mut wanted_on: BTreeMap<&Resource, Vec<&BindingKey>> = BTreeMap::new();
     for key in desired.bindings.keys() {
@@ -158,7 +163,7 @@ pub(super) fn diff(desired: &Desired, live: &Live, reliance: &Reliance<'_>, plan
 }
 
 /// The policy of an account that is yet to be created is empty.
-pub(super) fn policy_of<'a>(
+pub(in crate::plan) fn policy_of<'a>(
     resource: &Resource,
     desired: &Desired,
     live: &'a Live,
@@ -251,7 +256,7 @@ fn remove(desired: &Desired, key: BindingKey, spellings: Vec<String>, plan: &mut
 }
 
 /// Says where the same role is inherited from: adding it changes nothing today, removing it neither.
-pub(super) fn note_inherited(live: &Live, plan: &mut Plan) {
+pub(in crate::plan) fn note_inherited(live: &Live, plan: &mut Plan) {
     for change in plan.changes.values_mut() {
         let Edit::Binding(Binding { key, .. }) = &change.edit else {
             continue;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Edit, Plan};
 use crate::live::{Live, Seen};
 use crate::names::{KsaIdentity, Member};
+use crate::plan::{Edit, Plan};
 
 /// Warns of them by name.
-pub(super) fn warn(live: &Live, plan: &mut Plan) {
+pub(in crate::plan) fn warn(live: &Live, plan: &mut Plan) {
     let touched: BTreeSet<&KsaIdentity> = plan
         .changes
         .values()

@@ -1,6 +1,6 @@
 //! What of a plan a reviewer should look at first.
 
-use super::{AccessChange, Edit, IdentityEffect, Plan, Right, Workload};
+use crate::plan::{AccessChange, Edit, IdentityEffect, Plan, Right, Workload};
 
 /// Parts of a plan that can do harm.
 #[derive(Debug, Clone, Default)]

@@ -1,15 +1,15 @@
 //! Node pools: the metadata server, and how GKE recreates the nodes for it.
 
-use super::{Change, Edit, Options, Plan, RestoreSettings, RunSettings, UpgradeOverride};
 use crate::address::Address;
 use crate::desired::{DesiredCluster, GKE_METADATA};
 use crate::live::{Live, Seen};
+use crate::plan::{Change, Edit, Options, Plan, RestoreSettings, RunSettings, UpgradeOverride};
 use crate::spec::model::NodePools;
 use crate::wire::container::{Cluster, NodePool};
 use crate::wire::upgrade::{RESTORE_LABEL, UpgradeSettings};
 
 /// Compares the selected node pools of one cluster.
-pub(super) fn diff(
+pub(in crate::plan) fn diff(
     name: &str,
     wanted: &DesiredCluster,
     cluster: &Cluster,
@@ -133,7 +133,7 @@ fn move_pool(
     if node_pool.autoscaling.autoprovisioned {
         notes.push("made by node auto-provisioning; new ones start with GKE_METADATA".to_owned());
     }
-    let edit = super::NodePool {
+    let edit = crate::plan::NodePool {
         cluster: name.to_owned(),
         node_pool: node_pool.name.clone(),
         before: mode.clone(),

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::ownership::{ADOPTED, MANAGED_BY, OWNER};
-use super::{Change, Edit, Ksa, KsaAfter, Namespace, Options, Plan, Was};
 use crate::desired::{Desired, DesiredKsa, GSA_ANNOTATION, KsaKey, NamespaceKey};
 use crate::live::{Live, Objects, Seen};
 use crate::names::{Email, KubeName};
+use crate::plan::ownership::{ADOPTED, MANAGED_BY, OWNER};
+use crate::plan::{Change, Edit, Ksa, KsaAfter, Namespace, Options, Plan, Was};
 use crate::wire::container::Cluster;
 use crate::wire::kubernetes::ObjectMeta;
 
@@ -81,7 +81,7 @@ fn refer_to(key: &KsaKey, wanted: &DesiredKsa, there: Option<&ObjectMeta>, plan:
     }
 }
 
-pub(super) fn diff(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
+pub(in crate::plan) fn diff(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
     for cluster in desired.clusters.keys() {
         match live.kubernetes.get(cluster) {
             Some(Seen::Found(objects)) => diff_cluster(cluster, desired, objects, options, plan),
@@ -97,7 +97,7 @@ const GOING: &str =
     "it is being deleted, and takes nothing new. Once it is gone, plan again: it is made anew";
 
 /// Whether it is being deleted: what is in it goes too.
-pub(super) fn is_going(meta: &ObjectMeta) -> bool {
+pub(in crate::plan) fn is_going(meta: &ObjectMeta) -> bool {
     !meta.deletion_timestamp.is_empty()
 }
 

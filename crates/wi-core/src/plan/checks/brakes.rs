@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Binding, Change, Edit, Options, Plan, Problem, Subject};
 use crate::address::Address;
 use crate::desired::Desired;
 use crate::live::{Live, Seen};
 use crate::names::Member;
+use crate::plan::{Binding, Change, Edit, Options, Plan, Problem, Subject};
 use crate::resource::{Resource, Write};
 use crate::spec::glob;
 
@@ -16,7 +16,7 @@ const MAX_MEMBERS: usize = 1500;
 /// From here on the plan says how much room is left.
 const NEARLY_FULL: usize = 1350;
 
-pub(super) fn check(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
+pub(in crate::plan) fn check(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
     forbidden_members(desired, plan);
     removals(desired, options, plan);
     missing_roles(live, plan);

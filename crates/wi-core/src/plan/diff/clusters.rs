@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{Change, ClusterPool, Edit, Options, Plan, node_pools};
+use super::node_pools;
 use crate::address::Address;
 use crate::desired::{Desired, DesiredCluster};
 use crate::live::{Live, Seen};
+use crate::plan::{Change, ClusterPool, Edit, Options, Plan};
 use crate::wire::container::Cluster;
 
 /// Compares clusters and their node pools; answers with the node pools of each cluster.
-pub(super) fn diff(
+pub(in crate::plan) fn diff(
     desired: &Desired,
     live: &Live,
     options: &Options,

@@ -2,19 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ownership::{marked_description, split_description};
-use super::reliance::{Reliance, is_kept};
-use super::{Account, AccountAfter, Change, Edit, Plan};
 use crate::desired::Desired;
 use crate::live::{Live, Seen};
 use crate::names::Member;
+use crate::plan::ownership::{marked_description, split_description};
+use crate::plan::reliance::{Reliance, is_kept};
+use crate::plan::{Account, AccountAfter, Change, Edit, Plan};
 use crate::spec::model::{AccountSpec, OnRemove};
 use crate::wire::iam::ServiceAccount;
 
 /// IAM allows 256 bytes of description, our mark included.
 const MAX_DESCRIPTION: usize = 256;
 
-pub(super) fn diff(desired: &Desired, live: &Live, reliance: &Reliance<'_>, plan: &mut Plan) {
+pub(in crate::plan) fn diff(
+    desired: &Desired,
+    live: &Live,
+    reliance: &Reliance<'_>,
+    plan: &mut Plan,
+) {
     let deleted = deleted_ids(live);
     for wanted in desired.accounts.values().filter(|a| a.managed) {
         let address = desired.account_address(&wanted.email);

@@ -1,8 +1,8 @@
 //! The caller's own access is never removed: whoever saws off that branch cannot fix anything.
 
-use super::{Edit, Plan};
 use crate::address::Address;
 use crate::names::Member;
+use crate::plan::{Edit, Plan};
 
 /// Whether the plan takes anything from Google service accounts, of which the caller may be one.
 pub fn takes_from_accounts(plan: &Plan) -> bool {
