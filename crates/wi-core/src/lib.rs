@@ -3,10 +3,11 @@
 //! Data goes one way; each module uses those above it alone:
 //!
 //! ```text
-//! words, names, api < resource, wire < spec < desired, graph < live < access < plan
+//! words, cel, names, api < resource, wire < spec < desired, graph < live < access < plan
 //! ```
 
 pub mod api;
+pub mod cel;
 pub mod digest;
 pub mod percent;
 pub mod serde_pairs;
