@@ -1,7 +1,7 @@
 //! Which members of policies mean a Kubernetes service account.
 
 use super::Ksa;
-use crate::names::{KsaIdentity, Member};
+use crate::names::{ClusterPath, KsaIdentity, Member};
 
 /// Whether a member is this Kubernetes service account, or a set that it is in.
 ///
@@ -12,7 +12,14 @@ pub fn covers(member: &str, ksa: &Ksa<'_>) -> bool {
         pool, namespace, ..
     } = ksa.identity;
     match Member::parse(member) {
-        Member::Ksa(other) => other == *ksa.identity,
+        // The number of another project makes it nobody, in this spelling, too.
+        Member::Ksa(other) => {
+            let number = member
+                .strip_prefix("principal://iam.googleapis.com/projects/")
+                .and_then(|rest| rest.split('/').next());
+            let is_other = |n: u64| number.is_some_and(|given| given != n.to_string());
+            other == *ksa.identity && !ksa.number.is_some_and(is_other)
+        }
         Member::Other(member) => {
             let Some((kind, rest)) = member.split_once("://iam.googleapis.com/projects/") else {
                 return false;
@@ -36,7 +43,8 @@ pub fn covers(member: &str, ksa: &Ksa<'_>) -> bool {
                     is_uid
                         || set == "*"
                         || set.strip_prefix("namespace/") == Some(namespace)
-                        || set.strip_prefix("kubernetes.cluster/") == Some(&url(ksa))
+                        || set.strip_prefix("kubernetes.cluster/")
+                            == Some(&cluster_url(ksa.cluster))
                 }
                 _ => false,
             }
@@ -46,8 +54,7 @@ pub fn covers(member: &str, ksa: &Ksa<'_>) -> bool {
 }
 
 /// A cluster as IAM calls it.
-fn url(ksa: &Ksa<'_>) -> String {
-    let c = ksa.cluster;
+pub(super) fn cluster_url(c: &ClusterPath) -> String {
     format!(
         "https://container.googleapis.com/v1/projects/{}/locations/{}/clusters/{}",
         c.project, c.location, c.name

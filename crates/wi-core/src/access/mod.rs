@@ -8,19 +8,27 @@
 mod conditions;
 mod credential;
 mod environment;
+mod facts;
 mod gke_own;
 mod ksa;
 mod members;
 mod mounts;
+mod principal;
 mod programs;
+mod question;
+mod restrictions;
 mod variables;
 
 pub use conditions::holds;
 pub use credential::{Credential, Doubt, FileIn, Own};
 pub use environment::config_maps_asked;
+pub use facts::{Chain, Facts, Unseen};
 pub use gke_own::is_gke_own;
 pub use ksa::{Given, Ksa, WhyNot, by_metadata_server, is_usable};
 pub use members::covers;
+pub use principal::{KsaPrincipal, Membership, Principal};
+pub use question::{Answer, Grant, Question, Reason, ask, roles_held};
+pub use restrictions::{boundary_sets, has_denies};
 
 use std::sync::LazyLock;
 

@@ -163,6 +163,27 @@ impl Resource {
         format!("//{}", kinds::filled(self.kind().full, &self.names()))
     }
 
+    /// What it is in, as its name says: a table's dataset, a key's ring, in the end the project. `None`
+    /// where the name does not say (a bucket's project), or nothing is above (an organization).
+    pub fn container(&self) -> Option<Self> {
+        if let Self::ServiceAccount(email) = self {
+            return email.project().map(Self::Project);
+        }
+        let full = self.full_name();
+        let mut name = full.as_str();
+        // A name is pairs of a collection and what is in it.
+        while let Some((above, _)) = name.rsplit_once('/').and_then(|(n, _)| n.rsplit_once('/')) {
+            name = above;
+            if let Ok(above) = Self::parse(name, None) {
+                return Some(above);
+            }
+        }
+        let (_, rest) = full.split_once("/projects/")?;
+        let project = ProjectId::parse(rest.split('/').next()?).ok()?;
+        let project = Self::Project(project);
+        (project != *self).then_some(project)
+    }
+
     /// The path of its policy in its API, the names escaped.
     pub fn path(&self) -> String {
         let names: Vec<String> = self.names().iter().map(|n| percent::segment(n)).collect();
@@ -244,6 +265,34 @@ mod tests {
         let account = "serviceaccount/a@p-12345.iam.gserviceaccount.com";
         let full = "//iam.googleapis.com/projects/p-12345/serviceAccounts/a@p-12345.iam.gserviceaccount.com";
         assert_eq!(parse(account), parse(full));
+    }
+
+    #[test]
+    fn resource_is_in_what_its_name_says() {
+        for (resource, above) in [
+            ("table/sales/orders", Some("dataset/acme-prod/sales")),
+            ("dataset/sales", Some("project/acme-prod")),
+            ("key/eu/ring/k", Some("keyring/acme-prod/eu/ring")),
+            ("keyring/eu/ring", Some("project/acme-prod")),
+            ("spanner/main/db", Some("spanner-instance/acme-prod/main")),
+            ("regional-secret/eu/x", Some("project/acme-prod")),
+            ("bucket/acme-receipts", None),
+            (
+                "managedfolder/acme-receipts/in",
+                Some("bucket/acme-receipts"),
+            ),
+            (
+                "serviceaccount/a@acme-kms.iam.gserviceaccount.com",
+                Some("project/acme-kms"),
+            ),
+            ("project/acme-prod", None),
+            ("folder/1", None),
+        ] {
+            let default = ProjectId::parse("acme-prod").ok();
+            let parsed = Resource::parse(resource, default.as_ref()).expect(resource);
+            let found = parsed.container().map(|r| r.to_string());
+            assert_eq!(found.as_deref(), above, "{resource}");
+        }
     }
 
     #[test]

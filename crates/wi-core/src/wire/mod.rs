@@ -7,5 +7,6 @@ pub mod iam;
 pub mod kubernetes;
 pub mod pods;
 pub mod policy;
+pub mod restrictions;
 pub mod upgrade;
 pub mod workloads;

@@ -1,0 +1,277 @@
+//! May this principal do that, there, then: the answer, with what it rests on.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::conditions::{attributes, truth};
+use super::facts::{Chain, Facts, Look, Unseen, look};
+use super::principal::{Membership, Principal, any};
+use super::restrictions::restrictions;
+use crate::cel::Truth;
+use crate::names::Condition;
+use crate::resource::Resource;
+use crate::wire::policy::Binding;
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// Who.
+    pub principal: &'a Principal,
+    /// `storage.objects.get`
+    pub permission: &'a str,
+    /// On what.
+    pub resource: &'a Resource,
+    /// When; conditions are evaluated for then.
+    pub at: Option<Timestamp>,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Policies allow it.
+    Allowed {
+        /// By these.
+        by: Vec<Grant>,
+        /// Unless one of these takes it away: then it is no proof.
+        unless: Vec<Unseen>,
+    },
+    /// It is not allowed.
+    Denied {
+        /// The first link that is broken.
+        first: Reason,
+        /// Others that are broken as well.
+        also: Vec<Reason>,
+    },
+    /// It could not be told.
+    Unknown {
+        /// Because of this.
+        because: Vec<Unseen>,
+    },
+}
+
+impl Answer {
+    /// Whether it is allowed for certain; `None`: it could not be told.
+    pub fn is_allowed(&self) -> Option<bool> {
+        match self {
+            Self::Allowed { unless, .. } => unless.is_empty().then_some(true),
+            Self::Denied { .. } => Some(false),
+            Self::Unknown { .. } => None,
+        }
+    }
+}
+
+/// A role that a principal has.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grant {
+    /// Whose policy has it.
+    pub on: Resource,
+    /// The role.
+    pub role: String,
+    /// The member by which the principal has it, as it is written.
+    pub member: String,
+    /// While this holds.
+    pub condition: Option<Condition>,
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.role, self.on)?;
+        match &self.condition {
+            Some(condition) => write!(f, " if {}", condition.name()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why something is not allowed, in the order of the links of the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// What it is asked for does not exist.
+    NoResource(Resource),
+    /// It has no role there, nor above.
+    NoGrant,
+    /// It has these roles, none of which has the permission.
+    RoleLacks(Vec<Grant>),
+    /// It has the permission under conditions that do not hold.
+    Condition(Vec<Grant>),
+    /// A deny policy takes it away.
+    Deny {
+        /// Its name.
+        policy: String,
+        /// What it is attached to.
+        at: Resource,
+        /// The rule's description.
+        rule: String,
+    },
+    /// Principal access boundaries do not let it reach the resource.
+    Boundary {
+        /// Their names.
+        policies: Vec<String>,
+    },
+}
+
+/// Answers a question by what was read.
+pub fn ask(facts: &Facts, question: &Question<'_>) -> Answer {
+    let chain = facts.chain(question.resource);
+    let allowed = allow(facts, question, &chain);
+    let restricted = restrictions(facts, question, &chain);
+    let mut reasons = restricted.reasons.into_iter();
+    if let Some(first) = reasons.next() {
+        let mut also: Vec<Reason> = reasons.collect();
+        if let Allow::No(reason) = allowed {
+            also.push(reason);
+        }
+        return Answer::Denied { first, also };
+    }
+    match allowed {
+        Allow::Yes(by) => Answer::Allowed {
+            by,
+            unless: sorted(restricted.unseen),
+        },
+        Allow::No(first) => Answer::Denied {
+            first,
+            also: Vec::new(),
+        },
+        Allow::Unknown(because) => Answer::Unknown {
+            because: sorted(because),
+        },
+    }
+}
+
+fn sorted(mut unseen: Vec<Unseen>) -> Vec<Unseen> {
+    unseen.sort();
+    unseen.dedup();
+    unseen
+}
+
+enum Allow {
+    Yes(Vec<Grant>),
+    No(Reason),
+    Unknown(Vec<Unseen>),
+}
+
+/// What the allow policies say. One binding that was seen is enough; that there is none takes all of them.
+fn allow(facts: &Facts, question: &Question<'_>, chain: &Chain) -> Allow {
+    let mut unseen: Vec<Unseen> = chain.unseen.iter().cloned().collect();
+    let (mut by, mut lacking, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+    let mut missing = None;
+    for resource in &chain.resources {
+        let policy = match look(&facts.policies, resource) {
+            Look::Found(policy) => policy,
+            Look::Absent => {
+                if resource == question.resource {
+                    missing = Some(resource.clone());
+                }
+                continue;
+            }
+            Look::Unseen(why) => {
+                unseen.push(Unseen::Policy(resource.clone(), why));
+                continue;
+            }
+        };
+        for binding in &policy.bindings {
+            let (membership, member) = member_of(binding, question.principal, facts);
+            if membership == Membership::No {
+                continue;
+            }
+            let grant = Grant {
+                on: resource.clone(),
+                role: binding.role.clone(),
+                member: member.to_owned(),
+                condition: binding.condition.clone(),
+            };
+            let gives = gives(facts, &binding.role, question.permission);
+            let holds = holds(facts, binding, question);
+            match (membership, gives, holds) {
+                (Membership::Yes, Membership::Yes, Membership::Yes) => by.push(grant),
+                (Membership::Yes, Membership::No, _) => lacking.push(grant),
+                (Membership::Yes, Membership::Yes, Membership::No) => ended.push(grant),
+                (_, Membership::No, _) | (_, _, Membership::No) => {}
+                (Membership::Unknown(why), _, _)
+                | (_, Membership::Unknown(why), _)
+                | (_, _, Membership::Unknown(why)) => unseen.push(why),
+                (Membership::No, ..) => {}
+            }
+        }
+    }
+    if !by.is_empty() {
+        return Allow::Yes(by);
+    }
+    // What is not there has no policy, and those above may have let one see that.
+    if let Some(missing) = missing {
+        return Allow::No(Reason::NoResource(missing));
+    }
+    if !unseen.is_empty() {
+        return Allow::Unknown(unseen);
+    }
+    Allow::No(if !ended.is_empty() {
+        Reason::Condition(ended)
+    } else if !lacking.is_empty() {
+        Reason::RoleLacks(lacking)
+    } else {
+        Reason::NoGrant
+    })
+}
+
+/// Whether a binding means the principal, and by which of its members.
+fn member_of<'b>(
+    binding: &'b Binding,
+    principal: &Principal,
+    facts: &Facts,
+) -> (Membership, &'b str) {
+    let mut best = (Membership::No, "");
+    for member in &binding.members {
+        match principal.is(member, facts) {
+            Membership::Yes => return (Membership::Yes, member),
+            unknown @ Membership::Unknown(_) if best.0 == Membership::No => {
+                best = (unknown, member);
+            }
+            _ => {}
+        }
+    }
+    best
+}
+
+fn gives(facts: &Facts, role: &str, permission: &str) -> Membership {
+    match look(&facts.roles, &role.to_owned()) {
+        Look::Found(found) if found.gives(permission) => Membership::Yes,
+        // A role that is gone gives nothing.
+        Look::Found(_) | Look::Absent => Membership::No,
+        Look::Unseen(why) => Membership::Unknown(Unseen::Role(role.to_owned(), why)),
+    }
+}
+
+fn holds(facts: &Facts, binding: &Binding, question: &Question<'_>) -> Membership {
+    let Some(condition) = &binding.condition else {
+        return Membership::Yes;
+    };
+    let known = attributes(question.resource, question.permission, question.at, facts);
+    match truth(&condition.expression, &known) {
+        Truth::Yes => Membership::Yes,
+        Truth::No => Membership::No,
+        Truth::Unknown(why) => {
+            Membership::Unknown(Unseen::Condition(condition.expression.clone(), why))
+        }
+    }
+}
+
+/// The roles that a principal has on a resource or above, or may have, by the policies that were read: what
+/// they permit is to be read before [`ask`] can tell.
+pub fn roles_held(facts: &Facts, principal: &Principal, resource: &Resource) -> BTreeSet<String> {
+    let chain = facts.chain(resource);
+    let policies = chain
+        .resources
+        .iter()
+        .filter_map(|r| facts.policies.get(r)?.found());
+    policies
+        .flat_map(|policy| &policy.bindings)
+        .filter(|b| any(b.members.iter().map(|m| principal.is(m, facts))) != Membership::No)
+        .map(|b| b.role.clone())
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "question_tests.rs"]
+mod tests;
