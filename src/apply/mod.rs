@@ -25,7 +25,7 @@ use wi_client::http::Http;
 use wi_client::kubernetes::Kube;
 use wi_core::address::Address;
 use wi_core::desired::Desired;
-use wi_core::live::Live;
+use wi_core::live::{Live, to_connect};
 use wi_core::names::{ClusterPath, Email};
 use wi_core::plan::{Edit, Plan};
 use wi_core::resource::Resource;
@@ -121,8 +121,10 @@ impl Context {
             .clusters
             .iter()
             .filter_map(|(name, seen)| {
-                let access = &desired.clusters.get(name)?.access;
-                Some((name.clone(), Kube::connect(&http, seen.found()?, access)))
+                let wanted = desired.clusters.get(name)?;
+                let cluster = to_connect(wanted, seen)?;
+                let kube = Kube::connect(&http, &cluster, &wanted.access);
+                Some((name.clone(), kube))
             })
             .collect();
         let clusters = desired.clusters.iter();

@@ -9,7 +9,7 @@ use wi_client::google::policies;
 use wi_client::http::Http;
 use wi_client::kubernetes::Kube;
 use wi_core::desired::Desired;
-use wi_core::live::{Live, Seen};
+use wi_core::live::{Live, to_connect};
 use wi_core::names::ProjectId;
 use wi_core::plan::{Edit, Permission, Plan};
 use wi_core::resource::Resource;
@@ -112,7 +112,7 @@ async fn google(http: &Http, plan: &Plan, desired: &Desired) -> Vec<Missing> {
         permissions
             .difference(&held)
             .map(|permission| Missing {
-                given_by: smallest(role_of(&resource, permission)),
+                given_by: given_by(&resource, permission),
                 on: resource.to_string(),
                 permission: permission.clone(),
             })
@@ -120,6 +120,16 @@ async fn google(http: &Http, plan: &Plan, desired: &Desired) -> Vec<Missing> {
     }))
     .await;
     missing.into_iter().flatten().collect()
+}
+
+fn given_by(resource: &Resource, permission: &str) -> String {
+    let role = smallest(role_of(resource, permission));
+    match permission {
+        "container.clusters.update" => format!(
+            "{role}; or leave clusters that are others' to them: `manage: false` in the spec"
+        ),
+        _ => role,
+    }
 }
 
 fn smallest(role: &str) -> String {
@@ -146,11 +156,14 @@ async fn kubernetes(http: &Http, plan: &Plan, desired: &Desired, live: &Live) ->
     }
     let asked = writes.into_iter().map(async |(write, namespaces)| {
         let (cluster, verb, resource) = write;
-        let found = live.clusters.get(&cluster).and_then(Seen::found);
-        let (Some(wanted), Some(found)) = (desired.clusters.get(&cluster), found) else {
+        let Some(wanted) = desired.clusters.get(&cluster) else {
             return Vec::new();
         };
-        let Ok(kube) = Kube::connect(http, found, &wanted.access) else {
+        let found = live.clusters.get(&cluster);
+        let Some(found) = found.and_then(|c| to_connect(wanted, c)) else {
+            return Vec::new();
+        };
+        let Ok(kube) = Kube::connect(http, &found, &wanted.access) else {
             return Vec::new();
         };
         let given_by = match wanted.access {

@@ -8,8 +8,9 @@ use wi_client::http::{ApiError, Http};
 use wi_client::kubernetes::Kube;
 use wi_core::desired::Desired;
 use wi_core::names::{ClusterPath, ProjectId};
+use wi_core::plan::meant_cluster;
 use wi_core::spec::model::Access;
-use wi_core::wire::container::ClusterList;
+use wi_core::wire::container::{Cluster, ClusterList};
 
 use super::needs::KUBERNETES;
 use super::{Caller, Section, State, remedy};
@@ -23,15 +24,23 @@ pub(super) async fn of_clusters(
     join_all(desired.clusters.iter().map(async |(name, wanted)| {
         let mut section = Section::new(format!("Cluster {name}"));
         let path = &wanted.path;
-        let Some(list) = lists.get(&path.project) else {
-            let what = "not looked at: the project's clusters could not be listed".to_owned();
-            section.add(State::Failed, what, None);
-            return section;
+        let unlisted = (ClusterList::default(), Cluster::default());
+        let own = matches!(wanted.access, Access::Kubeconfig { .. });
+        let (list, found) = match lists.get(&path.project) {
+            Some(list) => {
+                let at = |c: &&Cluster| c.name == path.name && c.location == path.location;
+                (list, list.clusters.iter().find(at))
+            }
+            // Reached by a kubeconfig, one that is others' need not be listed.
+            None if !wanted.managed && own => (&unlisted.0, Some(&unlisted.1)),
+            None => {
+                let what = "not looked at: the project's clusters could not be listed".to_owned();
+                let mend = "Reach it by a kubeconfig: access: { kubeconfig: ~/.kube/config, context: NAME }";
+                let mend = Some(mend.to_owned()).filter(|_| !wanted.managed);
+                section.add(State::Failed, what, mend);
+                return section;
+            }
         };
-        let found = list
-            .clusters
-            .iter()
-            .find(|c| c.name == path.name && c.location == path.location);
         let Some(found) = found else {
             if list.lacks(&path.location) {
                 let zones = list.missing_zones.join(", ");
@@ -39,14 +48,15 @@ pub(super) async fn of_clusters(
                 section.add(State::Failed, what, Some("Try again later".to_owned()));
                 return section;
             }
-            section.add(
-                State::Failed,
-                format!("there is no {path}"),
-                Some(format!(
-                    "gcloud container clusters list --project={}",
-                    path.project
-                )),
-            );
+            let there = list.clusters.iter().map(|c| ClusterPath {
+                project: path.project.clone(),
+                location: c.location.clone(),
+                name: c.name.clone(),
+            });
+            let mend = meant_cluster(path, &there.collect()).unwrap_or_else(|| {
+                format!("gcloud container clusters list --project={}", path.project)
+            });
+            section.add(State::Failed, format!("there is no {path}"), Some(mend));
             return section;
         };
         let kube = match Kube::connect(http, found, &wanted.access) {
@@ -57,9 +67,12 @@ pub(super) async fn of_clusters(
                 return section;
             }
         };
+        // The rest is for node pools that move.
+        let for_ksas = ["namespaces", "serviceaccounts", "pods"];
         let asked = join_all(
             KUBERNETES
                 .iter()
+                .filter(|(.., resource, _)| wanted.managed || for_ksas.contains(resource))
                 .map(async |(verb, group, resource, to_apply)| {
                     (
                         verb,
@@ -79,7 +92,6 @@ pub(super) async fn of_clusters(
                 401 => format!("not let in by its {by}: {why}"), // or without a token to try it with
                 _ => format!("reached by its {by}, which answered: {why}"),
             };
-            let own = matches!(wanted.access, Access::Kubeconfig { .. });
             let fix = match e.code {
                 0 if !own && is_of_tls(&e.message) => Some(
                     "Look at this machine's clock, and at what is between it and the cluster: proxies, firewalls".to_owned(),

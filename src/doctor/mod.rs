@@ -168,6 +168,13 @@ pub async fn examine(http: &Http, desired: &Desired) -> Result<Report, String> {
             lists.insert(project, list);
         }
     }
+    let of_others = desired.clusters.values().map(|c| &c.path.project);
+    let of_others: BTreeSet<&ProjectId> = of_others.filter(|p| !lists.contains_key(*p)).collect();
+    let of_others = join_all(of_others.into_iter().map(async |project| {
+        let list = container::list_clusters(http, project).await.ok();
+        Some((project.clone(), list?))
+    }));
+    lists.extend(of_others.await.into_iter().flatten());
     let (resources, clusters) = tokio::join!(
         resource::of_resources(http, desired, &caller),
         cluster::of_clusters(http, desired, &lists, &caller)
@@ -243,7 +250,8 @@ async fn quota(http: &Http, section: &mut Section, project: &str, caller: &Calle
 }
 
 fn projects_of(desired: &Desired) -> BTreeSet<ProjectId> {
-    let clusters = desired.clusters.values().map(|c| &c.path.project);
+    let ours = desired.clusters.values().filter(|c| c.managed);
+    let clusters = ours.map(|c| &c.path.project);
     let accounts = desired.accounts.values().filter(|a| a.managed);
     let granted = desired.bindings.keys().filter_map(|b| match &b.resource {
         Resource::Project(project) => Some(project),
@@ -258,7 +266,7 @@ fn projects_of(desired: &Desired) -> BTreeSet<ProjectId> {
 
 fn clusters_in(desired: &Desired, project: &ProjectId) -> bool {
     let mut clusters = desired.clusters.values();
-    clusters.any(|c| c.path.project == *project)
+    clusters.any(|c| c.managed && c.path.project == *project)
 }
 
 /// `a is`, `a and b are`.

@@ -110,7 +110,7 @@ pub(super) async fn of_project(
 fn services_of(desired: &Desired, project: &ProjectId, has_accounts: bool) -> BTreeSet<String> {
     let clusters = || {
         let all = desired.clusters.iter();
-        all.filter(|(_, c)| c.path.project == *project)
+        all.filter(|(_, c)| c.managed && c.path.project == *project)
     };
     let impersonates = desired.ksas.iter().any(|(key, ksa)| {
         ksa.account.is_some() && clusters().any(|(name, _)| *name == key.cluster)

@@ -80,7 +80,10 @@ const EDITS: &[(&str, &str)] = &[
     ("name: us-main", "name: US"),
     ("exclude: [gpu]", "exlude: [gpu]"),
     ("{ exclude: [gpu] }", "{ exclude: [gpu], include: [web] }"),
-    ("{ exclude: [gpu] }", "[]"),
+    (
+        "nodePools: { exclude: [gpu] }",
+        "manage: false, nodePools: [web]",
+    ),
     ("nodePools: {", "nodepools: {"),
     ("googleServiceAccounts:", "googleServiceAccount:"),
     ("googleServiceAccounts:", "serviceAccounts:"),

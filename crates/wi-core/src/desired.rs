@@ -131,6 +131,10 @@ impl Waves {
 pub struct DesiredCluster {
     /// Where GKE has it.
     pub path: ClusterPath,
+    /// Whether it and its node pools are this spec's to change: otherwise they are neither planned nor
+    /// asked for, only what is in it and in IAM.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub managed: bool,
     /// The node pools that are to run the GKE metadata server.
     pub node_pools: NodePools,
     /// Workloads that may lose the node's identity.
@@ -165,6 +169,22 @@ pub struct DesiredKsa {
     pub place: SourceLine,
 }
 
+fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+impl DesiredCluster {
+    /// Whether this node pool is this spec's to move.
+    pub fn moves(&self, node_pool: &str) -> bool {
+        self.managed && self.node_pools.select(node_pool)
+    }
+}
+
 impl Desired {
     /// Spreads the spec over its clusters.
     pub fn of(spec: &Spec) -> Self {
@@ -191,6 +211,7 @@ impl Desired {
                 name.clone(),
                 DesiredCluster {
                     path: cluster.path.clone(),
+                    managed: cluster.manage.unwrap_or(true),
                     node_pools: cluster.node_pools.clone().unwrap_or_default(),
                     accept_loss: cluster.accept_loss.clone(),
                     access: cluster.access.clone().unwrap_or_default(),

@@ -26,7 +26,8 @@ impl Graph {
     /// the pools of each cluster of the spec, where they are known.
     pub fn of(desired: &Desired, node_pools: &BTreeMap<String, Vec<String>>) -> Self {
         let mut graph = Self::default();
-        for cluster in desired.clusters.keys() {
+        let managed = |cluster: &str| desired.clusters.get(cluster).is_some_and(|c| c.managed);
+        for cluster in desired.clusters.keys().filter(|c| managed(c)) {
             graph.node(&Address::cluster_pool(cluster));
         }
         for account in desired.accounts.values().filter(|a| a.managed) {
@@ -40,6 +41,7 @@ impl Graph {
             .filter_map(|pool| {
                 let first = desired
                     .clusters_of_pool(pool)
+                    .filter(|c| managed(c))
                     .min_by_key(|c| desired.wave_of(c))?;
                 Some((pool.as_str(), Address::cluster_pool(first)))
             })
@@ -64,8 +66,12 @@ impl Graph {
             grants_of.entry(&key.member).or_default().push(address);
         }
         for key in desired.namespaces.keys() {
-            // Turning the pool on may restart a zonal control plane; do not write into that.
-            graph.need(&key.address(), &Address::cluster_pool(&key.cluster));
+            if managed(&key.cluster) {
+                // Turning the pool on may restart a zonal control plane; do not write into that.
+                graph.need(&key.address(), &Address::cluster_pool(&key.cluster));
+            } else {
+                graph.node(&key.address());
+            }
         }
         for (key, ksa) in &desired.ksas {
             let address = key.address();

@@ -1,10 +1,13 @@
 //! The live state, as far as it was read. Values only: reading is the engine's.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::desired::DesiredCluster;
 use crate::names::{ClusterPath, Email, KsaIdentity, ProjectId, Role};
 use crate::resource::Resource;
+use crate::spec::model::Access;
 use crate::wire::budgets::Budget;
 use crate::wire::container::Cluster;
 use crate::wire::iam::ServiceAccount;
@@ -77,6 +80,8 @@ pub struct Live {
     /// Policies that are read to tell what a node pool's pods can do today; nothing is planned by
     /// them, so that one that cannot be read holds nothing up.
     pub background: BTreeMap<Resource, Seen<Policy>>,
+    /// All clusters of the projects in which one of the spec is not there.
+    pub clusters_of: BTreeMap<ProjectId, BTreeSet<ClusterPath>>,
     /// Clusters of the same projects that the spec does not mention.
     pub outside: Vec<Outside>,
     /// The Compute Engine default service accounts of projects whose node pools are to be moved.
@@ -85,6 +90,23 @@ pub struct Live {
     pub unlisted: BTreeMap<Unlisted, String>,
     /// Accounts that pods act as and that this spec does not manage.
     pub accounts_of_others: BTreeMap<Email, Seen<ServiceAccount>>,
+}
+
+/// What is known of a cluster for whoever connects to it: all that GKE said, or nothing where it is others'
+/// to manage and a kubeconfig leads there, so that it need not be listed. `None`: it cannot be reached.
+pub fn to_connect<'a>(
+    wanted: &DesiredCluster,
+    cluster: &'a Seen<Cluster>,
+) -> Option<Cow<'a, Cluster>> {
+    match cluster {
+        Seen::Found(cluster) => Some(Cow::Borrowed(cluster)),
+        Seen::Unknown(_)
+            if !wanted.managed && matches!(wanted.access, Access::Kubeconfig { .. }) =>
+        {
+            Some(Cow::Owned(Cluster::default()))
+        }
+        _ => None,
+    }
 }
 
 impl Live {
@@ -138,6 +160,8 @@ pub struct Objects {
     pub namespaces: BTreeMap<String, ObjectMeta>,
     /// By namespace and name.
     pub service_accounts: BTreeMap<(String, String), ObjectMeta>,
+    /// Whether those are just of the spec's namespaces, since no others may be read.
+    pub only_of_spec: bool,
     /// Pods and nodes: all of them where a node pool is to be moved; those of the namespaces in
     /// which an account's identity changes where none is; otherwise they are not read.
     pub workloads: Option<Result<Workloads, String>>,

@@ -1,6 +1,6 @@
 //! Clusters: one list per project, then each one's Kubernetes objects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use tracing::{Instrument, info_span};
@@ -8,7 +8,7 @@ use wi_client::google::container;
 use wi_client::http::{ApiError, Http};
 use wi_core::desired::Desired;
 use wi_core::live::{Objects, Outside, Seen};
-use wi_core::names::ProjectId;
+use wi_core::names::{ClusterPath, ProjectId};
 use wi_core::wire::container::{Cluster, ClusterList};
 
 use super::{Lists, objects, unmanaged_clusters};
@@ -20,6 +20,8 @@ pub(super) struct Read {
     pub kubernetes: BTreeMap<String, Seen<Objects>>,
     pub reached_by: BTreeMap<String, String>,
     pub outside: Vec<Outside>,
+    /// All clusters of the projects in which one of the spec is not there.
+    pub clusters_of: BTreeMap<ProjectId, BTreeSet<ClusterPath>>,
 }
 
 pub(super) async fn read(http: &Http, desired: &Desired, mut lists: Lists) -> Read {
@@ -51,14 +53,24 @@ pub(super) async fn read(http: &Http, desired: &Desired, mut lists: Lists) -> Re
                 Err(_) => Vec::new(),
             }
         };
-        tokio::join!(ours, outside)
+        let (ours, outside) = tokio::join!(ours, outside);
+        let absent = ours
+            .iter()
+            .any(|(_, cluster, ..)| matches!(cluster, Seen::Absent));
+        let there = list.ok().filter(|_| absent);
+        (
+            ours,
+            outside,
+            there.map(|l| (project.clone(), paths(project, &l))),
+        )
     }))
     .await;
     let mut read = Read::default();
     let mut clusters = Vec::new();
-    for (ours, outside) in per_project {
+    for (ours, outside, there) in per_project {
         clusters.extend(ours);
         read.outside.extend(outside);
+        read.clusters_of.extend(there);
     }
     for (name, cluster, objects, reached_by) in clusters {
         read.clusters.insert(name.clone(), cluster);
@@ -68,6 +80,15 @@ pub(super) async fn read(http: &Http, desired: &Desired, mut lists: Lists) -> Re
         }
     }
     read
+}
+
+fn paths(project: &ProjectId, list: &ClusterList) -> BTreeSet<ClusterPath> {
+    let path = |cluster: &Cluster| ClusterPath {
+        project: project.clone(),
+        location: cluster.location.clone(),
+        name: cluster.name.clone(),
+    };
+    list.clusters.iter().map(path).collect()
 }
 
 fn find(list: &Result<ClusterList, ApiError>, desired: &Desired, name: &str) -> Seen<Cluster> {

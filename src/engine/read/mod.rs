@@ -54,6 +54,7 @@ pub async fn read_with(http: &Http, desired: &Desired, lists: Lists) -> Live {
         clusters: clusters.clusters,
         kubernetes: clusters.kubernetes,
         reached_by: clusters.reached_by,
+        clusters_of: clusters.clusters_of,
         outside: clusters.outside,
         accounts,
         policies,
@@ -87,6 +88,7 @@ fn resources_to_look_at(desired: &Desired) -> BTreeSet<Resource> {
     let pools = desired
         .clusters
         .values()
+        .filter(|c| c.managed)
         .map(|c| Resource::Project(c.path.project.clone()));
     let managed: BTreeSet<&Email> = managed_emails(desired).collect();
     granted

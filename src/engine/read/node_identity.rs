@@ -98,7 +98,7 @@ fn clusters_that_move<'a>(desired: &'a Desired, live: &'a Live) -> Moving<'a> {
             .filter(|p| {
                 !cluster.autopilot.enabled
                     && !p.autopilot_config.enabled
-                    && desired.clusters[name].node_pools.select(&p.name)
+                    && desired.clusters[name].moves(&p.name)
             })
             .filter(|p| p.config.workload_metadata_config.mode != GKE_METADATA)
             .collect()

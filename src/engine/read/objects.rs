@@ -7,7 +7,7 @@ use wi_client::http::{ApiError, ErrorKind, Http, seen};
 use wi_client::kubernetes::Kube;
 use wi_core::access::config_maps_asked;
 use wi_core::desired::{Desired, GKE_METADATA, GSA_ANNOTATION};
-use wi_core::live::{ConfigMaps, Objects, Seen, Template, Workloads};
+use wi_core::live::{ConfigMaps, Objects, Seen, Template, Workloads, to_connect};
 use wi_core::names::Email;
 use wi_core::spec::model::Access;
 use wi_core::wire::container::{Cluster, NodePool};
@@ -28,8 +28,16 @@ pub(super) async fn read(
     name: &str,
     cluster: &Seen<Cluster>,
 ) -> (Seen<Objects>, Option<String>) {
-    let Seen::Found(cluster) = cluster else {
-        let why = "the cluster itself could not be read".to_owned();
+    let wanted = &desired.clusters[name];
+    let by_kubeconfig = matches!(wanted.access, Access::Kubeconfig { .. });
+    let known = to_connect(wanted, cluster);
+    let Some(cluster) = known.as_deref() else {
+        let why = match cluster {
+            Seen::Unknown(why) if !wanted.managed => format!(
+                "the cluster could not be found: {why}. By a kubeconfig it is reached without (access: {{ kubeconfig: ~/.kube/config, context: NAME }})"
+            ),
+            _ => "the cluster itself could not be read".to_owned(),
+        };
         return (Seen::Unknown(why), None);
     };
     if matches!(
@@ -39,14 +47,15 @@ pub(super) async fn read(
         let why = format!("the cluster is {}", cluster.status);
         return (Seen::Unknown(why), None);
     }
-    let kube = match Kube::connect(http, cluster, &desired.clusters[name].access) {
+    let kube = match Kube::connect(http, cluster, &wanted.access) {
         Ok(kube) => kube,
         Err(e) => return (Seen::Unknown(e), None),
     };
     let reached_by = kube.reached_by().to_owned();
-    let nodes = match desired.clusters[name].access {
-        Access::Kubeconfig { .. } => Some(kube.list_nodes().await),
-        _ => None,
+    let nodes = if by_kubeconfig {
+        Some(kube.list_nodes().await)
+    } else {
+        None
     };
     // Who may not list nodes is told so where a node pool is to be moved.
     if let Some(Ok(nodes)) = &nodes
@@ -84,7 +93,7 @@ async fn read_with(
         Some(listed) => listed.clone(),
         None => kube.list_nodes().await,
     };
-    let selected = &desired.clusters[name].node_pools;
+    let wanted = &desired.clusters[name];
     let on_node_identity = |p: &NodePool| {
         !cluster.autopilot.enabled
             && !p.autopilot_config.enabled
@@ -93,14 +102,7 @@ async fn read_with(
     let pools_move = cluster
         .node_pools
         .iter()
-        .any(|p| on_node_identity(p) && selected.select(&p.name));
-    let service_accounts = async {
-        let list = kube.list_service_accounts().await?;
-        Ok(list
-            .into_iter()
-            .map(|m| ((m.namespace.clone(), m.name.clone()), m))
-            .collect::<ServiceAccounts>())
-    };
+        .any(|p| on_node_identity(p) && wanted.moves(&p.name));
     let all_workloads = async {
         if !pools_move {
             return None;
@@ -133,9 +135,26 @@ async fn read_with(
         }))
     };
     // One call first, so that the others find its connection: a handshake costs more than they do.
-    let namespaces = kube.list_namespaces().await?;
-    let (service_accounts, mut workloads) = tokio::join!(service_accounts, all_workloads);
-    let service_accounts = service_accounts?;
+    let namespaces = kube.list_namespaces().await;
+    let everywhere = async {
+        let namespaces = namespaces?;
+        Ok((namespaces, kube.list_service_accounts().await?))
+    };
+    let (all, mut workloads) = tokio::join!(everywhere, all_workloads);
+    let (all, only_of_spec) = match all {
+        // Who has a namespace of it may not see the others'.
+        Err(ApiError { code: 403, .. }) if !wanted.managed => {
+            let own = desired.namespaces.keys().filter(|k| k.cluster == name);
+            let own = own.map(|k| k.namespace.as_str());
+            (of_namespaces(kube, own).await?, true)
+        }
+        all => (all?, false),
+    };
+    let (namespaces, list) = all;
+    let service_accounts: ServiceAccounts = list
+        .into_iter()
+        .map(|m| ((m.namespace.clone(), m.name.clone()), m))
+        .collect();
     if workloads.is_none() {
         let changing = namespaces_with_new_identities(desired, name, &service_accounts);
         if !changing.is_empty() {
@@ -156,8 +175,39 @@ async fn read_with(
             .map(|m| (m.name.clone(), m))
             .collect(),
         service_accounts,
+        only_of_spec,
         workloads,
     })
+}
+
+/// Just these namespaces and their service accounts, with rights in each alone.
+async fn of_namespaces(
+    kube: &Kube,
+    names: impl Iterator<Item = &str>,
+) -> Result<(Vec<ObjectMeta>, Vec<ObjectMeta>), ApiError> {
+    let read = try_join_all(names.map(async |name| {
+        let (namespace, accounts) = tokio::join!(
+            kube.get_namespace(name),
+            kube.list_service_accounts_of(name)
+        );
+        let accounts = accounts?;
+        let namespace = match namespace {
+            Err(e) if e.is_not_found() => None,
+            // Each namespace has a service account at least: where one is seen, it is there.
+            Err(ApiError { code: 403, .. }) if !accounts.is_empty() => Some(ObjectMeta {
+                name: name.to_owned(),
+                ..ObjectMeta::default()
+            }),
+            namespace => Some(namespace?),
+        };
+        Ok((namespace, accounts))
+    }))
+    .await?;
+    let (namespaces, accounts): (Vec<_>, Vec<_>) = read.into_iter().unzip();
+    Ok((
+        namespaces.into_iter().flatten().collect(),
+        accounts.into_iter().flatten().collect(),
+    ))
 }
 
 /// What makes pods, and which kinds of that could not be read, with why.

@@ -68,6 +68,15 @@ impl Kube {
         self.list_metadata("/api/v1/serviceaccounts").await
     }
 
+    /// The service accounts of one namespace: metadata only, every page.
+    pub async fn list_service_accounts_of(
+        &self,
+        namespace: &str,
+    ) -> Result<Vec<ObjectMeta>, ApiError> {
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts");
+        self.list_metadata(&path).await
+    }
+
     /// All nodes: metadata only, every page.
     pub async fn list_nodes(&self) -> Result<Vec<ObjectMeta>, ApiError> {
         self.list_metadata("/api/v1/nodes").await

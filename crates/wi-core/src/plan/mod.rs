@@ -33,6 +33,7 @@ use serde::{Deserialize, Serialize};
 pub use access::{AccessChange, Right};
 pub use checks::risk::Risks;
 pub use checks::self_lockout::{protect, takes_from_accounts};
+pub use diff::clusters::meant as meant_cluster;
 pub use edit::{
     Account, AccountAfter, AccountState, Binding, ClusterPool, Edit, Kind, Ksa, KsaAfter,
     Namespace, NodePool, Phase, RestoreSettings, RunSettings, Was,

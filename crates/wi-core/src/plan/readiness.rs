@@ -101,7 +101,8 @@ impl<'a> Sight<'a> {
         };
         for name in desired.clusters.keys() {
             let found = |seen: Option<bool>| seen == Some(true);
-            if !found(live.clusters.get(name).map(|c| c.found().is_some())) {
+            let managed = desired.clusters[name].managed;
+            if managed && !found(live.clusters.get(name).map(|c| c.found().is_some())) {
                 sight.clusters.insert(name, Unread::Cluster(name.clone()));
             } else if !found(live.kubernetes.get(name).map(|k| k.found().is_some())) {
                 sight.clusters.insert(name, Unread::Objects(name.clone()));

@@ -60,6 +60,7 @@ impl Spec {
                 ClusterSpec {
                     path: path.clone(),
                     labels: entry.labels.clone(),
+                    manage: None,
                     node_pools: None,
                     accept_loss: self.accept_loss.clone(),
                     access: None,
@@ -79,6 +80,7 @@ impl Spec {
                 .iter()
                 .filter(|o| o.clusters.selects(name, &cluster.labels))
             {
+                cluster.manage = cluster.manage.or(wanted.manage);
                 if cluster.node_pools.is_none() {
                     cluster.node_pools.clone_from(&wanted.node_pools);
                 }

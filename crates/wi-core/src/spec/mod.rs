@@ -17,6 +17,8 @@ pub mod waves;
 mod yaml_context;
 mod yaml_errors;
 
+pub(crate) use suggest::nearest;
+
 use std::sync::Arc;
 
 pub use diagnostics::{Diagnostic, Source, SpecErrors};

@@ -69,6 +69,8 @@ pub struct ClusterSpec {
     pub path: ClusterPath,
     /// For selectors; these are the spec's, not the cluster's resource labels.
     pub labels: BTreeMap<String, String>,
+    /// Whether the cluster and its node pools are this spec's to change; `None`: it does not say.
+    pub manage: Option<bool>,
     /// The node pools that are to run the GKE metadata server; `None`: it does not say.
     pub node_pools: Option<NodePools>,
     /// Workloads that may lose the node's identity.
@@ -108,6 +110,8 @@ pub enum Scope {
 pub struct ClusterOverride {
     /// Which clusters.
     pub clusters: Selector,
+    /// Whether they are this spec's to change.
+    pub manage: Option<bool>,
     /// Their node pools.
     pub node_pools: Option<NodePools>,
     /// Workloads that may lose the node's identity, besides their own.

@@ -68,7 +68,10 @@ pub struct Cluster {
     pub name: Option<String>,
     /// For the selectors of namespaces.
     pub labels: Option<BTreeMap<String, String>>,
-    /// Node pools to move to the GKE metadata server: `all` (the default), a list of names, or
+    /// false: it is others' to manage. Neither it nor its node pools are changed, only Kubernetes
+    /// service accounts on it and IAM.
+    pub manage: Option<bool>,
+    /// Node pools to move to the GKE metadata server: `all` (the default), a list of names ([]: none), or
     /// `exclude` with a list of names. Others stay as they are.
     pub node_pools: Option<NodePools>,
     /// Workloads on this cluster that may lose the node's identity: NAMESPACE/*, NAMESPACE/NAME or
@@ -227,6 +230,8 @@ pub struct Discover {
 pub struct Override {
     /// Which clusters.
     pub clusters: Selector,
+    /// false: they are others' to manage.
+    pub manage: Option<bool>,
     /// Node pools to move to the GKE metadata server.
     pub node_pools: Option<NodePools>,
     /// Workloads that may lose the node's identity, in addition to the cluster's own.

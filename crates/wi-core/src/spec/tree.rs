@@ -244,6 +244,14 @@ impl Node {
         }
     }
 
+    /// `true` or `false`.
+    pub fn boolean(&self) -> Option<bool> {
+        match self.value {
+            Value::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
     /// What it is, for a message.
     pub fn kind(&self) -> &'static str {
         match self.value {

@@ -1,12 +1,14 @@
 //! Clusters: their state and their workload pool.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::node_pools;
 use crate::address::Address;
 use crate::desired::{Desired, DesiredCluster};
 use crate::live::{Live, Seen};
+use crate::names::ClusterPath;
 use crate::plan::{Change, ClusterPool, Edit, Options, Plan};
+use crate::spec::nearest;
 use crate::wire::container::Cluster;
 
 /// Compares clusters and their node pools; answers with the node pools of each cluster.
@@ -20,20 +22,36 @@ pub(in crate::plan) fn diff(
     for (name, wanted) in &desired.clusters {
         let address = Address::cluster_pool(name);
         let cluster = match &live.clusters[name] {
-            Seen::Found(cluster) => cluster,
+            Seen::Found(cluster) if wanted.managed => cluster,
             Seen::Absent => {
-                plan.error(
-                    address,
-                    Some(&wanted.place),
-                    format!(
-                        "{} does not exist. Check project, location (a zonal cluster is found under its zone, a regional one under its region) and name: gcloud container clusters list --project {}",
-                        wanted.path, wanted.path.project
-                    ),
-                );
+                let there = live.clusters_of.get(&wanted.path.project);
+                let way_out = there
+                    .and_then(|there| meant(&wanted.path, there))
+                    .unwrap_or_else(|| {
+                        format!(
+                            "Check project, location (a zonal cluster is found under its zone, a regional one under its region) and name: gcloud container clusters list --project {}",
+                            wanted.path.project
+                        )
+                    });
+                let message = format!("{} does not exist. {way_out}", wanted.path);
+                plan.error(address, Some(&wanted.place), message);
+                continue;
+            }
+            Seen::Found(cluster) => {
+                if !cluster.autopilot.enabled
+                    && cluster.workload_identity_config.workload_pool.is_empty()
+                {
+                    plan.warnings.push(format!(
+                        "{address} has no workload pool, and is others' to manage (`manage: false`): until they turn it on, no pod there has an identity of its own"
+                    ));
+                }
                 continue;
             }
             Seen::Unknown(why) => {
-                plan.unseen(&address, why);
+                // Of one that is others' only what is in it counts, which is told of.
+                if wanted.managed {
+                    plan.unseen(&address, why);
+                }
                 continue;
             }
         };
@@ -48,6 +66,27 @@ pub(in crate::plan) fn diff(
         diff_cluster(name, wanted, cluster, live, options, plan);
     }
     pools
+}
+
+/// Which of a project's clusters may have been meant by a path that is none's.
+pub fn meant(path: &ClusterPath, there: &BTreeSet<ClusterPath>) -> Option<String> {
+    let named: Vec<&ClusterPath> = there.iter().filter(|c| c.name == path.name).collect();
+    if let [first, ..] = named.as_slice() {
+        let all: Vec<&str> = named.iter().map(|c| c.location.as_str()).collect();
+        return Some(format!(
+            "There is one of that name in {}: write location: {}",
+            all.join(" and in "),
+            first.location
+        ));
+    }
+    let near = nearest(&path.name, there.iter().map(|c| c.name.as_str()))?;
+    let named = || there.iter().filter(|c| c.name == near);
+    let here = named().find(|c| c.location == path.location);
+    let meant = here.or_else(|| named().next())?;
+    Some(format!(
+        "Did you mean {} in {}?",
+        meant.name, meant.location
+    ))
 }
 
 fn diff_cluster(

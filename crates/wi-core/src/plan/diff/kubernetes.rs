@@ -1,8 +1,8 @@
 //! Namespaces and Kubernetes service accounts: marks, annotations, adoption and removal.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::desired::{Desired, DesiredKsa, GSA_ANNOTATION, KsaKey, NamespaceKey};
+use crate::desired::{Desired, DesiredCluster, DesiredKsa, GSA_ANNOTATION, KsaKey, NamespaceKey};
 use crate::live::{Live, Objects, Seen};
 use crate::names::{Email, KubeName};
 use crate::plan::ownership::{ADOPTED, MANAGED_BY, OWNER};
@@ -57,11 +57,13 @@ fn other_manager(meta: &ObjectMeta) -> Option<String> {
 /// What is only referred to is neither made nor marked nor changed.
 fn refer_to(key: &KsaKey, wanted: &DesiredKsa, there: Option<&ObjectMeta>, plan: &mut Plan) {
     let Some(there) = there else {
-        let message = format!(
-            "the service account {} does not exist in the namespace {}, and the spec says `existing: true`",
-            key.name, key.namespace
-        );
-        return plan.error(key.address(), Some(&wanted.place), message);
+        let annotation = match &wanted.account {
+            Some(account) => format!("with the annotation {GSA_ANNOTATION}: {account}"),
+            None => format!("without the annotation {GSA_ANNOTATION}"),
+        };
+        return plan.warnings.push(format!(
+            "{key} is not there yet, and is made by others (`existing: true`): what it needs in IAM is prepared, and it has to be made {annotation}"
+        ));
     };
     let now = there.annotations.get(GSA_ANNOTATION).map(String::as_str);
     let after = wanted.account.as_ref().map(Email::as_str);
@@ -82,10 +84,10 @@ fn refer_to(key: &KsaKey, wanted: &DesiredKsa, there: Option<&ObjectMeta>, plan:
 }
 
 pub(in crate::plan) fn diff(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
-    for cluster in desired.clusters.keys() {
+    for (cluster, wanted) in &desired.clusters {
         match live.kubernetes.get(cluster) {
             Some(Seen::Found(objects)) => diff_cluster(cluster, desired, objects, options, plan),
-            Some(Seen::Unknown(why)) if takes_changes(&live.clusters[cluster]) => {
+            Some(Seen::Unknown(why)) if told_apart(wanted, &live.clusters[cluster]) => {
                 plan.unseen(format!("the Kubernetes objects of cluster.{cluster}"), why);
             }
             _ => {} // the cluster itself is reported already
@@ -101,11 +103,16 @@ pub(in crate::plan) fn is_going(meta: &ObjectMeta) -> bool {
     !meta.deletion_timestamp.is_empty()
 }
 
-/// A cluster that comes or goes is told of as such.
-fn takes_changes(cluster: &Seen<Cluster>) -> bool {
-    cluster
-        .found()
-        .is_some_and(|c| !matches!(c.status.as_str(), "PROVISIONING" | "STOPPING" | "ERROR"))
+/// Whether objects that could not be read are told of beside their cluster: one that comes or goes, or
+/// could not be read itself, is told of as such where it is ours.
+fn told_apart(wanted: &DesiredCluster, cluster: &Seen<Cluster>) -> bool {
+    match cluster {
+        Seen::Found(c) => {
+            !wanted.managed || !matches!(c.status.as_str(), "PROVISIONING" | "STOPPING" | "ERROR")
+        }
+        Seen::Absent => false,
+        Seen::Unknown(_) => !wanted.managed,
+    }
 }
 
 fn diff_cluster(
@@ -115,6 +122,8 @@ fn diff_cluster(
     options: &Options,
     plan: &mut Plan,
 ) {
+    // Namespaces that others make later.
+    let mut to_come: BTreeSet<&KubeName> = BTreeSet::new();
     for (key, wanted) in desired
         .namespaces
         .iter()
@@ -127,11 +136,7 @@ fn diff_cluster(
             continue; // not adopted: it holds more than what the spec knows of
         }
         if !wanted.create {
-            plan.error(
-                key.address(),
-                Some(&wanted.place),
-                format!("the namespace {} does not exist in cluster.{cluster}, and the spec says `create: false`", key.namespace),
-            );
+            to_come.insert(&key.namespace);
             continue;
         }
         let edit = Namespace {
@@ -144,6 +149,7 @@ fn diff_cluster(
             Some(&wanted.place),
         ));
     }
+    let mut waiting: BTreeMap<&KubeName, Vec<&str>> = BTreeMap::new();
     let by_name: HashMap<(&str, &str), &ObjectMeta> = objects
         .service_accounts
         .values()
@@ -165,7 +171,31 @@ fn diff_cluster(
             refer_to(key, wanted, there, plan);
             continue;
         }
+        if to_come.contains(&key.namespace) {
+            waiting
+                .entry(&key.namespace)
+                .or_default()
+                .push(key.name.as_str());
+            continue;
+        }
         diff_ksa(key, wanted, there, desired, options, plan);
+    }
+    for namespace in to_come {
+        let names = waiting.remove(namespace).unwrap_or_default();
+        let then = if names.is_empty() {
+            String::new()
+        } else {
+            let next = "once it is there, plan again: then wi makes";
+            format!(", and {next} {} in it", names.join(", "))
+        };
+        plan.warnings.push(format!(
+            "the namespace {namespace} is not there yet in cluster.{cluster}, and is made by others (`create: false`): what its service accounts need in IAM is prepared{then}"
+        ));
+    }
+    if objects.only_of_spec {
+        plan.warnings.push(format!(
+            "of cluster.{cluster} just the namespaces of the spec may be read: service accounts that left the spec in others are not seen"
+        ));
     }
     let marked = |m: &&ObjectMeta| matches!(mark(m, &desired.owner), Mark::Ours);
     plan.owned += objects.service_accounts.values().filter(marked).count();

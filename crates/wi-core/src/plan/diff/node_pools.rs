@@ -24,7 +24,7 @@ pub(in crate::plan) fn diff(
         if node_pool.autopilot_config.enabled {
             continue; // as an Autopilot cluster's: always on, and not ours to edit
         }
-        let moves = wanted.node_pools.select(&node_pool.name) && mode != GKE_METADATA;
+        let moves = wanted.moves(&node_pool.name) && mode != GKE_METADATA;
         if moves {
             move_pool(name, wanted, node_pool, left_behind, live, options, plan);
         } else if let Some(own) = left_behind {

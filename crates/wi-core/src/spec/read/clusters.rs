@@ -39,7 +39,17 @@ impl Reader<'_> {
                 self.refused.insert((CLUSTER, entry.name.to_owned()));
             }
             let labels = entry.node.get("labels").map(texts).unwrap_or_default();
+            let manage = entry.node.get("manage").and_then(Node::boolean);
             let node_pools = self.node_pools(entry);
+            if let (Some(false), Some(node)) = (manage, entry.node.get("nodePools")) {
+                self.tell(
+                    "two_ways",
+                    &entry.at(node.span),
+                    format!("`{}` is others' to manage, with `nodePools`", entry.name),
+                    "its node pools stay as they are",
+                    Some("Take `nodePools` out, or `manage: false`.".to_owned()),
+                );
+            }
             let mut accept_loss = accept_loss.to_vec();
             if let Some(list) = entry.node.get("acceptLoss") {
                 accept_loss.extend(self.workload_patterns(list, &|node| entry.at(node.span)));
@@ -67,6 +77,7 @@ impl Reader<'_> {
                 ClusterSpec {
                     path,
                     labels,
+                    manage,
                     node_pools,
                     accept_loss,
                     access,
@@ -122,16 +133,6 @@ impl Reader<'_> {
     pub(super) fn node_pools(&mut self, entry: &Entry<'_>) -> Option<NodePools> {
         let node = entry.node.get("nodePools")?;
         Some(match &node.value {
-            Value::List(items) if items.is_empty() => {
-                self.tell(
-                    "no_match",
-                    &entry.at(node.span),
-                    format!("`{}` selects no node pool", entry.name),
-                    "an empty list",
-                    Some("Name some, or leave `nodePools` out for all; to leave all as they are: nodePools: { exclude: [...] }.".to_owned()),
-                );
-                NodePools::All
-            }
             Value::List(items) => NodePools::Only(
                 items
                     .iter()

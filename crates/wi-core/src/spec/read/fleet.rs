@@ -160,6 +160,7 @@ impl Reader<'_> {
             }
             all.push(ClusterOverride {
                 clusters,
+                manage: entry.node.get("manage").and_then(Node::boolean),
                 node_pools,
                 accept_loss,
                 access,
