@@ -12,6 +12,7 @@ use wi_core::desired::GSA_ANNOTATION;
 use wi_core::live::{ConfigMaps, Live, Seen};
 use wi_core::names::KsaIdentity;
 use wi_core::plan::{IdentityEffect, Plan};
+use wi_core::read_set::ReadSet;
 use wi_core::wire::pods::PodSpec;
 use wi_sandbox::{Sandbox, Source, Token, Use, World};
 
@@ -500,7 +501,7 @@ async fn check(workloads: &[Gen]) -> usize {
         sandbox(workloads, true).await,
     );
     let client = Client::of(SPEC, &stays);
-    let live = wi::engine::read::read(&client.http, &client.desired).await;
+    let live = wi::engine::read::read(&client.http, &ReadSet::of(&client.desired)).await;
     let options = wi_core::plan::Options {
         now: "2026-11-30T00:00:00Z".parse().ok(),
         ..crate::support::client::options()

@@ -42,7 +42,7 @@ pub use impact::{HeldBack, HoldReason, IdentityEffect, Impact, NodeRoles, Worklo
 pub use permissions::Permission;
 pub use preconditions::{Compared, Preconditions, StaleObject};
 pub use restarts::Restart;
-pub use scope::with_chains;
+pub use scope::{Part, touched, with_chains};
 pub use target::restrict_to;
 pub use terraform::Terraform;
 

@@ -110,9 +110,7 @@ pub(in crate::plan) fn is_going(meta: &ObjectMeta) -> bool {
 /// could not be read itself, is told of as such where it is ours.
 fn told_apart(wanted: &DesiredCluster, cluster: &Seen<Cluster>) -> bool {
     match cluster {
-        Seen::Found(c) => {
-            !wanted.managed || !matches!(c.status.as_str(), "PROVISIONING" | "STOPPING" | "ERROR")
-        }
+        Seen::Found(c) => !wanted.managed || c.status.may_answer(),
         Seen::Absent => false,
         Seen::Unknown(_) => !wanted.managed,
     }
