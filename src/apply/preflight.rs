@@ -169,7 +169,7 @@ async fn kubernetes(http: &Http, plan: &Plan, desired: &Desired, live: &Live) ->
         let given_by = match wanted.access {
             Access::Kubeconfig { .. } => {
                 let who = safe(kube.reached_by());
-                format!("RBAC, for the user of {who}: docs/real-projects.md has the rules")
+                format!("RBAC, for the user of {who}: `wi help real-projects` has the rules")
             }
             _ => smallest("roles/container.developer, or by RBAC in the cluster"),
         };

@@ -5,7 +5,9 @@ use std::ffi::OsString;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use super::{apply, comment, doctor, graph, init, plan, sandbox, schema, show, validate};
+use super::{
+    apply, comment, completion, doctor, graph, help, init, plan, sandbox, schema, show, validate,
+};
 
 /// The headings of groups in `--help` that more than one struct of arguments adds to.
 pub(super) mod heading {
@@ -17,10 +19,11 @@ pub(super) mod heading {
 #[derive(Debug, Parser)]
 #[command(
     name = "wi",
-    version,
+    version = env!("WI_VERSION"),
     max_term_width = 80,
     propagate_version = true,
     disable_help_flag = true,
+    disable_help_subcommand = true,
     disable_version_flag = true
 )]
 pub(super) struct Cli {
@@ -101,6 +104,12 @@ pub(super) enum Command {
     Schema(schema::SchemaArgs),
     /// Serve the simulator of the Google and Kubernetes APIs
     Sandbox(sandbox::SandboxArgs),
+    /// Print the completions of a shell
+    Completion(completion::CompletionArgs),
+    /// Print or write manual pages
+    Man(completion::ManArgs),
+    /// Print the help of a command, or a page of the documentation
+    Help(help::HelpArgs),
 }
 
 impl Command {
@@ -117,6 +126,9 @@ impl Command {
             Self::Graph(_) => "graph",
             Self::Schema(_) => "schema",
             Self::Sandbox(_) => "sandbox",
+            Self::Completion(_) => "completion",
+            Self::Man(_) => "man",
+            Self::Help(_) => "help",
         }
     }
 }

@@ -166,7 +166,7 @@ async fn sign_in(http: &Http) -> Result<(), Failure> {
     http.sign_in().await?;
     if identity.is_key {
         print::note(&format!(
-            "Warning: wi runs with a service account key ({}). Keys do not expire; federation does without: docs/real-projects.md#credentials\n",
+            "Warning: wi runs with a service account key ({}). Keys do not expire; federation does without: `wi help real-projects`\n",
             identity.place
         ));
     }

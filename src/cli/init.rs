@@ -1,6 +1,6 @@
 //! `wi init`: a first spec, and the workflows of a CI.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use wi_core::names::ProjectId;
@@ -16,21 +16,28 @@ pub(super) struct InitArgs {
     /// The project (also: GOOGLE_CLOUD_PROJECT)
     #[arg(long, value_name = "ID")]
     pub project: Option<String>,
-    /// Also write the workflows that plan pull requests, apply on main, and look for drift
+    /// Also write the workflows that plan pull requests, apply what was merged, and look for drift,
+    /// at the top of the git repository
     #[arg(long, value_enum)]
     pub ci: Option<Ci>,
+    /// The branch whose spec is applied (default: the one that origin/HEAD names, or main)
+    #[arg(long, value_name = "NAME", requires = "ci")]
+    pub branch: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Ci {
-    /// .github/workflows/wi.yaml
+    /// .github/workflows/wi.yaml; wi-ROOT.yaml for a spec in another directory than wi
     Github,
-    /// .gitlab/wi.yaml
+    /// .gitlab/wi.yaml; wi-ROOT.yaml for a spec in another directory than wi
     Gitlab,
 }
 
 /// Where the schema lies for editors; hidden, so that it is no part of the spec.
 const SCHEMA: &str = ".wi/wi.v1.schema.json";
+
+/// What `wi` leaves beside a spec and is not to be committed.
+const IGNORED: &str = ".wi-rollout/\n.wi-sandbox/\n*.plan\n";
 
 /// The project of a spec whose author named none.
 const PLACEHOLDER: &str = "my-project";
@@ -42,22 +49,9 @@ pub(super) fn run(args: InitArgs) -> Result<Success, Failure> {
         files.push((spec, spec_text(&project(&args)?)));
     }
     let schema = format!("{:#}\n", wi_core::spec::json_schema());
-    match args.ci {
-        Some(Ci::Github) => files.push((
-            PathBuf::from(".github/workflows/wi.yaml"),
-            for_root(
-                include_str!("../../examples/ci/github.yaml"),
-                &args.directory,
-            )?,
-        )),
-        Some(Ci::Gitlab) => files.push((
-            PathBuf::from(".gitlab/wi.yaml"),
-            for_root(
-                include_str!("../../examples/ci/gitlab.yaml"),
-                &args.directory,
-            )?,
-        )),
-        None => {}
+    if let Some(ci) = args.ci {
+        let place = Place::of(&args.directory, args.branch.as_deref())?;
+        files.push((place.top.join(place.file(ci)), place.workflow(ci)));
     }
     // All or nothing: what is there already is somebody's work.
     for (path, _) in &files {
@@ -69,6 +63,10 @@ pub(super) fn run(args: InitArgs) -> Result<Success, Failure> {
         }
     }
     files.push((args.directory.join(SCHEMA), schema));
+    let ignore = args.directory.join(".gitignore");
+    if !ignore.exists() {
+        files.push((ignore, IGNORED.to_owned()));
+    }
     for (path, text) in &files {
         write(path, text)?;
         let path = path.strip_prefix(".").unwrap_or(path);
@@ -143,28 +141,122 @@ namespaces:
     )
 }
 
-/// The template, for a spec in this directory.
-fn for_root(template: &str, directory: &Path) -> Result<String, Failure> {
-    let root = directory.to_str().filter(|root| {
-        root.chars()
+/// Where a spec lies in its repository.
+struct Place {
+    /// The top of the repository, or the working directory outside of one.
+    top: PathBuf,
+    /// The spec's directory from there, with `/`: `wi`, `fleets/eu`, or `.`.
+    root: String,
+    branch: String,
+}
+
+impl Place {
+    fn of(directory: &Path, branch: Option<&str>) -> Result<Self, Failure> {
+        let failed = |e| Failure::Message(format!("cannot look at {}: {e}", directory.display()));
+        let full = std::path::absolute(directory).map_err(failed)?;
+        let repository = full.ancestors().find(|d| d.join(".git").exists());
+        let root = match repository {
+            Some(top) => full.strip_prefix(top).unwrap_or(&full),
+            None => directory,
+        };
+        let parts: Vec<&str> = root
+            .components()
+            .filter(|c| !matches!(c, Component::CurDir))
+            .map(|c| c.as_os_str().to_str().unwrap_or_default())
+            .collect();
+        let simple = |part: &&str| {
+            !part.is_empty()
+                && *part != ".."
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        };
+        if !parts.iter().all(simple) {
+            return Err(Failure::Message(format!(
+                "{} cannot be named in a workflow: take a directory within the repository, of letters, digits, `.`, `_` and `-`",
+                directory.display()
+            )));
+        }
+        let branch = branch
+            .map(str::to_owned)
+            .or_else(|| default_branch(repository?))
+            .unwrap_or_else(|| "main".to_owned());
+        if !branch
+            .chars()
             .all(|c| c.is_ascii_alphanumeric() || "._/-".contains(c))
-    });
-    let Some(root) = root else {
-        return Err(Failure::Message(format!(
-            "{} cannot be named in a workflow: take a directory of letters, digits, `.`, `_`, `/` and `-`",
-            directory.display()
-        )));
-    };
-    let root = root.trim_end_matches('/').trim_start_matches("./");
-    if root.is_empty() || root == "." {
-        return Ok(template
-            .replace("ROOT: wi #", "ROOT: . #")
-            .replace("paths: [\"wi/**\", ", "paths: [\"**.yaml\", ")
-            .replace("paths: [\"wi/**\"]", "paths: [\"**.yaml\"]"));
+        {
+            return Err(Failure::Message(format!(
+                "the branch {branch:?} cannot be named in a workflow"
+            )));
+        }
+        Ok(Self {
+            // Named as the user did where that is the same: messages then do, too.
+            top: match repository {
+                Some(top) if std::path::absolute(".").ok().as_deref() != Some(top) => {
+                    top.to_owned()
+                }
+                _ => PathBuf::from("."),
+            },
+            root: if parts.is_empty() {
+                ".".to_owned()
+            } else {
+                parts.join("/")
+            },
+            branch,
+        })
     }
-    Ok(template
+
+    /// What tells the workflows of several specs in one repository apart; nothing for the first names.
+    fn suffix(&self) -> String {
+        match self.root.as_str() {
+            "." | "wi" => String::new(),
+            root => format!("-{}", root.replace(['/', '.'], "-")),
+        }
+    }
+
+    fn file(&self, ci: Ci) -> String {
+        match ci {
+            Ci::Github => format!(".github/workflows/wi{}.yaml", self.suffix()),
+            Ci::Gitlab => format!(".gitlab/wi{}.yaml", self.suffix()),
+        }
+    }
+
+    /// The workflow of the examples, for this spec.
+    fn workflow(&self, ci: Ci) -> String {
+        let (root, suffix) = (&self.root, self.suffix());
+        let all = |pattern: &str| match root.as_str() {
+            "." => format!("\"{pattern}.yaml\""),
+            root => format!("\"{root}/{pattern}\""),
+        };
+        match ci {
+            Ci::Github => include_str!("../../examples/ci/github.yaml")
+                .replace(".github/workflows/wi.yaml", &self.file(ci))
+                .replace("\nname: wi\n", &format!("\nname: wi{suffix}\n"))
+                .replace("wi-plan-wi-$", &format!("wi-plan-wi{suffix}-$"))
+                .replace("branches: [main]", &format!("branches: [{}]", self.branch))
+                .replace("\"wi/**\"", &all("**")),
+            Ci::Gitlab => include_str!("../../examples/ci/gitlab.yaml")
+                .replace(".gitlab/wi.yaml", &self.file(ci))
+                .replace("\n.wi:", &format!("\n.wi{suffix}:"))
+                .replace("extends: .wi\n", &format!("extends: .wi{suffix}\n"))
+                .replace(
+                    "resource_group: wi ",
+                    &format!("resource_group: wi{suffix} "),
+                )
+                .replace("\nwi ", &format!("\nwi{suffix} "))
+                .replace("[wi plan main]", &format!("[wi{suffix} plan main]"))
+                .replace("'wi plan main'", &format!("'wi{suffix} plan main'"))
+                .replace("\"wi/**/*\"", &all("**/*")),
+        }
         .replace("ROOT: wi #", &format!("ROOT: {root} #"))
-        .replace("\"wi/**\"", &format!("\"{root}/**\"")))
+    }
+}
+
+/// The branch that a clone's remote calls its default.
+fn default_branch(top: &Path) -> Option<String> {
+    let head = std::fs::read_to_string(top.join(".git/refs/remotes/origin/HEAD")).ok()?;
+    let name = head.trim().strip_prefix("ref: refs/remotes/origin/")?;
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 fn next(args: &InitArgs) -> String {

@@ -4,9 +4,11 @@ mod apply;
 mod args;
 mod choice;
 mod comment;
+mod completion;
 mod connect;
 mod doctor;
 mod graph;
+mod help;
 mod init;
 mod plan;
 mod plan_file;
@@ -106,6 +108,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Graph(args) => graph::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Sandbox(args) => sandbox::run(args),
+        Command::Completion(args) => completion::run(args),
+        Command::Man(args) => completion::man(args),
+        Command::Help(args) => help::run(args),
     };
     match result {
         Ok(Success::Ok) => ExitCode::SUCCESS,

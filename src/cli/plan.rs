@@ -69,7 +69,9 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
         if !plan.is_empty() && std::env::var_os("WI_IN_AUTOMATION").is_none() {
             print::note(&next(args.out.as_deref()));
         }
-        let changes = args.detailed_exitcode && !plan.is_empty();
+        // What is held back is wanted, and not there.
+        let done = plan.is_empty() && plan.held_back.is_empty();
+        let changes = args.detailed_exitcode && !done;
         // The process ends here: taking a fleet's maps apart would only take time.
         std::mem::forget((desired, live, plan));
         Ok(if changes {

@@ -128,7 +128,7 @@ pub(super) async fn of_clusters(
                 let what = format!("{command}: may not {}", missing.join(", "));
                 let fix = if matches!(wanted.access, Access::Kubeconfig { .. }) {
                     format!(
-                        "Have the user of {} allowed to by RBAC (docs/real-projects.md has the rules)",
+                        "Have the user of {} allowed to by RBAC (`wi help real-projects` has the rules)",
                         kube.reached_by()
                     )
                 } else {

@@ -203,7 +203,7 @@ async fn who(http: &Http) -> Result<(Section, Caller), String> {
         section.add(
             State::Doubtful,
             "they rest on a service account key, which does not expire".to_owned(),
-            Some("Use workload identity federation, or --impersonate-service-account from your own login: docs/real-projects.md".to_owned()),
+            Some("Use workload identity federation, or --impersonate-service-account from your own login: `wi help real-projects`".to_owned()),
         );
     }
     let caller = Caller(caller);

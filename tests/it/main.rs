@@ -24,6 +24,7 @@ mod house;
 mod http;
 mod iam;
 mod init;
+mod install;
 mod interrupt;
 mod kinds;
 mod kube_sandbox;

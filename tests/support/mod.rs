@@ -53,7 +53,9 @@ impl Place {
     }
 
     pub fn write(&self, file: &str, text: &str) {
-        std::fs::write(self.path(file), text).expect(file);
+        let path = self.path(file);
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect(file);
+        std::fs::write(path, text).expect(file);
     }
 
     pub fn command(&self, args: &[&str]) -> Command {

@@ -87,7 +87,7 @@ pub(super) async fn find() -> Result<Found, String> {
     }
     let well_known = well_known_file().map_or_else(String::new, |p| format!("{}, ", p.display()));
     Err(format!(
-        "there are no credentials: looked for {VARIABLE}, {well_known}a metadata server and gcloud. Run `gcloud auth application-default login`, or see docs/real-projects.md"
+        "there are no credentials: looked for {VARIABLE}, {well_known}a metadata server and gcloud. Run `gcloud auth application-default login`, or see `wi help real-projects`"
     ))
 }
 

@@ -404,8 +404,8 @@ fn hint(error: &ApiError, google: &Value, info: Option<&Value>) -> Option<Hint> 
         (403, _) if !error.is_quota() => {
             let permission = metadata.map(|m| text(&m["permission"])).filter(|p| !p.is_empty());
             say(match permission {
-                Some(permission) => format!("The permission {permission} is missing; see docs/real-projects.md"),
-                None => "See docs/real-projects.md for the permissions that wi needs".to_owned(),
+                Some(permission) => format!("The permission {permission} is missing; see `wi help real-projects`"),
+                None => "See `wi help real-projects` for the permissions that wi needs".to_owned(),
             })
         }
         _ => None,
@@ -562,7 +562,7 @@ mod tests {
                 "{said}"
             );
             assert!(said.contains("by the identifier xXyY-12_z in"), "{said}");
-            assert!(!said.contains("docs/real-projects.md"), "{said}");
+            assert!(!said.contains("wi help real-projects"), "{said}");
         }
     }
 

@@ -17,7 +17,7 @@ pub mod waves;
 mod yaml_context;
 mod yaml_errors;
 
-pub(crate) use suggest::nearest;
+pub use suggest::nearest;
 
 use std::sync::Arc;
 

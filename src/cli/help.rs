@@ -1,0 +1,92 @@
+//! `wi help`: of a command, or a page of the documentation, which is in the binary.
+
+use clap::{Args, CommandFactory};
+use wi_core::spec::nearest;
+
+use super::args::Cli;
+use super::{Failure, Success};
+use crate::view::print;
+
+#[derive(Debug, Args)]
+pub(super) struct HelpArgs {
+    /// A command, or a page: `wi help` lists them
+    #[arg(value_name = "COMMAND|PAGE")]
+    pub topic: Option<String>,
+}
+
+/// A page of docs/: its name there, what it is about, its text.
+struct Page {
+    name: &'static str,
+    about: &'static str,
+    text: &'static str,
+}
+
+macro_rules! pages {
+    ($($name:literal, $about:literal;)*) => {
+        [$(Page {
+            name: $name,
+            about: $about,
+            text: include_str!(concat!("../../docs/", $name, ".md")),
+        }),*]
+    };
+}
+
+const PAGES: &[Page] = &pages![
+    "concepts", "Ownership, identities, the order of things, addresses";
+    "spec", "Every field of the spec";
+    "cli", "The command line, exit codes, environment";
+    "node-pools", "Who loses what when a node pool moves, and how nodes are recreated";
+    "rollout", "Fleets: selectors, discovered clusters, waves";
+    "ci", "Saved plans, JSON, comments on pull requests, workflows";
+    "real-projects", "Credentials, permissions, endpoints";
+    "guarantees", "What wi promises, and what tries to break it";
+    "threat-model", "What wi protects against";
+    "performance", "What is measured";
+    "sandbox", "The simulator, for wi, gcloud, kubectl and client libraries";
+    "decisions", "What was chosen over what one might expect";
+];
+
+pub(super) fn run(args: HelpArgs) -> Result<Success, Failure> {
+    // Its subcommands have the flags that all commands take once it is built.
+    let mut cli = Cli::command();
+    cli.build();
+    let text = match args.topic.as_deref() {
+        None => format!("{}\n{}", cli.render_help(), index()),
+        Some(topic) => {
+            // `docs/sandbox.md` is the page where `sandbox` is a command.
+            let name = topic.trim_start_matches("docs/").trim_end_matches(".md");
+            let page = PAGES.iter().find(|p| p.name == name);
+            match (cli.find_subcommand_mut(topic), page) {
+                (Some(command), None) => command.render_help().to_string(),
+                (Some(command), Some(_)) => {
+                    let help = command.render_help();
+                    format!("{help}\nThe page on it: wi help docs/{name}.md\n")
+                }
+                (None, Some(page)) => page.text.to_owned(),
+                (None, None) => return Err(unknown(topic, &cli)),
+            }
+        }
+    };
+    print::data(&text)?;
+    Ok(Success::Ok)
+}
+
+fn unknown(topic: &str, cli: &clap::Command) -> Failure {
+    let commands = cli.get_subcommands().map(clap::Command::get_name);
+    let meant = match nearest(topic, PAGES.iter().map(|p| p.name).chain(commands)) {
+        Some(near) => format!("did you mean {near}?"),
+        None => "`wi help` lists them".to_owned(),
+    };
+    Failure::Message(format!(
+        "there is no command and no page {topic:?}: {meant}"
+    ))
+}
+
+fn index() -> String {
+    let width = PAGES.iter().map(|p| p.name.len()).max().unwrap_or(0);
+    let pages: String = PAGES
+        .iter()
+        .map(|p| format!("  {:width$}  {}\n", p.name, p.about))
+        .collect();
+    format!("Pages (`wi help PAGE`):\n{pages}")
+}
