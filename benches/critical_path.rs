@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use wi::apply::{self, Context, Limits, Status};
 use wi_core::plan::{self, Options};
+use wi_core::read_set::ReadSet;
 use wi_sandbox::{Sandbox, World};
 
 use client::Client;
@@ -93,7 +94,7 @@ async fn measure() -> (f64, f64) {
         .await
         .expect("the sandbox starts");
     let Client { http, desired } = Client::of(&spec, &sandbox);
-    let live = wi::engine::read::read(&http, &desired).await;
+    let live = wi::engine::read::read(&http, &ReadSet::of(&desired)).await;
     let plan = plan::plan(&desired, &live, &Options::default());
     assert!(
         plan.errors.is_empty() && plan.held_back.is_empty(),

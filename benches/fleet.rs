@@ -134,13 +134,13 @@ fn world(clusters: usize) -> String {
         for n in 0..NAMESPACES {
             let _ = writeln!(
                 world,
-                "      team-{n:02}:\n        {mark}\n        annotations: {{ wi/owner: fleet }}\n        serviceAccounts:"
+                "      team-{n:02}:\n        appliedBy: wi\n        {mark}\n        annotations: {{ wi/owner: fleet }}\n        serviceAccounts:"
             );
             for k in 0..KSAS {
                 let account = n * KSAS + k;
                 let _ = writeln!(
                     world,
-                    "          app-{k}: {{ {mark}, annotations: {{ wi/owner: fleet, iam.gke.io/gcp-service-account: app-00-{account:03}@{}.iam.gserviceaccount.com }} }}",
+                    "          app-{k}: {{ appliedBy: wi, {mark}, annotations: {{ wi/owner: fleet, iam.gke.io/gcp-service-account: app-00-{account:03}@{}.iam.gserviceaccount.com }} }}",
                     self::project(0)
                 );
             }

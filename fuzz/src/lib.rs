@@ -37,7 +37,7 @@ pub fn plan_file(bytes: &[u8]) {
     let hash = file.hash();
     drop(view::markdown::plan(&file.plan, &hash, &about, 60_000));
     drop(view::json::plan(&file.plan, &file.desired, &hash));
-    drop(file.needed());
+    drop(file.touched());
 }
 
 /// Any text as a world.

@@ -3,9 +3,8 @@
 use tokio::sync::MutexGuard;
 use wi_client::google::container;
 use wi_client::http::{ApiError, Http};
-use wi_core::desired::GKE_METADATA;
 use wi_core::names::ClusterPath;
-use wi_core::wire::container::{Cluster, NodePool, Operation};
+use wi_core::wire::container::{Cluster, GKE_METADATA, NodePool, Operation};
 use wi_core::wire::upgrade::UpgradeSettings;
 
 use super::Context;

@@ -44,8 +44,8 @@ pub(super) async fn wave(
         part.changes.insert((*address).clone(), change);
     }
     let wanted = plan::with_chains(desired, &part);
-    let live = read::read(&context.http, &wanted).await;
-    let fresh = plan::plan(&wanted, &live, options);
+    let live = read::read(&context.http, &wanted.reads).await;
+    let fresh = plan::plan(&wanted.desired, &live, options);
     let mut failed = BTreeMap::new();
     for address in &done {
         if let Some(still) = fresh.changes.get(*address) {
@@ -59,7 +59,8 @@ pub(super) async fn wave(
     }
     // A link of the chain that is missing is a failure of the accounts that need it.
     for (address, change) in &fresh.changes {
-        for (key, _) in wanted.ksas.iter().filter(|(k, ksa)| breaks(change, k, ksa)) {
+        let ksas = wanted.desired.ksas.iter();
+        for (key, _) in ksas.filter(|(k, ksa)| breaks(change, k, ksa)) {
             let ksa = key.address();
             if done.contains(&ksa) {
                 let how = match change.action() {

@@ -205,12 +205,12 @@ async fn check_and_apply(
         show(plan, args)?;
         return Ok(Success::Ok);
     }
-    let needed = file.needed();
-    let live = read::read(&session.http, &needed).await;
+    let touched = file.touched();
+    let live = read::read(&session.http, &touched.reads).await;
     if let Some(text) = view::reached_by(&live.reached_by).filter(|_| !args.json) {
         print::note(&text);
     }
-    let compared = file.compare(&needed, &live);
+    let compared = file.compare(&touched, &live);
     if !compared.unread.is_empty() {
         let caller = iam::caller(&session.http).await;
         let text = view::outcome::unread(&compared.unread, caller.as_deref());

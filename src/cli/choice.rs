@@ -18,6 +18,9 @@ pub(super) struct ChoiceArgs {
     /// Move node pools although pods on them lose the node's identity
     #[arg(long, help_heading = ALLOWED)]
     pub accept_loss: bool,
+    /// Take over what is marked as the spec of this name's (repeatable)
+    #[arg(long, value_name = "NAME", help_heading = ALLOWED)]
+    pub adopt_from: Vec<String>,
     /// Take over Kubernetes fields that other field managers own
     #[arg(long, help_heading = ALLOWED)]
     pub force_conflicts: bool,
@@ -62,6 +65,7 @@ impl ChoiceArgs {
         !self.target.is_empty()
             || self.base.is_some()
             || self.accept_loss
+            || !self.adopt_from.is_empty()
             || self.allow_mass_removal
             || self.ignore_maintenance_exclusions
             || self.upgrade() != UpgradeOverride::default()
@@ -84,6 +88,7 @@ impl ChoiceArgs {
     pub fn options(&self) -> Options {
         Options {
             accept_loss: self.accept_loss,
+            adopt_from: self.adopt_from.iter().cloned().collect(),
             force_conflicts: self.force_conflicts,
             ignore_exclusions: self.ignore_maintenance_exclusions,
             allow_mass_removal: self.allow_mass_removal,

@@ -37,7 +37,10 @@ pub(super) async fn of_project(
     }
     if !accounts.is_empty() {
         needs.extend(&ACCOUNTS);
-        if accounts.iter().any(|a| a.on_remove == OnRemove::Delete) {
+        if accounts
+            .iter()
+            .any(|a| a.on_remove == Some(OnRemove::Delete))
+        {
             needs.push(&DELETION);
         }
     }

@@ -8,6 +8,7 @@ use wi_client::http::Http;
 use wi_core::desired::Desired;
 use wi_core::live::{Live, Unlisted};
 use wi_core::plan::{self, Options, Plan};
+use wi_core::read_set::ReadSet;
 use wi_core::spec::SpecErrors;
 use wi_core::spec::fleet::Discovered;
 use wi_core::spec::model::Spec;
@@ -155,7 +156,7 @@ pub async fn make(
 ) -> Result<Made, Error> {
     let found = input.on_all_clusters(http).await?;
     let desired = found.desired;
-    let mut live = read::read_with(http, &desired, found.lists).await;
+    let mut live = read::read_with(http, &ReadSet::of(&desired), found.lists).await;
     live.unlisted = found.unlisted;
     // The servers' clock: this machine's may be wrong.
     let ahead = http.clock_ahead().unwrap_or_default();

@@ -66,8 +66,8 @@ clusters:
       shop:
         serviceAccounts:
           checkout: {}
-          left: { labels: { app.kubernetes.io/managed-by: wi }, annotations: { wi/owner: shop } }
-          other: { labels: { app.kubernetes.io/managed-by: wi }, annotations: { wi/owner: shop, wi/adopted: \"true\" } }
+          left: { appliedBy: wi, labels: { app.kubernetes.io/managed-by: wi }, annotations: { wi/owner: shop } }
+          other: { appliedBy: wi, labels: { app.kubernetes.io/managed-by: wi }, annotations: { wi/owner: shop, wi/adopted: \"true\" } }
           precious: {}
     pods: [{ name: tool-1, namespace: tools }]
   - project: acme-prod

@@ -253,6 +253,10 @@ fn an_account_that_leaves_is_disabled_deleted_or_kept_as_the_spec_had_said() {
             granted,
             "{on_remove}"
         );
+        // Whoever comes next can take it.
+        if on_remove == "disable" {
+            assert_eq!(account["description"], "[wi:shop released]");
+        }
         if on_remove == "delete" {
             // Its members went first, so that no dead ones are left.
             assert!(
@@ -261,6 +265,188 @@ fn an_account_that_leaves_is_disabled_deleted_or_kept_as_the_spec_had_said() {
             );
         }
     }
+}
+
+/// A policy that names the account by the unique id of another one, which would come back in its place.
+#[test]
+fn an_account_that_comes_back_in_anothers_place_is_deleted_again() {
+    let place = place(
+        CHECKOUT,
+        &format!("    policy: {{ bindings: [{{ role: roles/cloudsql.client, members: [\"deleted:serviceAccount:{EMAIL}?uid=123456789012345678901\"] }}] }}
+    deletedServiceAccounts: [{{ accountId: former-one, deletedAt: DELETED, account: {{ uniqueId: \"123456789012345678901\" }} }}]")
+        .replace("DELETED", &jiff::Timestamp::now().to_string()),
+        "",
+    );
+    let apply = place.wi(&["apply", "--auto-approve"]).fails();
+    says(
+        &apply.out,
+        "is that of former-one@acme-prod.iam.gserviceaccount.com: it came back, and was deleted again",
+    );
+    let project = &place.state()["projects"]["acme-prod"];
+    assert!(project["serviceAccounts"].is_null(), "{project}");
+    assert_eq!(
+        project["deletedServiceAccounts"][0]["accountId"],
+        "former-one"
+    );
+}
+
+const OTHERS: &str = "    serviceAccounts: { checkout: { description: \"Pays DESCRIPTION\" } }";
+
+fn of_others(description: &str) -> String {
+    OTHERS.replace("DESCRIPTION", description)
+}
+
+fn description(place: &Place) -> Value {
+    let state = place.state();
+    state["projects"]["acme-prod"]["serviceAccounts"]["checkout"]["description"].clone()
+}
+
+/// What was there before may have other users than the spec knows of.
+#[test]
+fn an_adopted_account_that_leaves_is_released_unless_the_spec_says_otherwise() {
+    for (on_remove, mark, disabled, left) in [
+        ("", "[wi:shop adopted]", false, "Pays"),
+        (
+            "onRemove: disable,",
+            "[wi:shop adopted disable]",
+            true,
+            "Pays [wi:shop adopted disable released]",
+        ),
+    ] {
+        let spec = CHECKOUT.replace("checkout: {", &format!("checkout: {{ {on_remove}"));
+        let place = place(&spec, &of_others("").replace("Pays ", "Pays"), "");
+        let plan = place.wi(&["plan"]).ok();
+        says(&plan.out, "adopted: it exists and nobody has marked it");
+        place.wi(&["apply", "--auto-approve"]).ok();
+        assert_eq!(description(&place), format!("Pays {mark}"));
+        assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
+        place.write(
+            "wi.yaml",
+            &format!("{SPEC}googleServiceAccounts:\n  other-one: {{}}\n"),
+        );
+        place
+            .wi(&["apply", "--auto-approve", "--allow-mass-removal"])
+            .ok();
+        assert_eq!(description(&place), left);
+        let state = place.state();
+        let account = &state["projects"]["acme-prod"]["serviceAccounts"]["checkout"];
+        assert_eq!(account["disabled"] == true, disabled, "{account}");
+        let roles = members(&state, "roles/cloudsql.client");
+        assert_eq!(roles.is_empty(), disabled, "{roles:?}");
+        assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
+    }
+}
+
+#[test]
+fn an_account_that_another_spec_has_let_go_is_adopted() {
+    let place = place(CHECKOUT, &of_others("[wi:billing released]"), "");
+    let plan = place.wi(&["plan"]).ok();
+    says(&plan.out, "adopted: the spec named `billing` has let it go");
+    place.wi(&["apply", "--auto-approve"]).ok();
+    assert_eq!(description(&place), "Pays [wi:shop adopted]");
+    assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
+}
+
+/// One that leaves and comes again is the spec's as before.
+#[test]
+fn an_account_that_was_let_go_is_taken_back() {
+    let other = format!("{SPEC}googleServiceAccounts:\n  other-one: {{}}\n");
+    let place = place(&format!("{CHECKOUT}  other-one: {{}}\n"), "", "");
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let before = std::fs::read_to_string(place.path("wi.yaml")).expect("the spec");
+    place.write("wi.yaml", &other);
+    let all = ["apply", "--auto-approve", "--allow-mass-removal"];
+    place.wi(&all).ok();
+    assert_eq!(description(&place), "[wi:shop released]");
+    place.write("wi.yaml", &before);
+    let plan = place.wi(&["plan"]).ok();
+    says(&plan.out, "taken back: this spec had let it go");
+    place.wi(&all).ok();
+    assert_eq!(description(&place), "[wi:shop]");
+    assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
+}
+
+#[test]
+fn what_another_spec_owns_is_taken_over_where_that_is_said() {
+    let place = place(
+        &format!(
+            "{CHECKOUT}namespaces: {{ shop: {{ serviceAccounts: {{ web: {{ impersonates: checkout }} }} }} }}\n"
+        ),
+        &format!(
+            "{}\n    policy: {{ bindings: [{{ role: roles/cloudsql.client, members: [\"serviceAccount:{EMAIL}\"] }}] }}",
+            of_others("[wi:billing delete]")
+        ),
+        "",
+    );
+    let world = std::fs::read_to_string(place.path("world.yaml")).expect("world");
+    let theirs = format!(
+        "autopilot: true, namespaces: {{ shop: {{ serviceAccounts: {{ web: {{ appliedBy: wi, annotations: {{ wi/owner: billing, iam.gke.io/gcp-service-account: {EMAIL} }} }} }} }} }}"
+    );
+    place.write("world.yaml", &world.replace("autopilot: true", &theirs));
+    let plan = place.wi(&["plan"]).fails();
+    for named in [
+        "belongs to the spec named `billing`",
+        "--adopt-from billing",
+        "by `email:`",
+        "`existing: true`",
+    ] {
+        says(&plan.out, named);
+    }
+    place.wi(&["plan", "--adopt-from", "other"]).fails();
+    let plan = place.wi(&["plan", "--adopt-from", "billing"]).ok();
+    says(
+        &plan.out,
+        "taken over from the spec named `billing`, as --adopt-from says",
+    );
+    assert!(!plan.out.contains("- loses"), "{}", plan.out);
+    place
+        .wi(&["apply", "--auto-approve", "--adopt-from", "billing"])
+        .ok();
+    assert_eq!(description(&place), "Pays [wi:shop]");
+    let state = place.state();
+    let web = &state["clusters"][0]["namespaces"]["shop"]["serviceAccounts"]["web"];
+    assert_eq!(web["annotations"]["wi/owner"], "shop", "{web}");
+    assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
+    // The other spec has nothing to say of it any more.
+    place.write(
+        "wi.yaml",
+        &format!("{SPEC}googleServiceAccounts:\n  other-one: {{}}\n")
+            .replace("name: shop", "name: billing"),
+    );
+    place.wi(&["apply", "--auto-approve"]).ok();
+    assert_eq!(description(&place), "Pays [wi:shop]");
+}
+
+/// From managed to `email:`: the mark goes, and nothing is taken away.
+#[test]
+fn an_account_that_is_referred_to_by_its_email_from_now_on_is_let_go() {
+    let users = "namespaces: { shop: { serviceAccounts: { web: { impersonates: checkout } } } }\n";
+    let place = place(&format!("{CHECKOUT}{users}"), "", "");
+    place.wi(&["apply", "--auto-approve"]).ok();
+    place.write(
+        "wi.yaml",
+        &format!("{SPEC}googleServiceAccounts:\n  checkout: {{ email: {EMAIL} }}\n{users}"),
+    );
+    let plan = place.wi(&["plan"]).ok();
+    says(
+        &plan.out,
+        "released: the spec refers to it by its email now",
+    );
+    says(&plan.out, "0 to add, 1 to change, 0 to destroy");
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let state = place.state();
+    let account = &state["projects"]["acme-prod"]["serviceAccounts"]["checkout"];
+    assert!(
+        account["description"].is_null() && account["disabled"].is_null(),
+        "{account}"
+    );
+    assert_eq!(members(&state, "roles/cloudsql.client").len(), 1);
+    let acts = &account["policy"]["bindings"][0]["members"];
+    assert_eq!(
+        *acts,
+        json!(["serviceAccount:acme-prod.svc.id.goog[shop/web]"])
+    );
+    assert_eq!(place.wi(&["plan", "--detailed-exitcode"]).code, Some(0));
 }
 
 #[test]
@@ -278,7 +464,7 @@ fn a_deleted_account_is_undeleted_and_has_its_roles_again() {
     let state = place.state();
     let account = &state["projects"]["acme-prod"]["serviceAccounts"]["checkout"];
     assert_eq!(account["uniqueId"], "123456789012345678901");
-    assert_eq!(account["description"], "Pays [wi:shop]");
+    assert_eq!(account["description"], "Pays [wi:shop adopted]");
     assert_eq!(
         members(&state, "roles/cloudsql.client"),
         [json!(format!("serviceAccount:{EMAIL}"))]

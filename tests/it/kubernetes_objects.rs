@@ -131,8 +131,8 @@ fn what_another_spec_or_tool_makes_after_the_plan_stays_its_own() {
             let client = Client::of(&spec(IMPERSONATES), &inside.sandbox);
             let (plan, live) = client.plan().await;
             let body = json!({"apiVersion": "v1", "kind": "ServiceAccount",
-                "metadata": {"name": "checkout", "annotations": {key: value}}});
-            make(&inside, &body).await;
+                "metadata": {"name": "checkout", "namespace": "shop", "annotations": {key: value}}});
+            apply_as_wi(&inside, &body).await;
             let outcome = client.apply(&plan, &live, CancellationToken::new()).await;
             let ended = &outcome["ksa.main/shop/checkout"];
             assert!(
@@ -149,15 +149,26 @@ fn what_another_spec_or_tool_makes_after_the_plan_stays_its_own() {
 
 /// As somebody else who is known to the server by the name that wi has.
 async fn make(inside: &Inside, body: &Value) {
+    write(inside, "POST", "", "application/json", body).await;
+}
+
+/// As the `wi` of another spec.
+async fn apply_as_wi(inside: &Inside, body: &Value) {
+    let name = format!("/{}", body["metadata"]["name"].as_str().expect("a name"));
+    write(inside, "PATCH", &name, "application/apply-patch+yaml", body).await;
+}
+
+async fn write(inside: &Inside, method: &str, name: &str, form: &str, body: &Value) {
     let base = inside.sandbox.endpoint();
-    let url = format!("{}{ACCOUNTS}?fieldManager=wi", base.trim_end_matches('/'));
+    let base = base.trim_end_matches('/');
+    let url = format!("{base}{ACCOUNTS}{name}?fieldManager=wi");
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build();
     let sent = client
         .expect("a client")
-        .post(url)
+        .request(method.parse().expect("a method"), url)
         .bearer_auth(inside.sandbox.token())
-        .header("content-type", "application/json")
+        .header("content-type", form.to_owned())
         .body(body.to_string());
     let answer = sent.send().await.expect("an answer");
     assert_eq!(answer.status().as_u16(), 201);
@@ -219,10 +230,8 @@ fn default_is_released_and_never_deleted() {
 
 #[test]
 fn an_account_that_is_going_is_told_as_such() {
-    let served = Served::of(place("", ""));
-    let body = json!({"apiVersion": "v1", "kind": "ServiceAccount",
-        "metadata": {"name": "checkout", "finalizers": ["example.com/hold"], "annotations": {"wi/owner": "shop"}}});
-    served.request("POST", ACCOUNTS, &body.to_string());
+    let there = "checkout: { appliedBy: wi, annotations: { wi/owner: shop }, extra: { metadata: { finalizers: [example.com/hold] } } }";
+    let served = Served::of(place(there, ""));
     served.request("DELETE", &format!("{ACCOUNTS}/checkout"), "");
     let plan = served.wi(&["plan"]);
     says(&plan, &["ksa.main/shop/checkout", "it is being deleted"]);
@@ -233,20 +242,65 @@ fn an_account_that_is_going_is_told_as_such() {
     assert!(!plan.out.contains("no longer in it"), "{}", plan.out);
 }
 
-/// Restored from a backup, or its `managedFields` reset: our marks are somebody else's.
+/// A tool that copies objects owns our marks beside us.
 #[test]
-fn marks_that_another_manager_owns_go_with_a_release() {
+fn marks_that_another_manager_owns_too_go_with_a_release() {
+    let own = "{ \"f:metadata\": { \"f:labels\": { \"f:app.kubernetes.io/managed-by\": {} }, \"f:annotations\": { \"f:wi/owner\": {}, \"f:wi/adopted\": {}, GSA } } }";
+    let entry = |manager: &str, gsa: &str| {
+        let fields = own.replace("GSA", gsa);
+        format!(
+            "{{ manager: {manager}, operation: Apply, apiVersion: v1, fieldsType: FieldsV1, fieldsV1: {fields} }}"
+        )
+    };
+    let fields = [
+        entry("wi", ""),
+        entry("velero", &format!("\"f:{GSA}\": {{}}")),
+    ];
     let there = format!(
-        "checkout: {{ labels: {{ app.kubernetes.io/managed-by: wi }}, annotations: {{ wi/owner: shop, wi/adopted: \"true\", {GSA}: {CHECKOUT} }} }}"
+        "checkout: {{ labels: {{ app.kubernetes.io/managed-by: wi }}, annotations: {{ wi/owner: shop, wi/adopted: \"true\", {GSA}: {CHECKOUT} }}, managedFields: [{}] }}",
+        fields.join(", ")
     );
     let place = place(&there, "");
     place.write("wi.yaml", &spec(""));
     let plan = place.wi(&["plan"]).ok();
-    says(&plan, &["stays", "kubectl-client-side-apply owns it"]);
+    says(&plan, &["stays", "velero owns it"]);
     place.wi(&["apply", "--auto-approve"]).ok();
     let now = account(&place.state(), "checkout");
     assert_eq!(now["annotations"], json!({ GSA: CHECKOUT }), "{now}");
     nothing_is_left(&place);
+}
+
+/// `kubectl get -o yaml | kubectl apply`: the labels and annotations come along, and are nobody's.
+#[test]
+fn a_copy_with_our_marks_is_neither_ours_nor_another_specs() {
+    for mark in ["shop", "billing"] {
+        let there = format!(
+            "checkout: {{ labels: {{ app.kubernetes.io/managed-by: wi }}, annotations: {{ wi/owner: {mark} }} }}"
+        );
+        let place = place(&there, "");
+        place.write("wi.yaml", &spec(""));
+        let plan = place.wi(&["plan"]).ok();
+        assert!(!plan.out.contains("ksa.main/shop/checkout"), "{}", plan.out);
+        place.wi(&["apply", "--auto-approve"]).ok();
+        assert!(account(&place.state(), "checkout").is_object());
+
+        place.write("wi.yaml", &spec(IMPERSONATES));
+        let plan = place.wi(&["plan"]).ok();
+        says(&plan, &[&format!("the mark of `{mark}`, which is a copy")]);
+        place.wi(&["apply", "--auto-approve"]).ok();
+        let now = account(&place.state(), "checkout");
+        assert_eq!(now["annotations"]["wi/owner"], "shop", "{now}");
+        assert_eq!(now["annotations"]["wi/adopted"], "true", "{now}");
+        nothing_is_left(&place);
+
+        place.write("wi.yaml", &spec(""));
+        place.wi(&["apply", "--auto-approve"]).ok();
+        let now = account(&place.state(), "checkout");
+        assert!(
+            now.is_object() && now["annotations"]["wi/owner"].is_null(),
+            "{now}"
+        );
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use wi_client::auth::TokenSource;
 use wi_client::http::{Endpoints, Http, HttpOptions};
 use wi_core::desired::Desired;
 use wi_core::plan::{self, Options, Plan};
+use wi_core::read_set::ReadSet;
 use wi_sandbox::Sandbox;
 
 /// Plans and applies by the library.
@@ -35,7 +36,7 @@ impl Client {
     }
 
     pub async fn plan(&self) -> (Plan, wi_core::live::Live) {
-        let live = wi::engine::read::read(&self.http, &self.desired).await;
+        let live = wi::engine::read::read(&self.http, &ReadSet::of(&self.desired)).await;
         (plan::plan(&self.desired, &live, &options()), live)
     }
 

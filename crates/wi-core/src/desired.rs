@@ -14,14 +14,12 @@ use crate::spec::model::{
     Access, AccountSpec, Grant, Guard, KsaAccess, NodePools, Parallel, SourceLine, Spec,
     WorkloadPattern,
 };
+use crate::wire::container::{Cluster, NodePool};
 
 pub use crate::address::{Address, BindingKey, KsaKey, NamespaceKey};
 
 /// The annotation that makes a Kubernetes service account act as a Google one.
 pub const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
-
-/// The mode of a node pool whose nodes run the GKE metadata server.
-pub const GKE_METADATA: &str = "GKE_METADATA";
 
 /// Everything that the spec asks for. Pure values; nothing of the live state.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -179,9 +177,16 @@ fn is_true(value: &bool) -> bool {
 }
 
 impl DesiredCluster {
-    /// Whether this node pool is this spec's to move.
-    pub fn moves(&self, node_pool: &str) -> bool {
-        self.managed && self.node_pools.select(node_pool)
+    /// Whether a node pool moves: it is selected, is this spec's to change, and its pods have the node's
+    /// identity. A plan moves it, or says why not.
+    pub fn moves(&self, cluster: &Cluster, pool: &NodePool) -> bool {
+        self.managed && cluster.has_node_identity(pool) && self.node_pools.select(&pool.name)
+    }
+
+    /// The node pools that move.
+    pub fn moving<'a>(&'a self, cluster: &'a Cluster) -> impl Iterator<Item = &'a NodePool> {
+        let pools = cluster.node_pools.iter();
+        pools.filter(|pool| self.moves(cluster, pool))
     }
 }
 
@@ -296,6 +301,26 @@ impl Desired {
         desired.namespaces = namespaces.into_iter().collect();
         desired.ksas = ksas.into_iter().collect();
         desired
+    }
+
+    /// The same spec, asking for nothing yet: name, guard, waves and files.
+    pub fn empty(&self) -> Self {
+        Self {
+            owner: self.owner.clone(),
+            clusters: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            namespaces: BTreeMap::new(),
+            ksas: BTreeMap::new(),
+            bindings: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            removed: BTreeSet::new(),
+            former_ksas: BTreeSet::new(),
+            former_projects: BTreeSet::new(),
+            guard: self.guard.clone(),
+            files: self.files.clone(),
+            waves: self.waves.clone(),
+            account_names: OnceLock::new(),
+        }
     }
 
     /// Takes over what a former version of this spec granted, and to whom: looked at again, so that it

@@ -3,7 +3,7 @@
 //! Data goes one way; each module uses those above it alone:
 //!
 //! ```text
-//! words, cel, names, api < resource, wire < spec < desired, graph < live < access < plan
+//! words, cel, names, api < resource, wire < spec < desired, graph < live, read_set < access < plan
 //! ```
 
 pub mod api;
@@ -28,6 +28,8 @@ pub mod desired;
 pub mod graph;
 
 pub mod live;
+
+pub mod read_set;
 
 pub mod access;
 

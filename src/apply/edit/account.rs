@@ -5,9 +5,12 @@ use std::time::Duration;
 use wi_client::google::iam;
 use wi_client::http::ApiError;
 use wi_core::address::Address;
-use wi_core::plan::ownership::{marked_description, owner_in_description, split_description};
+use wi_core::plan::ownership::{
+    AccountMark, marked_description, owner_in_description, split_description,
+};
 use wi_core::plan::{Account, AccountAfter, AccountState};
 use wi_core::wire::iam::ServiceAccount;
+use wi_core::words::safe;
 
 use crate::apply::Context;
 use crate::apply::wait::Wait;
@@ -22,7 +25,7 @@ pub(super) async fn change(
     edit: &Account,
 ) -> Result<(), String> {
     match (&edit.before, &edit.after) {
-        (_, AccountAfter::Disabled | AccountAfter::Deleted) => end(context, edit).await,
+        (_, AccountAfter::Disabled { .. } | AccountAfter::Deleted) => end(context, edit).await,
         (
             None,
             AccountAfter::Present {
@@ -69,7 +72,8 @@ async fn update(
     let (project, email) = (&edit.project, &edit.email);
     let now = get(context, edit).await?;
     let owner = owner_in_description(&now.description);
-    if owner.is_some_and(|o| o != context.plan.owner) {
+    let planned = owner_in_description(&before.description);
+    if owner.is_some_and(|o| o != context.plan.owner && Some(o) != planned) {
         return Err(format!(
             "{email} was taken by another owner since it was planned: {}. Plan again",
             now.description
@@ -115,9 +119,16 @@ async fn undelete_it(
 ) -> Result<(), String> {
     let (project, email) = (&edit.project, &edit.email);
     match iam::undelete_service_account(&context.http, project, unique_id).await {
-        Ok(()) => {}
+        Ok(back) if back.email.eq_ignore_ascii_case(email.as_str()) => {}
+        Ok(back) => return Err(put_back(context, edit, unique_id, &back.email).await),
         // Its 30 days are over; or it is back, by a try whose answer was lost.
         Err(e) if matches!(e.code, 400 | 404 | 409) => {
+            let other = iam::get_by_unique_id(&context.http, project, unique_id).await;
+            if let Ok(back) = other
+                && !back.email.eq_ignore_ascii_case(email.as_str())
+            {
+                return Err(put_back(context, edit, unique_id, &back.email).await);
+            }
             let back = iam::get_service_account(&context.http, project, email).await;
             if back.is_err() {
                 create(context, edit, display_name, description).await?;
@@ -128,14 +139,16 @@ async fn undelete_it(
     wait_until_visible(context, address, edit).await?;
     let now = get(context, edit).await?;
     let (text, mark) = split_description(&now.description);
-    if let Some(mark) = mark.filter(|m| m.owner != context.plan.owner) {
+    let owner = owner_in_description(&now.description);
+    if let Some(owner) = owner.filter(|o| *o != context.plan.owner) {
         return Err(format!(
-            "{email} is back, and belongs to the spec named `{}`. Plan again",
-            mark.owner
+            "{email} is back, and belongs to the spec named `{owner}`. Plan again"
         ));
     }
+    // One that nobody had marked was there before: it is released one day, and not disabled.
+    let adopted = mark.is_none_or(|m| m.adopted || m.owner != context.plan.owner);
     let (_, wanted) = split_description(description);
-    let after = wanted.map(|m| marked_description(text, m.owner, m.on_remove));
+    let after = wanted.map(|wanted| marked_description(text, AccountMark { adopted, ..wanted }));
     let display_name = Some(display_name).filter(|d| !d.is_empty());
     iam::patch_service_account(
         &context.http,
@@ -154,6 +167,25 @@ async fn undelete_it(
     Ok(())
 }
 
+/// The id in a policy was another account's: that one is deleted again, as it was. Answers with what is to be
+/// told.
+async fn put_back(context: &Context, edit: &Account, unique_id: &str, back: &str) -> String {
+    let email = &edit.email;
+    let told = format!(
+        "the unique id {unique_id}, under which a policy names {email} as deleted, is that of {}",
+        safe(back)
+    );
+    match iam::delete_by_unique_id(&context.http, &edit.project, unique_id).await {
+        Ok(()) => format!(
+            "{told}: it came back, and was deleted again. Take `deleted:serviceAccount:{email}?uid={unique_id}` out of the policy that has it, and plan again"
+        ),
+        Err(e) => format!(
+            "{told}: it is back, and could not be deleted again: {}",
+            e.for_user()
+        ),
+    }
+}
+
 /// Disables or deletes it.
 async fn end(context: &Context, edit: &Account) -> Result<(), String> {
     let (project, email) = (&edit.project, &edit.email);
@@ -167,6 +199,14 @@ async fn end(context: &Context, edit: &Account) -> Result<(), String> {
             "{email} does not carry our mark any more. Plan again"
         ));
     }
+    if let AccountAfter::Disabled { description } = &edit.after
+        && split_description(&now.description).0.trim_end()
+            != split_description(description).0.trim_end()
+    {
+        return Err(format!(
+            "the description of {email} has changed since it was planned. Plan again"
+        ));
+    }
     let ended = if deletes {
         match iam::delete_service_account(&context.http, project, email).await {
             // By a try whose answer was lost.
@@ -176,7 +216,16 @@ async fn end(context: &Context, edit: &Account) -> Result<(), String> {
     } else {
         iam::disable_service_account(&context.http, project, email).await
     };
-    ended.map_err(|e| e.for_user())
+    ended.map_err(|e| e.for_user())?;
+    // Last: before that the next plan takes up what is left to do.
+    match &edit.after {
+        AccountAfter::Disabled { description } if *description != now.description => {
+            iam::patch_service_account(&context.http, project, email, None, Some(description))
+                .await
+                .map_err(|e| e.for_user())
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn get(context: &Context, edit: &Account) -> Result<ServiceAccount, String> {

@@ -5,7 +5,7 @@ use wi_client::http::ApiError;
 use wi_client::kubernetes::Kube;
 use wi_core::desired::GSA_ANNOTATION;
 use wi_core::plan::Was;
-use wi_core::plan::ownership::{ADOPTED, MANAGED_BY, OWNER};
+use wi_core::plan::ownership::{ADOPTED, MANAGED_BY, OWNER, owner_of};
 use wi_core::wire::kubernetes::ObjectMeta;
 use wi_core::words::safe;
 
@@ -120,7 +120,7 @@ fn adopt(object: &mut Value, there: &ObjectMeta, owner: &str) -> Result<(), Stri
                 .to_owned(),
         );
     }
-    let by = there.annotations.get(OWNER);
+    let by = owner_of(there);
     if let Some(other) = by.filter(|by| *by != owner) {
         return Err(format!(
             "it has been made since it was planned, and belongs to the spec named `{}` (annotation {OWNER})",

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use wi_client::google::projects;
 use wi_client::http::Http;
-use wi_core::desired::Desired;
 use wi_core::live::Seen;
 use wi_core::names::ProjectId;
+use wi_core::read_set::ReadSet;
 use wi_core::resource::Resource;
 use wi_core::wire::policy::Policy;
 
@@ -18,17 +18,9 @@ type Ancestors = BTreeMap<ProjectId, Vec<Resource>>;
 
 pub(super) async fn read(
     http: &Http,
-    desired: &Desired,
+    set: &ReadSet,
 ) -> (Ancestors, BTreeMap<Resource, Seen<Policy>>) {
-    let granted_on: BTreeSet<&ProjectId> = desired
-        .bindings
-        .keys()
-        .filter_map(|b| match &b.resource {
-            Resource::Project(project) => Some(project),
-            _ => None,
-        })
-        .collect();
-    let ancestors: Ancestors = join_all(granted_on.into_iter().map(async |project| {
+    let ancestors: Ancestors = join_all(set.ancestors_of.iter().map(async |project| {
         let above = projects::ancestors(http, project).await.unwrap_or_default();
         (project.clone(), above)
     }))

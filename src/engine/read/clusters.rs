@@ -6,9 +6,9 @@ use futures::future::join_all;
 use tracing::{Instrument, info_span};
 use wi_client::google::container;
 use wi_client::http::{ApiError, Http};
-use wi_core::desired::Desired;
 use wi_core::live::{Objects, Outside, Seen};
 use wi_core::names::{ClusterPath, ProjectId};
+use wi_core::read_set::ReadSet;
 use wi_core::wire::container::{Cluster, ClusterList};
 
 use super::{Lists, objects, unmanaged_clusters};
@@ -24,11 +24,11 @@ pub(super) struct Read {
     pub clusters_of: BTreeMap<ProjectId, BTreeSet<ClusterPath>>,
 }
 
-pub(super) async fn read(http: &Http, desired: &Desired, mut lists: Lists) -> Read {
+pub(super) async fn read(http: &Http, set: &ReadSet, mut lists: Lists) -> Read {
     let mut by_project: BTreeMap<&ProjectId, Vec<&str>> = BTreeMap::new();
-    for (name, cluster) in &desired.clusters {
+    for (name, cluster) in &set.clusters {
         by_project
-            .entry(&cluster.path.project)
+            .entry(&cluster.wanted.path.project)
             .or_default()
             .push(name);
     }
@@ -42,14 +42,15 @@ pub(super) async fn read(http: &Http, desired: &Desired, mut lists: Lists) -> Re
             None => container::list_clusters(http, project).await,
         };
         let ours = join_all(names.into_iter().map(async |name| {
-            let cluster = find(&list, desired, name);
-            let read = objects::read(http, desired, name, &cluster);
+            let asked = &set.clusters[name];
+            let cluster = find(&list, &asked.wanted.path);
+            let read = objects::read(http, asked, &cluster);
             let (objects, reached_by) = read.instrument(info_span!("cluster", name)).await;
             (name.to_owned(), cluster, objects, reached_by)
         }));
         let outside = async {
             match &list {
-                Ok(list) => unmanaged_clusters::read(http, desired, project, list).await,
+                Ok(list) => unmanaged_clusters::read(http, set, project, list).await,
                 Err(_) => Vec::new(),
             }
         };
@@ -91,8 +92,7 @@ fn paths(project: &ProjectId, list: &ClusterList) -> BTreeSet<ClusterPath> {
     list.clusters.iter().map(path).collect()
 }
 
-fn find(list: &Result<ClusterList, ApiError>, desired: &Desired, name: &str) -> Seen<Cluster> {
-    let path = &desired.clusters[name].path;
+fn find(list: &Result<ClusterList, ApiError>, path: &ClusterPath) -> Seen<Cluster> {
     let list = match list {
         Ok(list) => list,
         // A project that is not there has no clusters, but more likely is a typing error.

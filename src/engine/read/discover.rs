@@ -111,7 +111,7 @@ pub async fn discover(http: &Http, entries: &[Discover]) -> Found {
 
 /// Clusters that come or go are left alone: the next plan finds them, or does not.
 fn is_meant(cluster: &Cluster, entry: &Discover) -> bool {
-    !matches!(cluster.status.as_str(), "PROVISIONING" | "STOPPING")
+    !cluster.status.comes_or_goes()
         && entry
             .location
             .as_ref()

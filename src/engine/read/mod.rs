@@ -1,4 +1,4 @@
-//! Reads the live state of just what the desired state touches, in parallel, with as few calls as
+//! Reads the live state of just what is asked for, in parallel, with as few calls as
 //! the APIs allow.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,9 +8,9 @@ use futures::stream::TryStreamExt;
 use wi_client::google::{buckets, iam, policies, projects};
 use wi_client::http::seen;
 use wi_client::http::{ApiError, Http};
-use wi_core::desired::Desired;
 use wi_core::live::{Live, Seen};
-use wi_core::names::{Email, Member, ProjectId, Role};
+use wi_core::names::{Email, ProjectId, Role};
+use wi_core::read_set::ReadSet;
 use wi_core::resource::Resource;
 use wi_core::wire::iam::ServiceAccount;
 use wi_core::wire::policy::Policy;
@@ -24,13 +24,13 @@ mod unmanaged_clusters;
 
 pub use discover::Lists;
 
-/// Reads all that `desired` touches. Failures are in the result, not errors.
-pub async fn read(http: &Http, desired: &Desired) -> Live {
-    read_with(http, desired, Lists::new()).await
+/// Reads all of it. Failures are in the result, not errors.
+pub async fn read(http: &Http, set: &ReadSet) -> Live {
+    read_with(http, set, Lists::new()).await
 }
 
 /// As [`read`], with lists of clusters that have been read already.
-pub async fn read_with(http: &Http, desired: &Desired, lists: Lists) -> Live {
+pub async fn read_with(http: &Http, set: &ReadSet, lists: Lists) -> Live {
     let (
         clusters,
         (accounts, account_policies),
@@ -40,13 +40,13 @@ pub async fn read_with(http: &Http, desired: &Desired, lists: Lists) -> Live {
         (ancestors, inherited),
         accounts_of_others,
     ) = tokio::join!(
-        clusters::read(http, desired, lists),
-        read_accounts(http, desired),
-        read_policies(http, resources_to_look_at(desired)),
-        read_numbers(http, desired),
-        read_uniform_access(http, desired),
-        ancestors::read(http, desired),
-        node_identity::get_accounts(http, accounts_of_others(desired)),
+        clusters::read(http, set, lists),
+        read_accounts(http, set),
+        read_policies(http, set.policies.clone()),
+        read_numbers(http, set),
+        read_uniform_access(http, set),
+        ancestors::read(http, set),
+        node_identity::get_accounts(http, set.accounts_of_others.iter().cloned()),
     );
     let mut policies = resource_policies;
     policies.extend(account_policies);
@@ -64,8 +64,8 @@ pub async fn read_with(http: &Http, desired: &Desired, lists: Lists) -> Live {
         accounts_of_others,
         ..Live::default()
     };
-    let roles = read_roles(http, desired, &live);
-    let background = node_identity::read(http, desired, &live);
+    let roles = read_roles(http, set, &live);
+    let background = node_identity::read(http, set, &live);
     let (roles, background) = tokio::join!(roles, background);
     live.roles = roles;
     live.background = background.policies;
@@ -73,57 +73,6 @@ pub async fn read_with(http: &Http, desired: &Desired, lists: Lists) -> Live {
     live.default_accounts = background.default_accounts;
     live.accounts_of_others.extend(background.accounts);
     live
-}
-
-/// Policies that are read whether or not an account is there: those that grants name, and the
-/// projects of the accounts that the spec manages, where former grants are most likely.
-fn resources_to_look_at(desired: &Desired) -> BTreeSet<Resource> {
-    let granted = desired.bindings.keys().map(|b| b.resource.clone());
-    let homes = desired
-        .accounts
-        .values()
-        .filter(|a| a.managed)
-        .map(|a| Resource::Project(a.project.clone()));
-    // Direct grants are most likely on the project of the pool.
-    let pools = desired
-        .clusters
-        .values()
-        .filter(|c| c.managed)
-        .map(|c| Resource::Project(c.path.project.clone()));
-    let managed: BTreeSet<&Email> = managed_emails(desired).collect();
-    granted
-        .chain(homes)
-        .chain(pools)
-        .chain(desired.removed.iter().cloned())
-        .chain(
-            desired
-                .former_projects
-                .iter()
-                .cloned()
-                .map(Resource::Project),
-        )
-        .filter(|r| !matches!(r, Resource::ServiceAccount(e) if managed.contains(e)))
-        .collect()
-}
-
-fn managed_emails(desired: &Desired) -> impl Iterator<Item = &Email> {
-    desired
-        .accounts
-        .values()
-        .filter(|a| a.managed)
-        .map(|a| &a.email)
-}
-
-/// Accounts that the spec names by their email and has pods act as.
-fn accounts_of_others(desired: &Desired) -> impl Iterator<Item = Email> {
-    let acted_as: BTreeSet<&Email> = desired
-        .ksas
-        .values()
-        .filter_map(|k| k.account.as_ref())
-        .collect();
-    let managed: BTreeSet<&Email> = managed_emails(desired).collect();
-    let others = acted_as.difference(&managed);
-    others.copied().cloned().collect::<Vec<_>>().into_iter()
 }
 
 async fn read_policies(
@@ -143,24 +92,12 @@ type Accounts = BTreeMap<ProjectId, Seen<BTreeMap<Email, ServiceAccount>>>;
 
 /// Lists the accounts of each project, and reads the policies of those that are there and managed
 /// while further pages are fetched.
-async fn read_accounts(
-    http: &Http,
-    desired: &Desired,
-) -> (Accounts, BTreeMap<Resource, Seen<Policy>>) {
-    let projects: BTreeSet<&ProjectId> = desired
-        .accounts
-        .values()
-        .filter(|a| a.managed)
-        .map(|a| &a.project)
-        .chain(&desired.former_projects)
-        .collect();
-    let managed: BTreeSet<&Email> = managed_emails(desired).collect();
-    let managed = &managed;
+async fn read_accounts(http: &Http, set: &ReadSet) -> (Accounts, BTreeMap<Resource, Seen<Policy>>) {
     let policy_of = async |account: ServiceAccount| {
         let Ok(email) = Email::parse(&account.email) else {
             return Ok(None);
         };
-        let policy = if managed.contains(&email) {
+        let policy = if set.managed.contains(&email) {
             let resource = Resource::ServiceAccount(email.clone());
             Some(seen(policies::read(http, &resource).await))
         } else {
@@ -168,7 +105,7 @@ async fn read_accounts(
         };
         Ok(Some((email, account, policy)))
     };
-    let per_project = join_all(projects.into_iter().map(async |project| {
+    let per_project = join_all(set.accounts.iter().map(async |project| {
         // The client bounds the calls at a time.
         let read: Result<Vec<_>, ApiError> = iam::service_accounts(http, project)
             .map_ok(&policy_of)
@@ -196,17 +133,10 @@ async fn read_accounts(
     (accounts, policies)
 }
 
-/// Only conditions and direct grants ask for uniform bucket-level access.
-async fn read_uniform_access(http: &Http, desired: &Desired) -> BTreeMap<String, Seen<bool>> {
-    let buckets: BTreeSet<&str> = desired
-        .bindings
-        .keys()
-        .filter(|b| b.condition.is_some() || matches!(b.member, Member::Ksa(_)))
-        .filter_map(|b| b.resource.bucket())
-        .collect();
-    join_all(buckets.into_iter().map(async |bucket| {
+async fn read_uniform_access(http: &Http, set: &ReadSet) -> BTreeMap<String, Seen<bool>> {
+    join_all(set.buckets.iter().map(async |bucket| {
         let uniform = seen(buckets::has_uniform_access(http, bucket).await);
-        (bucket.to_owned(), uniform)
+        (bucket.clone(), uniform)
     }))
     .await
     .into_iter()
@@ -214,7 +144,7 @@ async fn read_uniform_access(http: &Http, desired: &Desired) -> BTreeMap<String,
 }
 
 /// A role that is granted already exists.
-async fn read_roles(http: &Http, desired: &Desired, live: &Live) -> BTreeMap<Role, Seen<bool>> {
+async fn read_roles(http: &Http, set: &ReadSet, live: &Live) -> BTreeMap<Role, Seen<bool>> {
     let in_use: BTreeSet<&str> = live
         .policies
         .values()
@@ -222,13 +152,8 @@ async fn read_roles(http: &Http, desired: &Desired, live: &Live) -> BTreeMap<Rol
         .flat_map(|p| &p.bindings)
         .map(|b| b.role.as_str())
         .collect();
-    let new: BTreeSet<&Role> = desired
-        .bindings
-        .keys()
-        .map(|b| &b.role)
-        .filter(|r| !in_use.contains(r.as_str()) && **r != Role::workload_identity_user())
-        .collect();
-    join_all(new.into_iter().map(async |role| {
+    let new = set.roles.iter().filter(|r| !in_use.contains(r.as_str()));
+    join_all(new.map(async |role| {
         let exists = seen(iam::role_exists(http, role).await);
         (role.clone(), exists)
     }))
@@ -237,18 +162,8 @@ async fn read_roles(http: &Http, desired: &Desired, live: &Live) -> BTreeMap<Rol
     .collect()
 }
 
-async fn read_numbers(http: &Http, desired: &Desired) -> BTreeMap<ProjectId, Seen<u64>> {
-    // Only direct grants are written with the project number.
-    let pools: BTreeSet<&ProjectId> = desired
-        .bindings
-        .keys()
-        .filter(|b| !b.is_impersonation())
-        .filter_map(|b| match &b.member {
-            Member::Ksa(ksa) => desired.pools.get(&ksa.pool),
-            _ => None,
-        })
-        .collect();
-    join_all(pools.into_iter().map(async |project| {
+async fn read_numbers(http: &Http, set: &ReadSet) -> BTreeMap<ProjectId, Seen<u64>> {
+    join_all(set.numbers.iter().map(async |project| {
         let number = seen(projects::project_number(http, project).await);
         (project.clone(), number)
     }))

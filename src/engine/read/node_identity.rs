@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use wi_client::google::{iam, projects};
 use wi_client::http::{Http, seen};
-use wi_core::desired::{Desired, GKE_METADATA, GSA_ANNOTATION};
+use wi_core::desired::GSA_ANNOTATION;
 use wi_core::live::{Live, Seen};
 use wi_core::names::{Email, ProjectId};
+use wi_core::read_set::{ReadCluster, ReadSet};
 use wi_core::resource::Resource;
-use wi_core::wire::container::{Cluster, NodePool};
+use wi_core::wire::container::NodePool;
 use wi_core::wire::iam::ServiceAccount;
 use wi_core::wire::policy::Policy;
 
@@ -25,15 +26,15 @@ pub(super) struct Background {
     pub accounts: BTreeMap<Email, Seen<ServiceAccount>>,
 }
 
-pub(super) async fn read(http: &Http, desired: &Desired, live: &Live) -> Background {
-    let moving = clusters_that_move(desired, live);
+pub(super) async fn read(http: &Http, set: &ReadSet, live: &Live) -> Background {
+    let moving = clusters_that_move(set, live);
     let mut wanted: BTreeSet<Resource> = moving
         .values()
         .map(|(path, _)| Resource::Project((*path).clone()))
         .collect();
     let others: BTreeSet<Email> = moving
         .keys()
-        .flat_map(|name| accounts_of_others(desired, live, name))
+        .flat_map(|name| accounts_of_others(&set.clusters[name], live, name))
         .collect();
     wanted.extend(others.iter().cloned().map(Resource::ServiceAccount));
     wanted.retain(|r| !live.policies.contains_key(r));
@@ -90,34 +91,20 @@ pub(super) fn runs_as_default(pool: &NodePool) -> bool {
 
 type Moving<'a> = BTreeMap<String, (&'a ProjectId, Vec<&'a NodePool>)>;
 
-fn clusters_that_move<'a>(desired: &'a Desired, live: &'a Live) -> Moving<'a> {
-    let pools = |name: &str, cluster: &'a Cluster| -> Vec<&'a NodePool> {
-        cluster
-            .node_pools
-            .iter()
-            .filter(|p| {
-                !cluster.autopilot.enabled
-                    && !p.autopilot_config.enabled
-                    && desired.clusters[name].moves(&p.name)
-            })
-            .filter(|p| p.config.workload_metadata_config.mode != GKE_METADATA)
-            .collect()
-    };
-    desired
-        .clusters
-        .iter()
-        .filter_map(|(name, wanted)| {
-            let pools = pools(name, live.clusters.get(name)?.found()?);
-            (!pools.is_empty()).then(|| (name.clone(), (&wanted.path.project, pools)))
-        })
-        .collect()
+fn clusters_that_move<'a>(set: &'a ReadSet, live: &'a Live) -> Moving<'a> {
+    let moving = set.clusters.iter().filter_map(|(name, read)| {
+        let cluster = live.clusters.get(name)?.found()?;
+        let pools: Vec<&NodePool> = read.wanted.moving(cluster).collect();
+        (!pools.is_empty()).then(|| (name.clone(), (&read.wanted.path.project, pools)))
+    });
+    moving.collect()
 }
 
 /// Accounts that pods act as by annotations which this spec does not manage.
 fn accounts_of_others<'a>(
-    desired: &'a Desired,
+    asked: &'a ReadCluster,
     live: &'a Live,
-    cluster: &'a str,
+    cluster: &str,
 ) -> impl Iterator<Item = Email> + use<'a> {
     let objects = live.kubernetes.get(cluster).and_then(Seen::found);
     let workloads = objects.and_then(|o| o.workloads.as_ref()?.as_ref().ok());
@@ -134,6 +121,6 @@ fn accounts_of_others<'a>(
         .into_iter()
         .flat_map(|o| &o.service_accounts)
         .filter(move |((namespace, name), _)| used.contains(&(namespace.as_str(), name.as_str())))
-        .filter(move |((namespace, name), _)| desired.ksa(cluster, namespace, name).is_none())
+        .filter(move |((namespace, name), _)| asked.ksa(namespace, name).is_none())
         .filter_map(|(_, meta)| Email::parse(meta.annotations.get(GSA_ANNOTATION)?).ok())
 }

@@ -6,9 +6,10 @@ use futures::future::{join_all, try_join_all};
 use wi_client::http::{ApiError, ErrorKind, Http, seen};
 use wi_client::kubernetes::Kube;
 use wi_core::access::config_maps_asked;
-use wi_core::desired::{Desired, GKE_METADATA, GSA_ANNOTATION};
+use wi_core::desired::GSA_ANNOTATION;
 use wi_core::live::{ConfigMaps, Objects, Seen, Template, Workloads, to_connect};
-use wi_core::names::Email;
+use wi_core::names::{Email, KubeName};
+use wi_core::read_set::ReadCluster;
 use wi_core::spec::model::Access;
 use wi_core::wire::container::{Cluster, NodePool};
 use wi_core::wire::kubernetes::ObjectMeta;
@@ -24,11 +25,10 @@ type ServiceAccounts = BTreeMap<(String, String), ObjectMeta>;
 /// Reads one cluster's objects; answers with how the API was reached, too.
 pub(super) async fn read(
     http: &Http,
-    desired: &Desired,
-    name: &str,
+    asked: &ReadCluster,
     cluster: &Seen<Cluster>,
 ) -> (Seen<Objects>, Option<String>) {
-    let wanted = &desired.clusters[name];
+    let wanted = &asked.wanted;
     let by_kubeconfig = matches!(wanted.access, Access::Kubeconfig { .. });
     let known = to_connect(wanted, cluster);
     let Some(cluster) = known.as_deref() else {
@@ -40,10 +40,7 @@ pub(super) async fn read(
         };
         return (Seen::Unknown(why), None);
     };
-    if matches!(
-        cluster.status.as_str(),
-        "PROVISIONING" | "STOPPING" | "ERROR"
-    ) {
+    if !cluster.status.may_answer() {
         let why = format!("the cluster is {}", cluster.status);
         return (Seen::Unknown(why), None);
     }
@@ -63,7 +60,7 @@ pub(super) async fn read(
     {
         return (Seen::Unknown(format!("the {reached_by} {why}")), None);
     }
-    match read_with(&kube, desired, name, cluster, nodes).await {
+    match read_with(&kube, asked, cluster, nodes).await {
         Ok(objects) => (Seen::Found(objects), Some(reached_by)),
         Err(e) => (Seen::Unknown(unreached(&kube, &e)), None),
     }
@@ -84,8 +81,7 @@ fn unreached(kube: &Kube, e: &ApiError) -> String {
 /// `nodes`, where they have been listed already.
 async fn read_with(
     kube: &Kube,
-    desired: &Desired,
-    name: &str,
+    asked: &ReadCluster,
     cluster: &Cluster,
     nodes: Option<Result<Vec<ObjectMeta>, ApiError>>,
 ) -> Result<Objects, ApiError> {
@@ -93,16 +89,8 @@ async fn read_with(
         Some(listed) => listed.clone(),
         None => kube.list_nodes().await,
     };
-    let wanted = &desired.clusters[name];
-    let on_node_identity = |p: &NodePool| {
-        !cluster.autopilot.enabled
-            && !p.autopilot_config.enabled
-            && p.config.workload_metadata_config.mode != GKE_METADATA
-    };
-    let pools_move = cluster
-        .node_pools
-        .iter()
-        .any(|p| on_node_identity(p) && wanted.moves(&p.name));
+    let wanted = &asked.wanted;
+    let pools_move = wanted.moving(cluster).next().is_some();
     let all_workloads = async {
         if !pools_move {
             return None;
@@ -144,8 +132,7 @@ async fn read_with(
     let (all, only_of_spec) = match all {
         // Who has a namespace of it may not see the others'.
         Err(ApiError { code: 403, .. }) if !wanted.managed => {
-            let own = desired.namespaces.keys().filter(|k| k.cluster == name);
-            let own = own.map(|k| k.namespace.as_str());
+            let own = asked.namespaces.iter().map(KubeName::as_str);
             (of_namespaces(kube, own).await?, true)
         }
         all => (all?, false),
@@ -156,10 +143,14 @@ async fn read_with(
         .map(|m| ((m.namespace.clone(), m.name.clone()), m))
         .collect();
     if workloads.is_none() {
-        let changing = namespaces_with_new_identities(desired, name, &service_accounts);
+        let changing = namespaces_with_new_identities(asked, &service_accounts);
         if !changing.is_empty() {
             let nodes = async {
-                if cluster.node_pools.iter().any(on_node_identity) {
+                if cluster
+                    .node_pools
+                    .iter()
+                    .any(|p| cluster.has_node_identity(p))
+                {
                     nodes().await
                 } else {
                     Ok(Vec::new())
@@ -271,23 +262,18 @@ fn of_another(cluster: &Cluster, nodes: &[ObjectMeta]) -> Option<String> {
 
 /// Namespaces in which an account that is there is to get another identity.
 fn namespaces_with_new_identities(
-    desired: &Desired,
-    cluster: &str,
+    asked: &ReadCluster,
     there: &ServiceAccounts,
 ) -> BTreeSet<String> {
-    desired
-        .ksas_of(cluster)
-        .filter(|(_, wanted)| !wanted.existing)
-        .filter(|(key, wanted)| {
-            there
-                .get(&(key.namespace.to_string(), key.name.to_string()))
-                .is_some_and(|meta| {
-                    meta.annotations.get(GSA_ANNOTATION).map(String::as_str)
-                        != wanted.account.as_ref().map(Email::as_str)
-                })
+    let ours = asked.ksas.iter().filter(|ksa| !ksa.existing);
+    let changing = ours.filter(|ksa| {
+        let key = (ksa.identity.namespace.clone(), ksa.identity.name.clone());
+        there.get(&key).is_some_and(|meta| {
+            meta.annotations.get(GSA_ANNOTATION).map(String::as_str)
+                != ksa.account.as_ref().map(Email::as_str)
         })
-        .map(|(key, _)| key.namespace.to_string())
-        .collect()
+    });
+    changing.map(|ksa| ksa.identity.namespace.clone()).collect()
 }
 
 async fn workloads_of(

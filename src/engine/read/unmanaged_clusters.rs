@@ -1,40 +1,33 @@
 //! Clusters of the spec's projects that the spec does not mention: a Kubernetes service account of the
 //! same namespace and name there is the same identity.
 
-use std::collections::BTreeSet;
-
 use futures::future::join_all;
 use wi_client::http::Http;
 use wi_client::http::seen;
 use wi_client::kubernetes::Kube;
-use wi_core::desired::Desired;
 use wi_core::live::{Outside, Seen};
 use wi_core::names::{ClusterPath, KsaIdentity, ProjectId};
+use wi_core::read_set::ReadSet;
 use wi_core::spec::model::Access;
 use wi_core::wire::container::ClusterList;
 
 /// Reads the clusters of one project's list that share the workload pool.
 pub(super) async fn read(
     http: &Http,
-    desired: &Desired,
+    set: &ReadSet,
     project: &ProjectId,
     list: &ClusterList,
 ) -> Vec<Outside> {
     let pool = project.workload_pool();
-    let ours: BTreeSet<&KsaIdentity> = desired
-        .ksas
-        .values()
-        .map(|k| &k.identity)
-        .filter(|k| k.pool == pool)
-        .collect();
+    let ours = set.identities_of(project);
     if ours.is_empty() {
         return Vec::new();
     }
     let ours = &ours;
     let others = list.clusters.iter().filter(|c| {
         c.workload_identity_config.workload_pool == pool
-            && matches!(c.status.as_str(), "RUNNING" | "RECONCILING" | "DEGRADED")
-            && !desired.clusters.values().any(|d| {
+            && c.status.is_running()
+            && !set.clusters.values().map(|c| &c.wanted).any(|d| {
                 d.path.project == *project && d.path.name == c.name && d.path.location == c.location
             })
     });

@@ -10,6 +10,7 @@ use wi_client::auth::TokenSource;
 use wi_client::http::{Endpoints, Http, HttpOptions};
 use wi_core::desired::Desired;
 use wi_core::plan::{self, Options};
+use wi_core::read_set::ReadSet;
 
 use crate::support::Ran;
 use crate::support::inside::Inside;
@@ -27,7 +28,7 @@ pub async fn apply(inside: &Inside, spec: &str, timeout: Duration, propagation: 
         ..HttpOptions::default()
     })
     .expect("a client");
-    let live = wi::engine::read::read(&http, &desired).await;
+    let live = wi::engine::read::read(&http, &ReadSet::of(&desired)).await;
     let plan = plan::plan(&desired, &live, &Options::default());
     let mut out = view::text::plan(&plan, 80, false);
     let mut code = 1;

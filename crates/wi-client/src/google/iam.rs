@@ -135,17 +135,50 @@ pub async fn delete_service_account(
     http.send(&request).await.map(drop)
 }
 
-/// `projects.serviceAccounts.undelete`, by unique id: the email does not name a deleted account.
+/// `projects.serviceAccounts.undelete`, by unique id: the email does not name a deleted account. Answers with
+/// the account that is back.
 pub async fn undelete_service_account(
+    http: &Http,
+    project: &ProjectId,
+    unique_id: &str,
+) -> Result<ServiceAccount, ApiError> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Answer {
+        restored_account: ServiceAccount,
+    }
+    let url = http.url(
+        Api::Iam,
+        &format!("v1/projects/{project}/serviceAccounts/{unique_id}:undelete"),
+    );
+    let request = Request::new(Method::POST, url).body(Value::Object(serde_json::Map::new()));
+    Ok(http.json::<Answer>(request).await?.restored_account)
+}
+
+/// `projects.serviceAccounts.get` by unique id: whatever its email is.
+pub async fn get_by_unique_id(
+    http: &Http,
+    project: &ProjectId,
+    unique_id: &str,
+) -> Result<ServiceAccount, ApiError> {
+    let url = http.url(
+        Api::Iam,
+        &format!("v1/projects/{project}/serviceAccounts/{unique_id}"),
+    );
+    http.json(Request::new(Method::GET, url)).await
+}
+
+/// `projects.serviceAccounts.delete` by unique id: of an account whose email is another one's now, too.
+pub async fn delete_by_unique_id(
     http: &Http,
     project: &ProjectId,
     unique_id: &str,
 ) -> Result<(), ApiError> {
     let url = http.url(
         Api::Iam,
-        &format!("v1/projects/{project}/serviceAccounts/{unique_id}:undelete"),
+        &format!("v1/projects/{project}/serviceAccounts/{unique_id}"),
     );
-    let request = Request::new(Method::POST, url).body(Value::Object(serde_json::Map::new()));
+    let request = Request::new(Method::DELETE, url);
     http.send(&request).await.map(drop)
 }
 

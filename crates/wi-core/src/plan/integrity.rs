@@ -30,6 +30,12 @@ pub struct Checked<'a> {
 }
 
 impl<'a> Checked<'a> {
+    /// Whether what this spec's mark is on may get ours: it has it, it is nobody's, or the user said so.
+    pub(super) fn may_take(&self, owner: Option<&str>) -> Result<(), String> {
+        let may = |owner: &str| owner == self.owner || self.options.adopt_from.contains(owner);
+        holds(owner.is_none_or(may), UNKNOWN)
+    }
+
     /// Where a cluster of the spec is.
     pub(super) fn cluster(&self, name: &str) -> Result<&'a ClusterPath, String> {
         let cluster = self.desired.clusters.get(name);

@@ -42,7 +42,7 @@ pub use impact::{HeldBack, HoldReason, IdentityEffect, Impact, NodeRoles, Worklo
 pub use permissions::Permission;
 pub use preconditions::{Compared, Preconditions, StaleObject};
 pub use restarts::Restart;
-pub use scope::with_chains;
+pub use scope::{Part, touched, with_chains};
 pub use target::restrict_to;
 pub use terraform::Terraform;
 
@@ -207,6 +207,9 @@ impl Attribute {
 pub struct Options {
     /// Move node pools although workloads on them lose the node's identity.
     pub accept_loss: bool,
+    /// Names of specs whose marks are taken over.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub adopt_from: BTreeSet<String>,
     /// Take fields over from other field managers.
     pub force_conflicts: bool,
     /// Move node pools within their clusters' maintenance exclusions, too.
@@ -309,7 +312,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     };
     let node_pools = clusters::diff(desired, live, options, &mut plan);
     let reliance = reliance::Reliance::of(desired, live);
-    accounts::diff(desired, live, &reliance, &mut plan);
+    accounts::diff(desired, live, options, &reliance, &mut plan);
     bindings::diff(desired, live, &reliance, &mut plan);
     bindings::note_inherited(live, &mut plan);
     kubernetes::diff(desired, live, options, &mut plan);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AccountAfter, Change, Edit, KsaAfter, Plan};
+use super::{Change, Edit, KsaAfter, Plan};
 use crate::address::Address;
 use crate::desired::Desired;
 use crate::graph::Graph;
@@ -125,10 +125,9 @@ impl<'a> Index<'a> {
             Edit::Account(account) if account.ends_it() => {
                 waits.extend(self.leaving(&account.email));
                 waits.extend(self.node_pools_running_as(&account.email));
-                if account.after == AccountAfter::Deleted {
-                    // Deleted first, its members would turn into dead ones under our hands.
-                    waits.extend(self.removals_of(&account.email));
-                }
+                // Deleted first, its members would turn into dead ones under our hands; disabled first, and let
+                // go, the next plan would not know that they are to go.
+                waits.extend(self.removals_of(&account.email));
             }
             // Whatever takes its place is there before: under another name, in another namespace.
             Edit::Ksa(ksa) if !matches!(ksa.after, KsaAfter::Kept { .. }) => {

@@ -138,7 +138,7 @@ fn stale(
 }
 
 /// Whether `plan`, which rests on `recorded` and what its edits hold, is what would be done now: `live` was
-/// read anew for `desired`, that is what is needed of it ([`super::scope::needed`]).
+/// read anew for `desired`, the part of it that the changes touch ([`super::scope::touched`]).
 pub(super) fn compare(
     plan: &Plan,
     recorded: &Preconditions,

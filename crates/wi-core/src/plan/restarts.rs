@@ -9,7 +9,6 @@ use super::impact::Workload;
 use super::{Edit, Plan};
 use crate::access::{self, Credential, Given, MetadataServer, WhyNot};
 use crate::address::Address;
-use crate::desired::GKE_METADATA;
 use crate::live::{Live, Seen, Workloads};
 use crate::wire::pods::Pod;
 
@@ -104,9 +103,9 @@ fn is_unreached(pod: &Pod, workloads: &Workloads) -> Option<String> {
 }
 
 fn uses_own_identity(cluster: &str, pool: &str, live: &Live) -> bool {
-    live.clusters
-        .get(cluster)
-        .and_then(Seen::found)
-        .and_then(|c| c.node_pools.iter().find(|p| p.name == pool))
-        .is_none_or(|p| p.config.workload_metadata_config.mode == GKE_METADATA)
+    let cluster = live.clusters.get(cluster).and_then(Seen::found);
+    cluster.is_none_or(|cluster| {
+        let found = cluster.node_pools.iter().find(|p| p.name == pool);
+        found.is_none_or(|pool| !cluster.has_node_identity(pool))
+    })
 }

@@ -17,7 +17,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
-use super::scope::{kept, needed};
+use super::scope::{Part, kept, touched};
 use super::{Compared, Options, Plan, Preconditions, digest, integrity, preconditions};
 use crate::desired::Desired;
 use crate::digest::sha256;
@@ -90,15 +90,16 @@ impl PlanFile {
         }
     }
 
-    /// What is read again before it is carried out.
-    pub fn needed(&self) -> Desired {
-        needed(&self.desired, &self.plan)
+    /// What is looked at again before it is carried out.
+    pub fn touched(&self) -> Part {
+        touched(&self.desired, &self.plan)
     }
 
-    /// Compares what it rests on with the live state, read anew for `needed` ([`Self::needed`]).
-    pub fn compare(&self, needed: &Desired, live: &Live) -> Compared {
+    /// Compares what it rests on with the live state, read anew for `touched` ([`Self::touched`]).
+    pub fn compare(&self, touched: &Part, live: &Live) -> Compared {
         let options = self.options();
-        preconditions::compare(&self.plan, &self.preconditions, needed, live, &options)
+        let desired = &touched.desired;
+        preconditions::compare(&self.plan, &self.preconditions, desired, live, &options)
     }
 
     /// The file's bytes.

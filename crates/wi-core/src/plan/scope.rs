@@ -6,6 +6,7 @@ use super::{Change, Edit, Plan};
 use crate::address::NamespaceKey;
 use crate::desired::Desired;
 use crate::names::{Email, KsaIdentity, Member, ProjectId};
+use crate::read_set::ReadSet;
 use crate::resource::Resource;
 
 /// What changes touch, as each edit says.
@@ -66,64 +67,103 @@ impl Scope {
     }
 }
 
-/// The part of `desired` that is to be read again for `plan`: what its changes touch, and of
-/// clusters whose node pools move all identities, since pods there may use any of them.
-pub(super) fn needed(desired: &Desired, plan: &Plan) -> Desired {
+/// A part of what a spec asks for, and what is to be read for it.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// What is asked for.
+    pub desired: Desired,
+    /// What is to be read.
+    pub reads: ReadSet,
+}
+
+impl Part {
+    /// What is to be read for this, and of what changes touch beside.
+    fn of(desired: Desired, scope: &Scope) -> Self {
+        let mut reads = ReadSet::of(&desired);
+        // What left the spec is touched, too.
+        reads.accounts.extend(scope.projects.iter().cloned());
+        for resource in &scope.policies {
+            reads.policy(resource.clone());
+        }
+        Self { desired, reads }
+    }
+}
+
+/// What is looked at again before `plan` is carried out: what its changes touch, and of clusters whose node
+/// pools move all identities, since pods there may use any of them.
+pub fn touched(desired: &Desired, plan: &Plan) -> Part {
+    let scope = scope(desired, plan);
+    Part::of(narrowed(desired, &scope), &scope)
+}
+
+/// [`touched`], with the chain of each identity on the clusters that the changes touch, and the grants
+/// that they make: what verifying a wave reads.
+pub fn with_chains(desired: &Desired, plan: &Plan) -> Part {
+    let scope = scope(desired, plan);
+    Part::of(chained(desired, plan, &scope), &scope)
+}
+
+/// What is kept of `desired` with `plan`: enough for [`touched`], and for [`with_chains`] where waves are
+/// verified.
+pub(super) fn kept(desired: &Desired, plan: &Plan) -> Desired {
+    let scope = scope(desired, plan);
+    if plan.waves.is_some() {
+        chained(desired, plan, &scope)
+    } else {
+        narrowed(desired, &scope)
+    }
+}
+
+fn scope(desired: &Desired, plan: &Plan) -> Scope {
     let mut scope = Scope::default();
     for change in plan.changes.values() {
         change.edit.scope(&mut scope);
     }
     scope.accounts_of_whole_clusters(desired);
-    let mut needed = desired.clone();
-    needed
-        .clusters
-        .retain(|name, _| scope.clusters.contains(name));
-    needed.namespaces.retain(|key, _| scope.holds(key));
-    needed
-        .ksas
-        .retain(|key, _| scope.holds(&key.namespace_key()));
-    needed
-        .accounts
-        .retain(|_, account| scope.accounts.contains(&account.email));
-    // Beside the policies that are written, those that say what pods have whose node pool moves.
+    scope
+}
+
+fn narrowed(desired: &Desired, scope: &Scope) -> Desired {
+    let mut part = desired.empty();
+    part.clusters = chosen(&desired.clusters, |name, _| scope.clusters.contains(name));
+    part.namespaces = chosen(&desired.namespaces, |key, _| scope.holds(key));
+    part.ksas = chosen(&desired.ksas, |key, _| scope.holds(&key.namespace_key()));
+    part.accounts = chosen(&desired.accounts, |_, account| {
+        scope.accounts.contains(&account.email)
+    });
+    // The policies that say what pods have whose node pool moves.
     let identities: BTreeSet<&KsaIdentity> = desired
         .ksas
         .iter()
         .filter(|(key, _)| scope.whole.contains(&key.cluster))
         .map(|(_, ksa)| &ksa.identity)
         .collect();
-    needed.bindings.retain(
+    part.bindings = chosen(
+        &desired.bindings,
         |key, _| matches!(&key.member, Member::Ksa(identity) if identities.contains(identity)),
     );
-    let projects: BTreeSet<&ProjectId> =
-        needed.clusters.values().map(|c| &c.path.project).collect();
-    needed.pools.retain(|_, project| projects.contains(project));
-    needed.removed = scope.policies;
-    needed.former_projects = scope.projects;
-    needed.former_ksas.clear();
-    needed
+    part.pools = pools(desired, &part);
+    part
 }
 
-/// [`needed`], with the chain of each identity on the clusters that the changes touch, and the grants
-/// that they make: what verifying a wave reads.
-pub fn with_chains(desired: &Desired, plan: &Plan) -> Desired {
-    let mut wanted = needed(desired, plan);
+fn chained(desired: &Desired, plan: &Plan, scope: &Scope) -> Desired {
+    let mut part = narrowed(desired, scope);
     let clusters: BTreeSet<&str> = plan.changes.values().filter_map(Change::cluster).collect();
-    wanted.ksas = chosen(&desired.ksas, |key, _| {
+    part.ksas = chosen(&desired.ksas, |key, _| {
         clusters.contains(key.cluster.as_str())
     });
-    wanted.namespaces = chosen(&desired.namespaces, |key, _| {
+    part.namespaces = chosen(&desired.namespaces, |key, _| {
         clusters.contains(key.cluster.as_str())
     });
-    let emails: BTreeSet<_> = wanted
+    let emails: BTreeSet<_> = part
         .ksas
         .values()
         .filter_map(|k| k.account.clone())
         .collect();
-    wanted.accounts = chosen(&desired.accounts, |name, account| {
-        emails.contains(&account.email) || wanted.accounts.contains_key(name)
+    part.accounts = chosen(&desired.accounts, |name, account| {
+        emails.contains(&account.email) || part.accounts.contains_key(name)
     });
-    let members: BTreeSet<Member> = wanted
+    let members: BTreeSet<Member> = part
         .ksas
         .values()
         .map(|k| Member::Ksa(k.identity.clone()))
@@ -137,10 +177,24 @@ pub fn with_chains(desired: &Desired, plan: &Plan) -> Desired {
             _ => None,
         })
         .collect();
-    wanted.bindings = chosen(&desired.bindings, |key, _| {
+    part.bindings = chosen(&desired.bindings, |key, _| {
         members.contains(&key.member) || made.contains(key)
     });
-    wanted
+    part.pools = pools(desired, &part);
+    part
+}
+
+/// The workload pools of the clusters and members of a part.
+fn pools(desired: &Desired, part: &Desired) -> BTreeMap<String, ProjectId> {
+    let of_clusters = part.clusters.values();
+    let mut used: BTreeSet<String> = of_clusters
+        .map(|c| c.path.project.workload_pool())
+        .collect();
+    used.extend(part.bindings.keys().filter_map(|key| match &key.member {
+        Member::Ksa(identity) => Some(identity.pool.clone()),
+        _ => None,
+    }));
+    chosen(&desired.pools, |pool, _| used.contains(pool))
 }
 
 fn chosen<K: Clone + Ord, V: Clone>(
@@ -151,13 +205,4 @@ fn chosen<K: Clone + Ord, V: Clone>(
         .filter(|(key, value)| choose(key, value))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect()
-}
-
-/// What is kept of `desired` with `plan`: more than is [`needed`] where waves are verified.
-pub(super) fn kept(desired: &Desired, plan: &Plan) -> Desired {
-    if plan.waves.is_some() {
-        with_chains(desired, plan)
-    } else {
-        needed(desired, plan)
-    }
 }

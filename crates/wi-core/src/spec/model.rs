@@ -268,8 +268,8 @@ pub struct AccountSpec {
     pub display_name: Option<String>,
     /// Roles that it is to have.
     pub grants: Vec<Grant>,
-    /// What becomes of it when it leaves the spec.
-    pub on_remove: OnRemove,
+    /// What becomes of it when it leaves the spec; `None`: it does not say.
+    pub on_remove: Option<OnRemove>,
     /// Where it is declared.
     pub place: SourceLine,
 }

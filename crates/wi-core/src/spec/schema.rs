@@ -128,7 +128,8 @@ pub struct Account {
     pub display_name: Option<String>,
     /// Roles that it is to have.
     pub grants: Option<Vec<Grant>>,
-    /// What becomes of it when it leaves the spec: disable (the default), delete or keep.
+    /// What becomes of it when it leaves the spec: disable (the default), delete or keep. One that was there
+    /// before the spec is released, unless this says otherwise.
     #[schemars(extend("enum" = ["disable", "delete", "keep", null]))]
     pub on_remove: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! What GKE answers: `container.googleapis.com/v1`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
 
@@ -26,6 +27,79 @@ impl ClusterList {
     }
 }
 
+/// The mode of a node pool whose nodes run the GKE metadata server.
+pub const GKE_METADATA: &str = "GKE_METADATA";
+
+/// `Cluster.status`; what is not known is kept as it came.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum ClusterStatus {
+    Provisioning,
+    Running,
+    Reconciling,
+    Degraded,
+    Stopping,
+    Error,
+    Other(String),
+}
+
+impl ClusterStatus {
+    /// Whether it takes changes.
+    pub fn is_running(&self) -> bool {
+        matches!(self, Self::Running | Self::Reconciling | Self::Degraded)
+    }
+
+    /// Whether its Kubernetes API may answer; of a state that is not known, too.
+    pub fn may_answer(&self) -> bool {
+        !self.comes_or_goes() && *self != Self::Error
+    }
+
+    /// Whether it is being made or deleted: of what is or was in it nothing can be told yet, or any more.
+    pub fn comes_or_goes(&self) -> bool {
+        matches!(self, Self::Provisioning | Self::Stopping)
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Provisioning => "PROVISIONING",
+            Self::Running => "RUNNING",
+            Self::Reconciling => "RECONCILING",
+            Self::Degraded => "DEGRADED",
+            Self::Stopping => "STOPPING",
+            Self::Error => "ERROR",
+            Self::Other(status) => status,
+        }
+    }
+}
+
+impl From<String> for ClusterStatus {
+    fn from(status: String) -> Self {
+        let known = [
+            Self::Provisioning,
+            Self::Running,
+            Self::Reconciling,
+            Self::Degraded,
+            Self::Stopping,
+            Self::Error,
+        ];
+        let same = known.into_iter().find(|known| known.as_str() == status);
+        same.unwrap_or(Self::Other(status))
+    }
+}
+
+impl Default for ClusterStatus {
+    fn default() -> Self {
+        Self::Other(String::new())
+    }
+}
+
+impl fmt::Display for ClusterStatus {
+    /// As GKE writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// The fields of a GKE cluster that `wi` reads.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -34,7 +108,7 @@ pub struct Cluster {
     pub id: String,
     pub name: String,
     pub location: String,
-    pub status: String,
+    pub status: ClusterStatus,
     pub etag: String,
     pub current_master_version: String,
     pub autopilot: Enabled,
@@ -128,6 +202,14 @@ impl Exclusion {
 const UNTIL_END_OF_SUPPORT: &str = "UNTIL_END_OF_SUPPORT";
 
 impl Cluster {
+    /// Whether pods of a node pool have the node's identity: neither the metadata server of GKE runs there
+    /// nor Autopilot, which has it everywhere.
+    pub fn has_node_identity(&self, pool: &NodePool) -> bool {
+        !self.autopilot.enabled
+            && !pool.autopilot_config.enabled
+            && pool.config.workload_metadata_config.mode != GKE_METADATA
+    }
+
     /// The exclusion that covers `now` and means the nodes of this pool, the cluster's or the node pool's
     /// own: its name, and until when it holds.
     pub fn exclusion_at(&self, node_pool: &str, now: jiff::Timestamp) -> Option<(String, String)> {

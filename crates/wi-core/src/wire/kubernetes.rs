@@ -24,6 +24,14 @@ pub struct ObjectMeta {
 }
 
 impl ObjectMeta {
+    /// Whether this manager has applied (`kubectl apply --server-side`) this annotation as it is now: a copy of
+    /// the object has it from somebody else.
+    pub fn is_applied_by(&self, manager: &str, annotation: &str) -> bool {
+        let entries = self.managed_fields.iter();
+        let mut own = entries.filter(|m| m.manager == manager && m.operation == "Apply");
+        own.any(|m| m.owns_annotation(annotation))
+    }
+
     /// What made the object and looks after it.
     pub fn controller(&self) -> Option<&OwnerReference> {
         self.owner_references.iter().find(|o| o.controller)
@@ -35,6 +43,8 @@ impl ObjectMeta {
 #[serde(default)]
 pub struct ManagedFields {
     pub manager: String,
+    /// `Apply` for server-side apply, `Update` for all other writes.
+    pub operation: String,
     #[serde(rename = "fieldsV1")]
     fields: OwnedFields,
 }

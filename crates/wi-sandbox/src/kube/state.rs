@@ -73,6 +73,9 @@ pub struct NamespaceState {
     /// as of an object that was made without labels and annotations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed_fields: Option<Vec<Value>>,
+    /// Short for `managedFields`: the field manager that has applied all of it on the server's side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applied_by: Option<String>,
     /// The rest of the object, in the shape of its manifest.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, Value>,
@@ -97,6 +100,9 @@ pub struct ServiceAccountState {
     /// as of an object that was made without labels and annotations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed_fields: Option<Vec<Value>>,
+    /// Short for `managedFields`: the field manager that has applied all of it on the server's side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applied_by: Option<String>,
     /// The rest of the object, in the shape of its manifest, such as `imagePullSecrets`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, Value>,

@@ -66,12 +66,15 @@ impl Store {
         let mut loaded = Vec::new();
         for (name, namespace) in &state.namespaces {
             let object = manifest::namespace(name, namespace);
-            let object = managed(Kind::Namespace, object, namespace.managed_fields.is_none());
+            let applied_by = namespace.applied_by.as_deref();
+            let unsaid = namespace.managed_fields.is_none();
+            let object = managed(Kind::Namespace, object, unsaid, applied_by);
             loaded.push((Key::new(Kind::Namespace, "", name), object));
             for (account, accounts_state) in &namespace.service_accounts {
                 let object = manifest::service_account(name, account, accounts_state);
                 let unsaid = accounts_state.managed_fields.is_none();
-                let object = managed(Kind::ServiceAccount, object, unsaid);
+                let applied_by = accounts_state.applied_by.as_deref();
+                let object = managed(Kind::ServiceAccount, object, unsaid, applied_by);
                 loaded.push((Key::new(Kind::ServiceAccount, name, account), object));
             }
         }
@@ -86,7 +89,7 @@ impl Store {
             let unsaid = budget.managed_fields.is_none();
             loaded.push((
                 Key::new(Kind::PodDisruptionBudget, &budget.namespace, &budget.name),
-                managed(Kind::PodDisruptionBudget, object, unsaid),
+                managed(Kind::PodDisruptionBudget, object, unsaid, None),
             ));
         }
         for node in &state.nodes {
@@ -514,7 +517,14 @@ impl Store {
 /// Whoever wrote what the world file has, where that does not say.
 const SOMEBODY: &str = "kubectl-client-side-apply";
 
-fn managed(kind: Kind, object: Value, unsaid: bool) -> Value {
+fn managed(kind: Kind, mut object: Value, unsaid: bool, applied_by: Option<&str>) -> Value {
+    if let Some(manager) = applied_by.filter(|_| unsaid) {
+        let manager = Manager(manager.to_owned());
+        if let Ok(mut applied) = fields::apply(kind, None, &object, &manager, false) {
+            object["metadata"]["managedFields"] = applied["metadata"]["managedFields"].take();
+        }
+        return object;
+    }
     if unsaid {
         return fields::record_update(kind, None, object, &Manager(SOMEBODY.to_owned()));
     }

@@ -7,7 +7,7 @@ use crate::address::BindingKey;
 use crate::desired::Desired;
 use crate::live::{Live, Seen};
 use crate::names::{Email, KsaIdentity, Member, Role};
-use crate::plan::ownership::split_description;
+use crate::plan::ownership::{owner_in_description, split_description};
 use crate::plan::reliance::{Reliance, is_kept};
 use crate::plan::{AccountAfter, Action, Binding, Change, Edit, Plan};
 use crate::resource::Resource;
@@ -36,10 +36,13 @@ impl<'a> Managed<'a> {
             .flatten()
             .filter(|(_, a)| {
                 // One that is to be kept leaves the spec with all that it has.
-                split_description(&a.description).1.is_some_and(|mark| {
-                    mark.owner == desired.owner && mark.on_remove != OnRemove::Keep
-                })
+                owner_in_description(&a.description) == Some(desired.owner.as_str())
+                    && split_description(&a.description)
+                        .1
+                        .is_some_and(|mark| mark.fate() != OnRemove::Keep)
             })
+            // One that is referred to by its email is let go with all that it has, too.
+            .filter(|(email, _)| desired.account_name(email).is_none())
             .map(|(email, _)| email);
         let declared: BTreeSet<&Email> = declared.collect();
         Self {

@@ -9,7 +9,7 @@ use crate::live::{Live, Seen};
 use crate::names::ClusterPath;
 use crate::plan::{Change, ClusterPool, Edit, Options, Plan};
 use crate::spec::nearest;
-use crate::wire::container::Cluster;
+use crate::wire::container::{Cluster, ClusterStatus};
 
 /// Compares clusters and their node pools; answers with the node pools of each cluster.
 pub(in crate::plan) fn diff(
@@ -59,7 +59,7 @@ pub(in crate::plan) fn diff(
             name.clone(),
             cluster.node_pools.iter().map(|p| p.name.clone()).collect(),
         );
-        if cluster.status == "DEGRADED" {
+        if cluster.status == ClusterStatus::Degraded {
             plan.warnings
                 .push(format!("{address} is DEGRADED{}", conditions(cluster)));
         }
@@ -98,9 +98,9 @@ fn diff_cluster(
     plan: &mut Plan,
 ) {
     let address = Address::cluster_pool(name);
-    match cluster.status.as_str() {
-        "RUNNING" | "RECONCILING" | "DEGRADED" => {}
-        "PROVISIONING" => {
+    match &cluster.status {
+        status if status.is_running() => {}
+        ClusterStatus::Provisioning => {
             let why = "it is PROVISIONING, being created: plan again once it is RUNNING";
             return plan.unseen(address, why);
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::desired::{Desired, DesiredCluster, DesiredKsa, GSA_ANNOTATION, KsaKey, NamespaceKey};
 use crate::live::{Live, Objects, Seen};
 use crate::names::{Email, KubeName};
-use crate::plan::ownership::{ADOPTED, MANAGED_BY, OWNER};
+use crate::plan::ownership::{ADOPTED, MANAGED_BY, OWNER, copied_mark, owner_of};
 use crate::plan::{Change, Edit, Ksa, KsaAfter, Namespace, Options, Plan, Was};
 use crate::wire::container::Cluster;
 use crate::wire::kubernetes::ObjectMeta;
@@ -16,20 +16,23 @@ const DEFAULT: &str = "default";
 /// Whose mark an object carries.
 enum Mark<'a> {
     None,
+    /// Not put there by `wi`: nobody's.
+    Copied(&'a str),
     Ours,
     Other(&'a str),
 }
 
 fn mark<'a>(meta: &'a ObjectMeta, owner: &str) -> Mark<'a> {
-    match meta.annotations.get(OWNER) {
-        Some(name) if name == owner => Mark::Ours,
-        Some(name) => Mark::Other(name),
-        None => Mark::None,
+    match (owner_of(meta), copied_mark(meta)) {
+        (Some(name), _) if name == owner => Mark::Ours,
+        (Some(name), _) => Mark::Other(name),
+        (None, Some(name)) => Mark::Copied(name),
+        (None, None) => Mark::None,
     }
 }
 
 /// Another tool that says that an object is its own.
-fn other_manager(meta: &ObjectMeta) -> Option<String> {
+pub(in crate::plan) fn other_manager(meta: &ObjectMeta) -> Option<String> {
     let annotation = |name: &str| meta.annotations.get(name);
     if let Some(release) = annotation("meta.helm.sh/release-name") {
         return Some(format!("the Helm release {release}"));
@@ -107,9 +110,7 @@ pub(in crate::plan) fn is_going(meta: &ObjectMeta) -> bool {
 /// could not be read itself, is told of as such where it is ours.
 fn told_apart(wanted: &DesiredCluster, cluster: &Seen<Cluster>) -> bool {
     match cluster {
-        Seen::Found(c) => {
-            !wanted.managed || !matches!(c.status.as_str(), "PROVISIONING" | "STOPPING" | "ERROR")
-        }
+        Seen::Found(c) => !wanted.managed || c.status.may_answer(),
         Seen::Absent => false,
         Seen::Unknown(_) => !wanted.managed,
     }
@@ -231,9 +232,32 @@ fn diff_ksa(
                 reason = Some(format!("changed outside wi, by {}", foreign.join(", ")));
             }
         }
-        Some(Mark::None) => {
+        Some(Mark::Other(owner)) if options.adopt_from.contains(owner) => {
+            adopted |= there.is_some_and(|m| m.annotations.contains_key(ADOPTED));
+            force = true;
+            reason = Some(format!(
+                "taken over from the spec named `{owner}`, as --adopt-from says"
+            ));
+        }
+        Some(Mark::Other(owner)) => {
+            return plan.error(
+                key.address(),
+                Some(&wanted.place),
+                format!("it belongs to the spec named `{owner}` (annotation {OWNER}). Take it over with --adopt-from {owner}, and out of that spec afterwards; or take it out of that spec first; or say `existing: true` here, which uses it and leaves it to its owner"),
+            );
+        }
+        Some(not_owned) => {
             adopted = true;
-            reason = Some("adopted: it exists and nobody has marked it".to_owned());
+            let copy = match not_owned {
+                Mark::Copied(name) => Some(name),
+                _ => None,
+            };
+            reason = Some(match copy {
+                Some(name) => format!(
+                    "adopted: it carries the mark of `{name}`, which is a copy: wi has not put it there"
+                ),
+                None => "adopted: it exists and nobody has marked it".to_owned(),
+            });
             if before != after
                 && before.is_some_and(|b| after.is_some() || !b.is_empty())
                 && !foreign.is_empty()
@@ -249,14 +273,8 @@ fn diff_ksa(
                     ),
                 );
             }
-            force = options.force_conflicts;
-        }
-        Some(Mark::Other(owner)) => {
-            return plan.error(
-                key.address(),
-                Some(&wanted.place),
-                format!("it belongs to the spec named `{owner}` (annotation {OWNER}). Remove it there first, or delete that annotation to let this spec adopt it"),
-            );
+            // Nothing else conflicts than what others have copied of our marks.
+            force = options.force_conflicts || copy.is_some();
         }
     }
     let managed_by = there.and_then(|m| m.labels.get(MANAGED_BY));

@@ -1,7 +1,7 @@
 //! Node pools: the metadata server, and how GKE recreates the nodes for it.
 
 use crate::address::Address;
-use crate::desired::{DesiredCluster, GKE_METADATA};
+use crate::desired::DesiredCluster;
 use crate::live::{Live, Seen};
 use crate::plan::{Change, Edit, Options, Plan, RestoreSettings, RunSettings, UpgradeOverride};
 use crate::spec::model::NodePools;
@@ -19,13 +19,11 @@ pub(in crate::plan) fn diff(
 ) {
     check_selection(name, wanted, cluster, plan);
     for node_pool in &cluster.node_pools {
-        let mode = &node_pool.config.workload_metadata_config.mode;
         let left_behind = left_behind(name, cluster, node_pool, plan);
         if node_pool.autopilot_config.enabled {
             continue; // as an Autopilot cluster's: always on, and not ours to edit
         }
-        let moves = wanted.moves(&node_pool.name) && mode != GKE_METADATA;
-        if moves {
+        if wanted.moves(cluster, node_pool) {
             move_pool(name, wanted, node_pool, left_behind, live, options, plan);
         } else if let Some(own) = left_behind {
             restore(name, wanted, node_pool, own, plan);

@@ -9,7 +9,7 @@ use crate::desired::Desired;
 use crate::names::{Email, Member, ProjectId};
 use crate::plan::access::Right;
 use crate::plan::integrity::{Checked, OTHER, UNKNOWN, holds};
-use crate::plan::ownership::owner_in_description;
+use crate::plan::ownership::{owner_in_description, split_description};
 use crate::plan::permissions::Permission;
 use crate::plan::preconditions::Reader;
 use crate::plan::scope::Scope;
@@ -62,7 +62,10 @@ pub enum AccountAfter {
         undelete: Option<String>,
     },
     /// It is disabled, since it left the spec.
-    Disabled,
+    Disabled {
+        /// Says that the spec has let it go.
+        description: String,
+    },
     /// It is deleted, since it left the spec and the spec had said so.
     Deleted,
 }
@@ -93,7 +96,10 @@ impl AccountState {
 impl Account {
     /// Whether nobody can act as it afterwards.
     pub fn ends_it(&self) -> bool {
-        matches!(self.after, AccountAfter::Disabled | AccountAfter::Deleted)
+        matches!(
+            self.after,
+            AccountAfter::Disabled { .. } | AccountAfter::Deleted
+        )
     }
 
     /// Whether IAM may not know it for a while.
@@ -110,6 +116,12 @@ impl Account {
     }
 }
 
+/// Of a description only the mark is ours to change.
+fn only_mark(before: &AccountState, after: &str) -> Result<(), String> {
+    let text = |description| split_description(description).0.trim_end();
+    holds(text(&before.description) == text(after), UNKNOWN)
+}
+
 impl Kind for Account {
     fn address(&self) -> Address {
         Address::account(&self.name)
@@ -117,7 +129,7 @@ impl Kind for Account {
 
     fn action(&self) -> Action {
         match (&self.before, &self.after) {
-            (_, AccountAfter::Disabled | AccountAfter::Deleted) => Action::Delete,
+            (_, AccountAfter::Disabled { .. } | AccountAfter::Deleted) => Action::Delete,
             (None, AccountAfter::Present { .. }) => Action::Create,
             (Some(_), AccountAfter::Present { .. }) => Action::Update,
         }
@@ -167,10 +179,14 @@ impl Kind for Account {
             .filter(|(_, before, after)| before != after)
             .map(|(name, before, after)| Attribute::new(name, Some(before), Some(after)))
             .collect(),
-            (_, AccountAfter::Disabled) => vec![
-                Attribute::new("email", Some(email), Some(email)),
-                Attribute::new("disabled", Some("false"), Some("true")),
-            ],
+            (before, AccountAfter::Disabled { description }) => {
+                let before = before.as_ref().map(|b| b.description.as_str());
+                vec![
+                    Attribute::new("email", Some(email), Some(email)),
+                    Attribute::new("disabled", Some("false"), Some("true")),
+                    Attribute::new("description", before, Some(description)),
+                ]
+            }
             (_, AccountAfter::Deleted) => vec![Attribute::new("email", Some(email), None)],
         }
     }
@@ -185,7 +201,7 @@ impl Kind for Account {
 
     fn verb(&self) -> &'static str {
         match &self.after {
-            AccountAfter::Disabled => "will be disabled",
+            AccountAfter::Disabled { .. } => "will be disabled",
             AccountAfter::Deleted => "will be destroyed",
             AccountAfter::Present {
                 undelete: Some(_), ..
@@ -198,7 +214,7 @@ impl Kind for Account {
     fn access(&self) -> Option<(bool, Member, Right)> {
         let right = match &self.after {
             AccountAfter::Present { .. } => return None,
-            AccountAfter::Disabled => Right::All { deleted: false },
+            AccountAfter::Disabled { .. } => Right::All { deleted: false },
             AccountAfter::Deleted => Right::All { deleted: true },
         };
         Some((false, Member::ServiceAccount(self.email.clone()), right))
@@ -208,8 +224,10 @@ impl Kind for Account {
         let project = Resource::Project(self.project.clone());
         let account = Resource::ServiceAccount(self.email.clone());
         match (&self.before, &self.after) {
-            (_, AccountAfter::Disabled) => {
-                vec![Permission::google(account, "iam.serviceAccounts.disable")]
+            (_, AccountAfter::Disabled { .. }) => {
+                let disable = Permission::google(account.clone(), "iam.serviceAccounts.disable");
+                let update = Permission::google(account, "iam.serviceAccounts.update");
+                vec![disable, update]
             }
             (_, AccountAfter::Deleted) => {
                 vec![Permission::google(account, "iam.serviceAccounts.delete")]
@@ -259,7 +277,7 @@ impl Kind for Account {
         let (before, after) = (values(|a| a.before.as_ref()), values(|a| a.after.as_ref()));
         Terraform {
             removal: match &self.after {
-                AccountAfter::Disabled => Some("disable"),
+                AccountAfter::Disabled { .. } => Some("disable"),
                 AccountAfter::Deleted => Some("delete"),
                 AccountAfter::Present { .. } => None,
             },
@@ -295,7 +313,7 @@ impl Kind for Account {
             OTHER,
         )?;
         match (&self.before, &self.after) {
-            (None, AccountAfter::Disabled | AccountAfter::Deleted)
+            (None, AccountAfter::Disabled { .. } | AccountAfter::Deleted)
             | (
                 Some(_),
                 AccountAfter::Present {
@@ -318,10 +336,32 @@ impl Kind for Account {
                     UNKNOWN,
                 )
             }
-            (Some(before), AccountAfter::Present { disabled, .. }) => {
-                holds(before.disabled || !disabled, UNKNOWN)
+            (
+                Some(before),
+                AccountAfter::Present {
+                    description,
+                    disabled,
+                    ..
+                },
+            ) => {
+                holds(before.disabled || !disabled, UNKNOWN)?;
+                only_mark(before, description)?;
+                plan.may_take(owner_in_description(&before.description))?;
+                let after = owner_in_description(description);
+                holds(after.is_none_or(|o| o == plan.owner), UNKNOWN)
             }
-            (Some(_), AccountAfter::Disabled | AccountAfter::Deleted) => Ok(()),
+            (Some(before), AccountAfter::Disabled { description }) => {
+                only_mark(before, description)?;
+                holds(owner_in_description(description).is_none(), UNKNOWN)?;
+                holds(
+                    owner_in_description(&before.description) == Some(plan.owner),
+                    UNKNOWN,
+                )
+            }
+            (Some(before), AccountAfter::Deleted) => holds(
+                owner_in_description(&before.description) == Some(plan.owner),
+                UNKNOWN,
+            ),
         }
     }
 }

@@ -184,14 +184,18 @@ impl Kind for Ksa {
         let ours = was.is_some_and(|was| was.owner() == Some(plan.owner));
         match &self.after {
             KsaAfter::Kept { .. } => {
-                let nobodys = was.is_none_or(|was| was.owner().is_none());
-                holds(ours || nobodys, UNKNOWN)?;
+                plan.may_take(was.and_then(Was::owner))?;
             }
             KsaAfter::Released | KsaAfter::Deleted => holds(ours, UNKNOWN)?,
         }
         let loses =
             was.is_some_and(|was| was.account().is_some()) && self.account_after().is_none();
         holds(!self.drop_annotation || loses, UNSHOWN)?;
-        holds(ours || !self.force || plan.options.force_conflicts, UNKNOWN)
+        // Beside what is ours, marks are written over: those of a spec that is taken over from, and copies.
+        let marked = was.is_some_and(|was| was.annotations.contains_key(OWNER));
+        holds(
+            marked || !self.force || plan.options.force_conflicts,
+            UNKNOWN,
+        )
     }
 }

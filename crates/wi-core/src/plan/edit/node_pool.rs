@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Edit, Kind, Phase};
 use crate::address::Address;
-use crate::desired::{Desired, GKE_METADATA};
+use crate::desired::Desired;
 use crate::names::{KubeName, Member};
 use crate::plan::access::Right;
 use crate::plan::integrity::{Checked, OTHER, holds};
@@ -14,6 +14,7 @@ use crate::plan::preconditions::Reader;
 use crate::plan::scope::Scope;
 use crate::plan::terraform::{Terraform, of_node_pool};
 use crate::plan::{Action, Attribute};
+use crate::wire::container::GKE_METADATA;
 use crate::wire::upgrade::UpgradeSettings;
 
 /// A node pool's metadata server, which is to be GKE's.

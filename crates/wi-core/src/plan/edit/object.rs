@@ -10,7 +10,7 @@ use crate::desired::GSA_ANNOTATION;
 use crate::digest::sha256;
 use crate::names::KubeName;
 use crate::plan::Attribute;
-use crate::plan::ownership::{ADOPTED, MANAGED_BY, OWNER};
+use crate::plan::ownership::{ADOPTED, MANAGED_BY, OWNER, copied_mark};
 use crate::wire::kubernetes::{FIELD_MANAGER, ObjectMeta};
 
 /// Labels and annotations whose values are told; of all others only that they changed.
@@ -36,6 +36,9 @@ pub struct Was {
     /// their consent only where the object is ours, and stays theirs when it is released.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub annotation_managers: Vec<String>,
+    /// Whether the mark that it carries is not `wi`'s own writing, and so does not count.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub copied_mark: bool,
 }
 
 /// To whom the server gives all that an object has which nobody is named for, when it is applied for the
@@ -78,14 +81,16 @@ impl From<&ObjectMeta> for Was {
             annotations: told(&meta.annotations),
             going: !meta.deletion_timestamp.is_empty(),
             annotation_managers: annotation_managers(meta),
+            copied_mark: copied_mark(meta).is_some(),
         }
     }
 }
 
 impl Was {
-    /// The spec whose mark it carries.
+    /// The spec whose mark it carries, where that counts.
     pub fn owner(&self) -> Option<&str> {
-        self.annotations.get(OWNER).map(String::as_str)
+        let mark = self.annotations.get(OWNER).map(String::as_str);
+        mark.filter(|_| !self.copied_mark)
     }
 
     /// The Google service account in its annotation, as it is written there.
@@ -105,6 +110,9 @@ impl Was {
         }
         if !self.annotation_managers.is_empty() {
             state["annotationOwnedBy"] = json!(self.annotation_managers);
+        }
+        if self.copied_mark {
+            state["markIsCopied"] = true.into();
         }
         state
     }
@@ -160,8 +168,12 @@ pub(super) fn released(kind: &str, name: &KubeName, namespace: Option<&KubeName>
 
 /// What becomes of an annotation, if anything.
 pub(super) fn annotation(name: &str, was: Option<&Was>, after: Option<&str>) -> Option<Attribute> {
-    let before = was.and_then(|w| w.annotations.get(name));
-    let before = before.map(String::as_str);
+    let before = match name {
+        OWNER => was.and_then(Was::owner),
+        _ => was
+            .and_then(|w| w.annotations.get(name))
+            .map(String::as_str),
+    };
     let shown = before.map(|value| if value.is_empty() { "\"\"" } else { value }); // set, to nothing
     (before != after).then(|| Attribute::new(name, shown, after))
 }

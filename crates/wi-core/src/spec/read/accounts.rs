@@ -56,9 +56,10 @@ impl Reader<'_> {
             display_name: text("displayName").map(str::to_owned),
             grants,
             on_remove: match text("onRemove") {
-                Some("delete") => OnRemove::Delete,
-                Some("keep") => OnRemove::Keep,
-                _ => OnRemove::Disable,
+                Some("delete") => Some(OnRemove::Delete),
+                Some("keep") => Some(OnRemove::Keep),
+                Some("disable") => Some(OnRemove::Disable),
+                _ => None,
             },
             place: entry.at.place(),
         })

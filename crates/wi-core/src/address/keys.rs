@@ -1,0 +1,124 @@
+//! By what the things are known that have an address.
+
+use std::fmt;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{Address, NAME, escaped};
+use crate::names::{Condition, Email, KubeName, Member, Role};
+use crate::resource::Resource;
+
+/// A namespace in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NamespaceKey {
+    /// The spec's name of the cluster.
+    pub cluster: String,
+    /// The namespace.
+    pub namespace: KubeName,
+}
+
+/// A Kubernetes service account in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KsaKey {
+    /// The spec's name of the cluster.
+    pub cluster: String,
+    /// Its namespace.
+    pub namespace: KubeName,
+    /// Its name.
+    pub name: KubeName,
+}
+
+/// One member of one binding of one policy: the unit of adding and removing access.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BindingKey {
+    /// Whose policy.
+    pub resource: Resource,
+    /// The role.
+    pub role: Role,
+    /// The binding's condition.
+    pub condition: Option<Condition>,
+    /// Who has it.
+    pub member: Member,
+}
+
+impl KsaKey {
+    /// The namespace that it is in.
+    pub fn namespace_key(&self) -> NamespaceKey {
+        NamespaceKey {
+            cluster: self.cluster.clone(),
+            namespace: self.namespace.clone(),
+        }
+    }
+
+    /// `ksa.CLUSTER/NAMESPACE/NAME`.
+    pub fn address(&self) -> Address {
+        Address::ksa(&self.cluster, &self.namespace, &self.name)
+    }
+}
+
+impl NamespaceKey {
+    /// `namespace.CLUSTER/NAMESPACE`.
+    pub fn address(&self) -> Address {
+        Address::namespace(&self.cluster, &self.namespace)
+    }
+}
+
+impl fmt::Display for NamespaceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address().fmt(f)
+    }
+}
+
+impl fmt::Display for KsaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address().fmt(f)
+    }
+}
+
+impl BindingKey {
+    /// Whether it lets a GKE workload act as a Google service account.
+    pub fn is_impersonation(&self) -> bool {
+        matches!(self.resource, Resource::ServiceAccount(_))
+            && self.role == Role::workload_identity_user()
+            && self.member.is_gke_pool_member()
+    }
+}
+
+/// The name by which a Google service account goes in addresses: the spec's, or else its id or email.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct AccountName(String);
+
+impl AccountName {
+    /// The spec's name of it. An `@` is escaped: it is never another account's email.
+    pub fn of_spec(name: &str) -> Self {
+        Self(escaped(name, NAME).into_owned())
+    }
+
+    /// The first part of its email, where no other account that could be meant has the same.
+    pub fn of_id(email: &Email) -> Self {
+        Self::of_spec(email.account_id())
+    }
+
+    /// Its email.
+    pub fn of_email(email: &Email) -> Self {
+        Self(email.to_string())
+    }
+
+    /// As it is in addresses.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for AccountName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        if name.is_empty() || name.contains(['/', ':', '?', '#']) || name.contains(char::is_control)
+        {
+            return Err(D::Error::custom(format!("`{name}` is no account's name")));
+        }
+        Ok(Self(name))
+    }
+}

@@ -1,0 +1,172 @@
+//! What is to be read of the live state: made from what a spec asks for, and for a plan's changes from the
+//! part of it that they touch.
+//!
+//! The reader does as it is told here, and finds out one thing only while it reads: which node pools move.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::desired::{Desired, DesiredCluster};
+use crate::names::{Email, KsaIdentity, KubeName, Member, ProjectId, Role};
+use crate::resource::Resource;
+
+/// All that one reading asks for.
+#[derive(Debug, Clone, Default)]
+pub struct ReadSet {
+    /// Clusters with their Kubernetes objects, by the spec's names.
+    pub clusters: BTreeMap<String, ReadCluster>,
+    /// Projects whose Google service accounts are listed.
+    pub accounts: BTreeSet<ProjectId>,
+    /// Google service accounts whose policies are read where those lists have them.
+    pub managed: BTreeSet<Email>,
+    /// Google service accounts that are read one by one: of projects of others no list is asked for.
+    pub accounts_of_others: BTreeSet<Email>,
+    /// Policies that are read whatever else there is; none of `managed`.
+    pub policies: BTreeSet<Resource>,
+    /// Roles of which it is asked whether they exist, unless a policy that was read has them.
+    pub roles: BTreeSet<Role>,
+    /// Projects whose numbers members are written with.
+    pub numbers: BTreeSet<ProjectId>,
+    /// Buckets of which it is asked whether they have uniform bucket-level access.
+    pub buckets: BTreeSet<String>,
+    /// Projects whose folders and organization are read.
+    pub ancestors_of: BTreeSet<ProjectId>,
+}
+
+/// What is read of one cluster.
+#[derive(Debug, Clone)]
+pub struct ReadCluster {
+    /// Where it is, how it is reached, and which of its node pools move: where one does, all pods are read,
+    /// and all that makes pods.
+    pub wanted: DesiredCluster,
+    /// The namespaces that the spec names in it.
+    pub namespaces: Vec<KubeName>,
+    /// The Kubernetes service accounts that the spec names in it, by namespace and name.
+    pub ksas: Vec<ReadKsa>,
+}
+
+/// A Kubernetes service account that the spec names.
+#[derive(Debug, Clone)]
+pub struct ReadKsa {
+    /// As IAM knows it.
+    pub identity: KsaIdentity,
+    /// The Google service account that its annotation is to name. Where it names another, pods of the
+    /// namespace are read.
+    pub account: Option<Email>,
+    /// Whether it is annotated elsewhere, and only referred to.
+    pub existing: bool,
+}
+
+impl ReadSet {
+    /// All that `desired` asks for, and where grants of before are most likely.
+    pub fn of(desired: &Desired) -> Self {
+        let mut set = Self::default();
+        for account in desired.accounts.values().filter(|a| a.managed) {
+            set.managed.insert(account.email.clone());
+            set.accounts.insert(account.project.clone());
+            // Former grants are most likely on the project of the account.
+            set.policy(Resource::Project(account.project.clone()));
+        }
+        for project in &desired.former_projects {
+            set.accounts.insert(project.clone());
+            set.policy(Resource::Project(project.clone()));
+        }
+        for (name, wanted) in &desired.clusters {
+            if wanted.managed {
+                // And direct ones on the project of the pool.
+                set.policy(Resource::Project(wanted.path.project.clone()));
+            }
+            let ksas = desired.ksas_of(name).map(|(_, ksa)| ReadKsa {
+                identity: ksa.identity.clone(),
+                account: ksa.account.clone(),
+                existing: ksa.existing,
+            });
+            let cluster = ReadCluster {
+                wanted: wanted.clone(),
+                namespaces: Vec::new(),
+                ksas: ksas.collect(),
+            };
+            set.clusters.insert(name.clone(), cluster);
+        }
+        for key in desired.namespaces.keys() {
+            if let Some(cluster) = set.clusters.get_mut(&key.cluster) {
+                cluster.namespaces.push(key.namespace.clone());
+            }
+        }
+        let acted_as = desired.ksas.values().filter_map(|k| k.account.as_ref());
+        for email in acted_as.filter(|e| !set.managed.contains(*e)) {
+            set.accounts_of_others.insert(email.clone());
+        }
+        for resource in &desired.removed {
+            set.policy(resource.clone());
+        }
+        set.grants(desired);
+        set
+    }
+
+    /// The policies that are granted on, and what granting takes.
+    fn grants(&mut self, desired: &Desired) {
+        for key in desired.bindings.keys() {
+            if !self.policies.contains(&key.resource) {
+                self.policy(key.resource.clone());
+            }
+            if !self.roles.contains(&key.role) && key.role != Role::workload_identity_user() {
+                self.roles.insert(key.role.clone());
+            }
+            if let Resource::Project(project) = &key.resource {
+                self.ancestors_of.insert(project.clone());
+            }
+            let direct = match &key.member {
+                Member::Ksa(ksa) => Some(&ksa.pool),
+                _ => None,
+            };
+            // Only conditions and direct grants ask for uniform bucket-level access.
+            if let Some(bucket) = key.resource.bucket()
+                && (key.condition.is_some() || direct.is_some())
+            {
+                self.buckets.insert(bucket.to_owned());
+            }
+            // Only direct grants are written with the project number.
+            let project = direct.and_then(|pool| desired.pools.get(pool));
+            if let Some(project) = project.filter(|_| !key.is_impersonation()) {
+                self.numbers.insert(project.clone());
+            }
+        }
+    }
+
+    /// Has a policy read, too. Those of managed accounts are with the accounts.
+    pub fn policy(&mut self, resource: Resource) {
+        let with_its_account =
+            matches!(&resource, Resource::ServiceAccount(email) if self.managed.contains(email));
+        if !with_its_account {
+            self.policies.insert(resource);
+        }
+    }
+
+    /// The identities of a project's workload pool: the same ones in clusters that the spec does not mention.
+    pub fn identities_of<'a>(&'a self, project: &'a ProjectId) -> BTreeSet<&'a KsaIdentity> {
+        let clusters = self.clusters.values();
+        let of_pool = clusters.filter(|c| c.wanted.path.project == *project);
+        of_pool
+            .flat_map(|c| &c.ksas)
+            .map(|ksa| &ksa.identity)
+            .collect()
+    }
+}
+
+impl ReadCluster {
+    /// A Kubernetes service account that the spec names.
+    pub fn ksa(&self, namespace: &str, name: &str) -> Option<&ReadKsa> {
+        let place = |ksa: &ReadKsa| {
+            let KsaIdentity {
+                namespace: of,
+                name: called,
+                ..
+            } = &ksa.identity;
+            (of.as_str(), called.as_str()).cmp(&(namespace, name))
+        };
+        self.ksas
+            .binary_search_by(place)
+            .ok()
+            .map(|at| &self.ksas[at])
+    }
+}
