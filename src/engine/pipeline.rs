@@ -157,6 +157,7 @@ pub async fn make(
     let found = input.on_all_clusters(http).await?;
     let desired = found.desired;
     let mut live = read::read_with(http, &ReadSet::of(&desired), found.lists).await;
+    read::leftovers::read(http, &desired, &mut live).await;
     live.unlisted = found.unlisted;
     // The servers' clock: this machine's may be wrong.
     let ahead = http.clock_ahead().unwrap_or_default();

@@ -105,7 +105,7 @@ fn budgets(impact: &Impact) -> String {
     )
 }
 
-/// Why a node pool stays as it is, and the lines that would let it be moved.
+/// Why something stays as it is; of a node pool the lines that would let it be moved.
 pub(super) fn held_back(held: &HeldBack, impact: Option<&Impact>, width: usize, out: &mut String) {
     let mut text = format!("{} is held back: it stays as it is.\n", safe(&held.address));
     match (&held.why, impact) {
@@ -122,6 +122,9 @@ pub(super) fn held_back(held: &HeldBack, impact: Option<&Impact>, width: usize, 
                 safe(until),
                 safe(name)
             );
+        }
+        (HoldReason::InUse(by), _) => {
+            let _ = write!(text, "The spec does not ask for it, but {}.", safe(by));
         }
         (HoldReason::Loss, None) => {}
         (HoldReason::Loss, Some(impact)) => loss(impact, &mut text),

@@ -46,3 +46,4 @@ mod secrets;
 mod spec;
 mod unseen;
 mod victims;
+mod what_left;

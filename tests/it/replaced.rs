@@ -209,7 +209,7 @@ fn removal_waits_for_an_annotation_that_others_write() {
         "{}",
         plan.out
     );
-    assert!(plan.out.contains("2 to destroy"), "{}", plan.out);
+    assert!(plan.out.contains("3 to destroy"), "{}", plan.out);
     assert!(!plan.out.contains("stays, though"), "{}", plan.out);
 }
 

@@ -48,6 +48,9 @@ pub struct Desired {
     pub former_ksas: BTreeSet<KsaIdentity>,
     /// Projects in which a former spec had accounts.
     pub former_projects: BTreeSet<ProjectId>,
+    /// Where what left the spec is looked for; `None`: it is not, since this is a part of a spec.
+    #[serde(skip)]
+    pub leftovers: Option<Leftovers>,
     /// What a plan must not do.
     pub guard: Guard,
     /// The spec's files, and the SHA-256 of each.
@@ -58,6 +61,15 @@ pub struct Desired {
     /// The accounts' names by email, made when first asked for. May know more than there are.
     #[serde(skip)]
     account_names: OnceLock<HashMap<Email, String>>,
+}
+
+/// Where what left a spec is looked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// Projects that the spec names: accounts are looked for in each, and policies below it.
+    pub projects: BTreeSet<ProjectId>,
+    /// Wider places in which policies are searched.
+    pub scopes: BTreeSet<Resource>,
 }
 
 /// In which order clusters are changed.
@@ -204,6 +216,7 @@ impl Desired {
             removed: spec.removed.keys().cloned().collect(),
             former_ksas: BTreeSet::new(),
             former_projects: BTreeSet::new(),
+            leftovers: None,
             guard: spec.guard.clone(),
             files: spec.files.clone(),
             waves: Waves::of(spec),
@@ -300,6 +313,10 @@ impl Desired {
         }
         desired.namespaces = namespaces.into_iter().collect();
         desired.ksas = ksas.into_iter().collect();
+        desired.leftovers = Some(Leftovers {
+            projects: desired.projects(spec.project.as_ref()),
+            scopes: spec.search.keys().cloned().collect(),
+        });
         desired
     }
 
@@ -316,11 +333,31 @@ impl Desired {
             removed: BTreeSet::new(),
             former_ksas: BTreeSet::new(),
             former_projects: BTreeSet::new(),
+            leftovers: None,
             guard: self.guard.clone(),
             files: self.files.clone(),
             waves: self.waves.clone(),
             account_names: OnceLock::new(),
         }
+    }
+
+    /// All projects that the spec names, but for those of clusters and accounts that are others'.
+    fn projects(&self, default: Option<&ProjectId>) -> BTreeSet<ProjectId> {
+        let clusters = self.clusters.values().filter(|c| c.managed);
+        let accounts = self.accounts.values().filter(|a| a.managed);
+        let resources = self.bindings.keys().map(|b| &b.resource);
+        let granted_on = resources.filter_map(|r| match r {
+            Resource::Project(project) => Some(project.clone()),
+            Resource::ServiceAccount(_) => None,
+            Resource::Named(_) => r.project(),
+        });
+        default
+            .cloned()
+            .into_iter()
+            .chain(clusters.map(|c| c.path.project.clone()))
+            .chain(accounts.map(|a| a.project.clone()))
+            .chain(granted_on)
+            .collect()
     }
 
     /// Takes over what a former version of this spec granted, and to whom: looked at again, so that it

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::desired::DesiredCluster;
-use crate::names::{ClusterPath, Email, KsaIdentity, ProjectId, Role};
+use crate::names::{ClusterPath, Email, ProjectId, Role};
 use crate::resource::Resource;
 use crate::spec::model::Access;
 use crate::wire::budgets::Budget;
@@ -88,6 +88,8 @@ pub struct Live {
     pub default_accounts: BTreeMap<ProjectId, Email>,
     /// Where clusters of the spec were to be found and could not be looked for; why.
     pub unlisted: BTreeMap<Unlisted, String>,
+    /// Where what left the spec could not be looked for.
+    pub leftovers_unseen: LeftoversUnseen,
     /// Accounts that pods act as and that this spec does not manage.
     pub accounts_of_others: BTreeMap<Email, Seen<ServiceAccount>>,
 }
@@ -133,6 +135,13 @@ impl Live {
             Seen::Unknown(why) => Seen::Unknown(why.clone()),
         })
     }
+}
+
+/// Where what left the spec could not be looked for, and why. Nothing else rests on it.
+#[derive(Debug, Clone, Default)]
+pub struct LeftoversUnseen {
+    /// Projects whose accounts could not be listed, and of which the spec declares none.
+    pub accounts: BTreeMap<ProjectId, String>,
 }
 
 /// A place where clusters of the spec were to be found and could not be looked for, or not everywhere.
@@ -229,11 +238,11 @@ impl Template {
     }
 }
 
-/// A cluster that the spec does not mention, and which of the spec's identities it has.
+/// A cluster that the spec does not mention, whose pods have identities of the same workload pool.
 #[derive(Debug, Clone)]
 pub struct Outside {
-    /// The cluster.
+    /// The cluster; its name is `-` for all of a zone that GKE did not hear from.
     pub path: ClusterPath,
-    /// Namespaces and service accounts that the spec has, too.
-    pub same: Seen<BTreeSet<KsaIdentity>>,
+    /// Its Kubernetes service accounts.
+    pub service_accounts: Seen<Vec<ObjectMeta>>,
 }

@@ -16,6 +16,11 @@ pub struct ReadSet {
     pub clusters: BTreeMap<String, ReadCluster>,
     /// Projects whose Google service accounts are listed.
     pub accounts: BTreeSet<ProjectId>,
+    /// Projects whose accounts are listed for those that left the spec: a refusal is told, and nothing else
+    /// rests on it.
+    pub former_accounts: BTreeSet<ProjectId>,
+    /// The spec's name: accounts with its mark that it does not name have their policies read, too.
+    pub marked_by: Option<String>,
     /// Google service accounts whose policies are read where those lists have them.
     pub managed: BTreeSet<Email>,
     /// Google service accounts that are read one by one: of projects of others no list is asked for.
@@ -100,6 +105,10 @@ impl ReadSet {
             set.policy(resource.clone());
         }
         set.grants(desired);
+        if let Some(leftovers) = &desired.leftovers {
+            set.former_accounts.clone_from(&leftovers.projects);
+            set.marked_by = Some(desired.owner.clone());
+        }
         set
     }
 
@@ -140,16 +149,6 @@ impl ReadSet {
         if !with_its_account {
             self.policies.insert(resource);
         }
-    }
-
-    /// The identities of a project's workload pool: the same ones in clusters that the spec does not mention.
-    pub fn identities_of<'a>(&'a self, project: &'a ProjectId) -> BTreeSet<&'a KsaIdentity> {
-        let clusters = self.clusters.values();
-        let of_pool = clusters.filter(|c| c.wanted.path.project == *project);
-        of_pool
-            .flat_map(|c| &c.ksas)
-            .map(|ksa| &ksa.identity)
-            .collect()
     }
 }
 

@@ -10,6 +10,7 @@ use wi_client::http::seen;
 use wi_client::http::{ApiError, Http};
 use wi_core::live::{Live, Seen};
 use wi_core::names::{Email, ProjectId, Role};
+use wi_core::plan::ownership::owner_in_description;
 use wi_core::read_set::ReadSet;
 use wi_core::resource::Resource;
 use wi_core::wire::iam::ServiceAccount;
@@ -18,6 +19,7 @@ use wi_core::wire::policy::Policy;
 mod ancestors;
 mod clusters;
 pub mod discover;
+pub mod leftovers;
 mod node_identity;
 mod objects;
 mod unmanaged_clusters;
@@ -33,7 +35,7 @@ pub async fn read(http: &Http, set: &ReadSet) -> Live {
 pub async fn read_with(http: &Http, set: &ReadSet, lists: Lists) -> Live {
     let (
         clusters,
-        (accounts, account_policies),
+        (accounts, accounts_unseen, account_policies),
         resource_policies,
         numbers,
         uniform_access,
@@ -64,6 +66,7 @@ pub async fn read_with(http: &Http, set: &ReadSet, lists: Lists) -> Live {
         accounts_of_others,
         ..Live::default()
     };
+    live.leftovers_unseen.accounts = accounts_unseen;
     let roles = read_roles(http, set, &live);
     let background = node_identity::read(http, set, &live);
     let (roles, background) = tokio::join!(roles, background);
@@ -90,14 +93,25 @@ async fn read_policies(
 
 type Accounts = BTreeMap<ProjectId, Seen<BTreeMap<Email, ServiceAccount>>>;
 
-/// Lists the accounts of each project, and reads the policies of those that are there and managed
-/// while further pages are fetched.
-async fn read_accounts(http: &Http, set: &ReadSet) -> (Accounts, BTreeMap<Resource, Seen<Policy>>) {
+/// Lists the accounts of each project, and reads the policies of those that are there and managed, or were,
+/// while further pages are fetched. Projects apart where they could not be listed and need not be.
+async fn read_accounts(
+    http: &Http,
+    set: &ReadSet,
+) -> (
+    Accounts,
+    BTreeMap<ProjectId, String>,
+    BTreeMap<Resource, Seen<Policy>>,
+) {
+    let was_managed = |account: &ServiceAccount| {
+        set.marked_by.is_some()
+            && owner_in_description(&account.description) == set.marked_by.as_deref()
+    };
     let policy_of = async |account: ServiceAccount| {
         let Ok(email) = Email::parse(&account.email) else {
             return Ok(None);
         };
-        let policy = if set.managed.contains(&email) {
+        let policy = if set.managed.contains(&email) || was_managed(&account) {
             let resource = Resource::ServiceAccount(email.clone());
             Some(seen(policies::read(http, &resource).await))
         } else {
@@ -105,17 +119,22 @@ async fn read_accounts(http: &Http, set: &ReadSet) -> (Accounts, BTreeMap<Resour
         };
         Ok(Some((email, account, policy)))
     };
-    let per_project = join_all(set.accounts.iter().map(async |project| {
-        // The client bounds the calls at a time.
-        let read: Result<Vec<_>, ApiError> = iam::service_accounts(http, project)
-            .map_ok(&policy_of)
-            .try_buffer_unordered(usize::MAX)
-            .try_collect()
-            .await;
-        (project.clone(), read)
-    }))
+    let per_project = join_all(
+        set.accounts
+            .union(&set.former_accounts)
+            .map(async |project| {
+                // The client bounds the calls at a time.
+                let read: Result<Vec<_>, ApiError> = iam::service_accounts(http, project)
+                    .map_ok(&policy_of)
+                    .try_buffer_unordered(usize::MAX)
+                    .try_collect()
+                    .await;
+                (project.clone(), read)
+            }),
+    )
     .await;
     let mut accounts = BTreeMap::new();
+    let mut unseen = BTreeMap::new();
     let mut policies = BTreeMap::new();
     for (project, read) in per_project {
         let listed = seen(read).map(|read| {
@@ -128,9 +147,17 @@ async fn read_accounts(http: &Http, set: &ReadSet) -> (Accounts, BTreeMap<Resour
             }
             listed
         });
-        accounts.insert(project, listed);
+        match listed {
+            Seen::Unknown(why) if !set.accounts.contains(&project) => {
+                unseen.insert(project, why);
+            }
+            Seen::Absent if !set.accounts.contains(&project) => {}
+            listed => {
+                accounts.insert(project, listed);
+            }
+        }
     }
-    (accounts, policies)
+    (accounts, unseen, policies)
 }
 
 async fn read_uniform_access(http: &Http, set: &ReadSet) -> BTreeMap<String, Seen<bool>> {

@@ -6,7 +6,7 @@ use wi_client::http::Http;
 use wi_client::http::seen;
 use wi_client::kubernetes::Kube;
 use wi_core::live::{Outside, Seen};
-use wi_core::names::{ClusterPath, KsaIdentity, ProjectId};
+use wi_core::names::{ClusterPath, ProjectId};
 use wi_core::read_set::ReadSet;
 use wi_core::spec::model::Access;
 use wi_core::wire::container::ClusterList;
@@ -19,11 +19,6 @@ pub(super) async fn read(
     list: &ClusterList,
 ) -> Vec<Outside> {
     let pool = project.workload_pool();
-    let ours = set.identities_of(project);
-    if ours.is_empty() {
-        return Vec::new();
-    }
-    let ours = &ours;
     let others = list.clusters.iter().filter(|c| {
         c.workload_identity_config.workload_pool == pool
             && c.status.is_running()
@@ -31,28 +26,25 @@ pub(super) async fn read(
                 d.path.project == *project && d.path.name == c.name && d.path.location == c.location
             })
     });
-    join_all(others.map(async |cluster| {
-        let same = match Kube::connect(http, cluster, &Access::Offered) {
-            Ok(kube) => seen(kube.list_service_accounts().await.map(|all| {
-                all.into_iter()
-                    .map(|meta| KsaIdentity {
-                        pool: project.workload_pool(),
-                        namespace: meta.namespace,
-                        name: meta.name,
-                    })
-                    .filter(|k| ours.contains(k))
-                    .collect()
-            })),
+    let path = |location: &str, name: &str| ClusterPath {
+        project: project.clone(),
+        location: location.to_owned(),
+        name: name.to_owned(),
+    };
+    let mut all = join_all(others.map(async |cluster| {
+        let service_accounts = match Kube::connect(http, cluster, &Access::Offered) {
+            Ok(kube) => seen(kube.list_service_accounts().await),
             Err(why) => Seen::Unknown(why),
         };
         Outside {
-            path: ClusterPath {
-                project: project.clone(),
-                location: cluster.location.clone(),
-                name: cluster.name.clone(),
-            },
-            same,
+            path: path(&cluster.location, &cluster.name),
+            service_accounts,
         }
     }))
-    .await
+    .await;
+    all.extend(list.missing_zones.iter().map(|zone| Outside {
+        path: path(zone, "-"),
+        service_accounts: Seen::Unknown("GKE did not hear from the zone".to_owned()),
+    }));
+    all
 }

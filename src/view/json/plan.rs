@@ -194,7 +194,7 @@ struct WorkloadName {
 #[derive(Debug, Serialize, JsonSchema)]
 struct Held {
     address: String,
-    /// `loss`, `unread` or `maintenance_exclusion`.
+    /// `loss`, `unread`, `in_use` or `maintenance_exclusion`.
     reason: &'static str,
     /// Until when, for a maintenance exclusion.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -390,6 +390,7 @@ fn held(held: &HeldBack) -> Held {
     let (reason, until) = match &held.why {
         HoldReason::Loss => ("loss", None),
         HoldReason::Unread | HoldReason::RestsOn(_) => ("unread", None),
+        HoldReason::InUse(_) => ("in_use", None),
         HoldReason::Exclusion { until, .. } => ("maintenance_exclusion", Some(until.clone())),
     };
     Held {

@@ -251,6 +251,7 @@ pub(super) fn held_back(plan: &Plan, about: &About) -> Section {
             HoldReason::Exclusion { name, until } => {
                 format!("maintenance exclusion {} until {}", code(name), code(until))
             }
+            HoldReason::InUse(by) => format!("the spec does not ask for it, but {}", code(by)),
             HoldReason::Loss => {
                 let losers: Vec<String> = plan
                     .impact

@@ -9,6 +9,7 @@ mod digest;
 mod edit;
 mod impact;
 mod integrity;
+mod left;
 mod order;
 pub mod ownership;
 mod permissions;
@@ -22,7 +23,7 @@ mod target;
 mod terraform;
 pub mod waves;
 
-use checks::{brakes, unmanaged_clusters};
+use checks::{brakes, leftovers, unmanaged_clusters};
 use diff::{accounts, bindings, clusters, kubernetes};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +40,7 @@ pub use edit::{
     Namespace, NodePool, Phase, RestoreSettings, RunSettings, Was,
 };
 pub use impact::{HeldBack, HoldReason, IdentityEffect, Impact, NodeRoles, Workload};
+pub use left::Left;
 pub use permissions::Permission;
 pub use preconditions::{Compared, Preconditions, StaleObject};
 pub use restarts::Restart;
@@ -63,7 +65,7 @@ pub struct Plan {
     pub changes: BTreeMap<Address, Change>,
     /// What moving each node pool means for the workloads on it, by the node pool's address.
     pub impact: BTreeMap<Address, Impact>,
-    /// Node pools that are not moved, and why.
+    /// Node pools that are not moved, what is not taken away, and why.
     pub held_back: Vec<HeldBack>,
     /// Workloads that see their new identity for sure once they are restarted.
     pub restarts: Vec<Restart>,
@@ -313,9 +315,11 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     let node_pools = clusters::diff(desired, live, options, &mut plan);
     let reliance = reliance::Reliance::of(desired, live);
     accounts::diff(desired, live, options, &reliance, &mut plan);
-    bindings::diff(desired, live, &reliance, &mut plan);
+    let left = Left::of(desired, live);
+    bindings::diff(desired, live, &reliance, &left, &mut plan);
     bindings::note_inherited(live, &mut plan);
     kubernetes::diff(desired, live, options, &mut plan);
+    left.hold(desired, live, &mut plan);
     for (place, why) in &live.unlisted {
         plan.unseen(place, why);
     }
@@ -336,6 +340,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
         order::set_needs(&graph, desired, live, &mut plan);
     }
     waves::assign(desired, &mut plan);
+    leftovers::warn(live, &mut plan);
     unmanaged_clusters::warn(live, &mut plan);
     brakes::check(desired, live, options, &mut plan);
     plan.errors.sort();

@@ -1,7 +1,7 @@
 //! Which change waits for which: the dependency graph for what is added, and for what is removed
 //! all that takes its place.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{Change, Edit, KsaAfter, Plan};
 use crate::address::Address;
@@ -24,6 +24,11 @@ struct Index<'a> {
     removals: BTreeMap<&'a Email, Vec<&'a Address>>,
     /// Kubernetes service accounts of an identity, in all clusters.
     identities: BTreeMap<KsaIdentity, Vec<&'a Address>>,
+    /// Of each identity that left the spec the Kubernetes service account that goes last: its mark says whose
+    /// its grants were, should they not all go in one run.
+    last_of: BTreeMap<KsaIdentity, &'a Address>,
+    /// Removals of what such an identity has.
+    grants_of_left: BTreeMap<&'a KsaIdentity, Vec<&'a Address>>,
     /// Node pools whose pods live on an account until the pool is moved.
     node_pools: BTreeMap<&'a str, Vec<&'a Address>>,
 }
@@ -62,6 +67,7 @@ impl<'a> Index<'a> {
                 _ => {}
             }
         }
+        let mut leaves: BTreeMap<KsaIdentity, (usize, &Address)> = BTreeMap::new();
         for (address, change) in &plan.changes {
             if let Edit::Ksa(ksa) = &change.edit
                 && let Some(cluster) = desired.clusters.get(&ksa.key.cluster)
@@ -71,7 +77,28 @@ impl<'a> Index<'a> {
                     namespace: ksa.key.namespace.to_string(),
                     name: ksa.key.name.to_string(),
                 };
+                if !matches!(ksa.after, KsaAfter::Kept { .. }) {
+                    let wave = desired.wave_of(&ksa.key.cluster);
+                    let last = leaves.entry(identity.clone()).or_insert((wave, address));
+                    *last = (*last).max((wave, address));
+                }
                 index.identities.entry(identity).or_default().push(address);
+            }
+        }
+        if !leaves.is_empty() {
+            let wanted = desired.ksas.values().map(|k| &k.identity);
+            let wanted: HashSet<&KsaIdentity> = wanted.filter(|k| leaves.contains_key(k)).collect();
+            let left = leaves.iter().filter(|(k, _)| !wanted.contains(k));
+            index.last_of = left.map(|(k, (_, last))| (k.clone(), *last)).collect();
+        }
+        for (address, change) in &plan.changes {
+            if let Edit::Binding(binding) = &change.edit
+                && let Member::Ksa(identity) = &binding.key.member
+                && !binding.adds()
+                && index.last_of.contains_key(identity)
+            {
+                let grants = index.grants_of_left.entry(identity).or_default();
+                grants.push(address);
             }
         }
         index
@@ -89,6 +116,13 @@ impl<'a> Index<'a> {
         }
     }
 
+    fn last_of(&self, member: &Member) -> Option<&'a Address> {
+        match member {
+            Member::Ksa(identity) => self.last_of.get(identity).copied(),
+            _ => None,
+        }
+    }
+
     fn leaving(&self, email: &Email) -> &[&'a Address] {
         self.leaving.get(email).map_or(&[], Vec::as_slice)
     }
@@ -103,13 +137,21 @@ impl<'a> Index<'a> {
     }
 
     /// What a removal waits for; `None` for what is no removal.
-    fn waits_for(&self, change: &Change) -> Option<Vec<&'a Address>> {
+    fn waits_for(&self, plan: &'a Plan, change: &Change) -> Option<Vec<&'a Address>> {
         let mut waits = Vec::new();
         match &change.edit {
             Edit::Binding(binding) if !binding.adds() => {
                 let key = &binding.key;
                 waits.extend(self.identity_changes(&key.member));
                 waits.extend(self.additions(&key.member));
+                if let Some(last) = self.last_of(&key.member) {
+                    // Before the last of its service accounts goes, and after all that takes its place.
+                    waits.retain(|w| *w != last);
+                    let cluster = plan.changes.get(last).and_then(Change::cluster);
+                    let kept = cluster.and_then(|c| self.kept.get(c));
+                    waits.extend(kept.into_iter().flatten());
+                    return Some(waits);
+                }
                 match &key.resource {
                     Resource::ServiceAccount(email) if key.is_impersonation() => {
                         waits.extend(self.leaving(email));
@@ -133,6 +175,10 @@ impl<'a> Index<'a> {
             Edit::Ksa(ksa) if !matches!(ksa.after, KsaAfter::Kept { .. }) => {
                 let kept = self.kept.get(ksa.key.cluster.as_str());
                 waits.extend(kept.into_iter().flatten());
+                let is_last = |last: &&Address| **last == ksa.key.address();
+                let left = self.last_of.iter().find(|(_, last)| is_last(last));
+                let grants = left.and_then(|(identity, _)| self.grants_of_left.get(identity));
+                waits.extend(grants.into_iter().flatten());
             }
             _ => return None,
         }
@@ -152,7 +198,7 @@ pub(super) fn set_needs(graph: &Graph, desired: &Desired, live: &Live, plan: &mu
         .changes
         .iter()
         .map(|(address, change)| {
-            let mut needs = match index.waits_for(change) {
+            let mut needs = match index.waits_for(plan, change) {
                 Some(waits) => waits.into_iter().cloned().collect(),
                 None => graph.needs_among(address, &plan.changes),
             };

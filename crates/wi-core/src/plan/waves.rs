@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Edit, Plan, restarts};
+use super::{Action, Edit, KsaAfter, Plan, restarts};
 use crate::address::Address;
 use crate::desired::{Desired, Waves};
 use crate::live::Live;
@@ -27,12 +27,23 @@ pub(super) fn assign(desired: &Desired, plan: &mut Plan) {
     wait_for_users(desired, plan);
     needed_first(plan, &mut wave_of);
     let users = Users::of(desired, plan, waves);
+    // What a service account waits for that left the spec, since it is the last to know whose that was.
+    let with_last: BTreeMap<Address, usize> = plan
+        .changes
+        .iter()
+        .filter(|(_, c)| matches!(&c.edit, Edit::Ksa(ksa) if !matches!(ksa.after, KsaAfter::Kept { .. })))
+        .filter_map(|(address, c)| Some((&c.needs, *wave_of.get(address)?)))
+        .flat_map(|(needs, wave)| needs.iter().map(move |n| (n.clone(), wave)))
+        .filter(|(need, _)| plan.changes.get(need).is_some_and(|c| matches!(&c.edit, Edit::Binding(b) if !b.adds())))
+        .collect();
     for (address, change) in &plan.changes {
         if wave_of.contains_key(address) {
             continue;
         }
         let used = users.of_change(&change.edit);
-        let wave = if change.action() == Action::Delete {
+        let wave = if let Some(wave) = with_last.get(address) {
+            *wave
+        } else if change.action() == Action::Delete {
             used.iter().next_back().copied().unwrap_or(last)
         } else {
             used.first().copied().unwrap_or(0)

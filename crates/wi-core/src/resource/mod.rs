@@ -184,6 +184,18 @@ impl Resource {
         (project != *self).then_some(project)
     }
 
+    /// The project that it is in, as its name says.
+    pub fn project(&self) -> Option<ProjectId> {
+        let mut above = self.container()?;
+        while let Some(next) = above.container() {
+            above = next;
+        }
+        match above {
+            Self::Project(project) => Some(project),
+            _ => None,
+        }
+    }
+
     /// The path of its policy in its API, the names escaped.
     pub fn path(&self) -> String {
         let names: Vec<String> = self.names().iter().map(|n| percent::segment(n)).collect();

@@ -45,6 +45,11 @@ pub struct Spec {
     pub accounts: BTreeMap<String, AccountSpec>,
     /// By the namespace's name.
     pub namespaces: BTreeMap<KubeName, NamespaceSpec>,
+    /// The default project of clusters and accounts.
+    pub project: Option<ProjectId>,
+    /// Where policies are searched for what left the spec, beside the projects that it names: projects,
+    /// folders and organizations.
+    pub search: BTreeMap<Resource, SourceLine>,
     /// Resources that the spec no longer grants on.
     pub removed: BTreeMap<Resource, SourceLine>,
     /// What a plan must not do.

@@ -38,6 +38,9 @@ pub struct Document {
     pub accept_loss: Option<Vec<String>>,
     /// Resources that the spec no longer grants on: what its principals still have there is removed.
     pub removed: Option<Vec<String>>,
+    /// Where to search policies for what left the spec, beside the projects that it names: folder/NUMBER,
+    /// organization/NUMBER, project/ID.
+    pub search: Option<Vec<String>>,
     /// What the spec must not ask for.
     pub guard: Option<Guard>,
 }

@@ -25,19 +25,26 @@ pub(in crate::plan) fn warn(live: &Live, plan: &mut Plan) {
     let mut unread = Vec::new();
     let mut warnings = Vec::new();
     for outside in &live.outside {
-        let same = match &outside.same {
-            Seen::Found(same) => same,
+        let there = match &outside.service_accounts {
+            Seen::Found(there) => there,
             Seen::Absent => continue,
             Seen::Unknown(_) => {
                 unread.push(outside.path.to_string());
                 continue;
             }
         };
-        let same: Vec<String> = same
+        let pool = outside.path.project.workload_pool();
+        let same: BTreeSet<String> = there
             .iter()
+            .map(|meta| KsaIdentity {
+                pool: pool.clone(),
+                namespace: meta.namespace.clone(),
+                name: meta.name.clone(),
+            })
             .filter(|k| touched.contains(k))
             .map(|k| format!("{}/{}", k.namespace, k.name))
             .collect();
+        let same: Vec<String> = same.into_iter().collect();
         if !same.is_empty() {
             warnings.push(format!(
                 "{}, which is not in the spec, has {}, too: it is the same identity there, and gains and loses the same at once",

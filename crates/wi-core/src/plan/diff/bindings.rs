@@ -7,6 +7,7 @@ use crate::address::BindingKey;
 use crate::desired::Desired;
 use crate::live::{Live, Seen};
 use crate::names::{Email, KsaIdentity, Member, Role};
+use crate::plan::left::Left;
 use crate::plan::ownership::{owner_in_description, split_description};
 use crate::plan::reliance::{Reliance, is_kept};
 use crate::plan::{AccountAfter, Action, Binding, Change, Edit, Plan};
@@ -18,18 +19,20 @@ use crate::wire::policy::Policy;
 struct Managed<'a> {
     accounts: BTreeSet<&'a Email>,
     ksas: BTreeSet<&'a KsaIdentity>,
+    /// Identities that left the spec.
+    left: &'a Left,
     /// Accounts that come back, and their members with them.
     undeleted: BTreeSet<Email>,
 }
 
 impl<'a> Managed<'a> {
-    fn of(desired: &'a Desired, live: &'a Live, plan: &Plan) -> Self {
+    fn of(desired: &'a Desired, live: &'a Live, left: &'a Left, plan: &Plan) -> Self {
         let declared = desired
             .accounts
             .values()
             .filter(|a| a.managed)
             .map(|a| &a.email);
-        let left = live
+        let marked = live
             .accounts
             .values()
             .filter_map(Seen::found)
@@ -59,21 +62,21 @@ impl<'a> Managed<'a> {
                     _ => None,
                 })
                 .collect(),
-            accounts: declared.into_iter().chain(left).collect(),
-            ksas: desired
-                .ksas
-                .values()
-                .map(|k| &k.identity)
-                .chain(&desired.former_ksas)
-                .collect(),
+            accounts: declared.into_iter().chain(marked).collect(),
+            ksas: desired.ksas.values().map(|k| &k.identity).collect(),
+            left,
         }
+    }
+
+    fn has_left(&self, member: &Member) -> bool {
+        matches!(member, Member::Ksa(ksa) if self.left.has(ksa))
     }
 
     /// Whether this spec alone decides about the binding.
     fn decides(&self, key: &BindingKey) -> bool {
         let own_principal = match &key.member {
             Member::ServiceAccount(email) => self.accounts.contains(email),
-            Member::Ksa(ksa) => self.ksas.contains(ksa),
+            Member::Ksa(ksa) => self.ksas.contains(ksa) || self.left.has(ksa),
             Member::DeletedServiceAccount { email, .. } => Email::parse(email)
                 .is_ok_and(|e| self.accounts.contains(&e) && !self.undeleted.contains(&e)),
             _ => false,
@@ -81,7 +84,10 @@ impl<'a> Managed<'a> {
         let own_account =
             matches!(&key.resource, Resource::ServiceAccount(e) if self.accounts.contains(e));
         match key.resource {
-            // Who may act as an account that others own is theirs to say.
+            // Who may act as an account that others own is theirs to say, but for what this spec let act as it.
+            Resource::ServiceAccount(_) if key.is_impersonation() && self.has_left(&key.member) => {
+                true
+            }
             Resource::ServiceAccount(_) => own_account && (own_principal || key.is_impersonation()),
             _ => own_principal,
         }
@@ -114,9 +120,10 @@ pub(in crate::plan) fn diff(
     desired: &Desired,
     live: &Live,
     reliance: &Reliance<'_>,
+    left: &Left,
     plan: &mut Plan,
 ) {
-    let managed = Managed::of(desired, live, plan);
+    let managed = Managed::of(desired, live, left, plan);
     let mut wanted_on: BTreeMap<&Resource, Vec<&BindingKey>> = BTreeMap::new();
     for key in desired.bindings.keys() {
         wanted_on.entry(&key.resource).or_default().push(key);

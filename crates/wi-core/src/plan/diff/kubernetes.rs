@@ -31,6 +31,11 @@ fn mark<'a>(meta: &'a ObjectMeta, owner: &str) -> Mark<'a> {
     }
 }
 
+/// Whether an object carries this spec's mark.
+pub(in crate::plan) fn is_ours(meta: &ObjectMeta, owner: &str) -> bool {
+    matches!(mark(meta, owner), Mark::Ours)
+}
+
 /// Another tool that says that an object is its own.
 pub(in crate::plan) fn other_manager(meta: &ObjectMeta) -> Option<String> {
     let annotation = |name: &str| meta.annotations.get(name);

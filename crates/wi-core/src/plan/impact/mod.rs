@@ -66,16 +66,16 @@ pub enum IdentityEffect {
     Keeps(Cow<'static, str>),
 }
 
-/// A node pool that is not moved.
+/// A node pool that is not moved, or something that is not taken away.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HeldBack {
-    /// The node pool's address.
+    /// Its address.
     pub address: Address,
     /// Because of what.
     pub why: HoldReason,
 }
 
-/// Because of what a node pool is not moved.
+/// Because of what something is held back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HoldReason {
     /// Workloads on it would lose the node's identity; [`Plan::impact`] says which.
@@ -91,6 +91,8 @@ pub enum HoldReason {
         /// When it ends, RFC 3339.
         until: String,
     },
+    /// Somebody uses it, whom this spec does not look after: who, for the reader.
+    InUse(String),
 }
 
 /// Says what moving each node pool means, and takes those out of the plan that must not be moved.

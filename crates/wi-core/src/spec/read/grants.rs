@@ -202,6 +202,36 @@ impl Reader<'_> {
     }
 
     /// `removed` of all documents.
+    /// Places to search.
+    pub(super) fn search(&mut self, documents: &[Document]) -> BTreeMap<Resource, SourceLine> {
+        let mut places = BTreeMap::new();
+        for document in documents {
+            let items = document.root.get("search").map(Node::items);
+            for node in items.unwrap_or_default() {
+                let at = SourceSpan {
+                    source: std::sync::Arc::clone(&document.source),
+                    span: node.span,
+                };
+                let Some(text) = node.text() else { continue };
+                let Some(place) = self.parsed(&at, Resource::parse(text, None)) else {
+                    continue;
+                };
+                if matches!(place.kind().short, "project" | "folder" | "organization") {
+                    places.insert(place, at.place());
+                } else {
+                    self.tell(
+                        "name",
+                        &at,
+                        format!("`{text}` is no place to search in"),
+                        "not a project, folder or organization",
+                        Some("Write organization/NUMBER, folder/NUMBER or project/ID.".to_owned()),
+                    );
+                }
+            }
+        }
+        places
+    }
+
     pub(super) fn removed(
         &mut self,
         documents: &[Document],

@@ -118,6 +118,7 @@ pub(super) fn read(
     let namespace_entries = reader.entries(documents, "namespaces");
     let guard = reader.guard(documents);
     let removed = reader.removed(documents, project.as_ref());
+    let search = reader.search(documents);
     let accept_loss = reader.accepted_everywhere(documents);
     let (clusters, cluster_projects) =
         reader.clusters(&cluster_entries, project.as_ref(), &accept_loss);
@@ -150,6 +151,8 @@ pub(super) fn read(
         accept_loss,
         accounts,
         namespaces,
+        project,
+        search,
         removed,
         guard,
         files: documents

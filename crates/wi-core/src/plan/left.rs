@@ -1,0 +1,189 @@
+//! Kubernetes service accounts that left the spec: their grants go with them, unless the same identity
+//! is in a cluster where the spec does not look after it.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::diff::kubernetes::is_ours;
+use super::{Edit, HeldBack, HoldReason, Plan};
+use crate::address::Address;
+use crate::desired::{Desired, GSA_ANNOTATION};
+use crate::live::{Live, Seen};
+use crate::names::{Email, KsaIdentity, Member};
+use crate::resource::Resource;
+use crate::wire::kubernetes::ObjectMeta;
+
+/// Identities that the spec no longer names: those with its mark on a Kubernetes service account, and those
+/// of a former spec; with the Google service accounts in their annotations.
+#[derive(Debug, Default)]
+pub struct Left(BTreeMap<KsaIdentity, BTreeSet<Email>>);
+
+impl Left {
+    /// Of a whole spec; of a part of one nothing is known to have left it.
+    pub fn of(desired: &Desired, live: &Live) -> Self {
+        let mut left = Self::default();
+        if desired.leftovers.is_none() {
+            return left;
+        }
+        let wanted = identities(desired);
+        let former = desired.former_ksas.iter();
+        let former = former.filter(|k| !wanted.contains(k)).cloned();
+        left.0.extend(former.map(|k| (k, BTreeSet::new())));
+        for (pool, _, accounts) in clusters(desired, live) {
+            for meta in accounts.found().into_iter().flatten() {
+                let identity = identity(&pool, meta);
+                if !wanted.contains(&identity) && is_ours(meta, &desired.owner) {
+                    let annotation = meta.annotations.get(GSA_ANNOTATION);
+                    let account = annotation.and_then(|a| Email::parse(a).ok());
+                    left.0.entry(identity).or_default().extend(account);
+                }
+            }
+        }
+        left
+    }
+
+    /// The identities.
+    pub fn identities(&self) -> impl Iterator<Item = &KsaIdentity> {
+        self.0.keys()
+    }
+
+    /// The Google service accounts that they act as.
+    pub fn accounts(&self) -> impl Iterator<Item = &Email> {
+        self.0.values().flatten()
+    }
+
+    /// Whether it is one.
+    pub(super) fn has(&self, identity: &KsaIdentity) -> bool {
+        self.0.contains_key(identity)
+    }
+
+    /// Where an identity is that the spec does not name, and the spec does not look after it; in words.
+    fn elsewhere(&self, identity: &KsaIdentity, desired: &Desired, live: &Live) -> Vec<String> {
+        let is = |meta: &&&ObjectMeta| {
+            meta.name == identity.name && meta.namespace == identity.namespace
+        };
+        let of_pool = clusters(desired, live).filter(|(pool, ..)| *pool == identity.pool);
+        let places = of_pool.filter_map(|(_, place, accounts)| match (place, accounts) {
+            // One of a former spec that was never marked was just referred to.
+            (Place::Ours(name), Seen::Found(accounts))
+                if self.has(identity) && !desired.former_ksas.contains(identity) =>
+            {
+                let there = accounts.iter().find(is)?;
+                let others = !is_ours(there, &desired.owner);
+                others.then(|| format!("cluster.{name}, where others have it"))
+            }
+            // Clusters of the spec that were not read hold up all that rests on them.
+            (Place::Ours(_), _) | (Place::Outside(_), Seen::Absent) => None,
+            (Place::Outside(path), Seen::Found(accounts)) => {
+                accounts.iter().find(is)?;
+                Some(format!("{path}, which is not in the spec"))
+            }
+            (Place::Outside(path), Seen::Unknown(_)) => Some(format!(
+                "{path}, perhaps, which is not in the spec and could not be read"
+            )),
+        });
+        places.collect()
+    }
+
+    /// Says of removals why, and takes those out of the plan of what an identity has that is elsewhere, too;
+    /// with the right to act as an account, all that this account has.
+    pub(super) fn hold(&self, desired: &Desired, live: &Live, plan: &mut Plan) {
+        if desired.leftovers.is_none() {
+            return;
+        }
+        let wanted = identities(desired);
+        let mut held: BTreeMap<Address, String> = BTreeMap::new();
+        let mut kept: BTreeMap<Email, String> = BTreeMap::new();
+        for (address, change) in &mut plan.changes {
+            let Edit::Binding(binding) = &change.edit else {
+                continue;
+            };
+            let Member::Ksa(identity) = &binding.key.member else {
+                continue;
+            };
+            if binding.adds() || wanted.contains(identity) {
+                continue;
+            }
+            if self.has(identity) {
+                change.notes = vec![format!("{identity} left this spec, and this with it")];
+            }
+            let places = self.elsewhere(identity, desired, live);
+            if !places.is_empty() {
+                let why = format!("the same identity is in {}", places.join("; and in "));
+                if let Resource::ServiceAccount(email) = &binding.key.resource {
+                    kept.insert(email.clone(), why.clone());
+                }
+                held.insert(address.clone(), why);
+            }
+        }
+        let ends: BTreeSet<&Email> = plan
+            .changes
+            .values()
+            .filter_map(|c| match &c.edit {
+                Edit::Account(account) if account.ends_it() => Some(&account.email),
+                _ => None,
+            })
+            .collect();
+        for (address, change) in &plan.changes {
+            let account = match &change.edit {
+                Edit::Account(account) if account.ends_it() => Some(&account.email),
+                Edit::Binding(binding) if !binding.adds() => match &binding.key.member {
+                    // Only of one that left, too: what a declared account has is the spec's to say.
+                    Member::ServiceAccount(email) if ends.contains(email) => Some(email),
+                    _ => None,
+                },
+                _ => None,
+            };
+            if let Some(why) = account.and_then(|email| kept.get(email)) {
+                held.insert(address.clone(), why.clone());
+            }
+        }
+        for (address, why) in held {
+            plan.changes.remove(&address);
+            let why = HoldReason::InUse(why);
+            plan.held_back.push(HeldBack { address, why });
+        }
+    }
+}
+
+/// All identities that the spec names.
+fn identities(desired: &Desired) -> HashSet<&KsaIdentity> {
+    desired.ksas.values().map(|k| &k.identity).collect()
+}
+
+/// A cluster, as it is called here.
+enum Place<'a> {
+    /// By the spec's name.
+    Ours(&'a str),
+    /// By its path.
+    Outside(String),
+}
+
+/// The Kubernetes service accounts of all clusters of the spec's projects, with their workload pools.
+fn clusters<'a>(
+    desired: &'a Desired,
+    live: &'a Live,
+) -> impl Iterator<Item = (String, Place<'a>, Seen<Vec<&'a ObjectMeta>>)> {
+    let ours = desired.clusters.iter().filter_map(|(name, cluster)| {
+        let objects = live.kubernetes.get(name)?.as_ref();
+        let accounts = objects.map(|o| o.service_accounts.values().collect());
+        let pool = cluster.path.project.workload_pool();
+        Some((pool, Place::Ours(name), accounts))
+    });
+    let outside = live.outside.iter().map(|cluster| {
+        let accounts = cluster
+            .service_accounts
+            .as_ref()
+            .map(|a| a.iter().collect());
+        let pool = cluster.path.project.workload_pool();
+        (pool, Place::Outside(cluster.path.to_string()), accounts)
+    });
+    ours.chain(outside)
+}
+
+fn identity(pool: &str, meta: &ObjectMeta) -> KsaIdentity {
+    KsaIdentity {
+        pool: pool.to_owned(),
+        namespace: meta.namespace.clone(),
+        name: meta.name.clone(),
+    }
+}
