@@ -1,0 +1,24 @@
+//! Plans as values: a spec and a live state in, what is to change out. No server, no file, no clock.
+
+mod objects;
+mod support;
+mod world;
+
+mod accounts;
+mod bindings;
+mod brakes;
+mod clusters;
+mod held_back;
+mod identities;
+mod impact;
+mod kubernetes;
+mod node_pools;
+mod order;
+mod parts;
+mod placement;
+mod readiness;
+mod reliance;
+mod restarts;
+mod saved;
+mod stale;
+mod waves;
