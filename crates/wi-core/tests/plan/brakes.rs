@@ -501,7 +501,10 @@ fn clusters_that_the_spec_does_not_mention_are_told_of() {
     let outside = |same: Value| json!({ "outside": { "projects/acme-prod/locations/europe-west1/clusters/other": same } });
     let told = plan(
         SPEC,
-        with(bare(), outside(json!(["shop/worker", "shop/idle"]))),
+        with(
+            bare(),
+            outside(json!({ "shop/worker": {}, "shop/idle": {} })),
+        ),
     );
     says(
         &told.warnings,
@@ -509,12 +512,12 @@ fn clusters_that_the_spec_does_not_mention_are_told_of() {
     );
     assert!(!told.warnings[0].contains("idle"));
     assert_eq!(
-        plan(SPEC, with(settled(), outside(json!(["shop/worker"])))).warnings,
+        plan(SPEC, with(settled(), outside(json!({ "shop/worker": {} })))).warnings,
         nothing(),
         "nothing changes for it"
     );
     assert_eq!(
-        plan(SPEC, with(bare(), outside(json!(["shop/idle"])))).warnings,
+        plan(SPEC, with(bare(), outside(json!({ "shop/idle": {} })))).warnings,
         nothing()
     );
     assert_eq!(

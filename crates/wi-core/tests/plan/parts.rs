@@ -225,10 +225,6 @@ fn whole_spec_asks_for_all_that_it_names() {
         ],
         "those of its accounts come with them"
     );
-    assert_eq!(
-        texts(set.identities_of(&"other-prod".parse().expect("a project"))),
-        ["other-prod/pay/audit", "other-prod/pay/pay"]
-    );
     let main = &set.clusters["main"];
     assert_eq!(texts(&main.namespaces), ["shop"]);
     assert!(

@@ -9,15 +9,16 @@
 //! others:      EMAIL: IAM's service account
 //! policies:    RESOURCE: { ROLE: [MEMBER] }, or the policy as it is answered; `background` alike
 //! kubernetes:  CLUSTER: { KIND: { NAMESPACE/NAME: the object } }; a text for Pod: pods could not be read
-//! numbers, uniform, roles, ancestors, default_accounts, outside, unlisted
+//! outside:     PATH: { NAMESPACE/NAME: a Kubernetes service account }
+//! numbers, uniform, roles, ancestors, default_accounts, unlisted
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use wi_core::live::{Live, Objects, Outside, Seen, Template, Unlisted, Workloads};
-use wi_core::names::{ClusterPath, Email, KsaIdentity, ProjectId, Role};
+use wi_core::names::{ClusterPath, Email, ProjectId, Role};
 use wi_core::resource::Resource;
 use wi_core::wire::kubernetes::ObjectMeta;
 use wi_core::wire::policy::Policy;
@@ -252,23 +253,16 @@ pub fn live(world: &Value) -> Live {
             .insert(project(of), email(value.as_str().expect("an email")));
     }
     for (of, value) in entries(world, "outside") {
-        let path = path(of);
-        let same = seen(value, |value| {
-            let names: Vec<String> = wire(value);
-            let same: BTreeSet<KsaIdentity> = names
-                .iter()
-                .map(|name| {
-                    let (namespace, name) = name.split_once('/').expect("NAMESPACE/NAME");
-                    KsaIdentity {
-                        pool: path.project.workload_pool(),
-                        namespace: namespace.to_owned(),
-                        name: name.to_owned(),
-                    }
-                })
-                .collect();
-            same
+        let service_accounts = seen(value, |value| {
+            let accounts = value.as_object().into_iter().flatten();
+            accounts
+                .map(|(key, object)| metadata(key, object))
+                .collect()
         });
-        live.outside.push(Outside { path, same });
+        live.outside.push(Outside {
+            path: path(of),
+            service_accounts,
+        });
     }
     let unlisted: BTreeMap<String, String> = match world.get("unlisted") {
         Some(unlisted) => wire(unlisted),
