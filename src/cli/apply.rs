@@ -18,7 +18,7 @@ use super::choice::ChoiceArgs;
 use super::connect::{self, ConnectArgs, Session};
 use crate::engine::pipeline::{self, Input, Made};
 
-use super::{Failure, Success, plan, plan_file};
+use super::{Failure, Success, again, plan, plan_file};
 use crate::apply::rollout::{self, Ended, Gates};
 use crate::apply::{Context, Limits, Observer, Status, preflight};
 use crate::engine::read;
@@ -141,7 +141,8 @@ async fn plan_and_apply(
     if asks && !approved()? {
         return Err(Failure::Rendered("Apply cancelled.".to_owned()));
     }
-    carry_out(session, plan, &desired, &live, args, &options).await
+    let again = again::apply(&args.paths, &args.choice, &args.connect);
+    carry_out(session, plan, &desired, &live, args, &options, &again).await
 }
 
 /// Carries a saved plan out, if all that it rests on is as it was.
@@ -239,6 +240,8 @@ async fn check_and_apply(
         &live,
         args,
         &file.options(),
+        // The file is stale by then.
+        &again::apply(&file.spec, &args.choice, &args.connect),
     )
     .await
 }
@@ -292,6 +295,7 @@ async fn carry_out(
     live: &Live,
     args: &ApplyArgs,
     options: &Options,
+    again: &str,
 ) -> Result<Success, Failure> {
     let progress = Arc::new(if args.json {
         Progress::json(Stream::begin(&plan, desired)?)
@@ -324,12 +328,12 @@ async fn carry_out(
     match progress.stream() {
         Some(stream) => stream.end(&plan, &outcome)?,
         None => {
-            let text = view::outcome::text(&plan, &outcome, print::width(), ended.waits());
+            let text = view::outcome::text(&plan, &outcome, print::width(), ended.waits(), again);
             print::data(&text)?;
         }
     }
     if let Ended::Paused { wave, why, by } = &ended {
-        print::note(&view::outcome::paused(wave, why, *by));
+        print::note(&view::outcome::paused(wave, why, *by, again));
     }
     match ended {
         _ if ended.waits() => Ok(Success::Paused),

@@ -1,8 +1,6 @@
 //! What the user can say: the commands, and what all of them take. A command's own arguments are with the
 //! command.
 
-use std::ffi::OsString;
-
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::{
@@ -133,36 +131,6 @@ impl Command {
     }
 }
 
-/// Terraform's users type one dash: `-auto-approve` is taken for `--auto-approve`.
-pub(super) fn with_long_dashes(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    const LONG: [&str; 7] = [
-        "auto-approve",
-        "detailed-exitcode",
-        "json",
-        "no-color",
-        "out",
-        "parallelism",
-        "target",
-    ];
-    let mut rest_is_paths = false;
-    args.into_iter()
-        .map(|arg| {
-            let Some(text) = arg.to_str() else {
-                return arg;
-            };
-            rest_is_paths |= text == "--";
-            let name = text
-                .strip_prefix('-')
-                .map(|t| t.split('=').next().unwrap_or(t));
-            if !rest_is_paths && name.is_some_and(|n| LONG.contains(&n)) {
-                format!("-{text}").into()
-            } else {
-                arg
-            }
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,22 +139,5 @@ mod tests {
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn one_dash_is_as_good_as_two() {
-        let args = [
-            "wi",
-            "apply",
-            "-auto-approve",
-            "-target=gsa.a",
-            "--",
-            "-target",
-        ];
-        let args = with_long_dashes(args.map(OsString::from));
-        assert_eq!(
-            args[2..],
-            ["--auto-approve", "--target=gsa.a", "--", "-target"]
-        );
     }
 }

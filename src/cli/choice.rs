@@ -75,6 +75,57 @@ impl ChoiceArgs {
             || self.allow_incomplete
     }
 
+    /// The flags that were given, as they would be typed again.
+    pub fn words(&self) -> Vec<String> {
+        let Self {
+            target,
+            base,
+            adopt_from,
+            accept_loss,
+            force_conflicts,
+            allow_incomplete,
+            allow_mass_removal,
+            ignore_maintenance_exclusions,
+            wave,
+            until_wave,
+            strategy,
+            max_surge,
+            max_unavailable,
+        } = self;
+        let mut words: Vec<String> = Vec::new();
+        let mut value = |flag: &str, value: Option<String>| {
+            words.extend(value.into_iter().flat_map(|v| [flag.to_owned(), v]));
+        };
+        for target in target {
+            value("--target", Some(target.clone()));
+        }
+        value("--base", base.clone());
+        for owner in adopt_from {
+            value("--adopt-from", Some(owner.clone()));
+        }
+        value("--wave", wave.clone());
+        value("--until-wave", until_wave.clone());
+        let strategy = strategy.as_ref().and_then(ValueEnum::to_possible_value);
+        value("--strategy", strategy.map(|s| s.get_name().to_owned()));
+        value("--max-surge", max_surge.map(|n| n.to_string()));
+        value("--max-unavailable", max_unavailable.map(|n| n.to_string()));
+        for (flag, given) in [
+            ("--accept-loss", accept_loss),
+            ("--force-conflicts", force_conflicts),
+            ("--allow-incomplete", allow_incomplete),
+            ("--allow-mass-removal", allow_mass_removal),
+            (
+                "--ignore-maintenance-exclusions",
+                ignore_maintenance_exclusions,
+            ),
+        ] {
+            if *given {
+                words.push(flag.to_owned());
+            }
+        }
+        words
+    }
+
     /// Which part of the changes is wanted.
     pub fn part(&self) -> Part {
         Part {

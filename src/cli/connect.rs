@@ -65,6 +65,16 @@ pub(super) struct ConnectArgs {
 }
 
 impl ConnectArgs {
+    /// The sandbox, where it is one, as it would be asked for again. What comes from the environment is there still.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if let Some(world) = &self.sandbox {
+            words.push("--sandbox".to_owned());
+            words.extend(world.iter().map(|w| w.display().to_string()));
+        }
+        words
+    }
+
     /// The accounts to act as, in order; the last one is who calls the APIs.
     pub fn impersonated(&self) -> Result<Option<Vec<String>>, String> {
         let given = self.impersonate_service_account.clone();

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod again;
 mod apply;
 mod args;
 mod choice;
@@ -15,6 +16,7 @@ mod plan_file;
 mod sandbox;
 mod schema;
 mod show;
+mod terraform;
 mod validate;
 
 use std::ffi::OsString;
@@ -80,7 +82,14 @@ pub(crate) enum Success {
 
 /// Runs the command line; the exit codes are those of Terraform (see docs/cli.md).
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args::with_long_dashes(args)) {
+    let args = match terraform::arguments(args) {
+        Ok(args) => args,
+        Err(instead) => {
+            print::error(&instead);
+            return ExitCode::FAILURE;
+        }
+    };
+    let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(e) => {
             // Help and versions go to standard output and are no failure.

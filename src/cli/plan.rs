@@ -11,7 +11,7 @@ use super::choice::ChoiceArgs;
 use super::connect::{self, ConnectArgs, Session};
 use super::show::OutputArgs;
 use super::validate::SpecArgs;
-use super::{Failure, Success, plan_file, show};
+use super::{Failure, Success, again, plan_file, show};
 use crate::engine::pipeline::{self, Input, Made};
 use crate::view::{self, print};
 
@@ -67,7 +67,8 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
             plan_file::write(out, &file)?;
         }
         if !plan.is_empty() && std::env::var_os("WI_IN_AUTOMATION").is_none() {
-            print::note(&next(args.out.as_deref()));
+            let again = again::apply(&args.spec.paths, &args.choice, &args.connect);
+            print::note(&next(args.out.as_deref(), &again));
         }
         // What is held back is wanted, and not there.
         let done = plan.is_empty() && plan.held_back.is_empty();
@@ -83,13 +84,13 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
 }
 
 /// What to do with the plan.
-fn next(out: Option<&Path>) -> String {
+fn next(out: Option<&Path>, again: &str) -> String {
     match out {
         Some(out) if out.as_os_str() != "-" => format!(
             "\nSaved the plan to {0}. To carry out exactly this, run: wi apply {0}",
             out.display()
         ),
-        _ => "\nRun `wi apply` to carry this out; it plans again first and asks.".to_owned(),
+        _ => format!("\nRun `{again}` to carry this out; it plans again first and asks."),
     }
 }
 

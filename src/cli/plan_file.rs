@@ -57,6 +57,16 @@ pub(super) fn read(path: &Path) -> Result<PlanFile, Failure> {
 
 /// Whether the paths of a command are one plan file, and not a spec.
 pub(super) fn is_one(paths: &[PathBuf]) -> Result<bool, Failure> {
+    // `wi plan --out wi.plan` writes one: whoever names it before means no spec.
+    if let [path] = paths
+        && path.extension().is_some_and(|e| e == "plan")
+        && !path.exists()
+    {
+        return Err(Failure::Message(format!(
+            "there is no plan {0}: save one by `wi plan --out {0}`",
+            path.display()
+        )));
+    }
     let is_plan = |path: &PathBuf| {
         let mut start = [0; 8];
         path.is_file()

@@ -9,9 +9,9 @@ use wi_core::desired::Desired;
 use wi_core::live::{Live, Unlisted};
 use wi_core::plan::{self, Options, Plan};
 use wi_core::read_set::ReadSet;
-use wi_core::spec::SpecErrors;
 use wi_core::spec::fleet::Discovered;
 use wi_core::spec::model::Spec;
+use wi_core::spec::{SpecErrors, nearest};
 
 use super::read;
 use super::read::Lists;
@@ -169,8 +169,13 @@ pub async fn make(
     if !part.targets.is_empty() {
         let unmatched = plan::restrict_to(&mut plan, &live, &part.targets);
         for target in unmatched {
-            plan.warnings
-                .push(format!("--target {target} matches no change of this plan"));
+            // Nothing to do there is an answer; an address that nothing has is a typing error.
+            if plan::knows(&desired, &live, &target) {
+                plan.warnings
+                    .push(format!("--target {target} matches no change of this plan"));
+            } else {
+                return Err(Error::Message(unknown_target(&desired, &live, &target)));
+            }
         }
     }
     only_waves(&mut plan, &live, part)?;
@@ -183,6 +188,22 @@ pub async fn make(
         live,
         plan,
     })
+}
+
+fn unknown_target(desired: &Desired, live: &Live, target: &str) -> String {
+    let addresses = plan::addresses(desired, live);
+    let mut known: Vec<&str> = addresses.iter().map(|a| &**a).collect();
+    // What is above an address is one, too: `ksa.main/shop`.
+    let above: Vec<String> = known
+        .iter()
+        .flat_map(|a| a.match_indices('/').map(|(at, _)| a[..at].to_owned()))
+        .collect();
+    known.extend(above.iter().map(String::as_str));
+    let near = match nearest(target, known.into_iter()) {
+        Some(near) => format!("did you mean {near}?"),
+        None => "`wi graph` lists those that the spec asks for".to_owned(),
+    };
+    format!("--target {target}: nothing has this address; {near}")
 }
 
 /// Takes other waves than those of `--wave` and `--until-wave` out.

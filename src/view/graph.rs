@@ -1,5 +1,6 @@
 //! The dependency graph as dot and mermaid. Arrows point from what is needed to what needs it.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use wi_core::graph::Graph;
@@ -27,10 +28,11 @@ pub fn dot(graph: &Graph) -> String {
 /// For Markdown: GitHub and GitLab draw it in a `mermaid` fence.
 pub fn mermaid(graph: &Graph) -> String {
     let rows = graph.rows();
-    let id = |address: &str| {
-        rows.binary_search_by(|(a, _)| (*a).cmp(address))
-            .unwrap_or(usize::MAX)
-    };
+    let numbers: HashMap<&str, usize> = rows
+        .iter()
+        .enumerate()
+        .map(|(number, (address, _))| (*address, number))
+        .collect();
     let mut out = String::from("flowchart LR\n");
     for (number, (address, _)) in rows.iter().enumerate() {
         let label = super::safe(address).replace('"', "#quot;");
@@ -38,7 +40,8 @@ pub fn mermaid(graph: &Graph) -> String {
     }
     for (number, (_, needs)) in rows.iter().enumerate() {
         for needed in needs {
-            let _ = writeln!(out, "  n{} --> n{number}", id(needed));
+            // Whatever is needed has a row of its own.
+            let _ = writeln!(out, "  n{} --> n{number}", numbers[needed]);
         }
     }
     out

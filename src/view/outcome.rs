@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use wi_core::plan::{Action, Plan, StaleObject};
-use wi_core::words::safe;
+use wi_core::words::{counted, safe};
 
 use super::cause::together;
 use super::style::{BOLD, GREEN, RED, YELLOW, paint};
@@ -17,7 +17,8 @@ use crate::apply::{Outcome, SkipReason, Status};
 ///
 /// `width` is the terminal's, in columns; `waits` is whether a rollout waits for somebody or for time,
 /// with nothing broken.
-pub fn text(plan: &Plan, outcome: &Outcome, width: usize, waits: bool) -> String {
+/// `again` is the command that goes on.
+pub fn text(plan: &Plan, outcome: &Outcome, width: usize, waits: bool, again: &str) -> String {
     let count = |action: Action| {
         outcome
             .iter()
@@ -52,6 +53,7 @@ pub fn text(plan: &Plan, outcome: &Outcome, width: usize, waits: bool) -> String
             "{}",
             paint(GREEN, paint(BOLD, format!("Apply complete! {counts}")))
         );
+        out.push_str(&left(plan));
         return out;
     }
     let _ = writeln!(out, "{}", paint(RED, format!("Apply incomplete. {counts}")));
@@ -98,28 +100,58 @@ pub fn text(plan: &Plan, outcome: &Outcome, width: usize, waits: bool) -> String
     if broken {
         let _ = writeln!(
             out,
-            "\nRun `wi apply` again once this is fixed: it finds what is left to do."
+            "\nRun `{again}` again once this is fixed: it finds what is left to do."
         );
     } else if interrupted {
         let _ = writeln!(
             out,
-            "\nRun `wi apply` again to go on: it finds what is left to do."
+            "\nRun `{again}` again to go on: it finds what is left to do."
         );
     }
     out
 }
 
+/// What a complete apply has not done: it is complete in what it was to do.
+fn left(plan: &Plan) -> String {
+    let mut out = String::new();
+    if plan.left_out > 0 {
+        let by: Vec<&str> = plan.left_out_by.iter().map(String::as_str).collect();
+        let _ = writeln!(
+            out,
+            "{} left out by {}.",
+            counted_are(plan.left_out, "other change"),
+            by.join(" and ")
+        );
+    }
+    if !plan.held_back.is_empty() {
+        let _ = writeln!(
+            out,
+            "{} held back; the plan above says why, and what lets it go on.",
+            counted_are(plan.held_back.len(), "change")
+        );
+    }
+    if !plan.unseen.is_empty() {
+        out.push_str("What could not be read, above, was not planned.\n");
+    }
+    out
+}
+
+/// `1 change is`, `2 changes are`.
+fn counted_are(n: usize, noun: &str) -> String {
+    format!("{} {}", counted(n, noun), if n == 1 { "is" } else { "are" })
+}
+
 /// A rollout that does not go on by itself.
-pub fn paused(wave: &str, why: &str, by: Pause) -> String {
+pub fn paused(wave: &str, why: &str, by: Pause, again: &str) -> String {
     let (when, next) = match by {
-        Pause::Gate => ("after", "What is done is not done again."),
+        Pause::Gate => ("after", "What is done is not done again.".to_owned()),
         Pause::Deadline => (
             "before",
-            "Run `wi apply` again to go on: what is done is not done again.",
+            format!("Run `{again}` again to go on: what is done is not done again."),
         ),
         Pause::Failures => (
             "after",
-            "Run `wi apply` again once this is fixed: what is done is not done again.",
+            format!("Run `{again}` again once this is fixed: what is done is not done again."),
         ),
     };
     format!(

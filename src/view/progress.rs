@@ -40,24 +40,22 @@ pub struct Progress {
 #[derive(Debug)]
 struct Table {
     matrix: WaveTable,
-    rows: Vec<ProgressBar>,
+    /// All of it is one bar, so that a terminal has it whole or not at all.
+    bar: ProgressBar,
 }
 
 impl Table {
     fn draw(&self) {
         let (height, width) = console::Term::stderr().size();
         let height = usize::from(height).saturating_sub(2).clamp(3, MOST_ROWS);
-        let lines = self.matrix.lines(usize::from(width), height);
+        let lines = self.matrix.under_way(usize::from(width), height);
         let colour =
             anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-        for (i, row) in self.rows.iter().enumerate() {
-            let line = lines.get(i).map_or("", String::as_str);
-            row.set_message(if colour {
-                line.to_owned()
-            } else {
-                anstream::adapter::strip_str(line).to_string()
-            });
-        }
+        let text = lines.join("\n");
+        self.bar.set_message(match colour {
+            true => text,
+            false => anstream::adapter::strip_str(&text).to_string(),
+        });
     }
 }
 
@@ -171,25 +169,26 @@ impl Observer for Progress {
         if matrix.clusters() < TABLE {
             return;
         }
-        // A line for each, and for the head, what is shared, and the rest.
-        let rows = (0..MOST_ROWS.min(matrix.clusters() + 3)).map(|_| {
-            let bar = bars.add(ProgressBar::new_spinner());
-            if let Ok(style) = ProgressStyle::with_template("{msg}") {
-                bar.set_style(style);
-            }
-            bar
-        });
-        let table = Table {
-            matrix,
-            rows: rows.collect(),
-        };
+        let bar = bars.add(ProgressBar::new_spinner());
+        if let Ok(style) = ProgressStyle::with_template("[{elapsed}]\n{msg}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_secs(1));
+        let table = Table { matrix, bar };
         table.draw();
         *self.table() = Some(table);
     }
 
     fn end(&self) {
         if let Some(table) = self.table().take() {
-            table.rows.iter().for_each(ProgressBar::finish_and_clear);
+            // How the wave ended stays on the screen.
+            table.bar.finish_and_clear();
+            for line in table
+                .matrix
+                .ended(usize::from(console::Term::stderr().size().1))
+            {
+                self.line(&line);
+            }
         }
     }
 

@@ -18,6 +18,9 @@ const PHASES: [(Phase, &str); 3] = [
 /// What is not in one cluster.
 const SHARED: &str = "(shared)";
 
+/// So many clusters have a row each at the end.
+const MOST_ENDED: usize = 30;
+
 /// The widest name of a cluster that is shown whole.
 const WIDEST: usize = 30;
 
@@ -84,7 +87,17 @@ impl WaveTable {
 
     /// The table, in at most so many lines: clusters under way and those that failed come first, the
     /// rest is counted.
-    pub fn lines(&self, width: usize, height: usize) -> Vec<String> {
+    pub fn under_way(&self, width: usize, height: usize) -> Vec<String> {
+        self.lines(width, height, false)
+    }
+
+    /// How it ended, cluster by cluster; where there are many, those that are done are counted.
+    pub fn ended(&self, width: usize) -> Vec<String> {
+        let few = self.rows.len() <= MOST_ENDED;
+        self.lines(width, usize::MAX, few)
+    }
+
+    fn lines(&self, width: usize, height: usize, all: bool) -> Vec<String> {
         let sum = |cells: &BTreeMap<Phase, Cell>, of: fn(&Cell) -> usize| -> usize {
             cells.values().map(of).sum()
         };
@@ -93,8 +106,9 @@ impl WaveTable {
         for (row, cells) in &self.rows {
             let (failed, running) = (sum(cells, |c| c.failed), sum(cells, |c| c.running));
             let ended = sum(cells, |c| c.done);
-            if failed > 0 || running > 0 || (ended > 0 && ended < sum(cells, |c| c.all)) {
-                shown.push((running == 0, row, cells));
+            if all || failed > 0 || running > 0 || (ended > 0 && ended < sum(cells, |c| c.all)) {
+                // What is under way, what has failed, and what is between two phases.
+                shown.push((running == 0, failed == 0, row, cells));
             } else if row == SHARED {
                 // No cluster: it is not counted.
             } else if ended > 0 {
@@ -103,7 +117,7 @@ impl WaveTable {
                 waiting += 1;
             }
         }
-        shown.sort_by_key(|(idle, ..)| *idle);
+        shown.sort_by_key(|(idle, well, ..)| (*idle, *well));
         let room = height.saturating_sub(2);
         let more = shown.len().saturating_sub(room);
         shown.truncate(room);
@@ -114,7 +128,7 @@ impl WaveTable {
             head.push_str(&format!("  {title:<10}"));
         }
         let mut lines = vec![paint(DIM, head.trim_end())];
-        for (_, row, cells) in shown {
+        for (.., row, cells) in shown {
             let title = truncate_str(&safe(row), name, "…").into_owned();
             let mut line = format!(
                 "{title}{}",
@@ -206,19 +220,19 @@ mod tests {
 
     #[test]
     fn what_is_under_way_comes_first_and_the_rest_is_counted() {
-        insta::assert_snapshot!(plain(&matrix().lines(80, 24)), @r"
+        insta::assert_snapshot!(plain(&matrix().under_way(80, 24)), @r"
                   cluster     kubernetes  node pools
         prod-1    ✓           1/3         waits
         prod-3    0/1         waits       waits
-        prod-0    ✓           waits       waits
         prod-2    ✗ 1 failed  waits       waits
+        prod-0    ✓           waits       waits
         2 waiting
         ");
     }
 
     #[test]
     fn it_fits_the_terminal() {
-        let lines = matrix().lines(30, 4);
+        let lines = matrix().under_way(30, 4);
         insta::assert_snapshot!(plain(&lines), @r"
                   cluster     kuberne…
         prod-1    ✓           1/3    …

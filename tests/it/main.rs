@@ -44,6 +44,8 @@ mod saved_plans;
 #[cfg(unix)]
 mod secrets;
 mod spec;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod unseen;
 mod victims;
 mod what_left;

@@ -112,7 +112,7 @@ mistake!(
 
 #[test]
 fn a_key_in_two_files_shows_both_places() {
-    let other = "apiVersion: wi/v1\nname: store\nclusters:\n  main: { location: europe-west4 }\n";
+    let other = "apiVersion: wi/v1\nname: shop\nclusters:\n  main: { location: europe-west4 }\n";
     let one = format!("{HEAD}clusters:\n  main: {{ location: europe-west1 }}\n");
     insta::assert_snapshot!(errors(&[("one.yaml", &one), ("two.yaml", other)]));
 }

@@ -7,6 +7,8 @@ pub mod cpu;
 pub mod fake;
 pub mod front;
 pub mod inside;
+#[cfg(target_os = "linux")]
+pub mod pty;
 pub mod served;
 pub mod tunnel;
 

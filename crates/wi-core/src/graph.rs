@@ -141,9 +141,15 @@ impl Graph {
         found
     }
 
+    /// All addresses.
+    pub fn into_addresses(self) -> BTreeSet<Address> {
+        self.index.into_keys().collect()
+    }
+
     /// Addresses with their direct needs, both in order.
     pub fn rows(&self) -> Vec<(&str, Vec<&str>)> {
-        self.index
+        let mut rows: Vec<(&str, Vec<&str>)> = self
+            .index
             .iter()
             .map(|(address, node)| {
                 let mut needs: Vec<&str> = self
@@ -154,7 +160,9 @@ impl Graph {
                 needs.sort_unstable();
                 (&**address, needs)
             })
-            .collect()
+            .collect();
+        rows.sort_unstable();
+        rows
     }
 
     /// An address on a cycle, if there is one.

@@ -45,7 +45,7 @@ pub use permissions::Permission;
 pub use preconditions::{Compared, Preconditions, StaleObject};
 pub use restarts::Restart;
 pub use scope::{Part, touched, with_chains};
-pub use target::restrict_to;
+pub use target::{addresses, knows, restrict_to};
 pub use terraform::Terraform;
 
 use crate::address::Address;

@@ -1,10 +1,12 @@
 //! `--target`: a part of the plan, with all that it needs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Plan, Subject, restarts};
 use crate::address::Address;
-use crate::live::Live;
+use crate::desired::Desired;
+use crate::graph::Graph;
+use crate::live::{Live, Seen};
 
 /// Leaves only changes whose address is one of `targets`, or below one (`ksa.main/shop` takes all
 /// accounts of that namespace), and what those need. Answers with the targets that match nothing.
@@ -39,4 +41,21 @@ pub fn restrict_to(plan: &mut Plan, live: &Live, targets: &[String]) -> Vec<Stri
     });
     restarts::list(live, plan);
     unmatched
+}
+
+/// The addresses of what the spec asks for, and of the node pools of its clusters, as far as these were seen.
+pub fn addresses(desired: &Desired, live: &Live) -> BTreeSet<Address> {
+    let mut pools = BTreeMap::new();
+    for name in desired.clusters.keys() {
+        if let Some(Seen::Found(cluster)) = live.clusters.get(name) {
+            let names = cluster.node_pools.iter().map(|p| p.name.clone());
+            pools.insert(name.clone(), names.collect());
+        }
+    }
+    Graph::of(desired, &pools).into_addresses()
+}
+
+/// Whether there is something at this address, or below it.
+pub fn knows(desired: &Desired, live: &Live, target: &str) -> bool {
+    addresses(desired, live).iter().any(|a| a.is_in(target))
 }

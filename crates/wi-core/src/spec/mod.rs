@@ -78,6 +78,9 @@ pub fn load(
             other: None,
         });
     }
+    if let Some(several) = several_specs(&documents) {
+        return Err(SpecErrors(vec![several]));
+    }
     // What has been told by now is that files or documents are missing.
     let is_whole = mistakes.is_empty();
     for document in &mut documents {
@@ -98,6 +101,36 @@ pub fn load(
         Some(spec) if mistakes.is_empty() => Ok(spec),
         _ => Err(SpecErrors(mistakes)),
     }
+}
+
+/// Documents of more than one spec, which are told by their names: all else that would be said of them together is noise.
+fn several_specs(documents: &[Document]) -> Option<Diagnostic> {
+    let mut specs: Vec<(&str, &Document, Span)> = Vec::new();
+    for document in documents {
+        if let Some(node) = document.root.get("name")
+            && let Some(name) = node.text()
+            && specs.iter().all(|(known, ..)| *known != name)
+        {
+            specs.push((name, document, node.span));
+        }
+    }
+    let [(_, first, first_span), (_, second, span), ..] = specs[..] else {
+        return None;
+    };
+    let list: Vec<String> = specs
+        .iter()
+        .map(|(name, document, _)| format!("`{name}` ({})", document.source.name))
+        .collect();
+    Some(Diagnostic {
+        code: "several_specs",
+        message: format!("these are {} specs, not one: {}", list.len(), list.join(", ")),
+        help: Some(
+            "Name the files or the directory of one of them. Files of one spec have the same `name`, or only one of them has it."
+                .to_owned(),
+        ),
+        label: Some((Arc::clone(&second.source), span, "another spec".to_owned())),
+        other: Some((Arc::clone(&first.source), first_span, "the first".to_owned())),
+    })
 }
 
 fn no_spec_help(skipped: &[String]) -> String {

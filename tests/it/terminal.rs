@@ -1,0 +1,157 @@
+//! What somebody sees who types: on a terminal, and the answers to habits from elsewhere.
+
+use crate::support::Place;
+use crate::support::pty::screen;
+
+/// The fleet of the examples, on a clock that goes fast.
+fn fleet() -> Place {
+    Place::example("fleet")
+}
+
+/// The table of a wave: each cluster once, and how it ended stays in the scrollback.
+#[test]
+fn the_table_of_a_wave_is_drawn_whole_and_stays() {
+    for columns in [80, 120] {
+        let place = fleet();
+        let mut command = place.command(&[
+            "apply",
+            "--sandbox",
+            "--auto-approve",
+            "--until-wave",
+            "canary",
+        ]);
+        let shown = screen(&mut command, columns);
+        let tables: Vec<&str> = shown.split("node pools\n").skip(1).collect();
+        assert!(!tables.is_empty(), "{columns}: {shown}");
+        for table in tables {
+            let rows = table
+                .lines()
+                .take_while(|l| l.contains('✓') || l.contains('–') || l.ends_with("done"));
+            let rows: Vec<&str> = rows.collect();
+            let names = rows.iter().filter_map(|r| r.split_whitespace().next());
+            let mut names: Vec<&str> = names.collect();
+            let all = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), all, "{columns}: a row twice in\n{shown}");
+            assert!(
+                !rows.is_empty() && !table.contains("waits"),
+                "{columns}: stale:\n{shown}"
+            );
+        }
+        for line in shown.lines() {
+            assert!(line.chars().count() <= usize::from(columns), "{line}");
+        }
+        let complete = shown
+            .lines()
+            .skip_while(|l| !l.starts_with("Apply complete!"));
+        let rest = complete.collect::<Vec<_>>().join("\n");
+        assert!(rest.contains("left out by --until-wave."), "{shown}");
+    }
+}
+
+#[test]
+fn what_terraform_has_and_wi_has_not_is_answered_in_a_word() {
+    let place = Place::example("quickstart");
+    for (typed, answer) in [
+        (["plan", "-refresh-only"], "every plan reads the live state"),
+        (["apply", "-input=false"], "--auto-approve"),
+        (["plan", "-var=a=b"], "specs have no variables"),
+        (["apply", "-lock=false"], "there is no lock"),
+        (["state", "list"], "there is no state"),
+    ] {
+        let ran = place.wi(&typed).fails();
+        assert!(ran.err.contains(answer), "{typed:?}: {}", ran.err);
+        assert!(ran.out.is_empty());
+    }
+    assert!(place.wi(&["-version"]).ok().out.starts_with("wi "));
+}
+
+#[test]
+fn hints_repeat_what_was_chosen() {
+    let place = Place::example("quickstart");
+    let ran = place.wi(&[
+        "plan",
+        "wi.yaml",
+        "--target",
+        "gsa.checkout",
+        "--accept-loss",
+    ]);
+    let hint =
+        "Run `wi apply wi.yaml --target gsa.checkout --accept-loss --sandbox` to carry this out";
+    assert!(ran.err.contains(hint), "{}", ran.err);
+}
+
+#[test]
+fn a_target_that_nothing_has_is_an_error_and_one_that_is_done_is_not() {
+    let place = Place::example("quickstart");
+    let ran = place.wi(&["plan", "--target", "gsa.chekout"]).fails();
+    assert!(
+        ran.err.contains("did you mean gsa.checkout?"),
+        "{}",
+        ran.err
+    );
+    let ran = place
+        .wi(&["apply", "--auto-approve", "--target", "ksa.main/shp"])
+        .fails();
+    assert!(
+        ran.err.contains("did you mean ksa.main/shop?"),
+        "{}",
+        ran.err
+    );
+    place.wi(&["apply", "--auto-approve"]).ok();
+    for done in [
+        "gsa.checkout",
+        "ksa.main/shop",
+        "nodepool.main/default-pool",
+    ] {
+        let ran = place.wi(&["plan", "--target", done]).ok();
+        assert!(ran.out.contains("matches no change"), "{done}: {}", ran.out);
+    }
+}
+
+#[test]
+fn a_plan_that_is_not_there_is_said_to_be_missing() {
+    let place = Place::example("quickstart");
+    let ran = place.wi(&["apply", "wi.plan"]).fails();
+    assert!(ran.err.contains("there is no plan wi.plan"), "{}", ran.err);
+}
+
+#[test]
+fn several_specs_under_one_root_are_one_mistake() {
+    let place = Place::example("quickstart");
+    let other = std::fs::read_to_string(place.path("wi.yaml")).expect("spec");
+    place.write("more/wi.yaml", &other.replace("name: shop", "name: other"));
+    let ran = place.wi(&["validate"]).fails();
+    assert!(
+        ran.err.contains("these are 2 specs, not one"),
+        "{}",
+        ran.err
+    );
+    assert!(
+        ran.err.contains("`other` (more/wi.yaml)") && ran.err.contains("1 mistake in the spec."),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn a_graph_is_the_same_each_time_and_names_only_what_is_in_it() {
+    let place = Place::example("shop");
+    for format in ["dot", "mermaid"] {
+        let first = place.wi(&["graph", "--format", format]).ok().out;
+        for _ in 0..5 {
+            assert_eq!(place.wi(&["graph", "--format", format]).ok().out, first);
+        }
+        if format == "mermaid" {
+            let nodes = first.lines().filter(|l| l.contains('[')).count();
+            for (from, to) in first.lines().filter_map(|l| l.split_once(" --> ")) {
+                for id in [from, to] {
+                    let number: usize =
+                        id.trim().trim_start_matches('n').parse().expect("a number");
+                    assert!(number < nodes, "{id}");
+                }
+            }
+        }
+    }
+}
