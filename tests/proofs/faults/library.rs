@@ -40,7 +40,7 @@ pub async fn apply(inside: &Inside, spec: &str, timeout: Duration, propagation: 
         let progress = Arc::new(wi::apply::Unobserved);
         let context = Context::new(http, plan.clone(), &desired, &live, progress, limits);
         let outcome = apply::apply(Arc::new(context), CancellationToken::new()).await;
-        out.push_str(&view::outcome::text(&plan, &outcome, 80, false));
+        out.push_str(&view::outcome::text(&plan, &outcome, 80, false, "wi apply"));
         code = i32::from(outcome.values().any(|end| *end != Status::Done));
     }
     Ran {
