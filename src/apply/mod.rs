@@ -5,6 +5,7 @@ mod edit;
 mod gke;
 mod observer;
 pub mod preflight;
+pub mod rehearsal;
 pub mod rollout;
 mod steps;
 mod verify;
@@ -209,6 +210,15 @@ impl Context {
     fn path(&self, cluster: &str) -> Result<&ClusterPath, String> {
         let path = self.paths.get(cluster);
         path.ok_or_else(|| format!("cluster.{cluster} is not in the spec"))
+    }
+
+    /// Where the objects of a cluster of the spec are written.
+    fn objects_of(&self, cluster: &str) -> Result<edit::object::Target<'_>, String> {
+        Ok(edit::object::Target {
+            kube: self.kube(cluster)?,
+            owner: &self.plan.owner,
+            limits: &self.limits,
+        })
     }
 
     fn kube(&self, cluster: &str) -> Result<&Kube, String> {

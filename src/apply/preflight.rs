@@ -13,8 +13,6 @@ use wi_core::live::{Live, to_connect};
 use wi_core::names::ProjectId;
 use wi_core::plan::{Edit, Permission, Plan};
 use wi_core::resource::Resource;
-use wi_core::spec::model::Access;
-use wi_core::words::safe;
 
 /// A permission that the caller does not have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -166,12 +164,9 @@ async fn kubernetes(http: &Http, plan: &Plan, desired: &Desired, live: &Live) ->
         let Ok(kube) = Kube::connect(http, &found, &wanted.access) else {
             return Vec::new();
         };
-        let given_by = match wanted.access {
-            Access::Kubeconfig { .. } => {
-                let who = safe(kube.reached_by());
-                format!("RBAC, for the user of {who}: `wi help real-projects` has the rules")
-            }
-            _ => smallest("roles/container.developer, or by RBAC in the cluster"),
+        let given_by = match kube.user() {
+            Some(user) => format!("RBAC, for {user}: `wi help real-projects` has the rules"),
+            None => smallest("roles/container.developer, or by RBAC in the cluster"),
         };
         let may = async |namespace: &str| {
             let asked = kube.may(verb, "", resource, namespace);

@@ -20,7 +20,7 @@ use crate::engine::pipeline::{self, Input, Made};
 
 use super::{Failure, Success, again, plan, plan_file};
 use crate::apply::rollout::{self, Ended, Gates};
-use crate::apply::{Context, Limits, Observer, Status, preflight};
+use crate::apply::{Context, Limits, Observer, Status, preflight, rehearsal};
 use crate::engine::read;
 use crate::view::json::stream::{self, Stream};
 use crate::view::progress::Progress;
@@ -275,6 +275,7 @@ fn expect(hash: impl FnOnce() -> String, args: &ApplyArgs) -> Result<(), Failure
     )))
 }
 
+/// Whether nothing that can be known before the first write stands in the way.
 async fn may(
     session: &Session,
     plan: &Plan,
@@ -282,10 +283,18 @@ async fn may(
     live: &Live,
 ) -> Result<(), Failure> {
     let missing = preflight::check(&session.http, plan, desired, live).await;
-    if missing.is_empty() {
+    if !missing.is_empty() {
+        return Err(Failure::Message(view::outcome::missing(&missing)));
+    }
+    let refused = rehearsal::check(&session.http, plan, desired, live).await;
+    if refused.is_empty() {
         return Ok(());
     }
-    Err(Failure::Message(view::outcome::missing(&missing)))
+    if rehearsal::is_tolerated(plan, &refused) {
+        print::note(&view::outcome::will_be_refused(plan, &refused));
+        return Ok(());
+    }
+    Err(Failure::Message(view::outcome::refused(plan, &refused)))
 }
 
 async fn carry_out(

@@ -14,6 +14,7 @@ use wi_core::wire::container::{Cluster, ClusterList};
 
 use super::needs::KUBERNETES;
 use super::{Caller, Section, State, remedy};
+use crate::engine::read::own_cluster::{self, Doubt};
 
 pub(super) async fn of_clusters(
     http: &Http,
@@ -98,16 +99,22 @@ pub(super) async fn of_clusters(
                 ),
                 0 => Some(way_in(path, &wanted.access)),
                 // What authenticates is the kubeconfig's, and not Google's to grant.
-                401 | 403 if own => Some(
-                    "Renew the credentials of the context, or have its user allowed by RBAC"
-                        .to_owned(),
-                ),
+                401 | 403 if kube.user().is_some() => kube.user().map(|user| {
+                    format!(
+                        "Renew the credentials of {user}, or have it allowed by RBAC (`wi help real-projects` has the rules)"
+                    )
+                }),
                 _ => {
                     let role = role_to_connect(&wanted.access);
                     remedy(e, Some(caller.grant(&path.project, role)))
                 }
             };
             section.add(State::Failed, what, fix);
+            return section;
+        }
+        if let Err(Doubt::Other(why)) = own_cluster::check(&kube, found, path).await {
+            let what = format!("the {} {why}", kube.reached_by());
+            section.add(State::Failed, what, None);
             return section;
         }
         let what = format!("reached by its {}", kube.reached_by());
@@ -126,13 +133,11 @@ pub(super) async fn of_clusters(
                 section.add(State::Fine, what, None);
             } else {
                 let what = format!("{command}: may not {}", missing.join(", "));
-                let fix = if matches!(wanted.access, Access::Kubeconfig { .. }) {
-                    format!(
-                        "Have the user of {} allowed to by RBAC (`wi help real-projects` has the rules)",
-                        kube.reached_by()
-                    )
-                } else {
-                    caller.grant(&path.project, role)
+                let fix = match kube.user() {
+                    Some(user) => {
+                        format!("Have {user} allowed to by RBAC (`wi help real-projects` has the rules)")
+                    }
+                    None => caller.grant(&path.project, role),
                 };
                 section.add(State::Failed, what, Some(fix));
             }

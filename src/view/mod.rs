@@ -13,28 +13,25 @@ pub mod style;
 pub mod text;
 mod wave_table;
 
+use std::collections::BTreeMap;
+
+use wi_core::live::ReachedBy;
 use wi_core::words::safe;
 
 /// How the Kubernetes APIs of clusters were reached: each one, or how many of each kind.
-pub fn reached_by(clusters: &std::collections::BTreeMap<String, String>) -> Option<String> {
+pub fn reached_by(clusters: &BTreeMap<String, ReachedBy>) -> Option<String> {
     if clusters.is_empty() {
         return None;
     }
     if clusters.len() <= 3 {
         let each = clusters
             .iter()
-            .map(|(cluster, by)| format!("cluster.{} by its {}", safe(cluster), safe(by)));
+            .map(|(cluster, by)| format!("cluster.{} by its {by}", safe(cluster)));
         return Some(format!("Read {}.\n", each.collect::<Vec<_>>().join(", ")));
     }
-    let mut kinds = std::collections::BTreeMap::new();
+    let mut kinds = BTreeMap::new();
     for by in clusters.values() {
-        // `public endpoint 34.1.2.3`, `context kind-dev of FILE`
-        let kind = if by.starts_with("context ") {
-            "kubeconfig"
-        } else {
-            by.rsplit_once(' ').map_or(by.as_str(), |(kind, _)| kind)
-        };
-        *kinds.entry(kind).or_insert(0) += 1;
+        *kinds.entry(by.kind()).or_insert(0) += 1;
     }
     let each = kinds
         .iter()

@@ -10,6 +10,7 @@ use super::cause::together;
 use super::style::{BOLD, GREEN, RED, YELLOW, paint};
 use super::text::wrap;
 use crate::apply::preflight::Missing;
+use crate::apply::rehearsal::Refused;
 use crate::apply::rollout::Pause;
 use crate::apply::{Outcome, SkipReason, Status};
 
@@ -183,6 +184,36 @@ pub fn missing(missing: &[Missing]) -> String {
             safe(&m.on),
             m.given_by
         );
+    }
+    out
+}
+
+/// What the servers would refuse, before anything is written.
+pub fn refused(plan: &Plan, refused: &Refused) -> String {
+    format!(
+        "nothing was written: in a dry run the servers refuse a part of the plan.\n{}",
+        refusals(plan, refused)
+    )
+}
+
+/// What the servers would refuse, where the rollout bears that.
+pub fn will_be_refused(plan: &Plan, refused: &Refused) -> String {
+    format!(
+        "In a dry run the servers refuse a part of the plan. The rollout's maxFailures bears that, so that it goes on without.\n{}",
+        refusals(plan, refused)
+    )
+}
+
+fn refusals(plan: &Plan, refused: &Refused) -> String {
+    let mut out = String::new();
+    for group in together(refused, |(_, why)| why.as_str()) {
+        out.push('\n');
+        for (address, _) in &group {
+            let place = plan.changes.get(*address).and_then(|c| c.place.as_ref());
+            let place = place.map_or(String::new(), |p| format!(" ({})", safe(&p.to_string())));
+            let _ = write!(out, "- {}{place}\n  ", safe(address));
+        }
+        let _ = writeln!(out, "{}", safe(group[0].1));
     }
     out
 }

@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod plugin;
+mod which;
 mod who;
 
 use std::os::unix::fs::PermissionsExt;
@@ -27,7 +28,8 @@ namespaces:
 const WORLD: &str = "apiVersion: wi.sandbox/v1
 projects: { acme-prod: {} }
 clusters:
-  - { project: acme-prod, location: europe-west1-b, name: main, workloadPool: acme-prod.svc.id.goog }
+  - { project: acme-prod, location: europe-west1-b, name: main, workloadPool: acme-prod.svc.id.goog,
+      nodePools: [{ name: p1, nodes: 1, workloadMetadata: GKE_METADATA }] }
   - { project: acme-prod, location: europe-west1-b, name: other }
 ";
 

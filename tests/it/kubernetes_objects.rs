@@ -120,6 +120,24 @@ fn what_somebody_makes_after_the_plan_is_adopted_and_never_destroyed() {
     });
 }
 
+/// The first try is carried out, and its answer is lost: the second one finds what is ours.
+#[test]
+fn what_a_try_has_made_whose_answer_was_lost_is_not_adopted() {
+    let served = Served::of(place("", ""));
+    served.inject(
+        &json!({"match": "PATCH *serviceaccounts/checkout?*Strict$", "lost": true, "times": 1}),
+    );
+    served.wi(&["apply", "wi.yaml", "--auto-approve"]).ok();
+    let world = serde_json::to_value(served.sandbox.snapshot()).expect("JSON");
+    let now = account(&world, "checkout");
+    assert_eq!(now["annotations"]["wi/owner"], "shop", "{now}");
+    assert!(now["annotations"]["wi/adopted"].is_null(), "{now}");
+    // So it goes with the spec that made it.
+    served.place.write("wi.yaml", &spec(""));
+    let plan = served.wi(&["plan", "wi.yaml"]).ok();
+    says(&plan, &["- ksa.main/shop/checkout", "1 to destroy"]);
+}
+
 #[test]
 fn what_another_spec_or_tool_makes_after_the_plan_stays_its_own() {
     for (key, value) in [

@@ -37,6 +37,7 @@ mod made_later;
 mod markdown;
 mod part_of_a_cluster;
 mod quickstart;
+mod rehearsal;
 mod replaced;
 mod rollout;
 mod sandbox;

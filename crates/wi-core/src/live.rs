@@ -7,7 +7,7 @@ use std::fmt;
 use crate::desired::DesiredCluster;
 use crate::names::{ClusterPath, Email, ProjectId, Role};
 use crate::resource::Resource;
-use crate::spec::model::Access;
+use crate::spec::model::{Access, Endpoint};
 use crate::wire::budgets::Budget;
 use crate::wire::container::Cluster;
 use crate::wire::iam::ServiceAccount;
@@ -15,6 +15,7 @@ use crate::wire::kubernetes::ObjectMeta;
 use crate::wire::pods::{Pod, PodSpec};
 use crate::wire::policy::Policy;
 use crate::wire::workloads::WorkloadObject;
+use crate::words::safe;
 
 /// What a read found. Not seen is not absent: nothing is concluded from `Unknown`.
 #[derive(Debug, Clone)]
@@ -55,6 +56,54 @@ impl<T> Seen<T> {
     }
 }
 
+/// How the Kubernetes API of a cluster is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReachedBy {
+    /// At an endpoint of the cluster's own, with its host.
+    Endpoint(Endpoint, String),
+    /// By Connect Gateway.
+    Gateway {
+        /// Such as `global`.
+        location: String,
+        /// The cluster's name in its fleet.
+        membership: String,
+    },
+    /// As a kubeconfig says.
+    Context {
+        /// The context.
+        name: String,
+        /// The kubeconfig.
+        file: String,
+    },
+}
+
+impl ReachedBy {
+    /// Without what differs from cluster to cluster.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Endpoint(Endpoint::Dns, _) => "DNS endpoint",
+            Self::Endpoint(Endpoint::Public, _) => "public endpoint",
+            Self::Endpoint(Endpoint::Private, _) => "private endpoint",
+            Self::Gateway { .. } => "Connect Gateway",
+            Self::Context { .. } => "kubeconfig",
+        }
+    }
+}
+
+impl fmt::Display for ReachedBy {
+    /// `public endpoint 34.1.2.3`, `Connect Gateway global/main`, `context kind-dev of FILE`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Endpoint(_, host) => write!(f, "{} {}", self.kind(), safe(host)),
+            Self::Gateway {
+                location,
+                membership,
+            } => write!(f, "{} {}/{}", self.kind(), safe(location), safe(membership)),
+            Self::Context { name, file } => write!(f, "context {} of {}", safe(name), safe(file)),
+        }
+    }
+}
+
 /// The live state that a plan rests on.
 #[derive(Debug, Clone, Default)]
 pub struct Live {
@@ -76,7 +125,7 @@ pub struct Live {
     /// Whether the roles that are to be granted anew exist.
     pub roles: BTreeMap<Role, Seen<bool>>,
     /// How each cluster's Kubernetes API is reached, by the spec's name.
-    pub reached_by: BTreeMap<String, String>,
+    pub reached_by: BTreeMap<String, ReachedBy>,
     /// Policies that are read to tell what a node pool's pods can do today; nothing is planned by
     /// them, so that one that cannot be read holds nothing up.
     pub background: BTreeMap<Resource, Seen<Policy>>,

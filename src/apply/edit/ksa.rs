@@ -5,13 +5,12 @@ use wi_core::desired::GSA_ANNOTATION;
 use wi_core::plan::{Ksa, KsaAfter};
 use wi_core::wire::kubernetes::ObjectMeta;
 
-use super::object::{Kind, apply, for_user, holds, unmark};
-use crate::apply::Context;
+use super::object::{Kind, Target, WriteError, apply, holds, unmark};
 
-pub(super) async fn change(context: &Context, edit: &Ksa) -> Result<(), String> {
-    let kube = context.kube(&edit.key.cluster)?;
+pub(in crate::apply) async fn change(target: &Target<'_>, edit: &Ksa) -> Result<(), WriteError> {
+    let kube = target.kube;
     let before = edit.before.as_ref();
-    let Some(object) = edit.configuration(&context.plan.owner) else {
+    let Some(object) = edit.configuration(target.owner) else {
         let Some(was) = before else {
             return Ok(());
         };
@@ -23,14 +22,14 @@ pub(super) async fn change(context: &Context, edit: &Ksa) -> Result<(), String> 
             ..ObjectMeta::default()
         };
         return match kube.delete_service_account(&planned).await {
-            Err(e) if !e.is_not_found() => Err(for_user(&e)),
+            Err(e) if !e.is_not_found() => Err(e.into()),
             _ => Ok(()),
         };
     };
     let kind = Kind::ServiceAccount;
-    let mut after = apply(context, kube, kind, &object, before, edit.force).await?;
+    let mut after = apply(target, kind, &object, before, edit.force).await?;
     if edit.after == KsaAfter::Released {
-        after = unmark(kube, kind, after).await?;
+        after = unmark(target, kind, after).await?;
     }
     if edit.drop_annotation && after.annotations.contains_key(GSA_ANNOTATION) {
         // Another manager owns the field, so leaving it out of our configuration keeps it there.
@@ -40,9 +39,13 @@ pub(super) async fn change(context: &Context, edit: &Ksa) -> Result<(), String> 
         }});
         after = kube
             .patch_service_account(&after.namespace, &after.name, &patch)
-            .await
-            .map_err(|e| for_user(&e))?;
+            .await?;
     }
     let now = after.annotations.get(GSA_ANNOTATION);
-    holds("annotation", GSA_ANNOTATION, now, edit.account_after())
+    Ok(holds(
+        "annotation",
+        GSA_ANNOTATION,
+        now,
+        edit.account_after(),
+    )?)
 }

@@ -3,10 +3,10 @@
 mod account;
 pub(super) mod binding;
 mod cluster_pool;
-mod ksa;
-mod namespace;
+pub(super) mod ksa;
+pub(super) mod namespace;
 mod node_pool;
-mod object;
+pub(super) mod object;
 mod restore_settings;
 
 use wi_core::address::Address;
@@ -21,8 +21,16 @@ pub(super) async fn carry_out(context: &Context, address: &Address) -> Result<()
         Edit::NodePool(edit) => node_pool::change(context, address, edit).await,
         Edit::RestoreSettings(edit) => restore_settings::change(context, address, edit).await,
         Edit::Account(edit) => account::change(context, address, edit).await,
-        Edit::Namespace(edit) => namespace::change(context, edit).await,
-        Edit::Ksa(edit) => ksa::change(context, edit).await,
+        Edit::Namespace(edit) => {
+            let target = context.objects_of(&edit.key.cluster)?;
+            let written = namespace::change(&target, edit).await;
+            written.map_err(|e| e.to_string())
+        }
+        Edit::Ksa(edit) => {
+            let target = context.objects_of(&edit.key.cluster)?;
+            let written = ksa::change(&target, edit).await;
+            written.map_err(|e| e.to_string())
+        }
         Edit::Binding(edit) => {
             // Bindings are always steps of their policy.
             Err(format!(

@@ -1,7 +1,9 @@
 //! Objects of Kubernetes are written by server-side apply, as the field manager `wi`.
 
+use std::fmt;
+
 use serde_json::{Value, json};
-use wi_client::http::ApiError;
+use wi_client::http::{ApiError, Cause};
 use wi_client::kubernetes::Kube;
 use wi_core::desired::GSA_ANNOTATION;
 use wi_core::plan::Was;
@@ -9,8 +11,11 @@ use wi_core::plan::ownership::{ADOPTED, MANAGED_BY, OWNER, owner_of};
 use wi_core::wire::kubernetes::ObjectMeta;
 use wi_core::words::safe;
 
-use crate::apply::Context;
-use crate::apply::wait::CONFLICTS;
+use crate::apply::Limits;
+use crate::apply::wait::{CONFLICTS, Wait};
+
+/// The reason of a cause that names another manager of a field.
+const FIELD_MANAGER_CONFLICT: &str = "FieldManagerConflict";
 
 /// Which kind of object a change is about.
 #[derive(Clone, Copy)]
@@ -19,27 +24,68 @@ pub(super) enum Kind {
     ServiceAccount,
 }
 
+/// Where objects are written, and for whom.
+pub(in crate::apply) struct Target<'a> {
+    /// A dry run of it writes nothing, and is refused as the write would be.
+    pub kube: &'a Kube,
+    /// The spec's name.
+    pub owner: &'a str,
+    pub limits: &'a Limits,
+}
+
+/// Why an object was not written, for the user.
+#[derive(Debug)]
+pub(in crate::apply) enum WriteError {
+    /// The server's answer.
+    Api(ApiError),
+    /// What `wi` makes of it.
+    Said(String),
+}
+
+impl From<ApiError> for WriteError {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
+impl From<String> for WriteError {
+    fn from(why: String) -> Self {
+        Self::Said(why)
+    }
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Api(error) => f.write_str(&for_user(error)),
+            Self::Said(why) => f.write_str(why),
+        }
+    }
+}
+
 /// Applies under the resource version that the plan saw. Another version with the same marks and
 /// annotation is no other object: then it is tried again under that one. What was not there then and is now
 /// is not ours to make. The answer is compared with what was asked for.
 pub(super) async fn apply(
-    context: &Context,
-    kube: &Kube,
+    target: &Target<'_>,
     kind: Kind,
     object: &Value,
     before: Option<&Was>,
     force: bool,
-) -> Result<ObjectMeta, String> {
-    let mut wait = context.propagation_wait();
+) -> Result<ObjectMeta, WriteError> {
+    let kube = target.kube;
+    let mut wait = Wait::up_to(target.limits.propagation, target.limits.poll);
     let mut object = object.clone();
     let mut planned = before.cloned();
+    // A dry run overwrites nothing: its own answer says what is there.
     if planned.is_none()
+        && !kube.is_dry_run()
         && let Some(there) = made_meanwhile(kube, kind, &object).await?
     {
         if matches!(kind, Kind::Namespace) && there.deletion_timestamp.is_empty() {
             return Ok(there); // those of others are not marked
         }
-        adopt(&mut object, &there, &context.plan.owner)?;
+        adopt(&mut object, &there, target.owner)?;
         planned = Some(Was::from(&there));
     }
     let mut lock = planned
@@ -57,33 +103,51 @@ pub(super) async fn apply(
             Kind::ServiceAccount => kube.apply_service_account(&locked, force).await,
         };
         let error = match result {
-            Ok((now, made)) if matches!(kind, Kind::ServiceAccount) && lock.is_none() && !made => {
-                // Somebody was faster by a moment, or it is a try whose answer was lost. Who takes it for
-                // ours deletes it one day.
-                adopt(&mut object, &ObjectMeta::default(), &context.plan.owner)?;
+            // Somebody was faster by a moment. Who takes it for ours deletes it one day. What an apply of ours
+            // has made is ours: a try whose answer was lost, or another run of this spec.
+            Ok((now, made))
+                if matches!(kind, Kind::ServiceAccount)
+                    && lock.is_none()
+                    && !made
+                    && !now.is_made_by_an_apply() =>
+            {
+                adopt(&mut object, &ObjectMeta::default(), target.owner)?;
                 lock = Some((now.uid.clone(), now.resource_version.clone()));
                 planned = Some(Was::from(&now));
                 continue;
             }
-            Ok((now, _)) => return as_asked(&object, &now).map(|()| now),
+            Ok((now, _)) => {
+                as_asked(&object, &now)?;
+                return Ok(now);
+            }
             Err(e) => e,
         };
-        let stale = error.is_conflict()
-            && error
-                .causes
-                .iter()
-                .all(|c| c.reason != "FieldManagerConflict");
-        let (Some(planned), true) = (&planned, stale) else {
-            return Err(for_user(&error));
+        let by_manager = |c: &Cause| c.reason == FIELD_MANAGER_CONFLICT;
+        let of_fields = error.causes.iter().any(by_manager);
+        if of_fields
+            && planned.is_none()
+            && let Some(there) = made_meanwhile(kube, kind, &object).await?
+        {
+            if matches!(kind, Kind::Namespace) {
+                return Ok(there);
+            }
+            adopt(&mut object, &there, target.owner)?;
+            lock = Some((there.uid.clone(), there.resource_version.clone()));
+            planned = Some(Was::from(&there));
+            continue;
+        }
+        let (Some(planned), true) = (&planned, error.is_conflict() && !of_fields) else {
+            return Err(error.into());
         };
-        let now = read(kube, kind, &object).await.map_err(|e| for_user(&e))?;
+        let now = read(kube, kind, &object).await?;
         if now.uid != planned.uid || !is_ours_or_as_planned(&now, planned, &object) {
-            return Err("it has changed since it was planned. Plan again".to_owned());
+            let why = "it has changed since it was planned. Plan again";
+            return Err(why.to_owned().into());
         }
         lock = Some((now.uid, now.resource_version));
         conflicts += 1;
         if conflicts > CONFLICTS || !wait.again().await {
-            return Err(for_user(&error));
+            return Err(error.into());
         }
     }
 }
@@ -104,11 +168,11 @@ async fn made_meanwhile(
     kube: &Kube,
     kind: Kind,
     object: &Value,
-) -> Result<Option<ObjectMeta>, String> {
+) -> Result<Option<ObjectMeta>, ApiError> {
     match read(kube, kind, object).await {
         Ok(there) => Ok(Some(there)),
         Err(e) if e.is_not_found() || e.code == 403 => Ok(None), // the write will tell
-        Err(e) => Err(for_user(&e)),
+        Err(e) => Err(e),
     }
 }
 
@@ -184,7 +248,12 @@ pub(super) fn holds(
 
 /// Takes our marks off what was released, where somebody else owns them, too: a restored backup, or a tool that
 /// copies objects. Leaving them out of our configuration keeps them there.
-pub(super) async fn unmark(kube: &Kube, kind: Kind, now: ObjectMeta) -> Result<ObjectMeta, String> {
+pub(super) async fn unmark(
+    target: &Target<'_>,
+    kind: Kind,
+    now: ObjectMeta,
+) -> Result<ObjectMeta, WriteError> {
+    let kube = target.kube;
     let mut patch = json!({"metadata": { "resourceVersion": now.resource_version }});
     let mut marked = false;
     for key in [OWNER, ADOPTED] {
@@ -206,8 +275,7 @@ pub(super) async fn unmark(kube: &Kube, kind: Kind, now: ObjectMeta) -> Result<O
             kube.patch_service_account(&now.namespace, &now.name, &patch)
                 .await
         }
-    }
-    .map_err(|e| for_user(&e))?;
+    }?;
     for key in [OWNER, ADOPTED] {
         holds("annotation", key, now.annotations.get(key), None)?;
     }
@@ -235,11 +303,11 @@ fn is_ours_or_as_planned(now: &ObjectMeta, planned: &Was, wanted: &Value) -> boo
     )
 }
 
-pub(super) fn for_user(e: &ApiError) -> String {
+fn for_user(e: &ApiError) -> String {
     let managers: Vec<&str> = e
         .causes
         .iter()
-        .filter(|c| c.reason == "FieldManagerConflict")
+        .filter(|c| c.reason == FIELD_MANAGER_CONFLICT)
         .map(|c| c.message.as_str())
         .collect();
     if managers.is_empty() {

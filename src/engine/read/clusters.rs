@@ -6,7 +6,7 @@ use futures::future::join_all;
 use tracing::{Instrument, info_span};
 use wi_client::google::container;
 use wi_client::http::{ApiError, Http};
-use wi_core::live::{Objects, Outside, Seen};
+use wi_core::live::{Objects, Outside, ReachedBy, Seen};
 use wi_core::names::{ClusterPath, ProjectId};
 use wi_core::read_set::ReadSet;
 use wi_core::wire::container::{Cluster, ClusterList};
@@ -18,7 +18,7 @@ use super::{Lists, objects, unmanaged_clusters};
 pub(super) struct Read {
     pub clusters: BTreeMap<String, Seen<Cluster>>,
     pub kubernetes: BTreeMap<String, Seen<Objects>>,
-    pub reached_by: BTreeMap<String, String>,
+    pub reached_by: BTreeMap<String, ReachedBy>,
     pub outside: Vec<Outside>,
     /// All clusters of the projects in which one of the spec is not there.
     pub clusters_of: BTreeMap<ProjectId, BTreeSet<ClusterPath>>,

@@ -22,6 +22,7 @@ pub mod discover;
 pub mod leftovers;
 mod node_identity;
 mod objects;
+pub(crate) mod own_cluster;
 mod unmanaged_clusters;
 
 pub use discover::Lists;

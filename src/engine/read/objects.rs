@@ -7,15 +7,15 @@ use wi_client::http::{ApiError, ErrorKind, Http, seen};
 use wi_client::kubernetes::Kube;
 use wi_core::access::config_maps_asked;
 use wi_core::desired::GSA_ANNOTATION;
-use wi_core::live::{ConfigMaps, Objects, Seen, Template, Workloads, to_connect};
+use wi_core::live::{ConfigMaps, Objects, ReachedBy, Seen, Template, Workloads, to_connect};
 use wi_core::names::{Email, KubeName};
 use wi_core::read_set::ReadCluster;
-use wi_core::spec::model::Access;
 use wi_core::wire::container::{Cluster, NodePool};
 use wi_core::wire::kubernetes::ObjectMeta;
 use wi_core::wire::pods::Pod;
 use wi_core::wire::workloads::WORKLOAD_KINDS;
-use wi_core::words::safe;
+
+use super::own_cluster::{self, Doubt, Listed};
 
 /// The label by which GKE says which node pool a node is of.
 const POOL_LABEL: &str = "cloud.google.com/gke-nodepool";
@@ -27,9 +27,8 @@ pub(super) async fn read(
     http: &Http,
     asked: &ReadCluster,
     cluster: &Seen<Cluster>,
-) -> (Seen<Objects>, Option<String>) {
+) -> (Seen<Objects>, Option<ReachedBy>) {
     let wanted = &asked.wanted;
-    let by_kubeconfig = matches!(wanted.access, Access::Kubeconfig { .. });
     let known = to_connect(wanted, cluster);
     let Some(cluster) = known.as_deref() else {
         let why = match cluster {
@@ -48,19 +47,15 @@ pub(super) async fn read(
         Ok(kube) => kube,
         Err(e) => return (Seen::Unknown(e), None),
     };
-    let reached_by = kube.reached_by().to_owned();
-    let nodes = if by_kubeconfig {
-        Some(kube.list_nodes().await)
-    } else {
-        None
+    let reached_by = kube.reached_by().clone();
+    let listed = match own_cluster::check(&kube, cluster, &wanted.path).await {
+        Ok(listed) => listed,
+        Err(Doubt::Unread(e)) => return (Seen::Unknown(unreached(&kube, &e)), None),
+        Err(Doubt::Other(why)) => {
+            return (Seen::Unknown(format!("the {reached_by} {why}")), None);
+        }
     };
-    // Who may not list nodes is told so where a node pool is to be moved.
-    if let Some(Ok(nodes)) = &nodes
-        && let Some(why) = of_another(cluster, nodes)
-    {
-        return (Seen::Unknown(format!("the {reached_by} {why}")), None);
-    }
-    match read_with(&kube, asked, cluster, nodes).await {
+    match read_with(&kube, asked, cluster, listed).await {
         Ok(objects) => (Seen::Found(objects), Some(reached_by)),
         Err(e) => (Seen::Unknown(unreached(&kube, &e)), None),
     }
@@ -78,14 +73,19 @@ fn unreached(kube: &Kube, e: &ApiError) -> String {
     format!("by the {reached_by}: {}{way_out}", e.for_user())
 }
 
-/// `nodes`, where they have been listed already.
+/// What does not depend on something else is read side by side. `listed` has been read already.
 async fn read_with(
     kube: &Kube,
     asked: &ReadCluster,
     cluster: &Cluster,
-    nodes: Option<Result<Vec<ObjectMeta>, ApiError>>,
+    listed: Listed,
 ) -> Result<Objects, ApiError> {
-    let nodes = async || match &nodes {
+    // One call first, so that the others find its connection: a handshake costs more than they do.
+    let namespaces = match listed.namespaces {
+        Some(listed) => listed,
+        None => kube.list_namespaces().await,
+    };
+    let nodes = async || match &listed.nodes {
         Some(listed) => listed.clone(),
         None => kube.list_nodes().await,
     };
@@ -110,6 +110,7 @@ async fn read_with(
             (Err(e), _) | (_, Err(e)) => return Some(Err(e.for_user())),
         };
         let (templates, templates_unseen) = templates;
+        // Which ones is said by the pods and the templates.
         let config_maps = read_config_maps(kube, &pods, &templates).await;
         Some(Ok(Workloads {
             pods,
@@ -122,8 +123,6 @@ async fn read_with(
             config_maps,
         }))
     };
-    // One call first, so that the others find its connection: a handshake costs more than they do.
-    let namespaces = kube.list_namespaces().await;
     let everywhere = async {
         let namespaces = namespaces?;
         Ok((namespaces, kube.list_service_accounts().await?))
@@ -143,6 +142,7 @@ async fn read_with(
         .map(|m| ((m.namespace.clone(), m.name.clone()), m))
         .collect();
     if workloads.is_none() {
+        // Which pods get another identity is said by the service accounts.
         let changing = namespaces_with_new_identities(asked, &service_accounts);
         if !changing.is_empty() {
             let nodes = async {
@@ -244,20 +244,6 @@ async fn read_config_maps(kube: &Kube, pods: &[Pod], templates: &[Template]) -> 
     .await
     .into_iter()
     .collect()
-}
-
-/// Why these are the nodes of another cluster. GKE, who names nodes, says what for.
-fn of_another(cluster: &Cluster, nodes: &[ObjectMeta]) -> Option<String> {
-    let prefixes = || cluster.node_pools.iter().flat_map(NodePool::node_prefixes);
-    let ours = |node: &ObjectMeta| prefixes().any(|prefix| node.name.starts_with(prefix));
-    let prefix = prefixes().next()?;
-    let node = nodes.first()?;
-    (!nodes.iter().any(ours)).then(|| {
-        format!(
-            "is another cluster's: its nodes have names such as {}, and those of {} begin with {prefix}. Correct the cluster's `access`",
-            safe(&node.name), safe(&cluster.name)
-        )
-    })
 }
 
 /// Namespaces in which an account that is there is to get another identity.

@@ -18,6 +18,14 @@ fn served(real: &Real, kubeconfig: &Path) -> (Served, String) {
         kubeconfig.display()
     );
     let world = "apiVersion: wi.sandbox/v1\ntimeScale: 1000\nprojects: { acme-prod: {} }\nclusters:\n  - { project: acme-prod, location: europe-west1, name: main, workloadPool: acme-prod.svc.id.goog, unreachable: true, nodePools: [{ name: default-pool, nodes: 1, workloadMetadata: GKE_METADATA }] }\n";
+    // Its CA is not the one of the sandbox's cluster, and it has no nodes: it says itself which cluster it stands for.
+    let which = "projects/acme-prod/locations/europe-west1/clusters/main";
+    let patch = json!({"metadata": {"annotations": {"wi/cluster": which}}});
+    let kube = real.kube();
+    let annotated = real
+        .runtime
+        .block_on(kube.patch_namespace("kube-system", &patch));
+    annotated.expect("kube-system is annotated");
     (Served::of(Place::new(&spec, world)), spec)
 }
 

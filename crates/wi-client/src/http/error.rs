@@ -259,6 +259,12 @@ impl ApiError {
         matches!(self.code, 400 | 409 | 429) && says_so
     }
 
+    /// Kubernetes: an admission webhook has side effects, so that there is no dry run of what it is asked about
+    /// (`NewDryRunUnsupportedErr` of apiserver's `pkg/admission/plugin/webhook/errors`).
+    pub fn is_dry_run_unsupported(&self) -> bool {
+        self.code == 400 && self.message.contains("does not support dry run")
+    }
+
     /// Whether the API is not enabled in the project.
     pub fn is_api_off(&self) -> bool {
         self.reason == "SERVICE_DISABLED"

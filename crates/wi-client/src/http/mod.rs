@@ -14,6 +14,7 @@ mod server;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,7 @@ pub(crate) use server::{CertifiedAs, Server};
 pub use wi_core::api::Api;
 
 use crate::auth::{Login, TokenSource};
+use crate::files::{self, Unread};
 
 /// What a client is made of.
 #[derive(Debug)]
@@ -101,6 +103,8 @@ struct Shared {
     servers: server::Pool,
     /// Of servers that Google's token is not meant for.
     tokens: Mutex<BTreeMap<String, Arc<TokenSource>>>,
+    /// Files that say where servers are, as they were when they were first read.
+    files: Mutex<BTreeMap<PathBuf, Arc<[u8]>>>,
 }
 
 impl fmt::Debug for Http {
@@ -184,6 +188,7 @@ impl Http {
                 largest_body: options.largest_body,
                 servers: server::Pool::default(),
                 tokens: Mutex::default(),
+                files: Mutex::default(),
             }),
             clients: Arc::new(clients),
             token: Arc::new(options.token),
@@ -226,6 +231,21 @@ impl Http {
         drop(tokens);
         self.token = token;
         self
+    }
+
+    /// A file of at most `most` bytes, which is read once in a session: later changes are not seen.
+    pub(crate) fn file(&self, path: &Path, most: u64) -> Result<Arc<[u8]>, Unread> {
+        let mut files = self
+            .shared
+            .files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = files.get(path) {
+            return Ok(Arc::clone(bytes));
+        }
+        let bytes: Arc<[u8]> = files::read(path, most)?.into();
+        files.insert(path.to_owned(), Arc::clone(&bytes));
+        Ok(bytes)
     }
 
     /// What the credentials are, as far as they say themselves.
@@ -400,7 +420,7 @@ impl Http {
                 _ => Duration::ZERO,
             };
             if quiet >= allowed {
-                patience.gives_up(server);
+                patience.gives_up(server, allowed);
                 return Err(failed.error);
             }
             if failed.pause.is_some() {

@@ -1,6 +1,6 @@
 //! How long a server may be silent, and who is told meanwhile.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,10 +9,6 @@ use wi_core::words::{duration, safe};
 
 /// Silence of this share of the patience is told: of two minutes, after five seconds.
 const TELL_AFTER: u32 = 24;
-
-/// Of a server that has just been given up this share is left for the next call: others of a plan need
-/// not wait as long again, and one that is back is seen.
-const ONCE_SILENT: u32 = 24;
 
 type Sink = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -57,8 +53,8 @@ pub(crate) struct Patience {
     pub notices: Notices,
     /// What it is changed by, as the end of a sentence.
     changed_by: &'static str,
-    /// Servers that were given up, until they answer.
-    silent: Mutex<BTreeSet<String>>,
+    /// How long servers that were given up may be silent to the next call, until they answer.
+    silent: Mutex<BTreeMap<String, Duration>>,
     /// When silence was last told, by server.
     told: Mutex<BTreeMap<String, Instant>>,
 }
@@ -83,10 +79,8 @@ impl Patience {
 
     /// How long this server may be silent to a call that begins now.
     pub fn with(&self, server: &str) -> Duration {
-        match locked(&self.silent).contains(server) {
-            true => self.whole / ONCE_SILENT,
-            false => self.whole,
-        }
+        let allowed = locked(&self.silent).get(server).copied();
+        allowed.unwrap_or(self.whole)
     }
 
     /// It has answered, one way or another.
@@ -94,9 +88,14 @@ impl Patience {
         locked(&self.silent).remove(server);
     }
 
-    /// It is given up.
-    pub fn gives_up(&self, server: &str) {
-        locked(&self.silent).insert(server.to_owned());
+    /// It is given up by a call to which it was allowed to be silent for so long. The next one waits half as long, and
+    /// so on: calls after each other wait less than twice the patience together, and one that a healthy server takes
+    /// its time for is not given up because of another. (Of two minutes a minute is left, which is the longest that an
+    /// API server takes for a request, its webhooks included.)
+    pub fn gives_up(&self, server: &str, allowed: Duration) {
+        let mut silent = locked(&self.silent);
+        let next = silent.entry(server.to_owned()).or_insert(self.whole);
+        *next = (*next).min(allowed / 2);
     }
 
     /// Waits for a server at most so long, and tells what for. `silent`: how long it has been already.
@@ -167,4 +166,30 @@ impl Patience {
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // All are edited by one call each, so that a poisoned one is still right.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_silence_leaves_a_slow_answer_its_time_and_many_take_twice_as_long_at_most() {
+        let whole = Duration::from_secs(120);
+        let patience = Patience::new(whole, Notices::default(), "");
+        // Calls side by side are one silence.
+        for _ in 0..50 {
+            patience.gives_up("a", whole);
+        }
+        assert_eq!(patience.with("a"), whole / 2);
+        assert_eq!(patience.with("b"), whole);
+        let mut waited = whole;
+        for _ in 0..100 {
+            let allowed = patience.with("a");
+            waited += allowed;
+            patience.gives_up("a", allowed);
+        }
+        assert!(waited <= 2 * whole, "{waited:?}");
+        patience.has_answered("a");
+        assert_eq!(patience.with("a"), whole);
+    }
 }

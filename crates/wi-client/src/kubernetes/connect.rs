@@ -1,6 +1,7 @@
 //! Which endpoint of a cluster is used, and what vouches for it.
 
 use base64::Engine;
+use wi_core::live::ReachedBy;
 use wi_core::names::is_location;
 use wi_core::spec::model::{Access, Endpoint};
 use wi_core::wire::container::Cluster;
@@ -21,6 +22,7 @@ impl Kube {
                     name: address(cluster, Endpoint::Dns),
                     addresses: [Endpoint::Public, Endpoint::Private].map(|e| address(cluster, e)),
                     ca: own_ca(cluster),
+                    gateway: gateway(http, cluster).map(|kube| kube.base).ok(),
                 };
                 return kubeconfig::connect(http, path, context.as_deref(), &own);
             }
@@ -28,9 +30,10 @@ impl Kube {
             Access::Endpoint(endpoint) => *endpoint,
             Access::Offered => offered(cluster)?,
         };
-        let (name, address) = (name(endpoint), address(cluster, endpoint));
+        let address = address(cluster, endpoint);
+        let reached_by = ReachedBy::Endpoint(endpoint, address.to_owned());
         if address.is_empty() {
-            return Err(format!("the cluster has no {name}"));
+            return Err(format!("the cluster has no {}", reached_by.kind()));
         }
         let http = if endpoint == Endpoint::Dns {
             http.clone()
@@ -42,8 +45,10 @@ impl Kube {
         Ok(Self {
             http,
             base: format!("https://{address}"),
-            reached_by: format!("{name} {address}"),
-            is_private: endpoint == Endpoint::Private,
+            reached_by,
+            user: None,
+            is_proven: true,
+            dry_run: false,
         })
     }
 }
@@ -53,14 +58,6 @@ fn own_ca(cluster: &Cluster) -> Result<Vec<u8>, String> {
     base64::engine::general_purpose::STANDARD
         .decode(&cluster.master_auth.cluster_ca_certificate)
         .map_err(|e| format!("the cluster's CA certificate is not base64: {e}"))
-}
-
-fn name(endpoint: Endpoint) -> &'static str {
-    match endpoint {
-        Endpoint::Dns => "DNS endpoint",
-        Endpoint::Public => "public endpoint",
-        Endpoint::Private => "private endpoint",
-    }
 }
 
 /// By Google's gateway to the clusters of a fleet, which needs no way to the cluster's network. The
@@ -107,8 +104,13 @@ fn gateway(http: &Http, cluster: &Cluster) -> Result<Kube, String> {
     Ok(Kube {
         http: http.clone(),
         base: format!("{base}v1/projects/{project}/locations/{location}/gkeMemberships/{member}"),
-        reached_by: format!("Connect Gateway {location}/{member}"),
-        is_private: false,
+        reached_by: ReachedBy::Gateway {
+            location: (*location).to_owned(),
+            membership: (*member).to_owned(),
+        },
+        user: None,
+        is_proven: true,
+        dry_run: false,
     })
 }
 

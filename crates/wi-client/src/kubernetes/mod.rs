@@ -10,6 +10,8 @@ use http::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use wi_core::live::ReachedBy;
+use wi_core::spec::model::Endpoint;
 use wi_core::wire::budgets::Budget;
 use wi_core::wire::kubernetes::{FIELD_MANAGER, ObjectMeta};
 use wi_core::wire::pods::Pod;
@@ -32,8 +34,13 @@ const ONE_METADATA: &str =
 pub struct Kube {
     http: Http,
     base: String,
-    reached_by: String,
-    is_private: bool,
+    reached_by: ReachedBy,
+    /// Who it is asked as; `None`: as Google knows the caller.
+    user: Option<String>,
+    /// Whether what vouches for the server says that it is the cluster.
+    is_proven: bool,
+    /// Writes are tried, and nothing is kept.
+    dry_run: bool,
 }
 
 /// An object of which only the metadata is read.
@@ -44,18 +51,51 @@ struct Metadata {
 }
 
 impl Kube {
-    /// How it is reached, for the user: `public endpoint 34.1.2.3`.
-    pub fn reached_by(&self) -> &str {
+    /// How it is reached.
+    pub fn reached_by(&self) -> &ReachedBy {
         &self.reached_by
     }
 
     /// Whether it is reached by an address of the cluster's own network.
     pub fn is_private(&self) -> bool {
-        self.is_private
+        matches!(self.reached_by, ReachedBy::Endpoint(Endpoint::Private, _))
+    }
+
+    /// The user of a kubeconfig that has rights there by RBAC alone: `user dev of FILE`. `None` where the caller is
+    /// who Google knows, and has rights by IAM, too.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// Whether it is the cluster that GKE means: by an address and the CA that GKE names, or by a name that public
+    /// authorities vouch for. A kubeconfig can lead anywhere.
+    pub fn is_proven(&self) -> bool {
+        self.is_proven
+    }
+
+    /// The same server, which carries each write out up to where it would be kept: conflicts, quotas and admission
+    /// are answered, and its answer is the object as it would be.
+    ///
+    /// <https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run>
+    pub fn dry_run(&self) -> Self {
+        Self {
+            dry_run: true,
+            ..self.clone()
+        }
+    }
+
+    /// Whether writes are tried only.
+    pub fn is_dry_run(&self) -> bool {
+        self.dry_run
     }
 
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
+    }
+
+    /// The end of a write's query.
+    fn stage(&self) -> &'static str {
+        if self.dry_run { "&dryRun=All" } else { "" }
     }
 
     /// All namespaces: metadata only, every page.
@@ -257,7 +297,8 @@ impl Kube {
         force: bool,
     ) -> Result<(ObjectMeta, bool), ApiError> {
         let url = self.url(&format!(
-            "{path}?fieldManager={FIELD_MANAGER}&force={force}&fieldValidation=Strict"
+            "{path}?fieldManager={FIELD_MANAGER}&force={force}&fieldValidation=Strict{}",
+            self.stage()
         ));
         let mut request = Request::new(Method::PATCH, url).body(object.clone());
         request.content_type = "application/apply-patch+yaml";
@@ -283,7 +324,10 @@ impl Kube {
     }
 
     async fn merge(&self, path: &str, patch: &Value) -> Result<ObjectMeta, ApiError> {
-        let url = self.url(&format!("{path}?fieldManager={FIELD_MANAGER}"));
+        let url = self.url(&format!(
+            "{path}?fieldManager={FIELD_MANAGER}{}",
+            self.stage()
+        ));
         let mut request = Request::new(Method::PATCH, url).body(patch.clone());
         request.content_type = "application/merge-patch+json";
         Ok(self.http.json::<Metadata>(request).await?.metadata)
@@ -295,11 +339,14 @@ impl Kube {
             "/api/v1/namespaces/{}/serviceaccounts/{}",
             seen.namespace, seen.name
         );
-        let body = json!({
+        let mut body = json!({
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "preconditions": {"uid": seen.uid, "resourceVersion": seen.resource_version},
         });
+        if self.dry_run {
+            body["dryRun"] = json!(["All"]); // a body stands for all of the query
+        }
         let request = Request::new(Method::DELETE, self.url(&path)).body(body);
         self.http.send(&request).await.map(drop)
     }

@@ -13,6 +13,9 @@ pub struct ObjectMeta {
     pub namespace: String,
     pub uid: String,
     pub resource_version: String,
+    /// When it was made, as RFC 3339.
+    #[serde(skip_serializing)]
+    pub creation_timestamp: String,
     /// Since when it is being deleted; empty while it is not.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub deletion_timestamp: String,
@@ -36,6 +39,17 @@ impl ObjectMeta {
     pub fn controller(&self) -> Option<&OwnerReference> {
         self.owner_references.iter().find(|o| o.controller)
     }
+
+    /// Whether an apply of `wi` made it and nobody has set a field since. To apply what is there already keeps the
+    /// time of the entry, so that it is that of the creation still.
+    pub fn is_made_by_an_apply(&self) -> bool {
+        let as_made = |m: &ManagedFields| {
+            m.manager == FIELD_MANAGER
+                && m.operation == "Apply"
+                && m.time == self.creation_timestamp
+        };
+        !self.managed_fields.is_empty() && self.managed_fields.iter().all(as_made)
+    }
 }
 
 /// `ManagedFieldsEntry`: who owns what. There are many, so that only what is asked for is kept.
@@ -45,6 +59,8 @@ pub struct ManagedFields {
     pub manager: String,
     /// `Apply` for server-side apply, `Update` for all other writes.
     pub operation: String,
+    /// When a field was last added, changed or given up, as RFC 3339.
+    pub time: String,
     #[serde(rename = "fieldsV1")]
     fields: OwnedFields,
 }

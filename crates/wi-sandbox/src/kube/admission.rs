@@ -11,7 +11,7 @@ use super::patch::{PatchKind, merge_patch};
 use super::status::Status;
 use crate::faults::matches;
 
-/// An admission webhook of the cluster. It is asked in dry runs, too.
+/// An admission webhook of the cluster. It is asked in dry runs, too, unless it has side effects.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Webhook {
@@ -32,6 +32,9 @@ pub struct Webhook {
     /// A merge patch over the object as it would be stored.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub rewrite: Value,
+    /// Its `sideEffects` are neither `None` nor `NoneOnDryRun`: dry runs of what it is asked about are refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub side_effects: bool,
 }
 
 /// What is being done to an object.
@@ -72,14 +75,19 @@ impl Webhook {
 /// The object as the webhooks leave it.
 ///
 /// # Errors
-/// 403 in the words of the webhook that denies it.
+/// 403 in the words of the webhook that denies it; 400 for a dry run that one of them takes no part in.
 pub fn admit(
     webhooks: &[Webhook],
     key: &Key,
     operation: Operation,
     mut object: Value,
+    dry_run: bool,
 ) -> Result<Value, Status> {
     let asked = || webhooks.iter().filter(|hook| hook.is_asked(key, operation));
+    if let Some(hook) = asked().find(|hook| dry_run && hook.side_effects) {
+        let message = format!("admission webhook {:?} does not support dry run", hook.name);
+        return Err(Status::bad_request(message));
+    }
     for hook in asked() {
         merge_patch(&mut object, &hook.rewrite_of(), PatchKind::Merge);
     }

@@ -186,7 +186,13 @@ impl Store {
         }
         let object = self.sealed(&key, body, None)?;
         let object = fields::record_update(kind, None, object, manager);
-        let object = admission::admit(&self.webhooks, &key, Operation::Create, object)?;
+        let object = admission::admit(
+            &self.webhooks,
+            &key,
+            Operation::Create,
+            object,
+            self.dry_run,
+        )?;
         Ok(self.put(key, object))
     }
 
@@ -252,7 +258,7 @@ impl Store {
             Some(_) => Operation::Update,
             None => Operation::Create,
         };
-        let sealed = admission::admit(&self.webhooks, key, operation, sealed)?;
+        let sealed = admission::admit(&self.webhooks, key, operation, sealed, self.dry_run)?;
         match &live {
             Some(live) if **live == sealed => Ok((live.clone(), false)),
             Some(_) => Ok((self.end(key, sealed)?, false)),
@@ -291,7 +297,8 @@ impl Store {
                 return Err(Status::precondition(key.kind, &key.name, &why));
             }
         }
-        admission::admit(&self.webhooks, key, Operation::Delete, (*live).clone())?;
+        let going = (*live).clone();
+        admission::admit(&self.webhooks, key, Operation::Delete, going, self.dry_run)?;
         if key.kind != Kind::Namespace && has_finalizers(&live) {
             return Ok(self.begin_to_end(key, &live));
         }
@@ -412,7 +419,8 @@ impl Store {
             return Ok(live.clone());
         }
         let object = fields::record_update(key.kind, Some(live), object, manager);
-        let object = admission::admit(&self.webhooks, key, Operation::Update, object)?;
+        let object =
+            admission::admit(&self.webhooks, key, Operation::Update, object, self.dry_run)?;
         self.end(key, object)
     }
 

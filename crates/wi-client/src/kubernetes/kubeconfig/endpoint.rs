@@ -115,6 +115,12 @@ pub(super) fn is_googles(server: &str, own: &Own<'_>) -> Option<Vouches> {
     public.then_some(Vouches::Public)
 }
 
+/// Whether a server's address is just this host.
+pub(super) fn is_at(server: &str, host: &str) -> bool {
+    let at = |url: &Url| !host.is_empty() && url.path() == "/" && authority(url) == host;
+    Url::parse(server).is_ok_and(|url| at(&url))
+}
+
 /// Host, and port if it is not the usual one.
 fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();

@@ -8,11 +8,13 @@ mod endpoint;
 mod file;
 mod impersonation;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use wi_core::live::ReachedBy;
 use wi_core::words::safe;
 
 use self::file::{Cluster, Config, User};
@@ -40,7 +42,9 @@ pub(super) fn connect(
     let path = &home_expanded(path);
     let file = path.display();
     // Whoever proposes a spec says which file it is.
-    let bytes = files::read(path, LARGEST)
+    // Read once in a session: what another program makes of it meanwhile is not where the plan was made.
+    let bytes = http
+        .file(path, LARGEST)
         .map_err(|e| format!("the kubeconfig {file} cannot be read: {e}"))?;
     let text = std::str::from_utf8(&bytes).map_err(|_| format!("{file} is not text"))?;
     let config: Config = serde_saphyr::from_str(text).map_err(|e| {
@@ -59,8 +63,8 @@ pub(super) fn connect(
     let context = file::entry(&config.contexts, "context", context_name).map_err(in_file)?;
     let cluster = file::entry(&config.clusters, "cluster", &context.cluster).map_err(in_file)?;
     let user = file::entry(&config.users, "user", &context.user).map_err(in_file)?;
-    let context_name = safe(context_name);
-    let of_context = |e| format!("context {context_name} of {file} {e}");
+    let shown_name = safe(context_name);
+    let of_context = |e| format!("context {shown_name} of {file} {e}");
     let of_user = |e| format!("user {} of {file} {e}", safe(&context.user));
 
     let directory = path.parent().unwrap_or(Path::new("."));
@@ -83,9 +87,11 @@ pub(super) fn connect(
             Vouches::Cluster => Some(own.ca.clone().map_err(of_context)?),
         };
     }
+    let is_proven = is_own(cluster, &server, own);
     let client = http
         .for_server(server)
         .map_err(|e| of_context(format!("cannot be used: {e}")))?;
+    let user_name = who(user, &context.user, &file.to_string(), &login);
     let client = match login {
         Login::Google(_) => client, // the plugin would give kubectl the very token that we have
         Login::Own(token) => client.with_token(*token),
@@ -99,8 +105,13 @@ pub(super) fn connect(
     Ok(Kube {
         http: client,
         base: cluster.server.trim_end_matches('/').to_owned(),
-        reached_by: format!("context {context_name} of {file}"),
-        is_private: false,
+        reached_by: ReachedBy::Context {
+            name: context_name.to_owned(),
+            file: file.to_string(),
+        },
+        user: user_name,
+        is_proven,
+        dry_run: false,
     })
 }
 
@@ -110,6 +121,45 @@ pub(super) struct Own<'a> {
     pub name: &'a str,
     pub addresses: [&'a str; 2],
     pub ca: Result<Vec<u8>, String>,
+    /// Where Connect Gateway has it.
+    pub gateway: Option<String>,
+}
+
+/// Who the server is asked as, where that is not the caller that Google knows.
+fn who(user: &User, name: &str, file: &str, login: &Login) -> Option<String> {
+    let named = format!("user {} of {file}", safe(name));
+    match (login, user.as_user.as_str()) {
+        (Login::Google(_), "") => None,
+        (_, "") => Some(named),
+        (_, other) => Some(format!("{} ({named} acts as it)", safe(other))),
+    }
+}
+
+/// Whether whoever vouches for the server says that it is the cluster: the CA of the cluster alone, which GKE makes for
+/// each; or public authorities for its DNS endpoint, or for where Connect Gateway has it.
+fn is_own(cluster: &Cluster, server: &Server, own: &Own<'_>) -> bool {
+    match (&server.ca, &own.ca) {
+        (Some(ca), Ok(own)) => {
+            let (ca, own) = (certificates(ca), certificates(own));
+            !own.is_empty() && ca == own
+        }
+        (Some(_), Err(_)) => false,
+        (None, _) => {
+            let base = cluster.server.trim_end_matches('/');
+            server.certified_as.is_none()
+                && (way::is_at(base, own.name) || own.gateway.as_deref() == Some(base))
+        }
+    }
+}
+
+/// The certificates in PEM, each in base64.
+fn certificates(pem: &[u8]) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(pem);
+    let parts = text.split("-----BEGIN CERTIFICATE-----").skip(1);
+    let parts = parts.filter_map(|part| part.split("-----END").next());
+    parts
+        .map(|part| part.split_whitespace().collect())
+        .collect()
 }
 
 /// Who has to vouch for a server that gets Google's token.
