@@ -49,7 +49,7 @@ pub async fn check(http: &Http, plan: &Plan, desired: &Desired, live: &Live) -> 
         };
         let refused = changes.into_iter().map(async |change| {
             let address = change.edit.address();
-            let span = info_span!("dry run", %address);
+            let span = info_span!("change", address = &*address);
             let why = refusal(&target, change).instrument(span).await?;
             Some((address, why))
         });

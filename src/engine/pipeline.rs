@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use wi_client::google::iam;
+use futures::future::join_all;
+use wi_client::google::{iam, projects};
 use wi_client::http::Http;
 use wi_core::desired::Desired;
 use wi_core::live::{Live, Unlisted};
@@ -84,7 +85,13 @@ impl Input {
     }
 
     /// What it asks for on all clusters, those that are found included.
-    pub async fn on_all_clusters(mut self, http: &Http) -> Result<Found, Error> {
+    pub async fn on_all_clusters(self, http: &Http) -> Result<Found, Error> {
+        let mut found = self.find_clusters(http).await?;
+        by_project_ids(http, &mut found.desired).await?;
+        Ok(found)
+    }
+
+    async fn find_clusters(mut self, http: &Http) -> Result<Found, Error> {
         let mut entries = self.spec.discover.clone();
         let own = entries.len();
         entries.extend(self.former.iter().flat_map(|f| f.discover.clone()));
@@ -126,6 +133,24 @@ impl Input {
             unlisted: found.unlisted,
         })
     }
+}
+
+/// Resources are compared by their names, so that each project has one.
+async fn by_project_ids(http: &Http, desired: &mut Desired) -> Result<(), Error> {
+    let numbers = desired.project_numbers();
+    let read = numbers.into_iter().map(async |number| {
+        let id = projects::project_id(http, number).await;
+        let id = id.map_err(|e| {
+            format!(
+                "the id of the project with the number {number}, by which the spec names a resource, cannot be read: {}. Write its id",
+                e.for_user()
+            )
+        });
+        Ok::<_, Error>((number, id?))
+    });
+    let ids: Result<BTreeMap<_, _>, _> = join_all(read).await.into_iter().collect();
+    desired.name_projects(&ids?);
+    Ok(())
 }
 
 fn desired(spec: &Spec, former: Option<&Spec>) -> Desired {

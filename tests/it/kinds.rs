@@ -182,21 +182,84 @@ fn kinds() -> Vec<Kind> {
             true,
             MASKED,
         ),
+        kind(
+            "routine/sales/tax",
+            "//bigquery.googleapis.com/projects/acme-prod/datasets/sales/routines/tax",
+            "/bigquery/v2/projects/acme-prod/datasets/sales/routines/tax",
+            true,
+            MASKED,
+        ),
+        kind(
+            "import-job/acme-kms/eu/ring/import",
+            "//cloudkms.googleapis.com/projects/acme-kms/locations/eu/keyRings/ring/importJobs/import",
+            "/v1/projects/acme-kms/locations/eu/keyRings/ring/importJobs/import",
+            false,
+            MASKED,
+        ),
+        kind(
+            "spanner-backup/main/daily",
+            "//spanner.googleapis.com/projects/acme-prod/instances/main/backups/daily",
+            "/v1/projects/acme-prod/instances/main/backups/daily",
+            true,
+            WRAPPED,
+        ),
+        kind(
+            "run-worker-pool/europe-west1/mailer",
+            "//run.googleapis.com/projects/acme-prod/locations/europe-west1/workerPools/mailer",
+            "/v2/projects/acme-prod/locations/europe-west1/workerPools/mailer",
+            false,
+            MASKED,
+        ),
+        kind(
+            "bigtable-backup/main/c1/daily",
+            "//bigtable.googleapis.com/projects/acme-prod/instances/main/clusters/c1/backups/daily",
+            "/v2/projects/acme-prod/instances/main/clusters/c1/backups/daily",
+            true,
+            MASKED,
+        ),
+        kind(
+            "bigtable-authorized-view/main/orders/eu",
+            "//bigtable.googleapis.com/projects/acme-prod/instances/main/tables/orders/authorizedViews/eu",
+            "/v2/projects/acme-prod/instances/main/tables/orders/authorizedViews/eu",
+            true,
+            MASKED,
+        ),
+        kind(
+            "bigtable-logical-view/main/totals",
+            "//bigtable.googleapis.com/projects/acme-prod/instances/main/logicalViews/totals",
+            "/v2/projects/acme-prod/instances/main/logicalViews/totals",
+            true,
+            MASKED,
+        ),
+        kind(
+            "bigtable-materialized-view/main/sums",
+            "//bigtable.googleapis.com/projects/acme-prod/instances/main/materializedViews/sums",
+            "/v2/projects/acme-prod/instances/main/materializedViews/sums",
+            true,
+            MASKED,
+        ),
+        kind(
+            "iap-backend-service/shop-frontend",
+            "//iap.googleapis.com/projects/acme-prod/iap_web/compute/services/shop-frontend",
+            "/v1/projects/acme-prod/iap_web/compute/services/shop-frontend",
+            true,
+            WRAPPED,
+        ),
     ];
     let camel = "optionsRequestedPolicyVersion=3";
     let bare = &["bindings", "etag", "version"];
     kinds.push(Kind {
-        resource: "managedfolder/acme-receipts/2026",
-        full: "//storage.googleapis.com/projects/_/buckets/acme-receipts/managedFolders/2026",
+        resource: "managedfolder/acme-receipts/2026/q1",
+        full: "//storage.googleapis.com/projects/_/buckets/acme-receipts/managedFolders/2026/q1",
         read: (
             "GET",
-            "/storage/v1/b/acme-receipts/managedFolders/2026/iam",
+            "/storage/v1/b/acme-receipts/managedFolders/2026%2Fq1%2F/iam",
             camel,
             Value::Null,
         ),
         write: (
             "PUT",
-            "/storage/v1/b/acme-receipts/managedFolders/2026/iam",
+            "/storage/v1/b/acme-receipts/managedFolders/2026%2Fq1%2F/iam",
             "",
             bare,
         ),
@@ -292,4 +355,34 @@ fn each_kind_is_read_and_written_as_its_api_wants() {
             "{path}"
         );
     }
+}
+
+/// Audit logs and inventories write the number: it is the same resource as by the id, and has one write.
+#[test]
+fn a_project_is_named_by_its_id_or_its_number() {
+    let spec = "apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters:\n  main: { location: europe-west1 }\ngoogleServiceAccounts:\n  checkout:\n    grants:\n      - { role: roles/viewer, resource: project/123456789012 }\n      - { role: roles/browser, resource: //cloudresourcemanager.googleapis.com/projects/123456789012 }\n      - { role: roles/browser, resource: project/acme-prod }\n      - { role: roles/viewer, resource: secret/123456789012/stripe }\n";
+    let world = "apiVersion: wi.sandbox/v1\ntimeScale: 2000\nprojects: { acme-prod: { number: 123456789012 } }\nclusters:\n  - { project: acme-prod, location: europe-west1, name: main, autopilot: true }\nresources: { //secretmanager.googleapis.com/projects/acme-prod/secrets/stripe: {} }\n";
+    let served = Served::of(Place::new(spec, world));
+    let plan = served.wi(&["plan", "wi.yaml"]).ok();
+    assert!(!plan.out.contains("123456789012"), "{}", plan.out);
+    assert!(plan.out.contains("secret/acme-prod/stripe"), "{}", plan.out);
+    served.wi(&["apply", "wi.yaml", "--auto-approve"]).ok();
+    let writes = served.writes();
+    let writes = writes
+        .iter()
+        .filter(|(call, _)| call.ends_with("projects/acme-prod:setIamPolicy"));
+    assert_eq!(writes.count(), 1, "two writes of one policy");
+    assert_eq!(
+        served.wi(&["plan", "wi.yaml", "--detailed-exitcode"]).code,
+        Some(0)
+    );
+
+    let spec = spec.replace("secret/123456789012", "secret/999");
+    served.place.write("wi.yaml", &spec);
+    let ran = served.wi(&["plan", "wi.yaml"]).fails();
+    let said = crate::support::flat(&ran.err);
+    assert!(
+        said.contains("the id of the project with the number 999") && said.contains("Write its id"),
+        "{said}"
+    );
 }

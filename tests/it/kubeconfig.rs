@@ -29,7 +29,7 @@ const WORLD: &str = "apiVersion: wi.sandbox/v1
 projects: { acme-prod: {} }
 clusters:
   - { project: acme-prod, location: europe-west1-b, name: main, workloadPool: acme-prod.svc.id.goog,
-      nodePools: [{ name: p1, nodes: 1, workloadMetadata: GKE_METADATA }] }
+      nodePools: [{ name: default-pool, nodes: 1, workloadMetadata: GKE_METADATA }] }
   - { project: acme-prod, location: europe-west1-b, name: other }
 ";
 

@@ -134,8 +134,14 @@ fn what_a_try_has_made_whose_answer_was_lost_is_not_adopted() {
     assert!(now["annotations"]["wi/adopted"].is_null(), "{now}");
     // So it goes with the spec that made it.
     served.place.write("wi.yaml", &spec(""));
-    let plan = served.wi(&["plan", "wi.yaml"]).ok();
-    says(&plan, &["- ksa.main/shop/checkout", "1 to destroy"]);
+    let plan = served.wi(&["plan", "wi.yaml", "--allow-mass-removal"]).ok();
+    says(
+        &plan,
+        &[
+            "- ksa.main/shop/checkout",
+            "made by this spec and no longer in it",
+        ],
+    );
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub enum Api {
     BigtableAdmin,
     /// DNS managed zones.
     Dns,
+    /// What Identity-Aware Proxy lets through.
+    Iap,
     /// Access tokens.
     Oauth2,
     /// Access tokens of service accounts.
@@ -45,7 +47,7 @@ pub enum Api {
 
 impl Api {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Container,
         Self::Iam,
         Self::CloudResourceManager,
@@ -61,6 +63,7 @@ impl Api {
         Self::CloudFunctions,
         Self::BigtableAdmin,
         Self::Dns,
+        Self::Iap,
         Self::Oauth2,
         Self::IamCredentials,
         Self::ConnectGateway,
@@ -85,6 +88,7 @@ impl Api {
             Self::CloudFunctions => "cloudfunctions",
             Self::BigtableAdmin => "bigtableadmin",
             Self::Dns => "dns",
+            Self::Iap => "iap",
             Self::Oauth2 => "oauth2",
             Self::IamCredentials => "iamcredentials",
             Self::ConnectGateway => "connectgateway",

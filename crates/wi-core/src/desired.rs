@@ -192,7 +192,8 @@ impl DesiredCluster {
     /// Whether a node pool moves: it is selected, is this spec's to change, and its pods have the node's
     /// identity. A plan moves it, or says why not.
     pub fn moves(&self, cluster: &Cluster, pool: &NodePool) -> bool {
-        self.managed && cluster.has_node_identity(pool) && self.node_pools.select(&pool.name)
+        let known = cluster.has_node_identity(pool) && pool.has_known_mode();
+        self.managed && known && self.node_pools.select(&pool.name)
     }
 
     /// The node pools that move.
@@ -358,6 +359,38 @@ impl Desired {
             .chain(accounts.map(|a| a.project.clone()))
             .chain(granted_on)
             .collect()
+    }
+
+    /// The numbers that resources name their projects by.
+    pub fn project_numbers(&self) -> BTreeSet<u64> {
+        let granted = self.bindings.keys().map(|b| &b.resource);
+        let named = granted.chain(&self.removed);
+        named.filter_map(Resource::project_number).collect()
+    }
+
+    /// Names resources by the ids of their projects, so that one resource has one name.
+    pub fn name_projects(&mut self, ids: &BTreeMap<u64, ProjectId>) {
+        let by_id = |resource: &Resource| {
+            let id = ids.get(&resource.project_number()?)?;
+            Some(resource.in_project(id))
+        };
+        let bindings = std::mem::take(&mut self.bindings);
+        for (mut key, place) in bindings {
+            if let Some(resource) = by_id(&key.resource) {
+                key.resource = resource;
+            }
+            self.bindings.entry(key).or_insert(place);
+        }
+        let removed = std::mem::take(&mut self.removed);
+        self.removed = removed
+            .into_iter()
+            .map(|resource| by_id(&resource).unwrap_or(resource))
+            .collect();
+        for projects in [&mut self.projects, &mut self.former_projects] {
+            let named = std::mem::take(projects).into_iter();
+            let id = |p: ProjectId| p.number().and_then(|n| ids.get(&n)).cloned().unwrap_or(p);
+            *projects = named.map(id).collect();
+        }
     }
 
     /// Takes over what a former version of this spec granted, and to whom: looked at again, so that it

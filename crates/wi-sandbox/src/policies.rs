@@ -112,6 +112,60 @@ const APIS: &[(&str, &str, Ask, bool)] = &[
         Ask::Get,
         true,
     ),
+    (
+        "bigquery/v2/projects/*/datasets/*/routines/*",
+        "bigquery",
+        Ask::Post,
+        true,
+    ),
+    (
+        "v1/projects/*/locations/*/keyRings/*/importJobs/*",
+        "cloudkms",
+        Ask::Get,
+        true,
+    ),
+    (
+        "v1/projects/*/instances/*/backups/*",
+        "spanner",
+        Ask::Post,
+        false,
+    ),
+    (
+        "v2/projects/*/locations/*/workerPools/*",
+        "run",
+        Ask::Get,
+        true,
+    ),
+    (
+        "v2/projects/*/instances/*/clusters/*/backups/*",
+        "bigtable",
+        Ask::Post,
+        true,
+    ),
+    (
+        "v2/projects/*/instances/*/tables/*/authorizedViews/*",
+        "bigtable",
+        Ask::Post,
+        true,
+    ),
+    (
+        "v2/projects/*/instances/*/logicalViews/*",
+        "bigtable",
+        Ask::Post,
+        true,
+    ),
+    (
+        "v2/projects/*/instances/*/materializedViews/*",
+        "bigtable",
+        Ask::Post,
+        true,
+    ),
+    (
+        "v1/projects/*/iap_web/compute/services/*",
+        "iap",
+        Ask::Post,
+        false,
+    ),
 ];
 
 /// Answers a request if its path is one of these APIs'.

@@ -61,7 +61,7 @@ fn a_context_whose_cluster_cannot_be_told_is_refused() {
     }
     served
         .wi(&["apply", "wi.yaml", "--auto-approve", "--allow-incomplete"])
-        .fails();
+        .ok();
     let written = front.asked().into_iter().filter(|a| a.method != "GET");
     let written: Vec<_> = written.filter(|a| a.method != "POST").collect(); // access reviews
     assert!(written.is_empty(), "{written:?}");
@@ -109,7 +109,7 @@ fn the_ca_that_gke_names_is_proof_and_no_node_is_listed() {
         .place
         .write("wi.yaml", &spec.replace("_main", "_other"));
     let text = flat(&plan(&served, false).fails().out);
-    assert!(text.contains("may be another cluster's"), "{text}");
+    assert!(text.contains("is another cluster's: its nodes"), "{text}");
 }
 
 /// A kubeconfig that another program rewrites between the plan and its apply (`gcloud container clusters

@@ -4,32 +4,44 @@ use http::Method;
 use serde::Deserialize;
 use wi_core::names::ProjectId;
 use wi_core::resource::Resource;
+use wi_core::words::safe;
 
 use crate::http::{Api, ApiError, Http, ListBudget, Request};
 
-/// The project's number, which `principal://` members need; v3 has it in `name` alone.
+/// `projects.get`: v3 has the number in `name` alone.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Project {
+    name: String,
+    project_id: String,
+}
+
+/// The project's number, which `principal://` members need.
 pub async fn project_number(http: &Http, project: &ProjectId) -> Result<u64, ApiError> {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Project {
-        name: String,
-    }
-    let url = http.url(Api::CloudResourceManager, &format!("v3/projects/{project}"));
-    let answer: Project = http.json(Request::new(Method::GET, url.clone())).await?;
+    let (url, answer) = get(http, project.as_str()).await?;
     answer
         .name
         .strip_prefix("projects/")
         .and_then(|n| n.parse().ok())
         .ok_or_else(|| {
-            ApiError::without_answer(
-                "GET",
-                &url,
-                format!(
-                    "`{}` holds no project number",
-                    wi_core::words::safe(&answer.name)
-                ),
-            )
+            let why = format!("`{}` holds no project number", safe(&answer.name));
+            ApiError::without_answer("GET", &url, why)
         })
+}
+
+/// The id of the project with this number.
+pub async fn project_id(http: &Http, number: u64) -> Result<ProjectId, ApiError> {
+    let (url, answer) = get(http, &number.to_string()).await?;
+    ProjectId::parse(&answer.project_id).map_err(|_| {
+        let why = format!("`{}` is no project id", safe(&answer.project_id));
+        ApiError::without_answer("GET", &url, why)
+    })
+}
+
+async fn get(http: &Http, project: &str) -> Result<(String, Project), ApiError> {
+    let url = http.url(Api::CloudResourceManager, &format!("v3/projects/{project}"));
+    let answer = http.json(Request::new(Method::GET, url.clone())).await?;
+    Ok((url, answer))
 }
 
 /// `projects.getAncestry` (v1): the folders and the organization above a project, the nearest first,

@@ -55,6 +55,20 @@ impl ProjectId {
         Err(error.meant(s, &tidy(bare), Self::is_valid))
     }
 
+    /// As names of resources have it: by its id or its number. Audit logs and asset inventories write the number; what
+    /// is named by it is the same as what is named by the id, which only the server knows.
+    pub fn parse_in_name(s: &str) -> Result<Self, NameError> {
+        match s.parse::<u64>() {
+            Ok(number) if number.to_string() == s => Ok(Self(s.to_owned())),
+            _ => Self::parse(s),
+        }
+    }
+
+    /// The number that it is named by, where it is.
+    pub fn number(&self) -> Option<u64> {
+        self.0.parse().ok() // an id begins with a letter
+    }
+
     fn is_valid(s: &str) -> bool {
         let id = match s.split_once(':') {
             Some((domain, id)) if is_domain(domain) => id,

@@ -135,7 +135,7 @@ pub static KINDS: &[Kind] = &[
     },
     Kind {
         short: "managedfolder",
-        form: "BUCKET/FOLDER",
+        form: "BUCKET/FOLDER[/FOLDER…]",
         full: "storage.googleapis.com/projects/_/buckets/{}/managedFolders/{}",
         api: Api::Storage,
         path: "storage/v1/b/{}/managedFolders/{}",
@@ -235,6 +235,20 @@ pub static KINDS: &[Kind] = &[
         gcloud: None,
     },
     Kind {
+        short: "routine",
+        form: "[PROJECT/]DATASET/NAME",
+        full: "bigquery.googleapis.com/projects/{}/datasets/{}/routines/{}",
+        api: Api::Bigquery,
+        path: "bigquery/v2/projects/{}/datasets/{}/routines/{}",
+        post: true,
+        version: Version::Body,
+        write: Write::Masked,
+        permission: "bigquery.routines.update",
+        admin: "roles/bigquery.dataOwner",
+        terraform: ("bigquery_routine", &["project", "dataset_id", "routine_id"]),
+        gcloud: None,
+    },
+    Kind {
         short: "keyring",
         form: "[PROJECT/]LOCATION/NAME",
         full: "cloudkms.googleapis.com/projects/{}/locations/{}/keyRings/{}",
@@ -263,6 +277,26 @@ pub static KINDS: &[Kind] = &[
         gcloud: Some(("kms keys", "{3} --keyring={2} --location={1} --project={0}")),
     },
     Kind {
+        short: "import-job",
+        form: "[PROJECT/]LOCATION/KEYRING/NAME",
+        full: "cloudkms.googleapis.com/projects/{}/locations/{}/keyRings/{}/importJobs/{}",
+        api: Api::Cloudkms,
+        path: "v1/projects/{}/locations/{}/keyRings/{}/importJobs/{}",
+        post: false,
+        version: Version::Query,
+        write: Write::Masked,
+        permission: "cloudkms.importJobs.setIamPolicy",
+        admin: "roles/cloudkms.admin",
+        terraform: (
+            "kms_import_job",
+            &["project", "location", "key_ring", "import_job_id"],
+        ),
+        gcloud: Some((
+            "kms import-jobs",
+            "{3} --keyring={2} --location={1} --project={0}",
+        )),
+    },
+    Kind {
         short: "spanner-instance",
         form: "[PROJECT/]NAME",
         full: "spanner.googleapis.com/projects/{}/instances/{}",
@@ -289,6 +323,20 @@ pub static KINDS: &[Kind] = &[
         admin: "roles/spanner.databaseAdmin",
         terraform: ("spanner_database", &["project", "instance", "database"]),
         gcloud: Some(("spanner databases", "{2} --instance={1} --project={0}")),
+    },
+    Kind {
+        short: "spanner-backup",
+        form: "[PROJECT/]INSTANCE/BACKUP",
+        full: "spanner.googleapis.com/projects/{}/instances/{}/backups/{}",
+        api: Api::Spanner,
+        path: "v1/projects/{}/instances/{}/backups/{}",
+        post: true,
+        version: Version::Body,
+        write: Write::Wrapped,
+        permission: "spanner.backups.setIamPolicy",
+        admin: "roles/spanner.backupAdmin",
+        terraform: ("spanner_backup", &["project", "instance", "backup"]),
+        gcloud: Some(("spanner backups", "{2} --instance={1} --project={0}")),
     },
     Kind {
         short: "repository",
@@ -334,6 +382,20 @@ pub static KINDS: &[Kind] = &[
         admin: "roles/run.admin",
         terraform: ("cloud_run_v2_job", &["project", "location", "name"]),
         gcloud: Some(("run jobs", "{2} --region={1} --project={0}")),
+    },
+    Kind {
+        short: "run-worker-pool",
+        form: "[PROJECT/]LOCATION/WORKER_POOL",
+        full: "run.googleapis.com/projects/{}/locations/{}/workerPools/{}",
+        api: Api::Run,
+        path: "v2/projects/{}/locations/{}/workerPools/{}",
+        post: false,
+        version: Version::Query,
+        write: Write::Masked,
+        permission: "run.workerpools.setIamPolicy",
+        admin: "roles/run.admin",
+        terraform: ("cloud_run_v2_worker_pool", &["project", "location", "name"]),
+        gcloud: None,
     },
     Kind {
         short: "queue",
@@ -398,6 +460,77 @@ pub static KINDS: &[Kind] = &[
         )),
     },
     Kind {
+        short: "bigtable-backup",
+        form: "[PROJECT/]INSTANCE/CLUSTER/BACKUP",
+        full: "bigtable.googleapis.com/projects/{}/instances/{}/clusters/{}/backups/{}",
+        api: Api::BigtableAdmin,
+        path: "v2/projects/{}/instances/{}/clusters/{}/backups/{}",
+        post: true,
+        version: Version::Body,
+        write: Write::Masked,
+        permission: "bigtable.backups.setIamPolicy",
+        admin: "roles/bigtable.admin",
+        terraform: (
+            "bigtable_backup",
+            &["project", "instance", "cluster", "backup"],
+        ),
+        gcloud: Some((
+            "bigtable backups",
+            "{3} --cluster={2} --instance={1} --project={0}",
+        )),
+    },
+    Kind {
+        short: "bigtable-authorized-view",
+        form: "[PROJECT/]INSTANCE/TABLE/VIEW",
+        full: "bigtable.googleapis.com/projects/{}/instances/{}/tables/{}/authorizedViews/{}",
+        api: Api::BigtableAdmin,
+        path: "v2/projects/{}/instances/{}/tables/{}/authorizedViews/{}",
+        post: true,
+        version: Version::Body,
+        write: Write::Masked,
+        permission: "bigtable.authorizedViews.setIamPolicy",
+        admin: "roles/bigtable.admin",
+        terraform: (
+            "bigtable_authorized_view",
+            &["project", "instance", "table", "view"],
+        ),
+        gcloud: Some((
+            "bigtable authorized-views",
+            "{3} --table={2} --instance={1} --project={0}",
+        )),
+    },
+    Kind {
+        short: "bigtable-logical-view",
+        form: "[PROJECT/]INSTANCE/VIEW",
+        full: "bigtable.googleapis.com/projects/{}/instances/{}/logicalViews/{}",
+        api: Api::BigtableAdmin,
+        path: "v2/projects/{}/instances/{}/logicalViews/{}",
+        post: true,
+        version: Version::Body,
+        write: Write::Masked,
+        permission: "bigtable.logicalViews.setIamPolicy",
+        admin: "roles/bigtable.admin",
+        terraform: ("bigtable_logical_view", &["project", "instance", "view"]),
+        gcloud: None,
+    },
+    Kind {
+        short: "bigtable-materialized-view",
+        form: "[PROJECT/]INSTANCE/VIEW",
+        full: "bigtable.googleapis.com/projects/{}/instances/{}/materializedViews/{}",
+        api: Api::BigtableAdmin,
+        path: "v2/projects/{}/instances/{}/materializedViews/{}",
+        post: true,
+        version: Version::Body,
+        write: Write::Masked,
+        permission: "bigtable.materializedViews.setIamPolicy",
+        admin: "roles/bigtable.admin",
+        terraform: (
+            "bigtable_materialized_view",
+            &["project", "instance", "view"],
+        ),
+        gcloud: None,
+    },
+    Kind {
         short: "snapshot",
         form: "[PROJECT/]NAME",
         full: "pubsub.googleapis.com/projects/{}/snapshots/{}",
@@ -435,9 +568,29 @@ pub static KINDS: &[Kind] = &[
         version: Version::Body,
         write: Write::Masked,
         permission: "dns.managedZones.setIamPolicy",
-        admin: "roles/dns.admin",
+        admin: "roles/iam.securityAdmin", // roles/dns.admin does not have it
         terraform: ("dns_managed_zone", &["project", "managed_zone"]),
         gcloud: None,
+    },
+    Kind {
+        short: "iap-backend-service",
+        form: "[PROJECT/]SERVICE",
+        full: "iap.googleapis.com/projects/{}/iap_web/compute/services/{}",
+        api: Api::Iap,
+        path: "v1/projects/{}/iap_web/compute/services/{}",
+        post: true,
+        version: Version::Body,
+        write: Write::Wrapped,
+        permission: "iap.webServices.setIamPolicy",
+        admin: "roles/iap.admin",
+        terraform: (
+            "iap_web_backend_service",
+            &["project", "web_backend_service"],
+        ),
+        gcloud: Some((
+            "iap web",
+            "--resource-type=backend-services --service={1} --project={0}",
+        )),
     },
 ];
 
@@ -475,11 +628,20 @@ impl Kind {
         format!("Write {}/{}.", self.short, self.form)
     }
 
+    /// A word for each of its names.
+    fn words(&self) -> Vec<String> {
+        let words = self.form.replace("[/FOLDER…]", "").replace(['[', ']'], "");
+        words.split('/').map(str::to_owned).collect()
+    }
+
     /// Its full name with a word for each name.
     pub(super) fn full_form(&self) -> String {
-        let words = self.form.replace(['[', ']'], "");
-        let words: Vec<String> = words.split('/').map(str::to_owned).collect();
-        filled(self.full, &words)
+        filled(self.full, &self.words())
+    }
+
+    /// Whether the last of its names has slashes of its own.
+    pub(super) fn nests(&self) -> bool {
+        self.short == "managedfolder"
     }
 
     /// Whether the first of its names is its project.
@@ -520,8 +682,7 @@ mod tests {
                 "{}",
                 kind.short
             );
-            let words = kind.form.replace(['[', ']'], "");
-            assert_eq!(words.split('/').count(), kind.names(), "{}", kind.short);
+            assert_eq!(kind.words().len(), kind.names(), "{}", kind.short);
             let (_, form) = kind.gcloud.unwrap_or(("", "{0}"));
             assert!(!form.contains(&format!("{{{}}}", kind.names())), "{form}");
         }

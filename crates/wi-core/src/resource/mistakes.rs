@@ -13,7 +13,7 @@ pub(super) fn check(s: &str, kind: &Kind, names: &[String]) -> Result<(), NameEr
         return Err(error.help(kind.written_form()));
     }
     if kind.in_project() {
-        ProjectId::parse(&names[0])?;
+        ProjectId::parse_in_name(&names[0])?;
     }
     if matches!(kind.short, "folder" | "organization")
         && !names[0].bytes().all(|b| b.is_ascii_digit())
@@ -48,7 +48,7 @@ pub(super) fn check(s: &str, kind: &Kind, names: &[String]) -> Result<(), NameEr
         return Err(error.help(kind.written_form()));
     }
     // https://cloud.google.com/bigquery/docs/datasets#dataset-naming
-    if matches!(kind.short, "dataset" | "table")
+    if matches!(kind.short, "dataset" | "table" | "routine")
         && !names[1]
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -59,24 +59,23 @@ pub(super) fn check(s: &str, kind: &Kind, names: &[String]) -> Result<(), NameEr
         );
         // As bq writes it: PROJECT.DATASET and PROJECT:DATASET.
         let apart = names[1].split_once(['.', ':']);
-        return Err(match apart.filter(|(p, _)| ProjectId::parse(p).is_ok()) {
-            Some((project, rest)) => {
-                let rest: Vec<&str> = rest
-                    .split('.')
-                    .chain(names[2..].iter().map(String::as_str))
-                    .collect();
-                error.help(format!(
-                    "Write {}/{project}/{}.",
-                    kind.short,
-                    rest.join("/")
-                ))
-            }
-            None => error,
+        let meant = apart.map(|(project, rest)| {
+            let rest: Vec<&str> = rest
+                .split('.')
+                .chain(names[2..].iter().map(String::as_str))
+                .collect();
+            format!("{}/{project}/{}", kind.short, rest.join("/"))
+        });
+        return Err(match meant.filter(|m| is_taken(m)) {
+            Some(meant) => error.help(format!("Write {meant}.")),
+            None => error.help(kind.written_form()),
         });
     }
     let bad = names.iter().find(|n| {
+        let mut parts = n.split('/').filter(|_| kind.nests());
         n.len() > 1024
             || matches!(n.as_str(), "." | "..")
+            || parts.any(|part| matches!(part, "" | "." | ".."))
             || n.chars().any(|c| c.is_control() || c.is_whitespace())
     });
     match bad {
@@ -117,30 +116,43 @@ pub(super) fn no_full_name(s: &str, full: &str) -> NameError {
     ))
 }
 
+/// Whether it may be written: nothing else is proposed. A project that is left out is that of the account.
+fn is_taken(name: &str) -> bool {
+    let any = ProjectId::parse("any-project").ok();
+    Resource::parse(name, any.as_ref()).is_ok()
+}
+
 /// What is said about a short name of no kind.
 pub(super) fn no_short_name(s: &str) -> NameError {
     let error = NameError::not(s, "a resource that wi can grant on");
     let (short, rest) = s.split_once('/').unwrap_or((s, ""));
-    let mut meant: Vec<String> = s
-        .strip_prefix("gs://")
-        .map(|bucket| format!("bucket/{}", bucket.trim_end_matches('/')))
-        .into_iter()
-        .collect();
+    let mut meant = Vec::new();
+    if let Some(path) = s.strip_prefix("gs://") {
+        let path = path.trim_end_matches('/');
+        meant.push(match path.split_once('/') {
+            Some(_) => format!("managedfolder/{path}"),
+            None => format!("bucket/{path}"),
+        });
+    }
     // The APIs' own relative names, `projects/P/secrets/NAME`; some are the same in two services.
     meant.extend(KINDS.iter().filter_map(|kind| {
-        let full = format!("{}/{s}", kind.service());
+        let full = format!("{}/{}", kind.service(), s.trim_end_matches('/'));
         let (found, names) = Resource::from_full(&full)?;
         (found.service() == kind.service()).then(|| format!("{}/{}", found.short, names.join("/")))
     }));
     meant.dedup();
-    if meant.is_empty() {
-        // `Bucket/x` and `buckets/x`.
-        let lower = short.to_lowercase();
-        let kind = Kind::of(&lower).or_else(|| Kind::of(lower.strip_suffix('s')?));
-        meant.extend(kind.map(|k| format!("{}/{rest}", k.short)));
+    // `Bucket/x` and `buckets/x`.
+    let lower = short.to_lowercase();
+    let kind = Kind::of(&lower).or_else(|| Kind::of(lower.strip_suffix('s')?));
+    if let Some(kind) = kind.filter(|_| meant.is_empty()) {
+        meant.push(format!("{}/{}", kind.short, rest.trim_end_matches('/')));
     }
+    meant.retain(|meant| is_taken(meant));
     if !meant.is_empty() {
         return error.help(format!("Write {}.", meant.join(" or ")));
+    }
+    if let Some(kind) = kind {
+        return error.help(kind.written_form());
     }
     let kinds: Vec<&str> = KINDS.iter().map(|k| k.short).collect();
     error.help(format!(

@@ -75,7 +75,7 @@ impl Resource {
         };
         check(s, kind, &names)?;
         match kind.short {
-            "project" => ProjectId::parse(&names[0]).map(Self::Project),
+            "project" => ProjectId::parse_in_name(&names[0]).map(Self::Project),
             "serviceaccount" => Email::parse(&names[0]).map(Self::ServiceAccount),
             _ => Ok(Self::Named(Named { kind, names })),
         }
@@ -83,21 +83,21 @@ impl Resource {
 
     fn from_full(full: &str) -> Option<(&'static Kind, Vec<String>)> {
         KINDS.iter().find_map(|kind| {
-            let (pattern, given): (Vec<&str>, Vec<&str>) =
-                (kind.full.split('/').collect(), full.split('/').collect());
+            let pattern: Vec<&str> = kind.full.split('/').collect();
+            let mut given: Vec<String> = full.split('/').map(str::to_owned).collect();
+            if kind.nests() && given.len() > pattern.len() {
+                let folder = given.split_off(pattern.len() - 1).join("/");
+                given.push(folder.trim_end_matches('/').to_owned());
+            }
             // A service account has a project in its name, which its email says too.
-            let fits =
-                |(p, g): (&&str, &&str)| *p == "{}" || p == g || (*p == "-" && !g.is_empty());
+            let fits = |(p, g): (&&str, &String)| {
+                *p == "{}" || *p == g.as_str() || (*p == "-" && !g.is_empty())
+            };
             if pattern.len() != given.len() || !pattern.iter().zip(&given).all(fits) {
                 return None;
             }
-            let names = pattern
-                .iter()
-                .zip(&given)
-                .filter(|(p, _)| **p == "{}")
-                .map(|(_, g)| (*g).to_owned())
-                .collect();
-            Some((kind, names))
+            let named = pattern.iter().zip(given).filter(|(p, _)| **p == "{}");
+            Some((kind, named.map(|(_, g)| g).collect()))
         })
     }
 
@@ -107,7 +107,12 @@ impl Resource {
     ) -> Result<(&'static Kind, Vec<String>), NameError> {
         let (short, rest) = s.split_once('/').unwrap_or((s, ""));
         let kind = Kind::of(short).ok_or_else(|| no_short_name(s))?;
-        let mut names: Vec<String> = rest.split('/').map(str::to_owned).collect();
+        let mut names: Vec<String> = match rest.split_once('/') {
+            Some((first, folder)) if kind.nests() => {
+                vec![first.to_owned(), folder.trim_end_matches('/').to_owned()]
+            }
+            _ => rest.split('/').map(str::to_owned).collect(),
+        };
         if kind.in_project() && names.len() + 1 == kind.names() {
             let project = default.ok_or_else(|| {
                 let form = kind.form.replace(['[', ']'], "");
@@ -145,6 +150,31 @@ impl Resource {
             Self::Project(id) => vec![id.to_string()],
             Self::ServiceAccount(email) => vec![email.to_string()],
             Self::Named(named) => named.names.clone(),
+        }
+    }
+
+    /// The number that it names its project by, where it does.
+    pub fn project_number(&self) -> Option<u64> {
+        match self {
+            Self::Project(project) => project.number(),
+            Self::Named(named) if named.kind.in_project() => named.names.first()?.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The same resource, named by its project's id.
+    pub fn in_project(&self, id: &ProjectId) -> Self {
+        match self {
+            Self::Project(_) => Self::Project(id.clone()),
+            Self::Named(named) if named.kind.in_project() => {
+                let mut names = named.names.clone();
+                if let Some(project) = names.first_mut() {
+                    *project = id.to_string();
+                }
+                let kind = named.kind;
+                Self::Named(Named { kind, names })
+            }
+            other => other.clone(),
         }
     }
 
@@ -198,7 +228,12 @@ impl Resource {
 
     /// The path of its policy in its API, the names escaped.
     pub fn path(&self) -> String {
-        let names: Vec<String> = self.names().iter().map(|n| percent::segment(n)).collect();
+        let mut names = self.names();
+        // Storage has a folder's name end in the slash that nobody writes.
+        if let Some(folder) = names.last_mut().filter(|_| self.kind().nests()) {
+            folder.push('/');
+        }
+        let names: Vec<String> = names.iter().map(|n| percent::segment(n)).collect();
         match self {
             // Through the wildcard IAM hides what is missing behind what is forbidden.
             Self::ServiceAccount(email) => match email.project() {
@@ -371,6 +406,123 @@ mod tests {
         }
     }
 
+    /// A form with words in its places.
+    fn example(form: &str) -> String {
+        let word = |word: &str| {
+            let is_place = word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+            match word {
+                "PROJECT" | "ID" => "acme-prod".to_owned(),
+                "NUMBER" => "123456789012".to_owned(),
+                "EMAIL" => "ci@acme-prod.iam.gserviceaccount.com".to_owned(),
+                "LOCATION" => "europe-west1".to_owned(),
+                "_" => "_".to_owned(),
+                place if is_place => place.to_lowercase(),
+                other => other.to_owned(),
+            }
+        };
+        let form = form
+            .replace("[/FOLDER…]", "/FOLDER")
+            .replace(['[', ']'], "");
+        let words: Vec<String> = form.split('/').map(word).collect();
+        words.join("/")
+    }
+
+    /// What a message says to write, forms aside.
+    fn proposed(said: &str) -> Vec<String> {
+        let Some((_, proposals)) = said.split_once("Write ") else {
+            return Vec::new();
+        };
+        let proposals = proposals.trim_end_matches('.');
+        let each = proposals.split(" or ").map(|p| p.trim().to_owned());
+        each.filter(|p| !p.contains(|c: char| c.is_ascii_uppercase()))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_proposed_is_taken_for_every_kind() {
+        let mut proposals = 0;
+        for kind in KINDS {
+            let short = format!("{}/{}", kind.short, example(kind.form));
+            let one = Resource::parse(&short, None).expect(&short);
+            assert_eq!(Resource::parse(&one.full_name(), None).expect(&short), one);
+            let form = example(&format!("//{}", kind.full_form()));
+            Resource::parse(&form, None).expect(&form);
+            let relative = one.full_name();
+            let relative = relative
+                .trim_start_matches("//")
+                .split_once('/')
+                .expect("a path")
+                .1;
+            let (first, rest) = short.split_once('/').expect("a name");
+            for written in [
+                format!("{short}/"),
+                format!("{first}s/{rest}"),
+                format!("{}/{rest}", first.to_uppercase()),
+                format!("{first}s/{rest}/"),
+                format!("{first}s"),
+                relative.to_owned(),
+                relative.replace("acme-prod", "123456789012"),
+                format!("{relative}/"),
+                format!("gs://{rest}"),
+            ] {
+                let Err(error) = Resource::parse(&written, None) else {
+                    continue;
+                };
+                for proposal in proposed(&error.to_string()) {
+                    proposals += 1;
+                    Resource::parse(&proposal, None)
+                        .unwrap_or_else(|e| panic!("{written}: `{proposal}` is proposed, and {e}"));
+                }
+            }
+        }
+        assert!(proposals > 3 * KINDS.len(), "{proposals}");
+    }
+
+    #[test]
+    fn a_project_is_named_by_its_number_too() {
+        for (by_number, by_id) in [
+            ("project/123456789012", "project/acme-prod"),
+            (
+                "//cloudresourcemanager.googleapis.com/projects/123",
+                "project/acme-prod",
+            ),
+            ("secret/123456789012/stripe", "secret/acme-prod/stripe"),
+            (
+                "//secretmanager.googleapis.com/projects/123456789012/secrets/stripe",
+                "secret/acme-prod/stripe",
+            ),
+        ] {
+            let one = Resource::parse(by_number, None).expect(by_number);
+            assert!(one.project_number().is_some(), "{by_number}");
+            let id = ProjectId::parse("acme-prod").expect("an id");
+            assert_eq!(one.in_project(&id).to_string(), by_id);
+        }
+        for none in ["project/acme-prod", "bucket/123456789012", "folder/123"] {
+            let resource = Resource::parse(none, None).expect(none);
+            assert_eq!(resource.project_number(), None, "{none}");
+        }
+        assert!(Resource::parse("project/012", None).is_err());
+    }
+
+    #[test]
+    fn folders_are_in_folders() {
+        let one = Resource::parse("managedfolder/acme-receipts/2026/q1", None).expect("nested");
+        assert_eq!(
+            one.path(),
+            "storage/v1/b/acme-receipts/managedFolders/2026%2Fq1%2F"
+        );
+        for same in [
+            "managedfolder/acme-receipts/2026/q1/",
+            "//storage.googleapis.com/projects/_/buckets/acme-receipts/managedFolders/2026/q1",
+            "//storage.googleapis.com/projects/_/buckets/acme-receipts/managedFolders/2026/q1/",
+        ] {
+            assert_eq!(Resource::parse(same, None).expect(same), one);
+        }
+        for none in ["2026//q1", "../q1", "2026/./q1", ""] {
+            Resource::parse(&format!("managedfolder/acme-receipts/{none}"), None).expect_err(none);
+        }
+    }
+
     #[test]
     fn paths_hold_escaped_names() {
         let folder = Resource::parse(
@@ -378,6 +530,6 @@ mod tests {
             None,
         )
         .expect("a folder");
-        assert_eq!(folder.path(), "storage/v1/b/b-1/managedFolders/a%25b");
+        assert_eq!(folder.path(), "storage/v1/b/b-1/managedFolders/a%25b%2F");
     }
 }

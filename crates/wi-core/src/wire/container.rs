@@ -347,6 +347,13 @@ pub struct NodePool {
 }
 
 impl NodePool {
+    /// Whether `workloadMetadataConfig.mode` is one of those that are known, none and the names of old among them.
+    pub fn has_known_mode(&self) -> bool {
+        let of_old = ["", "MODE_UNSPECIFIED", "UNSPECIFIED", "SECURE", "EXPOSE"];
+        let mode = self.config.workload_metadata_config.mode.as_str();
+        of_old.contains(&mode) || matches!(mode, "GCE_METADATA" | GKE_METADATA)
+    }
+
     /// What the names of its nodes begin with, one for each of its managed instance groups, which are
     /// named so with `-grp` at the end.
     pub fn node_prefixes(&self) -> impl Iterator<Item = &str> {

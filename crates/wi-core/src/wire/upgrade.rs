@@ -63,11 +63,15 @@ impl UpgradeSettings {
         self.strategy == "BLUE_GREEN"
     }
 
+    /// Whether nodes are made and drained by `max_surge` and `max_unavailable`.
+    pub fn is_surge(&self) -> bool {
+        let by_default = ["", "NODE_POOL_UPDATE_STRATEGY_UNSPECIFIED"];
+        self.strategy == "SURGE" || by_default.contains(&self.strategy.as_str())
+    }
+
     /// Neither a node more nor a node fewer: GKE cannot recreate any.
     pub fn moves_nothing(&self) -> bool {
-        matches!(self.strategy.as_str(), "" | "SURGE")
-            && self.max_surge == 0
-            && self.max_unavailable == 0
+        self.is_surge() && self.max_surge == 0 && self.max_unavailable == 0
     }
 
     /// In how many rounds so many nodes are recreated.
@@ -90,6 +94,11 @@ impl UpgradeSettings {
             _ => u64::from(self.max_surge) + u64::from(self.max_unavailable),
         };
         nodes.div_ceil(at_once.max(1))
+    }
+
+    /// Whether the strategy is one of those that this was written for.
+    pub fn is_known(&self) -> bool {
+        self.is_surge() || matches!(self.strategy.as_str(), "BLUE_GREEN" | "SHORT_LIVED")
     }
 
     /// As a label's value (up to 63 lower-case letters, digits, `-`), or `None` for settings that

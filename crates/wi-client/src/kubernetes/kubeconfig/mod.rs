@@ -147,7 +147,7 @@ fn is_own(cluster: &Cluster, server: &Server, own: &Own<'_>) -> bool {
         (None, _) => {
             let base = cluster.server.trim_end_matches('/');
             server.certified_as.is_none()
-                && (way::is_at(base, own.name) || own.gateway.as_deref() == Some(base))
+                && (endpoint::is_at(base, own.name) || own.gateway.as_deref() == Some(base))
         }
     }
 }

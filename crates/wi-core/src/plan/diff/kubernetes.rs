@@ -58,6 +58,11 @@ pub(in crate::plan) fn other_manager(meta: &ObjectMeta) -> Option<String> {
     {
         return Some("Config Connector".to_owned());
     }
+    // It marks nothing: its hand is seen by the fields that it has set.
+    let mut managers = meta.managed_fields.iter().map(|m| m.manager.as_str());
+    if let Some(manager) = managers.find(|m| matches!(*m, "HashiCorp" | "Terraform")) {
+        return Some(format!("Terraform (field manager {manager})"));
+    }
     let tool = meta.labels.get(MANAGED_BY).filter(|t| *t != "wi")?;
     Some(format!("{tool} (label {MANAGED_BY})"))
 }

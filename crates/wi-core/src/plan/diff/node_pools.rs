@@ -21,7 +21,23 @@ pub(in crate::plan) fn diff(
     for node_pool in &cluster.node_pools {
         let left_behind = left_behind(name, cluster, node_pool, plan);
         if node_pool.autopilot_config.enabled {
-            continue; // as an Autopilot cluster's: always on, and not ours to edit
+            // As an Autopilot cluster's: always on, and not ours to edit.
+            if matches!(&wanted.node_pools, NodePools::Only(names) if names.contains_key(&node_pool.name))
+            {
+                plan.warnings.push(format!(
+                    "{} is run by Autopilot: it has the metadata server, and is left alone",
+                    Address::node_pool(name, &node_pool.name)
+                ));
+            }
+            continue;
+        }
+        let mode = &node_pool.config.workload_metadata_config.mode;
+        if wanted.managed && wanted.node_pools.select(&node_pool.name) && !node_pool.has_known_mode()
+        {
+            plan.warnings.push(format!(
+                "{} has the metadata mode {mode}, which wi does not know: it is left alone",
+                Address::node_pool(name, &node_pool.name)
+            ));
         }
         if wanted.moves(cluster, node_pool) {
             move_pool(name, wanted, node_pool, left_behind, live, options, plan);
@@ -101,12 +117,21 @@ fn move_pool(
         "RUNNING_WITH_ERROR" => plan.warnings.push(format!(
             "{address} is RUNNING_WITH_ERROR: some of its nodes may fail to come back"
         )),
-        _ => {}
+        "" | "PROVISIONING" | "RUNNING" | "RECONCILING" => {}
+        other => plan.warnings.push(format!(
+            "{address} is {other}, a state that wi does not know"
+        )),
     }
     let now = node_pool
         .upgrade_settings
         .clone()
         .unwrap_or_else(UpgradeSettings::gke_default);
+    if !now.is_known() {
+        plan.warnings.push(format!(
+            "{address} has the upgrade strategy {}, which wi does not know: GKE recreates its nodes by it, and how many at a time is not known here",
+            now.strategy
+        ));
+    }
     let interrupted = left_behind.is_some();
     let own = left_behind.unwrap_or_else(|| now.clone());
     let during = overridden(&own, &options.upgrade);

@@ -10,7 +10,7 @@ use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::names::{Email, Member};
 use crate::plan::access::Right;
 use crate::plan::integrity::{Checked, UNKNOWN, UNSHOWN, holds};
-use crate::plan::ownership::OWNER;
+use crate::plan::ownership::{ADOPTED, MANAGED_BY, OWNER};
 use crate::plan::permissions::Permission;
 use crate::plan::preconditions::Reader;
 use crate::plan::scope::Scope;
@@ -120,11 +120,29 @@ impl Kind for Ksa {
         let was = self.before.as_ref();
         let stays = matches!(self.after, KsaAfter::Kept { .. });
         let mark = stays.then_some(owner);
-        [(GSA_ANNOTATION, self.account_after()), (OWNER, mark)]
-            .into_iter()
-            .filter_map(|(name, after)| object::annotation(name, was, after))
-            .filter(|a| stays || a.before.is_some())
-            .collect()
+        let mut attributes: Vec<Attribute> =
+            [(GSA_ANNOTATION, self.account_after()), (OWNER, mark)]
+                .into_iter()
+                .filter_map(|(name, after)| object::annotation(name, was, after))
+                .filter(|a| stays || a.before.is_some())
+                .collect();
+        // An object of somebody else's: whoever reads the plan sees all that is written on it.
+        if let (
+            Some(was),
+            KsaAfter::Kept {
+                adopted, labelled, ..
+            },
+        ) = (was, &self.after)
+            && was.owner().is_none()
+        {
+            let adopted = adopted.then_some("true");
+            attributes.extend(object::annotation(ADOPTED, Some(was), adopted));
+            let label = was.labels.get(MANAGED_BY).map(String::as_str);
+            if *labelled && label != Some("wi") {
+                attributes.push(Attribute::new(MANAGED_BY, label, Some("wi")));
+            }
+        }
+        attributes
     }
 
     fn rank(&self) -> u8 {
@@ -153,7 +171,12 @@ impl Kind for Ksa {
         let namespace = Some(&self.key.namespace);
         let before = object::terraform_before(self.before.as_ref(), &self.key.name, namespace);
         let after = object::terraform_after(self.configuration(owner));
-        Terraform::new("kubernetes_service_account", self.action(), before, after)
+        Terraform::new(
+            "kubernetes_service_account_v1",
+            self.action(),
+            before,
+            after,
+        )
     }
 
     fn scope(&self, scope: &mut Scope) {

@@ -78,7 +78,7 @@ impl Kind for Namespace {
     fn terraform(&self, owner: &str, _desired: &Desired) -> Terraform {
         let before = object::terraform_before(self.before.as_ref(), &self.key.namespace, None);
         let after = object::terraform_after(Some(self.configuration(owner)));
-        Terraform::new("kubernetes_namespace", self.action(), before, after)
+        Terraform::new("kubernetes_namespace_v1", self.action(), before, after)
     }
 
     fn scope(&self, scope: &mut Scope) {

@@ -43,8 +43,8 @@ pub struct RunSettings {
 
 /// Upgrade settings as they are shown.
 pub(super) fn in_short(settings: &UpgradeSettings) -> String {
-    if settings.is_blue_green() {
-        return "BLUE_GREEN".to_owned();
+    if !settings.is_surge() {
+        return settings.strategy.clone();
     }
     format!(
         "SURGE, maxSurge {}, maxUnavailable {}",
