@@ -129,7 +129,7 @@ pub(super) fn run(args: CommentArgs) -> Result<Success, Failure> {
             labels.as_ref(),
             PATIENCE,
         ))
-        .map_err(Failure::Message)?;
+        .map_err(|e| Failure::Message(e.to_string()))?;
     for warning in &report.warnings {
         print::note(&format!("Warning: {}", safe(warning)));
     }

@@ -39,6 +39,30 @@ fn served(pool: &str, cluster: &str, rest: &str) -> Served {
     Served::of(Place::new(SPEC, &world(pool, cluster, rest)))
 }
 
+/// GKE learns new words before wi does.
+#[test]
+fn what_gke_says_and_wi_does_not_know_is_told_and_left_as_it_is() {
+    let pools = ", workloadMetadata: GCE_METADATA, extra: { config: { workloadMetadataConfig: { mode: GKE_METADATA_V2 } } } }, { name: batch, nodes: 1, workloadMetadata: GCE_METADATA, extra: { upgradeSettings: { strategy: FLASH } } }, { name: auto, nodes: 1, extra: { autopilotConfig: { enabled: true } }";
+    let served = served(pools, ENABLED, "");
+    let plan = flat(&served.wi(&["plan", "wi.yaml"]).ok().out);
+    for part in [
+        "nodepool.main/web has the metadata mode GKE_METADATA_V2, which wi does not know: it is left alone",
+        "nodepool.main/batch has the upgrade strategy FLASH, which wi does not know",
+        "Plan: 0 to add, 1 to change",
+    ] {
+        assert!(plan.contains(part), "`{part}` is not in:\n{plan}");
+    }
+    assert!(!plan.contains("maxSurge"), "{plan}");
+    assert!(!plan.contains("nodepool.main/auto"), "{plan}");
+    let spec = SPEC.replace("europe-west1-b }", "europe-west1-b, nodePools: [auto] }");
+    served.place.write("wi.yaml", &spec);
+    let plan = flat(&served.wi(&["plan", "wi.yaml"]).ok().out);
+    assert!(
+        plan.contains("nodepool.main/auto is run by Autopilot"),
+        "{plan}"
+    );
+}
+
 #[test]
 fn of_a_node_pool_only_the_metadata_server_is_written_under_its_etag() {
     let served = served("", "", "");

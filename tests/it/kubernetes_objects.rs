@@ -120,6 +120,37 @@ fn what_somebody_makes_after_the_plan_is_adopted_and_never_destroyed() {
     });
 }
 
+/// Terraform marks nothing: its hand is seen by the fields that it has set. All that is written on what is somebody
+/// else's is shown.
+#[test]
+fn terraforms_hand_is_named_and_an_adoption_shows_all_that_is_written() {
+    for manager in ["HashiCorp", "Terraform"] {
+        let managed = format!(
+            "[{{ manager: {manager}, operation: Update, apiVersion: v1, fieldsType: FieldsV1, fieldsV1: {{ \"f:metadata\": {{ \"f:labels\": {{ \"f:team\": {{}} }} }} }} }}]"
+        );
+        let there = format!("checkout: {{ labels: {{ team: shop }}, managedFields: {managed} }}");
+        let place = place(&there, "");
+        let plan = place.wi(&["plan"]).ok();
+        says(
+            &plan,
+            &[
+                &format!(
+                    "is managed by Terraform (field manager {manager}), which may undo what wi writes"
+                ),
+                &format!("+ {GSA} = {CHECKOUT}"),
+                "+ wi/owner = shop",
+                "+ wi/adopted = true",
+                "+ app.kubernetes.io/managed-by = wi",
+            ],
+        );
+        place.wi(&["apply", "--auto-approve"]).ok();
+        let now = account(&place.state(), "checkout");
+        let keys = |field: &str| now[field].as_object().expect("a map").len();
+        assert_eq!((keys("annotations"), keys("labels")), (3, 2), "{now}");
+        nothing_is_left(&place);
+    }
+}
+
 /// The first try is carried out, and its answer is lost: the second one finds what is ours.
 #[test]
 fn what_a_try_has_made_whose_answer_was_lost_is_not_adopted() {

@@ -102,7 +102,7 @@ fn changes_look_like_those_of_terraforms_providers() {
     assert_eq!(pool["wi"]["cluster"], "prod-eu");
 
     let ksa = change(&plan, "ksa.prod-eu/shop/checkout");
-    assert_eq!(ksa["type"], "kubernetes_service_account");
+    assert_eq!(ksa["type"], "kubernetes_service_account_v1");
     let metadata = &ksa["change"]["after"]["metadata"][0];
     assert_eq!(metadata["namespace"], "shop");
     assert_eq!(

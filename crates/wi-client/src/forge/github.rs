@@ -6,84 +6,111 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::client::{Client, Failed};
-use super::{Comment, Existing, Label, Posted, Report, Target, own};
+use super::publish::{Existing, Request};
+use super::{Label, Target};
 use wi_core::percent;
 
 /// Who an Actions job is, which may not ask.
 const ACTIONS: &str = "github-actions[bot]";
 
-/// How often a comment whose answer was lost is looked for and sent again.
-const TRIES: usize = 3;
+/// A pull request.
+pub(super) struct PullRequest {
+    client: Client,
+    target: Target,
+    login: String,
+    head: String,
+}
 
-pub(super) async fn publish(
-    client: &Client,
-    target: &Target,
-    comment: &Comment,
-    labels: Option<&BTreeSet<Label>>,
-) -> Result<Report, String> {
-    let told = |e: &Failed| way_out(target, e);
-    let login = login(client).await.map_err(|e| told(&e))?;
-    let pull = client
-        .get(&format!(
-            "/repos/{}/pulls/{}",
-            target.repository, target.number
-        ))
-        .await
-        .map_err(|e| told(&e))?;
-    let head = pull.body["head"]["sha"].as_str().unwrap_or_default();
-    if head != comment.marker.sha {
-        return Ok(outdated(format!(
-            "the head of {target} is {head}, and not {}",
-            comment.marker.sha
-        )));
+impl Request for PullRequest {
+    async fn open(client: Client, target: &Target) -> Result<Self, Failed> {
+        let login = login(&client).await?;
+        let path = format!("/repos/{}/pulls/{}", target.repository, target.number);
+        let pull = client.get(&path).await?;
+        Ok(Self {
+            head: text(&pull.body["head"]["sha"]),
+            target: target.clone(),
+            client,
+            login,
+        })
     }
-    let mut warnings = Vec::new();
-    let mut tries = 0;
-    let posted = loop {
-        tries += 1;
-        let own = match list(client, target, &login, comment).await {
-            Ok(Ok(own)) => own,
-            Ok(Err(newer)) => return Ok(outdated(newer)),
-            Err(e) => return Err(told(&e)),
+
+    fn head(&self) -> &str {
+        &self.head
+    }
+
+    fn login(&self) -> &str {
+        &self.login
+    }
+
+    async fn comments(&self) -> Result<Vec<(String, Existing)>, Failed> {
+        let path = format!("{}/comments?per_page=100", self.issue());
+        let all = self.client.pages(&path).await?;
+        let comment = |c: &Value| {
+            let existing = Existing {
+                id: c["id"].as_u64().unwrap_or(0),
+                node: text(&c["node_id"]),
+                url: text(&c["html_url"]),
+                body: text(&c["body"]),
+            };
+            (text(&c["user"]["login"]), existing)
         };
-        match write(client, target, comment, own.last()).await {
-            Ok(posted) => {
-                minimise_all_but_last(client, &own, &mut warnings).await;
-                break posted;
+        Ok(all.iter().map(comment).collect())
+    }
+
+    async fn create(&self, comment: &str) -> Result<String, Failed> {
+        let path = format!("{}/comments", self.issue());
+        let made = self.client.once(&path, &json!({ "body": comment })).await?;
+        Ok(text(&made.body["html_url"]))
+    }
+
+    async fn rewrite(&self, old: &Existing, comment: &str) -> Result<(), Failed> {
+        let path = format!(
+            "/repos/{}/issues/comments/{}",
+            self.target.repository, old.id
+        );
+        let body = json!({ "body": comment });
+        let changed = self.client.change(Method::PATCH, &path, Some(&body)).await;
+        changed.map(drop)
+    }
+
+    /// Folded away.
+    async fn put_behind(&self, old: &Existing, _newest: &Existing) -> Result<(), String> {
+        let mutation = "mutation($id: ID!) { minimizeComment(input: { subjectId: $id, classifier: OUTDATED }) { minimizedComment { isMinimized } } }";
+        let body = json!({ "query": mutation, "variables": { "id": old.node } });
+        let url = graphql(self.client.api());
+        match self.client.change_at(&url, &body).await {
+            Ok(answer) if answer.body["errors"].is_null() => Ok(()),
+            Ok(answer) => Err(answer.body["errors"].to_string()),
+            Err(e) => Err(e.message()),
+        }
+    }
+
+    async fn set_labels(&self, labels: &BTreeSet<Label>) -> Result<(), Failed> {
+        set_labels(&self.client, &self.target, labels).await
+    }
+
+    fn way_out(is_expired: bool) -> &'static str {
+        match is_expired {
+            true => ". Is GITHUB_TOKEN set to a token that has not expired?",
+            false => {
+                ". The job needs `permissions: { pull-requests: write, issues: write }`; pull requests from forks do not get them"
             }
-            Err(e) if e.is_forbidden() => break Posted::ReadOnly(told(&e)),
-            // It may be there: look before it is sent again.
-            Err(Failed::Lost(_)) if tries < TRIES => {}
-            Err(e) => return Err(told(&e)),
         }
-    };
-    if let Some(labels) = labels
-        && !matches!(posted, Posted::ReadOnly(_))
-        && let Err(e) = set_labels(client, target, labels).await
-    {
-        warnings.push(format!("the labels could not be set: {}", told(&e)));
-    }
-    Ok(Report { posted, warnings })
-}
-
-fn outdated(why: String) -> Report {
-    Report {
-        posted: Posted::Outdated(why),
-        warnings: Vec::new(),
     }
 }
 
-fn way_out(target: &Target, e: &Failed) -> String {
-    let message = e.message();
-    match e {
-        Failed::Refused { status: 401, .. } => {
-            format!("{target}: {message}. Is GITHUB_TOKEN set to a token that has not expired?")
-        }
-        e if e.is_forbidden() => format!(
-            "{target}: {message}. The job needs `permissions: {{ pull-requests: write, issues: write }}`; pull requests from forks do not get them"
-        ),
-        _ => format!("{target}: {message}"),
+impl PullRequest {
+    /// Which it is, too.
+    fn issue(&self) -> String {
+        format!(
+            "/repos/{}/issues/{}",
+            self.target.repository, self.target.number
+        )
     }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
 /// Own login; an Actions job may not ask for it, and is always the same.
@@ -92,93 +119,6 @@ async fn login(client: &Client) -> Result<String, Failed> {
         Ok(user) => Ok(user.body["login"].as_str().unwrap_or(ACTIONS).to_owned()),
         Err(e) if e.is_forbidden() => Ok(ACTIONS.to_owned()),
         Err(e) => Err(e),
-    }
-}
-
-async fn list(
-    client: &Client,
-    target: &Target,
-    login: &str,
-    comment: &Comment,
-) -> Result<Result<Vec<Existing>, String>, Failed> {
-    let all = client
-        .pages(&format!(
-            "/repos/{}/issues/{}/comments?per_page=100",
-            target.repository, target.number
-        ))
-        .await?;
-    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-    let all = all.iter().map(|c| {
-        let existing = Existing {
-            id: c["id"].as_u64().unwrap_or(0),
-            node: text(&c["node_id"]),
-            url: text(&c["html_url"]),
-            body: text(&c["body"]),
-        };
-        (text(&c["user"]["login"]), existing)
-    });
-    Ok(own(all, login, comment))
-}
-
-/// Into the newest of ours, or a new one; the short text where the whole is too long.
-async fn write(
-    client: &Client,
-    target: &Target,
-    comment: &Comment,
-    newest: Option<&Existing>,
-) -> Result<Posted, Failed> {
-    for body in [&comment.body, &comment.short] {
-        let text = comment.text(body);
-        let result = match newest {
-            // GitHub gives line breaks back as it likes.
-            Some(old) if old.body.replace("\r\n", "\n").trim_end() == text.trim_end() => {
-                return Ok(Posted::Unchanged(old.url.clone()));
-            }
-            Some(old) => {
-                let path = format!("/repos/{}/issues/comments/{}", target.repository, old.id);
-                let body = json!({ "body": text });
-                match client.change(Method::PATCH, &path, Some(&body)).await {
-                    Ok(_) => Ok(Posted::Updated(old.url.clone())),
-                    // Somebody has deleted it meanwhile.
-                    Err(e) if e.is_gone() => create(client, target, &text).await,
-                    Err(e) => Err(e),
-                }
-            }
-            None => create(client, target, &text).await,
-        };
-        match result {
-            Err(e) if e.is_unprocessable() => {}
-            result => return result,
-        }
-    }
-    Ok(Posted::TooLong)
-}
-
-async fn create(client: &Client, target: &Target, text: &str) -> Result<Posted, Failed> {
-    let path = format!(
-        "/repos/{}/issues/{}/comments",
-        target.repository, target.number
-    );
-    let made = client.once(&path, &json!({ "body": text })).await?;
-    let url = made.body["html_url"].as_str().unwrap_or_default();
-    Ok(Posted::Created(url.to_owned()))
-}
-
-/// Older ones of ours are folded away; they were made by two jobs at once.
-async fn minimise_all_but_last(client: &Client, own: &[Existing], warnings: &mut Vec<String>) {
-    let Some((_, older)) = own.split_last() else {
-        return;
-    };
-    for old in older {
-        let mutation = "mutation($id: ID!) { minimizeComment(input: { subjectId: $id, classifier: OUTDATED }) { minimizedComment { isMinimized } } }";
-        let body = json!({ "query": mutation, "variables": { "id": old.node } });
-        let answer = client.change_at(&graphql(client.api()), &body).await;
-        let failed = match &answer {
-            Ok(answer) if answer.body["errors"].is_null() => continue,
-            Ok(answer) => answer.body["errors"].to_string(),
-            Err(e) => e.message(),
-        };
-        warnings.push(format!("{} could not be minimised: {failed}", old.url));
     }
 }
 

@@ -6,13 +6,13 @@ mod environment;
 mod github;
 mod gitlab;
 mod marker;
+mod publish;
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::time::Duration;
 
 pub use environment::Here;
 pub use marker::Marker;
+pub use publish::{Error, publish};
 
 /// Which forge's API is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,56 +187,4 @@ pub struct Report {
     pub posted: Posted,
     /// Of labels and old comments.
     pub warnings: Vec<String>,
-}
-
-/// Posts or updates the comment, and sets the labels (`None`: leaves labels alone). `patience`
-/// bounds the time spent on retries and rate limits.
-pub async fn publish(
-    target: &Target,
-    token: &Token,
-    comment: &Comment,
-    labels: Option<&BTreeSet<Label>>,
-    patience: Duration,
-) -> Result<Report, String> {
-    let client = client::Client::new(target, token, patience)?;
-    match target.kind {
-        Kind::GitHub => github::publish(&client, target, comment, labels).await,
-        Kind::GitLab if token.is_job => Err(format!(
-            "a job token may not write notes on {target}: set GITLAB_TOKEN to a project access token with the scope `api`"
-        )),
-        Kind::GitLab => gitlab::publish(&client, target, comment, labels).await,
-    }
-}
-
-/// A comment of a forge, as far as it matters here.
-#[derive(Debug, Clone)]
-struct Existing {
-    id: u64,
-    /// For GitHub's GraphQL API.
-    node: String,
-    url: String,
-    body: String,
-}
-
-/// Ours of the same spec, oldest first, by author and hidden marker; or a newer run's word that this
-/// one is outdated.
-fn own(
-    comments: impl Iterator<Item = (String, Existing)>,
-    login: &str,
-    comment: &Comment,
-) -> Result<Vec<Existing>, String> {
-    let mut own = Vec::new();
-    for (author, existing) in comments {
-        let marker = existing.body.lines().next().and_then(Marker::parse);
-        let Some(marker) = marker.filter(|m| author == login && m.root == comment.marker.root)
-        else {
-            continue;
-        };
-        if marker.run > comment.marker.run {
-            return Err(format!("a newer run has commented: {}", existing.url));
-        }
-        own.push(existing);
-    }
-    own.sort_by_key(|c| c.id);
-    Ok(own)
 }
