@@ -10,7 +10,7 @@ use wi_core::desired::GSA_ANNOTATION;
 use wi_core::live::{ConfigMaps, Objects, ReachedBy, Seen, Template, Workloads, to_connect};
 use wi_core::names::{Email, KubeName};
 use wi_core::read_set::ReadCluster;
-use wi_core::wire::container::{Cluster, NodePool};
+use wi_core::wire::container::Cluster;
 use wi_core::wire::kubernetes::ObjectMeta;
 use wi_core::wire::pods::Pod;
 use wi_core::wire::workloads::WORKLOAD_KINDS;

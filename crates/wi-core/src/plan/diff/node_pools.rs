@@ -32,7 +32,9 @@ pub(in crate::plan) fn diff(
             continue;
         }
         let mode = &node_pool.config.workload_metadata_config.mode;
-        if wanted.managed && wanted.node_pools.select(&node_pool.name) && !node_pool.has_known_mode()
+        if wanted.managed
+            && wanted.node_pools.select(&node_pool.name)
+            && !node_pool.has_known_mode()
         {
             plan.warnings.push(format!(
                 "{} has the metadata mode {mode}, which wi does not know: it is left alone",
