@@ -173,6 +173,36 @@ fn each_planned_write_is_asked_once() {
     }
 }
 
+/// What is tried one after another for one object is judged as a whole.
+#[test]
+fn releases_are_no_refusals_whoever_owns_what_goes() {
+    let account = "checkout@acme-prod.iam.gserviceaccount.com";
+    let by_others = format!(
+        "namespaces: {{ shop: {{ serviceAccounts: {{ checkout: {{ annotations: {{ iam.gke.io/gcp-service-account: {account} }} }} }} }} }}"
+    );
+    for cluster in [by_others.as_str(), ""] {
+        let served = Served::of(Place::new(SPEC, &world(cluster)));
+        served.wi(&["apply", "wi.yaml", "--auto-approve"]).ok();
+        // Direct grants: the annotation goes, whoever owns it. Then nothing of the spec is left.
+        let direct = SPEC.replace(
+            "{ impersonates: checkout }",
+            "{ grants: [roles/cloudsql.client] }",
+        );
+        let apply = [
+            "apply",
+            "wi.yaml",
+            "--auto-approve",
+            "--allow-mass-removal",
+            "--force-conflicts",
+        ];
+        served.place.write("wi.yaml", &direct);
+        served.wi(&apply).ok();
+        let left = SPEC.replace("checkout: { impersonates: checkout }, ", "");
+        served.place.write("wi.yaml", &left);
+        served.wi(&apply).ok();
+    }
+}
+
 /// Whoever says that a cluster may fail means it.
 #[test]
 fn a_rollout_goes_on_where_it_bears_as_many_failures() {

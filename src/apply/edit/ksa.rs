@@ -1,11 +1,10 @@
 //! Makes, annotates, releases or deletes a Kubernetes service account.
 
-use serde_json::{Value, json};
 use wi_core::desired::GSA_ANNOTATION;
 use wi_core::plan::{Ksa, KsaAfter};
 use wi_core::wire::kubernetes::ObjectMeta;
 
-use super::object::{Kind, Target, WriteError, apply, holds, unmark};
+use super::object::{Kind, Target, WriteError, apply, holds, take_off, unmark};
 
 pub(in crate::apply) async fn change(target: &Target<'_>, edit: &Ksa) -> Result<(), WriteError> {
     let kube = target.kube;
@@ -33,13 +32,7 @@ pub(in crate::apply) async fn change(target: &Target<'_>, edit: &Ksa) -> Result<
     }
     if edit.drop_annotation && after.annotations.contains_key(GSA_ANNOTATION) {
         // Another manager owns the field, so leaving it out of our configuration keeps it there.
-        let patch = json!({"metadata": {
-            "resourceVersion": after.resource_version,
-            "annotations": { GSA_ANNOTATION: Value::Null },
-        }});
-        after = kube
-            .patch_service_account(&after.namespace, &after.name, &patch)
-            .await?;
+        after = take_off(target, kind, after, &[GSA_ANNOTATION], false).await?;
     }
     let now = after.annotations.get(GSA_ANNOTATION);
     Ok(holds(

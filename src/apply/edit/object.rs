@@ -253,31 +253,49 @@ pub(super) async fn unmark(
     kind: Kind,
     now: ObjectMeta,
 ) -> Result<ObjectMeta, WriteError> {
-    let kube = target.kube;
-    let mut patch = json!({"metadata": { "resourceVersion": now.resource_version }});
-    let mut marked = false;
-    for key in [OWNER, ADOPTED] {
-        if now.annotations.contains_key(key) {
-            patch["metadata"]["annotations"][key] = Value::Null;
-            marked = true;
-        }
-    }
-    if now.labels.get(MANAGED_BY).is_some_and(|tool| tool == "wi") {
-        patch["metadata"]["labels"][MANAGED_BY] = Value::Null;
-        marked = true;
-    }
-    if !marked {
+    let there = |key: &&str| now.annotations.contains_key(*key);
+    let annotations: Vec<&str> = [OWNER, ADOPTED].into_iter().filter(there).collect();
+    let ours = now.labels.get(MANAGED_BY).is_some_and(|tool| tool == "wi");
+    take_off(target, kind, now, &annotations, ours).await
+}
+
+/// Takes annotations, and our label, off by a merge patch: whoever else owns them keeps them no longer.
+pub(super) async fn take_off(
+    target: &Target<'_>,
+    kind: Kind,
+    mut now: ObjectMeta,
+    annotations: &[&str],
+    label: bool,
+) -> Result<ObjectMeta, WriteError> {
+    if annotations.is_empty() && !label {
         return Ok(now);
     }
-    let now = match kind {
+    let mut patch = json!({"metadata": { "resourceVersion": now.resource_version }});
+    for key in annotations {
+        patch["metadata"]["annotations"][*key] = Value::Null;
+    }
+    if label {
+        patch["metadata"]["labels"][MANAGED_BY] = Value::Null;
+    }
+    let kube = target.kube;
+    let answer = match kind {
         Kind::Namespace => kube.patch_namespace(&now.name, &patch).await,
         Kind::ServiceAccount => {
             kube.patch_service_account(&now.namespace, &now.name, &patch)
                 .await
         }
     }?;
-    for key in [OWNER, ADOPTED] {
-        holds("annotation", key, now.annotations.get(key), None)?;
+    for key in annotations {
+        holds("annotation", key, answer.annotations.get(*key), None)?;
+    }
+    if !kube.is_dry_run() {
+        return Ok(answer);
+    }
+    // What was tried before is not kept, so that this answer has none of it.
+    now.annotations
+        .retain(|key, _| !annotations.contains(&key.as_str()));
+    if label {
+        now.labels.remove(MANAGED_BY);
     }
     Ok(now)
 }
