@@ -364,7 +364,8 @@ impl Desired {
     /// The numbers that resources name their projects by.
     pub fn project_numbers(&self) -> BTreeSet<u64> {
         let granted = self.bindings.keys().map(|b| &b.resource);
-        let named = granted.chain(&self.removed);
+        let searched = self.leftovers.iter().flat_map(|l| &l.scopes);
+        let named = granted.chain(&self.removed).chain(searched);
         named.filter_map(Resource::project_number).collect()
     }
 
@@ -381,15 +382,19 @@ impl Desired {
             }
             self.bindings.entry(key).or_insert(place);
         }
-        let removed = std::mem::take(&mut self.removed);
-        self.removed = removed
-            .into_iter()
-            .map(|resource| by_id(&resource).unwrap_or(resource))
-            .collect();
-        for projects in [&mut self.projects, &mut self.former_projects] {
-            let named = std::mem::take(projects).into_iter();
+        let of_resources = |named: &mut BTreeSet<Resource>| {
+            let all = std::mem::take(named).into_iter();
+            *named = all.map(|r| by_id(&r).unwrap_or(r)).collect();
+        };
+        let of_projects = |named: &mut BTreeSet<ProjectId>| {
             let id = |p: ProjectId| p.number().and_then(|n| ids.get(&n)).cloned().unwrap_or(p);
-            *projects = named.map(id).collect();
+            *named = std::mem::take(named).into_iter().map(id).collect();
+        };
+        of_resources(&mut self.removed);
+        of_projects(&mut self.former_projects);
+        if let Some(leftovers) = &mut self.leftovers {
+            of_projects(&mut leftovers.projects);
+            of_resources(&mut leftovers.scopes);
         }
     }
 

@@ -209,7 +209,7 @@ impl Resource {
             }
         }
         let (_, rest) = full.split_once("/projects/")?;
-        let project = ProjectId::parse(rest.split('/').next()?).ok()?;
+        let project = ProjectId::parse_in_name(rest.split('/').next()?).ok()?;
         let project = Self::Project(project);
         (project != *self).then_some(project)
     }
