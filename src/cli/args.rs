@@ -4,7 +4,8 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::{
-    apply, comment, completion, doctor, graph, help, init, plan, sandbox, schema, show, validate,
+    apply, comment, completion, doctor, graph, help, init, plan, sandbox, scan, schema, show,
+    validate,
 };
 
 /// The headings of groups in `--help` that more than one struct of arguments adds to.
@@ -96,6 +97,8 @@ pub(super) enum Command {
     Validate(validate::SpecArgs),
     /// Say who you are, and what stands in the way of a plan and an apply
     Doctor(doctor::DoctorArgs),
+    /// Find static keys: in files, and in Git's history
+    Scan(scan::ScanArgs),
     /// Print the dependency graph of the spec
     Graph(graph::GraphArgs),
     /// Print the JSON Schema of the spec
@@ -121,6 +124,7 @@ impl Command {
             Self::Comment(_) => "comment",
             Self::Validate(_) => "validate",
             Self::Doctor(_) => "doctor",
+            Self::Scan(_) => "scan",
             Self::Graph(_) => "graph",
             Self::Schema(_) => "schema",
             Self::Sandbox(_) => "sandbox",

@@ -14,6 +14,7 @@ mod init;
 mod plan;
 mod plan_file;
 mod sandbox;
+mod scan;
 mod schema;
 mod show;
 mod terraform;
@@ -76,6 +77,8 @@ pub(crate) enum Success {
     Ok,
     /// 2, under `--detailed-exitcode`: there are changes.
     Changes,
+    /// 2: there are findings.
+    Findings,
     /// 3: a rollout waits at a gate.
     Paused,
 }
@@ -111,6 +114,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Plan(args) => plan::run(args),
         Command::Apply(args) => apply::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Scan(args) => scan::run(args),
         Command::Comment(args) => comment::run(args),
         Command::Show(args) => show::run(args),
         Command::Validate(args) => validate::run(args),
@@ -123,7 +127,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match result {
         Ok(Success::Ok) => ExitCode::SUCCESS,
-        Ok(Success::Changes) => ExitCode::from(2),
+        Ok(Success::Changes | Success::Findings) => ExitCode::from(2),
         Ok(Success::Paused) => ExitCode::from(3),
         Err(failure) => {
             match failure {

@@ -20,12 +20,15 @@ pub(super) enum SchemaKind {
     World,
     /// Of what `wi plan --json` prints
     Plan,
+    /// Of what `wi scan --format json` prints
+    Findings,
 }
 
 pub(super) fn run(args: SchemaArgs) -> Result<Success, Failure> {
     let schema = match args.kind {
         SchemaKind::Spec => wi_core::spec::json_schema(),
         SchemaKind::Plan => crate::view::json::schema(),
+        SchemaKind::Findings => crate::view::findings::json::schema(),
         SchemaKind::World => wi_sandbox::world::json_schema(),
     };
     print::data(&format!("{schema:#}\n"))?;

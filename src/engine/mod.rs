@@ -1,5 +1,6 @@
 //! From files and servers to values: the spec, the live state, the plan.
 
+pub mod git;
 mod git_base;
 pub mod pipeline;
 pub mod read;

@@ -2,6 +2,7 @@
 
 mod cause;
 pub mod doctor;
+pub mod findings;
 pub mod graph;
 mod impact;
 pub mod json;
@@ -9,6 +10,7 @@ pub mod markdown;
 pub mod outcome;
 pub mod print;
 pub mod progress;
+pub mod scanning;
 pub mod style;
 pub mod text;
 mod wave_table;

@@ -42,6 +42,7 @@ mod replaced;
 mod rollout;
 mod sandbox;
 mod saved_plans;
+mod scan;
 #[cfg(unix)]
 mod secrets;
 mod spec;

@@ -3,7 +3,7 @@
 //! Data goes one way; each module uses those above it alone:
 //!
 //! ```text
-//! words, cel, names, api < resource, wire < spec < desired, graph < live, read_set < access < plan
+//! words, cel, names, api < resource, wire < spec < desired, graph < live, read_set < access < plan, findings
 //! ```
 
 pub mod api;
@@ -34,3 +34,5 @@ pub mod read_set;
 pub mod access;
 
 pub mod plan;
+
+pub mod findings;

@@ -39,7 +39,7 @@ pub(super) fn code(text: &str) -> String {
 }
 
 /// As inline code in a cell of a table, which a bar would end even there.
-pub(super) fn cell(text: &str) -> String {
+pub(in crate::view) fn cell(text: &str) -> String {
     code(text).replace('|', "\\|")
 }
 

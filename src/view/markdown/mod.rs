@@ -1,7 +1,7 @@
 //! A plan as a comment on a pull request, in the Markdown of GitHub and GitLab: the verdict first,
 //! then what can do harm, then who gains and loses what, then all changes, folded by cluster.
 
-mod escape;
+pub(super) mod escape;
 mod fit;
 mod sections;
 

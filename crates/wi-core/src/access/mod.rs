@@ -17,6 +17,7 @@ mod principal;
 mod programs;
 mod question;
 mod restrictions;
+mod secret_uses;
 mod variables;
 
 pub use conditions::holds;
@@ -29,6 +30,7 @@ pub use members::covers;
 pub use principal::{KsaPrincipal, Membership, Principal};
 pub use question::{Answer, Grant, Question, Reason, ask, roles_held};
 pub use restrictions::{boundary_sets, has_denies};
+pub use secret_uses::{SecretUse, Way, credential_variables, literals, secret_uses};
 
 use std::sync::LazyLock;
 

@@ -135,3 +135,102 @@ fn of_source(source: &Projection, path: &str) -> Option<(FileIn, bool)> {
     };
     has(&keys.items, path).then_some((file, keys.optional))
 }
+
+/// A file of a Secret in a container.
+pub(super) struct SecretFile {
+    pub secret: String,
+    /// The key of its data.
+    pub key: String,
+    /// Whether it is mounted by a path in the volume.
+    pub is_sub_path: bool,
+}
+
+/// The key of a Secret that is at `path`.
+pub(super) fn secret_at(pod: &PodSpec, container: &Container, path: &str) -> Option<SecretFile> {
+    let path = parts(path)?;
+    let (mount, rest) = container
+        .volume_mounts
+        .iter()
+        .filter_map(|mount| Some((mount, inside(&parts(&mount.mount_path)?, &path)?)))
+        .min_by_key(|(_, rest)| rest.len())?;
+    let volume = pod.volumes.iter().find(|v| v.name == mount.name)?;
+    let sub_path = mount.sub_path.split('/').filter(|p| !p.is_empty());
+    let file: Vec<&str> = sub_path.chain(rest).collect();
+    let file = file.join("/");
+    secrets_of(volume).into_iter().find_map(|(secret, items)| {
+        Some(SecretFile {
+            secret: secret.to_owned(),
+            key: key_of(items, &file)?,
+            is_sub_path: !mount.sub_path.is_empty(),
+        })
+    })
+}
+
+/// The Secrets that a volume has, with the choice of their keys.
+fn secrets_of(volume: &Volume) -> Vec<(&str, &[KeyToPath])> {
+    let own = volume.secret.iter();
+    let own = own.map(|s| (s.secret_name.as_str(), s.items.as_slice()));
+    let sources = volume.projected.iter().flat_map(|p| &p.sources);
+    let projected = sources.filter_map(|s| s.secret.as_ref());
+    own.chain(projected.map(|s| (s.name.as_str(), s.items.as_slice())))
+        .collect()
+}
+
+/// The key of the file at this path in the volume.
+fn key_of(items: &[KeyToPath], file: &str) -> Option<String> {
+    if !has(items, file) {
+        return None;
+    }
+    let item = items.iter().find(|i| i.path == file);
+    Some(item.map_or(file, |i| i.key.as_str()).to_owned())
+}
+
+/// A Secret that is mounted.
+pub(super) struct MountedSecret {
+    pub secret: String,
+    /// The key of its data; `None`: all of them.
+    pub key: Option<String>,
+    pub at: String,
+    pub is_sub_path: bool,
+    /// The CSI driver that mounts the volume by it.
+    pub driver: Option<String>,
+}
+
+/// All Secrets that are mounted in a container.
+pub(super) fn secrets_mounted(pod: &PodSpec, container: &Container) -> Vec<MountedSecret> {
+    let mut found = Vec::new();
+    for mount in &container.volume_mounts {
+        let Some(volume) = pod.volumes.iter().find(|v| v.name == mount.name) else {
+            continue;
+        };
+        let is_sub_path = !mount.sub_path.is_empty() || !mount.sub_path_expr.is_empty();
+        let mut add = |secret: &str, key: Option<String>, driver: Option<String>| {
+            found.push(MountedSecret {
+                secret: secret.to_owned(),
+                key,
+                at: mount.mount_path.clone(),
+                is_sub_path,
+                driver,
+            });
+        };
+        for (secret, items) in secrets_of(volume) {
+            if !mount.sub_path.is_empty()
+                && let Some(key) = key_of(items, &mount.sub_path)
+            {
+                add(secret, Some(key), None);
+            } else if items.is_empty() {
+                add(secret, None, None);
+            } else {
+                for item in items {
+                    add(secret, Some(item.key.clone()), None);
+                }
+            }
+        }
+        if let Some(csi) = &volume.csi
+            && let Some(secret) = &csi.node_publish_secret_ref
+        {
+            add(&secret.name, None, Some(csi.driver.clone()));
+        }
+    }
+    found
+}

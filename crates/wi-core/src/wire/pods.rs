@@ -28,6 +28,8 @@ pub struct PodSpec {
     pub init_containers: Vec<Container>,
     pub ephemeral_containers: Vec<Container>,
     pub volumes: Vec<Volume>,
+    /// Secrets that the kubelet pulls images with.
+    pub image_pull_secrets: Vec<ObjectRef>,
     pub node_selector: BTreeMap<String, String>,
     pub affinity: Affinity,
     pub tolerations: Vec<Toleration>,
@@ -139,6 +141,7 @@ pub struct ConfigMapVolume {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct KeyToPath {
+    pub key: String,
     pub path: String,
 }
 
@@ -157,9 +160,11 @@ pub struct Projection {
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct CsiVolume {
     pub driver: String,
+    /// The Secret that the driver logs in with.
+    pub node_publish_secret_ref: Option<ObjectRef>,
 }
 
 /// Where a pod may run, as far as nodes decide; preferences decide nothing.

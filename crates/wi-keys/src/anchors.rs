@@ -1,0 +1,150 @@
+//! Whether bytes can have a credential in them: one pass, which most files end with.
+
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use crate::decode::{is_symbol, line_end};
+
+/// No credential is without one of these, unless it is encoded twice or packed: then it is a long run of
+/// base64. The spellings in base64 are of all three alignments.
+const ANCHORS: [&str; 37] = [
+    "private_key",
+    "PRIVATE KEY",
+    "PRIVATE%20KEY",
+    "PRIVATE+KEY",
+    "authorized_user",
+    "refresh_token",
+    "_json_key",
+    "ANBgkqhkiG9w0BAQEFAASC",
+    "p\0r\0i\0v\0a\0t\0e\0",
+    "r\0e\0f\0r\0e\0s\0h\0",
+    "GOCSPX-",
+    // private_key
+    "cHJpdmF0ZV9rZX",
+    "ByaXZhdGVfa2V5",
+    "wcml2YXRlX2tle",
+    // BEGIN PRIVATE KEY
+    "QkVHSU4gUFJJVkFURSBLRV",
+    "JFR0lOIFBSSVZBVEUgS0VZ",
+    "CRUdJTiBQUklWQVRFIEtFW",
+    // iam.gserviceaccount.com
+    "aWFtLmdzZXJ2aWNlYWNjb3VudC5jb2",
+    "lhbS5nc2VydmljZWFjY291bnQuY29t",
+    "pYW0uZ3NlcnZpY2VhY2NvdW50LmNvb",
+    // _json_key
+    "X2pzb25fa2V5",
+    "9qc29uX2tle",
+    "fanNvbl9rZX",
+    // refresh_token
+    "cmVmcmVzaF90b2tlb",
+    "JlZnJlc2hfdG9rZW",
+    "yZWZyZXNoX3Rva2Vu",
+    // authorized_user
+    "YXV0aG9yaXplZF91c2Vy",
+    "F1dGhvcml6ZWRfdXNlc",
+    "hdXRob3JpemVkX3VzZX",
+    // apps.googleusercontent
+    "YXBwcy5nb29nbGV1c2VyY29udGVud",
+    "FwcHMuZ29vZ2xldXNlcmNvbnRlbn",
+    "hcHBzLmdvb2dsZXVzZXJjb250ZW50",
+    // RSA PRIVATE KEY
+    "UlNBIFBSSVZBVEUgS0VZ",
+    "JTQSBQUklWQVRFIEtFW",
+    "SU0EgUFJJVkFURSBLRV",
+    // Those that need another look.
+    "AIza",
+    "GOOG",
+];
+
+/// The index of the first anchor that needs another look.
+const WEAK: usize = 35;
+
+static AUTOMATON: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let builder = AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostFirst)
+        .build(ANCHORS);
+    builder.ok()
+});
+
+/// Runs of base64 from this length on are decoded without any anchor.
+pub(crate) const LONG_RUN: usize = 600;
+
+/// Whether a scan of these bytes can find anything.
+pub fn is_worth_a_look(bytes: &[u8]) -> bool {
+    let starts_as_a_file_of_its_own = bytes.first() == Some(&0x30)
+        || crate::decode::is_gzip(bytes)
+        || bytes.starts_with(&[0xff, 0xfe])
+        || bytes.starts_with(&[0xfe, 0xff]);
+    starts_as_a_file_of_its_own || has_anchor(bytes) || has_long_run(bytes)
+}
+
+/// Whether one of the anchors is in it.
+pub(crate) fn has_anchor(bytes: &[u8]) -> bool {
+    let Some(automaton) = &*AUTOMATON else {
+        return true; // the table is fixed; a test builds it
+    };
+    automaton.find_iter(bytes).any(|hit| {
+        hit.pattern().as_usize() < WEAK
+            || crate::others::is_api_key_at(bytes, hit.start())
+            || crate::others::is_access_id_at(bytes, hit.start())
+    })
+}
+
+/// Whether there is a run of base64 that is long enough to be a key which is encoded twice, or packed.
+fn has_long_run(bytes: &[u8]) -> bool {
+    // A run that is so long has a symbol or the end of a line at every place: a few tell the rest.
+    let step = LONG_RUN / 2;
+    let in_run = |at: usize| {
+        let window = &bytes[at..bytes.len().min(at + 24)];
+        let mut at = 0;
+        while at < window.len() {
+            match line_end(&window[at..]) {
+                0 if is_symbol(window[at]) => at += 1,
+                0 => return false,
+                n => at += n,
+            }
+        }
+        true
+    };
+    let mut at = step.min(bytes.len());
+    while at < bytes.len() {
+        // The window may begin within an escaped line end.
+        if is_symbol(bytes[at]) && in_run(at) {
+            let start = bytes[..at]
+                .iter()
+                .rposition(|b| !is_symbol(*b) && !b"\r\n \t\\".contains(b))
+                .map_or(0, |p| p + 1);
+            if let Some(run) = crate::decode::next_run(bytes, start, LONG_RUN)
+                && run.start <= at
+            {
+                return true;
+            }
+        }
+        at += step;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anchors_are_an_automaton_and_the_weak_ones_come_last() {
+        assert!(AUTOMATON.is_some());
+        assert_eq!(ANCHORS[WEAK..], ["AIza", "GOOG"]);
+    }
+
+    #[test]
+    fn texts_about_google_are_not_worth_a_look() {
+        assert!(!is_worth_a_look(
+            b"GOOGLE_APPLICATION_CREDENTIALS=/key.json of a@b.iam.gserviceaccount.com"
+        ));
+        assert!(is_worth_a_look(b"x: { \"private_key\": 1 }"));
+        let run = "Zm9vYmFy".repeat(200);
+        assert!(is_worth_a_look(format!("data:\n  x: {run}\n").as_bytes()));
+        let words = "some words\nwithout end ".repeat(400);
+        assert!(!is_worth_a_look(words.as_bytes()));
+    }
+}
