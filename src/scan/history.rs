@@ -82,7 +82,9 @@ pub fn scan(path: &Path, range: Option<&str>, progress: &Progress) -> Result<His
             &mut history,
             progress,
         );
-        let fed = feeder.join().unwrap_or_else(|_| Ok(()));
+        let fed = feeder
+            .join()
+            .unwrap_or_else(|_| Err(std::io::Error::other("a fault of wi")));
         read.and(fed)
     });
     let all = [finish(list, &failed), finish(read, &failed)];
@@ -192,7 +194,14 @@ fn origins(tree: &WorkTree, hits: &[Hit], asked: &str) -> Result<BTreeMap<String
             continue;
         }
         let mut log = tree.git();
-        log.args(["log", "--all", "--topo-order", "-m", "--root", "--no-renames"]);
+        log.args([
+            "log",
+            "--all",
+            "--topo-order",
+            "-m",
+            "--root",
+            "--no-renames",
+        ]);
         log.args(["--no-ext-diff", "--no-textconv", "--no-show-signature"]);
         log.args(["--diff-filter=AM", "-z", "--name-only"]);
         log.arg(format!("--find-object={object}"));

@@ -14,6 +14,7 @@ mod container;
 mod crm;
 mod datasets;
 mod errors;
+mod evidence;
 mod faults;
 mod gateway;
 mod gke;

@@ -22,7 +22,9 @@ use super::ids::ClusterKey;
 use super::kube::Served;
 use super::request::{self, Request, decode};
 use super::state::State;
-use super::{crm, datasets, gateway, gke, iam, oracle, policies, services, serving, storage};
+use super::{
+    crm, datasets, evidence, gateway, gke, iam, oracle, policies, services, serving, storage,
+};
 
 /// Larger bodies than any policy.
 const MAX_BODY: usize = 4 << 20;
@@ -309,6 +311,18 @@ fn route(state: &mut State, request: &Request) -> Result<Value, ApiError> {
         ["v1", "projects", project, "serviceAccounts", rest @ ..] => {
             iam::handle(state, project, rest, request)
         }
+        ["v3", "projects", project, "timeSeries"] => evidence::time_series(state, project, request),
+        [
+            "v1",
+            "projects",
+            project,
+            "locations",
+            "global",
+            "activityTypes",
+            kind,
+            "activities:query",
+        ] => evidence::activities(state, project, kind, request),
+        ["v2", "entries:list"] => evidence::entries(state, request),
         ["v1", "projects", project, "locations" | "zones", ..] => {
             gke::handle(state, project, &segments[3..], request)
         }

@@ -397,3 +397,8 @@ fn bucket_etag(mut revision: u64) -> String {
         }
     }
 }
+
+/// A text as an API has bytes.
+pub fn encoded(text: &str) -> String {
+    STANDARD.encode(text)
+}

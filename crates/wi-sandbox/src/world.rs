@@ -100,6 +100,9 @@ pub struct World {
     /// How long a change stays unseen by other services, in simulated seconds.
     #[serde(default, skip_serializing_if = "is_default")]
     pub propagation_seconds: PropagationSeconds,
+    /// How what is known of the use of keys comes.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub evidence: Evidence,
     /// Failures to inject.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
@@ -125,6 +128,7 @@ impl Default for World {
             operations: Vec::new(),
             operation_seconds: OperationSeconds::default(),
             propagation_seconds: PropagationSeconds::default(),
+            evidence: Evidence::default(),
             faults: Vec::new(),
         }
     }
@@ -183,9 +187,93 @@ pub struct ServiceAccount {
     /// Who may act as the account.
     #[serde(skip_serializing_if = "is_default")]
     pub policy: Policy,
+    /// Its user-managed keys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<AccountKey>,
     /// From when on IAM sees the account (RFC 3339, simulated). Absent: it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub visible_from: Option<String>,
+}
+
+/// A user-managed key of a service account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AccountKey {
+    /// Its id, usually 40 hex digits.
+    pub id: String,
+    /// When it was made (RFC 3339).
+    #[serde(default = "long_ago")]
+    pub created_at: String,
+    /// Until when it holds (RFC 3339).
+    #[serde(default = "far_ahead")]
+    pub expires_at: String,
+    /// `GOOGLE_PROVIDED` or `USER_PROVIDED`.
+    #[serde(default = "google_provided")]
+    pub origin: String,
+    /// Whether it is disabled.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub disabled: bool,
+    /// `SERVICE_ACCOUNT_KEY_DISABLE_REASON_…`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub disable_reason: String,
+    /// `{key, value}`, as the API has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extended_status: Vec<Value>,
+    /// The public half, PEM. Empty: none is shown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub public_key: String,
+    /// Whether it is deleted: what services know of its use they still tell.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub deleted: bool,
+    /// When it was used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uses: Vec<KeyUse>,
+}
+
+/// A use of a key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeyUse {
+    /// When (RFC 3339).
+    pub at: String,
+    /// How often.
+    #[serde(default = "once")]
+    pub count: u64,
+    /// The project of the resource that was called. Absent: the account's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Who called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_ip: Option<String>,
+    /// With what program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// Which method. Absent: `storage.objects.get`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+}
+
+/// How what is known of the use of keys comes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Evidence {
+    /// How long a use stays out of Cloud Monitoring, in simulated seconds.
+    pub metric_lag_seconds: u32,
+    /// How many days a use stays out of the Activity Analyzer.
+    pub activity_lag_days: u32,
+    /// What Cloud Monitoring says that it cannot reach.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreachable: Vec<String>,
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Self {
+            metric_lag_seconds: 10_800,
+            activity_lag_days: 2,
+            unreachable: Vec::new(),
+        }
+    }
 }
 
 /// A service account within the 30 days in which it can be undeleted.
@@ -385,6 +473,22 @@ fn default_time_scale() -> f64 {
 
 fn default_bucket_location() -> String {
     "EU".to_owned()
+}
+
+fn long_ago() -> String {
+    "2023-02-11T09:00:00Z".to_owned()
+}
+
+fn far_ahead() -> String {
+    "9999-12-31T23:59:59Z".to_owned()
+}
+
+fn google_provided() -> String {
+    "GOOGLE_PROVIDED".to_owned()
+}
+
+fn once() -> u64 {
+    1
 }
 
 fn yes() -> bool {

@@ -105,7 +105,7 @@ pub fn parse(text: &str, file: &str, today: Date) -> Result<Vec<Entry>, Vec<Stri
                     reason: entry.reason,
                     until,
                 },
-                line: u64::try_from(line).unwrap_or_default(),
+                line,
             }),
             Err(_) => wrong("an accepted finding needs an `until`, such as 2027-03-31".to_owned()),
         }

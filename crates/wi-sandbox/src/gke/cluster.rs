@@ -87,10 +87,13 @@ pub struct Cluster {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub pod_disruption_budgets: Vec<PodDisruptionBudgetState>,
-    /// What makes pods (Deployments and the like), and ConfigMaps, as manifests. Nothing makes pods by
+    /// What makes pods (Deployments and the like), ConfigMaps and Secrets, as manifests. Nothing makes pods by
     /// them here: `pods` are those that there are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<Value>,
+    /// Custom resources, as manifests with the `apiVersion` of their group. They are read only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub custom_objects: Vec<Value>,
     /// What Kubernetes denies the caller, by verb and resource: `patch serviceaccounts`, `patch serviceaccounts in shop`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<String>,
@@ -166,6 +169,7 @@ impl Cluster {
             nodes: Vec::new(),
             pod_disruption_budgets: Vec::new(),
             objects: Vec::new(),
+            custom_objects: Vec::new(),
             denied: Vec::new(),
             webhooks: Vec::new(),
             resource_version: 0,
@@ -177,6 +181,14 @@ impl Cluster {
     pub fn check(&self) -> Result<(), String> {
         for object in &self.objects {
             kept(object).map_err(|e| format!("cluster `{}`: {e}", self.name))?;
+        }
+        for object in &self.custom_objects {
+            if crate::kube::custom_names(object).is_none() {
+                let name = &self.name;
+                return Err(format!(
+                    "cluster `{name}`: a custom object has no group in its apiVersion, or no kind"
+                ));
+            }
         }
         let mut names = std::collections::BTreeSet::new();
         for pool in &self.node_pools {
@@ -249,6 +261,7 @@ impl Cluster {
             denied: self.denied.clone(),
             webhooks: self.webhooks.clone(),
             objects: self.objects.clone(),
+            custom_objects: self.custom_objects.clone(),
             pod_disruption_budgets: self.pod_disruption_budgets.clone(),
         }
     }

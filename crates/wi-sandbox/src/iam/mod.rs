@@ -1,6 +1,7 @@
 //! `iam.googleapis.com` v1: Google service accounts and their policies.
 
 mod accounts;
+mod keys;
 
 use serde_json::{Value, json};
 
@@ -59,7 +60,7 @@ pub fn handle(
             &id,
             verb == "disable",
         )),
-        ("GET", "", ["keys"]) => Ok(json!({})),
+        (_, "", ["keys", rest @ ..]) => keys::handle(state, &owner, &id, rest, request),
         ("POST", "getIamPolicy", []) => {
             let version =
                 policy::requested_version(request.query("options.requestedPolicyVersion"))?;

@@ -18,12 +18,12 @@ use super::list::ListQuery;
 use super::manifest;
 use super::objects::Key;
 use super::patch::PatchKind;
-use super::representation::Representation;
+use super::representation::{Include, Representation};
 use super::request::{APPLY, Call, PROTOBUF, query_of};
 use super::response::{Answer, plain, respond};
 use super::status::{self, Status};
 use super::store::{Preconditions, Store};
-use super::{KubeCluster, Served, discovery, protobuf, serve};
+use super::{KubeCluster, Served, custom, discovery, protobuf, serve};
 
 /// The largest body that is read, as by the API server.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -115,7 +115,10 @@ async fn ordinary(api: &Api, request: Request) -> Response {
     if known && matches!(path.as_str(), "/readyz" | "/livez" | "/healthz") {
         return plain(StatusCode::OK, "ok");
     }
-    if authenticated(api, &parts.headers) && !is_api(&path) {
+    if authenticated(api, &parts.headers)
+        && !is_api(&path)
+        && !custom::has(&api.cluster.lock().custom, &path)
+    {
         return plain(StatusCode::NOT_FOUND, "404 page not found\n");
     }
     let result = match to_bytes(body, BODY_LIMIT).await {
@@ -171,11 +174,21 @@ fn authenticated(api: &Api, headers: &HeaderMap) -> bool {
 
 fn route(api: &Api, path: &str, call: &Call) -> Result<Answer, Status> {
     let path = path.trim_end_matches('/');
+    let custom = std::sync::Arc::clone(&api.cluster.lock().custom);
+    if custom::has(&custom, path) {
+        let path: Vec<&str> = path.split('/').skip(2).collect();
+        let permits = |verb: &str, plural: &str| api.cluster.lock().permits(verb, plural, "");
+        return custom::answer(&custom, call, &path, permits);
+    }
     let accept = call.header(header::ACCEPT);
     let aggregated = accept.contains("as=APIGroupDiscoveryList") && accept.contains("v=v2;");
     if call.method == Method::GET
         && let Some(document) = discovery::document(path, aggregated)
     {
+        let mut document = document;
+        if path == "/apis" {
+            custom::extend(&custom, &mut document);
+        }
         let mut answer = Answer::ok(document);
         if aggregated && matches!(path, "/api" | "/apis") {
             answer.content_type = discovery::AGGREGATED;
@@ -258,7 +271,8 @@ fn resource(
     rest: &[&str],
 ) -> Result<Answer, Status> {
     let is_list = rest.is_empty() && matches!(call.method, Method::GET | Method::HEAD);
-    let form = Representation::of(call.header(header::ACCEPT), kind, is_list)?;
+    let include = Include::of(call.parameter("includeObject"))?;
+    let form = Representation::of(call.header(header::ACCEPT), kind, is_list, include)?;
     let verb = match (call.method.as_str(), rest) {
         ("GET", []) => "list",
         ("GET", _) => "get",

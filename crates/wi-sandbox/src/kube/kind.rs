@@ -18,10 +18,11 @@ pub enum Kind {
     ReplicaSet,
     ReplicationController,
     StatefulSet,
+    Secret,
 }
 
 impl Kind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Namespace,
         Self::Node,
         Self::Pod,
@@ -35,6 +36,7 @@ impl Kind {
         Self::ReplicaSet,
         Self::ReplicationController,
         Self::StatefulSet,
+        Self::Secret,
     ];
 
     pub fn name(self) -> &'static str {
@@ -52,6 +54,7 @@ impl Kind {
             Self::ReplicaSet => "ReplicaSet",
             Self::ReplicationController => "ReplicationController",
             Self::StatefulSet => "StatefulSet",
+            Self::Secret => "Secret",
         }
     }
 
@@ -70,6 +73,7 @@ impl Kind {
             Self::ReplicaSet => "replicasets",
             Self::ReplicationController => "replicationcontrollers",
             Self::StatefulSet => "statefulsets",
+            Self::Secret => "secrets",
         }
     }
 
@@ -88,6 +92,7 @@ impl Kind {
             Self::ReplicaSet => &["rs"],
             Self::ReplicationController => &["rc"],
             Self::StatefulSet => &["sts"],
+            Self::Secret => &[],
         }
     }
 
@@ -99,6 +104,7 @@ impl Kind {
             | Self::Pod
             | Self::ServiceAccount
             | Self::ConfigMap
+            | Self::Secret
             | Self::ReplicationController => "",
             Self::PodDisruptionBudget => "policy",
             Self::CronJob | Self::Job => "batch",
@@ -126,7 +132,7 @@ impl Kind {
         !matches!(self, Self::Namespace | Self::Node)
     }
 
-    /// Whether objects of it are kept as their manifests are written: what makes pods, and ConfigMaps.
+    /// Whether objects of it are kept as their manifests are written: what makes pods, ConfigMaps and Secrets.
     pub fn is_kept_as_written(self) -> bool {
         !matches!(
             self,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::budget::PodDisruptionBudgetState;
@@ -368,7 +370,21 @@ pub fn kept(object: &Value) -> Result<(Key, Value), String> {
     let namespace = object["metadata"]["namespace"].take();
     let namespace = namespace.as_str().unwrap_or("default").to_owned();
     object["metadata"]["namespace"] = json!(namespace);
+    if known == Kind::Secret {
+        encode(&mut object);
+    }
     Ok((Key::new(known, &namespace, &name), object))
+}
+
+/// A Secret as the API server keeps it: `stringData` is written to `data`, and there is a type.
+pub fn encode(secret: &mut Value) {
+    let plain = secret.as_object_mut().and_then(|s| s.remove("stringData"));
+    for (key, text) in text_map(plain.as_ref()) {
+        secret["data"][key] = json!(STANDARD.encode(text));
+    }
+    if secret["type"].is_null() {
+        secret["type"] = json!("Opaque");
+    }
 }
 
 /// `metadata.name`.

@@ -5,6 +5,7 @@
 
 mod admission;
 mod budget;
+mod custom;
 mod decode;
 mod discovery;
 mod disruption;
@@ -42,6 +43,7 @@ pub use nodes::NodeServer;
 pub use serve::Served;
 pub use state::{KubeState, NamespaceState, NodeSpec, PodOwner, PodState, ServiceAccountState};
 
+pub(crate) use custom::names as custom_names;
 pub(crate) use manifest::{kept, pod_state};
 pub(crate) use nodes::{is_selected, is_tolerated};
 

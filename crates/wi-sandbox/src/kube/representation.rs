@@ -14,13 +14,36 @@ use super::status::Status;
 pub enum Representation {
     Whole,
     Metadata,
-    Table,
+    /// With what of each object beside its cells.
+    Table(Include),
+}
+
+/// `includeObject` of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Include {
+    None,
+    Metadata,
+    Object,
+}
+
+impl Include {
+    /// The parameter; metadata unless it says otherwise.
+    pub fn of(parameter: &str) -> Result<Self, Status> {
+        match parameter {
+            "None" => Ok(Self::None),
+            "" | "Metadata" => Ok(Self::Metadata),
+            "Object" => Ok(Self::Object),
+            other => Err(Status::bad_request(format!(
+                "unrecognized includeObject value: {other:?}"
+            ))),
+        }
+    }
 }
 
 impl Representation {
     /// The first form that the `Accept` header names and this server writes, of an object or of a
     /// list. None is named: 406.
-    pub fn of(accept: &str, kind: Kind, is_list: bool) -> Result<Self, Status> {
+    pub fn of(accept: &str, kind: Kind, is_list: bool, include: Include) -> Result<Self, Status> {
         if accept.is_empty() {
             return Ok(Self::Whole);
         }
@@ -40,7 +63,7 @@ impl Representation {
                 None => Ok(Self::Whole),
                 Some("PartialObjectMetadata") if meta_v1 && !is_list => Ok(Self::Metadata),
                 Some("PartialObjectMetadataList") if meta_v1 && is_list => Ok(Self::Metadata),
-                Some("Table") if meta_v1 => Ok(Self::Table),
+                Some("Table") if meta_v1 => Ok(Self::Table(include)),
                 Some(form @ "PartialObjectMetadata") if meta_v1 => Err(not_acceptable(&format!(
                     "you requested {form}, but the requested object is a list (*core.{}List)",
                     kind.name()
@@ -64,12 +87,13 @@ impl Representation {
         match self {
             Self::Whole => (**object).clone(),
             Self::Metadata => metadata_only(object),
-            Self::Table => {
+            Self::Table(include) => {
                 let version = manifest::text(object, "/metadata/resourceVersion");
                 table(
                     kind,
                     std::slice::from_ref(object),
                     json!({ "resourceVersion": version }),
+                    include,
                 )
             }
         }
@@ -98,7 +122,7 @@ impl Representation {
                 "metadata": metadata,
                 "items": page.items.iter().map(|object| metadata_only(object)).collect::<Vec<_>>(),
             }),
-            Self::Table => table(kind, &page.items, metadata),
+            Self::Table(include) => table(kind, &page.items, metadata, include),
         }
     }
 }
@@ -124,7 +148,7 @@ fn without_type(object: &Value) -> Value {
     object
 }
 
-fn table(kind: Kind, items: &[Arc<Value>], metadata: Value) -> Value {
+fn table(kind: Kind, items: &[Arc<Value>], metadata: Value, include: Include) -> Value {
     let definitions: Vec<Value> = columns(kind)
         .iter()
         .map(|(name, priority)| {
@@ -134,7 +158,14 @@ fn table(kind: Kind, items: &[Arc<Value>], metadata: Value) -> Value {
         .collect();
     let rows: Vec<Value> = items
         .iter()
-        .map(|object| json!({ "cells": cells(kind, object), "object": metadata_only(object) }))
+        .map(|object| {
+            let cells = cells(kind, object);
+            match include {
+                Include::None => json!({ "cells": cells, "object": null }),
+                Include::Metadata => json!({ "cells": cells, "object": metadata_only(object) }),
+                Include::Object => json!({ "cells": cells, "object": **object }),
+            }
+        })
         .collect();
     json!({
         "kind": "Table",
@@ -150,6 +181,7 @@ fn columns(kind: Kind) -> &'static [(&'static str, u8)] {
     match kind {
         Kind::Namespace => &[("Name", 0), ("Status", 0), ("Age", 0)],
         Kind::ServiceAccount => &[("Name", 0), ("Secrets", 0), ("Age", 0)],
+        Kind::Secret => &[("Name", 0), ("Type", 0), ("Data", 0), ("Age", 0)],
         kind if kind.is_kept_as_written() => &[("Name", 0), ("Age", 0)],
         Kind::Pod => &[
             ("Name", 0),
@@ -192,6 +224,10 @@ fn cells(kind: Kind, object: &Value) -> Vec<Value> {
     let age = age(object);
     let cells: Vec<String> = match kind {
         Kind::Namespace => vec![name, text("/status/phase"), age],
+        Kind::Secret => {
+            let data = object["data"].as_object().map_or(0, serde_json::Map::len);
+            vec![name, text("/type"), data.to_string(), age]
+        }
         kind if kind.is_kept_as_written() => vec![name, age],
         Kind::ServiceAccount => {
             let secrets = object["secrets"].as_array().map_or(0, Vec::len);

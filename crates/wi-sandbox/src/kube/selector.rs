@@ -147,6 +147,7 @@ pub fn by_fields(kind: Kind, selector: &str) -> Result<Vec<Requirement>, Status>
                 ("spec.schedulerName", Kind::Pod) => "/spec/schedulerName",
                 ("spec.hostNetwork", Kind::Pod) => "/spec/hostNetwork",
                 ("status.podIP", Kind::Pod) => "/status/podIP",
+                ("type", Kind::Secret) => "/type",
                 ("spec.unschedulable", Kind::Node) => "/spec/unschedulable",
                 _ => {
                     let message = match kind {

@@ -33,10 +33,13 @@ pub struct KubeState {
     pub pod_disruption_budgets: Vec<PodDisruptionBudgetState>,
     /// Nodes of all node pools.
     pub nodes: Vec<NodeSpec>,
-    /// What makes pods (Deployments and the like), and ConfigMaps, as manifests. Nothing makes pods by
+    /// What makes pods (Deployments and the like), ConfigMaps and Secrets, as manifests. Nothing makes pods by
     /// them here: `pods` are those that there are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<Value>,
+    /// Custom resources, as manifests; read only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub custom_objects: Vec<Value>,
     /// What the caller may not do, by verb and resource: `patch serviceaccounts`, `patch serviceaccounts in shop`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<String>,

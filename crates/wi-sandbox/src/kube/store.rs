@@ -30,6 +30,7 @@ pub struct Store {
     pub(super) snapshots: VecDeque<(u64, Objects)>,
     cluster_id: String,
     denied: Vec<String>,
+    pub(super) custom: Arc<Vec<Value>>,
     webhooks: Vec<Webhook>,
     /// What pods of DaemonSets are like, by namespace and name of the DaemonSet.
     pub(super) daemons: BTreeMap<(String, String), PodState>,
@@ -59,6 +60,7 @@ impl Store {
             snapshots: VecDeque::new(),
             cluster_id: state.cluster_id,
             denied: state.denied,
+            custom: Arc::new(state.custom_objects),
             webhooks: state.webhooks,
             daemons: BTreeMap::new(),
             dry_run: false,
@@ -124,6 +126,7 @@ impl Store {
         let mut state = KubeState {
             cluster_id: self.cluster_id.clone(),
             denied: self.denied.clone(),
+            custom_objects: self.custom.to_vec(),
             webhooks: self.webhooks.clone(),
             resource_version: self.revision,
             ..KubeState::default()

@@ -45,6 +45,15 @@ fn known_fields(kind: Kind) -> &'static [&'static str] {
             "binaryData",
             "immutable",
         ],
+        Kind::Secret => &[
+            "apiVersion",
+            "kind",
+            "metadata",
+            "data",
+            "stringData",
+            "type",
+            "immutable",
+        ],
         Kind::ServiceAccount => &[
             "apiVersion",
             "kind",
