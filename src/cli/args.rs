@@ -97,7 +97,7 @@ pub(super) enum Command {
     Validate(validate::SpecArgs),
     /// Say who you are, and what stands in the way of a plan and an apply
     Doctor(doctor::DoctorArgs),
-    /// Find static keys: in files, and in Git's history
+    /// Find static keys in files, Git's history and clusters, and who uses them
     Scan(scan::ScanArgs),
     /// Print the dependency graph of the spec
     Graph(graph::GraphArgs),

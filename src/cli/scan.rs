@@ -1,14 +1,22 @@
-//! `wi scan`: static keys, where they lie.
+//! `wi scan`: static keys, where they lie, and who uses them.
 
-use std::io::Write;
+use std::collections::BTreeSet;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use wi_client::files;
-use wi_core::findings::{Severity, accepted};
+use wi_client::http::Http;
+use wi_core::desired::Desired;
+use wi_core::findings::{NotSeen, Severity, accepted};
+use wi_core::names::ProjectId;
+use wi_core::words::{counted, safe};
 
 use super::args::heading;
+use super::connect::{self, ConnectArgs, Session};
 use super::{Failure, Success};
+use crate::engine::pipeline::Input;
+use crate::scan::live::{Clusters, Projects, ReadSecrets, read, tell};
 use crate::scan::{self, Progress, Report, report};
 use crate::view::{findings as view, print, scanning};
 
@@ -27,6 +35,40 @@ pub(super) struct ScanArgs {
         help_heading = SEARCHED
     )]
     pub history: Option<Option<String>>,
+    /// Look at the clusters and projects of the spec, too, and tell who uses which key
+    #[arg(long, help_heading = SEARCHED)]
+    pub live: bool,
+    /// Look at the keys of this project's accounts, too (repeatable; without a spec, at them alone)
+    #[arg(long, value_name = "PROJECT", requires = "live", help_heading = SEARCHED)]
+    pub project: Vec<String>,
+    /// Only this cluster of the spec (repeatable)
+    #[arg(long, value_name = "CLUSTER", requires = "live", help_heading = SEARCHED)]
+    pub cluster: Vec<String>,
+    /// Which Secrets are opened
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = Secrets::None,
+        env = "WI_READ_SECRETS",
+        requires = "live",
+        help_heading = SEARCHED
+    )]
+    pub read_secrets: Secrets,
+    /// Open them without asking
+    #[arg(long, help_heading = SEARCHED)]
+    pub auto_approve: bool,
+    /// Which custom resources are looked at
+    #[arg(long, value_enum, default_value_t = Custom::Known, help_heading = SEARCHED)]
+    pub custom_resources: Custom,
+    /// What is asked for the use of keys
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_values_t = [Source::Metrics, Source::Activity],
+        help_heading = SEARCHED
+    )]
+    pub evidence: Vec<Source>,
     /// Exit with 2 from this severity on
     #[arg(long, value_enum, default_value_t = Level::Medium, help_heading = JUDGED)]
     pub fail_on: Level,
@@ -45,6 +87,42 @@ pub(super) struct ScanArgs {
     /// Write the findings to this file, and the text to standard output
     #[arg(long, value_name = "FILE", help_heading = heading::OUTPUT)]
     pub out: Option<PathBuf>,
+    /// Print who has which key as a graph
+    #[arg(long, value_enum, conflicts_with = "format", help_heading = heading::OUTPUT)]
+    pub graph: Option<Graph>,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+/// Which Secrets may be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Secrets {
+    None,
+    Referenced,
+    All,
+}
+
+/// Which custom resources are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Custom {
+    Known,
+    None,
+}
+
+/// What tells of the use of keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Source {
+    Metrics,
+    Activity,
+    Logs,
+    None,
+}
+
+/// The languages of a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Graph {
+    Dot,
+    Mermaid,
 }
 
 const SEARCHED: &str = "What is looked through";
@@ -92,7 +170,23 @@ pub(super) fn run(args: ScanArgs) -> Result<Success, Failure> {
         (walked, history)
     });
     let history = history.transpose()?;
-    let mut report = report::offline(&walked, history.as_ref());
+    let live = match args.live {
+        true => Some(look(&args, &report::sightings(&walked, history.as_ref()))?),
+        false => None,
+    };
+    let in_clusters = live.iter().flat_map(|l| &l.clusters.sightings);
+    let in_clusters = in_clusters.map(|(_, s)| s.clone()).collect();
+    let mut report = report::of(&walked, history.as_ref(), in_clusters);
+    match &live {
+        Some(live) => {
+            tell::add(&mut report, &live.clusters, &live.projects, &live.judged);
+            report.findings.not_seen.extend(live.not_seen.clone());
+        }
+        None => {
+            let told = "clusters and accounts (--live)".to_owned();
+            report.findings.out_of_reach.push(told);
+        }
+    }
     report.findings.out_of_reach.push(BEYOND.to_owned());
     report.findings.sort();
     if let Some((entries, file)) = &accepted {
@@ -121,6 +215,148 @@ pub(super) fn run(args: ScanArgs) -> Result<Success, Failure> {
 /// What no scan looks at.
 const BEYOND: &str =
     "images, registries, artefact stores, Secret Manager, secrets of CI servers, other machines";
+
+/// What was seen live.
+struct Live {
+    clusters: Clusters,
+    projects: Projects,
+    judged: std::collections::BTreeMap<tell::KeyName, tell::Judged>,
+    not_seen: Vec<NotSeen>,
+}
+
+/// Looks at clusters and projects.
+fn look(args: &ScanArgs, in_files: &[report::Sighting]) -> Result<Live, Failure> {
+    let mut ids = BTreeSet::new();
+    for project in &args.project {
+        let id = ProjectId::parse(project).map_err(|e| format!("--project: {}", e.0))?;
+        ids.insert(id);
+    }
+    let no_spec = !ids.is_empty()
+        && args.connect.sandbox.is_none()
+        && crate::engine::load(&args.paths)
+            .is_err_and(|errors| errors.mistakes().iter().all(|m| m.code == "no_spec"));
+    connect::runtime()?.block_on(async {
+        if no_spec {
+            let http = connect::connect(&args.connect)?;
+            return seen(&http, args, None, ids, in_files, Vec::new()).await;
+        }
+        let input = Input::load(&args.paths, None)?;
+        let session = Session::open(&args.connect, &args.paths, || input.declared()).await?;
+        let found = input.on_all_clusters(&session.http).await?;
+        let unlisted = found.unlisted.iter().map(|(what, why)| NotSeen {
+            what: what.to_string(),
+            why: why.clone(),
+        });
+        let unlisted = unlisted.collect();
+        let mut desired = found.desired;
+        for name in &args.cluster {
+            if !desired.clusters.contains_key(name) {
+                let name = safe(name);
+                return Err(Failure::Message(format!(
+                    "--cluster {name}: the spec has no such cluster"
+                )));
+            }
+        }
+        if !args.cluster.is_empty() {
+            desired
+                .clusters
+                .retain(|name, _| args.cluster.contains(name));
+        }
+        ids.extend(desired.accounts.values().map(|a| a.project.clone()));
+        ids.extend(desired.clusters.values().map(|c| c.path.project.clone()));
+        let live = seen(&session.http, args, Some(&desired), ids, in_files, unlisted).await;
+        session.close().await?;
+        live
+    })
+}
+
+async fn seen(
+    http: &Http,
+    args: &ScanArgs,
+    desired: Option<&Desired>,
+    ids: BTreeSet<ProjectId>,
+    in_files: &[report::Sighting],
+    mut not_seen: Vec<NotSeen>,
+) -> Result<Live, Failure> {
+    let wanted = read::Wanted {
+        secrets: match args.read_secrets {
+            Secrets::None => ReadSecrets::None,
+            Secrets::Referenced => ReadSecrets::Referenced,
+            Secrets::All => ReadSecrets::All,
+        },
+        custom: args.custom_resources == Custom::Known,
+        metrics: args.evidence.contains(&Source::Metrics),
+        activity: args.evidence.contains(&Source::Activity),
+        logs: args.evidence.contains(&Source::Logs),
+    };
+    let (looked, unread) = match desired {
+        Some(desired) => read::clusters(http, desired, &wanted).await,
+        None => (Vec::new(), Vec::new()),
+    };
+    not_seen.extend(unread.clone());
+    consent(&looked, args)?;
+    let (mut clusters, mut projects) = tokio::join!(
+        read::open(looked, wanted.secrets),
+        read::projects(http, &ids, &wanted)
+    );
+    // Users may be where nothing was seen.
+    clusters.not_seen.extend(unread);
+    let sightings = clusters.sightings.iter().map(|(_, s)| s.clone());
+    let sightings: Vec<report::Sighting> = sightings.chain(in_files.iter().cloned()).collect();
+    let emails = tell::unmatched(&sightings, &projects);
+    read::public_keys(http, &mut projects, &emails).await;
+    let now = read::now(http);
+    let judged = tell::judge(&clusters, &projects, now);
+    if wanted.logs {
+        let names = tell::used_by_unseen(&judged);
+        read::callers(http, &mut projects, &names).await;
+    }
+    Ok(Live {
+        clusters,
+        projects,
+        judged,
+        not_seen,
+    })
+}
+
+/// Says which Secrets are to be opened, and asks.
+fn consent(looked: &[read::Looked], args: &ScanArgs) -> Result<(), Failure> {
+    let text = match args.read_secrets {
+        Secrets::None => return Ok(()),
+        Secrets::Referenced => {
+            let named = read::named(looked);
+            if named.is_empty() {
+                return Ok(());
+            }
+            let list: Vec<String> = named
+                .iter()
+                .map(|s| format!("cluster.{} {}/{}", s.cluster, s.namespace, s.name))
+                .collect();
+            format!(
+                "wi will open {} that workloads and custom resources name; what is in them stays in memory:\n  {}\n",
+                counted(named.len(), "Secret"),
+                safe(&list.join("\u{1f}")).replace("\\u{1f}", "\n  ")
+            )
+        }
+        Secrets::All => format!(
+            "wi will open all Secrets of {}; what is in them stays in memory.\n",
+            counted(looked.len(), "cluster")
+        ),
+    };
+    print::note(&text);
+    if args.auto_approve {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::Message(
+            "Secrets are opened only where somebody says yes: pass --auto-approve".to_owned(),
+        ));
+    }
+    match print::ask("  Only 'yes' will be accepted.\n\n  Enter a value: ")?.trim() {
+        "yes" => Ok(()),
+        _ => Err(Failure::Message("no Secret was opened".to_owned())),
+    }
+}
 
 fn severity(level: Level) -> Severity {
     match level {
@@ -158,8 +394,17 @@ fn read_baseline(file: &Path, today: jiff::civil::Date) -> Result<Vec<accepted::
 
 fn show(report: &Report, args: &ScanArgs) -> Result<(), Failure> {
     let findings = &report.findings;
-    let text = || view::text::findings(findings, &report.looked_at, print::width());
+    let text = || {
+        let width = print::width();
+        let keys = view::keys::text(&report.keys, width);
+        keys + &view::text::findings(findings, &report.looked_at, width)
+    };
+    let graph = args.graph.map(|graph| match graph {
+        Graph::Dot => view::keys::graph(&report.keys, view::keys::Language::Dot),
+        Graph::Mermaid => view::keys::graph(&report.keys, view::keys::Language::Mermaid),
+    });
     let told = match args.format {
+        _ if graph.is_some() => graph.unwrap_or_default(),
         Format::Text => text(),
         Format::Json => view::json::report(report),
         Format::Sarif => view::sarif::findings(findings),

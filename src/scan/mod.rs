@@ -1,10 +1,11 @@
 //! Static keys: where they lie, and who uses them.
 //!
 //! Files are looked through by [`files`], Git's history by [`history`]; what is found is put together by
-//! [`report`]. No byte of a key leaves `wi_keys`, which answers with names alone.
+//! [`report`]; [`live`] adds who uses what. No byte of a key leaves `wi_keys`, which answers with names alone.
 
 pub mod files;
 pub mod history;
+pub mod live;
 pub mod manifests;
 pub mod report;
 

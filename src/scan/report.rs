@@ -9,6 +9,7 @@ use wi_keys::{Found, Key, Kind};
 
 use super::files::Walked;
 use super::history::History;
+use super::live::tell::KeyLive;
 use super::{Hit, Spot};
 
 /// What a scan tells.
@@ -29,6 +30,10 @@ pub struct KeyReport {
     pub key: Key,
     /// Where it lies, in order.
     pub places: Vec<KeyPlace>,
+    /// Who uses it, where clusters were looked at.
+    pub users: Vec<String>,
+    /// What is known of it, where accounts were looked at and it is one of theirs.
+    pub live: Option<KeyLive>,
 }
 
 /// Where a key lies.
@@ -167,7 +172,12 @@ pub fn keys(sightings: Vec<Sighting>) -> (Vec<KeyReport>, Vec<Finding>) {
         places.dedup();
         findings.extend(sightings.iter().map(|s| finding(&key, s)));
         findings.extend(sightings.iter().filter_map(|s| mismatch(&key, s)));
-        keys.push(KeyReport { key, places });
+        keys.push(KeyReport {
+            key,
+            places,
+            users: Vec::new(),
+            live: None,
+        });
     }
     keys.sort_by_cached_key(|k| (k.key.kind, k.key.name()));
     (keys, findings)
@@ -313,9 +323,11 @@ fn mismatch(key: &Key, sighting: &Sighting) -> Option<Finding> {
     ))
 }
 
-/// What is told of files and history alone.
-pub fn offline(walked: &Walked, history: Option<&History>) -> Report {
-    let (keys, mut all) = keys(sightings(walked, history));
+/// What is told of files and history, and of what was found in clusters.
+pub fn of(walked: &Walked, history: Option<&History>, in_clusters: Vec<Sighting>) -> Report {
+    let mut seen = sightings(walked, history);
+    seen.extend(in_clusters);
+    let (keys, mut all) = keys(seen);
     of_manifests(walked, &mut all);
     let mut findings = Findings {
         command: "scan",

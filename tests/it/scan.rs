@@ -3,6 +3,8 @@
 #[path = "../../crates/wi-keys/tests/made/mod.rs"]
 mod made;
 
+mod live;
+
 use std::path::Path;
 use std::process::Command;
 

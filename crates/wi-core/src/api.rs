@@ -43,11 +43,17 @@ pub enum Api {
     ConnectGateway,
     /// Which APIs are on.
     ServiceUsage,
+    /// Cloud Monitoring.
+    Monitoring,
+    /// The Activity Analyzer.
+    PolicyAnalyzer,
+    /// Cloud Logging.
+    Logging,
 }
 
 impl Api {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Container,
         Self::Iam,
         Self::CloudResourceManager,
@@ -68,6 +74,9 @@ impl Api {
         Self::IamCredentials,
         Self::ConnectGateway,
         Self::ServiceUsage,
+        Self::Monitoring,
+        Self::PolicyAnalyzer,
+        Self::Logging,
     ];
 
     /// The first label of its host: `container` of `container.googleapis.com`.
@@ -93,6 +102,9 @@ impl Api {
             Self::IamCredentials => "iamcredentials",
             Self::ConnectGateway => "connectgateway",
             Self::ServiceUsage => "serviceusage",
+            Self::Monitoring => "monitoring",
+            Self::PolicyAnalyzer => "policyanalyzer",
+            Self::Logging => "logging",
         }
     }
 }

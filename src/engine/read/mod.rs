@@ -26,6 +26,7 @@ pub(crate) mod own_cluster;
 mod unmanaged_clusters;
 
 pub use discover::Lists;
+pub use objects::config_maps;
 
 /// Reads all of it. Failures are in the result, not errors.
 pub async fn read(http: &Http, set: &ReadSet) -> Live {

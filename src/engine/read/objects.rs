@@ -12,7 +12,7 @@ use wi_core::names::{Email, KubeName};
 use wi_core::read_set::ReadCluster;
 use wi_core::wire::container::Cluster;
 use wi_core::wire::kubernetes::ObjectMeta;
-use wi_core::wire::pods::Pod;
+use wi_core::wire::pods::{Pod, PodSpec};
 use wi_core::wire::workloads::WORKLOAD_KINDS;
 
 use super::own_cluster::{self, Doubt, Listed};
@@ -222,12 +222,20 @@ async fn list_templates(kube: &Kube) -> (Vec<Template>, BTreeMap<String, String>
     (templates, unseen)
 }
 
-/// The ConfigMaps by which it is told what containers have. Just the keys that say so are kept.
 async fn read_config_maps(kube: &Kube, pods: &[Pod], templates: &[Template]) -> ConfigMaps {
     let of_pods = pods.iter().map(|p| (&p.metadata, &p.spec));
     let of_templates = templates.iter().map(|t| (&t.metadata, &t.pod));
+    config_maps(kube, of_pods.chain(of_templates)).await
+}
+
+/// The ConfigMaps by which it is told what containers of these pods have. Just the keys that say so are
+/// kept.
+pub async fn config_maps<'a>(
+    kube: &Kube,
+    pods: impl Iterator<Item = (&'a ObjectMeta, &'a PodSpec)>,
+) -> ConfigMaps {
     let mut asked: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
-    for (metadata, spec) in of_pods.chain(of_templates) {
+    for (metadata, spec) in pods {
         for (name, keys) in config_maps_asked(spec) {
             let key = (metadata.namespace.clone(), name.to_owned());
             asked.entry(key).or_default().extend(keys);

@@ -117,6 +117,22 @@ struct KeyJson {
     project: Option<String>,
     /// Where it lies.
     places: Vec<KeyPlaceJson>,
+    /// Who has it, in words, where clusters were looked at.
+    users: Vec<String>,
+    /// What is known of it, where it is a live key of an account that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<LiveJson>,
+}
+
+/// A live key.
+#[derive(Debug, Serialize, JsonSchema)]
+struct LiveJson {
+    /// The day on which it was made.
+    made: String,
+    /// What each source tells of its use, with its window.
+    last_use: Vec<String>,
+    /// What can be said of it, in words.
+    verdict: String,
 }
 
 /// Where a key lies.
@@ -233,5 +249,11 @@ fn key(report: &crate::scan::KeyReport) -> KeyJson {
                 remarks: p.remarks.clone(),
             })
             .collect(),
+        users: report.users.clone(),
+        live: report.live.as_ref().map(|live| LiveJson {
+            made: live.made.clone(),
+            last_use: live.last_use.clone(),
+            verdict: live.verdict.clone(),
+        }),
     }
 }

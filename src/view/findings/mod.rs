@@ -2,6 +2,7 @@
 
 pub mod json;
 pub mod junit;
+pub mod keys;
 pub mod markdown;
 pub mod sarif;
 pub mod text;

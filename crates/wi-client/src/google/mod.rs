@@ -3,7 +3,9 @@
 pub mod buckets;
 pub mod container;
 mod datasets;
+pub mod evidence;
 pub mod iam;
+pub mod keys;
 pub mod policies;
 pub mod projects;
 pub mod services;

@@ -2,6 +2,7 @@
 
 mod connect;
 mod kubeconfig;
+mod scanning;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

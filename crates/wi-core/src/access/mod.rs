@@ -30,7 +30,9 @@ pub use members::covers;
 pub use principal::{KsaPrincipal, Membership, Principal};
 pub use question::{Answer, Grant, Question, Reason, ask, roles_held};
 pub use restrictions::{boundary_sets, has_denies};
-pub use secret_uses::{SecretUse, Way, credential_variables, literals, secret_uses};
+pub use secret_uses::{
+    SecretUse, Way, config_maps_of, credential_variables, literals, secret_uses,
+};
 
 use std::sync::LazyLock;
 

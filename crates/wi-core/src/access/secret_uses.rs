@@ -189,6 +189,26 @@ fn of_container(pod: &PodSpec, environment: &Environment<'_>, found: &mut BTreeS
     }
 }
 
+/// Names of all ConfigMaps that a pod has, for whatever it has them.
+pub fn config_maps_of(pod: &PodSpec) -> BTreeSet<&str> {
+    let volumes = pod.volumes.iter().filter_map(|v| v.config_map.as_ref());
+    let projected = pod.volumes.iter().filter_map(|v| v.projected.as_ref());
+    let projected = projected.flat_map(|p| &p.sources);
+    let projected = projected.filter_map(|s| s.config_map.as_ref());
+    let mut found: BTreeSet<&str> = volumes.chain(projected).map(|m| m.name.as_str()).collect();
+    for (_, container) in all_of(pod) {
+        let all = container
+            .env_from
+            .iter()
+            .filter_map(|f| f.config_map_ref.as_ref());
+        found.extend(all.map(|m| m.name.as_str()));
+        let sources = container.env.iter().filter_map(|e| e.value_from.as_ref());
+        let one = sources.filter_map(|s| s.config_map_key_ref.as_ref());
+        found.extend(one.map(|m| m.name.as_str()));
+    }
+    found
+}
+
 /// Values of variables, arguments and commands that stand in the template itself, each with where: these
 /// may be keys.
 pub fn literals(pod: &PodSpec) -> Vec<(String, &str)> {

@@ -47,6 +47,8 @@ pub struct WorkloadObject {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WorkloadSpec {
+    /// Of what keeps a number of pods.
+    pub replicas: Option<i64>,
     pub template: PodTemplate,
     /// Of a CronJob.
     pub job_template: JobTemplate,

@@ -1,0 +1,154 @@
+//! Who uses which key, live: what was seen, as values. [`read`] reads them, [`verdict`] judges, and
+//! [`tell`] puts them into words.
+
+pub mod read;
+pub mod resources;
+mod secrets;
+pub mod tell;
+pub mod verdict;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use wi_client::google::evidence::{KeyActivities, KeyEvents};
+use wi_core::findings::{NotSeen, Place};
+use wi_core::live::Seen;
+use wi_core::names::{Email, ProjectId};
+use wi_core::wire::iam::ServiceAccountKey;
+
+use super::report::Sighting;
+
+/// Which Secrets may be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadSecrets {
+    /// None.
+    None,
+    /// Those that a workload or a custom resource names.
+    Referenced,
+    /// All.
+    All,
+}
+
+/// A Secret, by the cluster's name in the spec.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SecretName {
+    /// The cluster.
+    pub cluster: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl SecretName {
+    /// `cluster.main/Secret/shop/key`.
+    pub fn place(&self) -> Place {
+        let cluster = format!("cluster.{}", self.cluster);
+        Place::live(&[&cluster, "Secret", &self.namespace, &self.name])
+    }
+}
+
+/// Somebody that a Secret is given to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct User {
+    /// The Secret.
+    pub secret: SecretName,
+    /// The key of its data; `None`: all, or it is not said.
+    pub key: Option<String>,
+    /// `Deployment shop/checkout`.
+    pub object: String,
+    /// The container, if it is one's.
+    pub container: String,
+    /// The variable, flag, mount or field that leads to it.
+    pub way: String,
+    /// Whether it is known that something reads it as a credential.
+    pub is_known_use: bool,
+    /// Whether it is an old revision, which is of use for an undo alone.
+    pub is_old: bool,
+    /// How it would do without, where that is known.
+    pub keyless: Option<&'static str>,
+}
+
+/// A pod that keeps what a Secret had when it started.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FixedPod {
+    /// The Secret.
+    pub secret: SecretName,
+    /// `shop/checkout-6f9c5-x2x1p`.
+    pub pod: String,
+    /// When it was made.
+    pub since: Timestamp,
+}
+
+/// A Secret that was opened.
+#[derive(Debug, Clone, Default)]
+pub struct Opened {
+    /// Ids of what was found in it, by the key of its data: sightings tell the rest.
+    pub changed: Option<Timestamp>,
+    /// What makes it, if something does.
+    pub made_by: Option<String>,
+}
+
+/// What was seen of clusters.
+#[derive(Debug, Default)]
+pub struct Clusters {
+    /// All users of Secrets.
+    pub users: BTreeSet<User>,
+    /// Pods with old values.
+    pub fixed: BTreeSet<FixedPod>,
+    /// Secrets that were opened.
+    pub opened: BTreeMap<SecretName, Opened>,
+    /// Keys in Secrets, ConfigMaps and templates, with the key of the Secret's data.
+    pub sightings: Vec<(Option<(SecretName, String)>, Sighting)>,
+    /// Secrets that are named and were not opened.
+    pub unopened: BTreeSet<SecretName>,
+    /// How many workloads, custom resources and pods were looked at.
+    pub workloads: usize,
+    /// As above.
+    pub custom: usize,
+    /// As above.
+    pub pods: usize,
+    /// What could not be read.
+    pub not_seen: Vec<NotSeen>,
+    /// Remarks.
+    pub warnings: Vec<String>,
+}
+
+/// A live key.
+#[derive(Debug, Clone)]
+pub struct LiveKey {
+    /// The account.
+    pub email: Email,
+    /// Its project.
+    pub project: ProjectId,
+    /// As IAM has it.
+    pub key: ServiceAccountKey,
+    /// The digest of its public half, where that was asked for and told.
+    pub public_key: Option<String>,
+}
+
+/// What is known of the use of a project's keys.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    /// By Cloud Monitoring.
+    pub events: Seen<KeyEvents>,
+    /// By the Activity Analyzer.
+    pub activities: Seen<KeyActivities>,
+    /// Since when Cloud Monitoring was asked.
+    pub since: Timestamp,
+}
+
+/// What was seen of projects.
+#[derive(Debug, Default)]
+pub struct Projects {
+    /// All user-managed keys, by account and id.
+    pub keys: BTreeMap<(Email, String), LiveKey>,
+    /// Accounts whose keys were read.
+    pub accounts: BTreeSet<Email>,
+    /// By project.
+    pub evidence: BTreeMap<ProjectId, Evidence>,
+    /// Who called, by the audit logs, or why that is not known; by the name of the key.
+    pub callers: BTreeMap<String, Result<BTreeMap<String, usize>, String>>,
+    /// What could not be read.
+    pub not_seen: Vec<NotSeen>,
+}
