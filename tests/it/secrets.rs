@@ -129,7 +129,8 @@ fn nothing_secret_is_printed_logged_or_saved() {
         "token_type": "urn:ietf:params:oauth:token-type:jwt", "expiration_time": 4_070_908_800_i64});
     program(&place, "login", &answer);
     let login = place.path("login").display().to_string();
-    let by_program = federated(json!({"executable": {"command": login, "timeout_millis": 5000}}));
+    let by_program =
+        federated(json!({"executable": {"command": login, "timeout_millis": 120_000}}));
     let impersonated = json!({"type": "impersonated_service_account", "source_credentials": user,
         "service_account_impersonation_url": impersonation});
 

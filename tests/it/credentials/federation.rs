@@ -101,7 +101,7 @@ fn an_executable_only_where_it_is_allowed() {
     let file = external(
         &sandbox,
         &server,
-        json!({"executable": {"command": command, "timeout_millis": 5000}}),
+        json!({"executable": {"command": command, "timeout_millis": 120_000}}),
     );
     let ran = run(&mut plan_with(&sandbox, file.clone())).fails();
     let text = format!("{}{}", ran.out, ran.err);

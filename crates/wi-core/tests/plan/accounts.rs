@@ -88,6 +88,12 @@ fn account_is_changed_only_where_it_differs() {
         "checkout: { grants",
         "checkout: { displayName: Pays, onRemove: keep, grants",
     );
+    let told = SPEC.replace(
+        "checkout: { grants",
+        "checkout: { onRemove: disable, grants",
+    );
+    let adopted = plan(&told, world(json!({ "description": "" })));
+    assert_eq!(present(&adopted, ADDRESS).1, "[wi:shop adopted disable]");
     let other = plan(
         &spec,
         world(json!({ "displayName": "Paid", "description": "Pays [wi:shop]" })),

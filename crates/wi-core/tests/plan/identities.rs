@@ -223,3 +223,24 @@ fn accounts_of_others_that_give_no_token_are_told_and_nobody_switches_to_them() 
     );
     assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
 }
+
+#[test]
+fn doubt_that_nothing_points_to_is_no_credential() {
+    let of = |first: Value| {
+        let containers = json!({ "spec": { "containers": [first, { "name": "other" }] } });
+        fates(&plan(
+            SPEC,
+            pods(json!({ "shop/a": with(pod("", "n1", "web"), containers) })),
+        ))
+    };
+    // All of a Secret may be anything.
+    let whole = json!({ "name": "app", "envFrom": [{ "secretRef": { "name": "s" } }] });
+    assert_eq!(of(whole), ["StatefulSet shop/web loses: "]);
+    let named = json!({ "name": "app", "env": [{ "name": "GOOGLE_APPLICATION_CREDENTIALS", "valueFrom": { "secretKeyRef": { "name": "s", "key": "k" } } }] });
+    assert_eq!(
+        of(named),
+        [
+            "StatefulSet shop/web loses: only some of its containers have a credentials file of their own, container other has none"
+        ]
+    );
+}

@@ -454,3 +454,21 @@ fn suggested_lines_are_for_the_cluster_where_there_are_several() {
         "{lines}"
     );
 }
+
+#[test]
+fn pods_of_a_replica_set_tell_where_it_is() {
+    let behind = with(
+        pod("", "n2", ""),
+        json!({ "metadata": { "ownerReferences": [{ "kind": "ReplicaSet", "name": "web-66d9c", "controller": true }] } }),
+    );
+    let template =
+        json!({ "spec": { "template": { "spec": { "containers": [{ "name": "app" }] } } } });
+    let of = |pods: Value| {
+        fates(&plan(
+            SPEC,
+            world(json!({ "ReplicaSet": { "shop/web-66d9c": template }, "Pod": pods })),
+        ))
+    };
+    assert_eq!(of(json!({})), ["ReplicaSet shop/web-66d9c loses: "]);
+    assert_eq!(of(json!({ "shop/a": behind })), nothing());
+}

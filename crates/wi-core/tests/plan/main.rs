@@ -8,6 +8,8 @@ mod accounts;
 mod bindings;
 mod brakes;
 mod clusters;
+mod edits;
+mod forged;
 mod held_back;
 mod identities;
 mod impact;

@@ -292,3 +292,57 @@ fn removal_is_late_where_it_waits_for_more_than_its_own_policys_write() {
     let removal = "grant.acme-prod/shop/worker:roles/storage.admin@bucket/acme-receipts";
     assert_eq!(needs(&pools, removal), [DIRECT, "ksa.main/shop/worker"]);
 }
+
+#[test]
+fn whoever_acts_as_an_account_by_whatever_member_is_waited_for() {
+    let other = format!("serviceaccount/{CHECKOUT}");
+    let set = format!(
+        "principalSet://iam.googleapis.com/projects/42/locations/global/workloadIdentityPools/{POOL}/namespace/shop"
+    );
+    let world = with(
+        switched(),
+        json!({ "policies": {
+        (format!("serviceaccount/{OLD}")): { "roles/iam.workloadIdentityUser": [set] },
+        (other.clone()): { "roles/iam.serviceAccountTokenCreator": [format!("serviceAccount:{OLD}")] },
+    } }),
+    );
+    let plan = plan(SPEC, world);
+    let of_set = plan
+        .changes
+        .keys()
+        .find(|a| a.contains("principalSet"))
+        .expect("a removal")
+        .to_string();
+    assert_eq!(needs(&plan, &of_set), ["ksa.main/shop/checkout"]);
+    let creator = format!("grant.old:roles/iam.serviceAccountTokenCreator@{other}");
+    assert_eq!(
+        needs(&plan, &creator),
+        ["ksa.main/shop/checkout"],
+        "what it may do, it may until nobody is it"
+    );
+}
+
+#[test]
+fn removal_is_late_where_clusters_are_changed_one_by_one_and_its_addition_waits_for_a_pool() {
+    let world = with(
+        settled(),
+        json!({
+            "clusters": { "main": { "workloadIdentityConfig": null } },
+            "policies": { "=bucket/acme-receipts": { "roles/storage.admin": [principal("shop", "worker")] } },
+        }),
+    );
+    let plan = plan(SPEC, world.clone());
+    let removal = "grant.acme-prod/shop/worker:roles/storage.admin@bucket/acme-receipts";
+    assert_eq!(
+        (needs(&plan, removal), needs(&plan, DIRECT)),
+        (vec![DIRECT], vec!["cluster.main"])
+    );
+    let late = |plan: &Plan, apart| plan.is_late(&plan.changes[removal], apart);
+    assert_eq!((late(&plan, false), late(&plan, true)), (false, true));
+    let with_pool = with(
+        world,
+        json!({ "clusters": { "main": { "workloadIdentityConfig": { "workloadPool": POOL } } } }),
+    );
+    let plan = crate::support::plan(SPEC, with_pool);
+    assert!(!late(&plan, true), "its addition waits for nothing");
+}

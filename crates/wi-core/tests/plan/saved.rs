@@ -63,6 +63,11 @@ fn hash_is_of_what_would_be_done() {
         hash(SPEC, &nodes, &options()),
         "nor how many nodes there are"
     );
+    let selected = SPEC.replace("europe-west1 }", "europe-west1, nodePools: [p1] }");
+    assert_eq!(
+        hash(&selected, &moving(), &options()),
+        hash(&format!("# a line more\n{selected}"), &moving(), &options())
+    );
     let mut others = vec![base];
     others.push(hash(
         &SPEC.replace("topic/orders", "bucket/acme-receipts"),
@@ -215,5 +220,16 @@ fn file_is_unpacked_within_bounds() {
     assert!(
         PlanFile::decode(&[newer.as_bytes(), b"\n", rest].concat()).is_ok(),
         "a newer minor version only adds"
+    );
+}
+
+#[test]
+fn file_holds_no_fact_twice() {
+    let json = serde_json::to_value(file(SPEC, &bare())).expect("JSON");
+    let recorded = json["preconditions"].to_string();
+    assert!(recorded.contains("topic/acme-prod/orders"), "{recorded}");
+    assert!(
+        !recorded.contains("gsa.checkout"),
+        "its edit holds what it was: {recorded}"
     );
 }

@@ -476,3 +476,50 @@ fn file_that_leaves_a_precondition_out_is_not_believed() {
         &["the policy of topic/acme-prod/orders: the plan does not say what it was"],
     );
 }
+
+#[test]
+fn node_pool_that_is_held_back_is_no_precondition() {
+    let held_back = with(
+        moving(),
+        json!({ "kubernetes": { "main": { "Pod": { "shop/b": pod("", "n1", "web") } } } }),
+    );
+    assert_eq!(stale(&compare(&held_back, &held_back)), nothing());
+}
+
+#[test]
+fn namespace_that_is_released_is_the_one_that_was_marked() {
+    let former = |uid: &str| {
+        with(
+            settled(),
+            json!({ "kubernetes": { "main": { "Namespace": { "former": with(marked("shop"), json!({ "metadata": { "uid": uid } })) } } } }),
+        )
+    };
+    assert_eq!(stale(&compare(&former("u"), &former("u"))), nothing());
+    assert_eq!(
+        stale(&compare(&former("u"), &former("v"))),
+        ["namespace.main/former: uid: u -> v"]
+    );
+    let copied = with(
+        former("u"),
+        json!({ "kubernetes": { "main": { "Namespace": { "former": { "metadata": { "managedFields": null } } } } } }),
+    );
+    assert_eq!(
+        stale(&compare(&former("u"), &copied)),
+        ["namespace.main/former: markIsCopied: none -> true"]
+    );
+}
+
+#[test]
+fn settings_that_are_put_back_are_those_that_were_seen() {
+    let left = |surge: u32| {
+        with(
+            settled(),
+            json!({ "clusters": { "main": { "resourceLabels": { "wi-restore-p1": "surge-2-0" }, "nodePools": { "p1": { "upgradeSettings": { "maxSurge": surge } } } } } }),
+        )
+    };
+    assert_eq!(stale(&compare(&left(9), &left(9))), nothing());
+    says(
+        &stale(&compare(&left(9), &left(8))),
+        &["nodepool.main/p1: upgradeSettings.maxSurge: 9 -> 8"],
+    );
+}
