@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::TryStreamExt;
-use wi_client::google::{iam, policies, projects, services};
+use wi_client::google::{assets, iam, policies, projects, services};
 use wi_client::http::{ApiError, Http};
 use wi_core::desired::Desired;
 use wi_core::names::ProjectId;
@@ -52,7 +52,8 @@ pub(super) async fn of_project(
         let mut listed = std::pin::pin!(iam::service_accounts(http, project));
         listed.try_next().await.map(drop)
     };
-    let asked: BTreeSet<String> = needs.iter().map(|n| n.permission.to_owned()).collect();
+    let mut asked: BTreeSet<String> = needs.iter().map(|n| n.permission.to_owned()).collect();
+    asked.insert(assets::PERMISSION.to_owned());
     let services = services_of(desired, project, !accounts.is_empty());
     let (listed, ancestors, held, disabled) = tokio::join!(
         first_account,
@@ -86,6 +87,16 @@ pub(super) async fn of_project(
             return section;
         }
     };
+    if !held.contains(assets::PERMISSION) {
+        section.add(
+            State::Doubtful,
+            format!(
+                "wi plan: {} is missing (optional): grants on resources that the spec no longer names are not found",
+                assets::PERMISSION
+            ),
+            Some(caller.grant(project, assets::ROLE)),
+        );
+    }
     for to_apply in [false, true] {
         let command = if to_apply { "wi apply" } else { "wi plan" };
         let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -124,6 +135,7 @@ fn services_of(desired: &Desired, project: &ProjectId, has_accounts: bool) -> BT
         ("iam.googleapis.com", has_accounts),
         ("iamcredentials.googleapis.com", impersonates),
         ("connectgateway.googleapis.com", gateway),
+        (assets::SERVICE, true),
     ]
     .into_iter()
     .filter(|(_, needed)| *needed)
@@ -146,6 +158,15 @@ fn apis(
     let asked = match disabled {
         Ok(services) => {
             for service in services {
+                if service == assets::SERVICE {
+                    let command = format!("gcloud services enable {service} --project {project}");
+                    section.add(
+                        State::Doubtful,
+                        format!("{service} is off (optional): grants on resources that the spec no longer names are not found"),
+                        Some(command),
+                    );
+                    continue;
+                }
                 let what = match service.as_str() {
                     "iamcredentials.googleapis.com" => format!(
                         "{service} is off: pods get the tokens of their Google service accounts from it"

@@ -181,8 +181,12 @@ pub async fn make(
 ) -> Result<Made, Error> {
     let found = input.on_all_clusters(http).await?;
     let desired = found.desired;
-    let mut live = read::read_with(http, &ReadSet::of(&desired), found.lists).await;
-    read::leftovers::read(http, &desired, &mut live).await;
+    let reads = ReadSet::of(&desired);
+    let (mut live, searched) = tokio::join!(
+        read::read_with(http, &reads, found.lists),
+        read::leftovers::search(http, &desired)
+    );
+    read::leftovers::read(http, &desired, searched, &mut live).await;
     live.unlisted = found.unlisted;
     // The servers' clock: this machine's may be wrong.
     let ahead = http.clock_ahead().unwrap_or_default();

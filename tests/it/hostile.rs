@@ -191,7 +191,7 @@ const MINOR: usize = 10;
 /// `fleet` has a rollout and many clusters, `shop` all kinds of changes.
 #[test]
 fn no_plan_file_makes_it_panic() {
-    for (example, seeds, one_in, least) in [("shop", 400, 1500, 20), ("fleet", 150, 20_000, 20)] {
+    for (example, seeds, one_in, least) in [("shop", 400, 1500, 20), ("fleet", 150, 12_000, 20)] {
         let (_, bytes, whole) = plan_file(example);
         let (mut read, mut shown) = (0, 0);
         for seed in 0..seeds {

@@ -572,7 +572,7 @@ namespaces:
         "",
         "",
         &format!(
-            "resources: {{ {secret}: {{ policy: {{ bindings: [{{ role: roles/viewer, members: [user:ann@example.com] }}] }} }} }}"
+            "resources: {{ {secret}: {{ policy: {{ bindings: [{{ role: roles/viewer, members: [user:ann@example.com] }}] }} }} }}\nfaults: [{{ match: \"GET /v1/projects/acme-prod:searchAllIamPolicies\", denied: true }}]"
         ),
     );
     place.write("wi.yaml", &former);

@@ -183,7 +183,15 @@ fn what_has_the_same_identity_in_another_cluster_keeps_it_and_the_cluster_is_nam
     assert_eq!(members(&state, "shop/web").len(), 1);
     assert_eq!(members(&state, "sa/report").len(), 1);
     assert_eq!(members(&state, "shop/billing"), [""; 0]);
-    nothing_is_left_to_do(&place);
+    // Who may act as an account of ours is told of as long as it is so.
+    let plan = place.wi(&PLAN).ok();
+    assert!(
+        plan.out
+            .contains("binding.checkout/acme-prod/shop/web is held back")
+            && plan.out.contains("No changes to what could be planned"),
+        "{}",
+        plan.out
+    );
 }
 
 #[test]
@@ -322,4 +330,274 @@ fn last_account_of_a_project_is_disabled_with_what_it_had() {
     let apply = place.wi(&APPLY).ok();
     let said = flat(&apply.out);
     assert!(said.contains("project/acme-jobs"), "{said}");
+}
+
+const GRANTS: &str = "\
+googleServiceAccounts:
+  checkout:
+    grants:
+      - { role: roles/storage.objectViewer, resource: bucket/receipts }
+      - { role: roles/secretmanager.secretAccessor, resource: secret/key }
+      - { role: roles/pubsub.publisher, resource: topic/acme-jobs/events }
+namespaces:
+  shop:
+    serviceAccounts:
+      web: { impersonates: checkout }
+      report:
+        grants:
+          - { role: roles/storage.objectViewer, resource: bucket/invoices }
+";
+
+const MORE: &str = "\
+buckets: { receipts: { project: acme-prod }, invoices: { project: acme-prod } }
+resources:
+  //secretmanager.googleapis.com/projects/acme-prod/secrets/key: {}
+  //pubsub.googleapis.com/projects/acme-jobs/topics/events: {}
+";
+
+fn granted(more: &str) -> (String, String) {
+    let world = WORLD
+        .replace("buckets: { receipts: { project: acme-prod } }\n", MORE)
+        .replace(
+            "  acme-old:",
+            "  acme-jobs: { ancestors: [folder/5] }\n  acme-old:",
+        );
+    (format!("{HEAD}{GRANTS}"), format!("{world}{more}"))
+}
+
+/// Without the lines that have one of these in them.
+fn cut(spec: &str, parts: &[&str]) -> String {
+    let kept = spec
+        .lines()
+        .filter(|l| !parts.iter().any(|p| l.contains(p)));
+    kept.map(|l| format!("{l}\n")).collect()
+}
+
+#[test]
+fn grants_on_resources_that_the_spec_no_longer_names_are_found_and_removed() {
+    let (spec, world) = granted("");
+    let place = Place::new(&spec, &world);
+    place.wi(&APPLY).ok();
+    place.write("wi.yaml", &cut(&spec, &["secret/key", "grants:\n"]));
+    let plan = place.wi(&PLAN).ok();
+    let said = flat(&plan.out);
+    assert!(said.contains("will be removed"), "{said}");
+    assert!(
+        said.contains("a search found it: the spec does not name secret/acme-prod/key"),
+        "{said}"
+    );
+    place.wi(&APPLY).ok();
+    let left = members(&place.state(), "checkout@acme-prod");
+    assert!(!left.iter().any(|m| m.contains("secret")), "{left:?}");
+    assert_eq!(left.len(), 2, "{left:?}");
+    nothing_is_left_to_do(&place);
+    // A direct grant, and the account that had the role leaves with it.
+    place.write(
+        "wi.yaml",
+        &cut(
+            &spec,
+            &["secret/key", "bucket/invoices", "report", "          "],
+        )
+        .replace("        grants:\n", ""),
+    );
+    place.wi(&APPLY).ok();
+    assert_eq!(members(&place.state(), "sa/report"), [""; 0]);
+    nothing_is_left_to_do(&place);
+}
+
+#[test]
+fn wider_places_are_searched_where_the_spec_says_so() {
+    let (spec, world) = granted("");
+    let place = Place::new(&spec, &world);
+    place.wi(&APPLY).ok();
+    // Nothing else is in the topic's project: it is no longer named.
+    let spec = cut(&spec, &["topic/acme-jobs"]);
+    place.write("wi.yaml", &spec);
+    nothing_is_left_to_do(&place);
+    place.write("wi.yaml", &format!("{spec}search: [folder/5]\n"));
+    place.wi(&APPLY).ok();
+    let left = members(&place.state(), "checkout@acme-prod");
+    assert!(!left.iter().any(|m| m.contains("topics")), "{left:?}");
+    nothing_is_left_to_do(&place);
+    place.write("wi.yaml", &format!("{spec}search: [bucket/receipts]\n"));
+    let plan = place.wi(&PLAN).fails();
+    assert!(
+        flat(&plan.err).contains("`bucket/receipts` is no place to search in"),
+        "{}",
+        plan.err
+    );
+}
+
+#[test]
+fn where_no_search_is_allowed_the_plan_says_what_helps() {
+    let search = "GET /v1/projects/acme-prod:searchAllIamPolicies";
+    for (fault, says) in [
+        (
+            "status: 403, reason: SERVICE_DISABLED",
+            "gcloud services enable cloudasset.googleapis.com",
+        ),
+        (
+            "denied: true",
+            "cloudasset.assets.searchAllIamPolicies is in roles/cloudasset.viewer",
+        ),
+    ] {
+        let (spec, world) = granted("");
+        let place = Place::new(&spec, &world);
+        place.wi(&APPLY).ok();
+        place.edit_state(|s| format!("{s}\nfaults: [{{ match: \"{search}\", {fault} }}]\n"));
+        place.write("wi.yaml", &cut(&spec, &["secret/key"]));
+        let plan = place.wi(&["plan", "--detailed-exitcode"]);
+        let said = flat(&plan.out);
+        assert_eq!(plan.code, Some(0), "{said}");
+        assert!(
+            said.contains("grants on resources that the spec no longer names cannot be seen in project/acme-prod:")
+                && said.contains(says)
+                && said.contains("--base GIT_REF")
+                && said.contains("`removed:`"),
+            "{said}"
+        );
+        // What it says helps.
+        place.write(
+            "wi.yaml",
+            &format!("{}removed: [secret/key]\n", cut(&spec, &["secret/key"])),
+        );
+        place.wi(&APPLY).ok();
+        let left = members(&place.state(), "checkout@acme-prod");
+        assert!(!left.iter().any(|m| m.contains("secret")), "{left:?}");
+    }
+}
+
+#[test]
+fn what_is_found_and_cannot_be_written_is_told_and_holds_nothing_up() {
+    let (spec, world) = granted("");
+    let place = Place::new(&spec, &world);
+    place.wi(&APPLY).ok();
+    let member = "serviceAccount:checkout@acme-prod.iam.gserviceaccount.com";
+    place.edit_state(|s| {
+        let policy = format!("policy: {{ bindings: [{{ role: roles/compute.viewer, members: [\"{member}\"] }}] }}");
+        let with = s.replacen(
+            "resources:\n",
+            &format!("resources:\n  //compute.googleapis.com/projects/acme-prod/zones/a/instances/vm: {{ {policy} }}\n"),
+            1,
+        );
+        format!("{with}\nfaults: [{{ match: \"GET /v1/projects/acme-prod/secrets/key:getIamPolicy\", denied: true }}]\n")
+    });
+    place.write("wi.yaml", &cut(&spec, &["secret/key"]));
+    let plan = place.wi(&["plan", "--detailed-exitcode"]);
+    let said = flat(&plan.out);
+    assert_eq!(plan.code, Some(0), "{said}");
+    assert!(
+        said.contains("on //compute.googleapis.com/projects/acme-prod/zones/a/instances/vm, roles/compute.viewer of"),
+        "{said}"
+    );
+    assert!(
+        said.contains("on secret/acme-prod/key, roles/secretmanager.secretAccessor of"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn what_the_search_says_of_before_is_not_believed() {
+    let (spec, world) = granted("");
+    // The index all but stands still, over the writes of the apply, too.
+    let world = world.replace(
+        "timeScale: 2000",
+        "timeScale: 2000\npropagationSeconds: { policySearch: 4000000000 }",
+    );
+    let world = world.replace(
+        "secrets/key: {}",
+        "secrets/key: { policy: { bindings: [{ role: roles/viewer, members: [\"serviceAccount:checkout@acme-prod.iam.gserviceaccount.com\"] }] } }",
+    );
+    let world = world.replace(
+        "  acme-prod: {",
+        "  acme-prod: { serviceAccounts: { checkout: {} },",
+    );
+    let world = World::parse(&world, "world.yaml").expect("a world");
+    let inside = Inside::start(&cut(&spec, &["secret/key"]), world).await;
+    inside.wi(&APPLY).await.ok();
+    let now = serde_json::to_value(inside.sandbox.snapshot()).expect("JSON");
+    assert!(
+        !members(&now, "checkout@acme-prod")
+            .iter()
+            .any(|m| m.contains("secret"))
+    );
+    // The index has it still, the policy itself does not.
+    let plan = inside.wi(&["plan", "--detailed-exitcode"]).await;
+    assert_eq!(plan.code, Some(0), "{}{}", plan.out, plan.err);
+}
+
+#[test]
+fn members_that_are_only_alike_are_nobodys() {
+    let (spec, world) = granted("");
+    let others = [
+        "serviceAccount:checkout@my-acme-prod.iam.gserviceaccount.com",
+        "serviceAccount:other@acme-prod.iam.gserviceaccount.com",
+        "serviceAccount:acme-prod.svc.id.goog[shop/webs]",
+        "principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/acme-prod.svc.id.goog/namespace/shop",
+    ];
+    let bindings = serde_json::to_string(&others).expect("JSON");
+    let world = world.replace(
+        "secrets/key: {}",
+        &format!("secrets/key: {{ policy: {{ bindings: [{{ role: roles/viewer, members: {bindings} }}] }} }}"),
+    );
+    let place = Place::new(&cut(&spec, &["secret/key"]), &world);
+    place.wi(&APPLY).ok();
+    let plan = place.wi(&PLAN).ok();
+    assert!(!plan.out.contains("secret"), "{}", plan.out);
+    let policy = &place.state()["resources"]["//secretmanager.googleapis.com/projects/acme-prod/secrets/key"]
+        ["policy"];
+    assert_eq!(
+        policy["bindings"][0]["members"].as_array().map(Vec::len),
+        Some(4)
+    );
+}
+
+#[test]
+fn what_a_cluster_that_left_had_is_told_and_the_former_spec_removes_it() {
+    let spec = format!("{HEAD}{GRANTS}").replace(
+        "europe-west1 }\n",
+        "europe-west1 }\n  far: { project: acme-jobs, location: us-east1 }\n",
+    );
+    let (_, world) = granted(
+        "  - { project: acme-jobs, location: us-east1, name: far, autopilot: true, namespaces: { shop: {} } }\n",
+    );
+    let world = world.replace("resources:\n", "RESOURCES");
+    let (head, tail) = world.split_once("clusters:\n").expect("clusters");
+    let (list, far) = tail.split_at(tail.find("  - { project: acme-jobs").expect("far"));
+    let world = format!("{head}clusters:\n{list}{far}").replace("RESOURCES", "resources:\n");
+    let place = Place::new(&spec, &world);
+    place.wi(&APPLY).ok();
+    place.write("wi.yaml", &cut(&spec, &["far:"]));
+    let plan = place.wi(&PLAN);
+    let said = flat(&plan.out);
+    assert!(
+        said.contains("acme-jobs/shop/report has roles/storage.objectViewer on bucket/invoices"),
+        "{said}"
+    );
+}
+
+#[test]
+fn doctor_tells_of_the_search_as_optional() {
+    use crate::support::served::Served;
+    let (spec, world) = granted("");
+    let world = world
+        .replace(
+            "timeScale: 2000",
+            "timeScale: 2000\ncallerLacks: [cloudasset.assets.searchAllIamPolicies]",
+        )
+        .replace(
+            "  acme-prod: {",
+            "  acme-prod: { disabledServices: [cloudasset.googleapis.com],",
+        );
+    let served = Served::of(Place::new(&spec, &world));
+    let doctor = served.wi(&["doctor"]).ok();
+    let said = flat(&doctor.out);
+    for part in [
+        "cloudasset.googleapis.com is off (optional)",
+        "gcloud services enable cloudasset.googleapis.com --project acme-prod",
+        "cloudasset.assets.searchAllIamPolicies is missing (optional)",
+        "--role=roles/cloudasset.viewer",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
 }

@@ -82,6 +82,8 @@ fn least(fleet: &Fleet) -> BTreeSet<String> {
     for (c, of) in fleet.clusters.iter().enumerate() {
         let project = PROJECTS[of.project];
         needs(format!("GET /v1/projects/{project}/locations/-/clusters"));
+        // Accounts that left are looked for wherever the spec has something.
+        needs(format!("GET /v1/projects/{project}/serviceAccounts"));
         needs(policy(&format!("project/{project}"), "get"));
         let below = format!("/kubernetes/{project}/europe-west1/c{c}");
         needs(format!("GET {below}/api/v1/namespaces"));
@@ -103,10 +105,16 @@ fn least(fleet: &Fleet) -> BTreeSet<String> {
     calls
 }
 
-/// What a plan may ask beside that, each once: whether new roles exist, whether buckets take principals,
+/// What a plan may ask beside that, each once: what there is of accounts and grants that left, whether new roles exist, whether buckets take principals,
 /// whose identity nodes have, and what pods lose with another one.
 fn may(call: &str) -> bool {
-    call.starts_with("GET /v1/roles/")
+    let left = PROJECTS.iter().any(|project| {
+        call == format!("GET /v1/projects/{project}/serviceAccounts")
+            || call == format!("GET /v1/projects/{project}:searchAllIamPolicies")
+    });
+    let of_left = || grants(u8::MAX).any(|(_, resource)| call == policy(resource, "get"));
+    left || of_left()
+        || call.starts_with("GET /v1/roles/")
         || call == "GET /storage/v1/b/receipts"
         || call == "GET /v3/projects/acme-one"
         || call == "GET /v3/projects/acme-two"

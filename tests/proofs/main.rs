@@ -16,6 +16,7 @@ mod exactly;
 mod faults;
 #[cfg(unix)]
 mod killed;
+mod lines;
 mod on_the_way;
 mod operations;
 mod ownership;

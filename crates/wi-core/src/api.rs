@@ -49,11 +49,13 @@ pub enum Api {
     PolicyAnalyzer,
     /// Cloud Logging.
     Logging,
+    /// The search of policies.
+    CloudAsset,
 }
 
 impl Api {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Container,
         Self::Iam,
         Self::CloudResourceManager,
@@ -77,6 +79,7 @@ impl Api {
         Self::Monitoring,
         Self::PolicyAnalyzer,
         Self::Logging,
+        Self::CloudAsset,
     ];
 
     /// The first label of its host: `container` of `container.googleapis.com`.
@@ -105,6 +108,7 @@ impl Api {
             Self::Monitoring => "monitoring",
             Self::PolicyAnalyzer => "policyanalyzer",
             Self::Logging => "logging",
+            Self::CloudAsset => "cloudasset",
         }
     }
 }

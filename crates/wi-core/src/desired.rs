@@ -70,6 +70,38 @@ pub struct Leftovers {
     pub projects: BTreeSet<ProjectId>,
     /// Wider places in which policies are searched.
     pub scopes: BTreeSet<Resource>,
+    /// Whether a former spec says what it granted on.
+    pub by_former: bool,
+}
+
+/// The most texts of one search: a URL has to hold them.
+const TEXTS: usize = 20;
+
+impl Leftovers {
+    /// The searches of policies that find what principals of these projects have: where, and for what. Words
+    /// of names are found in other names, too.
+    pub fn searches(&self, pools: impl Iterator<Item = String>) -> Vec<(Resource, String)> {
+        let of_projects = self.projects.iter().flat_map(|project| {
+            let account = project.service_account("a");
+            let domain = account.as_str().split_once('@').map(|(_, d)| d.to_owned());
+            domain.into_iter().chain([project.workload_pool()])
+        });
+        let texts: BTreeSet<String> = of_projects.chain(pools).collect();
+        let quoted: Vec<String> = texts.iter().map(|t| format!("\"{t}\"")).collect();
+        let queries: Vec<String> = quoted
+            .chunks(TEXTS)
+            .map(|some| match some {
+                [one] => format!("policy:{one}"),
+                some => format!("policy:({})", some.join(" OR ")),
+            })
+            .collect();
+        let projects = self.projects.iter().cloned().map(Resource::Project);
+        let scopes: BTreeSet<Resource> = projects.chain(self.scopes.iter().cloned()).collect();
+        scopes
+            .iter()
+            .flat_map(|scope| queries.iter().map(|q| (scope.clone(), q.clone())))
+            .collect()
+    }
 }
 
 /// In which order clusters are changed.
@@ -317,6 +349,7 @@ impl Desired {
         desired.leftovers = Some(Leftovers {
             projects: desired.projects(spec.project.as_ref()),
             scopes: spec.search.keys().cloned().collect(),
+            by_former: false,
         });
         desired
     }
@@ -406,6 +439,9 @@ impl Desired {
         }
         self.removed
             .extend(former.bindings.keys().map(|b| b.resource.clone()));
+        if let Some(leftovers) = &mut self.leftovers {
+            leftovers.by_former = true;
+        }
         self.former_ksas
             .extend(former.ksas.values().map(|k| k.identity.clone()));
         let accounts = former.accounts.values().filter(|a| a.managed);

@@ -137,6 +137,8 @@ pub struct Live {
     pub default_accounts: BTreeMap<ProjectId, Email>,
     /// Where clusters of the spec were to be found and could not be looked for; why.
     pub unlisted: BTreeMap<Unlisted, String>,
+    /// Resources that the spec does not name, and that a search found grants of its principals on.
+    pub found_by_search: BTreeSet<Resource>,
     /// Where what left the spec could not be looked for.
     pub leftovers_unseen: LeftoversUnseen,
     /// Accounts that pods act as and that this spec does not manage.
@@ -191,6 +193,11 @@ impl Live {
 pub struct LeftoversUnseen {
     /// Projects whose accounts could not be listed, and of which the spec declares none.
     pub accounts: BTreeMap<ProjectId, String>,
+    /// Places in which policies could not be searched.
+    pub policies: BTreeMap<Resource, String>,
+    /// What a search found that cannot be taken away: what a principal of the spec has, by the name of what
+    /// it is on, and why not.
+    pub out_of_reach: BTreeMap<String, (BTreeSet<String>, String)>,
 }
 
 /// A place where clusters of the spec were to be found and could not be looked for, or not everywhere.

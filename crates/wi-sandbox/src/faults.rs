@@ -360,9 +360,14 @@ fn disabled(request: &str) -> Value {
     let path = request.split(' ').nth(1).unwrap_or_default();
     let path = path.split('?').next().unwrap_or_default();
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let searched;
     let (project, service) = match segments.as_slice() {
         [_, "projects", project, "serviceAccounts", ..] => (project, "iam"),
         [_, "projects", project, "services:batchGet"] => (project, "serviceusage"),
+        [_, "projects", name] if name.ends_with(":searchAllIamPolicies") => {
+            searched = name.trim_end_matches(":searchAllIamPolicies");
+            (&searched, "cloudasset")
+        }
         [
             _,
             "projects",

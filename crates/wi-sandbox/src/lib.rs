@@ -7,6 +7,7 @@ pub mod kube;
 pub mod world;
 
 mod access;
+mod assets;
 mod calls;
 mod clock;
 mod constraints;

@@ -23,7 +23,8 @@ use super::kube::Served;
 use super::request::{self, Request, decode};
 use super::state::State;
 use super::{
-    crm, datasets, evidence, gateway, gke, iam, oracle, policies, services, serving, storage,
+    assets, crm, datasets, evidence, gateway, gke, iam, oracle, policies, services, serving,
+    storage,
 };
 
 /// Larger bodies than any policy.
@@ -233,6 +234,8 @@ fn answer(core: &Arc<Core>, parts: &http::request::Parts, body: &Bytes) -> Resul
         operations::advance(&mut state);
         let answer = route(&mut state, &request)?;
         if request.method != "GET" {
+            let delay = i64::from(state.world.propagation_seconds.policy_search) * 1000;
+            assets::take_in(&mut state, delay);
             oracle::record(&mut state, &format!("{} {}", request.method, request.path));
         }
         answer
@@ -328,6 +331,14 @@ fn route(state: &mut State, request: &Request) -> Result<Value, ApiError> {
         }
         ["compute", "v1", "projects", project, rest @ ..] => {
             gke::instance_groups(state, project, rest, request)
+        }
+        [
+            "v1",
+            kind @ ("projects" | "folders" | "organizations"),
+            name,
+        ] if name.ends_with(":searchAllIamPolicies") => {
+            let name = name.trim_end_matches(":searchAllIamPolicies");
+            assets::search(state, kind, name, request)
         }
         [
             "v1",

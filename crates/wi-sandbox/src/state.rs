@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Recorder;
+use super::assets::{self, Index};
 use super::calls::Calls;
 use super::clock::{self, Clock, Millis};
 use super::ids::{ClusterKey, hash, unique_id};
@@ -42,6 +43,8 @@ pub struct State {
     pub calls: Calls,
     /// Samples of all pods' access.
     pub recorder: Recorder,
+    /// What a search of policies finds.
+    pub index: Index,
     /// After so many writes it stands still.
     pub hold_after: Option<usize>,
     /// While the sandbox stands still: what ends that.
@@ -65,12 +68,14 @@ impl State {
             kubes: BTreeMap::new(),
             calls: Calls::default(),
             recorder: Recorder::default(),
+            index: Index::default(),
             hold_after: None,
             stands_still: None,
         };
         state.complete_projects();
         state.complete_buckets();
         state.complete_clusters();
+        assets::take_in(&mut state, 0);
         state
     }
 

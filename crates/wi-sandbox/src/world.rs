@@ -373,6 +373,8 @@ pub struct PropagationSeconds {
     pub service_account: u32,
     /// From the end of the first cluster's operation until IAM knows the project's pool.
     pub workload_pool: u32,
+    /// From the write of a policy until a search of Cloud Asset finds it so. What a world file has is found.
+    pub policy_search: u32,
 }
 
 impl Default for PropagationSeconds {
@@ -380,6 +382,7 @@ impl Default for PropagationSeconds {
         Self {
             service_account: 10,
             workload_pool: 5,
+            policy_search: 60,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Thin typed clients of the Google Cloud APIs that `wi` uses, over the one HTTP layer.
 
+pub mod assets;
 pub mod buckets;
 pub mod container;
 mod datasets;

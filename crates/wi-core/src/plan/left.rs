@@ -97,14 +97,23 @@ impl Left {
             let Edit::Binding(binding) = &change.edit else {
                 continue;
             };
+            if !binding.adds() && live.found_by_search.contains(&binding.key.resource) {
+                let note = format!(
+                    "a search found it: the spec does not name {}",
+                    binding.key.resource
+                );
+                change.notes.push(note);
+            }
             let Member::Ksa(identity) = &binding.key.member else {
                 continue;
             };
             if binding.adds() || wanted.contains(identity) {
                 continue;
             }
-            if self.has(identity) {
-                change.notes = vec![format!("{identity} left this spec, and this with it")];
+            if self.has(identity)
+                && let Some(first) = change.notes.first_mut()
+            {
+                *first = format!("{identity} left this spec, and this with it");
             }
             let places = self.elsewhere(identity, desired, live);
             if !places.is_empty() {

@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 pub use access::{AccessChange, Right};
 pub use checks::risk::Risks;
 pub use checks::self_lockout::{protect, takes_from_accounts};
+pub use diff::bindings::Managed;
 pub use diff::clusters::meant as meant_cluster;
 pub use edit::{
     Account, AccountAfter, AccountState, Binding, ClusterPool, Edit, Kind, Ksa, KsaAfter,
@@ -340,7 +341,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
         order::set_needs(&graph, desired, live, &mut plan);
     }
     waves::assign(desired, &mut plan);
-    leftovers::warn(live, &mut plan);
+    leftovers::warn(desired, live, &mut plan);
     unmanaged_clusters::warn(live, &mut plan);
     brakes::check(desired, live, options, &mut plan);
     plan.errors.sort();

@@ -81,6 +81,14 @@ impl Resource {
         }
     }
 
+    /// Reads a name as Cloud Asset has it, where it is another than the full resource name.
+    pub fn from_asset(name: &str) -> Result<Self, NameError> {
+        match name.strip_prefix("//storage.googleapis.com/") {
+            Some(bucket) if !bucket.contains('/') => Self::parse(&format!("bucket/{bucket}"), None),
+            _ => Self::parse(name, None),
+        }
+    }
+
     fn from_full(full: &str) -> Option<(&'static Kind, Vec<String>)> {
         KINDS.iter().find_map(|kind| {
             let pattern: Vec<&str> = kind.full.split('/').collect();

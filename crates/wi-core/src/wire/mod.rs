@@ -1,6 +1,7 @@
 //! What servers answer, the fields that `wi` reads. What is not known is kept as it came where it is
 //! written back.
 
+pub mod asset;
 pub mod budgets;
 pub mod container;
 pub mod iam;

@@ -1,21 +1,82 @@
-//! Where what left the spec could not be looked for.
+//! Where what left the spec could not be looked for, and what was found and cannot be taken away.
 
+use std::collections::BTreeSet;
+
+use crate::desired::Desired;
 use crate::live::Live;
+use crate::names::Member;
 use crate::plan::Plan;
 
 /// Says so.
-pub(in crate::plan) fn warn(live: &Live, plan: &mut Plan) {
+pub(in crate::plan) fn warn(desired: &Desired, live: &Live, plan: &mut Plan) {
     let unseen = &live.leftovers_unseen;
     if !unseen.accounts.is_empty() {
-        let projects: Vec<String> = unseen
-            .accounts
-            .keys()
-            .map(|p| format!("project/{p}"))
-            .collect();
-        let why = unseen.accounts.values().next().map_or("", String::as_str);
+        let projects = unseen.accounts.keys().map(|p| format!("project/{p}"));
         plan.warnings.push(format!(
-            "accounts that left this spec are not looked for in {}, where it declares none: {why}",
-            projects.join(", ")
+            "accounts that left this spec are not looked for in {}, where it declares none: {}",
+            list(projects),
+            reasons(unseen.accounts.values())
         ));
     }
+    let by_former = desired.leftovers.as_ref().is_some_and(|l| l.by_former);
+    if !unseen.policies.is_empty() && !by_former {
+        plan.warnings.push(format!(
+            "grants on resources that the spec no longer names cannot be seen in {}: {}. Otherwise they are found by --base GIT_REF (the former spec), and on resources that are listed under `removed:`",
+            list(unseen.policies.keys().map(ToString::to_string)),
+            reasons(unseen.policies.values())
+        ));
+    }
+    for (resource, (has, why)) in &unseen.out_of_reach {
+        plan.warnings.push(format!(
+            "the spec does not ask for this, and wi cannot take it away: on {resource}, {}. {why}",
+            list(has.iter().cloned())
+        ));
+    }
+    strangers(desired, live, plan);
+}
+
+/// What a service account of the spec has by the workload pool of a project in which the spec has no cluster:
+/// whose that is cannot be seen.
+fn strangers(desired: &Desired, live: &Live, plan: &mut Plan) {
+    if desired.leftovers.is_none() {
+        return;
+    }
+    let named: BTreeSet<(&str, &str)> = desired
+        .ksas
+        .values()
+        .map(|k| (k.identity.namespace.as_str(), k.identity.name.as_str()))
+        .collect();
+    let mut kept: BTreeSet<String> = BTreeSet::new();
+    let mut pools: BTreeSet<String> = BTreeSet::new();
+    for (resource, policy) in &live.policies {
+        for binding in policy.found().iter().flat_map(|p| &p.bindings) {
+            for member in &binding.members {
+                if let Member::Ksa(ksa) = Member::parse(member)
+                    && !desired.pools.contains_key(&ksa.pool)
+                    && !desired.former_ksas.contains(&ksa)
+                    && named.contains(&(ksa.namespace.as_str(), ksa.name.as_str()))
+                {
+                    kept.insert(format!("{ksa} has {} on {resource}", binding.role));
+                    pools.insert(ksa.pool);
+                }
+            }
+        }
+    }
+    if !kept.is_empty() {
+        plan.warnings.push(format!(
+            "kept, since the spec has no cluster with the workload pool {}, so that nobody can see who uses it: {}. If a cluster left the spec, plan with --base GIT_REF (the former spec)",
+            list(pools.into_iter()),
+            list(kept.into_iter())
+        ));
+    }
+}
+
+fn list(names: impl Iterator<Item = String>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// Each once.
+fn reasons<'a>(why: impl Iterator<Item = &'a String>) -> String {
+    let once: BTreeSet<&str> = why.map(String::as_str).collect();
+    once.into_iter().collect::<Vec<_>>().join("; ")
 }

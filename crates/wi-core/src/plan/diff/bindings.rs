@@ -16,7 +16,8 @@ use crate::spec::model::OnRemove;
 use crate::wire::policy::Policy;
 
 /// The principals over which this spec has authority.
-struct Managed<'a> {
+#[derive(Debug)]
+pub struct Managed<'a> {
     accounts: BTreeSet<&'a Email>,
     ksas: BTreeSet<&'a KsaIdentity>,
     /// Identities that left the spec.
@@ -26,7 +27,8 @@ struct Managed<'a> {
 }
 
 impl<'a> Managed<'a> {
-    fn of(desired: &'a Desired, live: &'a Live, left: &'a Left, plan: &Plan) -> Self {
+    /// Those that it names, and those with its mark that it no longer does.
+    pub fn of(desired: &'a Desired, live: &'a Live, left: &'a Left) -> Self {
         let declared = desired
             .accounts
             .values()
@@ -49,22 +51,36 @@ impl<'a> Managed<'a> {
             .map(|(email, _)| email);
         let declared: BTreeSet<&Email> = declared.collect();
         Self {
-            undeleted: plan
-                .changes
-                .values()
-                .filter_map(|c| match &c.edit {
-                    Edit::Account(account) => match &account.after {
-                        AccountAfter::Present { undelete, .. } if undelete.is_some() => {
-                            Some(account.email.clone())
-                        }
-                        _ => None,
-                    },
-                    _ => None,
-                })
-                .collect(),
+            undeleted: BTreeSet::new(),
             accounts: declared.into_iter().chain(marked).collect(),
             ksas: desired.ksas.values().map(|k| &k.identity).collect(),
             left,
+        }
+    }
+
+    /// Without members that are dead today, of accounts that the plan brings back.
+    fn without_undeleted(mut self, plan: &Plan) -> Self {
+        let undeleted = plan.changes.values().filter_map(|c| match &c.edit {
+            Edit::Account(account) => match &account.after {
+                AccountAfter::Present { undelete, .. } if undelete.is_some() => {
+                    Some(account.email.clone())
+                }
+                _ => None,
+            },
+            _ => None,
+        });
+        self.undeleted.extend(undeleted);
+        self
+    }
+
+    /// Whether a member of a policy is one of them.
+    pub fn has(&self, member: &Member) -> bool {
+        match member {
+            Member::ServiceAccount(email) => self.accounts.contains(email),
+            Member::Ksa(ksa) => self.ksas.contains(ksa) || self.left.has(ksa),
+            Member::DeletedServiceAccount { email, .. } => Email::parse(email)
+                .is_ok_and(|e| self.accounts.contains(&e) && !self.undeleted.contains(&e)),
+            _ => false,
         }
     }
 
@@ -74,13 +90,7 @@ impl<'a> Managed<'a> {
 
     /// Whether this spec alone decides about the binding.
     fn decides(&self, key: &BindingKey) -> bool {
-        let own_principal = match &key.member {
-            Member::ServiceAccount(email) => self.accounts.contains(email),
-            Member::Ksa(ksa) => self.ksas.contains(ksa) || self.left.has(ksa),
-            Member::DeletedServiceAccount { email, .. } => Email::parse(email)
-                .is_ok_and(|e| self.accounts.contains(&e) && !self.undeleted.contains(&e)),
-            _ => false,
-        };
+        let own_principal = self.has(&key.member);
         let own_account =
             matches!(&key.resource, Resource::ServiceAccount(e) if self.accounts.contains(e));
         match key.resource {
@@ -123,7 +133,7 @@ pub(in crate::plan) fn diff(
     left: &Left,
     plan: &mut Plan,
 ) {
-    let managed = Managed::of(desired, live, left, plan);
+    let managed = Managed::of(desired, live, left).without_undeleted(plan);
     let mut wanted_on: BTreeMap<&Resource, Vec<&BindingKey>> = BTreeMap::new();
     for key in desired.bindings.keys() {
         wanted_on.entry(&key.resource).or_default().push(key);
