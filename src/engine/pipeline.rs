@@ -212,6 +212,7 @@ pub async fn make(
         let caller = iam::caller(http).await;
         plan::protect(&mut plan, caller.as_deref());
     }
+    plan::check_removals(&desired, &options, &mut plan);
     Ok(Made {
         desired,
         live,

@@ -319,7 +319,7 @@ fn access(rows: &[AccessChange], out: &mut String) {
         of_principal.entry(principal).or_default().push(row);
     }
     for (principal, rows) in of_principal {
-        let clusters = match rows[0].clusters {
+        let clusters = match rows.iter().map(|r| r.clusters).max().unwrap_or(0) {
             0 | 1 => String::new(),
             n => paint(DIM, format!("  (in {n} clusters at once)")),
         };

@@ -32,6 +32,7 @@ mod kube_sandbox;
 mod kubeconfig;
 mod kubernetes_objects;
 mod log;
+mod losses;
 mod machine_readable;
 mod made_later;
 mod markdown;

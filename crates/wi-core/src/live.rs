@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::desired::DesiredCluster;
+use crate::desired::{Desired, DesiredCluster};
 use crate::names::{ClusterPath, Email, ProjectId, Role};
 use crate::resource::Resource;
 use crate::spec::model::{Access, Endpoint};
@@ -172,6 +172,20 @@ impl Live {
     pub fn policy(&self, resource: &Resource) -> Option<&Seen<Policy>> {
         let of_background = || self.background.get(resource);
         self.policies.get(resource).or_else(of_background)
+    }
+
+    /// The Google service account that the nodes of a node pool run as, where its address is known: of the
+    /// Compute Engine default one where a node pool of its project is to be moved.
+    pub fn node_account(&self, desired: &Desired, cluster: &str, node_pool: &str) -> Option<Email> {
+        let found = self.clusters.get(cluster)?.found()?;
+        let pool = found.node_pools.iter().find(|p| p.name == node_pool)?;
+        match pool.config.service_account.as_str() {
+            "" | "default" => {
+                let project = &desired.clusters.get(cluster)?.path.project;
+                self.default_accounts.get(project).cloned()
+            }
+            email => Email::parse(email).ok(),
+        }
     }
 
     /// A Google service account; `None`: it was not asked for.

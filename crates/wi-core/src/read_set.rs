@@ -12,6 +12,9 @@ use crate::resource::Resource;
 /// All that one reading asks for.
 #[derive(Debug, Clone, Default)]
 pub struct ReadSet {
+    /// The spec's name, where it is looked for service accounts that carry its mark and that it does not name:
+    /// those that have left it, with their pods, and those on clusters that have. `None` where a part is read.
+    pub owner: Option<String>,
     /// Clusters with their Kubernetes objects, by the spec's names.
     pub clusters: BTreeMap<String, ReadCluster>,
     /// Projects whose Google service accounts are listed.
@@ -64,7 +67,10 @@ pub struct ReadKsa {
 impl ReadSet {
     /// All that `desired` asks for, and where grants of before are most likely.
     pub fn of(desired: &Desired) -> Self {
-        let mut set = Self::default();
+        let mut set = Self {
+            owner: desired.leftovers.is_some().then(|| desired.owner.clone()),
+            ..Self::default()
+        };
         for account in desired.accounts.values().filter(|a| a.managed) {
             set.managed.insert(account.email.clone());
             set.accounts.insert(account.project.clone());

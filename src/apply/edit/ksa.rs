@@ -1,7 +1,8 @@
 //! Makes, annotates, releases or deletes a Kubernetes service account.
 
+use serde_json::json;
 use wi_core::desired::GSA_ANNOTATION;
-use wi_core::plan::{Ksa, KsaAfter};
+use wi_core::plan::{Ksa, KsaAfter, Was};
 use wi_core::wire::kubernetes::ObjectMeta;
 
 use super::object::{Kind, Target, WriteError, apply, holds, take_off, unmark};
@@ -26,7 +27,23 @@ pub(in crate::apply) async fn change(target: &Target<'_>, edit: &Ksa) -> Result<
         };
     };
     let kind = Kind::ServiceAccount;
+    // First of all, so that its pods are never without one. It is not of what we apply, and so stays.
+    let mut put_back = None;
+    if let (Some(account), Some(was)) = (edit.puts_back(), before) {
+        put_back = Some(Was::from(&put(target, edit, was, account).await?));
+    }
+    let before = match put_back.as_ref().filter(|_| !kube.is_dry_run()) {
+        Some(was) => Some(was),
+        None => before,
+    };
     let mut after = apply(target, kind, &object, before, edit.force).await?;
+    if let Some(account) = put_back.as_ref().and_then(Was::account)
+        && kube.is_dry_run()
+    {
+        // What was tried before is not kept, so that this answer has none of it.
+        let annotation = (GSA_ANNOTATION.to_owned(), account.to_owned());
+        after.annotations.extend([annotation]);
+    }
     if edit.after == KsaAfter::Released {
         after = unmark(target, kind, after).await?;
     }
@@ -41,4 +58,20 @@ pub(in crate::apply) async fn change(target: &Target<'_>, edit: &Ksa) -> Result<
         now,
         edit.account_after(),
     )?)
+}
+
+/// Sets the annotation beside what we apply.
+async fn put(
+    target: &Target<'_>,
+    edit: &Ksa,
+    was: &Was,
+    account: &str,
+) -> Result<ObjectMeta, WriteError> {
+    let patch = json!({"metadata": {
+        "resourceVersion": was.resource_version,
+        "annotations": { GSA_ANNOTATION: account },
+    }});
+    let (namespace, name) = (edit.key.namespace.as_str(), edit.key.name.as_str());
+    let patched = target.kube.patch_service_account(namespace, name, &patch);
+    Ok(patched.await?)
 }

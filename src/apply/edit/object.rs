@@ -7,7 +7,7 @@ use wi_client::http::{ApiError, Cause};
 use wi_client::kubernetes::Kube;
 use wi_core::desired::GSA_ANNOTATION;
 use wi_core::plan::Was;
-use wi_core::plan::ownership::{ADOPTED, MANAGED_BY, OWNER, owner_of};
+use wi_core::plan::ownership::{ADOPTED, FORMER, MANAGED_BY, OWNER, owner_of};
 use wi_core::wire::kubernetes::ObjectMeta;
 use wi_core::words::safe;
 
@@ -254,7 +254,7 @@ pub(super) async fn unmark(
     now: ObjectMeta,
 ) -> Result<ObjectMeta, WriteError> {
     let there = |key: &&str| now.annotations.contains_key(*key);
-    let annotations: Vec<&str> = [OWNER, ADOPTED].into_iter().filter(there).collect();
+    let annotations: Vec<&str> = [OWNER, ADOPTED, FORMER].into_iter().filter(there).collect();
     let ours = now.labels.get(MANAGED_BY).is_some_and(|tool| tool == "wi");
     take_off(target, kind, now, &annotations, ours).await
 }
@@ -307,7 +307,7 @@ fn is_ours_or_as_planned(now: &ObjectMeta, planned: &Was, wanted: &Value) -> boo
         now == planned || now.map(String::as_str) == wanted.as_str()
     };
     let wanted = &wanted["metadata"];
-    [OWNER, ADOPTED, GSA_ANNOTATION].iter().all(|key| {
+    [OWNER, ADOPTED, FORMER, GSA_ANNOTATION].iter().all(|key| {
         let wanted = &wanted["annotations"][*key];
         holds(
             now.annotations.get(*key),

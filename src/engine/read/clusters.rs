@@ -32,6 +32,11 @@ pub(super) async fn read(http: &Http, set: &ReadSet, mut lists: Lists) -> Read {
             .or_default()
             .push(name);
     }
+    // Where it was looked for clusters and none was found, too: one may have been there once.
+    let looked_at: Vec<ProjectId> = lists.keys().cloned().collect();
+    for project in &looked_at {
+        by_project.entry(project).or_default();
+    }
     let with_lists: Vec<_> = by_project
         .into_iter()
         .map(|(project, names)| (project, names, lists.remove(project)))
@@ -44,7 +49,7 @@ pub(super) async fn read(http: &Http, set: &ReadSet, mut lists: Lists) -> Read {
         let ours = join_all(names.into_iter().map(async |name| {
             let asked = &set.clusters[name];
             let cluster = find(&list, &asked.wanted.path);
-            let read = objects::read(http, asked, &cluster);
+            let read = objects::read(http, asked, set.owner.as_deref(), &cluster);
             let (objects, reached_by) = read.instrument(info_span!("cluster", name)).await;
             (name.to_owned(), cluster, objects, reached_by)
         }));

@@ -9,6 +9,7 @@ use wi_core::access::config_maps_asked;
 use wi_core::desired::GSA_ANNOTATION;
 use wi_core::live::{ConfigMaps, Objects, ReachedBy, Seen, Template, Workloads, to_connect};
 use wi_core::names::{Email, KubeName};
+use wi_core::plan::ownership::owner_of;
 use wi_core::read_set::ReadCluster;
 use wi_core::wire::container::Cluster;
 use wi_core::wire::kubernetes::ObjectMeta;
@@ -26,6 +27,7 @@ type ServiceAccounts = BTreeMap<(String, String), ObjectMeta>;
 pub(super) async fn read(
     http: &Http,
     asked: &ReadCluster,
+    owner: Option<&str>,
     cluster: &Seen<Cluster>,
 ) -> (Seen<Objects>, Option<ReachedBy>) {
     let wanted = &asked.wanted;
@@ -55,7 +57,7 @@ pub(super) async fn read(
             return (Seen::Unknown(format!("the {reached_by} {why}")), None);
         }
     };
-    match read_with(&kube, asked, cluster, listed).await {
+    match read_with(&kube, asked, owner, cluster, listed).await {
         Ok(objects) => (Seen::Found(objects), Some(reached_by)),
         Err(e) => (Seen::Unknown(unreached(&kube, &e)), None),
     }
@@ -77,6 +79,7 @@ fn unreached(kube: &Kube, e: &ApiError) -> String {
 async fn read_with(
     kube: &Kube,
     asked: &ReadCluster,
+    owner: Option<&str>,
     cluster: &Cluster,
     listed: Listed,
 ) -> Result<Objects, ApiError> {
@@ -143,7 +146,7 @@ async fn read_with(
         .collect();
     if workloads.is_none() {
         // Which pods get another identity is said by the service accounts.
-        let changing = namespaces_with_new_identities(asked, &service_accounts);
+        let changing = namespaces_with_new_identities(asked, owner, &service_accounts);
         if !changing.is_empty() {
             let nodes = async {
                 if cluster
@@ -254,20 +257,32 @@ pub async fn config_maps<'a>(
     .collect()
 }
 
-/// Namespaces in which an account that is there is to get another identity.
+/// Namespaces in which an account that is there is adopted, is to get another identity, or to lose it since it
+/// left the spec.
 fn namespaces_with_new_identities(
     asked: &ReadCluster,
+    owner: Option<&str>,
     there: &ServiceAccounts,
 ) -> BTreeSet<String> {
     let ours = asked.ksas.iter().filter(|ksa| !ksa.existing);
     let changing = ours.filter(|ksa| {
         let key = (ksa.identity.namespace.clone(), ksa.identity.name.clone());
         there.get(&key).is_some_and(|meta| {
-            meta.annotations.get(GSA_ANNOTATION).map(String::as_str)
-                != ksa.account.as_ref().map(Email::as_str)
+            let is_adopted = owner.is_some_and(|owner| owner_of(meta) != Some(owner));
+            let account = meta.annotations.get(GSA_ANNOTATION).map(String::as_str);
+            is_adopted || account != ksa.account.as_ref().map(Email::as_str)
         })
     });
-    changing.map(|ksa| ksa.identity.namespace.clone()).collect()
+    let left = there.values().filter(|meta| {
+        let account = meta.annotations.get(GSA_ANNOTATION);
+        owner.is_some_and(|owner| owner_of(meta) == Some(owner))
+            && account.is_some_and(|account| !account.is_empty())
+            && asked.ksa(&meta.namespace, &meta.name).is_none()
+    });
+    changing
+        .map(|ksa| ksa.identity.namespace.clone())
+        .chain(left.map(|meta| meta.namespace.clone()))
+        .collect()
 }
 
 async fn workloads_of(

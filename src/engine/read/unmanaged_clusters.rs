@@ -1,5 +1,6 @@
-//! Clusters of the spec's projects that the spec does not mention: a Kubernetes service account of the
-//! same namespace and name there is the same identity.
+//! Clusters of the projects that the spec looks at, which it does not mention: a Kubernetes service account of
+//! the same namespace and name there is the same identity, and one with this spec's mark is left over from a
+//! time when the spec had the cluster.
 
 use futures::future::join_all;
 use wi_client::http::Http;
@@ -19,6 +20,10 @@ pub(super) async fn read(
     list: &ClusterList,
 ) -> Vec<Outside> {
     let pool = project.workload_pool();
+    // Where a plan is compared with what is there, nobody asks who else has its identities.
+    if set.owner.is_none() {
+        return Vec::new();
+    }
     let others = list.clusters.iter().filter(|c| {
         c.workload_identity_config.workload_pool == pool
             && c.status.is_running()

@@ -151,7 +151,7 @@ fn a_template_counts_where_its_pods_could_come_to_be() {
         .iter()
         .map(|(name, spec, _)| object("Deployment", name, spec))
         .collect();
-    // Whose pods are on nodes is where those are; of a CronJob that tells nothing.
+    // Where its pods are just now tells nothing of where they will be when they are made anew.
     objects.push(object("StatefulSet", "placed", &plain()));
     objects.push(object("CronJob", "nightly", &plain()));
     objects.push(object("DaemonSet", "agent", &plain()));
@@ -179,7 +179,10 @@ fn a_template_counts_where_its_pods_could_come_to_be() {
         .iter()
         .map(|(n, _, on)| (format!("apps/Deployment/{n}"), *on))
         .collect();
-    cases.push(("apps/StatefulSet/placed".to_owned(), &["web"]));
+    cases.push((
+        "apps/StatefulSet/placed".to_owned(),
+        &["web", "jobs", "none"],
+    ));
     cases.push(("apps/CronJob/nightly".to_owned(), &["web", "jobs", "none"]));
     cases.push(("apps/DaemonSet/agent".to_owned(), &["web", "jobs", "none"]));
     for (name, wanted) in cases {
@@ -258,6 +261,7 @@ fn gke_itself_is_known_by_its_marks_and_its_namespaces() {
         json!({"labels": {"app": "kube-dns"}}),
     );
     add("tools", "gke-tools", json!({}));
+    add("motd", "kube-public", json!({}));
     // The marks of GKE's programs mean nothing elsewhere.
     add("copy", "apps", json!({"labels": {"k8s-app": "kube-dns"}}));
     let mut own = object("DaemonSet", "netd", &plain());
@@ -276,6 +280,7 @@ fn gke_itself_is_known_by_its_marks_and_its_namespaces() {
         [
             "apps/StatefulSet/copy",
             "gke-tools/StatefulSet/tools",
+            "kube-public/StatefulSet/motd",
             "kube-system/DaemonSet/node-agent",
             "kube-system/StatefulSet/external-dns",
             "kube-system/StatefulSet/fluentd",

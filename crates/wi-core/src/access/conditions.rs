@@ -20,6 +20,36 @@ pub fn holds(expression: &str, now: Option<Timestamp>) -> Option<bool> {
     }
 }
 
+/// Whether an IAM condition holds at no time from `now` on, whatever else it depends on; `false` where that
+/// cannot be told, or the time is not known.
+pub fn has_ended(expression: &str, now: Option<Timestamp>) -> bool {
+    let Some(now) = now else {
+        return false;
+    };
+    // Between two of the times that it names nothing changes.
+    let around = times(expression).flat_map(|time| {
+        let second = jiff::SignedDuration::from_secs(1);
+        [
+            time.checked_sub(second).ok(),
+            Some(time),
+            time.checked_add(second).ok(),
+        ]
+    });
+    let later = around.flatten().filter(|time| *time > now);
+    later
+        .chain([now])
+        .all(|time| holds(expression, Some(time)) == Some(false))
+}
+
+/// The times that an expression names.
+fn times(expression: &str) -> impl Iterator<Item = Timestamp> {
+    expression.split("timestamp(").skip(1).filter_map(|rest| {
+        let rest = rest.trim_start();
+        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+        rest[1..].split(quote).next()?.parse().ok()
+    })
+}
+
 /// As [`crate::cel::eval`], of a text. What cannot be read is not known.
 pub(super) fn truth(expression: &str, attributes: &Attributes) -> Truth {
     match Expression::parse(expression) {
@@ -158,7 +188,7 @@ const OWN: [Row; 9] = [
 
 #[cfg(test)]
 mod tests {
-    use super::holds;
+    use super::{has_ended, holds};
 
     #[test]
     fn condition_is_told_by_the_time_alone() {
@@ -179,5 +209,27 @@ mod tests {
             assert_eq!(holds(&expression, now), wanted, "{expression}");
         }
         assert_eq!(holds(past, None), None);
+    }
+
+    #[test]
+    fn a_condition_has_ended_that_holds_at_no_time_from_now_on() {
+        let now = "2026-11-30T00:00:00Z".parse().ok();
+        let until = |year: u32| format!("request.time < timestamp(\"{year}-01-01T00:00:00Z\")");
+        let from = |year: u32| format!("request.time >= timestamp('{year}-01-01T00:00:00Z')");
+        for (expression, ended) in [
+            (until(2026), true),
+            (until(2027), false),
+            (from(2027), false),
+            (format!("{} && {}", from(2027), until(2028)), false),
+            (format!("{} && {}", from(2028), until(2027)), true),
+            (format!("{} && resource.name == \"x\"", until(2026)), true),
+            (format!("{} || resource.name == \"x\"", until(2026)), false),
+            ("false".to_owned(), true),
+            ("resource.name == \"x\"".to_owned(), false),
+            ("request.time.getHours() >= 9".to_owned(), false),
+        ] {
+            assert_eq!(has_ended(&expression, now), ended, "{expression}");
+        }
+        assert!(!has_ended(&until(2026), None));
     }
 }

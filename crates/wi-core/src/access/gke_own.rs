@@ -3,10 +3,9 @@
 use crate::wire::kubernetes::ObjectMeta;
 
 /// Namespaces that GKE makes and runs its own programs in. Its users may make others that begin with
-/// `gke-`, and run what they like in `kube-system`.
-const NAMESPACES: [&str; 15] = [
-    "kube-node-lease",
-    "kube-public",
+/// `gke-`, and run what they like in `kube-system`, and in `kube-public`, `kube-node-lease` and
+/// `gmp-public`, where GKE runs nothing.
+const NAMESPACES: [&str; 12] = [
     "gke-gmp-system",
     "gke-managed-checkpointing",
     "gke-managed-cim",
@@ -18,7 +17,6 @@ const NAMESPACES: [&str; 15] = [
     "gke-managed-parallelstorecsi",
     "gke-managed-system",
     "gke-managed-volumepopulator",
-    "gmp-public",
     "gmp-system",
 ];
 

@@ -57,6 +57,8 @@ pub enum WhyNot {
     RolesUnclear,
     /// It is annotated with this, which is no account. Not shown whole: it may be anything.
     NoAccount(String),
+    /// It is annotated with an account in other letters than IAM has it (`Checkout@…`).
+    OtherLetters(Email),
     /// The account that it is annotated with does not exist.
     Absent(Email),
     /// The account is disabled: its tokens are refused.
@@ -86,6 +88,10 @@ impl fmt::Display for WhyNot {
             Self::NoAccount(text) => write!(
                 f,
                 "its service account is annotated with `{text}`, which is no account"
+            ),
+            Self::OtherLetters(email) => write!(
+                f,
+                "its service account is annotated with {email} in capital letters, and whether the metadata server takes it for that is not known: write it in small ones"
             ),
             Self::Absent(email) => write!(
                 f,
@@ -123,7 +129,12 @@ impl fmt::Display for WhyNot {
 pub fn by_metadata_server(live: &Live, ksa: &Ksa<'_>, now: Option<Timestamp>) -> Given {
     match ksa.annotation.filter(|a| !a.is_empty()) {
         Some(account) => match Email::parse(account) {
-            Ok(email) => impersonating(live, ksa, email, now),
+            Ok(email) => match impersonating(live, ksa, email, now) {
+                Given::Account(email) if email.as_str() != account => {
+                    Given::Unseen(WhyNot::OtherLetters(email))
+                }
+                given => given,
+            },
             Err(_) => Given::Nobody(WhyNot::NoAccount(account.to_owned())),
         },
         None => {
@@ -229,4 +240,46 @@ fn holds_any(
             None => Held::Perhaps,
         },
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::{Member, ProjectId};
+
+    #[test]
+    fn an_annotation_in_capital_letters_is_not_taken_for_an_identity() {
+        let email = Email::parse("app@acme-prod.iam.gserviceaccount.com").expect("an email");
+        let project = ProjectId::parse("acme-prod").expect("a project");
+        let identity = KsaIdentity {
+            pool: project.workload_pool(),
+            namespace: "apps".to_owned(),
+            name: "web".to_owned(),
+        };
+        let policy = serde_json::json!({ "bindings": [{ "role": "roles/iam.workloadIdentityUser",
+            "members": [Member::Ksa(identity.clone()).to_string(), identity.legacy_member()] }] });
+        let mut live = Live::default();
+        live.policies.insert(
+            Resource::ServiceAccount(email.clone()),
+            Seen::Found(serde_json::from_value(policy).expect("a policy")),
+        );
+        let cluster = ClusterPath {
+            project,
+            location: "europe-west1".to_owned(),
+            name: "main".to_owned(),
+        };
+        let given = |annotation: &str| {
+            let ksa = Ksa {
+                identity: &identity,
+                cluster: &cluster,
+                number: None,
+                uid: "1",
+                annotation: Some(annotation),
+            };
+            by_metadata_server(&live, &ksa, None)
+        };
+        assert_eq!(given(email.as_str()), Given::Account(email.clone()));
+        let capital = email.as_str().replace("app@", "App@");
+        assert_eq!(given(&capital), Given::Unseen(WhyNot::OtherLetters(email)));
+    }
 }

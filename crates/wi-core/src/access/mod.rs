@@ -20,7 +20,7 @@ mod restrictions;
 mod secret_uses;
 mod variables;
 
-pub use conditions::holds;
+pub use conditions::{has_ended, holds};
 pub use credential::{Credential, Doubt, FileIn, Own};
 pub use environment::config_maps_asked;
 pub use facts::{Chain, Facts, Unseen};

@@ -160,7 +160,12 @@ impl Address {
     /// `grant.WHO:ROLE@RESOURCE?TITLE` all of these under a condition of this title.
     pub fn is_in(&self, target: &str) -> bool {
         match self.0.strip_prefix(target) {
-            Some(rest) => rest.is_empty() || rest.starts_with(['/', ':', '@', '.', '?', '#']),
+            // A dot ends the kind alone: in a name it is a letter like others.
+            Some(rest) => {
+                rest.is_empty()
+                    || rest.starts_with(['/', ':', '@', '?', '#'])
+                    || (rest.starts_with('.') && !target.contains('.'))
+            }
             None => false,
         }
     }

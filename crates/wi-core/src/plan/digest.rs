@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Attribute, Change, Edit, IdentityEffect, Options, Plan, Workload};
+use super::{Attribute, Change, Edit, IdentityEffect, IdentityLoss, Options, Plan, Workload};
 use crate::address::Address;
 use crate::desired::{Desired, Waves};
 use crate::digest::sha256;
@@ -25,6 +25,10 @@ struct Essence<'a> {
     changes: Vec<ChangeEssence<'a>>,
     /// Workloads that lose the node's identity, by the node pool's address.
     losing: BTreeSet<(&'a str, &'a Workload)>,
+    /// Grants that give and take nothing.
+    ended: &'a BTreeSet<Address>,
+    /// Service accounts whose annotation goes, and the workloads that lose it.
+    losing_identity: &'a BTreeMap<Address, IdentityLoss>,
     held_back: BTreeSet<&'a str>,
     waves: &'a Option<Waves>,
     options: Options,
@@ -82,6 +86,8 @@ pub(super) fn hash(plan: &Plan, desired: &Desired, options: &Options) -> String 
         owner: &plan.owner,
         changes: changes.collect(),
         losing: losing.collect(),
+        ended: &plan.ended,
+        losing_identity: &plan.losing_identity,
         held_back: plan.held_back.iter().map(|h| &*h.address).collect(),
         waves: &plan.waves,
         options: Options {

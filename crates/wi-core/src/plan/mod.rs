@@ -7,9 +7,12 @@ mod checks;
 mod diff;
 mod digest;
 mod edit;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod impact;
 mod integrity;
 mod left;
+mod losses;
 mod order;
 pub mod ownership;
 mod permissions;
@@ -32,6 +35,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use access::{AccessChange, Right};
+pub use brakes::check_removals;
 pub use checks::risk::Risks;
 pub use checks::self_lockout::{protect, takes_from_accounts};
 pub use diff::bindings::Managed;
@@ -42,6 +46,7 @@ pub use edit::{
 };
 pub use impact::{HeldBack, HoldReason, IdentityEffect, Impact, NodeRoles, Workload};
 pub use left::Left;
+pub use losses::IdentityLoss;
 pub use permissions::Permission;
 pub use preconditions::{Compared, Preconditions, StaleObject};
 pub use restarts::Restart;
@@ -68,6 +73,13 @@ pub struct Plan {
     pub impact: BTreeMap<Address, Impact>,
     /// Node pools that are not moved, what is not taken away, and why.
     pub held_back: Vec<HeldBack>,
+    /// Grants whose conditions hold at no time any more: they neither give nor take anything.
+    #[serde(default)]
+    pub ended: BTreeSet<Address>,
+    /// Kubernetes service accounts that lose the Google one that they act as, and get nothing in its place, by
+    /// their addresses.
+    #[serde(default)]
+    pub losing_identity: BTreeMap<Address, IdentityLoss>,
     /// Workloads that see their new identity for sure once they are restarted.
     pub restarts: Vec<Restart>,
     /// In how many clusters of the spec the identities of a workload pool are the same ones.
@@ -97,6 +109,8 @@ pub enum Subject {
     Resource(Address),
     /// The plan as a whole: it counts whatever is targeted.
     Whole,
+    /// All that is removed, which is counted again where a part is chosen.
+    Removals,
 }
 
 impl From<Address> for Subject {
@@ -109,7 +123,7 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Resource(address) => address.fmt(f),
-            Self::Whole => f.write_str("the plan as a whole"),
+            Self::Whole | Self::Removals => f.write_str("the plan as a whole"),
         }
     }
 }
@@ -319,30 +333,40 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     let left = Left::of(desired, live);
     bindings::diff(desired, live, &reliance, &left, &mut plan);
     bindings::note_inherited(live, &mut plan);
+    bindings::note_ended(options.now, &mut plan);
     kubernetes::diff(desired, live, options, &mut plan);
     left.hold(desired, live, &mut plan);
     for (place, why) in &live.unlisted {
         plan.unseen(place, why);
     }
     let sight = readiness::Sight::of(desired, live);
-    if sight.is_partial() {
+    // Built only for something: a fleet is large, and most plans are empty.
+    let graph = (!plan.is_empty()).then(|| Graph::of(desired, &node_pools));
+    let set_needs = |plan: &mut Plan| {
+        if let Some(graph) = &graph {
+            order::set_needs(graph, desired, live, plan);
+        }
+    };
+    let moves = |c: &Change| matches!(c.edit, Edit::NodePool(_));
+    if sight.is_partial() || plan.changes.values().any(moves) {
         // What waits for something that is held is held, too.
-        let graph = Graph::of(desired, &node_pools);
-        order::set_needs(&graph, desired, live, &mut plan);
+        set_needs(&mut plan);
+    }
+    if sight.is_partial() {
         readiness::hold(&sight, &mut plan);
     }
     impact::hold_back(desired, live, options, &mut plan);
     if sight.is_partial() {
         readiness::hold_what_waits_for_pods(&mut plan);
     }
+    readiness::keep_what_held_node_pools_live_on(&mut plan);
+    plan.losing_identity = losses::find(desired, live, &plan);
     restarts::list(live, &mut plan);
-    if !plan.is_empty() {
-        let graph = Graph::of(desired, &node_pools);
-        order::set_needs(&graph, desired, live, &mut plan);
-    }
+    set_needs(&mut plan);
     waves::assign(desired, &mut plan);
     leftovers::warn(desired, live, &mut plan);
     unmanaged_clusters::warn(live, &mut plan);
+    unmanaged_clusters::tell_dropped(desired, live, &mut plan);
     brakes::check(desired, live, options, &mut plan);
     plan.errors.sort();
     plan.unseen.sort();

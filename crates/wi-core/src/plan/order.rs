@@ -30,7 +30,7 @@ struct Index<'a> {
     /// Removals of what such an identity has.
     grants_of_left: BTreeMap<&'a KsaIdentity, Vec<&'a Address>>,
     /// Node pools whose pods live on an account until the pool is moved.
-    node_pools: BTreeMap<&'a str, Vec<&'a Address>>,
+    node_pools: BTreeMap<Email, Vec<&'a Address>>,
 }
 
 impl<'a> Index<'a> {
@@ -60,7 +60,9 @@ impl<'a> Index<'a> {
                     }
                 }
                 Edit::NodePool(pool) => {
-                    if let Some(account) = runs_as(live, &pool.cluster, &pool.node_pool) {
+                    if let Some(account) =
+                        live.node_account(desired, &pool.cluster, &pool.node_pool)
+                    {
                         index.node_pools.entry(account).or_default().push(address);
                     }
                 }
@@ -132,8 +134,7 @@ impl<'a> Index<'a> {
     }
 
     fn node_pools_running_as(&self, email: &Email) -> &[&'a Address] {
-        let pools = self.node_pools.get(email.as_str());
-        pools.map_or(&[], Vec::as_slice)
+        self.node_pools.get(email).map_or(&[], Vec::as_slice)
     }
 
     /// What a removal waits for; `None` for what is no removal.
@@ -184,12 +185,6 @@ impl<'a> Index<'a> {
         }
         Some(waits)
     }
-}
-
-fn runs_as<'a>(live: &'a Live, cluster: &str, node_pool: &str) -> Option<&'a str> {
-    let cluster = live.clusters.get(cluster)?.found()?;
-    let pool = cluster.node_pools.iter().find(|p| p.name == node_pool)?;
-    Some(&pool.config.service_account)
 }
 
 pub(super) fn set_needs(graph: &Graph, desired: &Desired, live: &Live, plan: &mut Plan) {

@@ -11,6 +11,8 @@ pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub const OWNER: &str = "wi/owner";
 /// The annotation on objects that were there before: they are released, not deleted.
 pub const ADOPTED: &str = "wi/adopted";
+/// The annotation on such service accounts that says as which Google one each acted before: it is put back.
+pub const FORMER: &str = "wi/former-account";
 
 /// The spec whose mark an object of Kubernetes carries. The mark counts where `wi` itself has applied it: a
 /// copy of the object (`kubectl get -o yaml | kubectl apply`) has the text, and is nobody's.

@@ -352,23 +352,48 @@ pub(super) fn hold_what_waits_for_pods(plan: &mut Plan) {
     take_out(held, plan);
 }
 
-fn take_out(mut held: BTreeMap<Address, BTreeSet<Unread>>, plan: &mut Plan) {
+/// Takes out what would be taken from the account of a node pool that is not moved: its pods live on that
+/// until it is.
+pub(super) fn keep_what_held_node_pools_live_on(plan: &mut Plan) {
+    let pools = plan.held_back.iter().map(|h| &h.address);
+    let held = pools.map(|address| (address.clone(), BTreeSet::from([address.clone()])));
+    let held = with_what_waits(held.collect(), plan);
+    for (address, pools) in held {
+        if plan.changes.remove(&address).is_some() {
+            let names: Vec<&str> = pools.iter().map(|a| &**a).collect();
+            plan.warnings.push(format!(
+                "{address} stays, though the spec does not ask for it: the pods on {} live on the account of their nodes, and the node pool is not moved. Once it is, it is removed",
+                names.join(", ")
+            ));
+        }
+    }
+}
+
+/// What is held, and what waits for that, with the causes. The needs of changes are known.
+fn with_what_waits<T: Ord + Clone>(
+    mut held: BTreeMap<Address, BTreeSet<T>>,
+    plan: &Plan,
+) -> BTreeMap<Address, BTreeSet<T>> {
     loop {
-        let waiting: Vec<(Address, BTreeSet<Unread>)> = plan
+        let waiting: Vec<(Address, BTreeSet<T>)> = plan
             .changes
             .iter()
             .filter(|(address, _)| !held.contains_key(*address))
             .filter_map(|(address, change)| {
-                let unread = change.needs.iter().filter_map(|need| held.get(need));
-                let unread: BTreeSet<Unread> = unread.flatten().cloned().collect();
-                (!unread.is_empty()).then(|| (address.clone(), unread))
+                let causes = change.needs.iter().filter_map(|need| held.get(need));
+                let causes: BTreeSet<T> = causes.flatten().cloned().collect();
+                (!causes.is_empty()).then(|| (address.clone(), causes))
             })
             .collect();
         if waiting.is_empty() {
-            break;
+            return held;
         }
         held.extend(waiting);
     }
+}
+
+fn take_out(held: BTreeMap<Address, BTreeSet<Unread>>, plan: &mut Plan) {
+    let held = with_what_waits(held, plan);
     for (address, unread) in held {
         let Some(change) = plan.changes.remove(&address) else {
             continue;
@@ -397,4 +422,98 @@ fn in_words(unread: &BTreeSet<Unread>) -> String {
         last.push_str(", which could not be read");
     }
     names.join(" and ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::plan::fixture::{Case, HEAD};
+    use crate::plan::{HoldReason, Plan};
+
+    const NODES: &str = "serviceAccount:nodes-sa@acme-prod.iam.gserviceaccount.com";
+
+    /// The account of the nodes is the spec's, and has a role that the spec does not give it any more.
+    fn case(spec: &str, account: &str, mode: &str) -> Case {
+        let mut case = Case::of(&format!("{HEAD}{spec}"));
+        case.account("nodes-sa", json!({ "description": "[wi:shop]" }));
+        case.grant("project/acme-prod", "roles/pubsub.publisher", NODES);
+        let config = json!({ "config": { "serviceAccount": account } });
+        case.node_pool("main", "p", mode, config);
+        case.pod(
+            "main",
+            ["apps", "StatefulSet", "web"],
+            "default",
+            "p",
+            json!({}),
+        );
+        case
+    }
+
+    const DECLARED: &str = "googleServiceAccounts: { nodes-sa: {} }\n";
+    const REMOVAL: &str = "grant.nodes-sa:roles/pubsub.publisher@project/acme-prod";
+
+    fn is_held(plan: &Plan) -> bool {
+        plan.held_back.iter().any(|h| h.why == HoldReason::Loss)
+    }
+
+    #[test]
+    fn what_pods_of_a_held_node_pool_live_on_stays() {
+        let case = case(
+            DECLARED,
+            "nodes-sa@acme-prod.iam.gserviceaccount.com",
+            "GCE_METADATA",
+        );
+        let plan = case.plan();
+        assert!(is_held(&plan));
+        assert!(!plan.changes.contains_key(REMOVAL), "{:?}", plan.changes);
+        let told = plan.warnings.iter().find(|w| w.starts_with(REMOVAL));
+        let told = told.expect("a warning");
+        assert!(
+            told.contains("the pods on nodepool.main/p live on"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn nor_is_their_account_ended_or_what_that_waits_for() {
+        let case = case(
+            "",
+            "nodes-sa@acme-prod.iam.gserviceaccount.com",
+            "GCE_METADATA",
+        );
+        let plan = case.plan();
+        assert!(is_held(&plan));
+        assert!(plan.changes.is_empty(), "{:?}", plan.changes.keys());
+        assert_eq!(
+            plan.warnings
+                .iter()
+                .filter(|w| w.contains("live on"))
+                .count(),
+            2
+        );
+    }
+
+    #[test]
+    fn the_default_account_is_known_by_its_address() {
+        let mut case = case(DECLARED, "default", "GCE_METADATA");
+        let project = case.desired.clusters["main"].path.project.clone();
+        let email = crate::plan::fixture::email("nodes-sa");
+        case.live.default_accounts.insert(project, email);
+        let plan = case.plan();
+        assert!(is_held(&plan));
+        assert!(!plan.changes.contains_key(REMOVAL));
+    }
+
+    #[test]
+    fn a_node_pool_that_moves_is_waited_for_and_one_that_has_moved_is_not() {
+        let account = "nodes-sa@acme-prod.iam.gserviceaccount.com";
+        let mut moving = case(DECLARED, account, "GCE_METADATA");
+        moving.options.accept_loss = true;
+        let plan = moving.plan();
+        let needs = &plan.changes[REMOVAL].needs;
+        assert!(needs.iter().any(|n| &**n == "nodepool.main/p"), "{needs:?}");
+        let plan = case(DECLARED, account, "GKE_METADATA").plan();
+        assert!(plan.changes[REMOVAL].needs.is_empty());
+    }
 }

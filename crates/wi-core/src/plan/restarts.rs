@@ -1,16 +1,16 @@
 //! Pods that have a token of their former identity, and keep it until it expires or they restart; and
 //! those that a new identity does not reach.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::impact::Workload;
-use super::{Edit, Plan};
+use super::{Edit, Ksa, KsaAfter, Plan};
 use crate::access::{self, Credential, Given, MetadataServer, WhyNot};
 use crate::address::Address;
 use crate::live::{Live, Seen, Workloads};
-use crate::wire::pods::Pod;
+use crate::wire::pods::PodSpec;
 
 /// Workloads of one Kubernetes service account whose identity changes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -24,18 +24,26 @@ pub struct Restart {
 pub(super) fn list(live: &Live, plan: &mut Plan) {
     let mut restarts = BTreeSet::new();
     let mut unreached = BTreeSet::new();
-    for change in plan.changes.values() {
+    let mut unread: BTreeMap<(&str, &str), Vec<&Address>> = BTreeMap::new();
+    for (address, change) in &plan.changes {
         let Edit::Ksa(ksa) = &change.edit else {
             continue;
         };
-        // No pod can run as an account that is not there.
-        if ksa.before.is_none() || !ksa.changes_identity(&plan.owner) {
+        let gets_another = gets_another(ksa, &plan.owner);
+        if !(gets_another || is_adopted(ksa, &plan.owner))
+            || plan.losing_identity.contains_key(address)
+        {
             continue;
         }
         let key = &ksa.key;
         let objects = live.kubernetes.get(&key.cluster).and_then(Seen::found);
-        let Some(Ok(workloads)) = objects.and_then(|o| o.workloads.as_ref()) else {
-            continue;
+        let workloads = match objects.and_then(|o| o.workloads.as_ref()) {
+            Some(Ok(workloads)) => workloads,
+            Some(Err(why)) => {
+                unread.entry((&key.cluster, why)).or_default().push(address);
+                continue;
+            }
+            None => continue,
         };
         for pod in &workloads.pods {
             if pod.metadata.namespace != key.namespace.as_str()
@@ -45,7 +53,7 @@ pub(super) fn list(live: &Live, plan: &mut Plan) {
                 continue;
             }
             let workload = Workload::of(pod);
-            if let Some(why) = is_unreached(pod, workloads) {
+            if let Some(why) = is_unreached(&pod.spec, &pod.metadata.namespace, workloads) {
                 unreached.insert(format!(
                     "{} {}/{} in cluster.{} {why}",
                     workload.kind, workload.namespace, workload.name, key.cluster
@@ -53,7 +61,8 @@ pub(super) fn list(live: &Live, plan: &mut Plan) {
                 continue;
             }
             let pool = workloads.pool_of_node.get(&pod.spec.node_name);
-            if pool.is_none_or(|pool| uses_own_identity(&key.cluster, pool, live))
+            if gets_another
+                && pool.is_none_or(|pool| uses_own_identity(&key.cluster, pool, live))
                 && !pool.is_some_and(|pool| {
                     plan.changes
                         .contains_key(&Address::node_pool(&key.cluster, pool))
@@ -66,15 +75,47 @@ pub(super) fn list(live: &Live, plan: &mut Plan) {
             }
         }
     }
-    plan.warnings.extend(unreached);
+    let unread = unread.into_iter().map(|((cluster, why), ksas)| {
+        let ksas: Vec<&str> = ksas.into_iter().map(|a| &**a).collect();
+        format!(
+            "which pods in cluster.{cluster} have to be restarted for their new identity, and which it does not reach, is not known: {why}. It concerns {}",
+            ksas.join(", ")
+        )
+    });
+    let told: Vec<String> = unread.chain(unreached).collect();
+    for warning in told {
+        if !plan.warnings.contains(&warning) {
+            plan.warnings.push(warning);
+        }
+    }
     // What runs to its end has its new identity the next time.
     restarts.retain(|r| !matches!(r.workload.kind.as_str(), "Job" | "CronJob"));
     plan.restarts = restarts.into_iter().collect();
 }
 
+/// Whether running pods may come to have another identity: none can run as an account that is not there, and
+/// an account in other letters is no other one.
+fn gets_another(ksa: &Ksa, owner: &str) -> bool {
+    let lower = |account: Option<&str>| account.unwrap_or_default().to_ascii_lowercase();
+    ksa.before.as_ref().is_some_and(|was| {
+        ksa.changes_identity(owner) && lower(was.account()) != lower(ksa.account_after())
+    })
+}
+
+/// Whether an account that others have made is given what the spec gives it: pods may run as it already.
+fn is_adopted(ksa: &Ksa, owner: &str) -> bool {
+    let stays = matches!(ksa.after, KsaAfter::Kept { .. });
+    let was = ksa.before.as_ref();
+    stays && was.is_some_and(|was| was.owner() != Some(owner))
+}
+
 /// Why the pod goes on as it does, whatever identity its service account is given.
-fn is_unreached(pod: &Pod, workloads: &Workloads) -> Option<String> {
-    if pod.spec.host_network {
+pub(super) fn is_unreached(
+    pod: &PodSpec,
+    namespace: &str,
+    workloads: &Workloads,
+) -> Option<String> {
+    if pod.host_network {
         return Some(
             "is on the host's network, where every pod is the node: the new identity of its service account is not for it"
                 .to_owned(),
@@ -82,8 +123,8 @@ fn is_unreached(pod: &Pod, workloads: &Workloads) -> Option<String> {
     }
     let nobody = Given::Nobody(WhyNot::NoRoles);
     let containers = access::containers(
-        &pod.spec,
-        &pod.metadata.namespace,
+        pod,
+        namespace,
         &workloads.config_maps,
         MetadataServer::Gke(&nobody),
     );
@@ -102,10 +143,106 @@ fn is_unreached(pod: &Pod, workloads: &Workloads) -> Option<String> {
     })
 }
 
-fn uses_own_identity(cluster: &str, pool: &str, live: &Live) -> bool {
+pub(super) fn uses_own_identity(cluster: &str, pool: &str, live: &Live) -> bool {
     let cluster = live.clusters.get(cluster).and_then(Seen::found);
     cluster.is_none_or(|cluster| {
         let found = cluster.node_pools.iter().find(|p| p.name == pool);
         found.is_none_or(|pool| !cluster.has_node_identity(pool))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::plan::fixture::{Case, HEAD, email, marked};
+    use crate::plan::restrict_to;
+
+    fn case() -> Case {
+        let spec = format!(
+            "{HEAD}googleServiceAccounts: {{ backend: {{}} }}\nnamespaces: {{ apps: {{ serviceAccounts: {{ web: {{ impersonates: backend }} }} }} }}\n"
+        );
+        let mut case = Case::of(&spec);
+        case.node_pool("main", "p", "GKE_METADATA", json!({}));
+        case.ksa("main", "apps", "web", marked(None, false));
+        case
+    }
+
+    #[test]
+    fn pods_that_could_not_be_read_are_told_of_once() {
+        let mut case = case();
+        case.pods_unread("main");
+        let mut plan = case.plan();
+        restrict_to(&mut plan, &case.live, &["ksa.main/apps/web".to_owned()]);
+        let told: Vec<&String> = plan
+            .warnings
+            .iter()
+            .filter(|w| w.contains("have to be restarted"))
+            .collect();
+        assert_eq!(told.len(), 1, "{:?}", plan.warnings);
+        assert!(
+            told[0].contains("pods is forbidden. It concerns ksa.main/apps/web"),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn an_account_in_other_letters_is_no_new_identity() {
+        let mut case = case();
+        let mut annotations = marked(None, false);
+        annotations[crate::desired::GSA_ANNOTATION] = email("backend")
+            .as_str()
+            .replace("backend", "Backend")
+            .into();
+        case.ksa("main", "apps", "web", annotations);
+        case.pod(
+            "main",
+            ["apps", "StatefulSet", "web"],
+            "web",
+            "p",
+            json!({}),
+        );
+        let plan = case.plan();
+        assert!(
+            plan.changes.contains_key("ksa.main/apps/web"),
+            "it is written as IAM has it"
+        );
+        assert!(plan.restarts.is_empty(), "{:?}", plan.restarts);
+        case.ksa("main", "apps", "web", marked(Some("other-one"), false));
+        assert_eq!(case.plan().restarts.len(), 1);
+    }
+
+    #[test]
+    fn pods_that_what_the_spec_gives_does_not_reach_are_told_when_their_account_is_adopted() {
+        let spec = format!(
+            "{HEAD}namespaces: {{ apps: {{ serviceAccounts: {{ web: {{ grants: [roles/logging.logWriter] }} }} }} }}\n"
+        );
+        let mut case = Case::of(&spec);
+        case.node_pool("main", "p", "GKE_METADATA", json!({}));
+        case.ksa("main", "apps", "web", json!({}));
+        let host = json!({ "hostNetwork": true, "containers": [{ "name": "main" }] });
+        case.pod("main", ["apps", "DaemonSet", "agent"], "web", "p", host);
+        case.pod(
+            "main",
+            ["apps", "StatefulSet", "web"],
+            "web",
+            "p",
+            json!({}),
+        );
+        let plan = case.plan();
+        let told: Vec<_> = plan
+            .warnings
+            .iter()
+            .filter(|w| w.contains("the host's network"))
+            .collect();
+        assert_eq!(told.len(), 1, "{:?}", plan.warnings);
+        assert!(told[0].starts_with("DaemonSet apps/agent"), "{told:?}");
+        assert!(plan.restarts.is_empty(), "a role reaches a pod that runs");
+        case.ksa("main", "apps", "web", marked(None, true));
+        let told = case.plan().warnings;
+        assert!(
+            !told.iter().any(|w| w.contains("the host's network")),
+            "told once: {told:?}"
+        );
+    }
 }

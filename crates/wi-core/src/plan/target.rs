@@ -36,7 +36,7 @@ pub fn restrict_to(plan: &mut Plan, live: &Live, targets: &[String]) -> Vec<Stri
     plan.keep_only("--target", |address, _| keep.contains(address));
     // What is wrong elsewhere does not stop this part.
     plan.errors.retain(|e| match &e.subject {
-        Subject::Whole => true,
+        Subject::Whole | Subject::Removals => true,
         Subject::Resource(a) => keep.contains(a) || targets.iter().any(|target| a.is_in(target)),
     });
     restarts::list(live, plan);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::{ClusterSpec, SourceLine, Spec};
 use super::waves;
+use crate::digest::sha256;
 use crate::names::{ClusterPath, KubeName};
 
 /// A cluster that was found where the spec says to look.
@@ -37,7 +38,7 @@ impl Spec {
         // Of two with the same name neither has it: names do not depend on an order.
         let mut taken: BTreeMap<String, usize> = BTreeMap::new();
         for path in new.keys() {
-            for name in short_names(path) {
+            for name in names_of(path) {
                 *taken.entry(name).or_default() += 1;
             }
         }
@@ -47,10 +48,10 @@ impl Spec {
         let names: Vec<String> = new
             .keys()
             .map(|path| {
-                short_names(path)
+                names_of(path)
                     .into_iter()
                     .find(|name| taken[name] == 1 && KubeName::label(name).is_ok())
-                    .unwrap_or_else(|| long_name(path))
+                    .unwrap_or_else(|| name_of_none_other(path, &taken))
             })
             .collect();
         for (name, (path, by)) in names.into_iter().zip(&new) {
@@ -140,16 +141,98 @@ impl Spec {
     }
 }
 
-/// Its name in GKE, and that with its location.
-fn short_names(path: &ClusterPath) -> [String; 2] {
+/// Its name in GKE, that with its location, and that with its project.
+fn names_of(path: &ClusterPath) -> [String; 3] {
+    let ClusterPath {
+        project,
+        location,
+        name,
+    } = path;
+    let project = project.as_str().replace([':', '.'], "-");
     [
-        path.name.clone(),
-        format!("{}-{}", path.name, path.location),
+        name.clone(),
+        format!("{name}-{location}"),
+        format!("{name}-{location}-{project}"),
     ]
 }
 
-/// A name that no other cluster can have.
-fn long_name(path: &ClusterPath) -> String {
-    let project = path.project.as_str().replace([':', '.'], "-");
-    format!("{}-{}-{project}", path.name, path.location)
+/// A name that no other cluster has, where each of [`names_of`] is another's, too, or too long: by a digest
+/// of where it is, so that it does not depend on which others there are.
+fn name_of_none_other(path: &ClusterPath, taken: &BTreeMap<String, usize>) -> String {
+    let digest = sha256(path.to_string().as_bytes());
+    let lengths = 8..=digest.len();
+    lengths
+        .map(|length| format!("{}-{}", path.name, &digest[..length]))
+        .find(|name| !taken.contains_key(name))
+        .unwrap_or(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::Discovered;
+    use crate::names::{ClusterPath, ProjectId};
+    use crate::spec::{Source, load_sources};
+
+    /// The names that clusters have which are found at `PROJECT LOCATION NAME`.
+    fn names(declared: &str, found: &[&str]) -> BTreeSet<String> {
+        let text = format!(
+            "apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters: {{ {declared} }}\ndiscover: [{{ folder: \"1\" }}]\n"
+        );
+        let source = Source::new("wi.yaml".to_owned(), text);
+        let mut spec = load_sources(vec![source]).expect("a valid spec");
+        let found = found.iter().map(|text| {
+            let parts: Vec<&str> = text.split(' ').collect();
+            let path = ClusterPath {
+                project: ProjectId::parse(parts[0]).expect("a project"),
+                location: parts[1].to_owned(),
+                name: parts[2].to_owned(),
+            };
+            Discovered { path, by: 0 }
+        });
+        let found: Vec<Discovered> = found.collect();
+        let paths: BTreeSet<ClusterPath> = found.iter().map(|f| f.path.clone()).collect();
+        let before = spec.clusters.len();
+        spec.take_in(found);
+        assert_eq!(spec.clusters.len(), before + paths.len(), "one was lost");
+        spec.clusters.into_keys().collect()
+    }
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|n| (*n).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_cluster_that_is_found_has_the_shortest_name_that_is_its_own() {
+        assert_eq!(names("", &["acme-a us-east1 main"]), set(&["main"]));
+        assert_eq!(
+            names("", &["acme-a us-east1 main", "acme-a us-west1 main"]),
+            set(&["main-us-east1", "main-us-west1"])
+        );
+        assert_eq!(
+            names("", &["acme-a us-east1 main", "acme-b us-east1 main"]),
+            set(&["main-us-east1-acme-a", "main-us-east1-acme-b"])
+        );
+    }
+
+    #[test]
+    fn no_two_clusters_come_to_have_one_name() {
+        // The same once what no name may hold is replaced, and two of them declared under such names.
+        let found = [
+            "acme.com:prod-1 us-east1 main",
+            "acme-com-prod-1 us-east1 main",
+            "acme-com-prod-1 us-east1 main-us-east1",
+            "acme-com-prod-1 us-east1 main-us-east1-acme-com-prod-1",
+        ];
+        let names = names(
+            "main-us-east1-acme-com-prod-1: { location: us-west1, name: other }",
+            &found,
+        );
+        assert_eq!(names.len(), 5, "{names:?}");
+        let long =
+            "acme-with-a-name-of-thirty-let us-east1 a-cluster-with-a-name-of-forty-letters-in-it";
+        let other = long.replace("thirty", "eleven");
+        assert_eq!(super::tests::names("", &[long, &other]).len(), 2);
+    }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UpgradeSettings {
-    /// `SURGE` (or empty) or `BLUE_GREEN`.
+    /// `SURGE` (or empty), `BLUE_GREEN` or `SHORT_LIVED`.
     pub strategy: String,
     pub max_surge: u32,
     pub max_unavailable: u32,
@@ -67,6 +67,12 @@ impl UpgradeSettings {
     pub fn is_surge(&self) -> bool {
         let by_default = ["", "NODE_POOL_UPDATE_STRATEGY_UNSPECIFIED"];
         self.strategy == "SURGE" || by_default.contains(&self.strategy.as_str())
+    }
+
+    /// Whether nodes are left to run to their end: those of flex-start and queued provisioning.
+    /// <https://cloud.google.com/kubernetes-engine/docs/concepts/node-pool-upgrade-strategies>
+    pub fn is_short_lived(&self) -> bool {
+        self.strategy == "SHORT_LIVED"
     }
 
     /// Neither a node more nor a node fewer: GKE cannot recreate any.

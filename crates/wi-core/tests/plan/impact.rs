@@ -223,11 +223,11 @@ fn templates_count_where_their_pods_may_come() {
     );
     let elsewhere = template(json!({ "nodeSelector": { "cloud.google.com/gke-nodepool": "p2" } }));
     assert_eq!(of("Deployment", elsewhere, none.clone()), nothing());
-    // Where a pod of it is tells where it is; not so of what comes and goes with time or nodes.
+    // Where its pods are now does not tell where they come to be when they are made anew.
     let on = |kind: &str, node: &str| json!({ "shop/web-0": with(pod("", node, "web"), json!({ "metadata": { "ownerReferences": [{ "kind": kind, "name": "web", "controller": true }] } })) });
     assert_eq!(
         of("StatefulSet", template(json!({})), on("StatefulSet", "n2")),
-        nothing()
+        ["StatefulSet shop/web loses: its pods are on p2 now, and may come here"]
     );
     assert_eq!(
         of("StatefulSet", template(json!({})), on("StatefulSet", "n1")).len(),
@@ -260,7 +260,7 @@ fn templates_count_where_their_pods_may_come() {
     let behind = json!({ "shop/web-0": with(pod("", "n2", ""), json!({ "metadata": { "ownerReferences": [{ "kind": "ReplicaSet", "name": "web-66d9c", "controller": true }] } })) });
     assert_eq!(
         of("Deployment", template(json!({})), behind),
-        nothing(),
+        ["Deployment shop/web loses: its pods are on p2 now, and may come here"],
         "of its ReplicaSet"
     );
     let owned = with(

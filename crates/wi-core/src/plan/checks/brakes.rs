@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::access::has_ended;
 use crate::address::Address;
 use crate::desired::Desired;
 use crate::live::{Live, Seen};
@@ -18,11 +19,11 @@ const NEARLY_FULL: usize = 1350;
 
 pub(in crate::plan) fn check(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
     forbidden_members(desired, plan);
-    removals(desired, options, plan);
+    check_removals(desired, options, plan);
     missing_roles(live, plan);
     sizes(live, plan);
     what_direct_principals_cannot_do(live, plan);
-    whole_projects(live, plan);
+    whole_projects(desired, live, options, plan);
 }
 
 /// The member that a change adds.
@@ -59,26 +60,35 @@ fn forbidden_members(desired: &Desired, plan: &mut Plan) {
     plan.errors.extend(problems);
 }
 
-/// One removal is none to stop for; more than a fifth of what the spec owns is.
-fn removals(desired: &Desired, options: &Options, plan: &mut Plan) {
+/// Counts what a plan removes, as it is now: a part of it may have been chosen, or something held back since
+/// it was counted last. One removal is none to stop for; more than a fifth of what the spec owns is.
+pub fn check_removals(desired: &Desired, options: &Options, plan: &mut Plan) {
+    plan.errors.retain(|e| e.subject != Subject::Removals);
     // Members that are dead already give nobody anything.
     let dead = plan.changes.values().filter(|c| {
         matches!(&c.edit, Edit::Binding(b) if matches!(b.key.member, Member::DeletedServiceAccount { .. }))
     });
-    let removed = plan.counts().destroy - dead.count();
+    let annotations = plan.untold_losses();
+    let removed = plan.counts().destroy + annotations - dead.count();
+    let of_these = match annotations {
+        0 => String::new(),
+        1 => " (one of these is the identity of a service account's pods)".to_owned(),
+        n => format!(" ({n} of these are the identities of service accounts' pods)"),
+    };
     if let Some((most, place)) = &desired.guard.max_removals
         && removed > *most
     {
-        let message = format!("it removes {removed}, and the guard allows {most}");
-        plan.error(Subject::Whole, Some(place), message);
+        let message = format!("it removes {removed}{of_these}, and the guard allows {most}");
+        plan.error(Subject::Removals, Some(place), message);
     }
     if removed > 1 && removed * 5 > plan.owned && !options.allow_mass_removal {
         let message = format!(
-            "it removes {removed} of the {} things that this spec owns, which is more than a fifth. If that is meant, pass --allow-mass-removal",
+            "it removes {removed} of the {} things that this spec owns{of_these}, which is more than a fifth. If that is meant, pass --allow-mass-removal",
             plan.owned
         );
-        plan.error(Subject::Whole, None, message);
+        plan.error(Subject::Removals, None, message);
     }
+    plan.errors.sort();
 }
 
 /// Granted nevertheless, IAM would refuse the whole write.
@@ -236,33 +246,154 @@ fn what_direct_principals_cannot_do(live: &Live, plan: &mut Plan) {
     plan.warnings.extend(warnings);
 }
 
-/// The right to act as every account of a project, or of all projects below.
-fn whole_projects(live: &Live, plan: &mut Plan) {
-    let mut warnings = BTreeSet::new();
-    for (resource, policy) in &live.policies {
-        if !matches!(resource.kind().short, "project" | "folder" | "organization") {
-            continue;
+/// Roles that let their holder act as an account.
+const ACT_AS: [&str; 2] = [
+    "roles/iam.workloadIdentityUser",
+    "roles/iam.serviceAccountTokenCreator",
+];
+
+/// The right to act as every account of a project, or of all projects below: of workloads, and of accounts of
+/// the spec. What this plan gives counts as what is there.
+fn whole_projects(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
+    let is_whole = |r: &Resource| matches!(r.kind().short, "project" | "folder" | "organization");
+    let there = live
+        .policies_of_all()
+        .filter(|(resource, _)| is_whole(resource));
+    let there = there.flat_map(|(resource, policy)| {
+        let bindings = policy.found().into_iter().flat_map(|p| &p.bindings);
+        let acting = bindings.filter(|b| {
+            let condition = b.condition.as_ref();
+            ACT_AS.contains(&b.role.as_str())
+                && !condition.is_some_and(|c| has_ended(&c.expression, options.now))
+        });
+        acting.flat_map(move |b| {
+            b.members
+                .iter()
+                .map(move |m| (resource, &*b.role, Member::parse(m)))
+        })
+    });
+    let there = there.filter(|(resource, role, member)| {
+        !plan.changes.values().any(|c| {
+            matches!(&c.edit, Edit::Binding(b) if !b.adds() && b.key.member == *member
+                && b.key.resource == **resource && b.key.role.as_str() == *role)
+        })
+    });
+    let new = plan.changes.iter().filter_map(|(address, change)| {
+        let Binding { key, .. } = added(change)?;
+        let acts = is_whole(&key.resource)
+            && ACT_AS.contains(&key.role.as_str())
+            && !plan.ended.contains(address);
+        acts.then(|| (&key.resource, key.role.as_str(), key.member.clone()))
+    });
+    let is_ours = |member: &Member| match member {
+        Member::ServiceAccount(email) => desired.account_name(email).is_some(),
+        member => member.is_gke_pool_member(),
+    };
+    let all: BTreeSet<String> = there
+        .chain(new)
+        .filter(|(_, _, member)| is_ours(member))
+        .map(|(resource, role, member)| {
+            format!(
+                "{member} has {role} on {resource}: it can act as every Google service account there, not only as one"
+            )
+        })
+        .collect();
+    plan.warnings.extend(all);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_removals;
+    use crate::plan::fixture::{Case, HEAD, marked};
+    use crate::plan::{Edit, Subject, restrict_to};
+
+    #[test]
+    fn what_is_left_out_or_held_back_later_does_not_count_as_removed() {
+        let mut case = Case::of(HEAD);
+        for name in ["a", "b", "c"] {
+            case.ksa("main", "apps", name, marked(None, false));
         }
-        for binding in policy.found().iter().flat_map(|p| &p.bindings) {
-            if !matches!(
-                binding.role.as_str(),
-                "roles/iam.workloadIdentityUser" | "roles/iam.serviceAccountTokenCreator"
-            ) {
-                continue;
-            }
-            for member in &binding.members {
-                let member = Member::parse(member);
-                let removed = plan.changes.values().any(|c| {
-                    matches!(&c.edit, Edit::Binding(b) if !b.adds() && b.key.member == member && b.key.resource == *resource)
-                });
-                if member.is_gke_pool_member() && !removed {
-                    warnings.insert(format!(
-                        "{member} has {} on {resource}: it can act as every Google service account there, not only as one",
-                        binding.role
-                    ));
-                }
-            }
-        }
+        let is_braked =
+            |plan: &crate::plan::Plan| plan.errors.iter().any(|e| e.subject == Subject::Removals);
+        let mut plan = case.plan();
+        assert!(is_braked(&plan));
+        restrict_to(&mut plan, &case.live, &["ksa.main/apps/a".to_owned()]);
+        check_removals(&case.desired, &case.options, &mut plan);
+        assert_eq!(plan.counts().destroy, 1);
+        assert!(!is_braked(&plan), "{:?}", plan.errors);
+
+        let mut plan = case.plan();
+        plan.changes
+            .retain(|_, c| matches!(&c.edit, Edit::Ksa(k) if k.key.name.as_str() != "a"));
+        check_removals(&case.desired, &case.options, &mut plan);
+        assert!(is_braked(&plan), "two are more than one");
+        assert_eq!(plan.errors.len(), 1, "told once: {:?}", plan.errors);
     }
-    plan.warnings.extend(warnings);
+
+    #[test]
+    fn a_guard_counts_annotations_that_go() {
+        let spec = format!("{HEAD}guard: {{ maxRemovals: 0 }}\n");
+        let mut case = Case::of(&spec);
+        case.ksa("main", "apps", "a", marked(Some("backend"), true));
+        case.workloads("main");
+        let plan = case.plan();
+        let message = &plan.errors.first().expect("an error").message;
+        assert_eq!(
+            message,
+            "it removes 1 (one of these is the identity of a service account's pods), and the guard allows 0"
+        );
+    }
+
+    const CREATOR: &str = "roles/iam.serviceAccountTokenCreator";
+
+    fn warnings(case: &Case) -> Vec<String> {
+        let all = case.plan().warnings.into_iter();
+        all.filter(|w| w.contains("can act as every")).collect()
+    }
+
+    #[test]
+    fn the_right_to_act_as_all_accounts_of_a_project_is_told_with_the_plan_that_gives_it() {
+        let spec = format!(
+            "{HEAD}googleServiceAccounts: {{ deployer: {{ grants: [{CREATOR}] }} }}\nnamespaces: {{ ci: {{ serviceAccounts: {{ runner: {{ grants: [roles/iam.workloadIdentityUser] }} }} }} }}\n"
+        );
+        let mut case = Case::of(&spec);
+        let told = warnings(&case);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(
+            told.iter().any(|w| w.starts_with("deployer@acme-prod")),
+            "{told:?}"
+        );
+        // The same once it is there; accounts of others are theirs, and what goes is gone.
+        let deployer = "serviceAccount:deployer@acme-prod.iam.gserviceaccount.com";
+        case.grant("project/acme-prod", CREATOR, deployer);
+        case.grant(
+            "project/acme-prod",
+            CREATOR,
+            "serviceAccount:x@other-one.iam.gserviceaccount.com",
+        );
+        assert_eq!(warnings(&case).len(), 2);
+        let mut without = case.under(&spec.replace(&format!("grants: [{CREATOR}]"), ""));
+        without.account(
+            "deployer",
+            serde_json::json!({ "description": "[wi:shop]" }),
+        );
+        let told = warnings(&without);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("ci/runner"), "{told:?}");
+    }
+
+    #[test]
+    fn a_grant_that_has_ended_gives_nothing() {
+        let spec = format!(
+            "{HEAD}googleServiceAccounts: {{ deployer: {{ grants: [{{ role: {CREATOR}, resource: project/acme-prod, expires: 2026-01-01 }}] }} }}\n"
+        );
+        let mut case = Case::of(&spec);
+        assert_eq!(case.plan().access().len(), 1, "the time is not known");
+        case.options.now = "2026-11-30T00:00:00Z".parse().ok();
+        let plan = case.plan();
+        assert!(plan.access().is_empty(), "{:?}", plan.access());
+        assert!(warnings(&case).is_empty());
+        let note = plan.changes.values().flat_map(|c| &c.notes);
+        assert!(note.into_iter().any(|n| n.contains("it gives nothing")));
+    }
 }

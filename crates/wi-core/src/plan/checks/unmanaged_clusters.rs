@@ -2,9 +2,45 @@
 
 use std::collections::BTreeSet;
 
-use crate::live::{Live, Seen};
+use crate::desired::{Desired, GSA_ANNOTATION};
+use crate::live::{Live, Outside, Seen};
 use crate::names::{KsaIdentity, Member};
+use crate::plan::ownership::owner_of;
 use crate::plan::{Edit, Plan};
+use crate::wire::kubernetes::ObjectMeta;
+
+/// Says which of them carry this spec's mark: they were in the spec, until somebody took them out of it, or
+/// took the label away by which they were found.
+pub(in crate::plan) fn tell_dropped(desired: &Desired, live: &Live, plan: &mut Plan) {
+    for outside in &live.outside {
+        let marked = marked(outside, &desired.owner);
+        let names: Vec<String> = marked
+            .map(|meta| {
+                let account = meta.annotations.get(GSA_ANNOTATION);
+                let account = account.filter(|a| !a.is_empty());
+                let acts = account.map(|a| format!(" as {a}")).unwrap_or_default();
+                format!("{}/{}{acts}", meta.namespace, meta.name)
+            })
+            .collect();
+        if names.is_empty() {
+            continue;
+        }
+        plan.warnings.push(format!(
+            "{} was in this spec and is not any more: nothing on it is changed, and what its service accounts rely on stays, which carry the spec's mark: {}. Put it back (into `clusters`, or the label by which `discover` finds it); or, if it is to go, delete them there, and plan again",
+            outside.path,
+            names.join(", ")
+        ));
+    }
+}
+
+/// The Kubernetes service accounts of a cluster that carry the mark of the spec named so.
+pub(in crate::plan) fn marked<'a>(
+    outside: &'a Outside,
+    owner: &str,
+) -> impl Iterator<Item = &'a ObjectMeta> {
+    let all = outside.service_accounts.found().into_iter().flatten();
+    all.filter(move |meta| owner_of(meta) == Some(owner))
+}
 
 /// Warns of them by name.
 pub(in crate::plan) fn warn(live: &Live, plan: &mut Plan) {

@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
+use crate::access::has_ended;
 use crate::address::BindingKey;
 use crate::desired::Desired;
 use crate::live::{Live, Seen};
@@ -22,6 +25,8 @@ pub struct Managed<'a> {
     ksas: BTreeSet<&'a KsaIdentity>,
     /// Identities that left the spec.
     left: &'a Left,
+    /// Accounts of others that `removed` lists.
+    listed: BTreeSet<&'a Resource>,
     /// Accounts that come back, and their members with them.
     undeleted: BTreeSet<Email>,
 }
@@ -55,6 +60,7 @@ impl<'a> Managed<'a> {
             accounts: declared.into_iter().chain(marked).collect(),
             ksas: desired.ksas.values().map(|k| &k.identity).collect(),
             left,
+            listed: listed(desired).collect(),
         }
     }
 
@@ -98,9 +104,50 @@ impl<'a> Managed<'a> {
             Resource::ServiceAccount(_) if key.is_impersonation() && self.has_left(&key.member) => {
                 true
             }
-            Resource::ServiceAccount(_) => own_account && (own_principal || key.is_impersonation()),
+            Resource::ServiceAccount(_) if own_account => own_principal || key.is_impersonation(),
+            Resource::ServiceAccount(_) => own_principal && self.listed.contains(&key.resource),
             _ => own_principal,
         }
+    }
+}
+
+/// Accounts that are not the spec's, and on whose policies a former version of it had members.
+fn listed(desired: &Desired) -> impl Iterator<Item = &Resource> {
+    let listed = desired.removed.iter();
+    listed.filter(|r| matches!(r, Resource::ServiceAccount(email) if !desired.manages(email)))
+}
+
+/// Says of accounts of others on which nothing is found to remove that this is so, and who is there.
+fn tell_nothing_to_remove(desired: &Desired, live: &Live, plan: &mut Plan) {
+    for resource in listed(desired) {
+        let takes = |c: &Change| matches!(&c.edit, Edit::Binding(b) if !b.adds() && b.key.resource == *resource);
+        if plan.changes.values().any(takes) {
+            continue;
+        }
+        let there = match live.policies.get(resource) {
+            Some(Seen::Found(policy)) => members(resource, policy),
+            Some(Seen::Absent) => {
+                plan.warnings.push(format!(
+                    "nothing is removed on {resource}, which `removed` or a former version of the spec names: it does not exist"
+                ));
+                continue;
+            }
+            Some(Seen::Unknown(_)) | None => continue, // told of as unread
+        };
+        let others = there
+            .into_iter()
+            .filter(|(key, _)| key.is_impersonation() && !desired.bindings.contains_key(key));
+        let others: Vec<String> = others.flat_map(|(_, spellings)| spellings).collect();
+        let who = match others.is_empty() {
+            true => "no other workload may act as it".to_owned(),
+            false => format!(
+                "whether a former version gave it to {} is not known (with --base GIT_REF it is). To take it away: gcloud iam service-accounts remove-iam-policy-binding",
+                others.join(", ")
+            ),
+        };
+        plan.warnings.push(format!(
+            "nothing is removed on {resource}: the account is not this spec's, and no principal of this spec has anything there that it does not ask for; {who}"
+        ));
     }
 }
 
@@ -180,6 +227,7 @@ pub(in crate::plan) fn diff(
             }
         }
     }
+    tell_nothing_to_remove(desired, live, plan);
 }
 
 /// The policy of an account that is yet to be created is empty.
@@ -275,6 +323,23 @@ fn remove(desired: &Desired, key: BindingKey, spellings: Vec<String>, plan: &mut
     plan.insert(Change::new(binding, vec![note], None));
 }
 
+/// Says which grants are under conditions that hold at no time any more.
+pub(in crate::plan) fn note_ended(now: Option<Timestamp>, plan: &mut Plan) {
+    for (address, change) in &mut plan.changes {
+        let Edit::Binding(binding) = &change.edit else {
+            continue;
+        };
+        let condition = binding.key.condition.as_ref();
+        if condition.is_some_and(|c| has_ended(&c.expression, now)) {
+            change.notes.push(match binding.adds() {
+                true => "its condition holds at no time any more: it gives nothing".to_owned(),
+                false => "its condition holds at no time any more: nobody loses by it".to_owned(),
+            });
+            plan.ended.insert(address.clone());
+        }
+    }
+}
+
 /// Says where the same role is inherited from: adding it changes nothing today, removing it neither.
 pub(in crate::plan) fn note_inherited(live: &Live, plan: &mut Plan) {
     for change in plan.changes.values_mut() {
@@ -306,5 +371,75 @@ pub(in crate::plan) fn note_inherited(live: &Live, plan: &mut Plan) {
             })
             .collect();
         change.notes.extend(notes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::plan::Plan;
+    use crate::plan::fixture::{Case, HEAD, marked};
+
+    const FOREIGN: &str = "serviceaccount/ledger@others-1.iam.gserviceaccount.com";
+    const USER: &str = "roles/iam.workloadIdentityUser";
+
+    /// A spec that lists the account of others as one on which it had granted.
+    fn case(more: &str, members: &[&str]) -> Case {
+        let mut case = Case::of(&format!("{HEAD}removed: [{FOREIGN}]\n{more}"));
+        case.grant(FOREIGN, "roles/viewer", "user:jo@acme.example");
+        for member in members {
+            let member = format!("serviceAccount:acme-prod.svc.id.goog[{member}]");
+            case.grant(FOREIGN, USER, &member);
+        }
+        case
+    }
+
+    fn removals(plan: &Plan) -> Vec<&str> {
+        plan.changes
+            .keys()
+            .map(|a| &**a)
+            .filter(|a| a.starts_with("binding."))
+            .collect()
+    }
+
+    #[test]
+    fn what_the_spec_had_on_an_account_of_others_is_removed_where_it_lists_the_account() {
+        let spec = "namespaces: { apps: { serviceAccounts: { web: {} } } }\n";
+        let mut case = case(spec, &["apps/web", "apps/left", "apps/theirs"]);
+        case.ksa("main", "apps", "left", marked(None, false));
+        case.ksa("main", "apps", "theirs", json!({}));
+        let plan = case.plan();
+        let on = "binding.ledger@others-1.iam.gserviceaccount.com/acme-prod/apps";
+        assert_eq!(removals(&plan), [format!("{on}/left"), format!("{on}/web")]);
+    }
+
+    #[test]
+    fn where_nothing_is_to_be_removed_that_is_said_with_who_is_there() {
+        let plan = case("", &["apps/theirs"]).plan();
+        assert!(removals(&plan).is_empty());
+        let told = plan
+            .warnings
+            .iter()
+            .find(|w| w.contains("nothing is removed on"));
+        let told = told.expect("a warning");
+        assert!(
+            told.contains("acme-prod.svc.id.goog[apps/theirs]") && told.contains("--base"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn accounts_of_others_that_are_not_listed_are_theirs() {
+        let spec = "googleServiceAccounts: { ledger: { email: ledger@others-1.iam.gserviceaccount.com } }\nnamespaces: { apps: { serviceAccounts: { web: {}, jobs: { impersonates: ledger } } } }\n";
+        let mut case = Case::of(&format!("{HEAD}{spec}"));
+        case.grant(
+            FOREIGN,
+            USER,
+            "serviceAccount:acme-prod.svc.id.goog[apps/web]",
+        );
+        let plan = case.plan();
+        assert_eq!(removals(&plan).len(), 1, "{:?}", plan.changes.keys());
+        assert!(plan.changes[removals(&plan)[0]].edit.action() == crate::plan::Action::Create);
     }
 }

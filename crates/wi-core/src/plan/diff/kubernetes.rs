@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::desired::{Desired, DesiredCluster, DesiredKsa, GSA_ANNOTATION, KsaKey, NamespaceKey};
 use crate::live::{Live, Objects, Seen};
 use crate::names::{Email, KubeName};
-use crate::plan::ownership::{ADOPTED, MANAGED_BY, OWNER, copied_mark, owner_of};
+use crate::plan::ownership::{ADOPTED, FORMER, MANAGED_BY, OWNER, copied_mark, owner_of};
 use crate::plan::{Change, Edit, Ksa, KsaAfter, Namespace, Options, Plan, Was};
 use crate::wire::container::Cluster;
 use crate::wire::kubernetes::ObjectMeta;
@@ -277,15 +277,25 @@ fn diff_ksa(
                     key.address(),
                     Some(&wanted.place),
                     format!(
-                        "the annotation {GSA_ANNOTATION} is {} and belongs to the field manager {}. Change it there, or pass --force-conflicts to take it over",
+                        "the annotation {GSA_ANNOTATION} is {}{} and belongs to the field manager {}. Change it there, or pass --force-conflicts to take it over",
                         before.unwrap_or_default(),
+                        if in_other_letters(before, after) { " (in other letters than IAM has it)" } else { "" },
                         foreign.join(", ")
                     ),
                 );
             }
-            // Nothing else conflicts than what others have copied of our marks.
-            force = options.force_conflicts || copy.is_some();
+            // Nothing else conflicts than what others have copied of our marks, and what a release has put back:
+            // a field of ours, written in another way.
+            force = options.force_conflicts
+                || copy.is_some()
+                || was.as_ref().is_some_and(Was::annotation_is_ours);
         }
+    }
+    if in_other_letters(before, after) {
+        let before = reason
+            .map(|reason| format!("{reason}; "))
+            .unwrap_or_default();
+        reason = Some(before + OTHER_LETTERS);
     }
     let managed_by = there.and_then(|m| m.labels.get(MANAGED_BY));
     let edit = Edit::Ksa(Ksa {
@@ -294,6 +304,7 @@ fn diff_ksa(
         after: KsaAfter::Kept {
             account: wanted.account.clone(),
             adopted,
+            former: former(there, after, foreign).filter(|_| adopted),
             // A label of another tool stays its own; our annotation is mark enough.
             labelled: managed_by.is_none_or(|t| t == "wi"),
         },
@@ -310,6 +321,27 @@ fn diff_ksa(
     }
     let notes = reason.into_iter().collect();
     plan.insert(Change::new(edit, notes, Some(&wanted.place)));
+}
+
+const OTHER_LETTERS: &str = "the same account in other letters: whether the metadata server takes it for that is not known, so that it is written as IAM has it";
+
+/// Whether two accounts differ in capital letters alone.
+fn in_other_letters(a: Option<&str>, b: Option<&str>) -> bool {
+    matches!((a, b), (Some(a), Some(b)) if a != b && a.eq_ignore_ascii_case(b))
+}
+
+/// As which Google service account one acted that is adopted: it is kept in mind, to be put back one day.
+fn former(there: Option<&ObjectMeta>, after: Option<&str>, others: &[String]) -> Option<String> {
+    let there = there?;
+    let annotations = &there.annotations;
+    let is_marked = owner_of(there).is_some();
+    let known = annotations.get(FORMER).filter(|_| is_marked);
+    // What others have written is theirs, also where it was first the same as what we write.
+    let replaced = annotations.get(GSA_ANNOTATION).filter(|before| {
+        let theirs = !is_marked || !others.is_empty();
+        theirs && !before.is_empty() && Some(before.as_str()) != after
+    });
+    known.or(replaced).cloned()
 }
 
 /// What carries our mark and left the spec: what `wi` made is deleted, what it adopted is released.
@@ -352,6 +384,14 @@ fn remove_what_left(cluster: &str, desired: &Desired, objects: &Objects, plan: &
                 let others = was.annotation_managers.join(", ");
                 note += &format!("; the annotation {GSA_ANNOTATION} stays, {others} owns it, too");
             }
+            if let Some(former) = was
+                .former_account()
+                .filter(|_| was.annotation_managers.is_empty())
+            {
+                note += &format!(
+                    "; the annotation {GSA_ANNOTATION} is {former} again, as it was before"
+                );
+            }
             (KsaAfter::Released, note)
         } else {
             (
@@ -392,5 +432,89 @@ fn remove_what_left(cluster: &str, desired: &Desired, objects: &Objects, plan: &
             vec![note.to_owned()],
             None,
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::desired::GSA_ANNOTATION;
+    use crate::plan::fixture::{Case, HEAD, email, marked};
+    use crate::plan::{Edit, Ksa, KsaAfter, Plan};
+
+    const BACKEND: &str = "googleServiceAccounts: { backend: {} }\nnamespaces: { apps: { serviceAccounts: { web: { impersonates: backend } } } }\n";
+
+    fn ksa(plan: &Plan) -> &Ksa {
+        match &plan.changes["ksa.main/apps/web"].edit {
+            Edit::Ksa(ksa) => ksa,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn former(plan: &Plan) -> Option<&str> {
+        match &ksa(plan).after {
+            KsaAfter::Kept { former, .. } => former.as_deref(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn as_which_account_one_acted_that_is_adopted_is_kept_in_mind_and_put_back() {
+        let legacy = email("legacy-app");
+        let mut case = Case::of(&format!("{HEAD}{BACKEND}"));
+        case.ksa(
+            "main",
+            "apps",
+            "web",
+            json!({ GSA_ANNOTATION: legacy.as_str() }),
+        );
+        let plan = case.plan();
+        assert_eq!(former(&plan), Some(legacy.as_str()));
+        assert!(ksa(&plan).force, "the field is ours already");
+        // As it is then, under another account, and out of the spec.
+        let mut annotations = marked(Some("backend"), true);
+        annotations["wi/former-account"] = legacy.as_str().into();
+        case.ksa("main", "apps", "web", annotations);
+        let other = BACKEND.replace("backend", "newer-app");
+        let mut case = case.under(&format!("{HEAD}{other}"));
+        assert_eq!(former(&case.plan()), Some(legacy.as_str()));
+        case = case.under(HEAD);
+        let plan = case.plan();
+        assert_eq!(ksa(&plan).after, KsaAfter::Released);
+        assert_eq!(ksa(&plan).account_after(), Some(legacy.as_str()));
+        assert_eq!(ksa(&plan).puts_back(), Some(legacy.as_str()));
+        assert_eq!(plan.identity_losses().count(), 0);
+    }
+
+    #[test]
+    fn one_that_was_made_or_acted_as_nobody_has_nothing_to_put_back() {
+        let mut case = Case::of(&format!("{HEAD}{BACKEND}"));
+        case.ksa("main", "apps", "web", json!({}));
+        assert_eq!(former(&case.plan()), None);
+        case.ksa(
+            "main",
+            "apps",
+            "web",
+            json!({ GSA_ANNOTATION: email("backend").as_str() }),
+        );
+        assert_eq!(former(&case.plan()), None, "it is the same one");
+        case.ksa("main", "apps", "web", marked(Some("backend"), true));
+        let plan = case.under(HEAD).plan();
+        assert_eq!(ksa(&plan).account_after(), None);
+        assert_eq!(plan.identity_losses().count(), 1);
+    }
+
+    #[test]
+    fn an_account_in_other_letters_is_written_anew_and_told_as_such() {
+        let mut case = Case::of(&format!("{HEAD}{BACKEND}"));
+        let capital = email("backend").as_str().replace("backend", "Backend");
+        case.ksa("main", "apps", "web", json!({ GSA_ANNOTATION: capital }));
+        let plan = case.plan();
+        let notes = &plan.changes["ksa.main/apps/web"].notes;
+        assert!(
+            notes[0].contains("the same account in other letters"),
+            "{notes:?}"
+        );
     }
 }

@@ -206,7 +206,7 @@ fn overridden(own: &UpgradeSettings, wanted: &UpgradeOverride) -> UpgradeSetting
             },
         };
     }
-    if !during.is_blue_green() {
+    if during.is_surge() {
         during.max_surge = wanted.max_surge.unwrap_or(during.max_surge);
         during.max_unavailable = wanted.max_unavailable.unwrap_or(during.max_unavailable);
     }
@@ -248,6 +248,22 @@ fn how(settings: &UpgradeSettings, nodes: u64) -> String {
             in_words(soak)
         );
     }
+    if settings.is_short_lived() {
+        return format!(
+            "short-lived: {} not drained; each goes when its time is over, and those that come from then on have the metadata server",
+            match nodes {
+                1 => "the node is".to_owned(),
+                n => format!("the {n} nodes are"),
+            }
+        );
+    }
+    if !settings.is_surge() {
+        return format!(
+            "{}: how GKE recreates {} by that is not known here",
+            settings.strategy,
+            count(nodes, "node")
+        );
+    }
     format!(
         "surge: {} recreated in {}, with at most {} more and {} fewer than now at any time",
         count(nodes, "node"),
@@ -274,5 +290,29 @@ fn legacy(mode: &str) -> Option<String> {
         "SECURE" => Some("SECURE, the old metadata concealment, ends: the GKE metadata server conceals as much, and pods get their own identity instead of the node's".to_owned()),
         "EXPOSE" => Some("EXPOSE is the old name of GCE_METADATA: until now pods see all of the node's metadata".to_owned()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::how;
+    use crate::plan::fixture::wire;
+    use serde_json::json;
+
+    #[test]
+    fn how_nodes_are_recreated_is_told_for_each_strategy() {
+        let told = |settings| how(&wire(settings), 3);
+        assert!(told(json!({ "maxSurge": 1 })).starts_with("surge: 3 nodes recreated in 3 rounds"));
+        assert!(told(json!({ "strategy": "BLUE_GREEN" })).starts_with("blue-green: 3 new nodes"));
+        let short = told(json!({ "strategy": "SHORT_LIVED" }));
+        assert!(
+            short.starts_with("short-lived: the 3 nodes are not drained"),
+            "{short}"
+        );
+        let unknown = told(json!({ "strategy": "NEW_ONE" }));
+        assert!(
+            unknown.starts_with("NEW_ONE: how GKE recreates 3 nodes"),
+            "{unknown}"
+        );
     }
 }

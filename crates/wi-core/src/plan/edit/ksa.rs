@@ -10,7 +10,7 @@ use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::names::{Email, Member};
 use crate::plan::access::Right;
 use crate::plan::integrity::{Checked, UNKNOWN, UNSHOWN, holds};
-use crate::plan::ownership::{ADOPTED, MANAGED_BY, OWNER};
+use crate::plan::ownership::{ADOPTED, FORMER, MANAGED_BY, OWNER};
 use crate::plan::permissions::Permission;
 use crate::plan::preconditions::Reader;
 use crate::plan::scope::Scope;
@@ -42,11 +42,13 @@ pub enum KsaAfter {
         account: Option<Email>,
         /// Whether it was there before: then it is released one day, not deleted.
         adopted: bool,
+        /// The Google service account that it acted as before, to be put back then.
+        former: Option<String>,
         /// Whether it has the label that says who manages it; that of another tool stays.
         labelled: bool,
     },
-    /// Our marks go, since it left the spec and was there before. The annotation goes unless somebody else
-    /// owns it, too.
+    /// Our marks go, since it left the spec and was there before. The annotation is put back as it was, where
+    /// that is known, and otherwise goes unless somebody else owns it, too.
     Released,
     /// It is deleted, since it left the spec, which had made it.
     Deleted,
@@ -69,12 +71,22 @@ impl Ksa {
         match &self.after {
             KsaAfter::Kept { account, .. } => account.as_ref().map(Email::as_str),
             KsaAfter::Released => {
-                let others = self.before.as_ref();
-                let others = others.filter(|was| !was.annotation_managers.is_empty());
-                others.and_then(Was::account)
+                let was = self.before.as_ref()?;
+                match was.annotation_managers.is_empty() {
+                    true => was.former_account(),
+                    false => was.account(),
+                }
             }
             KsaAfter::Deleted => None,
         }
+    }
+
+    /// The annotation that a release puts back in place of the one that is there.
+    pub fn puts_back(&self) -> Option<&str> {
+        let was = self.before.as_ref()?;
+        let released = self.after == KsaAfter::Released;
+        let former = was.former_account().filter(|_| released)?;
+        (was.annotation_managers.is_empty() && was.account() != Some(former)).then_some(former)
     }
 
     /// The whole applied configuration; `None` to delete it.
@@ -83,11 +95,17 @@ impl Ksa {
         let kind = "ServiceAccount";
         match &self.after {
             KsaAfter::Kept {
-                adopted, labelled, ..
+                adopted,
+                labelled,
+                former,
+                ..
             } => {
                 let account = self.account_after();
                 let mut object =
                     object::configuration(kind, name, namespace, owner, account, *adopted);
+                if let Some(former) = former {
+                    object["metadata"]["annotations"][FORMER] = former.clone().into();
+                }
                 if !labelled && let Some(metadata) = object["metadata"].as_object_mut() {
                     metadata.remove("labels");
                 }
@@ -120,12 +138,20 @@ impl Kind for Ksa {
         let was = self.before.as_ref();
         let stays = matches!(self.after, KsaAfter::Kept { .. });
         let mark = stays.then_some(owner);
-        let mut attributes: Vec<Attribute> =
-            [(GSA_ANNOTATION, self.account_after()), (OWNER, mark)]
-                .into_iter()
-                .filter_map(|(name, after)| object::annotation(name, was, after))
-                .filter(|a| stays || a.before.is_some())
-                .collect();
+        let former = match &self.after {
+            KsaAfter::Kept { former, .. } => former.as_deref(),
+            KsaAfter::Released | KsaAfter::Deleted => None,
+        };
+        let rows = [
+            (GSA_ANNOTATION, self.account_after()),
+            (OWNER, mark),
+            (FORMER, former),
+        ];
+        let mut attributes: Vec<Attribute> = rows
+            .into_iter()
+            .filter_map(|(name, after)| object::annotation(name, was, after))
+            .filter(|a| stays || a.before.is_some())
+            .collect();
         // An object of somebody else's: whoever reads the plan sees all that is written on it.
         if let (
             Some(was),
@@ -206,8 +232,16 @@ impl Kind for Ksa {
         holds(was.is_none_or(|was| !was.uid.is_empty()), UNKNOWN)?;
         let ours = was.is_some_and(|was| was.owner() == Some(plan.owner));
         match &self.after {
-            KsaAfter::Kept { .. } => {
+            KsaAfter::Kept { former, .. } => {
                 plan.may_take(was.and_then(Was::owner))?;
+                let theirs = [
+                    was.and_then(Was::former_account),
+                    was.and_then(Was::account),
+                ];
+                holds(
+                    former.is_none() || theirs.contains(&former.as_deref()),
+                    UNKNOWN,
+                )?;
             }
             KsaAfter::Released | KsaAfter::Deleted => holds(ours, UNKNOWN)?,
         }
@@ -216,8 +250,9 @@ impl Kind for Ksa {
         holds(!self.drop_annotation || loses, UNSHOWN)?;
         // Beside what is ours, marks are written over: those of a spec that is taken over from, and copies.
         let marked = was.is_some_and(|was| was.annotations.contains_key(OWNER));
+        let may_force = marked || was.is_some_and(Was::annotation_is_ours);
         holds(
-            marked || !self.force || plan.options.force_conflicts,
+            may_force || !self.force || plan.options.force_conflicts,
             UNKNOWN,
         )
     }

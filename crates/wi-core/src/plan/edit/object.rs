@@ -10,11 +10,11 @@ use crate::desired::GSA_ANNOTATION;
 use crate::digest::sha256;
 use crate::names::KubeName;
 use crate::plan::Attribute;
-use crate::plan::ownership::{ADOPTED, MANAGED_BY, OWNER, copied_mark};
+use crate::plan::ownership::{ADOPTED, FORMER, MANAGED_BY, OWNER, copied_mark};
 use crate::wire::kubernetes::{FIELD_MANAGER, ObjectMeta};
 
 /// Labels and annotations whose values are told; of all others only that they changed.
-const TOLD: [&str; 4] = [MANAGED_BY, OWNER, ADOPTED, GSA_ANNOTATION];
+const TOLD: [&str; 5] = [MANAGED_BY, OWNER, ADOPTED, FORMER, GSA_ANNOTATION];
 
 /// An object as the plan saw it. Anything can be in labels and annotations of other tools, a secret too:
 /// of their values there is `value DIGEST`.
@@ -96,6 +96,16 @@ impl Was {
     /// The Google service account in its annotation, as it is written there.
     pub fn account(&self) -> Option<&str> {
         self.annotations.get(GSA_ANNOTATION).map(String::as_str)
+    }
+
+    /// Whether nobody else than `wi` owns the annotation that is there.
+    pub fn annotation_is_ours(&self) -> bool {
+        self.account().is_some() && self.annotation_managers.is_empty()
+    }
+
+    /// The Google service account that it acted as before this spec had it, where another one is written now.
+    pub fn former_account(&self) -> Option<&str> {
+        self.annotations.get(FORMER).map(String::as_str)
     }
 
     /// As a plan rests on it.

@@ -21,6 +21,7 @@ use crate::names::{Email, KsaIdentity, Member};
 use crate::resource::Resource;
 use crate::wire::container::NodePool;
 use crate::wire::pods::{Pod, PodSpec};
+use crate::wire::workloads::WORKLOAD_KINDS;
 
 pub use workloads::Workload;
 
@@ -234,6 +235,8 @@ struct Tenant<'a> {
     workload: Workload,
     namespace: &'a str,
     pod: &'a PodSpec,
+    /// The node pools that all of its pods are on just now; empty where some are here, or none is anywhere.
+    elsewhere: BTreeSet<&'a str>,
 }
 
 impl Pool<'_> {
@@ -243,9 +246,21 @@ impl Pool<'_> {
             workload,
             namespace,
             pod,
+            elsewhere,
         } in self.tenants()
         {
             let mut fate = self.fate(namespace, pod);
+            if !elsewhere.is_empty() {
+                // Whoever is elsewhere is of interest only if it could not come here any more.
+                let IdentityEffect::Loses(why) = &mut fate else {
+                    continue;
+                };
+                let separator = if why.is_empty() { "" } else { "; " };
+                *why += &format!(
+                    "{separator}its pods are on {} now, and may come here",
+                    elsewhere.into_iter().collect::<Vec<_>>().join(", ")
+                );
+            }
             if matches!(fate, IdentityEffect::Loses(_))
                 && (options.accept_loss || self.accepted(&workload))
             {
@@ -289,27 +304,74 @@ impl Pool<'_> {
             let namespace = pod.metadata.namespace.as_str();
             is_here && workloads::is_live(pod) && !is_gke_own(namespace, [&pod.metadata])
         });
-        let placed = workloads::placed(&self.workloads.pods);
-        let templates = self.workloads.templates.iter().filter(|t| {
-            let namespace = t.metadata.namespace.as_str();
-            let key = (namespace, t.kind.clone(), t.metadata.name.clone());
-            // The pods of these come and go with time or nodes: where one is tells of no other.
-            let moves = matches!(t.kind.as_str(), "DaemonSet" | "Job" | "CronJob");
-            (moves || !placed.contains(&key))
-                && !is_gke_own(namespace, [&t.metadata, &t.pod_metadata])
-                && may_come(&t.pod)
-        });
         let pods = pods.map(|pod| Tenant {
             workload: Workload::of(pod),
             namespace: &pod.metadata.namespace,
             pod: &pod.spec,
+            elsewhere: BTreeSet::new(),
         });
-        let templates = templates.map(|t| Tenant {
-            workload: Workload::of_template(t),
-            namespace: &t.metadata.namespace,
-            pod: &t.pod,
+        let placed = workloads::placed(&self.workloads.pods, &self.workloads.pool_of_node);
+        let templates = self.workloads.templates.iter().filter_map(|t| {
+            let namespace = t.metadata.namespace.as_str();
+            if is_gke_own(namespace, [&t.metadata, &t.pod_metadata]) || !may_come(&t.pod) {
+                return None;
+            }
+            // The pods of these come and go with time or nodes: where one is tells of no other.
+            let moves = matches!(t.kind.as_str(), "DaemonSet" | "Job" | "CronJob");
+            let key = (namespace, t.kind.clone(), t.metadata.name.clone());
+            let elsewhere = match placed.get(&key).filter(|_| !moves) {
+                Some(on) => self.elsewhere(on)?,
+                None => BTreeSet::new(),
+            };
+            Some(Tenant {
+                workload: Workload::of_template(t),
+                namespace,
+                pod: &t.pod,
+                elsewhere,
+            })
         });
-        pods.chain(templates).collect()
+        // What else makes pods (an operator's own kind) has no template that could be read but its pods.
+        let of_operators = self.workloads.pods.iter().filter_map(|pod| {
+            let kind = &pod.metadata.controller()?.kind;
+            let listed = kind == "Node" || WORKLOAD_KINDS.iter().any(|k| k.kind == kind);
+            let namespace = pod.metadata.namespace.as_str();
+            let elsewhere = !listed
+                && !pod.spec.node_name.is_empty()
+                && !is_gke_own(namespace, [&pod.metadata])
+                && place.as_ref().is_none_or(|p| p.may_take(&pod.spec));
+            let workload = Workload::of(pod);
+            let key = (namespace, workload.kind.clone(), workload.name.clone());
+            Some(Tenant {
+                elsewhere: self.elsewhere(placed.get(&key).filter(|_| elsewhere)?)?,
+                workload,
+                namespace,
+                pod: &pod.spec,
+            })
+        });
+        pods.chain(templates).chain(of_operators).collect()
+    }
+
+    /// The node pools that the pods of something are on which may come here one day, when they are made
+    /// anew; `None` where they are here already, or live nowhere on a node's identity.
+    fn elsewhere<'a>(&self, on: &BTreeSet<Option<&'a str>>) -> Option<BTreeSet<&'a str>> {
+        let is_here = on.contains(&Some(self.node_pool));
+        let has_own = |pool: &Option<&str>| pool.is_some_and(|pool| self.has_own_identities(pool));
+        if is_here || on.iter().all(has_own) {
+            return None;
+        }
+        let names = on
+            .iter()
+            .map(|pool| pool.unwrap_or("a node pool that is not known"));
+        Some(names.collect())
+    }
+
+    /// Whether nobody on a node pool of this cluster lives on its nodes' identity.
+    fn has_own_identities(&self, node_pool: &str) -> bool {
+        let cluster = self.live.clusters.get(self.cluster).and_then(Seen::found);
+        cluster.is_some_and(|cluster| {
+            let pool = cluster.node_pools.iter().find(|p| p.name == node_pool);
+            pool.is_some_and(|pool| !cluster.has_node_identity(pool))
+        })
     }
 
     fn is_here(&self, pod: &Pod) -> bool {
@@ -418,15 +480,9 @@ impl Pool<'_> {
         cluster.node_pools.iter().find(|p| p.name == self.node_pool)
     }
 
-    /// The node's service account, where its address is known.
     fn node_account(&self) -> Option<Email> {
-        match self.found()?.config.service_account.as_str() {
-            "" | "default" => {
-                let project = &self.desired.clusters[self.cluster].path.project;
-                self.live.default_accounts.get(project).cloned()
-            }
-            email => Email::parse(email).ok(),
-        }
+        self.live
+            .node_account(self.desired, self.cluster, self.node_pool)
     }
 
     fn node_account_in_words(&self) -> String {

@@ -21,9 +21,14 @@ pub(super) struct Place<'a> {
 
 impl Place<'_> {
     pub fn admits(&self, pod: &PodSpec) -> bool {
-        if !pod.node_name.is_empty() {
-            return self.has_node(&pod.node_name);
+        match pod.node_name.as_str() {
+            "" => self.may_take(pod),
+            name => self.has_node(name),
         }
+    }
+
+    /// Whether such a pod, made anew, could come here.
+    pub fn may_take(&self, pod: &PodSpec) -> bool {
         let required = &pod.affinity.node_affinity;
         let terms = required
             .required_during_scheduling_ignored_during_execution
@@ -118,4 +123,100 @@ fn covers(toleration: &Toleration, taint: &NodeTaint) -> bool {
     let key = toleration.key.is_empty() || toleration.key == taint.key;
     let value = toleration.operator == "Exists" || toleration.value == taint.value;
     key && value && (toleration.effect.is_empty() || toleration.effect == effect)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::plan::fixture::{Case, HEAD};
+    use crate::plan::{IdentityEffect, Plan};
+
+    const APP: [&str; 3] = ["apps", "Deployment", "app"];
+
+    /// A Deployment whose pods are on the node pool `here`, beside one named `there`.
+    fn case(here: &str, spec: Value) -> Case {
+        let mut case = Case::of(HEAD);
+        case.node_pool("main", "here", here, json!({}));
+        let labels = json!({ "config": { "labels": { "team": "there" } } });
+        case.node_pool("main", "there", "GCE_METADATA", labels);
+        case.template("main", APP, "default", spec.clone());
+        case.pod("main", APP, "default", "here", spec);
+        case
+    }
+
+    /// Why somebody loses the identity of the nodes of a node pool.
+    fn losers(plan: &Plan, pool: &str) -> Vec<String> {
+        let address = plan
+            .impact
+            .keys()
+            .find(|a| a.name() == format!("main/{pool}"));
+        let impact = &plan.impact[address.expect("an impact")];
+        impact
+            .workloads
+            .keys()
+            .filter_map(|fate| match fate {
+                IdentityEffect::Loses(why) => Some(why.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn held(plan: &Plan) -> Vec<&str> {
+        plan.held_back.iter().map(|h| h.address.name()).collect()
+    }
+
+    #[test]
+    fn whoever_may_come_from_another_node_pool_holds_this_one_back() {
+        let plan = case("GCE_METADATA", json!({})).plan();
+        assert_eq!(losers(&plan, "here"), [""]);
+        assert_eq!(
+            losers(&plan, "there"),
+            ["its pods are on here now, and may come here"]
+        );
+        assert_eq!(held(&plan), ["main/here", "main/there"]);
+    }
+
+    #[test]
+    fn pods_of_an_operator_are_templates_of_those_that_it_makes_anew() {
+        let mut case = Case::of(HEAD);
+        for pool in ["here", "there"] {
+            case.node_pool("main", pool, "GCE_METADATA", json!({}));
+        }
+        let broker = ["apps", "StrimziPodSet", "broker"];
+        case.pod("main", broker, "default", "here", json!({}));
+        let bound = json!({ "nodeSelector": { "team": "here" } });
+        case.pod(
+            "main",
+            ["apps", "StrimziPodSet", "bound"],
+            "default",
+            "here",
+            bound,
+        );
+        let plan = case.plan();
+        assert_eq!(losers(&plan, "here"), [""]);
+        let there = plan.impact.iter().find(|(a, _)| a.name() == "main/there");
+        let named = there.expect("an impact").1.workloads.values().flatten();
+        let named: Vec<&str> = named.map(|w| w.name.as_str()).collect();
+        assert_eq!(named, ["broker"]);
+    }
+
+    #[test]
+    fn nobody_comes_whom_the_scheduler_keeps_out_or_who_has_no_identity_of_nodes_now() {
+        let bound = json!({ "nodeSelector": { "team": "here" } });
+        let plan = case("GCE_METADATA", bound).plan();
+        assert_eq!(held(&plan), ["main/here"]);
+        let plan = case("GKE_METADATA", json!({})).plan();
+        assert!(held(&plan).is_empty(), "it lives without one where it is");
+    }
+
+    #[test]
+    fn whoever_would_have_an_identity_here_is_not_named_twice() {
+        let mut case = case("GCE_METADATA", json!({ "hostNetwork": true }));
+        case.options.accept_loss = false;
+        let plan = case.plan();
+        assert!(held(&plan).is_empty());
+        let there = plan.impact.iter().find(|(a, _)| a.name() == "main/there");
+        assert!(there.expect("an impact").1.workloads.is_empty());
+    }
 }

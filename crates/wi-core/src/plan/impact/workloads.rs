@@ -1,6 +1,6 @@
 //! From pods to the workloads that make them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,7 @@ impl Workload {
     }
 
     /// Of what makes pods. A ReplicaSet of something else is named by that.
-    pub(super) fn of_template(template: &Template) -> Self {
+    pub(in crate::plan) fn of_template(template: &Template) -> Self {
         let owner = match template.kind.as_str() {
             "ReplicaSet" => template.metadata.controller(),
             _ => None,
@@ -81,18 +81,28 @@ pub(super) fn is_live(pod: &Pod) -> bool {
     !pod.has_ended() || Workload::of(pod).kind == "CronJob"
 }
 
-/// Who has pods on a node just now, by namespace, kind and name: what made them, and what made that.
-pub(super) fn placed(pods: &[Pod]) -> BTreeSet<(&str, String, String)> {
-    let mut placed = BTreeSet::new();
+/// Where the pods of each workload are just now.
+pub(super) type Placed<'a> = BTreeMap<(&'a str, String, String), BTreeSet<Option<&'a str>>>;
+
+/// The node pools that the pods of a workload are on, by its namespace, kind and name: of what made them,
+/// and of what made that. `None` is a node whose node pool is not known.
+pub(super) fn placed<'a>(
+    pods: &'a [Pod],
+    pool_of_node: &'a BTreeMap<String, String>,
+) -> Placed<'a> {
+    let mut placed = Placed::new();
     for pod in pods {
         if pod.spec.node_name.is_empty() || pod.has_ended() {
             continue;
         }
         let namespace = pod.metadata.namespace.as_str();
+        let pool = pool_of_node.get(&pod.spec.node_name).map(String::as_str);
         let workload = Workload::of(pod);
-        placed.insert((namespace, workload.kind, workload.name));
-        if let Some(owner) = pod.metadata.controller() {
-            placed.insert((namespace, owner.kind.clone(), owner.name.clone()));
+        let controller = pod.metadata.controller();
+        let owners = controller.map(|o| (o.kind.clone(), o.name.clone()));
+        for (kind, name) in [(workload.kind, workload.name)].into_iter().chain(owners) {
+            let on = placed.entry((namespace, kind, name)).or_default();
+            on.insert(pool);
         }
     }
     placed

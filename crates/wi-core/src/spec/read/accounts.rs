@@ -8,6 +8,13 @@ use crate::names::{Email, ProjectId, check_service_account_id};
 use crate::spec::model::{AccountSpec, OnRemove};
 use crate::spec::tree::Node;
 
+/// Whether an address can have it as a name: no separator of addresses is in it, so that it spells neither
+/// another account's email nor a Kubernetes service account.
+fn is_name(key: &str) -> bool {
+    let rest = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    key.len() <= 63 && key.starts_with(|c: char| c.is_ascii_alphanumeric()) && key.bytes().all(rest)
+}
+
 impl Reader<'_> {
     pub(super) fn accounts(
         &mut self,
@@ -35,6 +42,21 @@ impl Reader<'_> {
     }
 
     fn account(&mut self, entry: &Entry<'_>, default: Option<&ProjectId>) -> Option<AccountSpec> {
+        let has_own_name = ["id", "email"].iter().any(|f| entry.node.get(f).is_some());
+        if has_own_name && !is_name(entry.name) {
+            self.tell(
+                "name",
+                &entry.at,
+                format!(
+                    "`{}` is not a name for an account: up to 63 letters, digits, hyphens, underscores and dots, beginning with a letter or a digit",
+                    entry.name
+                ),
+                "not allowed",
+                Some("It is only the spec's: `--target gsa.NAME` and plans use it.".to_owned()),
+            );
+            self.refused.insert((ACCOUNT, entry.name.to_owned()));
+            return None;
+        }
         let external = entry.node.get("email").and_then(|n| Some((n, n.text()?)));
         let address = match external {
             Some((node, text)) => self.external(entry, node, text, default),
@@ -146,6 +168,39 @@ impl Reader<'_> {
                 "too long",
                 None,
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::spec::{Source, load_sources};
+
+    #[test]
+    fn keys_of_accounts_spell_no_other_address() {
+        let valid = |key: &str| {
+            let text = format!(
+                "apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters: {{ main: {{ location: europe-west1 }} }}\ngoogleServiceAccounts: {{ \"{key}\": {{ id: checkout }} }}\n"
+            );
+            load_sources(vec![Source::new("wi.yaml".to_owned(), text)]).is_ok()
+        };
+        for key in ["checkout", "Team_A.checkout", "7-eleven"] {
+            assert!(valid(key), "{key}");
+        }
+        let long = "a".repeat(64);
+        for key in [
+            "acme-prod/shop/checkout",
+            "acme-prod%2Fshop",
+            "checkout:roles",
+            "checkout@acme-prod.iam.gserviceaccount.com",
+            "check out",
+            "-checkout",
+            ".",
+            "checkout?x",
+            "zürich",
+            &long,
+        ] {
+            assert!(!valid(key), "{key}");
         }
     }
 }
