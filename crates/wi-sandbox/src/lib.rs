@@ -27,6 +27,7 @@ mod policies;
 mod policy;
 mod predefined;
 mod request;
+mod restrictions;
 mod roles;
 mod serde_help;
 mod server;
@@ -56,6 +57,7 @@ pub use faults::{BrokenTls, Fault, Hold, Verdict};
 pub use gke::cluster::Cluster;
 pub use gke::operation::{Change, Operation, OperationSeconds};
 pub use gke::pool::{MetadataMode, NodePool};
+pub use oracle::Decision;
 pub use uses::Use;
 pub use world::World;
 
@@ -237,6 +239,22 @@ impl Sandbox {
         let mut state = self.core.state();
         operations::advance(&mut state);
         oracle::of_pods(&state)
+    }
+
+    /// Whether a pod (`NAMESPACE/NAME`, of `PROJECT/LOCATION/CLUSTER`) may do something now (`storage.objects.get`
+    /// on `bucket/NAME`, `project/ID`, `serviceaccount/EMAIL` or a full name), and what decides that. `None`:
+    /// there is no such pod.
+    pub fn call(
+        &self,
+        cluster: &str,
+        pod: &str,
+        permission: &str,
+        resource: &str,
+    ) -> Option<(Token, Decision)> {
+        let mut state = self.core.state();
+        operations::advance(&mut state);
+        let (cluster, pod) = oracle::find_pod(&state, Some(cluster), pod)?;
+        Some(oracle::of_call(&state, cluster, &pod, permission, resource))
     }
 
     /// What each container has on each node pool now: of pods that are there, and of those that the

@@ -14,6 +14,7 @@ use super::gke::cluster::Cluster;
 use super::gke::pool::NodePool;
 use super::kube::{NodeServer, PodState};
 use super::request::Request;
+use super::restrictions;
 use super::roles;
 use super::state::{State, email};
 use super::world::{Binding, Condition, Policy};
@@ -151,14 +152,14 @@ fn own_token(state: &State, cluster: &Cluster, pod: &PodState) -> Token {
         return Token::Refused(why);
     }
     let federated = members(state, cluster, pod, &Token::Federated(principal));
-    let may = granted_on(state, &federated, &format!("serviceaccount/{account}"))
-        .iter()
-        .any(|g| roles::permits(&g.role, GET_TOKEN));
-    if may {
+    let resource = format!("serviceaccount/{account}");
+    let decision = decide(state, cluster, &federated, GET_TOKEN, &resource);
+    if decision.allowed != Some(false) {
         Token::Account(account.clone())
     } else {
         Token::Refused(format!(
-            "{namespace}/{ksa} is annotated with {account}, but may not act as it: {GET_TOKEN} denied"
+            "{namespace}/{ksa} is annotated with {account}, but may not act as it: {GET_TOKEN} denied ({})",
+            decision.why
         ))
     }
 }
@@ -278,8 +279,27 @@ fn granted(state: &State, members: &BTreeSet<String>) -> BTreeSet<Granted> {
         .collect()
 }
 
-/// The roles of these members that hold on a resource: its own policy's and its project's.
+/// The roles of these members that hold on a resource: by its own policy, and by those of all that it is in.
 fn granted_on(state: &State, members: &BTreeSet<String>, resource: &str) -> BTreeSet<Granted> {
+    let above = above(state, resource);
+    policies(state)
+        .filter(|(name, _)| name == resource || above.contains(name) || is_in(resource, name))
+        .flat_map(|(name, policy)| in_policy(state, policy, &name, members))
+        .collect()
+}
+
+/// Whether a resource is in another, by their names: a table in its dataset, a folder in its bucket.
+fn is_in(resource: &str, container: &str) -> bool {
+    let container = match container.strip_prefix("bucket/") {
+        Some(bucket) => format!("//storage.googleapis.com/projects/_/buckets/{bucket}"),
+        None => container.to_owned(),
+    };
+    let rest = resource.strip_prefix(&container);
+    container.starts_with("//") && rest.is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// The project of a resource, its folders and organization, by the names of their policies.
+fn above(state: &State, resource: &str) -> BTreeSet<String> {
     let project = match resource.strip_prefix("project/") {
         Some(project) => Some(project.to_owned()),
         None => state.project_of(resource),
@@ -287,18 +307,244 @@ fn granted_on(state: &State, members: &BTreeSet<String>, resource: &str) -> BTre
     let mut above: BTreeSet<String> = BTreeSet::new();
     if let Some(project) = project {
         let ancestors = state.world.projects.get(&project).map(|p| &p.ancestors);
-        above.extend(ancestors.into_iter().flatten().map(|a| {
-            format!(
-                "//cloudresourcemanager.googleapis.com/{}",
-                a.replacen('/', "s/", 1)
-            )
-        }));
+        above.extend(ancestors.into_iter().flatten().map(|a| full_name(a)));
         above.insert(format!("project/{project}"));
     }
+    above
+}
+
+/// `//cloudresourcemanager.googleapis.com/folders/N` of `folder/N`.
+fn full_name(container: &str) -> String {
+    format!(
+        "//cloudresourcemanager.googleapis.com/{}",
+        container.replacen('/', "s/", 1)
+    )
+}
+
+/// Whether one call would be allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// `None`: it depends on what is not simulated.
+    pub allowed: Option<bool>,
+    /// What decides: `grant`, `role`, `condition`, `deny` or `boundary`; what keeps the pod from its
+    /// identity otherwise.
+    pub link: &'static str,
+    /// In words.
+    pub why: String,
+}
+
+/// Whether whoever goes by these members may do this.
+fn decide(
+    state: &State,
+    cluster: &Cluster,
+    members: &BTreeSet<String>,
+    permission: &str,
+    resource: &str,
+) -> Decision {
+    let told = |allowed, link, why: String| Decision { allowed, link, why };
+    let containers = above(state, resource);
+    let short = |name: &String| match name.strip_prefix("//cloudresourcemanager.googleapis.com/") {
+        Some(container) => container.replacen("s/", "/", 1),
+        None => name.clone(),
+    };
+    let attached: BTreeSet<String> = containers.iter().map(short).collect();
+    let denied = restrictions::is_denied(state, &denied_as(members), &attached, permission);
+    if denied == Some(true) {
+        return told(
+            Some(false),
+            "deny",
+            format!("a deny policy denies {permission}"),
+        );
+    }
+    let full: BTreeSet<String> = attached.iter().map(|c| full_name(c)).collect();
+    let sets = boundary_sets(state, cluster, members);
+    let bounded = restrictions::is_bounded(state, &sets, &full, permission);
+    if bounded == Some(true) {
+        let why = "a principal access boundary does not let it reach the resource".to_owned();
+        return told(Some(false), "boundary", why);
+    }
+    let roles = granted_on(state, members, resource);
+    let permits = |g: &&Granted| roles::permits(&state.world, &g.role, permission);
+    let sure = roles
+        .iter()
+        .find(|g| g.only_if.is_none() && permits(g) == Some(true));
+    if let Some(by) = sure {
+        let certain = denied == Some(false) && bounded == Some(false);
+        let why = format!("{} on {}", by.role, by.resource);
+        return told(certain.then_some(true), "grant", why);
+    }
+    if let Some(perhaps) = roles.iter().find(|g| permits(g) != Some(false)) {
+        let why = format!("{} on {}, perhaps", perhaps.role, perhaps.resource);
+        return told(None, "grant", why);
+    }
+    // Those whose conditions no longer hold.
+    let ever = granted_ever(state, members, resource);
+    if let Some(ended) = ever.iter().find(|g| permits(g) == Some(true)) {
+        let why = format!(
+            "the condition of {} on {} does not hold",
+            ended.role, ended.resource
+        );
+        return told(Some(false), "condition", why);
+    }
+    let who = "it";
+    let link = if ever.is_empty() { "grant" } else { "role" };
+    let has: Vec<&str> = ever.iter().map(|g| g.role.as_str()).collect();
+    let has = match has.is_empty() {
+        true => "no role".to_owned(),
+        false => format!("only {}", has.join(", ")),
+    };
+    let why = format!("{who} has {has} on {resource}, and none permits {permission}");
+    told(Some(false), link, why)
+}
+
+/// As [`granted_on`], whatever conditions say.
+fn granted_ever(state: &State, members: &BTreeSet<String>, resource: &str) -> BTreeSet<Granted> {
+    let above = above(state, resource);
     policies(state)
-        .filter(|(name, _)| name == resource || above.contains(name))
-        .flat_map(|(name, policy)| in_policy(state, policy, &name, members))
+        .filter(|(name, _)| name == resource || above.contains(name) || is_in(resource, name))
+        .flat_map(|(name, policy)| {
+            let held = policy.bindings.iter();
+            let held = held.filter(|b| b.members.iter().any(|m| members.contains(m)));
+            held.map(move |b| Granted {
+                resource: name.clone(),
+                role: b.role.clone(),
+                only_if: None,
+            })
+        })
         .collect()
+}
+
+/// The spellings of deny policies.
+fn denied_as(members: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut who = members.clone();
+    who.insert("principalSet://goog/public:all".to_owned());
+    let emails = members
+        .iter()
+        .filter_map(|m| m.strip_prefix("serviceAccount:"));
+    let accounts: Vec<String> = emails
+        .filter(|email| !email.contains('['))
+        .map(|email| format!("principal://iam.googleapis.com/projects/-/serviceAccounts/{email}"))
+        .collect();
+    who.extend(accounts);
+    who
+}
+
+/// The sets of principals of boundaries that a caller is in.
+fn boundary_sets(state: &State, cluster: &Cluster, members: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut sets = BTreeSet::new();
+    let account = members.iter().find_map(|m| {
+        let email = m.strip_prefix("serviceAccount:")?;
+        (!email.contains('[')).then_some(email)
+    });
+    let home = match account {
+        Some(email) => state.find_account(email).map(|(project, _)| project),
+        None => {
+            sets.insert(format!(
+                "//iam.googleapis.com/projects/{}/locations/global/workloadIdentityPools/{}",
+                state.number(&cluster.project),
+                state.workload_pool(&cluster.project)
+            ));
+            Some(cluster.project.clone())
+        }
+    };
+    if let Some(home) = home {
+        let ancestors = state.world.projects.get(&home).map(|p| &p.ancestors);
+        sets.extend(ancestors.into_iter().flatten().map(|a| full_name(a)));
+        sets.insert(full_name(&format!("project/{home}")));
+    }
+    sets
+}
+
+/// A pod by `NAMESPACE/NAME`, in a cluster by `PROJECT/LOCATION/NAME` or its name, or in any.
+pub fn find_pod<'s>(
+    state: &'s State,
+    wanted: Option<&str>,
+    pod: &str,
+) -> Option<(&'s Cluster, PodState)> {
+    let (namespace, name) = pod.split_once('/')?;
+    state.world.clusters.iter().find_map(|cluster| {
+        if wanted.is_some_and(|w| w != cluster_name(cluster) && w != cluster.name) {
+            return None;
+        }
+        let mut pods = state.kubes.get(&cluster.key())?.kube.pods().into_iter();
+        let pod = pods.find(|p| p.namespace == namespace && p.name == name)?;
+        Some((cluster, pod))
+    })
+}
+
+/// Whether one call of a pod would be allowed, or what keeps it from its identity.
+pub fn of_call(
+    state: &State,
+    cluster: &Cluster,
+    pod: &PodState,
+    permission: &str,
+    resource: &str,
+) -> (Token, Decision) {
+    let nodes = state.kubes.get(&cluster.key());
+    let nodes = nodes.map(|running| running.kube.node_servers());
+    let token = token(state, cluster, &nodes.unwrap_or_default(), pod);
+    if let Token::Refused(why) = &token {
+        let decision = Decision {
+            allowed: Some(false),
+            link: refused_at(state, cluster, pod),
+            why: why.clone(),
+        };
+        return (token, decision);
+    }
+    let members = members(state, cluster, pod, &token);
+    let mut decision = decide(state, cluster, &members, permission, resource);
+    if matches!(token, Token::Node(_)) && decision.allowed != Some(false) {
+        bound_by_scopes(state, cluster, pod, permission, &mut decision);
+    }
+    (token, decision)
+}
+
+/// Tokens of a node have its scopes, and are good for nothing else.
+fn bound_by_scopes(
+    state: &State,
+    cluster: &Cluster,
+    pod: &PodState,
+    permission: &str,
+    decision: &mut Decision,
+) {
+    let server = state.kubes.get(&cluster.key()).and_then(|running| {
+        let mut servers = running.kube.node_servers();
+        servers.remove(pod.node.as_ref()?)
+    });
+    let pool = server.and_then(|s| cluster.node_pools.iter().find(|pool| pool.name == s.pool));
+    let scopes = pool.and_then(|pool| pool.extra.get("config")?["oauthScopes"].as_array());
+    let Some(scopes) = scopes else { return };
+    let has = |name: &str| {
+        let url = format!("https://www.googleapis.com/auth/{name}");
+        scopes.iter().any(|scope| *scope == url)
+    };
+    if has("cloud-platform") {
+        return;
+    }
+    decision.allowed = match permission {
+        "storage.objects.get" | "storage.objects.list" if has("devstorage.read_only") => return,
+        _ if permission.starts_with("storage.") => None,
+        _ if permission.starts_with("secretmanager.") => Some(false),
+        _ => None,
+    };
+    decision.link = "scopes";
+    decision.why = format!("the node's scopes do not cover {permission}");
+}
+
+/// The first thing that keeps a pod from a token.
+fn refused_at(state: &State, cluster: &Cluster, pod: &PodState) -> &'static str {
+    let running = state.kubes.get(&cluster.key());
+    let account = running.and_then(|r| r.kube.account(&pod.namespace, &pod.service_account_name));
+    let Some((annotations, _)) = account else {
+        return "serviceAccount";
+    };
+    if cluster.workload_pool.is_none() {
+        return "pool";
+    }
+    match annotations.get(GSA_ANNOTATION) {
+        Some(account) if usable(state, account).is_err() => "account",
+        _ => "binding",
+    }
 }
 
 fn policies(state: &State) -> impl Iterator<Item = (String, &Policy)> {
@@ -381,57 +627,30 @@ pub fn answer(state: &State, request: &Request) -> Result<Value, ApiError> {
     let Some(pod) = request.query("pod") else {
         return Ok(json!({ "pods": of_pods(state) }));
     };
-    let wanted = request.query("cluster");
-    let (namespace, name) = pod
-        .split_once('/')
-        .ok_or_else(|| ApiError::invalid("`pod` is NAMESPACE/NAME"))?;
-    let found = state.world.clusters.iter().find_map(|cluster| {
-        if wanted.is_some_and(|w| w != cluster_name(cluster) && w != cluster.name) {
-            return None;
-        }
-        let pods = state.kubes.get(&cluster.key())?.kube.pods();
-        let pod = pods
-            .into_iter()
-            .find(|p| p.namespace == namespace && p.name == name)?;
-        Some((cluster, pod))
-    });
+    if !pod.contains('/') {
+        return Err(ApiError::invalid("`pod` is NAMESPACE/NAME"));
+    }
+    let found = find_pod(state, request.query("cluster"), pod);
     let (cluster, pod) =
-        found.ok_or_else(|| ApiError::not_found(format!("there is no pod {namespace}/{name}")))?;
-    let nodes = state.kubes.get(&cluster.key());
-    let nodes = nodes.map(|running| running.kube.node_servers());
-    let token = token(state, cluster, &nodes.unwrap_or_default(), &pod);
-    let mut shown = json!({"cluster": cluster_name(cluster), "token": token});
+        found.ok_or_else(|| ApiError::not_found(format!("there is no pod {pod}")))?;
     let (Some(permission), Some(resource)) =
         (request.query("permission"), request.query("resource"))
     else {
-        return Ok(shown);
+        let nodes = state.kubes.get(&cluster.key());
+        let nodes = nodes.map(|running| running.kube.node_servers());
+        let token = token(state, cluster, &nodes.unwrap_or_default(), &pod);
+        return Ok(json!({"cluster": cluster_name(cluster), "token": token}));
     };
-    if !roles::is_known(permission) {
-        return Err(ApiError::invalid(format!(
-            "the sandbox knows of no role with the permission {permission}; it knows of {}",
-            roles::known().into_iter().collect::<Vec<_>>().join(", ")
-        )));
-    }
-    let members = members(state, cluster, &pod, &token);
-    let roles = granted_on(state, &members, resource);
-    let by = roles.iter().find(|g| roles::permits(&g.role, permission));
-    shown["allowed"] = by.is_some().into();
-    shown["why"] = match (by, &token) {
-        (Some(by), _) => format!("{} on {}", by.role, by.resource),
-        (None, Token::Refused(why)) => why.clone(),
-        (None, Token::Node(who) | Token::Account(who) | Token::Federated(who)) => {
-            let has: Vec<&str> = roles.iter().map(|g| g.role.as_str()).collect();
-            let has = if has.is_empty() {
-                "no role".to_owned()
-            } else {
-                format!("only {}", has.join(", "))
-            };
-            format!("{who} has {has} on {resource}, and none permits {permission}")
-        }
-    }
-    .into();
-    if let Some(only_if) = by.and_then(|b| b.only_if.as_ref()) {
-        shown["onlyIf"] = only_if.clone().into();
+    let (token, decision) = of_call(state, cluster, &pod, permission, resource);
+    let mut shown = json!({
+        "cluster": cluster_name(cluster),
+        "token": token,
+        "allowed": decision.allowed.unwrap_or(true),
+        "link": decision.link,
+        "why": decision.why,
+    });
+    if decision.allowed.is_none() {
+        shown["onlyIf"] = "something holds that the sandbox does not simulate".into();
     }
     Ok(shown)
 }

@@ -1,7 +1,8 @@
 //! Predefined roles by name: which there are of the common services, and what each can be granted on.
 
 /// Google has some two thousand more; of those nothing is said.
-const NAMES: [&str; 174] = [
+const NAMES: [&str; 177] = [
+    "roles/admin",
     "roles/aiplatform.admin",
     "roles/aiplatform.user",
     "roles/aiplatform.viewer",
@@ -129,6 +130,7 @@ const NAMES: [&str; 174] = [
     "roles/pubsub.publisher",
     "roles/pubsub.subscriber",
     "roles/pubsub.viewer",
+    "roles/reader",
     "roles/redis.admin",
     "roles/redis.editor",
     "roles/redis.viewer",
@@ -176,6 +178,7 @@ const NAMES: [&str; 174] = [
     "roles/viewer",
     "roles/workflows.invoker",
     "roles/workstations.user",
+    "roles/writer",
 ];
 
 /// Roles that are granted on any resource.

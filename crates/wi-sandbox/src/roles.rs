@@ -1,177 +1,138 @@
-//! What predefined roles permit: enough of them for the access oracle's questions.
+//! What roles permit: predefined ones by a table that is cut to what workloads use, custom ones by the world.
 //!
-//! Taken from Google's list of roles and permissions, cut to the permissions that workloads use.
+//! Of a role that the table does not have nothing is said.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
-/// Roles with the permissions that pods need. A permission that ends in `.*` stands for all below.
-const ROLES: &[(&str, &[&str])] = &[
-    (
-        "roles/artifactregistry.reader",
-        &[
-            "artifactregistry.repositories.downloadArtifacts",
-            "artifactregistry.repositories.get",
-        ],
-    ),
-    (
-        "roles/bigquery.dataEditor",
-        &[
-            "bigquery.datasets.get",
-            "bigquery.tables.create",
-            "bigquery.tables.get",
-            "bigquery.tables.getData",
-            "bigquery.tables.updateData",
-        ],
-    ),
-    (
-        "roles/bigquery.dataViewer",
-        &[
-            "bigquery.datasets.get",
-            "bigquery.tables.get",
-            "bigquery.tables.getData",
-        ],
-    ),
-    ("roles/bigquery.jobUser", &["bigquery.jobs.create"]),
-    (
-        "roles/cloudkms.cryptoKeyEncrypterDecrypter",
-        &[
-            "cloudkms.cryptoKeyVersions.useToDecrypt",
-            "cloudkms.cryptoKeyVersions.useToEncrypt",
-        ],
-    ),
-    (
-        "roles/cloudsql.client",
-        &["cloudsql.instances.connect", "cloudsql.instances.get"],
-    ),
-    ("roles/cloudtrace.agent", &["cloudtrace.traces.patch"]),
-    (
-        "roles/container.defaultNodeServiceAccount",
-        &[
-            "autoscaling.sites.writeMetrics",
-            "logging.logEntries.create",
-            "monitoring.metricDescriptors.create",
-            "monitoring.timeSeries.create",
-        ],
-    ),
-    (
-        "roles/iam.serviceAccountTokenCreator",
-        &[
-            "iam.serviceAccounts.getAccessToken",
-            "iam.serviceAccounts.getOpenIdToken",
-            "iam.serviceAccounts.implicitDelegation",
-            "iam.serviceAccounts.signBlob",
-            "iam.serviceAccounts.signJwt",
-        ],
-    ),
-    (
-        "roles/iam.serviceAccountUser",
-        &["iam.serviceAccounts.actAs", "iam.serviceAccounts.get"],
-    ),
-    (
-        "roles/iam.workloadIdentityUser",
-        &[
-            "iam.serviceAccounts.get",
-            "iam.serviceAccounts.getAccessToken",
-            "iam.serviceAccounts.getOpenIdToken",
-        ],
-    ),
-    ("roles/logging.logWriter", &["logging.logEntries.create"]),
-    (
-        "roles/monitoring.metricWriter",
-        &[
-            "monitoring.metricDescriptors.create",
-            "monitoring.timeSeries.create",
-        ],
-    ),
-    ("roles/monitoring.viewer", &["monitoring.timeSeries.list"]),
-    ("roles/pubsub.publisher", &["pubsub.topics.publish"]),
-    ("roles/pubsub.subscriber", &["pubsub.subscriptions.consume"]),
-    (
-        "roles/secretmanager.secretAccessor",
-        &["secretmanager.versions.access"],
-    ),
-    (
-        "roles/spanner.databaseReader",
-        &["spanner.databases.read", "spanner.databases.select"],
-    ),
-    (
-        "roles/storage.admin",
-        &["storage.buckets.*", "storage.objects.*"],
-    ),
-    ("roles/storage.objectAdmin", &["storage.objects.*"]),
-    ("roles/storage.objectCreator", &["storage.objects.create"]),
-    (
-        "roles/storage.objectUser",
-        &[
-            "storage.objects.create",
-            "storage.objects.delete",
-            "storage.objects.get",
-            "storage.objects.list",
-            "storage.objects.update",
-        ],
-    ),
-    (
-        "roles/storage.objectViewer",
-        &["storage.objects.get", "storage.objects.list"],
-    ),
-];
+use super::world::{CustomRole, World};
 
-/// What the basic roles leave out although it is in the table: data that Google keeps behind roles
-/// of its own, and acting as somebody else.
-const NOT_BASIC: [&str; 5] = [
-    "storage.objects.",
-    "secretmanager.versions.access",
-    "iam.serviceAccounts.",
-    "cloudkms.cryptoKeyVersions.",
-    "spanner.databases.",
-];
+type Table = BTreeMap<&'static str, BTreeSet<String>>;
 
-/// Whether the table says that the role has the permission.
-pub fn permits(role: &str, permission: &str) -> bool {
-    let basic = || is_known(permission) && !NOT_BASIC.iter().any(|p| permission.starts_with(p));
-    match role {
-        "roles/owner" => is_known(permission),
-        "roles/editor" => basic(),
-        "roles/viewer" => {
-            let read = permission.ends_with(".get") || permission.ends_with(".list");
-            read && basic()
+static TABLE: LazyLock<Table> = LazyLock::new(|| read(include_str!("roles.txt")));
+
+/// Reads the table; its head says how it is written.
+fn read(text: &'static str) -> Table {
+    let mut rows: Vec<(&str, Vec<&str>)> = Vec::new();
+    let lines = text
+        .lines()
+        .filter(|l| !l.starts_with('#') && !l.is_empty());
+    for line in lines {
+        match (line.strip_prefix(' '), rows.last_mut()) {
+            (Some(more), Some((_, words))) => words.extend(more.split_whitespace()),
+            _ => rows.push((line, Vec::new())),
         }
-        _ => ROLES
-            .iter()
-            .filter(|(name, _)| *name == role)
-            .flat_map(|(_, permissions)| permissions.iter())
-            .any(|p| is_covered_by(permission, p)),
     }
-}
-
-/// Whether any role of the table has the permission; if none has, nothing can be said about it.
-pub fn is_known(permission: &str) -> bool {
-    ROLES
+    let all: BTreeSet<String> = rows
         .iter()
-        .flat_map(|(_, permissions)| permissions.iter())
-        .any(|p| is_covered_by(permission, p))
-}
-
-/// The permissions of a role in the table.
-pub fn permissions(role: &str) -> impl Iterator<Item = &'static str> {
-    ROLES
-        .iter()
-        .filter(move |(name, _)| *name == role)
-        .flat_map(|(_, permissions)| permissions.iter().copied())
-        .filter(|permission| !permission.ends_with('*'))
-}
-
-/// The permissions of the table, for an error message.
-pub fn known() -> BTreeSet<&'static str> {
-    ROLES
-        .iter()
-        .flat_map(|(_, permissions)| permissions.iter().copied())
+        .flat_map(|(_, words)| words)
+        .filter(|word| !word.starts_with(['*', '-']))
+        .flat_map(|word| several(word))
+        .collect();
+    rows.into_iter()
+        .map(|(role, words)| {
+            let mut permissions = BTreeSet::new();
+            for word in words {
+                match (word, word.strip_prefix('-')) {
+                    ("*", _) => permissions.extend(all.iter().cloned()),
+                    (_, Some(less)) => {
+                        for permission in several(less) {
+                            permissions.remove(&permission);
+                        }
+                    }
+                    (word, None) => permissions.extend(several(word)),
+                }
+            }
+            (role, permissions)
+        })
         .collect()
 }
 
-fn is_covered_by(permission: &str, pattern: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => permission.len() > start.len() && permission.starts_with(start),
-        None => permission == pattern,
+/// `a.{b,c}`.
+fn several(word: &str) -> Vec<String> {
+    match word.strip_suffix('}').and_then(|w| w.split_once('{')) {
+        Some((start, ends)) => ends.split(',').map(|end| format!("{start}{end}")).collect(),
+        None => vec![word.to_owned()],
+    }
+}
+
+/// The custom role of this name.
+pub fn custom<'w>(world: &'w World, role: &str) -> Option<&'w CustomRole> {
+    world.custom_roles.iter().find(|r| r.name() == role)
+}
+
+/// Whether a role has a permission; `None`: the table does not have the role.
+pub fn permits(world: &World, role: &str, permission: &str) -> Option<bool> {
+    if !role.starts_with("roles/") {
+        return Some(custom(world, role).is_some_and(|r| r.gives(permission)));
+    }
+    if world.unknown_roles.iter().any(|r| r == role) {
+        return Some(false);
+    }
+    TABLE
+        .get(role)
+        .map(|permissions| permissions.contains(permission))
+}
+
+/// The permissions of a predefined role; none where the table does not have it.
+pub fn permissions(role: &str) -> impl Iterator<Item = &'static str> {
+    TABLE.get(role).into_iter().flatten().map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn role_has_what_google_says() {
+        let world = World::default();
+        for (role, permission, wanted) in [
+            (
+                "roles/iam.workloadIdentityUser",
+                "iam.serviceAccounts.list",
+                true,
+            ),
+            (
+                "roles/iam.workloadIdentityUser",
+                "iam.serviceAccounts.getAccessToken",
+                true,
+            ),
+            ("roles/owner", "iam.serviceAccounts.getAccessToken", false),
+            ("roles/owner", "iam.serviceAccounts.setIamPolicy", true),
+            ("roles/owner", "storage.objects.get", false),
+            ("roles/owner", "storage.buckets.get", false),
+            ("roles/owner", "secretmanager.versions.access", true),
+            ("roles/editor", "secretmanager.versions.access", false),
+            ("roles/editor", "pubsub.topics.publish", true),
+            ("roles/admin", "iam.serviceAccounts.getAccessToken", false),
+            ("roles/reader", "pubsub.topics.get", true),
+            ("roles/viewer", "pubsub.topics.publish", false),
+            ("roles/storage.objectViewer", "storage.objects.get", true),
+            (
+                "roles/storage.objectViewer",
+                "storage.objects.create",
+                false,
+            ),
+        ] {
+            let found = permits(&world, role, permission);
+            assert_eq!(found, Some(wanted), "{role} {permission}");
+        }
+        assert_eq!(
+            permits(&world, "roles/redis.admin", "redis.instances.get"),
+            None
+        );
+        let tokens = "iam.serviceAccounts.getAccessToken";
+        let holders: Vec<&str> = TABLE
+            .iter()
+            .filter(|(_, p)| p.contains(tokens))
+            .map(|(r, _)| *r)
+            .collect();
+        assert_eq!(
+            holders,
+            [
+                "roles/iam.serviceAccountTokenCreator",
+                "roles/iam.workloadIdentityUser"
+            ]
+        );
     }
 }

@@ -23,8 +23,8 @@ use super::kube::Served;
 use super::request::{self, Request, decode};
 use super::state::State;
 use super::{
-    assets, crm, datasets, evidence, gateway, gke, iam, oracle, policies, services, serving,
-    storage,
+    assets, crm, datasets, evidence, gateway, gke, iam, oracle, policies, restrictions, services,
+    serving, storage,
 };
 
 /// Larger bodies than any policy.
@@ -326,6 +326,41 @@ fn route(state: &mut State, request: &Request) -> Result<Value, ApiError> {
             "activities:query",
         ] => evidence::activities(state, project, kind, request),
         ["v2", "entries:list"] => evidence::entries(state, request),
+        [
+            "v1",
+            "projects",
+            project,
+            "locations",
+            "global",
+            "workloadIdentityPools",
+            pool,
+        ] => iam::workload_pool(state, project, pool, request),
+        [
+            "v2",
+            "policies",
+            "cloudresourcemanager.googleapis.com",
+            collection,
+            container,
+            "denypolicies",
+            rest @ ..,
+        ] => restrictions::deny_policies(state, (collection, container), rest, request),
+        [
+            "v3",
+            collection @ ("projects" | "folders" | "organizations"),
+            container,
+            "locations",
+            "global",
+            "policyBindings:searchTargetPolicyBindings",
+        ] => restrictions::search_bindings(state, (collection, container), request),
+        [
+            "v3",
+            "organizations",
+            organization,
+            "locations",
+            "global",
+            "principalAccessBoundaryPolicies",
+            id,
+        ] => restrictions::boundary(state, organization, id, request),
         ["v1", "projects", project, "locations" | "zones", ..] => {
             gke::handle(state, project, &segments[3..], request)
         }

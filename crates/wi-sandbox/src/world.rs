@@ -11,6 +11,7 @@ use super::constraints::OrganizationPolicy;
 use super::faults::Fault;
 use super::gke::cluster::Cluster;
 use super::gke::operation::{Operation, OperationSeconds};
+use super::restrictions::{AccessBoundary, DenyPolicy};
 use super::serde_help::{is_default, nullable_values};
 
 /// The `apiVersion` that marks a world file.
@@ -50,9 +51,10 @@ pub struct World {
     /// `faults` alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caller_lacks: Vec<String>,
-    /// Custom roles that there are: `projects/P/roles/ID`, `organizations/N/roles/ID`.
+    /// Custom roles that there are: `projects/P/roles/ID`, `organizations/N/roles/ID`; with what they permit,
+    /// or by their names alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub custom_roles: Vec<String>,
+    pub custom_roles: Vec<CustomRole>,
     /// Predefined roles that there are not: any other is taken for one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_roles: Vec<String>,
@@ -73,6 +75,12 @@ pub struct World {
     /// Organization policies that are enforced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub organization_policies: Vec<OrganizationPolicy>,
+    /// Deny policies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deny_policies: Vec<DenyPolicy>,
+    /// Principal access boundary policies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access_boundaries: Vec<AccessBoundary>,
     /// Projects by id.
     #[serde(default, deserialize_with = "nullable_values")]
     #[schemars(with = "BTreeMap<String, Option<Project>>")]
@@ -121,6 +129,8 @@ impl Default for World {
             clock_ahead_seconds: 0,
             revision: 0,
             organization_policies: Vec::new(),
+            deny_policies: Vec::new(),
+            access_boundaries: Vec::new(),
             projects: BTreeMap::new(),
             buckets: BTreeMap::new(),
             resources: BTreeMap::new(),
@@ -130,6 +140,65 @@ impl Default for World {
             propagation_seconds: PropagationSeconds::default(),
             evidence: Evidence::default(),
             faults: Vec::new(),
+        }
+    }
+}
+
+/// A custom role.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum CustomRole {
+    /// One that is there, and permits nothing.
+    Name(String),
+    /// One with what it permits.
+    Role(RoleDefinition),
+}
+
+/// What a custom role permits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RoleDefinition {
+    /// `projects/P/roles/ID`
+    pub name: String,
+    /// `storage.objects.get` …
+    #[serde(default)]
+    pub permissions: Vec<String>,
+    /// `GA` unless said otherwise; `DISABLED` gives nothing.
+    #[serde(
+        default = "generally_available",
+        skip_serializing_if = "is_generally_available"
+    )]
+    pub stage: String,
+    /// Whether it was deleted, within the last days: it is shown, and gives nothing.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub deleted: bool,
+}
+
+fn generally_available() -> String {
+    "GA".to_owned()
+}
+
+fn is_generally_available(stage: &str) -> bool {
+    stage == "GA"
+}
+
+impl CustomRole {
+    /// `projects/P/roles/ID`
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Name(name) => name,
+            Self::Role(role) => &role.name,
+        }
+    }
+
+    /// Whether who has it has this permission.
+    pub fn gives(&self, permission: &str) -> bool {
+        match self {
+            Self::Name(_) => false,
+            Self::Role(role) => {
+                let in_force = !role.deleted && role.stage != "DISABLED";
+                in_force && role.permissions.iter().any(|p| p == permission)
+            }
         }
     }
 }

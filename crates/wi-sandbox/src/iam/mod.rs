@@ -13,7 +13,7 @@ use super::request::Request;
 use super::roles as known_roles;
 use super::set_policy;
 use super::state::{State, email};
-use super::world::ServiceAccount;
+use super::world::{CustomRole, ServiceAccount, World};
 
 /// Answers `v1/projects/P/serviceAccounts...`; `path` is what follows `serviceAccounts`.
 pub fn handle(
@@ -100,13 +100,16 @@ fn list_roles(state: &State, base: &str, request: &Request) -> Result<Value, Api
         let gone = |name: &str| world.unknown_roles.iter().any(|r| r == name);
         predefined::names().filter(|name| !gone(name)).collect()
     } else {
-        let own = world.custom_roles.iter().map(String::as_str);
+        let own = world.custom_roles.iter().map(|role| role.name());
         own.filter(|name| name.starts_with(&parent)).collect()
     };
     names.sort_unstable();
     let (page, next) = request.page(names.into_iter(), (300, 1000))?;
     let whole = request.query("view") == Some("FULL");
-    let shown: Vec<Value> = page.iter().map(|name| show_role(name, whole)).collect();
+    let shown: Vec<Value> = page
+        .iter()
+        .map(|name| show_role(world, name, whole))
+        .collect();
     let mut answer = json!({});
     if !shown.is_empty() {
         answer["roles"] = shown.into();
@@ -123,10 +126,10 @@ fn role(state: &State, name: &str) -> Result<Value, ApiError> {
     let there = if name.starts_with("roles/") {
         !world.unknown_roles.iter().any(|r| r == name) && predefined::misspelt(name).is_none()
     } else {
-        world.custom_roles.iter().any(|r| r == name)
+        known_roles::custom(world, name).is_some()
     };
     if there {
-        Ok(show_role(name, true))
+        Ok(show_role(world, name, true))
     } else {
         Err(ApiError::not_found(format!(
             "The role named {name} was not found."
@@ -134,15 +137,40 @@ fn role(state: &State, name: &str) -> Result<Value, ApiError> {
     }
 }
 
-fn show_role(name: &str, whole: bool) -> Value {
+fn show_role(world: &World, name: &str, whole: bool) -> Value {
     let mut shown = json!({"name": name, "title": name, "stage": "GA", "etag": "AA=="});
-    if whole {
-        let permissions: Vec<&str> = known_roles::permissions(name).collect();
-        if !permissions.is_empty() {
-            shown["includedPermissions"] = json!(permissions);
+    let mut permissions: Vec<&str> = known_roles::permissions(name).collect();
+    if let Some(CustomRole::Role(role)) = known_roles::custom(world, name) {
+        shown["stage"] = role.stage.as_str().into();
+        if role.deleted {
+            shown["deleted"] = true.into();
         }
+        permissions = role.permissions.iter().map(String::as_str).collect();
+    }
+    if whole && !permissions.is_empty() {
+        shown["includedPermissions"] = json!(permissions);
     }
     shown
+}
+
+/// `projects.locations.global.workloadIdentityPools.get` of GKE's own pool.
+pub fn workload_pool(
+    state: &State,
+    project: &str,
+    pool: &str,
+    request: &Request,
+) -> Result<Value, ApiError> {
+    let id = state.project(project);
+    let own = id.filter(|id| state.workload_pool(id) == pool && state.pool_exists(pool));
+    match (request.method.as_str(), own) {
+        ("GET", Some(id)) => Ok(json!({
+            "name": format!("projects/{}/locations/global/workloadIdentityPools/{pool}", state.number(&id)),
+            "state": "ACTIVE",
+            "mode": "SYSTEM_TRUST_DOMAIN",
+        })),
+        ("GET", None) => Err(ApiError::not_found("Requested entity was not found.")),
+        _ => Err(request.not_simulated()),
+    }
 }
 
 fn set_policy(state: &mut State, owner: &str, id: &str, body: &Value) -> Result<Value, ApiError> {
