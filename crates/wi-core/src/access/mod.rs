@@ -11,6 +11,7 @@ mod environment;
 mod facts;
 mod gke_own;
 mod ksa;
+pub mod ladder;
 mod members;
 mod mounts;
 mod principal;
@@ -28,7 +29,7 @@ pub use gke_own::is_gke_own;
 pub use ksa::{Given, Ksa, WhyNot, by_metadata_server, is_usable};
 pub use members::covers;
 pub use principal::{KsaPrincipal, Membership, Principal};
-pub use question::{Answer, Grant, Question, Reason, ask, roles_held};
+pub use question::{Answer, Grant, Question, Reason, ask, held, roles_held};
 pub use restrictions::{boundary_sets, has_denies};
 pub use secret_uses::{
     SecretUse, Way, config_maps_of, credential_variables, literals, secret_uses,

@@ -272,6 +272,57 @@ pub fn roles_held(facts: &Facts, principal: &Principal, resource: &Resource) -> 
         .collect()
 }
 
+/// The roles that a principal has on a resource or above, whatever they permit, with whether their
+/// conditions hold; and what may hide more of them.
+pub fn held(
+    facts: &Facts,
+    principal: &Principal,
+    resource: &Resource,
+    at: Option<Timestamp>,
+) -> (Vec<(Grant, Option<bool>)>, Vec<Unseen>) {
+    let chain = facts.chain(resource);
+    let mut unseen: Vec<Unseen> = chain.unseen.into_iter().collect();
+    let mut grants = Vec::new();
+    let question = Question {
+        principal,
+        permission: "",
+        resource,
+        at,
+    };
+    for on in &chain.resources {
+        let policy = match look(&facts.policies, on) {
+            Look::Found(policy) => policy,
+            Look::Absent => continue,
+            Look::Unseen(why) => {
+                unseen.push(Unseen::Policy(on.clone(), why));
+                continue;
+            }
+        };
+        for binding in &policy.bindings {
+            let (membership, member) = member_of(binding, principal, facts);
+            match membership {
+                Membership::Yes => {
+                    let holds = match holds(facts, binding, &question) {
+                        Membership::Yes => Some(true),
+                        Membership::No => Some(false),
+                        Membership::Unknown(_) => None,
+                    };
+                    let grant = Grant {
+                        on: on.clone(),
+                        role: binding.role.clone(),
+                        member: member.to_owned(),
+                        condition: binding.condition.clone(),
+                    };
+                    grants.push((grant, holds));
+                }
+                Membership::No => {}
+                Membership::Unknown(why) => unseen.push(why),
+            }
+        }
+    }
+    (grants, sorted(unseen))
+}
+
 #[cfg(test)]
 #[path = "question_tests.rs"]
 mod tests;

@@ -124,6 +124,15 @@ pub struct Cluster {
     pub resource_labels: BTreeMap<String, String>,
     pub label_fingerprint: String,
     pub fleet: Fleet,
+    pub network_config: NetworkConfig,
+    pub network_policy: Enabled,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NetworkConfig {
+    /// `ADVANCED_DATAPATH` is GKE Dataplane V2.
+    pub datapath_provider: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -375,6 +384,8 @@ pub struct NodePoolAutoscaling {
 pub struct NodeConfig {
     /// An email, or `default` for the Compute Engine default service account.
     pub service_account: String,
+    /// Of the tokens of its service account; `https://www.googleapis.com/auth/…`.
+    pub oauth_scopes: Vec<String>,
     pub workload_metadata_config: WorkloadMetadataConfig,
     /// Kubernetes labels that its nodes get beside GKE's own.
     pub labels: BTreeMap<String, String>,

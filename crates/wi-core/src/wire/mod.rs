@@ -6,6 +6,7 @@ pub mod budgets;
 pub mod container;
 pub mod iam;
 pub mod kubernetes;
+pub mod network;
 pub mod pods;
 pub mod policy;
 pub mod restrictions;

@@ -33,6 +33,7 @@ pub struct PodSpec {
     pub node_selector: BTreeMap<String, String>,
     pub affinity: Affinity,
     pub tolerations: Vec<Toleration>,
+    pub automount_service_account_token: Option<bool>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
