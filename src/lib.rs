@@ -12,6 +12,8 @@ pub mod apply;
 
 pub mod doctor;
 
+pub mod explain;
+
 pub mod scan;
 
 pub mod view;

@@ -4,7 +4,7 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::{
-    apply, comment, completion, doctor, graph, help, init, plan, sandbox, scan, schema, show,
+    apply, comment, completion, doctor, explain, graph, help, init, plan, sandbox, scan, schema, show,
     validate,
 };
 
@@ -97,6 +97,8 @@ pub(super) enum Command {
     Validate(validate::SpecArgs),
     /// Say who you are, and what stands in the way of a plan and an apply
     Doctor(doctor::DoctorArgs),
+    /// Say why a pod may do something, or may not: every link from it to the role
+    Explain(explain::ExplainArgs),
     /// Find static keys in files, Git's history and clusters, and who uses them
     Scan(scan::ScanArgs),
     /// Print the dependency graph of the spec
@@ -124,6 +126,7 @@ impl Command {
             Self::Comment(_) => "comment",
             Self::Validate(_) => "validate",
             Self::Doctor(_) => "doctor",
+            Self::Explain(_) => "explain",
             Self::Scan(_) => "scan",
             Self::Graph(_) => "graph",
             Self::Schema(_) => "schema",

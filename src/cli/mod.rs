@@ -8,6 +8,7 @@ mod comment;
 mod completion;
 mod connect;
 mod doctor;
+mod explain;
 mod graph;
 mod help;
 mod init;
@@ -114,6 +115,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Plan(args) => plan::run(args),
         Command::Apply(args) => apply::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Scan(args) => scan::run(args),
         Command::Comment(args) => comment::run(args),
         Command::Show(args) => show::run(args),

@@ -2,6 +2,7 @@
 
 mod cause;
 pub mod doctor;
+pub mod explain;
 pub mod findings;
 pub mod graph;
 mod impact;

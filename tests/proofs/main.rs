@@ -10,6 +10,7 @@ mod generate;
 mod run;
 mod third;
 
+mod access;
 mod brakes;
 mod calls;
 mod exactly;

@@ -22,7 +22,7 @@ pub use crate::address::{Address, BindingKey, KsaKey, NamespaceKey};
 pub const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
 
 /// Everything that the spec asks for. Pure values; nothing of the live state.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Desired {
     /// The name on the marks.
     #[serde(deserialize_with = "crate::names::label")]

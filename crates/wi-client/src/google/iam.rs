@@ -5,7 +5,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wi_core::names::{Email, ProjectId, Role};
-use wi_core::wire::iam::ServiceAccount;
+use wi_core::wire::iam::{RoleDefinition, ServiceAccount};
 
 use crate::http::{Api, ApiError, Http, ListBudget, Request, Retry};
 
@@ -202,6 +202,69 @@ pub async fn role_exists(http: &Http, role: &Role) -> Result<bool, ApiError> {
         Err(e) if e.is_not_found() => Ok(false),
         Err(e) => Err(e),
     }
+}
+
+/// As [`role_exists`], with what it permits.
+///
+/// A predefined role permits something: an answer that says otherwise is not used.
+pub async fn get_role(http: &Http, role: &Role) -> Result<RoleDefinition, ApiError> {
+    let url = http.url(Api::Iam, &format!("v1/{role}"));
+    let answer: RoleDefinition = http.json(Request::new(Method::GET, url.clone())).await?;
+    if role.as_str().starts_with("roles/") && answer.included_permissions.is_empty() {
+        let why = format!("the answer does not say what {role} permits");
+        return Err(ApiError::without_answer("GET", &url, why));
+    }
+    Ok(answer)
+}
+
+/// `roles.list` with what each permits: all predefined roles.
+pub async fn predefined_roles(http: &Http) -> Result<Vec<RoleDefinition>, ApiError> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Page {
+        roles: Vec<RoleDefinition>,
+        next_page_token: String,
+    }
+    let mut all = Vec::new();
+    let mut token = String::new();
+    let mut budget = ListBudget::of_pages(super::MOST_PAGES);
+    loop {
+        let mut path = "v1/roles?view=FULL&pageSize=1000".to_owned();
+        if !token.is_empty() {
+            path.push_str(&format!("&pageToken={}", wi_core::percent::query(&token)));
+        }
+        let request = Request::new(Method::GET, http.url(Api::Iam, &path));
+        let page: Page = http
+            .page(request, &mut budget, |p: &Page| p.roles.len())
+            .await?;
+        all.extend(page.roles);
+        token = page.next_page_token;
+        if token.is_empty() {
+            return Ok(all);
+        }
+    }
+}
+
+/// `projects.locations.global.workloadIdentityPools.get` of a project's own pool: its state.
+pub async fn workload_pool_state(http: &Http, project: &ProjectId) -> Result<String, ApiError> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Pool {
+        state: String,
+        disabled: bool,
+    }
+    let path = format!(
+        "v1/projects/{project}/locations/global/workloadIdentityPools/{}",
+        project.workload_pool()
+    );
+    let pool: Pool = http
+        .json(Request::new(Method::GET, http.url(Api::Iam, &path)))
+        .await?;
+    Ok(if pool.disabled {
+        "DISABLED".to_owned()
+    } else {
+        pool.state
+    })
 }
 
 /// Who the access token belongs to: the email that `tokeninfo` knows, or that the credentials name.

@@ -9,6 +9,7 @@ pub mod iam;
 pub mod keys;
 pub mod policies;
 pub mod projects;
+pub mod restrictions;
 pub mod services;
 
 /// The most pages of one list: a hundred thousand accounts, twice as many projects.

@@ -15,6 +15,7 @@ use wi_core::live::ReachedBy;
 use wi_core::spec::model::Endpoint;
 use wi_core::wire::budgets::Budget;
 use wi_core::wire::kubernetes::{FIELD_MANAGER, ObjectMeta};
+use wi_core::wire::network::NetworkPolicy;
 use wi_core::wire::pods::Pod;
 use wi_core::wire::workloads::{WorkloadKind, WorkloadObject};
 
@@ -150,6 +151,46 @@ impl Kube {
         kind: &WorkloadKind,
     ) -> Result<Vec<WorkloadObject>, ApiError> {
         self.list(kind.path, "", "application/json").await
+    }
+
+    /// One pod.
+    pub async fn get_pod(&self, namespace: &str, name: &str) -> Result<Pod, ApiError> {
+        self.get_whole(&format!("/api/v1/namespaces/{namespace}/pods/{name}"))
+            .await
+    }
+
+    /// One object that makes pods.
+    pub async fn get_workload(
+        &self,
+        kind: &WorkloadKind,
+        namespace: &str,
+        name: &str,
+    ) -> Result<WorkloadObject, ApiError> {
+        self.get_whole(&of_namespace(kind.path, namespace, name))
+            .await
+    }
+
+    /// One node.
+    pub async fn get_node(&self, name: &str) -> Result<ObjectMeta, ApiError> {
+        self.get(&format!("/api/v1/nodes/{name}")).await
+    }
+
+    /// The NetworkPolicies of one namespace, every page.
+    pub async fn list_network_policies(
+        &self,
+        namespace: &str,
+    ) -> Result<Vec<NetworkPolicy>, ApiError> {
+        let path = format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies");
+        self.list(&path, "", "application/json").await
+    }
+
+    async fn get_whole<T: DeserializeOwned + Send + 'static>(
+        &self,
+        path: &str,
+    ) -> Result<T, ApiError> {
+        let mut request = Request::new(Method::GET, self.url(path));
+        request.connect_within = Some(REACHABLE_WITHIN);
+        self.http.json(request).await
     }
 
     /// The texts of one ConfigMap, by key.
@@ -350,6 +391,14 @@ impl Kube {
         }
         let request = Request::new(Method::DELETE, self.url(&path)).body(body);
         self.http.send(&request).await.map(drop)
+    }
+}
+
+/// The path of one object by that of its collection in all namespaces.
+fn of_namespace(collection: &str, namespace: &str, name: &str) -> String {
+    match collection.rsplit_once('/') {
+        Some((group, plural)) => format!("{group}/namespaces/{namespace}/{plural}/{name}"),
+        None => collection.to_owned(),
     }
 }
 

@@ -188,6 +188,8 @@ fn allow(facts: &Facts, question: &Question<'_>, chain: &Chain) -> Allow {
                 (Membership::Yes, Membership::Yes, Membership::Yes) => by.push(grant),
                 (Membership::Yes, Membership::No, _) => lacking.push(grant),
                 (Membership::Yes, Membership::Yes, Membership::No) => ended.push(grant),
+                // It is denied either way, and which link is to blame depends on the role.
+                (Membership::Yes, Membership::Unknown(why), Membership::No) => unseen.push(why),
                 (_, Membership::No, _) | (_, _, Membership::No) => {}
                 (Membership::Unknown(why), _, _)
                 | (_, Membership::Unknown(why), _)

@@ -8,7 +8,7 @@ use super::kind::Kind;
 pub const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// The groups under `/apis`; `/api` is the core group.
-pub const GROUPS: [&str; 4] = ["apps", REVIEW_GROUP, "batch", "policy"];
+pub const GROUPS: [&str; 5] = ["apps", REVIEW_GROUP, "batch", "networking.k8s.io", "policy"];
 
 const REVIEW_GROUP: &str = "authorization.k8s.io";
 const REVIEWS: &str = "selfsubjectaccessreviews";

@@ -1,9 +1,13 @@
 //! The Google service account and the right to be it: links 12 to 14, and the chain of an account alone.
 
-use super::grants::{Who, grant_links, restricted};
+use super::grants::{Scene, Who, grant_links, restricted};
 use super::identity::ActsAs;
 use super::near::near;
-use super::{Caller, Fix, Ladder, Link, Rung, Situation, State, not_evaluated, verdict};
+use super::{Asked, Caller, Fix, Ladder, Link, Rung, Situation, State, not_evaluated, verdict};
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
 use crate::access::facts::{Facts, Look, look};
 use crate::access::question::{Answer, Question, Reason, ask};
 use crate::access::{KsaPrincipal, Principal};
@@ -19,12 +23,25 @@ use crate::words::shell_word;
 pub const GET_TOKEN: &str = "iam.serviceAccounts.getAccessToken";
 
 /// The chain of a Google service account, whoever acts as it.
-pub fn account(s: &Situation<'_>, email: &Email) -> Ladder {
-    let mut links = account_links(s.facts, s.desired, email);
-    let (more, answer) = grant_links(s, &Who::account(email));
+pub fn account(
+    facts: &Facts,
+    desired: Option<&Desired>,
+    email: &Email,
+    asked: Option<Asked>,
+    at: Option<Timestamp>,
+) -> Ladder {
+    let mut links = account_links(facts, desired, email);
+    let scene = Scene {
+        facts,
+        desired,
+        uniform: &BTreeMap::new(),
+        asked: asked.as_ref(),
+        at,
+    };
+    let (more, answer) = grant_links(&scene, &Who::account(email));
     links.extend(more);
     links.sort_by_key(|l| l.rung);
-    let caller = match look(&s.facts.accounts, email) {
+    let caller = match look(&facts.accounts, email) {
         Look::Found(account) if account.disabled => Caller::Nobody,
         Look::Found(_) => Caller::Account(email.clone()),
         Look::Absent => Caller::Nobody,

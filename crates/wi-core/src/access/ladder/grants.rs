@@ -1,13 +1,16 @@
 //! What a principal may do on a resource: links 18 to 22, and 29.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
 
 use super::scopes::cover;
-use super::{Fix, Link, Rung, Situation, State};
+use super::{Asked, Fix, Link, Rung, Situation, State};
 use crate::access::facts::{Facts, Unseen};
 use crate::access::question::{Answer, Question, Reason, ask, held};
 use crate::access::{KsaPrincipal, Principal};
 use crate::address::BindingKey;
+use crate::desired::Desired;
 use crate::live::Seen;
 use crate::names::{Email, Member};
 use crate::resource::Resource;
@@ -52,9 +55,30 @@ impl<'a> Who<'a> {
     }
 }
 
+/// What the links of a principal's rights take.
+pub(super) struct Scene<'a> {
+    pub facts: &'a Facts,
+    pub desired: Option<&'a Desired>,
+    pub uniform: &'a BTreeMap<Resource, Seen<bool>>,
+    pub asked: Option<&'a Asked>,
+    pub at: Option<Timestamp>,
+}
+
+impl<'a> Scene<'a> {
+    pub fn of(s: &'a Situation<'_>) -> Self {
+        Self {
+            facts: s.facts,
+            desired: s.desired,
+            uniform: &s.uniform,
+            asked: s.asked.as_ref(),
+            at: s.at,
+        }
+    }
+}
+
 /// The links of what is asked, or of all that the spec grants it.
-pub(super) fn grant_links(s: &Situation<'_>, who: &Who<'_>) -> (Vec<Link>, Option<Answer>) {
-    let Some(asked) = &s.asked else {
+pub(super) fn grant_links(s: &Scene<'_>, who: &Who<'_>) -> (Vec<Link>, Option<Answer>) {
+    let Some(asked) = s.asked else {
         return (of_spec(s, who), None);
     };
     let Some(permission) = &asked.permission else {
@@ -78,7 +102,12 @@ pub(super) fn grant_links(s: &Situation<'_>, who: &Who<'_>) -> (Vec<Link>, Optio
         }
         Answer::Unknown { because } => {
             let rung = rung_of(because);
-            let title = format!("whether {} has {what} could not be seen", who.name);
+            // Groups are never seen: that is no fault of whoever looks.
+            let only_sets = because.iter().all(|u| matches!(u, Unseen::Members(_)));
+            let title = match only_sets {
+                true => format!("{} has {what} only if it is in a group that has", who.name),
+                false => format!("whether {} has {what} could not be seen", who.name),
+            };
             let mut link = Link::new(rung, State::Unseen, title);
             link.detail = because.iter().map(ToString::to_string).collect();
             links.push(link);
@@ -199,7 +228,7 @@ pub(super) fn denied_link(reason: &Reason, what: &str) -> Link {
 }
 
 fn denied(
-    s: &Situation<'_>,
+    s: &Scene<'_>,
     who: &Who<'_>,
     reason: &Reason,
     permission: &str,
@@ -245,7 +274,7 @@ fn denied(
 
 /// Grants of the spec to somebody, on a resource or what it is in.
 fn declared<'a>(
-    s: &'a Situation<'_>,
+    s: &'a Scene<'_>,
     who: &'a Who<'_>,
     resource: &'a Resource,
 ) -> impl Iterator<Item = (&'a BindingKey, &'a SourceLine)> {
@@ -254,18 +283,13 @@ fn declared<'a>(
     all.filter(move |(key, _)| key.member == who.member && chain.contains(&key.resource))
 }
 
-fn source(s: &Situation<'_>, who: &Who<'_>, resource: &Resource) -> Option<SourceLine> {
+fn source(s: &Scene<'_>, who: &Who<'_>, resource: &Resource) -> Option<SourceLine> {
     let first = declared(s, who, resource).next();
     first.map(|(_, place)| place.clone())
 }
 
 /// What gives the permission: a grant that the spec has and the live state has not, or lines for the spec.
-fn grant_fix(
-    s: &Situation<'_>,
-    who: &Who<'_>,
-    permission: &str,
-    resource: &Resource,
-) -> Option<Fix> {
+fn grant_fix(s: &Scene<'_>, who: &Who<'_>, permission: &str, resource: &Resource) -> Option<Fix> {
     if who.node_pool.is_some() {
         return None;
     }
@@ -310,7 +334,7 @@ fn smallest(facts: &Facts, permission: &str) -> Option<String> {
 }
 
 /// Without a question: each grant that the spec has for it.
-fn of_spec(s: &Situation<'_>, who: &Who<'_>) -> Vec<Link> {
+fn of_spec(s: &Scene<'_>, who: &Who<'_>) -> Vec<Link> {
     let Some(desired) = s.desired else {
         return Vec::new();
     };
@@ -343,7 +367,7 @@ fn of_spec(s: &Situation<'_>, who: &Who<'_>) -> Vec<Link> {
 }
 
 /// Without a permission: whether it has any role there.
-fn any_role(s: &Situation<'_>, who: &Who<'_>, resource: &Resource) -> Vec<Link> {
+fn any_role(s: &Scene<'_>, who: &Who<'_>, resource: &Resource) -> Vec<Link> {
     let (grants, unseen) = held(s.facts, &who.principal, resource, s.at);
     let mut links = Vec::new();
     if let Some(Seen::Absent) = s.facts.policies.get(resource) {
@@ -400,7 +424,7 @@ fn any_role(s: &Situation<'_>, who: &Who<'_>, resource: &Resource) -> Vec<Link> 
     links
 }
 
-fn missing_fix(s: &Situation<'_>, who: &Who<'_>, resource: &Resource) -> Option<Fix> {
+fn missing_fix(s: &Scene<'_>, who: &Who<'_>, resource: &Resource) -> Option<Fix> {
     let desired = s.desired?;
     let missing: Vec<_> = declared(s, who, resource)
         .filter(|(key, _)| !is_live(s.facts, key, &who.principal))
@@ -440,7 +464,7 @@ const UNSUPPORTED: [(&str, &str); 12] = [
 
 /// 29.
 fn service_link(
-    s: &Situation<'_>,
+    s: &Scene<'_>,
     who: &Who<'_>,
     permission: &str,
     resource: &Resource,

@@ -1,7 +1,7 @@
 //! From the pod to an identity: links 1 to 11, 26 and 28, and as whom the program calls in the end.
 
 use super::account::{account_links, apis_link, binding_links};
-use super::grants::{Who, grant_links};
+use super::grants::{Scene, Who, grant_links};
 use super::network::{Reach, reach};
 use super::{
     Caller, Fix, Ladder, Link, Rung, Situation, State, Workload, WorkloadObject, not_evaluated,
@@ -109,7 +109,7 @@ pub fn workload(s: &Situation<'_>) -> Ladder {
     let mut answer = None;
     match who {
         Some(who) => {
-            let (mut more, asked) = grant_links(s, &who);
+            let (mut more, asked) = grant_links(&Scene::of(s), &who);
             if unsure {
                 perhaps_irrelevant(&mut more);
             }
@@ -124,8 +124,15 @@ pub fn workload(s: &Situation<'_>) -> Ladder {
         None => {}
     }
     links.sort_by_key(|l| l.rung);
+    // As the account or as nobody: what the account may not do is denied either way.
+    let at_best = match (&caller, &server, &acts_as) {
+        (Caller::Unknown, Server::Gke, ActsAs::Account(email)) if !missing && !unsure => {
+            Caller::Account(email.clone())
+        }
+        _ => caller.clone(),
+    };
     Ladder {
-        verdict: verdict(&links, answer.as_ref(), &caller),
+        verdict: verdict(&links, answer.as_ref(), &at_best),
         caller,
         answer,
         links,

@@ -1,0 +1,329 @@
+//! Chains from pods to what they may do, and what a message means.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+use wi_core::access::ladder::{Caller, Fix, Ladder, Link, NearMiss, State, Verdict};
+use wi_core::words::{safe, shell_word};
+
+use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
+use super::text::wrap;
+use crate::explain::Chain;
+use crate::explain::messages::{Message, redacted};
+
+/// What comes before a line that belongs to a link.
+const INDENT: &str = "      ";
+
+/// All of it, for a terminal of this width. Commands stay on one line, to be copied.
+pub fn text(message: Option<&Message>, chains: &[Chain], width: usize) -> String {
+    let mut out = String::new();
+    if let Some(message) = message {
+        of_message(&mut out, message, width);
+        if !chains.is_empty() {
+            out.push('\n');
+        }
+    }
+    for (i, chain) in chains.iter().enumerate() {
+        if i > 0 {
+            out.push('\n');
+        }
+        of_chain(&mut out, chain, width);
+        if let Some(message) = message {
+            for line in wrap(&agreement(message, &chain.ladder), width) {
+                let _ = writeln!(out, "{line}");
+            }
+        }
+    }
+    out
+}
+
+fn of_message(out: &mut String, message: &Message, width: usize) {
+    // Writing to a String cannot fail.
+    let mut line = |text: &str| {
+        for part in wrap(&safe(&redacted(text)), width) {
+            let _ = writeln!(out, "{part}");
+        }
+    };
+    match message.signature {
+        Some(signature) => {
+            line(&format!(
+                "The message means link {}: {}.",
+                signature.link, signature.means
+            ));
+        }
+        None => {
+            line("The message is none that is known. Those that are most like it:");
+            for near in &message.nearest {
+                line(&format!(
+                    "- {} ({}): {}",
+                    near.parts.join(" … "),
+                    near.link,
+                    near.means
+                ));
+            }
+        }
+    }
+    if let Some(permission) = &message.permission {
+        line(&format!("Permission: {permission}"));
+    }
+    if let Some(resource) = &message.resource {
+        line(&format!("Resource: {resource}"));
+    }
+    if !message.accounts.is_empty() {
+        line(&format!("It names {}", message.accounts.join(", ")));
+    }
+    if let Some(id) = &message.perimeter_id {
+        line(&format!("In the audit log of VPC Service Controls: {id}"));
+    }
+}
+
+fn of_chain(out: &mut String, chain: &Chain, width: usize) {
+    let on = match chain.clusters.as_slice() {
+        [] => String::new(),
+        clusters => format!(" on {}", clusters.join(", ")),
+    };
+    let question = match &chain.question {
+        Some(question) => format!(": {question}"),
+        None => String::new(),
+    };
+    let head = format!("{}{on}{question}", chain.subject);
+    let _ = writeln!(out, "{}", paint(BOLD, safe(&head)));
+    for link in &chain.ladder.links {
+        of_link(out, link, width);
+    }
+    let ladder = &chain.ladder;
+    let end = match (ladder.first(), ladder.verdict) {
+        (Some(first), Verdict::Allowed) => paint(
+            YELLOW,
+            safe(&format!(
+                "Allowed, and not as meant: {} ({})",
+                first.title,
+                first.rung.id()
+            )),
+        ),
+        (Some(first), _) => paint(
+            RED,
+            safe(&format!(
+                "First broken link: {} ({})",
+                first.title,
+                first.rung.id()
+            )),
+        ),
+        (None, Verdict::Unknown) => paint(
+            YELLOW,
+            "No link is broken in what could be seen; see ? above.",
+        ),
+        (None, Verdict::Denied) => paint(RED, "Denied."),
+        (None, Verdict::Allowed) if chain.question.is_some() => paint(GREEN, "Allowed."),
+        (None, Verdict::Allowed) => paint(GREEN, "Every link holds."),
+    };
+    let _ = writeln!(out, "{end}");
+    if !ladder.not_evaluated.is_empty() {
+        let line = format!("Not evaluated: {}.", ladder.not_evaluated.join(", "));
+        let _ = writeln!(out, "{}", paint(DIM, safe(&line)));
+    }
+}
+
+fn of_link(out: &mut String, link: &Link, width: usize) {
+    let mark = match link.state {
+        State::Holds => paint(GREEN, "✓"),
+        State::Broken => paint(RED, "✗"),
+        State::Doubtful => paint(YELLOW, "!"),
+        State::Unseen => paint(YELLOW, "?"),
+        State::Irrelevant => paint(DIM, "·"),
+    };
+    let source = match &link.source {
+        Some(source) => format!("  # {source}"),
+        None => String::new(),
+    };
+    let lines = wrap(
+        &safe(&format!("{}{source}", link.title)),
+        width.saturating_sub(4),
+    );
+    let _ = writeln!(out, "  {mark} {}", lines.join("\n    "));
+    for detail in &link.detail {
+        for line in wrap(&safe(detail), width.saturating_sub(INDENT.len())) {
+            let _ = writeln!(out, "{INDENT}{line}");
+        }
+    }
+    for near in &link.near {
+        of_near(out, near);
+    }
+    match &link.fix {
+        Some(Fix::Spec(lines)) => {
+            for line in lines {
+                let _ = writeln!(out, "{INDENT}{}", safe(line));
+            }
+        }
+        Some(Fix::Say(words)) => {
+            for line in wrap(&safe(words), width.saturating_sub(INDENT.len())) {
+                let _ = writeln!(out, "{INDENT}{line}");
+            }
+        }
+        Some(fix) => {
+            let _ = writeln!(out, "{INDENT}{}", safe(&command(fix).unwrap_or_default()));
+        }
+        None => {}
+    }
+}
+
+/// The member, and below it what differs.
+fn of_near(out: &mut String, near: &NearMiss) {
+    let (start, length) = near.differs;
+    // As wide as what is shown, which may be escaped.
+    let before: String = near.member.chars().take(start).collect();
+    let marked: String = near.member.chars().skip(start).take(length).collect();
+    let _ = writeln!(out, "{INDENT}{}", safe(&near.member));
+    let _ = writeln!(
+        out,
+        "{INDENT}{}{} {}",
+        " ".repeat(safe(&before).chars().count()),
+        "^".repeat(safe(&marked).chars().count().max(1)),
+        safe(&near.why)
+    );
+}
+
+/// What is typed to mend a link, where that is a command.
+fn command(fix: &Fix) -> Option<String> {
+    match fix {
+        Fix::Apply(addresses) => {
+            let targets: Vec<String> = addresses
+                .iter()
+                .map(|a| format!("--target {}", shell_word(a)))
+                .collect();
+            Some(format!("wi apply {}", targets.join(" ")))
+        }
+        Fix::Run(command) => Some(command.clone()),
+        Fix::Spec(_) | Fix::Say(_) => None,
+    }
+}
+
+/// Whether the live state is as the message says.
+fn agreement(message: &Message, ladder: &Ladder) -> String {
+    let Some(signature) = message.signature else {
+        return "Whether the message comes of it cannot be told.".to_owned();
+    };
+    let is_it = |l: &&Link| l.rung.id() == signature.link;
+    let of_roles = [
+        "18-grant",
+        "19-role",
+        "20-condition",
+        "21-deny",
+        "22-boundary",
+    ];
+    let alike = |l: &&Link| {
+        is_it(l) || (of_roles.contains(&signature.link) && of_roles.contains(&l.rung.id()))
+    };
+    let has = |state| ladder.links.iter().filter(alike).any(|l| l.state == state);
+    let first = ladder.first().map(|l| l.rung.id());
+    if has(State::Broken) {
+        return "The live state agrees with the message.".to_owned();
+    }
+    match first {
+        Some(first) => format!(
+            "The live state is broken at another link than the message means: {first}, not {}.",
+            signature.link
+        ),
+        None if has(State::Unseen) => {
+            "Whether the live state agrees with the message could not be seen.".to_owned()
+        }
+        None if has(State::Holds) => format!(
+            "The live state does not agree with the message: {} holds now. The message is older, or the pod holds a token from before.",
+            signature.link
+        ),
+        None => format!("The live state says nothing of link {}.", signature.link),
+    }
+}
+
+/// All of it, for programs.
+pub fn json(message: Option<&Message>, chains: &[Chain]) -> String {
+    let mut whole = json!({ "formatVersion": "1.0" });
+    if let Some(message) = message {
+        whole["message"] = json!({
+            "id": message.signature.map(|s| s.id),
+            "link": message.signature.map(|s| s.link),
+            "means": message.signature.map(|s| s.means),
+            "nearest": message.nearest.iter().map(|s| s.id).collect::<Vec<_>>(),
+            "permission": message.permission,
+            "resource": message.resource,
+            "accounts": message.accounts,
+            "perimeterId": message.perimeter_id,
+        });
+    }
+    // The one that is worst off first: it is the answer where one is asked for.
+    let mut ordered: Vec<&Chain> = chains.iter().collect();
+    ordered.sort_by_key(|c| match c.ladder.verdict {
+        Verdict::Denied => 0,
+        Verdict::Unknown => 1,
+        Verdict::Allowed => 2,
+    });
+    let mut shown = ordered.into_iter().map(|c| of_chain_json(message, c));
+    if let Some(Value::Object(first)) = shown.next()
+        && let Value::Object(whole) = &mut whole
+    {
+        whole.extend(first);
+    }
+    let others: Vec<Value> = shown.collect();
+    if !others.is_empty() {
+        whole["others"] = others.into();
+    }
+    format!("{whole:#}\n")
+}
+
+fn of_chain_json(message: Option<&Message>, chain: &Chain) -> Value {
+    let ladder = &chain.ladder;
+    let mut shown = json!({
+        "subject": chain.subject,
+        "clusters": chain.clusters,
+        "question": chain.question,
+        "verdict": match ladder.verdict {
+            Verdict::Allowed => "allowed",
+            Verdict::Denied => "denied",
+            Verdict::Unknown => "unknown",
+        },
+        "caller": caller(&ladder.caller),
+        "first": ladder.first().map(link),
+        "links": ladder.links.iter().map(link).collect::<Vec<_>>(),
+        "notEvaluated": ladder.not_evaluated,
+    });
+    if let Some(message) = message {
+        shown["agreement"] = agreement(message, ladder).into();
+    }
+    shown
+}
+
+fn caller(caller: &Caller) -> Value {
+    match caller {
+        Caller::Account(email) => json!({ "account": email }),
+        Caller::Ksa(ksa) => json!({ "kubernetesServiceAccount": ksa }),
+        Caller::Node(email) => json!({ "node": email }),
+        Caller::Own(what) => json!({ "own": what }),
+        Caller::Nobody => json!("nobody"),
+        Caller::Unknown => json!("unknown"),
+    }
+}
+
+fn link(link: &Link) -> Value {
+    let fix = link.fix.as_ref().map(|fix| match fix {
+        Fix::Spec(lines) => json!({ "specEdit": lines }),
+        Fix::Say(words) => json!({ "words": words }),
+        fix => json!({ "command": command(fix) }),
+    });
+    json!({
+        "id": link.rung.id(),
+        "state": match link.state {
+            State::Holds => "holds",
+            State::Broken => "broken",
+            State::Doubtful => "doubtful",
+            State::Unseen => "unseen",
+            State::Irrelevant => "irrelevant",
+        },
+        "title": link.title,
+        "detail": link.detail,
+        "near": link.near.iter().map(|n| json!({
+            "member": n.member, "differsAt": n.differs.0, "length": n.differs.1, "why": n.why,
+        })).collect::<Vec<_>>(),
+        "fix": fix,
+        "source": link.source.as_ref().map(|s| json!({ "file": s.file, "line": s.line })),
+    })
+}
