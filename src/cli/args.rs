@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use super::{
     apply, comment, completion, doctor, explain, graph, help, init, plan, sandbox, scan, schema, show,
     validate,
+    validate,
 };
 
 /// The headings of groups in `--help` that more than one struct of arguments adds to.

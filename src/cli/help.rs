@@ -39,6 +39,7 @@ const PAGES: &[Page] = &pages![
     "node-pools", "Who loses what when a node pool moves, and how nodes are recreated";
     "rollout", "Fleets: selectors, discovered clusters, waves";
     "ci", "Saved plans, JSON, comments on pull requests, workflows";
+    "troubleshooting", "A pod gets a 403: wi explain";
     "real-projects", "Credentials, permissions, endpoints";
     "guarantees", "What wi promises, and what tries to break it";
     "threat-model", "What wi protects against";

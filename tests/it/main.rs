@@ -13,6 +13,7 @@ mod credentials;
 mod docs;
 mod doctor;
 mod exit_codes;
+mod explain;
 mod failures;
 mod forged_plans;
 mod fuzzed;

@@ -119,3 +119,149 @@ fn nearest(text: &str) -> Vec<&'static Signature> {
     scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     scored.into_iter().take(3).map(|(_, s)| s).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Messages as they are seen, with the signature and the link.
+    const SEEN: [(&str, &str, &str); 16] = [
+        (
+            "compute: Received 403 `Unable to generate access token; IAM returned 403 Forbidden: Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist).\nThis error could be caused by a missing IAM policy binding on the target IAM service account.`",
+            "E1",
+            "14-binding",
+        ),
+        (
+            "Unable to generate access token; IAM returned 403 Forbidden: The caller does not have permission",
+            "E2",
+            "14-binding",
+        ),
+        (
+            "Unable to generate access token; IAM returned 404 Not Found: Not found; Gaia id not found for email web@acme-prod.iam.gserviceaccount.com",
+            "E3",
+            "13-account",
+        ),
+        (
+            "AccessDeniedException: 403 Caller does not have storage.objects.list access to the Google Cloud Storage bucket. Primary: /namespaces/acme-prod.svc.id.goog with additional claims does not have storage.objects.list access",
+            "E30",
+            "18-grant",
+        ),
+        (
+            "googleapi: Error 403: 123456-compute@developer.gserviceaccount.com does not have storage.objects.get access to the Google Cloud Storage object., forbidden",
+            "E31",
+            "9-node-pool",
+        ),
+        (
+            "web@acme-prod.iam.gserviceaccount.com does not have storage.objects.get access to the Google Cloud Storage object.",
+            "E32",
+            "18-grant",
+        ),
+        (
+            "rpc error: code = PermissionDenied desc = Permission 'secretmanager.versions.access' denied for resource 'projects/42/secrets/s/versions/latest' (or it may not exist).",
+            "E35",
+            "18-grant",
+        ),
+        (
+            "Request had insufficient authentication scopes.",
+            "E40",
+            "9-node-pool",
+        ),
+        (
+            "IAM Service Account Credentials API has not been used in project 42 before or it is disabled.",
+            "E42",
+            "12-apis",
+        ),
+        (
+            "Invalid form of account ID acme-prod.svc.id.goog. Should be [Gaia ID |Email |Unique ID |]",
+            "E45",
+            "4-annotation",
+        ),
+        (
+            "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: aB-c_9",
+            "E46",
+            "25-perimeter",
+        ),
+        (
+            "Compute Engine Metadata server unavailable on attempt 3 of 3. Reason: timed out",
+            "E15",
+            "26-network",
+        ),
+        (
+            "google.auth.exceptions.TransportError: Failed to retrieve http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/x/token from the Google Compute Engine metadata service. Status: 403 Response:\nb'nothing'",
+            "E13",
+            "14-binding",
+        ),
+        (
+            "dial tcp: lookup metadata.google.internal on 10.0.0.10:53: no such host",
+            "E62",
+            "26-network",
+        ),
+        (
+            "Access Denied: Project acme-prod: User does not have bigquery.jobs.create permission in project acme-prod.",
+            "E38",
+            "18-grant",
+        ),
+        (
+            "Identity Pool does not exist (acme-prod.svc.id.goog).",
+            "E56",
+            "11-workload-pool",
+        ),
+    ];
+
+    #[test]
+    fn message_means_the_link_that_it_is_known_for() {
+        for (text, id, link) in SEEN {
+            // As it is, and as JSON within JSON.
+            let quoted = serde_json::json!({ "error": text }).to_string();
+            let twice = serde_json::json!({ "log": quoted }).to_string();
+            for text in [text, quoted.as_str(), twice.as_str()] {
+                let signature = read(text).signature.unwrap_or_else(|| panic!("{text}"));
+                assert_eq!((signature.id, signature.link), (id, link), "{text}");
+            }
+        }
+        let captured = read(SEEN[6].0);
+        assert_eq!(
+            captured.permission.as_deref(),
+            Some("secretmanager.versions.access")
+        );
+        assert_eq!(read(SEEN[10].0).perimeter_id.as_deref(), Some("aB-c_9"));
+        assert_eq!(
+            read(SEEN[5].0).accounts,
+            ["web@acme-prod.iam.gserviceaccount.com"]
+        );
+        let modern = read(
+            "Permission 'storage.objects.get' denied on resource '//storage.googleapis.com/projects/_/buckets/b-1' (or it may not exist). Remediate access at https://x;errorId=CiQ",
+        );
+        assert_eq!(
+            modern.resource.as_deref(),
+            Some("//storage.googleapis.com/projects/_/buckets/b-1")
+        );
+    }
+
+    #[test]
+    fn message_that_is_not_known_is_not_guessed() {
+        for text in ["", "connection reset by peer", "403"] {
+            let message = read(text);
+            assert_eq!(
+                (message.signature, message.nearest.len()),
+                (None, 3),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_signature_can_be_met() {
+        let ids: std::collections::BTreeSet<u32> = SIGNATURES
+            .iter()
+            .map(|s| s.id[1..].parse().expect("a number"))
+            .collect();
+        assert_eq!(ids.len(), 65);
+        for (at, signature) in SIGNATURES.iter().enumerate() {
+            // None is hidden by one before it.
+            let text = signature.parts.join(" ");
+            let first = SIGNATURES.iter().position(|s| s.fits(&text));
+            assert_eq!(first, Some(at), "{}: {:?}", signature.id, signature.parts);
+        }
+    }
+}

@@ -12,10 +12,10 @@ use crate::access::facts::{Look, look};
 use crate::access::{ContainerKind, Given, MetadataServer, containers};
 use crate::access::{KsaPrincipal, Principal};
 use crate::address::{Address, KsaKey};
-use crate::desired::{DesiredKsa, GKE_METADATA, GSA_ANNOTATION};
+use crate::desired::{DesiredKsa, GSA_ANNOTATION};
 use crate::live::Seen;
 use crate::names::{Email, KsaIdentity, KubeName};
-use crate::wire::container::{Cluster, NodePool};
+use crate::wire::container::{Cluster, GKE_METADATA, NodePool};
 
 /// The label of nodes that run the GKE metadata server.
 const NODE_LABEL: &str = "iam.gke.io/gke-metadata-server-enabled";
