@@ -142,7 +142,16 @@ async fn discovery_tells_of_the_group() {
         .iter()
         .map(|group| &group["name"])
         .collect();
-    assert_eq!(names, ["apps", "authorization.k8s.io", "batch", "policy"]);
+    assert_eq!(
+        names,
+        [
+            "apps",
+            "authorization.k8s.io",
+            "batch",
+            "networking.k8s.io",
+            "policy"
+        ]
+    );
     let (_, group) = server.get("/apis/policy").await;
     assert_eq!(group["kind"], "APIGroup");
     assert_eq!(group["preferredVersion"]["groupVersion"], "policy/v1");
