@@ -4,9 +4,8 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::{
-    apply, comment, completion, doctor, explain, graph, help, init, plan, sandbox, scan, schema, show,
-    validate,
-    validate,
+    apply, comment, completion, doctor, explain, graph, help, init, plan, sandbox, scan, schema,
+    show, validate,
 };
 
 /// The headings of groups in `--help` that more than one struct of arguments adds to.
