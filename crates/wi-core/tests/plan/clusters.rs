@@ -160,3 +160,30 @@ fn places_that_could_not_be_listed_are_told() {
     says(&unseen(&plan), &["the projects of folder/12: 403"]);
     says(&unseen(&plan), &["the clusters of project/other-prod: 404"]);
 }
+
+#[test]
+fn cluster_of_others_without_a_pool_is_told_of() {
+    let spec = SPEC.replace(
+        "location: europe-west1",
+        "location: europe-west1, manage: false",
+    );
+    let told = |patch: Value| plan(&spec, world(patch)).warnings;
+    says(
+        &told(json!({ "workloadIdentityConfig": null })),
+        &["cluster.main has no workload pool, and is others' to manage"],
+    );
+    assert!(told(json!({})).is_empty());
+    assert!(
+        told(json!({ "workloadIdentityConfig": null, "autopilot": { "enabled": true } }))
+            .is_empty()
+    );
+    assert_eq!(
+        changes(&plan(
+            &spec,
+            world(
+                json!({ "workloadIdentityConfig": null, "nodePools": { "p1": pool("GCE_METADATA") } })
+            )
+        )),
+        Vec::<String>::new()
+    );
+}

@@ -417,3 +417,65 @@ fn verifying_a_direct_grant_reads_the_number_that_it_is_written_with() {
     assert_eq!(texts(&of.reads.numbers), ["other-prod"]);
     assert_eq!(of.desired.bindings.len(), 1);
 }
+
+#[test]
+fn file_keeps_what_verifying_its_waves_takes() {
+    let kept = |spec: &str| {
+        let (desired, live) = (desired(spec), live(&unsettled()));
+        let mut plan = wi_core::plan::plan(&desired, &live, &options());
+        plan.changes
+            .retain(|address, _| &**address == "namespace.far/pay");
+        let file = wi_core::plan::saved::PlanFile::new(&plan, &desired, &live, &options());
+        file.desired.bindings.len()
+    };
+    let waves = billing().replace(
+        "googleServiceAccounts:",
+        "rollout: { waves: [{ name: all, clusters: [main, far] }] }\ngoogleServiceAccounts:",
+    );
+    assert_eq!((kept(&billing()), kept(&waves)), (0, 3));
+}
+
+#[test]
+fn accounts_of_pods_whose_node_pool_moves_are_read_again() {
+    let world = with(
+        settled(),
+        json!({
+            "clusters": { "main": { "nodePools": { "p1": pool("GCE_METADATA") } } },
+            "kubernetes": { "main": { "Node": { "n1": node("p1") } } },
+        }),
+    );
+    let of = touched(&desired(SPEC), &plan(SPEC, world.clone()));
+    assert_eq!(texts(&of.reads.managed), [CHECKOUT]);
+    assert_eq!(texts(&of.reads.accounts), ["acme-prod"]);
+    let other = SPEC.replace(
+        "checkout: { grants: [{ role: roles/pubsub.publisher, resource: topic/orders }] }",
+        &format!("checkout: {{ email: {CHECKOUT} }}"),
+    );
+    let of = touched(
+        &desired(&other),
+        &plan(
+            &other,
+            with(
+                world,
+                json!({ "accounts": { "acme-prod": { "checkout": { "description": "by hand" } } } }),
+            ),
+        ),
+    );
+    assert_eq!(texts(&of.reads.accounts_of_others), [CHECKOUT]);
+    assert!(
+        of.reads.accounts.is_empty(),
+        "no list of another's project is asked for"
+    );
+}
+
+#[test]
+fn policies_and_accounts_of_a_former_spec_are_read() {
+    let mut wanted = desired(SPEC);
+    wanted.succeed(&desired(&SPEC.replace(
+        "checkout: { grants",
+        "checkout: { project: old-prod, grants",
+    )));
+    let set = ReadSet::of(&wanted);
+    assert_eq!(texts(&set.accounts), ["acme-prod", "old-prod"]);
+    assert!(texts(&set.policies).contains(&"project/old-prod".to_owned()));
+}

@@ -210,3 +210,52 @@ fn addition_of_an_earlier_wave_makes_a_later_removal_late() {
     assert_eq!(wave(&plan, removal), 1);
     assert!(plan.is_late(&plan.changes[removal], true));
 }
+
+#[test]
+fn what_leads_to_a_cluster_goes_with_its_wave_and_what_is_there_is_looked_through() {
+    // The second wave alone needs `billing`, whose policy is written for its sake; nothing of `main` is to change.
+    let world = with(
+        world(),
+        json!({
+            "kubernetes": { "main": { "ServiceAccount": { "shop/checkout": ours(Some(CHECKOUT)), "shop/worker": ours(None) } } },
+        }),
+    );
+    let plan = plan(&with_billing(), world);
+    for second in [
+        "gsa.checkout",
+        "binding.checkout/acme-prod/shop/checkout",
+        "ksa.edge/shop/checkout",
+    ] {
+        let needed = needs(&plan, "ksa.edge/shop/checkout");
+        assert_eq!(wave(&plan, second), 1, "{second}: {needed:?}");
+    }
+}
+
+#[test]
+fn removal_waits_for_every_user_that_is_still_to_change() {
+    // `shop/checkout` keeps its account, and is adopted on `edge`; the account loses a role meanwhile.
+    let world = with(
+        settled(),
+        json!({
+            "clusters": { "edge": cluster("edge", json!({})) },
+            "policies": { "project/acme-prod": { "roles/viewer": [format!("serviceAccount:{CHECKOUT}"), principal("shop", "worker")] } },
+            "kubernetes": { "edge": { "Namespace": { "shop": {} }, "ServiceAccount": { "shop/checkout": annotated(Some(CHECKOUT), "wi"), "shop/worker": annotated(None, "wi") } } },
+        }),
+    );
+    let plan = plan(&with_billing(), world);
+    assert_eq!(
+        needs(&plan, "grant.checkout:roles/viewer@project/acme-prod"),
+        ["ksa.edge/shop/checkout"]
+    );
+    assert_eq!(
+        needs(
+            &plan,
+            "grant.acme-prod/shop/worker:roles/viewer@project/acme-prod"
+        ),
+        ["ksa.edge/shop/worker"]
+    );
+    assert_eq!(
+        wave(&plan, "grant.checkout:roles/viewer@project/acme-prod"),
+        1
+    );
+}
