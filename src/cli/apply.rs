@@ -11,7 +11,7 @@ use wi_client::google::iam;
 use wi_core::desired::Desired;
 use wi_core::live::Live;
 use wi_core::plan::saved::PlanFile;
-use wi_core::plan::{Options, Plan, protect, takes_from_accounts};
+use wi_core::plan::{Options, Plan, protect};
 
 use super::args::heading;
 use super::choice::ChoiceArgs;
@@ -220,16 +220,14 @@ async fn check_and_apply(
     if !compared.stale.is_empty() {
         return Err(Failure::Stale(view::outcome::stale(&compared.stale)));
     }
-    if takes_from_accounts(plan) {
-        let mut without_own = plan.clone();
-        let caller = iam::caller(&session.http).await;
-        protect(&mut without_own, caller.as_deref());
-        if without_own.changes.len() < plan.changes.len() {
-            return Err(Failure::Message(format!(
-                "the plan would take access from {}, who you are: somebody else has to apply it",
-                caller.unwrap_or_default()
-            )));
-        }
+    let caller = pipeline::caller(&session.http, plan).await;
+    let mut without_own = plan.clone();
+    protect(&mut without_own, &caller);
+    if without_own.changes.len() < plan.changes.len() {
+        return Err(Failure::Message(format!(
+            "the plan would take access from {}, who you are, or the way to it: somebody else has to apply it",
+            caller.in_words()
+        )));
     }
     may(session, plan, &file.desired, &live).await?;
     show(plan, args)?;

@@ -1,14 +1,15 @@
 //! From a spec to a plan: finds the clusters, reads the live state, and compares.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures::future::join_all;
 use wi_client::google::{iam, projects};
 use wi_client::http::Http;
+use wi_client::kubernetes::pod;
 use wi_core::desired::Desired;
 use wi_core::live::{Live, Unlisted};
-use wi_core::plan::{self, Options, Plan};
+use wi_core::plan::{self, Caller, Options, Plan};
 use wi_core::read_set::ReadSet;
 use wi_core::spec::fleet::Discovered;
 use wi_core::spec::model::Spec;
@@ -208,10 +209,8 @@ pub async fn make(
         }
     }
     only_waves(&mut plan, &live, part)?;
-    if plan::takes_from_accounts(&plan) {
-        let caller = iam::caller(http).await;
-        plan::protect(&mut plan, caller.as_deref());
-    }
+    let caller = caller(http, &plan).await;
+    plan::protect(&mut plan, &caller);
     plan::check_removals(&desired, &options, &mut plan);
     Ok(Made {
         desired,
@@ -234,6 +233,17 @@ fn unknown_target(desired: &Desired, live: &Live, target: &str) -> String {
         None => "`wi graph` lists those that the spec asks for".to_owned(),
     };
     format!("--target {target}: nothing has this address; {near}")
+}
+
+/// Whose access a plan must not take away. Google is asked only where it takes something from accounts.
+pub async fn caller(http: &Http, plan: &Plan) -> Caller {
+    Caller {
+        account: match plan::takes_from_accounts(plan) {
+            true => iam::caller(http).await,
+            false => None,
+        },
+        ksa: pod::service_account_in(Path::new(pod::SERVICE_ACCOUNT)),
+    }
 }
 
 /// Takes other waves than those of `--wave` and `--until-wave` out.

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use wi_core::plan::{HeldBack, HoldReason, IdentityEffect, Impact, NodeRoles, Restart, Workload};
+use wi_core::plan::{
+    HeldBack, HoldReason, IdentityEffect, Impact, NodeRoles, Restart, Users, Workload,
+};
 use wi_core::words::safe;
 
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
@@ -126,6 +128,7 @@ pub(super) fn held_back(held: &HeldBack, impact: Option<&Impact>, width: usize, 
         (HoldReason::InUse(by), _) => {
             let _ = write!(text, "The spec does not ask for it, but {}.", safe(by));
         }
+        (HoldReason::Users(users), _) => others(users, &mut text),
         (HoldReason::Loss, None) => {}
         (HoldReason::Loss, Some(impact)) => loss(impact, &mut text),
     }
@@ -161,6 +164,50 @@ fn loss(impact: &Impact, text: &mut String) {
         "\nOr, if they need none, accept that (or pass --accept-loss):\n\n{}",
         indented(&impact.accept_loss)
     );
+}
+
+/// Others who may act as an account of the spec.
+fn others(users: &Users, text: &mut String) {
+    let account = safe(users.account.as_str());
+    if users.leaves {
+        let _ = writeln!(
+            text,
+            "{account} left the spec, and others may act as it. It keeps what it has."
+        );
+    } else {
+        let _ = writeln!(
+            text,
+            "It lets others act as {account}, whom the spec does not name."
+        );
+    }
+    for user in &users.seen {
+        let _ = write!(text, "\n- used by {}", safe(&user.to_string()));
+    }
+    for why in &users.unseen {
+        let _ = write!(text, "\n- whether it is used cannot be seen: {}", safe(why));
+    }
+    if !users.declare.is_empty() {
+        let _ = write!(
+            text,
+            "\n\nIf that is right, declare it:\n\n{}",
+            indented(&users.declare)
+        );
+    }
+    let or = if users.declare.is_empty() {
+        "If"
+    } else {
+        "\nOr, if"
+    };
+    let before = if users.declare.is_empty() { "\n\n" } else { "" };
+    if users.accept_loss.is_empty() {
+        let _ = write!(text, "{before}{or} it is to go, pass --accept-loss.");
+    } else {
+        let _ = write!(
+            text,
+            "{before}{or} it is to go, accept that (or pass --accept-loss):\n\n{}",
+            indented(&users.accept_loss)
+        );
+    }
 }
 
 fn indented(yaml: &str) -> String {

@@ -50,6 +50,8 @@ mod secrets;
 mod spec;
 #[cfg(target_os = "linux")]
 mod terminal;
+mod two_owners;
 mod unseen;
+mod users;
 mod victims;
 mod what_left;

@@ -22,6 +22,7 @@ mod on_the_way;
 mod operations;
 mod ownership;
 mod two_at_once;
+mod two_teams;
 mod unseen;
 mod victims;
 mod writers;

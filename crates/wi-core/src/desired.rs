@@ -11,7 +11,7 @@ use crate::address::AccountName;
 use crate::names::{ClusterPath, Email, KsaIdentity, KubeName, Member, ProjectId, Role};
 use crate::resource::Resource;
 use crate::spec::model::{
-    Access, AccountSpec, Grant, Guard, KsaAccess, NodePools, Parallel, SourceLine, Spec,
+    Access, AccountSpec, Grant, Guard, KsaAccess, NodePools, Parallel, SourceLine, Spec, UserSpec,
     WorkloadPattern,
 };
 use crate::wire::container::{Cluster, NodePool};
@@ -42,6 +42,12 @@ pub struct Desired {
     pub bindings: BTreeMap<BindingKey, SourceLine>,
     /// The project of each workload pool in use.
     pub pools: BTreeMap<String, ProjectId>,
+    /// Project numbers of workload pools that the spec itself says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub numbers: BTreeMap<String, u64>,
+    /// Workloads that may lose what they have, wherever they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept_loss: Vec<WorkloadPattern>,
     /// Resources on which a former spec granted.
     pub removed: BTreeSet<Resource>,
     /// Kubernetes service accounts that a former spec named.
@@ -246,6 +252,8 @@ impl Desired {
             ksas: BTreeMap::new(),
             bindings: BTreeMap::new(),
             pools: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            accept_loss: spec.accept_loss.clone(),
             removed: spec.removed.keys().cloned().collect(),
             former_ksas: BTreeSet::new(),
             former_projects: BTreeSet::new(),
@@ -275,6 +283,9 @@ impl Desired {
                 Member::ServiceAccount(account.email.clone()),
                 &account.grants,
             );
+            for user in &account.users {
+                desired.let_act(&account.email, user);
+            }
         }
         let mut bound = HashSet::new();
         // In the order of their keys, so that the maps are built in one go: a fleet has many.
@@ -364,6 +375,8 @@ impl Desired {
             ksas: BTreeMap::new(),
             bindings: BTreeMap::new(),
             pools: BTreeMap::new(),
+            numbers: self.numbers.clone(),
+            accept_loss: self.accept_loss.clone(),
             removed: BTreeSet::new(),
             former_ksas: BTreeSet::new(),
             former_projects: BTreeSet::new(),
@@ -460,6 +473,25 @@ impl Desired {
                 })
                 .or_insert_with(|| grant.place.clone());
         }
+    }
+
+    /// Lets somebody of no namespace of the spec act as an account.
+    fn let_act(&mut self, account: &Email, user: &UserSpec) {
+        if let Member::Set(set) = &user.member {
+            let project = user.project.clone().map(|p| (set.pool.clone(), p));
+            self.pools.extend(project);
+            let number = user.number.map(|n| (set.pool.clone(), n));
+            self.numbers.extend(number);
+        }
+        let key = BindingKey {
+            resource: Resource::ServiceAccount(account.clone()),
+            role: Role::workload_identity_user(),
+            condition: None,
+            member: user.member.clone(),
+        };
+        self.bindings
+            .entry(key)
+            .or_insert_with(|| user.place.clone());
     }
 
     /// A Kubernetes service account of the spec.

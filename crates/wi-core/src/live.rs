@@ -141,7 +141,9 @@ pub struct Live {
     pub found_by_search: BTreeSet<Resource>,
     /// Where what left the spec could not be looked for.
     pub leftovers_unseen: LeftoversUnseen,
-    /// Accounts that pods act as and that this spec does not manage.
+    /// Pods of namespaces by which it is told whether somebody uses a right to act as an account.
+    pub pods_of_users: BTreeMap<(ClusterPath, String), Result<Vec<Pod>, String>>,
+    /// Accounts that the spec names by their email, or pods act as, and that it does not manage.
     pub accounts_of_others: BTreeMap<Email, Seen<ServiceAccount>>,
 }
 
@@ -249,8 +251,10 @@ pub struct Objects {
 /// Which pods run on which node pool.
 #[derive(Debug, Clone, Default)]
 pub struct Workloads {
-    /// All pods.
+    /// All pods, or those of `namespaces`.
     pub pods: Vec<Pod>,
+    /// Whose pods they are; `None`: all.
+    pub namespaces: Option<BTreeSet<String>>,
     /// The node pool of each node, by the node's name.
     pub pool_of_node: BTreeMap<String, String>,
     /// What keeps nodes from being drained, read where a node pool is to be moved.
@@ -266,6 +270,14 @@ pub struct Workloads {
     pub config_maps: ConfigMaps,
     /// The labels of the nodes of each node pool: their keys, and the values that there are.
     pub labels_of_pool: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
+}
+
+impl Workloads {
+    /// Whether the pods of a namespace are among them.
+    pub fn has_pods_of(&self, namespace: &str) -> bool {
+        let namespaces = self.namespaces.as_ref();
+        namespaces.is_none_or(|all| all.contains(namespace))
+    }
 }
 
 /// ConfigMaps by namespace and name: of each the keys that were asked for. One that was not read is not
@@ -315,4 +327,6 @@ pub struct Outside {
     pub path: ClusterPath,
     /// Its Kubernetes service accounts.
     pub service_accounts: Seen<Vec<ObjectMeta>>,
+    /// What GKE says of it.
+    pub cluster: Cluster,
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::address::BindingKey;
 use crate::desired::{Desired, DesiredCluster};
 use crate::names::{Email, KsaIdentity, KubeName, Member, ProjectId, Role};
 use crate::resource::Resource;
@@ -38,6 +39,10 @@ pub struct ReadSet {
     pub buckets: BTreeSet<String>,
     /// Projects whose folders and organization are read.
     pub ancestors_of: BTreeSet<ProjectId>,
+    /// Rights to act as accounts that the spec gives.
+    pub users: BTreeSet<BindingKey>,
+    /// Those of which alone it is asked whether somebody uses them; `None`: all that the spec does not give.
+    pub only_users: Option<BTreeSet<BindingKey>>,
 }
 
 /// What is read of one cluster.
@@ -107,6 +112,14 @@ impl ReadSet {
         for email in acted_as.filter(|e| !set.managed.contains(*e)) {
             set.accounts_of_others.insert(email.clone());
         }
+        // Whose others are, their descriptions say.
+        let others = desired.accounts.values().filter(|a| !a.managed);
+        for email in others.map(|a| &a.email) {
+            let is_listed = email.project().is_some_and(|p| set.accounts.contains(&p));
+            if !is_listed {
+                set.accounts_of_others.insert(email.clone());
+            }
+        }
         for resource in &desired.removed {
             set.policy(resource.clone());
         }
@@ -130,6 +143,9 @@ impl ReadSet {
             if let Resource::Project(project) = &key.resource {
                 self.ancestors_of.insert(project.clone());
             }
+            if key.is_impersonation() {
+                self.users.insert(key.clone());
+            }
             let direct = match &key.member {
                 Member::Ksa(ksa) => Some(&ksa.pool),
                 _ => None,
@@ -140,11 +156,15 @@ impl ReadSet {
             {
                 self.buckets.insert(bucket.to_owned());
             }
-            // Only direct grants are written with the project number.
-            let project = direct.and_then(|pool| desired.pools.get(pool));
-            if let Some(project) = project.filter(|_| !key.is_impersonation()) {
-                self.numbers.insert(project.clone());
-            }
+            // Only direct grants and sets are written with the project number.
+            let by_number = match &key.member {
+                Member::Ksa(ksa) if !key.is_impersonation() => Some(&ksa.pool),
+                Member::Set(set) => Some(&set.pool),
+                _ => None,
+            };
+            let unsaid = by_number.filter(|pool| !desired.numbers.contains_key(*pool));
+            let project = unsaid.and_then(|pool| desired.pools.get(pool));
+            self.numbers.extend(project.cloned());
         }
     }
 

@@ -24,6 +24,7 @@ mod node_identity;
 mod objects;
 pub(crate) mod own_cluster;
 mod unmanaged_clusters;
+mod users;
 
 pub use discover::Lists;
 pub use objects::config_maps;
@@ -77,6 +78,7 @@ pub async fn read_with(http: &Http, set: &ReadSet, lists: Lists) -> Live {
     live.background.extend(inherited);
     live.default_accounts = background.default_accounts;
     live.accounts_of_others.extend(background.accounts);
+    live.pods_of_users = users::read(http, set, &live).await;
     live
 }
 

@@ -117,6 +117,7 @@ async fn read_with(
         let config_maps = read_config_maps(kube, &pods, &templates).await;
         Some(Ok(Workloads {
             pods,
+            namespaces: None,
             labels_of_pool: labels_of_pool(&nodes),
             pool_of_node: pool_of_node(nodes),
             budgets,
@@ -294,6 +295,7 @@ async fn workloads_of(
     let (pods, nodes) = tokio::try_join!(pods, nodes)?;
     Ok(Workloads {
         pods: pods.into_iter().flatten().collect(),
+        namespaces: Some(namespaces.clone()),
         pool_of_node: pool_of_node(nodes),
         ..Workloads::default()
     })

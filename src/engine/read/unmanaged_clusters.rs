@@ -10,7 +10,7 @@ use wi_core::live::{Outside, Seen};
 use wi_core::names::{ClusterPath, ProjectId};
 use wi_core::read_set::ReadSet;
 use wi_core::spec::model::Access;
-use wi_core::wire::container::ClusterList;
+use wi_core::wire::container::{Cluster, ClusterList};
 
 /// Reads the clusters of one project's list that share the workload pool.
 pub(super) async fn read(
@@ -44,12 +44,14 @@ pub(super) async fn read(
         Outside {
             path: path(&cluster.location, &cluster.name),
             service_accounts,
+            cluster: cluster.clone(),
         }
     }))
     .await;
     all.extend(list.missing_zones.iter().map(|zone| Outside {
         path: path(zone, "-"),
         service_accounts: Seen::Unknown("GKE did not hear from the zone".to_owned()),
+        cluster: Cluster::default(),
     }));
     all
 }

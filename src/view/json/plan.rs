@@ -194,8 +194,12 @@ struct WorkloadName {
 #[derive(Debug, Serialize, JsonSchema)]
 struct Held {
     address: String,
-    /// `loss`, `unread`, `in_use` or `maintenance_exclusion`.
+    /// `loss`, `unread`, `maintenance_exclusion`, `in_use`, or of a right to act as an
+    /// account that others have `use_unseen`.
     reason: &'static str,
+    /// By whom it is used, and what cannot be seen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    users: Vec<String>,
     /// Until when, for a maintenance exclusion.
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
@@ -392,10 +396,17 @@ fn held(held: &HeldBack) -> Held {
         HoldReason::Unread | HoldReason::RestsOn(_) => ("unread", None),
         HoldReason::InUse(_) => ("in_use", None),
         HoldReason::Exclusion { until, .. } => ("maintenance_exclusion", Some(until.clone())),
+        HoldReason::Users(users) if users.seen.is_empty() => ("use_unseen", None),
+        HoldReason::Users(_) => ("in_use", None),
+    };
+    let users = match &held.why {
+        HoldReason::Users(users) => users.in_words(),
+        _ => Vec::new(),
     };
     Held {
         address: held.address.to_string(),
         reason,
+        users,
         until,
     }
 }

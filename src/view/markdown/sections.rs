@@ -252,6 +252,11 @@ pub(super) fn held_back(plan: &Plan, about: &About) -> Section {
                 format!("maintenance exclusion {} until {}", code(name), code(until))
             }
             HoldReason::InUse(by) => format!("the spec does not ask for it, but {}", code(by)),
+            HoldReason::Users(users) => {
+                let lines: Vec<String> = users.in_words().iter().map(|l| code(l)).collect();
+                let account = code(users.account.as_str());
+                format!("others may act as {account}: {}", lines.join(", "))
+            }
             HoldReason::Loss => {
                 let losers: Vec<String> = plan
                     .impact

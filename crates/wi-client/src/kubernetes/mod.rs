@@ -2,6 +2,7 @@
 
 mod connect;
 mod kubeconfig;
+pub mod pod;
 mod scanning;
 
 use std::collections::BTreeMap;

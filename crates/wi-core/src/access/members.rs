@@ -20,7 +20,7 @@ pub fn covers(member: &str, ksa: &Ksa<'_>) -> bool {
             let is_other = |n: u64| number.is_some_and(|given| given != n.to_string());
             other == *ksa.identity && !ksa.number.is_some_and(is_other)
         }
-        Member::Other(member) => {
+        Member::Set(_) | Member::Other(_) => {
             let Some((kind, rest)) = member.split_once("://iam.googleapis.com/projects/") else {
                 return false;
             };

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{Address, NAME, escaped};
 use crate::names::{Condition, Email, KubeName, Member, Role};
 use crate::resource::Resource;
+use crate::wire::policy::Binding;
 
 /// A namespace in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -77,6 +78,16 @@ impl fmt::Display for KsaKey {
 }
 
 impl BindingKey {
+    /// A member of a binding of a policy; `None` where the role's form is not known.
+    pub fn read(resource: &Resource, binding: &Binding, member: &str) -> Option<Self> {
+        Some(Self {
+            resource: resource.clone(),
+            role: Role::parse(&binding.role).ok()?,
+            condition: binding.condition.clone(),
+            member: Member::parse(member),
+        })
+    }
+
     /// Whether it lets a GKE workload act as a Google service account.
     pub fn is_impersonation(&self) -> bool {
         matches!(self.resource, Resource::ServiceAccount(_))

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Email;
+use super::{ClusterPath, Email, KubeName};
 
 /// A Kubernetes service account as IAM knows it: the same in every cluster of the pool's project.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,6 +47,83 @@ impl fmt::Display for KsaIdentity {
     }
 }
 
+/// Many Kubernetes service accounts of one GKE workload pool, as one member of a policy. It is the same one by
+/// whatever number its project is written with.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KsaSet {
+    /// The workload pool, `PROJECT.svc.id.goog`.
+    pub pool: String,
+    /// `*`, `namespace/NS`, `kubernetes.cluster/URL`, or `kubernetes.serviceaccount.uid/UID`, which is one account.
+    pub set: String,
+}
+
+/// What a cluster's URL begins with in a set.
+const CLUSTER_SET: &str = "kubernetes.cluster/https://container.googleapis.com/v1/";
+const UID_SET: &str = "kubernetes.serviceaccount.uid/";
+
+impl KsaSet {
+    /// All of a pool.
+    pub fn of_pool(pool: String) -> Self {
+        let set = "*".to_owned();
+        Self { pool, set }
+    }
+
+    /// All of a namespace.
+    pub fn of_namespace(pool: String, namespace: &KubeName) -> Self {
+        let set = format!("namespace/{namespace}");
+        Self { pool, set }
+    }
+
+    /// All of a cluster.
+    pub fn of_cluster(cluster: &ClusterPath) -> Self {
+        Self {
+            pool: cluster.project.workload_pool(),
+            set: format!("{CLUSTER_SET}{cluster}"),
+        }
+    }
+
+    /// The namespace, where it is the set of one.
+    pub fn namespace(&self) -> Option<&str> {
+        self.set.strip_prefix("namespace/")
+    }
+
+    /// As IAM has it; `number` is the project number of the pool's project.
+    pub fn member(&self, number: u64) -> String {
+        let kind = match self.set.starts_with(UID_SET) {
+            true => "principal",
+            false => "principalSet",
+        };
+        format!(
+            "{kind}://iam.googleapis.com/projects/{number}/locations/global/workloadIdentityPools/{}/{}",
+            self.pool, self.set
+        )
+    }
+
+    /// As the spec has it among the `users` of an account, where it has a word for it.
+    pub fn as_user(&self) -> Option<String> {
+        let project = self.pool.strip_suffix(".svc.id.goog")?;
+        if let Some(path) = self.set.strip_prefix(CLUSTER_SET) {
+            let mut parts = path.split('/');
+            let mut named = |what: &str| parts.next().filter(|p| *p == what).and(parts.next());
+            let (project, location) = (named("projects")?, named("locations")?);
+            return Some(format!(
+                "cluster/{project}/{location}/{}",
+                named("clusters")?
+            ));
+        }
+        match self.namespace() {
+            Some(namespace) => Some(format!("{project}/{namespace}/*")),
+            None => (self.set == "*").then(|| format!("{project}/*/*")),
+        }
+    }
+}
+
+impl fmt::Display for KsaSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "principalSet:{}/{}", self.pool, self.set)
+    }
+}
+
 /// A member of a policy binding, as an identity: two spellings of one identity compare equal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Member {
@@ -54,6 +131,8 @@ pub enum Member {
     ServiceAccount(Email),
     /// A Kubernetes service account, in either spelling.
     Ksa(KsaIdentity),
+    /// Many Kubernetes service accounts of one workload pool.
+    Set(KsaSet),
     /// `deleted:serviceAccount:EMAIL?uid=ID`.
     DeletedServiceAccount {
         /// The email that the account had.
@@ -61,7 +140,7 @@ pub enum Member {
         /// Its unique id.
         uid: String,
     },
-    /// Anything else, as it is written (`user:`, `group:`, `principalSet://` …).
+    /// Anything else, as it is written (`user:`, `group:`, `principalSet://` of other pools …).
     Other(String),
 }
 
@@ -95,11 +174,23 @@ impl Member {
     }
 
     fn parse_principal(s: &str) -> Option<Self> {
-        let rest = s.strip_prefix("principal://iam.googleapis.com/projects/")?;
-        let (_number, rest) = rest.split_once('/')?;
+        let (kind, rest) = s.split_once("://iam.googleapis.com/projects/")?;
+        let (number, rest) = rest.split_once('/')?;
         let rest = rest.strip_prefix("locations/global/workloadIdentityPools/")?;
         let (pool, rest) = rest.split_once('/')?;
         if !pool.ends_with(".svc.id.goog") {
+            return None;
+        }
+        let is_set = match kind {
+            "principal" => rest.starts_with(UID_SET),
+            "principalSet" => number.bytes().all(|b| b.is_ascii_digit()),
+            _ => return None,
+        };
+        if is_set {
+            let (pool, set) = (pool.to_owned(), rest.to_owned());
+            return Some(Self::Set(KsaSet { pool, set }));
+        }
+        if kind == "principalSet" {
             return None;
         }
         let (ns, name) = rest.strip_prefix("subject/ns/")?.split_once("/sa/")?;
@@ -110,10 +201,16 @@ impl Member {
         }))
     }
 
+    /// The project number in a member of a workload pool, as it is written.
+    pub fn number_in(s: &str) -> Option<u64> {
+        let (_, rest) = s.split_once("://iam.googleapis.com/projects/")?;
+        rest.split('/').next()?.parse().ok()
+    }
+
     /// Whether a GKE workload pool is behind this member: one account, a namespace, a cluster or all.
     pub fn is_gke_pool_member(&self) -> bool {
         match self {
-            Self::Ksa(_) => true,
+            Self::Ksa(_) | Self::Set(_) => true,
             Self::Other(s) => {
                 (s.starts_with("principalSet://iam.googleapis.com/")
                     || s.starts_with("principal://iam.googleapis.com/"))
@@ -130,6 +227,7 @@ impl fmt::Display for Member {
         match self {
             Self::ServiceAccount(email) => write!(f, "{email}"),
             Self::Ksa(ksa) => write!(f, "{ksa}"),
+            Self::Set(set) => write!(f, "{set}"),
             Self::DeletedServiceAccount { email, uid } => write!(f, "deleted {email} ({uid})"),
             Self::Other(s) => f.write_str(s),
         }
@@ -139,6 +237,7 @@ impl fmt::Display for Member {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::ProjectId;
 
     #[test]
     fn both_spellings_of_a_ksa_are_one_identity() {
@@ -169,5 +268,43 @@ mod tests {
         );
         assert!(set.is_gke_pool_member());
         assert!(!Member::parse("user:a@b.c").is_gke_pool_member());
+    }
+
+    #[test]
+    fn sets_of_a_pool_are_the_same_by_any_number_and_have_a_short_word() {
+        let pool = "acme-prod.svc.id.goog";
+        let cluster = ClusterPath {
+            project: ProjectId::parse("acme-prod").expect("a project"),
+            location: "europe-west1".to_owned(),
+            name: "main".to_owned(),
+        };
+        let namespace = KubeName::label("tools").expect("a name");
+        for (set, word) in [
+            (KsaSet::of_pool(pool.to_owned()), Some("acme-prod/*/*")),
+            (
+                KsaSet::of_namespace(pool.to_owned(), &namespace),
+                Some("acme-prod/tools/*"),
+            ),
+            (
+                KsaSet::of_cluster(&cluster),
+                Some("cluster/acme-prod/europe-west1/main"),
+            ),
+            (
+                KsaSet {
+                    pool: pool.to_owned(),
+                    set: "kubernetes.serviceaccount.uid/12-34".to_owned(),
+                },
+                None,
+            ),
+        ] {
+            assert_eq!(set.as_user().as_deref(), word);
+            for number in [1, 2] {
+                let member = Member::parse(&set.member(number));
+                assert!(member.is_gke_pool_member());
+                assert_eq!(member, Member::Set(set.clone()));
+            }
+        }
+        let other = "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/github/*";
+        assert_eq!(Member::parse(other), Member::Other(other.to_owned()));
     }
 }

@@ -14,7 +14,7 @@ pub use cluster_path::{ClusterPath, is_location, is_region_or_zone};
 pub use condition::Condition;
 pub use google::{Email, ProjectId, Role, check_service_account_id};
 pub use kubernetes::{KubeName, label};
-pub use member::{KsaIdentity, Member};
+pub use member::{KsaIdentity, KsaSet, Member};
 
 /// Why a name was refused: the rule that it breaks, in words for the user; and the way out, if one is
 /// clear.

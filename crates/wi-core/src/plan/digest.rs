@@ -113,6 +113,8 @@ fn placeless(mut desired: Desired) -> Desired {
         account.place = nowhere();
         let grants = account.grants.iter_mut();
         grants.for_each(|grant| grant.place = nowhere());
+        let users = account.users.iter_mut();
+        users.for_each(|user| user.place = nowhere());
     }
     let namespaces = desired.namespaces.values_mut().map(|n| &mut n.place);
     let ksas = desired.ksas.values_mut().map(|k| &mut k.place);

@@ -24,9 +24,10 @@ pub mod saved;
 mod scope;
 mod target;
 mod terraform;
+mod users;
 pub mod waves;
 
-use checks::{brakes, leftovers, unmanaged_clusters};
+use checks::{brakes, leftovers, two_owners, unmanaged_clusters};
 use diff::{accounts, bindings, clusters, kubernetes};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +38,7 @@ use serde::{Deserialize, Serialize};
 pub use access::{AccessChange, Right};
 pub use brakes::check_removals;
 pub use checks::risk::Risks;
-pub use checks::self_lockout::{protect, takes_from_accounts};
+pub use checks::self_lockout::{Caller, protect, takes_from_accounts};
 pub use diff::bindings::Managed;
 pub use diff::clusters::meant as meant_cluster;
 pub use edit::{
@@ -53,6 +54,7 @@ pub use restarts::Restart;
 pub use scope::{Part, touched, with_chains};
 pub use target::{addresses, knows, restrict_to};
 pub use terraform::Terraform;
+pub use users::{User, Users, pods_to_read};
 
 use crate::address::Address;
 use crate::desired::{Desired, Waves};
@@ -331,7 +333,9 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     let reliance = reliance::Reliance::of(desired, live);
     accounts::diff(desired, live, options, &reliance, &mut plan);
     let left = Left::of(desired, live);
-    bindings::diff(desired, live, &reliance, &left, &mut plan);
+    let held = bindings::diff(desired, live, options, &reliance, &left, &mut plan);
+    users::hold_leaving(held, desired, &mut plan);
+    two_owners::check(desired, live, options, &mut plan);
     bindings::note_inherited(live, &mut plan);
     bindings::note_ended(options.now, &mut plan);
     kubernetes::diff(desired, live, options, &mut plan);

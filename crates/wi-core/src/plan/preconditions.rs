@@ -168,15 +168,18 @@ pub(super) fn compare(
     }
     let mut stale = stale(&before, &now);
     for held in fresh.held_back {
-        if let HoldReason::Exclusion { name, until } = held.why
-            && plan.changes.contains_key(&held.address)
-        {
-            stale.push(StaleObject {
-                object: held.address.to_string(),
-                how: vec![format!(
+        let how = match held.why {
+            HoldReason::Exclusion { name, until } => {
+                vec![format!(
                     "the maintenance exclusion {name} holds until {until}"
-                )],
-            });
+                )]
+            }
+            HoldReason::Users(users) => users.in_words(),
+            _ => continue,
+        };
+        if plan.changes.contains_key(&held.address) {
+            let object = held.address.to_string();
+            stale.push(StaleObject { object, how });
         }
     }
     let mut unread: Vec<(String, String)> = unread

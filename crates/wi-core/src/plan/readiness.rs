@@ -126,6 +126,10 @@ impl<'a> Sight<'a> {
             || !self.ksas.is_empty()
             || !live.unlisted.is_empty()
             || live
+                .policies
+                .values()
+                .any(|p| matches!(p, Seen::Unknown(_)))
+            || live
                 .accounts
                 .values()
                 .any(|a| matches!(a, Seen::Unknown(_)))
@@ -229,6 +233,14 @@ impl<'a> Sight<'a> {
         self.clusters.values().cloned().chain(unlisted)
     }
 
+    /// What left the spec is let go with its last role: none may be unseen.
+    fn account_end(&self) -> impl Iterator<Item = Unread> {
+        let policies = self.live.policies.iter();
+        let unread = policies.filter(|(_, policy)| matches!(policy, Seen::Unknown(_)));
+        let unread = unread.map(|(resource, _)| Unread::Policy(resource.clone()));
+        self.everywhere().chain(unread)
+    }
+
     fn identity(&self, identity: &KsaIdentity) -> impl Iterator<Item = Unread> {
         self.ksas
             .iter()
@@ -262,6 +274,7 @@ impl<'a> Sight<'a> {
                         .map(Unread::Accounts),
                 );
             }
+            Member::Set(set) => unread.extend(self.pool(&set.pool)),
             Member::Other(set) => {
                 let in_pool = set.split_once("/workloadIdentityPools/");
                 let pool = in_pool.and_then(|(_, rest)| rest.split('/').next());
@@ -312,7 +325,7 @@ impl<'a> Sight<'a> {
     fn edit(&self, edit: &Edit) -> Readiness {
         Readiness::of(match edit {
             Edit::Binding(binding) if !binding.adds() => self.removal(binding),
-            Edit::Account(account) if account.ends_it() => self.everywhere().collect(),
+            Edit::Account(account) if account.ends_it() => self.account_end().collect(),
             Edit::Ksa(ksa) => self.ksa_edit(ksa),
             Edit::NodePool(pool) => self.node_pool(&pool.cluster, &pool.node_pool),
             // They take nothing from anybody, whatever else there is.

@@ -158,6 +158,7 @@ mod tests {
         };
         let there = std::mem::take(&mut objects.service_accounts);
         case.live.outside.push(Outside {
+            cluster: crate::wire::container::Cluster::default(),
             path: ClusterPath {
                 name: "edge".to_owned(),
                 ..path

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, Edit, Plan};
-use crate::address::NamespaceKey;
-use crate::desired::Desired;
+use crate::address::{BindingKey, NamespaceKey};
+use crate::desired::{Desired, DesiredKsa};
 use crate::names::{Email, KsaIdentity, Member, ProjectId};
 use crate::read_set::ReadSet;
 use crate::resource::Resource;
+use crate::spec::model::NodePools;
 
 /// What changes touch, as each edit says.
 #[derive(Debug, Default)]
@@ -19,6 +20,9 @@ pub struct Scope {
     accounts: BTreeSet<Email>,
     projects: BTreeSet<ProjectId>,
     policies: BTreeSet<Resource>,
+    /// Rights to act as an account that are taken away: whether somebody uses them is looked at again, in all
+    /// clusters of their pools.
+    users: BTreeSet<BindingKey>,
 }
 
 impl Scope {
@@ -39,6 +43,26 @@ impl Scope {
     pub(super) fn account(&mut self, email: &Email, project: &ProjectId) {
         self.accounts.insert(email.clone());
         self.projects.insert(project.clone());
+    }
+
+    pub(super) fn users(&mut self, key: &BindingKey) {
+        self.users.insert(key.clone());
+    }
+
+    /// The workload pools of those whose right goes.
+    fn pools_of_users(&self) -> BTreeSet<&str> {
+        let users = self.users.iter();
+        users
+            .filter_map(|key| match &key.member {
+                Member::Ksa(ksa) => Some(ksa.pool.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn has_user(&self, ksa: &DesiredKsa) -> bool {
+        let mut users = self.users.iter();
+        users.any(|key| matches!(&key.member, Member::Ksa(identity) if *identity == ksa.identity))
     }
 
     pub(super) fn policy(&mut self, resource: &Resource) {
@@ -85,6 +109,7 @@ impl Part {
         for resource in &scope.policies {
             reads.policy(resource.clone());
         }
+        reads.only_users = Some(scope.users.clone());
         Self { desired, reads }
     }
 }
@@ -125,9 +150,21 @@ fn scope(desired: &Desired, plan: &Plan) -> Scope {
 
 fn narrowed(desired: &Desired, scope: &Scope) -> Desired {
     let mut part = desired.empty();
-    part.clusters = chosen(&desired.clusters, |name, _| scope.clusters.contains(name));
+    let of_users = scope.pools_of_users();
+    part.clusters = chosen(&desired.clusters, |name, cluster| {
+        scope.clusters.contains(name)
+            || of_users.contains(cluster.path.project.workload_pool().as_str())
+    });
+    for (name, cluster) in &mut part.clusters {
+        if !scope.clusters.contains(name) {
+            // For its service accounts alone.
+            cluster.node_pools = NodePools::Only(BTreeMap::new());
+        }
+    }
     part.namespaces = chosen(&desired.namespaces, |key, _| scope.holds(key));
-    part.ksas = chosen(&desired.ksas, |key, _| scope.holds(&key.namespace_key()));
+    part.ksas = chosen(&desired.ksas, |key, ksa| {
+        scope.holds(&key.namespace_key()) || scope.has_user(ksa)
+    });
     part.accounts = chosen(&desired.accounts, |_, account| {
         scope.accounts.contains(&account.email)
     });
@@ -149,8 +186,8 @@ fn narrowed(desired: &Desired, scope: &Scope) -> Desired {
 fn chained(desired: &Desired, plan: &Plan, scope: &Scope) -> Desired {
     let mut part = narrowed(desired, scope);
     let clusters: BTreeSet<&str> = plan.changes.values().filter_map(Change::cluster).collect();
-    part.ksas = chosen(&desired.ksas, |key, _| {
-        clusters.contains(key.cluster.as_str())
+    part.ksas = chosen(&desired.ksas, |key, ksa| {
+        clusters.contains(key.cluster.as_str()) || scope.has_user(ksa)
     });
     part.namespaces = chosen(&desired.namespaces, |key, _| {
         clusters.contains(key.cluster.as_str())

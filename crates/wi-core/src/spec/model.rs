@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use crate::names::{ClusterPath, Condition, Email, KubeName, ProjectId, Role};
+use crate::names::{ClusterPath, Condition, Email, KubeName, Member, ProjectId, Role};
 use crate::resource::Resource;
 pub use crate::spec::selector::Selector;
 use serde::{Deserialize, Serialize};
@@ -273,8 +273,23 @@ pub struct AccountSpec {
     pub display_name: Option<String>,
     /// Roles that it is to have.
     pub grants: Vec<Grant>,
+    /// Who else may act as it.
+    pub users: Vec<UserSpec>,
     /// What becomes of it when it leaves the spec; `None`: it does not say.
     pub on_remove: Option<OnRemove>,
+    /// Where it is declared.
+    pub place: SourceLine,
+}
+
+/// Somebody who may act as an account, and is in no namespace of the spec.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UserSpec {
+    /// As a policy has it.
+    pub member: Member,
+    /// The project of the workload pool, where a name of the spec says it.
+    pub project: Option<ProjectId>,
+    /// The project number, where a member as IAM writes it says it.
+    pub number: Option<u64>,
     /// Where it is declared.
     pub place: SourceLine,
 }

@@ -131,6 +131,10 @@ pub struct Account {
     pub display_name: Option<String>,
     /// Roles that it is to have.
     pub grants: Option<Vec<Grant>>,
+    /// Who else may act as it: NAMESPACE/KSA in clusters of its own project, PROJECT/NAMESPACE/KSA, `*` for all
+    /// KSAs of a namespace (or of a project: PROJECT/*/*), cluster/PROJECT/LOCATION/NAME, or a member as IAM
+    /// writes it.
+    pub users: Option<Vec<String>>,
     /// What becomes of it when it leaves the spec: disable (the default), delete or keep. One that was there
     /// before the spec is released, unless this says otherwise.
     #[schemars(extend("enum" = ["disable", "delete", "keep", null]))]

@@ -1,7 +1,9 @@
 //! What stops a plan that is well-formed and does too much, and what is only told.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
-use wi_core::plan::{Options, Plan, protect, takes_from_accounts};
+use wi_core::plan::{Action, Caller, Options, Plan, protect, takes_from_accounts};
 
 use crate::support::*;
 
@@ -469,7 +471,11 @@ fn own_access_is_never_removed() {
             },
         );
         assert!(takes_from_accounts(&plan));
-        protect(&mut plan, caller);
+        let caller = Caller {
+            account: caller.map(str::to_owned),
+            ksa: None,
+        };
+        protect(&mut plan, &caller);
         plan
     };
     let all = of(Some("ada@example.com"));
@@ -494,6 +500,72 @@ fn own_access_is_never_removed() {
         json!({ "policies": { "project/acme-prod": { "roles/viewer": [principal("shop", "worker")] } } }),
     );
     assert!(!takes_from_accounts(&plan(SPEC, only_ksa)));
+}
+
+/// The binding by which the caller's pod acts as its account, and the annotation that makes it ask for that.
+#[test]
+fn own_way_in_is_never_removed() {
+    let other = "serviceAccount:acme-prod.svc.id.goog[ci/deployer]";
+    let set = "principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/acme-prod.svc.id.goog/namespace/ci";
+    let world = with(
+        settled(),
+        json!({
+            "policies": {
+                format!("serviceaccount/{CHECKOUT}"): { "roles/iam.workloadIdentityUser": [other, set] },
+                "project/acme-prod": { "roles/viewer": [principal("shop", "worker")] },
+            },
+        }),
+    );
+    let of = |account: Option<&str>, ksa: Option<(&str, &str)>| {
+        let options = Options {
+            allow_mass_removal: true,
+            accept_loss: true,
+            ..options()
+        };
+        let mut plan = plan_with(SPEC, world.clone(), &options);
+        let caller = Caller {
+            account: account.map(str::to_owned),
+            ksa: ksa.map(|(namespace, name)| (namespace.to_owned(), name.to_owned())),
+        };
+        protect(&mut plan, &caller);
+        let removed = plan
+            .changes
+            .iter()
+            .filter(|(_, c)| c.action() == Action::Delete);
+        let removed: BTreeSet<String> = removed.map(|(a, _)| a.to_string()).collect();
+        (removed, plan.warnings)
+    };
+    let by_ksa = "binding.checkout/acme-prod/ci/deployer";
+    let by_set = "binding.checkout/principalSet:acme-prod.svc.id.goog/namespace/ci";
+    let direct = "grant.acme-prod/shop/worker:roles/viewer@project/acme-prod";
+    let set_of = |all: &[&str]| {
+        all.iter()
+            .map(|a| (*a).to_owned())
+            .collect::<BTreeSet<String>>()
+    };
+    // Somebody else.
+    let (removed, warnings) = of(Some("ada@example.com"), None);
+    assert_eq!(removed, set_of(&[by_ksa, by_set, direct]));
+    says(
+        &warnings,
+        &["who is in it cannot be seen. Make sure that it is not you"],
+    );
+    // The account itself, by which of its users is not known; and in which pod.
+    assert_eq!(of(Some(CHECKOUT), None).0, set_of(&[direct]));
+    let (removed, warnings) = of(Some(CHECKOUT), Some(("ci", "deployer")));
+    assert_eq!(removed, set_of(&[direct]));
+    says(&warnings, &[&format!("{by_ksa} is kept")]);
+    let elsewhere = of(Some(CHECKOUT), Some(("ci", "other"))).0;
+    assert_eq!(elsewhere, set_of(&[by_ksa, direct]));
+    // A pod that has roles itself.
+    let (removed, warnings) = of(None, Some(("shop", "worker")));
+    assert_eq!(removed, set_of(&[by_ksa, by_set]));
+    says(
+        &warnings,
+        &[&format!(
+            "{direct} is kept: it is the access of the service account shop/worker"
+        )],
+    );
 }
 
 #[test]

@@ -306,7 +306,7 @@ fn whoever_acts_as_an_account_by_whatever_member_is_waited_for() {
         (other.clone()): { "roles/iam.serviceAccountTokenCreator": [format!("serviceAccount:{OLD}")] },
     } }),
     );
-    let plan = plan(SPEC, world);
+    let plan = accepting(SPEC, world);
     let of_set = plan
         .changes
         .keys()

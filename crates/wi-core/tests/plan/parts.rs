@@ -197,7 +197,11 @@ fn whole_spec_asks_for_all_that_it_names() {
         texts(&set.managed),
         ["billing@acme-prod.iam.gserviceaccount.com", CHECKOUT]
     );
-    assert!(set.accounts_of_others.is_empty(), "nobody acts as it");
+    assert_eq!(
+        texts(&set.accounts_of_others),
+        ["far@third-prod.iam.gserviceaccount.com"],
+        "whose it is, it says itself"
+    );
     assert_eq!(
         texts(&set.numbers),
         ["acme-prod", "other-prod"],

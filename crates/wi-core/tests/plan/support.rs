@@ -49,6 +49,15 @@ pub fn plan_with(spec: &str, world: Value, options: &Options) -> Plan {
     plan::plan(&desired(spec), &live(&world), options)
 }
 
+/// Of those who accept that others lose what the spec does not give them.
+pub fn accepting(spec: &str, world: Value) -> Plan {
+    let options = Options {
+        accept_loss: true,
+        ..options()
+    };
+    plan_with(spec, world, &options)
+}
+
 /// Every change: `+`, `~` or `-`, and its address.
 pub fn changes(plan: &Plan) -> Vec<String> {
     let changes = plan.changes.iter().map(|(address, change)| {

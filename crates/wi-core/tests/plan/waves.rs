@@ -163,7 +163,7 @@ fn strangers_lose_an_account_with_its_last_user() {
         ] },
     }, "accounts": { "acme-prod": { "checkout": { "description": "[wi:shop]" } } } }),
     );
-    let plan = plan(&spec, world);
+    let plan = accepting(&spec, world);
     let set = plan
         .changes
         .keys()

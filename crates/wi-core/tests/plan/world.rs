@@ -20,6 +20,7 @@ use serde_json::{Map, Value, json};
 use wi_core::live::{Live, Objects, Outside, Seen, Template, Unlisted, Workloads};
 use wi_core::names::{ClusterPath, Email, ProjectId, Role};
 use wi_core::resource::Resource;
+use wi_core::wire::container::Cluster;
 use wi_core::wire::kubernetes::ObjectMeta;
 use wi_core::wire::policy::Policy;
 use wi_core::wire::workloads::WORKLOAD_KINDS;
@@ -262,6 +263,7 @@ pub fn live(world: &Value) -> Live {
         live.outside.push(Outside {
             path: path(of),
             service_accounts,
+            cluster: Cluster::default(),
         });
     }
     let unlisted: BTreeMap<String, String> = match world.get("unlisted") {

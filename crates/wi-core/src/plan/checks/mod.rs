@@ -4,4 +4,5 @@ pub(super) mod brakes;
 pub(super) mod leftovers;
 pub(super) mod risk;
 pub(super) mod self_lockout;
+pub(super) mod two_owners;
 pub(super) mod unmanaged_clusters;

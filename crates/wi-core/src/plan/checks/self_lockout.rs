@@ -1,44 +1,126 @@
-//! The caller's own access is never removed: whoever saws off that branch cannot fix anything.
+//! The caller's own access is never removed: whoever saws off that branch cannot fix anything. That is what the
+//! caller's account has, and the way by which the caller's pod or job comes to be that account.
 
 use crate::address::Address;
-use crate::names::Member;
-use crate::plan::{Edit, Plan};
+use crate::names::{Email, Member};
+use crate::plan::{Edit, KsaAfter, Plan};
+use crate::resource::Resource;
 
-/// Whether the plan takes anything from Google service accounts, of which the caller may be one.
-pub fn takes_from_accounts(plan: &Plan) -> bool {
-    plan.changes.values().any(|c| account_of(&c.edit).is_some())
+/// Whose access token it is, as far as that is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The email of the account.
+    pub account: Option<String>,
+    /// Namespace and name of the Kubernetes service account of the pod in which `wi` runs.
+    pub ksa: Option<(String, String)>,
 }
 
-/// Takes out what would be removed from the caller; `None`: who that is could not be found out.
-pub fn protect(plan: &mut Plan, caller: Option<&str>) {
-    let Some(caller) = caller else {
-        plan.warnings.push(
-            "whose access token this is could not be found out: make sure that none of the accounts that lose something here is your own".to_owned(),
-        );
-        return;
-    };
+impl Caller {
+    fn is(&self, account: &Email) -> bool {
+        self.account
+            .as_ref()
+            .is_some_and(|own| own.eq_ignore_ascii_case(account.as_str()))
+    }
+
+    /// Whether this pod is the member, or may be in it: all are, where it is not known that `wi` runs in a pod.
+    fn may_act_by(&self, member: &Member) -> bool {
+        match (member, &self.ksa) {
+            (Member::Ksa(ksa), Some((namespace, name))) => {
+                ksa.namespace == *namespace && ksa.name == *name
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether a change takes something of the caller's.
+    fn loses_by(&self, edit: &Edit) -> bool {
+        match edit {
+            Edit::Account(account) => account.ends_it() && self.is(&account.email),
+            Edit::Binding(binding) if !binding.adds() => {
+                let key = &binding.key;
+                let is_member = match &key.member {
+                    Member::ServiceAccount(email) => self.is(email),
+                    Member::Ksa(ksa) => self.ksa.as_ref().is_some_and(|(namespace, name)| {
+                        ksa.namespace == *namespace && ksa.name == *name
+                    }),
+                    _ => false,
+                };
+                let is_dead = matches!(key.member, Member::DeletedServiceAccount { .. });
+                let is_way_in =
+                    matches!(&key.resource, Resource::ServiceAccount(email) if self.is(email));
+                is_member || (is_way_in && !is_dead && self.may_act_by(&key.member))
+            }
+            Edit::Ksa(ksa) => {
+                let own = |(namespace, name): &(String, String)| {
+                    ksa.key.namespace.as_str() == namespace && ksa.key.name.as_str() == name
+                };
+                let before = ksa.account_before();
+                let is_own = match &self.ksa {
+                    Some(pod) => own(pod),
+                    None => before.as_ref().is_some_and(|account| self.is(account)),
+                };
+                let after = ksa.account_after();
+                let is_left = before.is_some_and(|b| Some(b.as_str()) != after);
+                is_own && (is_left || ksa.after == KsaAfter::Deleted)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether the plan takes anything from Google service accounts, of which the caller may be one, or from those
+/// who may act as one.
+pub fn takes_from_accounts(plan: &Plan) -> bool {
+    plan.changes.values().any(|c| match &c.edit {
+        Edit::Account(account) => account.ends_it(),
+        Edit::Binding(binding) => {
+            !binding.adds()
+                && (matches!(binding.key.member, Member::ServiceAccount(_))
+                    || matches!(binding.key.resource, Resource::ServiceAccount(_)))
+        }
+        Edit::Ksa(ksa) => ksa
+            .account_before()
+            .is_some_and(|before| Some(before.as_str()) != ksa.account_after()),
+        _ => false,
+    })
+}
+
+/// Takes out what would be removed from the caller, and says what of that cannot be known.
+pub fn protect(plan: &mut Plan, caller: &Caller) {
     let own: Vec<Address> = plan
         .changes
         .iter()
-        .filter(|(_, c)| account_of(&c.edit).is_some_and(|a| a.eq_ignore_ascii_case(caller)))
+        .filter(|(_, c)| caller.loses_by(&c.edit))
         .map(|(address, _)| address.clone())
         .collect();
     for address in own {
         plan.changes.remove(&address);
         plan.warnings.push(format!(
-            "{address} is kept: it is the access of {caller}, who you are. Somebody else has to remove it"
+            "{address} is kept: it is the access of {}, who you are, or the way to it. Somebody else has to remove it",
+            caller.in_words()
         ));
     }
+    if caller.account.is_none() && takes_from_accounts(plan) {
+        plan.warnings.push(
+            "whose access token this is could not be found out: make sure that none of the accounts that lose something here is your own, nor one that you act as".to_owned(),
+        );
+    }
+    let sets: Vec<String> = plan
+        .changes
+        .iter()
+        .filter(|(_, c)| matches!(&c.edit, Edit::Binding(b) if !b.adds() && matches!(b.key.member, Member::Set(_))))
+        .map(|(address, _)| format!("{address}: who is in it cannot be seen. Make sure that it is not you"))
+        .collect();
+    plan.warnings.extend(sets);
 }
 
-/// The account that loses something by a change.
-fn account_of(edit: &Edit) -> Option<&str> {
-    match edit {
-        Edit::Binding(binding) if !binding.adds() => match &binding.key.member {
-            Member::ServiceAccount(email) => Some(email.as_str()),
-            _ => None,
-        },
-        Edit::Account(account) if account.ends_it() => Some(account.email.as_str()),
-        _ => None,
+impl Caller {
+    /// The account, or the Kubernetes service account.
+    pub fn in_words(&self) -> String {
+        match (&self.account, &self.ksa) {
+            (Some(account), _) => account.clone(),
+            (None, Some((namespace, name))) => format!("the service account {namespace}/{name}"),
+            (None, None) => String::new(),
+        }
     }
 }

@@ -9,14 +9,16 @@ use crate::access::has_ended;
 use crate::address::BindingKey;
 use crate::desired::Desired;
 use crate::live::{Live, Seen};
-use crate::names::{Email, KsaIdentity, Member, Role};
+use crate::names::{Email, KsaIdentity, Member};
 use crate::plan::left::Left;
 use crate::plan::ownership::{owner_in_description, split_description};
 use crate::plan::reliance::{Reliance, is_kept};
-use crate::plan::{AccountAfter, Action, Binding, Change, Edit, Plan};
+use crate::plan::users::{self, Use, Users};
+use crate::plan::{AccountAfter, Action, Binding, Change, Edit, Options, Plan};
 use crate::resource::Resource;
 use crate::spec::model::OnRemove;
 use crate::wire::policy::Policy;
+use crate::words::counted;
 
 /// The principals over which this spec has authority.
 #[derive(Debug)]
@@ -151,35 +153,67 @@ fn tell_nothing_to_remove(desired: &Desired, live: &Live, plan: &mut Plan) {
     }
 }
 
+/// Whether a right to act as an account may go.
+enum Claim {
+    /// It may; why, for the reader.
+    Free(Option<String>),
+    /// Others use it, or may.
+    Held(Box<Users>),
+}
+
+impl Managed<'_> {
+    /// What others have a claim to: members that the spec does not name, and its own identities in clusters
+    /// where they are others'.
+    fn claim(&self, desired: &Desired, live: &Live, options: &Options, key: &BindingKey) -> Claim {
+        let Resource::ServiceAccount(account) = &key.resource else {
+            return Claim::Free(None);
+        };
+        if !key.is_impersonation() {
+            return Claim::Free(None);
+        }
+        if self.has_left(&key.member) {
+            return Claim::Free(None); // where it runs still is looked at with all that it has
+        }
+        let is_own = matches!(&key.member, Member::Ksa(ksa) if self.ksas.contains(ksa));
+        let used = users::use_of(desired, live, &key.member, account);
+        match used {
+            Use::Nobody(_) | Use::Unseen(_) if is_own => Claim::Free(None),
+            Use::Nobody(clusters) => Claim::Free(Some(format!(
+                "only the workloads that the spec names may act as an account that it owns, and nobody uses this: in none of the {} of its pool is a service account annotated with the account, nor does a pod run as this one",
+                counted(clusters, "cluster")
+            ))),
+            used if users::accepted(desired, options, &key.member, &used) => {
+                Claim::Free(Some(users::accepted_in_words(&used)))
+            }
+            used => Claim::Held(Box::new(users::held(desired, account, &key.member, used))),
+        }
+    }
+}
+
 /// Every member of a policy as an identity, with the spellings under which it is there.
 fn members(resource: &Resource, policy: &Policy) -> BTreeMap<BindingKey, Vec<String>> {
     let mut found: BTreeMap<BindingKey, Vec<String>> = BTreeMap::new();
     for binding in &policy.bindings {
-        let Ok(role) = Role::parse(&binding.role) else {
-            continue; // a role whose form we do not know is carried over unread
-        };
+        // A role whose form we do not know is carried over unread.
         for member in &binding.members {
-            found
-                .entry(BindingKey {
-                    resource: resource.clone(),
-                    role: role.clone(),
-                    condition: binding.condition.clone(),
-                    member: Member::parse(member),
-                })
-                .or_default()
-                .push(member.clone());
+            if let Some(key) = BindingKey::read(resource, binding, member) {
+                found.entry(key).or_default().push(member.clone());
+            }
         }
     }
     found
 }
 
+/// Answers with what stays since others use it, or may.
 pub(in crate::plan) fn diff(
     desired: &Desired,
     live: &Live,
+    options: &Options,
     reliance: &Reliance<'_>,
     left: &Left,
     plan: &mut Plan,
-) {
+) -> BTreeMap<BindingKey, Users> {
+    let mut held = BTreeMap::new();
     let managed = Managed::of(desired, live, left).without_undeleted(plan);
     let mut wanted_on: BTreeMap<&Resource, Vec<&BindingKey>> = BTreeMap::new();
     for key in desired.bindings.keys() {
@@ -218,16 +252,19 @@ pub(in crate::plan) fn diff(
             if desired.bindings.contains_key(&key) || !managed.decides(&key) {
                 continue;
             }
-            match reliance.on_binding(&key) {
-                Some(by) => {
-                    let address = desired.binding_address(&key);
-                    plan.warnings.push(is_kept(&address, by));
-                }
-                None => remove(desired, key, spellings, plan),
+            if let Some(by) = reliance.on_binding(&key) {
+                let address = desired.binding_address(&key);
+                plan.warnings.push(is_kept(&address, by));
+                continue;
+            }
+            match managed.claim(desired, live, options, &key) {
+                Claim::Held(users) => _ = held.insert(key, *users),
+                Claim::Free(note) => remove(desired, key, spellings, note, plan),
             }
         }
     }
     tell_nothing_to_remove(desired, live, plan);
+    held
 }
 
 /// The policy of an account that is yet to be created is empty.
@@ -263,29 +300,35 @@ fn add(desired: &Desired, live: &Live, key: &BindingKey, plan: &mut Plan) {
     let member = match &key.member {
         Member::ServiceAccount(email) => format!("serviceAccount:{email}"),
         Member::Ksa(ksa) if key.is_impersonation() => ksa.legacy_member(),
-        Member::Ksa(ksa) => {
-            let number = desired
-                .pools
-                .get(&ksa.pool)
-                .and_then(|p| live.numbers.get(p));
-            match number {
-                Some(Seen::Found(number)) => ksa.principal(*number),
-                Some(Seen::Unknown(why)) => {
-                    return plan.unseen(format!("the project number behind {}", ksa.pool), why);
-                }
-                _ => {
-                    return plan.unseen(
-                        format!("the project number behind {}", ksa.pool),
-                        "the project was not found",
-                    );
-                }
+        Member::Ksa(ksa) => match number(desired, live, &ksa.pool) {
+            Ok(number) => ksa.principal(number),
+            Err(why) => {
+                return plan.unseen(format!("the project number behind {}", ksa.pool), &why);
             }
-        }
+        },
+        Member::Set(set) => match number(desired, live, &set.pool) {
+            Ok(number) => set.member(number),
+            Err(why) => {
+                return plan.unseen(format!("the project number behind {}", set.pool), &why);
+            }
+        },
         other => other.to_string(),
     };
     let binding = edit(desired, key.clone(), Vec::new(), vec![member]);
     let place = desired.bindings.get(key);
     plan.insert(Change::new(binding, Vec::new(), place));
+}
+
+/// The project number that members of a workload pool are written with.
+fn number(desired: &Desired, live: &Live, pool: &str) -> Result<u64, String> {
+    if let Some(number) = desired.numbers.get(pool) {
+        return Ok(*number);
+    }
+    match desired.pools.get(pool).and_then(|p| live.numbers.get(p)) {
+        Some(Seen::Found(number)) => Ok(*number),
+        Some(Seen::Unknown(why)) => Err(why.clone()),
+        _ => Err("the project was not found".to_owned()),
+    }
 }
 
 fn edit(desired: &Desired, key: BindingKey, before: Vec<String>, after: Vec<String>) -> Edit {
@@ -306,8 +349,14 @@ fn edit(desired: &Desired, key: BindingKey, before: Vec<String>, after: Vec<Stri
     })
 }
 
-fn remove(desired: &Desired, key: BindingKey, spellings: Vec<String>, plan: &mut Plan) {
-    let note = match &key.member {
+fn remove(
+    desired: &Desired,
+    key: BindingKey,
+    spellings: Vec<String>,
+    note: Option<String>,
+    plan: &mut Plan,
+) {
+    let note = note.unwrap_or_else(|| match &key.member {
         Member::ServiceAccount(e) => {
             format!("{e} is managed by this spec, which does not grant it this")
         }
@@ -318,7 +367,7 @@ fn remove(desired: &Desired, key: BindingKey, spellings: Vec<String>, plan: &mut
             "dead: it was of an account {email} that is deleted, and the one of today does not have it by this"
         ),
         _ => "only the workloads that the spec names may act as an account that it owns".to_owned(),
-    };
+    });
     let binding = edit(desired, key, spellings, Vec::new());
     plan.insert(Change::new(binding, vec![note], None));
 }

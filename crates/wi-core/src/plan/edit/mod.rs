@@ -22,6 +22,7 @@ pub use ksa::{Ksa, KsaAfter};
 pub use namespace::Namespace;
 pub use node_pool::{NodePool, RunSettings};
 pub use object::Was;
+pub(super) use object::annotation_managers;
 pub use restore_settings::RestoreSettings;
 
 use super::access::Right;

@@ -47,7 +47,7 @@ pub struct Was {
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 
 /// Field managers other than `wi` that own the Google service account annotation, if it is set.
-fn annotation_managers(meta: &ObjectMeta) -> Vec<String> {
+pub(in crate::plan) fn annotation_managers(meta: &ObjectMeta) -> Vec<String> {
     if !meta.annotations.contains_key(GSA_ANNOTATION) {
         return Vec::new();
     }

@@ -25,6 +25,8 @@ use crate::wire::workloads::WORKLOAD_KINDS;
 
 pub use workloads::Workload;
 
+use super::users::Users;
+
 use placement::Place;
 
 /// What moving one node pool means.
@@ -94,6 +96,8 @@ pub enum HoldReason {
     },
     /// Somebody uses it, whom this spec does not look after: who, for the reader.
     InUse(String),
+    /// Others may act as an account by it, and use that, or may.
+    Users(Box<Users>),
 }
 
 /// Says what moving each node pool means, and takes those out of the plan that must not be moved.

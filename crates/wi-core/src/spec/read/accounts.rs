@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::grants::Home;
 use super::{ACCOUNT, Entry, Reader, SourceSpan};
-use crate::names::{Email, ProjectId, check_service_account_id};
-use crate::spec::model::{AccountSpec, OnRemove};
+use crate::names::{
+    ClusterPath, Email, KsaIdentity, KsaSet, KubeName, Member, NameError, ProjectId,
+    check_service_account_id, is_region_or_zone,
+};
+use crate::spec::model::{AccountSpec, OnRemove, UserSpec};
 use crate::spec::tree::Node;
 
 /// Whether an address can have it as a name: no separator of addresses is in it, so that it spells neither
@@ -69,6 +72,10 @@ impl Reader<'_> {
             None => Home::Unread,
         };
         let grants = self.grants(entry, entry.node.get("grants"), home);
+        let users = match &address {
+            Some((_, project)) if external.is_none() => self.users(entry, project),
+            _ => Vec::new(),
+        };
         let (email, project) = address?;
         let text = |field: &str| entry.node.get(field).and_then(Node::text);
         Some(AccountSpec {
@@ -77,6 +84,7 @@ impl Reader<'_> {
             managed: external.is_none(),
             display_name: text("displayName").map(str::to_owned),
             grants,
+            users,
             on_remove: match text("onRemove") {
                 Some("delete") => Some(OnRemove::Delete),
                 Some("keep") => Some(OnRemove::Keep),
@@ -87,6 +95,26 @@ impl Reader<'_> {
         })
     }
 
+    /// Who else may act as an account; `home` is its project.
+    fn users(&mut self, entry: &Entry<'_>, home: &ProjectId) -> Vec<UserSpec> {
+        let list = entry.node.get("users").map(Node::items);
+        let mut users = Vec::new();
+        for node in list.unwrap_or_default() {
+            let Some(text) = node.text() else { continue };
+            let at = entry.at(node.span);
+            match user(text, home) {
+                Ok((member, project)) => users.push(UserSpec {
+                    number: Member::number_in(text),
+                    place: at.place(),
+                    member,
+                    project,
+                }),
+                Err(e) => self.tell("name", &at, e.0, "not a user", e.1),
+            }
+        }
+        users
+    }
+
     /// The address and project of an account that exists elsewhere.
     fn external(
         &mut self,
@@ -95,7 +123,7 @@ impl Reader<'_> {
         text: &str,
         default: Option<&ProjectId>,
     ) -> Option<(Email, ProjectId)> {
-        for field in ["id", "project", "displayName", "onRemove"] {
+        for field in ["id", "project", "displayName", "users", "onRemove"] {
             if let Some((key, _)) = entry.node.entries().iter().find(|(k, _)| k.text == field) {
                 self.tell(
                     "external_account",
@@ -170,6 +198,57 @@ impl Reader<'_> {
             );
         }
     }
+}
+
+/// A user, and the project of its workload pool where its name says it. `home` is the account's project.
+fn user(text: &str, home: &ProjectId) -> Result<(Member, Option<ProjectId>), NameError> {
+    if text.contains(':') {
+        return match Member::parse(text) {
+            Member::Other(text) if !text.starts_with("principal") => Err(not_a_user(&text)),
+            Member::ServiceAccount(_) | Member::DeletedServiceAccount { .. } => {
+                Err(not_a_user(text))
+            }
+            member => Ok((member, None)),
+        };
+    }
+    let parts: Vec<&str> = text.split('/').collect();
+    let (project, namespace, name) = match parts.as_slice() {
+        ["cluster", project, location, name] => {
+            let project = ProjectId::parse(project)?;
+            KubeName::label(name)?;
+            if !is_region_or_zone(location) {
+                return Err(not_a_user(text));
+            }
+            let path = ClusterPath {
+                project: project.clone(),
+                location: (*location).to_owned(),
+                name: (*name).to_owned(),
+            };
+            return Ok((Member::Set(KsaSet::of_cluster(&path)), Some(project)));
+        }
+        [namespace, name] => (home.clone(), *namespace, *name),
+        [project, namespace, name] => (ProjectId::parse(project)?, *namespace, *name),
+        _ => return Err(not_a_user(text)),
+    };
+    let pool = project.workload_pool();
+    let member = match (namespace, name) {
+        ("*", "*") => Member::Set(KsaSet::of_pool(pool)),
+        ("*", _) => return Err(not_a_user(text)),
+        (namespace, "*") => Member::Set(KsaSet::of_namespace(pool, &KubeName::label(namespace)?)),
+        (namespace, name) => Member::Ksa(KsaIdentity {
+            pool,
+            namespace: KubeName::label(namespace)?.to_string(),
+            name: KubeName::parse(name)?.to_string(),
+        }),
+    };
+    Ok((member, Some(project)))
+}
+
+fn not_a_user(text: &str) -> NameError {
+    NameError::not(text, "a user of an account").help(
+        "NAMESPACE/KSA, PROJECT/NAMESPACE/KSA, PROJECT/NAMESPACE/* for all of a namespace, cluster/PROJECT/LOCATION/NAME for all of a cluster, or a member as IAM writes it: \"principal://…\"."
+            .to_owned(),
+    )
 }
 
 #[cfg(test)]

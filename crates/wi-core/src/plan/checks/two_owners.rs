@@ -1,0 +1,154 @@
+//! What two specs decide about: an identity that is the same one in two clusters, and an account of another spec
+//! that is granted something here. Each would take away what the other grants, for ever.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::address::{Address, BindingKey};
+use crate::desired::{Desired, DesiredKsa, KsaKey};
+use crate::live::{Live, Seen};
+use crate::names::{KsaIdentity, Member};
+use crate::plan::ownership::{owner_in_description, owner_of};
+use crate::plan::{Edit, Options, Plan};
+use crate::resource::Resource;
+use crate::wire::kubernetes::ObjectMeta;
+
+/// Makes errors of them, which name both owners.
+pub(in crate::plan) fn check(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
+    let marked = marked_by_others(desired, live, options);
+    if !marked.is_empty() {
+        let mut told: BTreeSet<&KsaIdentity> = BTreeSet::new();
+        for (key, ksa) in &desired.ksas {
+            if let Some(mark) = marked.get(&ksa.identity)
+                && told.insert(&ksa.identity)
+            {
+                identity(desired, key, ksa, mark, plan);
+            }
+        }
+    }
+    accounts(desired, live, plan);
+}
+
+/// The spec that has marked an identity, and where.
+struct Mark {
+    owner: String,
+    place: String,
+}
+
+/// Identities that carry the mark of another spec somewhere. Where this spec declares the very same service
+/// account as its own, that is an error already.
+fn marked_by_others(
+    desired: &Desired,
+    live: &Live,
+    options: &Options,
+) -> BTreeMap<KsaIdentity, Mark> {
+    let mut marked = BTreeMap::new();
+    let mut look = |pool: &str, meta: &ObjectMeta, place: &dyn Fn() -> String| {
+        let Some(owner) = owner_of(meta) else {
+            return;
+        };
+        if owner == desired.owner || options.adopt_from.contains(owner) {
+            return;
+        }
+        let identity = KsaIdentity {
+            pool: pool.to_owned(),
+            namespace: meta.namespace.clone(),
+            name: meta.name.clone(),
+        };
+        marked.entry(identity).or_insert_with(|| Mark {
+            owner: owner.to_owned(),
+            place: place(),
+        });
+    };
+    for (name, cluster) in &desired.clusters {
+        let Some(Seen::Found(objects)) = live.kubernetes.get(name) else {
+            continue;
+        };
+        let pool = cluster.path.project.workload_pool();
+        for meta in objects.service_accounts.values() {
+            let declared = desired.ksa(name, &meta.namespace, &meta.name);
+            if declared.is_none_or(|ksa| ksa.existing) {
+                look(&pool, meta, &|| format!("cluster.{name}"));
+            }
+        }
+    }
+    for outside in &live.outside {
+        let pool = outside.path.project.workload_pool();
+        for meta in outside.service_accounts.found().into_iter().flatten() {
+            look(&pool, meta, &|| outside.path.to_string());
+        }
+    }
+    marked
+}
+
+fn identity(desired: &Desired, key: &KsaKey, ksa: &DesiredKsa, mark: &Mark, plan: &mut Plan) {
+    let member = Member::Ksa(ksa.identity.clone());
+    let grants = |key: &BindingKey| key.member == member && !key.is_impersonation();
+    let takes: Vec<Address> = plan
+        .changes
+        .iter()
+        .filter(|(_, c)| matches!(&c.edit, Edit::Binding(b) if !b.adds() && b.key.member == member))
+        .map(|(address, _)| address.clone())
+        .collect();
+    if takes.is_empty() && !desired.bindings.keys().any(grants) {
+        return;
+    }
+    for address in takes {
+        plan.changes.remove(&address);
+    }
+    let Mark { owner, place } = mark;
+    let message = format!(
+        "{} is one identity in all clusters of its project and has two owners: this spec, `{}`, names it, and the spec named `{owner}` has marked it in {place}. Each would take away what the other grants to it. Leave its grants to one of them, give it another name in the other, or take it over with --adopt-from {owner}",
+        ksa.identity, desired.owner
+    );
+    plan.error(key.address(), Some(&ksa.place), message);
+}
+
+/// Roles that the spec gives to an account of another one, where that decides about its roles.
+fn accounts(desired: &Desired, live: &Live, plan: &mut Plan) {
+    let others: Vec<_> = desired
+        .accounts
+        .values()
+        .filter(|a| !a.managed && !a.grants.is_empty())
+        .filter_map(|account| {
+            let Some(Seen::Found(there)) = live.account(&account.email) else {
+                return None;
+            };
+            let owner = owner_in_description(&there.description)?;
+            (owner != desired.owner).then(|| (account, owner.to_owned()))
+        })
+        .collect();
+    for (account, owner) in others {
+        let member = Member::ServiceAccount(account.email.clone());
+        for grant in &account.grants {
+            let key = BindingKey {
+                resource: grant.resource.clone(),
+                role: grant.role.clone(),
+                condition: grant.condition.clone(),
+                member: member.clone(),
+            };
+            let address = desired.binding_address(&key);
+            if !plan.changes.contains_key(&address) {
+                continue; // it has it already, whoever asked for that
+            }
+            let is_home = matches!(&grant.resource, Resource::Project(p) if *p == account.project);
+            if is_home || has_more(desired, live, &grant.resource, &member) {
+                let message = format!(
+                    "{} belongs to the spec named `{owner}`, which decides about its roles on {} and would take this one away: have it granted there, or act as an account of this spec, `{}`",
+                    account.email, grant.resource, desired.owner
+                );
+                plan.error(address, Some(&grant.place), message);
+            }
+        }
+    }
+}
+
+/// Whether a member has something on a resource that this spec does not give it: its owner looks there.
+fn has_more(desired: &Desired, live: &Live, resource: &Resource, member: &Member) -> bool {
+    let policy = live.policies.get(resource).and_then(Seen::found);
+    policy
+        .into_iter()
+        .flat_map(|p| &p.bindings)
+        .flat_map(|b| b.members.iter().map(move |m| (b, m)))
+        .filter_map(|(binding, m)| BindingKey::read(resource, binding, m))
+        .any(|key| key.member == *member && !desired.bindings.contains_key(&key))
+}
