@@ -69,6 +69,8 @@ pub enum WhyNot {
     MayNotActAsAnyMore(Email),
     /// What lets it act as the account is under a condition that depends on more than the time.
     MayPerhapsActAs(Email),
+    /// It leaves the spec, which had made it, and goes.
+    Leaves,
     /// Whether the account exists and is enabled could not be read.
     AccountUnread(Email, String),
     /// Whether it may act as the account could not be read.
@@ -79,6 +81,7 @@ impl fmt::Display for WhyNot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRoles => f.write_str("its service account has no role"),
+            Self::Leaves => f.write_str("its service account leaves the spec and is deleted"),
             Self::RolesEnded => {
                 f.write_str("the conditions of all roles of its service account no longer hold")
             }

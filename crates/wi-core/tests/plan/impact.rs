@@ -475,3 +475,24 @@ fn pods_of_a_replica_set_tell_where_it_is() {
         ["ReplicaSet shop/web-66d9c loses: its pods are on p2 now, and may come here"]
     );
 }
+
+/// One that the spec had made is there with an identity when the plan is made, and gone when the pod comes
+/// to a node with the GKE metadata server.
+#[test]
+fn pods_of_a_service_account_that_leaves_with_the_plan_hold_the_pool_back() {
+    let without = SPEC.replace("      checkout: { impersonates: checkout }\n", "");
+    let plan = plan_with(
+        &without,
+        pods(json!({ "shop/a": pod("checkout", "n1", "web") })),
+        &Options {
+            allow_mass_removal: true,
+            ..options()
+        },
+    );
+    assert!(plan.changes.contains_key("ksa.main/shop/checkout"));
+    assert_eq!(
+        fates(&plan),
+        ["StatefulSet shop/web loses: its service account leaves the spec and is deleted"]
+    );
+    assert!(!moves(&plan));
+}

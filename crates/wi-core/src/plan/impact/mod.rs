@@ -2,6 +2,7 @@
 //! held back while workloads on it would silently lose the node's service account.
 
 mod fate;
+mod left;
 mod others;
 mod placement;
 mod suggest;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Edit, Options, Plan};
 use crate::access::{self, Given, Ksa, MetadataServer, WhyNot, is_gke_own};
-use crate::address::Address;
+use crate::address::{Address, KsaKey};
 use crate::desired::{Desired, DesiredKsa, GSA_ANNOTATION};
 use crate::live::{Live, Objects, Seen, Workloads};
 use crate::names::{Email, KsaIdentity, Member};
@@ -27,6 +28,7 @@ pub use workloads::Workload;
 
 use super::users::Users;
 
+use left::Left;
 use placement::Place;
 
 /// What moving one node pool means.
@@ -115,6 +117,10 @@ pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan:
             _ => None,
         })
         .collect();
+    if moving.is_empty() {
+        return;
+    }
+    let left = Left::by(plan, live);
     for (address, cluster, node_pool) in moving {
         let why = match live.kubernetes.get(&cluster).map(workloads_of) {
             Some(Ok((objects, workloads))) => {
@@ -125,6 +131,7 @@ pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan:
                     node_pool: &node_pool,
                     objects,
                     workloads,
+                    left: &left,
                     now: options.now,
                 };
                 let impact = pool.impact(options);
@@ -199,6 +206,15 @@ fn tell_unseen_templates(
     !options.accept_loss && !workloads.templates_unseen.is_empty()
 }
 
+/// `None`: no name that Kubernetes takes.
+fn ksa_key(cluster: &str, namespace: &str, name: &str) -> Option<KsaKey> {
+    Some(KsaKey {
+        cluster: cluster.to_owned(),
+        namespace: namespace.parse().ok()?,
+        name: name.parse().ok()?,
+    })
+}
+
 fn exclusion(live: &Live, cluster: &str, node_pool: &str, options: &Options) -> Option<HoldReason> {
     if options.ignore_exclusions {
         return None;
@@ -231,6 +247,8 @@ struct Pool<'a> {
     node_pool: &'a str,
     objects: &'a Objects,
     workloads: &'a Workloads,
+    /// What the plan leaves to whom the spec does not name.
+    left: &'a Left,
     now: Option<jiff::Timestamp>,
 }
 
@@ -418,6 +436,16 @@ impl Pool<'_> {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         };
+        let now = there
+            .and_then(|m| m.annotations.get(GSA_ANNOTATION))
+            .map(String::as_str);
+        let annotation = match ksa_key(self.cluster, namespace, name) {
+            Some(key) => self.left.annotation(&key, now),
+            None => Ok(now),
+        };
+        let Ok(annotation) = annotation else {
+            return (Given::Nobody(WhyNot::Leaves), false);
+        };
         let ksa = Ksa {
             identity: &identity,
             cluster: path,
@@ -427,11 +455,10 @@ impl Pool<'_> {
                 .get(&path.project)
                 .and_then(|n| n.found().copied()),
             uid: there.map_or("", |m| &m.uid),
-            annotation: there
-                .and_then(|m| m.annotations.get(GSA_ANNOTATION))
-                .map(String::as_str),
+            annotation,
         };
-        (access::by_metadata_server(self.live, &ksa, self.now), false)
+        let live = self.left.live(self.live);
+        (access::by_metadata_server(live, &ksa, self.now), false)
     }
 
     fn given_by_spec(&self, ksa: &DesiredKsa) -> Given {
