@@ -28,8 +28,8 @@ pub(super) struct Steps {
 
 impl Steps {
     /// The edits of one policy are one step, except removals that wait for more than accounts, pools, and
-    /// what is added in the same one: those follow in a second one. So the first write never waits for a pod's annotation,
-    /// and no two steps can wait for each other.
+    /// what is added in the same one: those follow in a second one. So the first write never waits for a pod's annotation.
+    /// Where steps would wait for each other all the same, one of them is divided.
     ///
     /// Of `addresses` only. `apart`: clusters are not all changed at the same time, so that no step
     /// may wait for the workload pools of two of them.
@@ -66,6 +66,15 @@ impl Steps {
             });
             steps[index].addresses.insert(address.clone());
         }
+        while let Some(settled) = settled_before_they_wait(plan, addresses, &steps) {
+            if !divide(&mut steps, plan, addresses, &settled) {
+                break; // the changes themselves wait for each other: apply tells that they did not begin
+            }
+        }
+        Self::link(plan, addresses, steps)
+    }
+
+    fn link(plan: &Plan, addresses: &BTreeSet<Address>, steps: Vec<Step>) -> Self {
         let mut waiting: BTreeMap<Address, Vec<usize>> = BTreeMap::new();
         let mut open = Vec::with_capacity(steps.len());
         for (index, step) in steps.iter().enumerate() {
@@ -105,4 +114,54 @@ impl Steps {
             }
         }
     }
+}
+
+/// What ends before steps wait for each other; `None`: they do not.
+fn settled_before_they_wait(
+    plan: &Plan,
+    addresses: &BTreeSet<Address>,
+    steps: &[Step],
+) -> Option<BTreeSet<Address>> {
+    let mut rest = Steps::link(plan, addresses, steps.to_vec());
+    let mut settled = BTreeSet::new();
+    while let Some(step) = rest.next_ready() {
+        for address in step.addresses {
+            rest.settled(&address);
+            settled.insert(address);
+        }
+    }
+    let all: usize = steps.iter().map(|s| s.addresses.len()).sum();
+    (settled.len() < all).then_some(settled)
+}
+
+/// Divides the steps of which a part waits for nothing more; whether there was one.
+fn divide(
+    steps: &mut Vec<Step>,
+    plan: &Plan,
+    addresses: &BTreeSet<Address>,
+    settled: &BTreeSet<Address>,
+) -> bool {
+    let waits = |address: &Address| {
+        let needs = plan.changes[address].needs.iter();
+        let mut open = needs.filter(|need| addresses.contains(*need));
+        open.any(|need| !settled.contains(need))
+    };
+    let mut parts = Vec::new();
+    for step in steps.iter_mut() {
+        if step.addresses.iter().any(|a| settled.contains(a)) {
+            continue;
+        }
+        let (later, now): (BTreeSet<_>, BTreeSet<_>) =
+            step.addresses.iter().cloned().partition(&waits);
+        if !later.is_empty() && !now.is_empty() {
+            step.addresses = later;
+            parts.push(Step {
+                addresses: now,
+                policy: step.policy.clone(),
+            });
+        }
+    }
+    let any = !parts.is_empty();
+    steps.extend(parts);
+    any
 }
