@@ -21,6 +21,7 @@ mod lines;
 mod on_the_way;
 mod operations;
 mod ownership;
+mod transitions;
 mod two_at_once;
 mod two_teams;
 mod unseen;
