@@ -109,19 +109,24 @@ fn has_long_run(bytes: &[u8]) -> bool {
     };
     let mut at = step.min(bytes.len());
     while at < bytes.len() {
-        // The window may begin within an escaped line end.
-        if is_symbol(bytes[at]) && in_run(at) {
-            let start = bytes[..at]
-                .iter()
-                .rposition(|b| !is_symbol(*b) && !b"\r\n \t\\".contains(b))
-                .map_or(0, |p| p + 1);
-            if let Some(run) = crate::decode::next_run(bytes, start, LONG_RUN)
-                && run.start <= at
-            {
-                return true;
-            }
+        if is_symbol(bytes[at]) && in_run(at) && is_in_long_run(bytes, at) {
+            return true;
         }
         at += step;
+    }
+    false
+}
+
+/// Whether the run around this place is long. It begins at most two steps before the first place that is
+/// looked at in it: what is further back has been looked at. So each place costs a few hundred bytes.
+fn is_in_long_run(bytes: &[u8], at: usize) -> bool {
+    let mut start = at.saturating_sub(LONG_RUN + 64);
+    while start <= at {
+        let run = crate::decode::run_at(bytes, start);
+        if run.len() >= LONG_RUN {
+            return true;
+        }
+        start = run.end.max(start + 1);
     }
     false
 }
@@ -144,6 +149,9 @@ mod tests {
         assert!(is_worth_a_look(b"x: { \"private_key\": 1 }"));
         let run = "Zm9vYmFy".repeat(200);
         assert!(is_worth_a_look(format!("data:\n  x: {run}\n").as_bytes()));
+        // Short runs, as many as there are: each is looked at once, not all that follows.
+        let hashes = "Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFy, ".repeat(200_000);
+        assert!(!is_worth_a_look(hashes.as_bytes()));
         let words = "some words\nwithout end ".repeat(400);
         assert!(!is_worth_a_look(words.as_bytes()));
     }

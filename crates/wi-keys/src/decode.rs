@@ -71,8 +71,8 @@ pub(crate) fn next_run(text: &[u8], from: usize, at_least: usize) -> Option<Rang
     None
 }
 
-/// The run that begins with this symbol.
-fn run_at(text: &[u8], start: usize) -> Range<usize> {
+/// The run that begins with this symbol; empty, if it is none.
+pub(crate) fn run_at(text: &[u8], start: usize) -> Range<usize> {
     let (mut at, mut line) = (start, start);
     loop {
         while at < text.len() && is_symbol(text[at]) {
