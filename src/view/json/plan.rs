@@ -198,8 +198,8 @@ struct Held {
     /// account that others have `use_unseen`.
     reason: &'static str,
     /// By whom it is used, and what cannot be seen.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    users: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    users: Option<Vec<String>>,
     /// Until when, for a maintenance exclusion.
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
@@ -400,8 +400,8 @@ fn held(held: &HeldBack) -> Held {
         HoldReason::Users(_) => ("in_use", None),
     };
     let users = match &held.why {
-        HoldReason::Users(users) => users.in_words(),
-        _ => Vec::new(),
+        HoldReason::Users(users) => Some(users.in_words()),
+        _ => None,
     };
     Held {
         address: held.address.to_string(),

@@ -291,7 +291,7 @@ pub(super) fn use_of(desired: &Desired, live: &Live, member: &Member, account: &
         return Use::Seen(seen);
     }
     let project = pool.strip_suffix(".svc.id.goog").unwrap_or(pool);
-    if desired.clusters_of_pool(pool).next().is_none() {
+    if clusters == 0 {
         return Use::Unseen(format!("the spec has no cluster of the pool of {project}"));
     }
     if hosts_fleet(desired, live, pool) {

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::address::BindingKey;
 use crate::desired::Desired;
 use crate::live::Live;
 use crate::names::Member;
 use crate::plan::Plan;
+use crate::resource::Resource;
+use crate::wire::policy::Binding;
 
 /// Says so.
 pub(in crate::plan) fn warn(desired: &Desired, live: &Live, plan: &mut Plan) {
@@ -55,6 +58,7 @@ fn strangers(desired: &Desired, live: &Live, plan: &mut Plan) {
                     && !desired.pools.contains_key(&ksa.pool)
                     && !desired.former_ksas.contains(&ksa)
                     && named.contains(&(ksa.namespace.as_str(), ksa.name.as_str()))
+                    && !is_held(desired, resource, binding, member, plan)
                 {
                     kept.insert(format!("{ksa} has {} on {resource}", binding.role));
                     pools.insert(ksa.pool);
@@ -69,6 +73,21 @@ fn strangers(desired: &Desired, live: &Live, plan: &mut Plan) {
             list(kept.into_iter())
         ));
     }
+}
+
+/// Whether it is told with what is held back.
+fn is_held(
+    desired: &Desired,
+    resource: &Resource,
+    binding: &Binding,
+    member: &str,
+    plan: &Plan,
+) -> bool {
+    let key = BindingKey::read(resource, binding, member);
+    key.is_some_and(|key| {
+        let address = desired.binding_address(&key);
+        plan.held_back.iter().any(|held| held.address == address)
+    })
 }
 
 fn list(names: impl Iterator<Item = String>) -> String {
