@@ -15,7 +15,7 @@ const SAME: [&str; 8] = [
 ];
 
 /// Flags that `wi` has no use for, or another word.
-const FLAGS: [(&str, &str); 16] = [
+const FLAGS: [(&str, &str); 15] = [
     (
         "backend-config",
         "there is no state and no backend: the live state is the state",
@@ -63,10 +63,6 @@ const FLAGS: [(&str, &str); 16] = [
     (
         "replace",
         "nothing is replaced; an object that was made anew meanwhile is seen by its uid",
-    ),
-    (
-        "state",
-        "there is no state file: the live state is the state",
     ),
     ("upgrade", "there are no providers or modules to upgrade"),
     (

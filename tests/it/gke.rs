@@ -539,8 +539,9 @@ fn the_oracle_says_which_token_a_pod_gets_and_what_it_may_do() {
         "/sandbox/v1/access?pod=shop/web&permission=no.such&resource=bucket/receipts",
         "",
     );
+    assert_eq!(unknown["allowed"], false, "{unknown}");
     assert!(
-        unknown["error"]["message"]
+        unknown["why"]
             .as_str()
             .is_some_and(|m| m.contains("no.such")),
         "{unknown}"
