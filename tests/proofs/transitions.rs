@@ -34,8 +34,6 @@ use chance::Chance;
 use model::Spec;
 
 const WORLDS: usize = 1000;
-/// Not yet looked at: whether a team uses the account of another one.
-const SHARED: bool = false;
 /// How many are under way at a time: most of them wait.
 const AT_ONCE: usize = 24;
 /// So many applies take it to rest, once nothing is refused.
@@ -73,7 +71,7 @@ impl Transition {
         let whose = edits::address(0, "a0");
         let before: Vec<Spec> = (0..teams)
             .map(|t| {
-                let whose = (SHARED && t > 0).then_some(whose.as_str());
+                let whose = (t > 0).then_some(whose.as_str());
                 edits::spec(chance, t, clusters, whose)
             })
             .collect();
@@ -478,6 +476,7 @@ async fn run(of: &Transition) -> Result<Came, String> {
     }
     others::check(&theirs, &others::of_others(of, sandbox)).map_err(|e| format!("BEFORE: {e}"))?;
     let uses = sandbox.uses();
+    let first = sandbox.snapshot();
     sandbox.record_access();
     for (side, after) in sides.iter_mut().zip(&of.after) {
         side.then(after, of.base);
@@ -489,7 +488,7 @@ async fn run(of: &Transition) -> Result<Came, String> {
     let plans = to_rest(&sides, sandbox).await.map_err(tell)?;
     oracle::check_samples(of, &sandbox.recorded_access())
         .and_then(|()| others::check(&theirs, &others::of_others(of, sandbox)))
-        .and_then(|()| oracle::check_silent(of, &uses, &sandbox.uses()))
+        .and_then(|()| oracle::check_silent(of, &first, &uses, &sandbox.uses()))
         .map_err(|e| format!("{e}\n\nlater, after the first apply: {told}"))?;
     for (team, plan) in plans.iter().enumerate() {
         if !plan.errors.is_empty() {

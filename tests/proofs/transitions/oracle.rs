@@ -10,9 +10,6 @@ use super::model::{Abilities, Acts, Selector, Spec, abilities, abilities_of, has
 
 /// Not yet looked at: whether pods of a cluster that leaves the spec, or a namespace, keep what they rely on.
 const LEFT_OUT: bool = false;
-/// Not yet looked at: whether what a live annotation relies on stays when its KSA, which others make, leaves
-/// the spec or moves to another namespace.
-const OTHERS_LEAVE: bool = false;
 
 /// Cluster, namespace and workload.
 pub type Workload = (String, String, String);
@@ -92,16 +89,11 @@ fn kept(of: &Transition, pod: &PodAccess) -> Kept {
             _ => Kept::all(both(&had, &wants)),
         };
     }
-    if by_node && ["ann", "set"].contains(&name.as_str()) {
-        // It has an identity of its own when it gets the GKE metadata server.
-        return Kept::all(Abilities::new());
-    }
     let of_team = (0..of.before.len()).find(|t| of.before[*t].ksa(ns, name).is_some());
     if by_node {
-        // One team takes it away while the other's node pool moves: neither plan sees the other.
-        let race = of_team.is_some() && of.before.len() > 1;
-        let none = accepted || race;
-        return Kept::all(if none { Abilities::new() } else { had });
+        // One that has an identity of its own gets that; who is nobody then is looked at in the end.
+        let bare = name == "default" && !accepted;
+        return Kept::all(if bare { had } else { Abilities::new() });
     }
     if let Some(team) = of_team {
         let (before, after) = (&of.before[team], &of.after[team]);
@@ -121,13 +113,10 @@ fn kept(of: &Transition, pod: &PodAccess) -> Kept {
         let elsewhere = after
             .ksas()
             .find(|(to, n, _)| *n == name && *to != ns && before.ksa(to, n).is_none());
-        let others = [
-            before.ksa(ns, name),
-            elsewhere.and_then(|(to, n, _)| after.ksa(to, n)),
-        ];
-        let others = others.into_iter().flatten().any(|k| k.existing);
+        // Where others make the new one, nobody knows when.
+        let made_by_others = elsewhere.is_some_and(|(_, _, ksa)| ksa.existing);
         if let Some((to, _, _)) = elsewhere
-            && (OTHERS_LEAVE || !others)
+            && !made_by_others
             && after.ksa(ns, name).is_none()
             && after.selects(c, to)
         {
@@ -210,7 +199,12 @@ pub fn check_samples(of: &Transition, samples: &[Sample]) -> Result<(), String> 
 }
 
 /// Whoever had the node's identity and is nobody now has accepted it.
-pub fn check_silent(of: &Transition, before: &[Use], after: &[Use]) -> Result<(), String> {
+pub fn check_silent(
+    of: &Transition,
+    first: &World,
+    before: &[Use],
+    after: &[Use],
+) -> Result<(), String> {
     let accepted = |ns: &str| {
         let specs = of.after.iter().chain(&of.before);
         specs
@@ -236,7 +230,8 @@ pub fn check_silent(of: &Transition, before: &[Use], after: &[Use]) -> Result<()
             continue;
         };
         let nobody = match &is.token {
-            Token::Refused(_) => true,
+            // Kubernetes makes no pods of one that never was there; this world has them all the same.
+            Token::Refused(_) => was_there(first, was),
             Token::Federated(_) => is
                 .roles
                 .iter()
@@ -253,6 +248,18 @@ pub fn check_silent(of: &Transition, before: &[Use], after: &[Use]) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Whether the service account of a container, by whose name its workload goes, was there at first.
+fn was_there(first: &World, of: &Use) -> bool {
+    let ns = &of.namespace;
+    let name = of.workload.split('/').nth(1).unwrap_or_default();
+    let name = name.strip_prefix(&format!("{ns}-")).unwrap_or("default-");
+    let name = name.split('-').next().unwrap_or_default();
+    let mut clusters = first.clusters.iter();
+    let cluster = clusters.find(|c| of.cluster.ends_with(&format!("/{}", c.name)));
+    let accounts = cluster.and_then(|c| c.namespaces.get(ns));
+    accounts.is_some_and(|a| a.service_accounts.contains_key(name))
 }
 
 /// What a spec wants and nobody names as held back is so, and nothing else on the resources that it

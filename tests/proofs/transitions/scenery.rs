@@ -25,9 +25,6 @@ pub const SILENT: [(&str, &str, bool); 10] = [
     ("bare", "", true),
 ];
 
-/// How often of a hundred times a service account of nobody's spec acts as an account of one: not yet looked at.
-const BORROWS: usize = 0;
-
 /// Kinds of what makes pods of the teams.
 const KINDS: [&str; 5] = ["ReplicaSet", "StatefulSet", "DaemonSet", "Job", ""];
 
@@ -95,7 +92,7 @@ pub fn world(
             continue;
         }
         let mut policy = Policy(of_others("roles/iam.serviceAccountTokenCreator", false));
-        if borrowed.is_none() && chance.percent(BORROWS) {
+        if borrowed.is_none() && chance.percent(50) {
             let member = "serviceAccount:acme-one.svc.id.goog[other/borrow]".to_owned();
             policy.grant("roles/iam.workloadIdentityUser", member);
             borrowed = Some(email.clone());
