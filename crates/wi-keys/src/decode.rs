@@ -62,6 +62,7 @@ pub(crate) fn next_run(text: &[u8], from: usize, at_least: usize) -> Option<Rang
             start += 1;
             continue;
         }
+        start += escaped_letters(text, start);
         let run = run_at(text, start);
         if run.end - run.start >= at_least {
             return Some(run);
@@ -69,6 +70,34 @@ pub(crate) fn next_run(text: &[u8], from: usize, at_least: usize) -> Option<Rang
         start = run.end.max(start + 1);
     }
     None
+}
+
+/// How many letters here belong to an escape (`\u0022`, `\n`, `%22`, `%2522`), and not to the word after it.
+fn escaped_letters(text: &[u8], at: usize) -> usize {
+    let rest = &text[at..];
+    match (at.checked_sub(1).map(|before| text[before]), rest) {
+        (Some(b'\\'), [b'u', digits @ ..]) if begins_with_hex(digits, 4) => 5,
+        (Some(b'\\'), [b'n' | b'r' | b't', ..]) => 1,
+        (Some(b'%'), _) => {
+            let deeper = percents(rest);
+            deeper
+                + if begins_with_hex(&rest[deeper..], 2) {
+                    2
+                } else {
+                    0
+                }
+        }
+        _ => 0,
+    }
+}
+
+fn begins_with_hex(text: &[u8], digits: usize) -> bool {
+    text.len() >= digits && text[..digits].iter().all(u8::is_ascii_hexdigit)
+}
+
+/// How many bytes of `25`, `2525`, ... stand here: a percent sign that is percent-encoded itself.
+fn percents(text: &[u8]) -> usize {
+    2 * text.chunks_exact(2).take_while(|two| *two == b"25").count()
 }
 
 /// The run that begins with this symbol; empty, if it is none.
@@ -195,6 +224,12 @@ pub(crate) fn unescaped(text: &[u8]) -> Mapped {
     Mapped { text: out, points }
 }
 
+/// Whether there is percent-encoding in it, or the `+` that forms put for the blank of a key's armor.
+pub(crate) fn is_percent_encoded(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', text).any(|at| begins_with_hex(&text[at + 1..], 2))
+        || memchr::memmem::find(text, b"PRIVATE+KEY").is_some()
+}
+
 /// Percent-encoding undone; `+` is a blank in it.
 pub(crate) fn percent_decoded(text: &[u8]) -> Mapped {
     let mut out = Material::with_capacity(text.len());
@@ -317,6 +352,13 @@ mod tests {
         assert_eq!(&text[run.clone()][..5], "AAAAA");
         assert!(text[run].ends_with("AAAA=="));
         assert_eq!(next_run(b"some words of a text", 0, 10), None);
+        // The letters of an escape are none of the word's.
+        let word = "A".repeat(12);
+        for escape in [r"\u0022", r"\\u0022", r"\n", "%22", "%2522", "\n"] {
+            let text = format!("{escape}{word}");
+            let run = next_run(text.as_bytes(), 0, 12).expect("a run");
+            assert_eq!(&text[run], word, "{escape}");
+        }
     }
 
     #[test]

@@ -25,6 +25,9 @@ const SHORT_RUN: usize = 52;
 /// More than so many are not told of one text.
 const MOST_FOUND: usize = 2000;
 
+/// Nearer than so many bytes the same key does not stand twice: it is longer than that.
+const ONE_PLACE: usize = 256;
+
 /// So far from a key stands that it is a login at a registry.
 const LOGIN_REACH: usize = 4 << 10;
 
@@ -163,10 +166,7 @@ impl Sink {
         }
         self.runs(view, &keys);
         self.escapes(view);
-        let is_percent = memmem::find(view.text, b"%22").is_some()
-            || memmem::find(view.text, b"PRIVATE%20KEY").is_some()
-            || memmem::find(view.text, b"PRIVATE+KEY").is_some();
-        if is_percent && view.undone(Layer::Percent) < LEVELS {
+        if view.undone(Layer::Percent) < LEVELS && decode::is_percent_encoded(view.text) {
             let mapped = decode::percent_decoded(view.text);
             self.go_on_mapped(view, &mapped, Layer::Percent);
         }
@@ -301,6 +301,17 @@ impl Sink {
             None => (key.kind, key.name()),
         };
         let slot = (offset, key.public_key.clone(), kind, name);
+        // Spellings of one place differ in what they take for its beginning.
+        let first = (
+            offset.saturating_sub(ONE_PLACE),
+            None,
+            Kind::ServiceAccountKey,
+            String::new(),
+        );
+        let near = self.found.range(first..).map(|(known, _)| known);
+        let mut near = near.take_while(|known| known.0 <= offset + ONE_PLACE);
+        let is_it = |known: &&Slot| (&known.1, known.2, &known.3) == (&slot.1, slot.2, &slot.3);
+        let slot = near.find(is_it).cloned().unwrap_or(slot);
         let found = Found {
             offset,
             is_registry_login: view.is_registry_login(at),
