@@ -143,17 +143,14 @@ fn own_token(state: &State, cluster: &Cluster, pod: &PodState) -> Token {
     let Some(pool) = &cluster.workload_pool else {
         return Token::Refused("the cluster has no workload pool".to_owned());
     };
-    let principal = principal(state, &cluster.project, pool, namespace, ksa);
     // The annotation decides: without the right to act as the account there is no token at all.
     let Some(account) = annotations.get(GSA_ANNOTATION).filter(|a| !a.is_empty()) else {
-        return Token::Federated(principal);
+        return Token::Federated(principal(state, &cluster.project, pool, namespace, ksa));
     };
     if let Err(why) = usable(state, account) {
         return Token::Refused(why);
     }
-    let federated = members(state, cluster, pod, &Token::Federated(principal));
-    let resource = format!("serviceaccount/{account}");
-    let decision = decide(state, cluster, &federated, GET_TOKEN, &resource);
+    let decision = may_be(state, cluster, pod, pool, account);
     if decision.allowed != Some(false) {
         Token::Account(account.clone())
     } else {
@@ -162,6 +159,20 @@ fn own_token(state: &State, cluster: &Cluster, pod: &PodState) -> Token {
             decision.why
         ))
     }
+}
+
+/// Whether a pod's Kubernetes service account may act as an account.
+fn may_be(state: &State, cluster: &Cluster, pod: &PodState, pool: &str, account: &str) -> Decision {
+    let principal = principal(
+        state,
+        &cluster.project,
+        pool,
+        &pod.namespace,
+        &pod.service_account_name,
+    );
+    let federated = members(state, cluster, pod, &Token::Federated(principal));
+    let resource = format!("serviceaccount/{account}");
+    decide(state, cluster, &federated, GET_TOKEN, &resource)
 }
 
 /// Whether tokens of an account can be made. Google's own accounts are not in the world.
@@ -495,6 +506,15 @@ pub fn of_call(
     let mut decision = decide(state, cluster, &members, permission, resource);
     if matches!(token, Token::Node(_)) && decision.allowed != Some(false) {
         bound_by_scopes(state, cluster, pod, permission, &mut decision);
+    }
+    // What hangs on whether there is a token at all is not certain, either.
+    if let (Token::Account(account), Some(pool)) = (&token, &cluster.workload_pool)
+        && decision.allowed == Some(true)
+    {
+        let right = may_be(state, cluster, pod, pool, account);
+        if right.allowed.is_none() {
+            decision = right;
+        }
     }
     (token, decision)
 }
