@@ -289,10 +289,18 @@ async fn may(
         return Ok(());
     }
     if rehearsal::is_tolerated(plan, &refused) {
-        print::note(&view::outcome::will_be_refused(plan, &refused));
+        print::note(&view::outcome::will_be_refused(
+            plan,
+            &refused,
+            print::width(),
+        ));
         return Ok(());
     }
-    Err(Failure::Message(view::outcome::refused(plan, &refused)))
+    Err(Failure::Message(view::outcome::refused(
+        plan,
+        &refused,
+        print::width(),
+    )))
 }
 
 async fn carry_out(

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use wi_core::address::Address;
 use wi_core::plan::{Action, Plan, StaleObject};
 use wi_core::words::{counted, safe};
 
@@ -61,28 +62,7 @@ pub fn text(plan: &Plan, outcome: &Outcome, width: usize, waits: bool, again: &s
     let has_failed = !failed.is_empty();
     if has_failed {
         let _ = writeln!(out, "\n{}", paint(BOLD, "Failed:"));
-        for group in together(failed, |(_, why)| why.as_str()) {
-            for (address, _) in &group {
-                let place = plan
-                    .changes
-                    .get(*address)
-                    .and_then(|c| c.place.as_ref())
-                    .map(|p| format!(" ({})", safe(&p.to_string())))
-                    .unwrap_or_default();
-                let mut sign = format!("  {} ", paint(RED, "✗"));
-                for line in wrap(
-                    &format!("{}{place}", safe(address)),
-                    width.saturating_sub(4),
-                ) {
-                    let _ = writeln!(out, "{sign}{line}");
-                    "    ".clone_into(&mut sign);
-                }
-            }
-            let why = group[0].1.lines();
-            for line in why.flat_map(|l| wrap(&safe(l), width.saturating_sub(4))) {
-                let _ = writeln!(out, "    {line}");
-            }
-        }
+        out.push_str(&listed(plan, failed, &paint(RED, "✗"), width));
     }
     let interrupted = waiting.contains_key(&SkipReason::Interrupted);
     let broken = has_failed || !waits && waiting.keys().any(|b| **b != SkipReason::Interrupted);
@@ -108,6 +88,39 @@ pub fn text(plan: &Plan, outcome: &Outcome, width: usize, waits: bool, again: &s
             out,
             "\nRun `{again}` again to go on: it finds what is left to do."
         );
+    }
+    out
+}
+
+/// Changes with why they fail or would, each reason once. A mark in colour is none for an error's text.
+fn listed<'a>(
+    plan: &Plan,
+    failed: impl IntoIterator<Item = (&'a Address, &'a String)>,
+    mark: &str,
+    width: usize,
+) -> String {
+    let mut out = String::new();
+    for group in together(failed, |(_, why)| why.as_str()) {
+        for (address, _) in &group {
+            let place = plan
+                .changes
+                .get(*address)
+                .and_then(|c| c.place.as_ref())
+                .map(|p| format!(" ({})", safe(&p.to_string())))
+                .unwrap_or_default();
+            let mut sign = format!("  {mark} ");
+            for line in wrap(
+                &format!("{}{place}", safe(address)),
+                width.saturating_sub(4),
+            ) {
+                let _ = writeln!(out, "{sign}{line}");
+                "    ".clone_into(&mut sign);
+            }
+        }
+        let why = group[0].1.lines();
+        for line in why.flat_map(|l| wrap(&safe(l), width.saturating_sub(4))) {
+            let _ = writeln!(out, "    {line}");
+        }
     }
     out
 }
@@ -189,33 +202,19 @@ pub fn missing(missing: &[Missing]) -> String {
 }
 
 /// What the servers would refuse, before anything is written.
-pub fn refused(plan: &Plan, refused: &Refused) -> String {
+pub fn refused(plan: &Plan, refused: &Refused, width: usize) -> String {
     format!(
-        "nothing was written: in a dry run the servers refuse a part of the plan.\n{}",
-        refusals(plan, refused)
+        "nothing was written: in a dry run the servers refuse a part of the plan.\n\nRefused:\n{}",
+        listed(plan, refused, "✗", width)
     )
 }
 
 /// What the servers would refuse, where the rollout bears that.
-pub fn will_be_refused(plan: &Plan, refused: &Refused) -> String {
+pub fn will_be_refused(plan: &Plan, refused: &Refused, width: usize) -> String {
     format!(
-        "In a dry run the servers refuse a part of the plan. The rollout's maxFailures bears that, so that it goes on without.\n{}",
-        refusals(plan, refused)
+        "In a dry run the servers refuse a part of the plan. The rollout's maxFailures bears that, so that it goes on without.\n\nRefused:\n{}",
+        listed(plan, refused, "✗", width)
     )
-}
-
-fn refusals(plan: &Plan, refused: &Refused) -> String {
-    let mut out = String::new();
-    for group in together(refused, |(_, why)| why.as_str()) {
-        out.push('\n');
-        for (address, _) in &group {
-            let place = plan.changes.get(*address).and_then(|c| c.place.as_ref());
-            let place = place.map_or(String::new(), |p| format!(" ({})", safe(&p.to_string())));
-            let _ = write!(out, "- {}{place}\n  ", safe(address));
-        }
-        let _ = writeln!(out, "{}", safe(group[0].1));
-    }
-    out
 }
 
 /// GKE operations that go on without us.
