@@ -62,17 +62,7 @@ fn nodes() -> clap::builder::RangedI64ValueParser<u32> {
 impl ChoiceArgs {
     /// Whether anything is chosen.
     pub fn any(&self) -> bool {
-        !self.target.is_empty()
-            || self.base.is_some()
-            || self.accept_loss
-            || !self.adopt_from.is_empty()
-            || self.allow_mass_removal
-            || self.ignore_maintenance_exclusions
-            || self.upgrade() != UpgradeOverride::default()
-            || self.force_conflicts
-            || self.wave.is_some()
-            || self.until_wave.is_some()
-            || self.allow_incomplete
+        !self.words().is_empty()
     }
 
     /// The flags that were given, as they would be typed again.

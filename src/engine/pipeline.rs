@@ -1,12 +1,13 @@
 //! From a spec to a plan: finds the clusters, reads the live state, and compares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use futures::future::join_all;
 use wi_client::google::{iam, projects};
 use wi_client::http::Http;
 use wi_client::kubernetes::pod;
+use wi_core::address::Address;
 use wi_core::desired::Desired;
 use wi_core::live::{Live, Unlisted};
 use wi_core::plan::{self, Caller, Options, Plan};
@@ -198,13 +199,14 @@ pub async fn make(
     let mut plan = plan::plan(&desired, &live, &options);
     if !part.targets.is_empty() {
         let unmatched = plan::restrict_to(&mut plan, &live, &part.targets);
+        let addresses = plan::addresses(&desired, &live);
         for target in unmatched {
             // Nothing to do there is an answer; an address that nothing has is a typing error.
-            if plan::knows(&desired, &live, &target) {
+            if addresses.iter().any(|a| a.is_in(&target)) {
                 plan.warnings
                     .push(format!("--target {target} matches no change of this plan"));
             } else {
-                return Err(Error::Message(unknown_target(&desired, &live, &target)));
+                return Err(Error::Message(unknown_target(&addresses, &target)));
             }
         }
     }
@@ -219,8 +221,7 @@ pub async fn make(
     })
 }
 
-fn unknown_target(desired: &Desired, live: &Live, target: &str) -> String {
-    let addresses = plan::addresses(desired, live);
+fn unknown_target(addresses: &BTreeSet<Address>, target: &str) -> String {
     let mut known: Vec<&str> = addresses.iter().map(|a| &**a).collect();
     // What is above an address is one, too: `ksa.main/shop`.
     let above: Vec<String> = known

@@ -7,7 +7,7 @@ use wi_client::google::container;
 use wi_client::http::{Http, seen};
 use wi_client::kubernetes::Kube;
 use wi_core::access::config_maps_asked;
-use wi_core::access::ladder::{NetworkPolicies, Workload, WorkloadObject};
+use wi_core::access::ladder::{InCluster, NetworkPolicies, Workload, WorkloadObject};
 use wi_core::desired::Desired;
 use wi_core::live::{ConfigMaps, Seen};
 use wi_core::names::ClusterPath;
@@ -164,37 +164,29 @@ async fn of_project(
 #[derive(Debug)]
 pub(super) struct Read {
     pub target: Target,
-    pub cluster: Seen<Cluster>,
-    pub namespace: String,
-    /// The Kubernetes service account.
-    pub name: String,
-    pub ksa: Seen<ObjectMeta>,
-    pub other_ksas: Vec<String>,
-    pub workload: Option<Workload>,
-    pub config_maps: ConfigMaps,
-    pub network: Option<Seen<NetworkPolicies>>,
+    pub there: InCluster,
 }
 
 impl Read {
     /// Whether what was asked for is in this cluster.
     pub fn has_subject(&self) -> bool {
-        match &self.workload {
+        match &self.there.workload {
             Some(workload) => workload.object.found().is_some(),
-            None => self.ksa.found().is_some(),
+            None => self.there.ksa.found().is_some(),
         }
     }
 
     pub fn is_unseen(&self) -> bool {
-        match &self.workload {
+        match &self.there.workload {
             Some(workload) => matches!(workload.object, Seen::Unknown(_)),
-            None => matches!(self.ksa, Seen::Unknown(_)),
+            None => matches!(self.there.ksa, Seen::Unknown(_)),
         }
     }
 
     pub fn subject(&self) -> String {
-        match &self.workload {
-            Some(w) => format!("{} {}/{}", w.kind, self.namespace, w.name),
-            None => format!("{}/{}", self.namespace, self.name),
+        match &self.there.workload {
+            Some(w) => format!("{} {}/{}", w.kind, self.there.namespace, w.name),
+            None => format!("{}/{}", self.there.namespace, self.there.name),
         }
     }
 }
@@ -214,7 +206,8 @@ pub(super) async fn read(http: &Http, target: Target, subject: &Subject) -> Read
         }
         Subject::Account(_) => (String::new(), String::new()),
     };
-    let mut read = Read {
+    let mut read = InCluster {
+        path: target.path.clone(),
         cluster,
         namespace,
         name,
@@ -223,10 +216,18 @@ pub(super) async fn read(http: &Http, target: Target, subject: &Subject) -> Read
         workload: None,
         config_maps: ConfigMaps::new(),
         network: None,
-        target,
     };
+    look_into(http, &target, subject, &mut read).await;
+    Read {
+        target,
+        there: read,
+    }
+}
+
+/// Reads the subject, and what its pod brings along, from a cluster whose own answer is known.
+async fn look_into(http: &Http, target: &Target, subject: &Subject, read: &mut InCluster) {
     let kube = match &read.cluster {
-        Seen::Found(cluster) => Kube::connect(http, cluster, &read.target.access),
+        Seen::Found(cluster) => Kube::connect(http, cluster, &target.access),
         Seen::Absent => Err("the cluster does not exist".to_owned()),
         Seen::Unknown(_) => Err("the cluster itself could not be read".to_owned()),
     };
@@ -235,7 +236,7 @@ pub(super) async fn read(http: &Http, target: Target, subject: &Subject) -> Read
         Err(why) => {
             read.ksa = Seen::Unknown(why.clone());
             read.workload = unread(subject, &why);
-            return read;
+            return;
         }
     };
     match subject {
@@ -254,11 +255,11 @@ pub(super) async fn read(http: &Http, target: Target, subject: &Subject) -> Read
         Some(Seen::Found(object)) => object.spec.service_account().clone_into(&mut read.name),
         Some(Seen::Absent) => {
             read.ksa = Seen::Unknown("there is no pod that says as whom it runs".to_owned());
-            return read;
+            return;
         }
         Some(Seen::Unknown(why)) => {
             read.ksa = Seen::Unknown(why.clone());
-            return read;
+            return;
         }
         None => {}
     }
@@ -283,7 +284,6 @@ pub(super) async fn read(http: &Http, target: Target, subject: &Subject) -> Read
             workload.node = node;
         }
     }
-    read
 }
 
 /// Of a subject whose cluster cannot be looked into.

@@ -14,10 +14,9 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use wi_client::google::{buckets, iam, services};
 use wi_client::http::{Http, seen};
-use wi_core::access::ladder::{self, Asked, Ladder, Situation};
+use wi_core::access::ladder::{self, Around, Asked, Ladder, Situation};
 use wi_core::access::{Facts, Need, Principal, Topic};
 use wi_core::desired::Desired;
-use wi_core::live::Seen;
 use wi_core::names::{Email, Member, ProjectId};
 use wi_core::resource::Resource;
 
@@ -91,48 +90,38 @@ pub async fn explain(
         read.retain(|r| r.has_subject() || r.is_unseen());
     }
     let mut facts = Facts::default();
-    let mut uniform = BTreeMap::new();
-    let mut situations = Vec::new();
+    let mut around = Around::default();
+    let mut subjects = Vec::new();
     for r in &read {
         let asked = asked(query, desired, Some(&r.target.path.project))?;
-        situations.push((r, asked));
+        subjects.push((r, asked));
     }
-    let mut apis = BTreeMap::new();
-    let mut pools = BTreeMap::new();
     // What is above a resource, and who has which role, is known only after a round.
     for _ in 0..ROUNDS {
-        let mut wanted = BTreeSet::new();
-        for (r, asked) in &situations {
-            let s = situation(
-                &facts,
-                desired,
-                r,
-                asked.as_ref(),
-                &uniform,
-                &apis,
-                &pools,
-                query.at,
-            );
-            wanted.extend(needs(&s));
-        }
+        let situations: Vec<Situation<'_>> = subjects
+            .iter()
+            .map(|subject| situation(&facts, &around, desired, subject, query.at))
+            .collect();
+        let mut wanted: BTreeSet<Need> = situations.iter().flat_map(needs).collect();
         wanted.retain(|need| !facts::has(&facts, need));
         let projects: BTreeSet<ProjectId> = situations
             .iter()
-            .map(|(r, _)| r.target.path.project.clone())
-            .filter(|p| !pools.contains_key(p))
+            .map(|s| s.read.path.project.clone())
+            .filter(|p| !around.pools.contains_key(p))
             .collect();
-        let accounts = projects_of_accounts(&facts, desired, &situations, query.at);
+        let accounts = situations
+            .iter()
+            .filter_map(|s| ladder::acts_as(s)?.project());
         let unasked: BTreeSet<ProjectId> = projects
             .iter()
             .cloned()
             .chain(accounts)
-            .filter(|p| !apis.contains_key(p))
+            .filter(|p| !around.apis_off.contains_key(p))
             .collect();
         let direct: BTreeSet<Resource> = situations
             .iter()
-            .filter_map(|(_, asked)| asked.as_ref())
-            .map(|asked| asked.resource.clone())
-            .filter(|r| r.bucket().is_some() && !uniform.contains_key(r))
+            .filter_map(|s| Some(s.asked?.resource.clone()))
+            .filter(|r| r.bucket().is_some() && !around.uniform.contains_key(r))
             .collect();
         if wanted.is_empty() && projects.is_empty() && unasked.is_empty() && direct.is_empty() {
             break;
@@ -154,27 +143,15 @@ pub async fn explain(
             })),
         );
         facts::add(&mut facts, more);
-        pools.extend(states);
-        apis.extend(off);
-        uniform.extend(uniforms);
+        around.pools.extend(states);
+        around.apis_off.extend(off);
+        around.uniform.extend(uniforms);
     }
-    let chains = situations.iter().map(|(r, asked)| {
-        let s = situation(
-            &facts,
-            desired,
-            r,
-            asked.as_ref(),
-            &uniform,
-            &apis,
-            &pools,
-            query.at,
-        );
-        Chain {
-            subject: r.subject(),
-            clusters: vec![r.target.label()],
-            question: question.clone(),
-            ladder: ladder::workload(&s),
-        }
+    let chains = subjects.iter().map(|subject| Chain {
+        subject: subject.0.subject(),
+        clusters: vec![subject.0.target.label()],
+        question: question.clone(),
+        ladder: ladder::workload(&situation(&facts, &around, desired, subject, query.at)),
     });
     Ok(folded(chains))
 }
@@ -231,34 +208,20 @@ fn asked(
     }))
 }
 
-#[allow(clippy::too_many_arguments, reason = "all that was read, in one place")]
 fn situation<'a>(
     facts: &'a Facts,
+    around: &'a Around,
     desired: Option<&'a Desired>,
-    r: &'a Read,
-    asked: Option<&Asked>,
-    uniform: &BTreeMap<Resource, Seen<bool>>,
-    apis: &BTreeMap<ProjectId, Seen<BTreeSet<String>>>,
-    pools: &BTreeMap<ProjectId, Seen<String>>,
+    (read, asked): &'a (&'a Read, Option<Asked>),
     at: Option<Timestamp>,
 ) -> Situation<'a> {
     Situation {
         facts,
+        around,
         desired,
-        cluster_name: r.target.name.as_deref(),
-        path: r.target.path.clone(),
-        cluster: r.cluster.clone(),
-        namespace: r.namespace.clone(),
-        name: r.name.clone(),
-        ksa: r.ksa.clone(),
-        other_ksas: r.other_ksas.clone(),
-        workload: r.workload.clone(),
-        config_maps: r.config_maps.clone(),
-        apis_off: apis.clone(),
-        pool: pools.get(&r.target.path.project).cloned(),
-        network: r.network.clone(),
-        uniform: uniform.clone(),
-        asked: asked.cloned(),
+        cluster_name: read.target.name.as_deref(),
+        read: &read.there,
+        asked: asked.as_ref(),
         at,
     }
 }
@@ -273,7 +236,7 @@ fn needs(s: &Situation<'_>) -> BTreeSet<Need> {
             resource: Resource::ServiceAccount(email),
         });
     }
-    let mut needs = BTreeSet::from([Need::Number(s.path.project.clone())]);
+    let mut needs = BTreeSet::from([Need::Number(s.read.path.project.clone())]);
     if let Some(email) = ladder::acts_as(s) {
         needs.insert(Need::Account(email));
     }
@@ -300,29 +263,6 @@ fn of_spec(desired: Option<&Desired>, principal: &Principal) -> BTreeSet<Need> {
     all.filter(|key| key.member == member && !key.is_impersonation())
         .map(|key| Need::Policy(key.resource.clone()))
         .collect()
-}
-
-fn projects_of_accounts(
-    facts: &Facts,
-    desired: Option<&Desired>,
-    situations: &[(&Read, Option<Asked>)],
-    at: Option<Timestamp>,
-) -> BTreeSet<ProjectId> {
-    let empty = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    let all = situations.iter().filter_map(|(r, asked)| {
-        let s = situation(
-            facts,
-            desired,
-            r,
-            asked.as_ref(),
-            &empty.0,
-            &empty.1,
-            &empty.2,
-            at,
-        );
-        ladder::acts_as(&s)?.project()
-    });
-    all.collect()
 }
 
 async fn of_account(

@@ -1,9 +1,9 @@
 //! Kubernetes objects as a real API server has them: fields of others, webhooks, what comes and goes meanwhile.
 
+use crate::support::Place;
 use crate::support::client::Client;
 use crate::support::inside::{Inside, runtime};
 use crate::support::served::Served;
-use crate::support::{Place, Ran, flat};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use wi::apply::Status;
@@ -37,14 +37,6 @@ fn account(state: &Value, name: &str) -> Value {
 }
 
 #[track_caller]
-fn says(ran: &Ran, parts: &[&str]) {
-    let all = flat(&format!("{}\n{}", ran.out, ran.err));
-    for part in parts {
-        assert!(all.contains(part), "`{part}` is not in:\n{all}");
-    }
-}
-
-#[track_caller]
 fn nothing_is_left(place: &Place) {
     let again = place.wi(&["plan", "--detailed-exitcode"]);
     assert_eq!(again.code, Some(0), "{}\n{}", again.out, again.err);
@@ -63,7 +55,7 @@ fn a_field_that_nobody_is_named_for_is_somebodys() {
         let place = place(&there, "");
         place.write("wi.yaml", &spec(wanted));
         let plan = place.wi(&["plan"]).fails();
-        says(&plan, &["before-first-apply", "--force-conflicts"]);
+        plan.says(&["before-first-apply", "--force-conflicts"]);
         place
             .wi(&["apply", "--auto-approve", "--force-conflicts"])
             .ok();
@@ -85,7 +77,7 @@ fn what_a_webhook_strips_or_rewrites_is_a_failure_that_stops_what_needs_it() {
         );
         let place = place("checkout: {}", &hook);
         let apply = place.wi(&["apply", "--auto-approve"]).fails();
-        says(&apply, &["an admission webhook changes it", said]);
+        apply.says(&["an admission webhook changes it", said]);
         let pool = &place.state()["clusters"][0]["nodePools"][0];
         assert_eq!(
             pool["workloadMetadata"], "GCE_METADATA",
@@ -131,18 +123,15 @@ fn terraforms_hand_is_named_and_an_adoption_shows_all_that_is_written() {
         let there = format!("checkout: {{ labels: {{ team: shop }}, managedFields: {managed} }}");
         let place = place(&there, "");
         let plan = place.wi(&["plan"]).ok();
-        says(
-            &plan,
-            &[
-                &format!(
-                    "is managed by Terraform (field manager {manager}), which may undo what wi writes"
-                ),
-                &format!("+ {GSA} = {CHECKOUT}"),
-                "+ wi/owner = shop",
-                "+ wi/adopted = true",
-                "+ app.kubernetes.io/managed-by = wi",
-            ],
-        );
+        plan.says(&[
+            &format!(
+                "is managed by Terraform (field manager {manager}), which may undo what wi writes"
+            ),
+            &format!("+ {GSA} = {CHECKOUT}"),
+            "+ wi/owner = shop",
+            "+ wi/adopted = true",
+            "+ app.kubernetes.io/managed-by = wi",
+        ]);
         place.wi(&["apply", "--auto-approve"]).ok();
         let now = account(&place.state(), "checkout");
         let keys = |field: &str| now[field].as_object().expect("a map").len();
@@ -166,13 +155,10 @@ fn what_a_try_has_made_whose_answer_was_lost_is_not_adopted() {
     // So it goes with the spec that made it.
     served.place.write("wi.yaml", &spec(""));
     let plan = served.wi(&["plan", "wi.yaml", "--allow-mass-removal"]).ok();
-    says(
-        &plan,
-        &[
-            "- ksa.main/shop/checkout",
-            "made by this spec and no longer in it",
-        ],
-    );
+    plan.says(&[
+        "- ksa.main/shop/checkout",
+        "made by this spec and no longer in it",
+    ]);
 }
 
 #[test]
@@ -241,7 +227,7 @@ fn a_saved_plan_rests_on_the_namespace_that_its_accounts_are_made_in() {
     let before = served.writes().len();
     let ran = served.wi(&["apply", "p.plan"]);
     assert_eq!(ran.code, Some(4), "{}\n{}", ran.out, ran.err);
-    says(&ran, &["namespace.main/shop", "uid"]);
+    ran.says(&["namespace.main/shop", "uid"]);
     assert_eq!(served.writes().len(), before, "something was written");
 }
 
@@ -256,7 +242,7 @@ fn a_saved_plan_does_not_write_into_a_namespace_that_is_going() {
     });
     let ran = place.wi(&["apply", "p.plan"]);
     assert_eq!(ran.code, Some(4), "{}\n{}", ran.out, ran.err);
-    says(&ran, &["namespace.main/shop", "beingDeleted"]);
+    ran.says(&["namespace.main/shop", "beingDeleted"]);
 }
 
 #[test]
@@ -270,7 +256,7 @@ fn default_is_released_and_never_deleted() {
     });
     place.write("wi.yaml", &spec(""));
     let plan = place.wi(&["plan"]).ok();
-    says(&plan, &["each namespace has one by this name"]);
+    plan.says(&["each namespace has one by this name"]);
     assert!(
         !plan.out.contains("- ksa.main/shop/default"),
         "{}",
@@ -289,10 +275,10 @@ fn an_account_that_is_going_is_told_as_such() {
     let served = Served::of(place(there, ""));
     served.request("DELETE", &format!("{ACCOUNTS}/checkout"), "");
     let plan = served.wi(&["plan"]);
-    says(&plan, &["ksa.main/shop/checkout", "it is being deleted"]);
+    plan.says(&["ksa.main/shop/checkout", "it is being deleted"]);
     served.place.write("wi.yaml", &spec(""));
     let plan = served.wi(&["plan"]);
-    says(&plan, &["is being deleted already"]);
+    plan.says(&["is being deleted already"]);
     assert!(!plan.out.contains("to destroy, "), "{}", plan.out);
     assert!(!plan.out.contains("no longer in it"), "{}", plan.out);
 }
@@ -318,7 +304,7 @@ fn marks_that_another_manager_owns_too_go_with_a_release() {
     let place = place(&there, "");
     place.write("wi.yaml", &spec(""));
     let plan = place.wi(&["plan"]).ok();
-    says(&plan, &["stays", "velero owns it"]);
+    plan.says(&["stays", "velero owns it"]);
     place.wi(&["apply", "--auto-approve"]).ok();
     let now = account(&place.state(), "checkout");
     assert_eq!(now["annotations"], json!({ GSA: CHECKOUT }), "{now}");
@@ -341,7 +327,7 @@ fn a_copy_with_our_marks_is_neither_ours_nor_another_specs() {
 
         place.write("wi.yaml", &spec(IMPERSONATES));
         let plan = place.wi(&["plan"]).ok();
-        says(&plan, &[&format!("the mark of `{mark}`, which is a copy")]);
+        plan.says(&[&format!("the mark of `{mark}`, which is a copy")]);
         place.wi(&["apply", "--auto-approve"]).ok();
         let now = account(&place.state(), "checkout");
         assert_eq!(now["annotations"]["wi/owner"], "shop", "{now}");
@@ -370,13 +356,10 @@ fn rights_by_role_bindings_are_asked_for_in_their_namespaces() {
     let refused = place("", &denied("shop"))
         .wi(&["apply", "--auto-approve"])
         .fails();
-    says(
-        &refused,
-        &[
-            "nothing was written",
-            "patch serviceaccounts on cluster.main, namespace shop",
-        ],
-    );
+    refused.says(&[
+        "nothing was written",
+        "patch serviceaccounts on cluster.main, namespace shop",
+    ]);
 }
 
 /// Charts of Helm often render the annotation with an empty value.
@@ -389,7 +372,7 @@ fn an_empty_annotation_is_taken_away_without_a_flag() {
         &spec("checkout: { grants: [roles/logging.logWriter] }"),
     );
     let plan = place.wi(&["plan"]).ok();
-    says(&plan, &[&format!("- {GSA} = \"\"")]);
+    plan.says(&[&format!("- {GSA} = \"\"")]);
     assert!(!plan.out.contains("``"), "{}", plan.out);
     place.wi(&["apply", "--auto-approve"]).ok();
     let now = account(&place.state(), "checkout");

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use crate::support::Place;
 use crate::support::served::Served;
-use crate::support::{Place, Ran, flat};
 
 const SPEC: &str = "apiVersion: wi/v1
 name: shop
@@ -29,14 +29,6 @@ fn webhook(what: &str) -> String {
 }
 
 const DENY: &str = "deny: not by this pipeline";
-
-#[track_caller]
-fn says(ran: &Ran, parts: &[&str]) {
-    let all = flat(&format!("{}\n{}", ran.out, ran.err));
-    for part in parts {
-        assert!(all.contains(part), "`{part}` is not in:\n{all}");
-    }
-}
 
 /// Calls that changed something, dry runs not counted: the sandbox keeps nothing of them.
 #[track_caller]
@@ -72,19 +64,16 @@ fn what_a_server_would_refuse_stops_the_apply_before_anything_is_written() {
     ] {
         let served = Served::of(Place::new(SPEC, &world(&cluster)));
         let ran = served.wi(&["apply", "wi.yaml", "--auto-approve"]).fails();
-        says(
-            &ran,
-            &[
-                "nothing was written: in a dry run the servers refuse",
-                said,
-                "ksa.main/shop/checkout (wi.yaml:",
-            ],
-        );
+        ran.says(&[
+            "nothing was written: in a dry run the servers refuse",
+            said,
+            "ksa.main/shop/checkout (wi.yaml:",
+        ]);
         nothing_is_written(&served);
         // A saved plan is no way round it.
         served.wi(&["plan", "wi.yaml", "--out", "p.plan"]).ok();
         let ran = served.wi(&["apply", "p.plan"]).fails();
-        says(&ran, &["nothing was written", said]);
+        ran.says(&["nothing was written", said]);
         nothing_is_written(&served);
     }
 }
@@ -109,7 +98,7 @@ fn a_deletion_that_would_be_refused_takes_nothing_away() {
     served.place.write("wi.yaml", &without);
     let apply = ["apply", "wi.yaml", "--auto-approve", "--allow-mass-removal"];
     let ran = served.wi(&apply).fails();
-    says(&ran, &["nothing was written", "kept for the auditors"]);
+    ran.says(&["nothing was written", "kept for the auditors"]);
     assert_eq!(served.writes().len(), before, "something was written");
 }
 
@@ -123,7 +112,7 @@ fn a_webhook_that_takes_no_dry_runs_is_met_by_the_write() {
         &world(&webhook(&format!("sideEffects: true, {DENY}"))),
     ));
     let ran = denies.wi(&["apply", "wi.yaml", "--auto-approve"]).fails();
-    says(&ran, &["Apply incomplete.", "not by this pipeline"]);
+    ran.says(&["Apply incomplete.", "not by this pipeline"]);
 }
 
 /// What is not there yet cannot be written into, dry or not.
@@ -147,7 +136,7 @@ fn what_is_to_be_in_a_namespace_that_the_plan_makes_is_not_asked() {
         )),
     ));
     let ran = refused.wi(&["apply", "wi.yaml", "--auto-approve"]).fails();
-    says(&ran, &["nothing was written", "ask the platform team"]);
+    ran.says(&["nothing was written", "ask the platform team"]);
     assert!(refused.writes().is_empty());
 }
 
@@ -217,7 +206,7 @@ fn a_rollout_goes_on_where_it_bears_as_many_failures() {
             + "  - { project: acme-prod, location: europe-west1, name: more, workloadPool: acme-prod.svc.id.goog, namespaces: { shop: {} } }\n";
         let served = Served::of(Place::new(&spec, &world));
         let ran = served.wi(&["apply", "wi.yaml", "--auto-approve"]).fails();
-        says(&ran, &["not by this pipeline"]);
+        ran.says(&["not by this pipeline"]);
         let world = serde_json::to_value(served.sandbox.snapshot()).expect("JSON");
         let made = &world["clusters"][1]["namespaces"]["shop"]["serviceAccounts"]["checkout"];
         assert_eq!(made.is_object(), complete, "{}\n{}", ran.out, ran.err);

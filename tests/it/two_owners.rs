@@ -1,6 +1,6 @@
 //! What two specs would take from each other for ever is an error that names both.
 
-use crate::support::{Place, Ran, flat};
+use crate::support::Place;
 
 const WORLD: &str = "\
 apiVersion: wi.sandbox/v1
@@ -21,14 +21,6 @@ fn spec(owner: &str, cluster: &str, location: &str, ksa: &str) -> String {
 const LOGS: &str = "{ grants: [roles/logging.logWriter] }";
 const TOPICS: &str = "{ grants: [roles/pubsub.publisher] }";
 
-#[track_caller]
-fn says(ran: &Ran, parts: &[&str]) {
-    let text = flat(&format!("{}\n{}", ran.out, ran.err));
-    for part in parts {
-        assert!(text.contains(part), "`{part}` is not in:\n{text}");
-    }
-}
-
 /// The same namespace and service account in another cluster of the project.
 #[test]
 fn one_identity_with_two_owners_is_an_error_that_names_both() {
@@ -40,9 +32,7 @@ fn one_identity_with_two_owners_is_an_error_that_names_both() {
         let before = place.state()["revision"].clone();
         place.write("wi.yaml", &pay);
         let apply = place.wi(&["apply", "--auto-approve"]).fails();
-        says(
-            &apply,
-            &[
+        apply.says(&[
                 "acme-prod/shop/web is one identity in all clusters of its project and has two owners: this spec, `pay`",
                 "the spec named `shop` has marked it in projects/acme-prod/locations/europe-west1/clusters/main",
                 "--adopt-from shop",
@@ -73,7 +63,7 @@ fn what_is_only_referred_to_is_granted_to_by_its_owner() {
     let existing = "{ existing: true, grants: [roles/pubsub.publisher] }";
     place.write("wi.yaml", &spec("pay", "main", "europe-west1", existing));
     let apply = place.wi(&["apply", "--auto-approve"]).fails();
-    says(&apply, &["has two owners", "has marked it in cluster.main"]);
+    apply.says(&["has two owners", "has marked it in cluster.main"]);
 }
 
 #[test]
@@ -81,9 +71,7 @@ fn a_role_for_an_account_of_another_spec_is_granted_by_that() {
     let spec = "apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters: { main: { location: europe-west1 } }\ngoogleServiceAccounts: { theirs: { email: theirs@acme-prod.iam.gserviceaccount.com, grants: [{ role: roles/logging.logWriter, resource: project/acme-prod }] } }\n";
     let place = Place::new(spec, WORLD);
     let apply = place.wi(&["apply", "--auto-approve"]).fails();
-    says(
-        &apply,
-        &[
+    apply.says(&[
             "theirs@acme-prod.iam.gserviceaccount.com belongs to the spec named `pay`, which decides about its roles on project/acme-prod and would take this one away",
         ],
     );

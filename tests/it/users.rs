@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 use wi_sandbox::World;
 
+use crate::support::Place;
 use crate::support::inside::{Inside, runtime};
-use crate::support::{Place, Ran, flat};
 
 const EMAIL: &str = "metrics-exporter@acme-prod.iam.gserviceaccount.com";
 const GRAFANA: &str = "serviceAccount:acme-prod.svc.id.goog[grafana/grafana]";
@@ -87,14 +87,6 @@ fn sorted(members: &[&str]) -> Vec<String> {
 }
 
 #[track_caller]
-fn says(ran: &Ran, parts: &[&str]) {
-    let text = flat(&format!("{}\n{}", ran.out, ran.err));
-    for part in parts {
-        assert!(text.contains(part), "`{part}` is not in:\n{text}");
-    }
-}
-
-#[track_caller]
 fn is_quiet(place: &Place) {
     let plan = place.wi(&["plan", "--detailed-exitcode"]);
     assert_eq!(plan.code, Some(0), "{}", plan.out);
@@ -108,9 +100,7 @@ fn what_others_use_is_held_back_and_named_with_its_owner() {
         &world(&[GRAFANA], &annotated("appliedBy: wi,"), POD, ""),
     );
     let plan = place.wi(&["plan"]).ok();
-    says(
-        &plan,
-        &[
+    plan.says(&[
             "binding.exporter/acme-prod/grafana/grafana is held back",
             "used by grafana/grafana in cluster.main, annotated with it, of the spec named `dashboards`: Deployment grafana/grafana",
             "users: [grafana/grafana]",
@@ -124,7 +114,7 @@ fn what_others_use_is_held_back_and_named_with_its_owner() {
     place.wi(&["apply", "--auto-approve"]).ok();
     assert_eq!(who_may_act(&place.state()), sorted(&[GRAFANA, OURS]));
     let again = place.wi(&["plan"]).ok();
-    says(&again, &["No changes to what could be planned"]);
+    again.says(&["No changes to what could be planned"]);
 
     // Declared, it is quiet.
     place.write("wi.yaml", &spec(", users: [grafana/grafana]", ""));
@@ -133,7 +123,7 @@ fn what_others_use_is_held_back_and_named_with_its_owner() {
     let accepted = spec("", "acceptLoss: [grafana/ServiceAccount/grafana]\n");
     place.write("wi.yaml", &accepted);
     let plan = place.wi(&["plan"]).ok();
-    says(&plan, &["its loss is accepted, though it is used by"]);
+    plan.says(&["its loss is accepted, though it is used by"]);
     place.write("wi.yaml", &spec("", ""));
     place.wi(&["apply", "--auto-approve", "--accept-loss"]).ok();
     assert_eq!(who_may_act(&place.state()), sorted(&[OURS]));
@@ -145,10 +135,7 @@ fn a_pod_that_runs_as_it_is_a_user_too() {
     let bare = "grafana: { serviceAccounts: { grafana: {} } }";
     let place = Place::new(&spec("", ""), &world(&[GRAFANA], bare, POD, ""));
     let plan = place.wi(&["plan"]).ok();
-    says(
-        &plan,
-        &["used by grafana/grafana in cluster.main: Deployment grafana/grafana"],
-    );
+    plan.says(&["used by grafana/grafana in cluster.main: Deployment grafana/grafana"]);
 }
 
 #[test]
@@ -158,10 +145,7 @@ fn what_nobody_uses_goes_for_the_true_reason() {
     for namespaces in [bare, "other: {}"] {
         let place = Place::new(&spec("", ""), &world(&[GRAFANA], namespaces, "", &edge));
         let plan = place.wi(&["plan"]).ok();
-        says(
-            &plan,
-            &["nobody uses this: in none of the 2 clusters of its pool"],
-        );
+        plan.says(&["nobody uses this: in none of the 2 clusters of its pool"]);
         place.wi(&["apply", "--auto-approve"]).ok();
         assert_eq!(who_may_act(&place.state()), sorted(&[OURS]));
         is_quiet(&place);
@@ -175,17 +159,16 @@ fn a_cluster_that_the_spec_does_not_have_is_looked_at() {
     let world = world(&[GRAFANA], "other: {}", "", &edge);
     let place = Place::new(&spec("", ""), &world);
     let plan = place.wi(&["plan"]).ok();
-    says(
-        &plan,
-        &["used by grafana/grafana in projects/acme-prod/locations/us-central1/clusters/edge"],
-    );
+    plan.says(&[
+        "used by grafana/grafana in projects/acme-prod/locations/us-central1/clusters/edge",
+    ]);
     // Not seen is not absent.
     runtime().block_on(async {
         let world = World::parse(&world.replace(&annotated(""), "grafana: {}"), "world.yaml");
         let inside = Inside::start(&spec("", ""), world.expect("a valid world")).await;
         inside.inject(&json!({"match": "TLS acme-prod/us-central1/edge", "tls": "cutOff"}));
         let plan = inside.wi(&["plan", "wi.yaml"]).await.ok();
-        says(&plan, &["whether it is used cannot be seen: projects/acme-prod/locations/us-central1/clusters/edge could not be read"]);
+        plan.says(&["whether it is used cannot be seen: projects/acme-prod/locations/us-central1/clusters/edge could not be read"]);
         inside.wi(&["apply", "wi.yaml", "--auto-approve"]).await.ok();
         assert_eq!(who_may_act(&inside.world()), sorted(&[GRAFANA, OURS]));
     });
@@ -195,16 +178,13 @@ fn a_cluster_that_the_spec_does_not_have_is_looked_at() {
 fn what_cannot_be_seen_is_kept_and_told_until_it_is_declared_or_accepted() {
     let place = Place::new(&spec("", ""), &world(&[FLEET, SET], "other: {}", "", ""));
     let plan = place.wi(&["plan"]).ok();
-    says(
-        &plan,
-        &[
-            "binding.exporter/acme-hub/sync/reconciler is held back",
-            "the spec has no cluster of the pool of acme-hub",
-            "users: [acme-hub/sync/reconciler]",
-            "is a set, and who is in it cannot be seen",
-            "users: [acme-prod/tools/*]",
-        ],
-    );
+    plan.says(&[
+        "binding.exporter/acme-hub/sync/reconciler is held back",
+        "the spec has no cluster of the pool of acme-hub",
+        "users: [acme-hub/sync/reconciler]",
+        "is a set, and who is in it cannot be seen",
+        "users: [acme-prod/tools/*]",
+    ]);
     let json: Value = serde_json::from_str(&place.wi(&["plan", "--json"]).ok().out).expect("JSON");
     assert_eq!(json["wi"]["held_back"][0]["reason"], "use_unseen", "{json}");
     place.wi(&["apply", "--auto-approve"]).ok();
@@ -234,10 +214,7 @@ fn the_pool_of_a_fleet_is_not_seen_as_a_whole() {
         "    autopilot: true\n    membership: main\n",
     );
     let plan = Place::new(&spec("", ""), &in_fleet).wi(&["plan"]).ok();
-    says(
-        &plan,
-        &["clusters of acme-prod are in a fleet, and clusters elsewhere may have its pool"],
-    );
+    plan.says(&["clusters of acme-prod are in a fleet, and clusters elsewhere may have its pool"]);
 }
 
 #[test]
@@ -269,16 +246,16 @@ fn users_are_read_strictly() {
         ("users: [grafana/Grafana]", "Write grafana."),
     ] {
         let place = Place::new(&spec(&format!(", {users}"), ""), "");
-        says(&place.wi(&["validate"]).fails(), &[said]);
+        place.wi(&["validate"]).fails().says(&[said]);
     }
     let external = format!(
         "apiVersion: wi/v1\nname: mon\nproject: acme-prod\ngoogleServiceAccounts: {{ exporter: {{ email: {EMAIL}, users: [a/b] }} }}\n"
     );
     let place = Place::new(&external, "");
-    says(
-        &place.wi(&["validate"]).fails(),
-        &["`users` would change it"],
-    );
+    place
+        .wi(&["validate"])
+        .fails()
+        .says(&["`users` would change it"]);
 }
 
 /// With the right to act as it they would lose all that it has.
@@ -295,14 +272,11 @@ fn an_account_that_leaves_and_that_others_use_stays_whole() {
     let without = "apiVersion: wi/v1\nname: mon\nproject: acme-prod\nclusters: { main: { location: europe-west1 } }\ngoogleServiceAccounts: { other-one: {} }\n";
     place.write("wi.yaml", without);
     let plan = place.wi(&["plan", "--allow-mass-removal"]).ok();
-    says(
-        &plan,
-        &[
-            "gsa.metrics-exporter is held back",
-            "left the spec, and others may act as it. It keeps what it has.",
-            "used by grafana/grafana in cluster.main",
-        ],
-    );
+    plan.says(&[
+        "gsa.metrics-exporter is held back",
+        "left the spec, and others may act as it. It keeps what it has.",
+        "used by grafana/grafana in cluster.main",
+    ]);
     let all = ["apply", "--auto-approve", "--allow-mass-removal"];
     place.wi(&all).ok();
     let state = place.state();
@@ -332,9 +306,6 @@ fn a_saved_plan_is_stale_once_somebody_uses_what_it_takes_away() {
     });
     let apply = place.wi(&["apply", "p.plan"]);
     assert_eq!(apply.code, Some(4), "{apply:?}");
-    says(
-        &apply,
-        &["it is used by grafana/grafana in cluster.main, annotated with it"],
-    );
+    apply.says(&["it is used by grafana/grafana in cluster.main, annotated with it"]);
     assert_eq!(who_may_act(&place.state()), sorted(&[GRAFANA]));
 }

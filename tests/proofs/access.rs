@@ -16,7 +16,7 @@ use wi_core::desired::Desired;
 use wi_core::names::ProjectId;
 use wi_sandbox::{Fault, Options, Sandbox, Token, World};
 
-use crate::support::inside::runtime;
+use crate::support::inside::{calls_as_matches, runtime};
 use crate::support::size;
 
 const WORLDS: usize = 1000;
@@ -600,22 +600,6 @@ fn explain_names_the_first_of_the_links_that_are_broken() {
     });
 }
 
-/// The calls of an explanation, each as a fault's `match`.
-fn reads(sandbox: &Sandbox) -> std::collections::BTreeSet<String> {
-    let calls = sandbox.calls();
-    let text = |call: &Value, field: &str| call[field].as_str().expect("a text").to_owned();
-    let pattern = |call: &Value| {
-        let path = text(call, "path");
-        let path = match path.strip_prefix("/kubernetes/") {
-            Some(rest) => format!("/{}", rest.splitn(4, '/').nth(3).expect("a path")),
-            None => path,
-        };
-        format!("{} {path}", text(call, "method"))
-    };
-    let calls = calls["calls"].as_array().expect("calls");
-    calls.iter().map(pattern).collect()
-}
-
 #[test]
 fn explain_takes_what_it_may_not_read_for_neither_broken_nor_whole() {
     runtime().block_on(async {
@@ -641,7 +625,7 @@ fn explain_takes_what_it_may_not_read_for_neither_broken_nor_whole() {
             for with_spec in [false, true] {
                 let full = ask(&http, with_spec, READ, "bucket/acme-receipts").await.ladder;
                 let broken = |rung| full.links.iter().any(|l| l.rung == rung && l.state == State::Broken);
-                for read in reads(&sandbox).into_iter().skip((n + usize::from(with_spec)) % step).step_by(step) {
+                for read in calls_as_matches(&sandbox, false).into_iter().skip((n + usize::from(with_spec)) % step).step_by(step) {
                     // Without the clusters there is no answer at all.
                     if read.ends_with("/clusters") {
                         continue;

@@ -138,18 +138,7 @@ pub fn of_others(sandbox: &Sandbox) -> BTreeSet<String> {
     let world = sandbox.snapshot();
     let mut lines = BTreeSet::new();
     let mut policy = |resource: &str, policy: &Policy| {
-        for binding in &policy.bindings {
-            for member in binding.members.iter().filter(|m| !is_managed(m)) {
-                let condition = binding.condition.as_ref();
-                lines.insert(format!(
-                    "{resource}: {} to {member} if {condition:?}",
-                    binding.role
-                ));
-            }
-        }
-        for audit in &policy.audit_configs {
-            lines.insert(format!("{resource}: {audit}"));
-        }
+        lines.extend(of_policy(resource, policy, is_managed));
     };
     for (project, held) in &world.projects {
         policy(project, &held.policy);
@@ -194,6 +183,28 @@ pub fn of_others(sandbox: &Sandbox) -> BTreeSet<String> {
 }
 
 /// Whether a member is a principal of the generated spec.
+/// What of a policy is others': each member with its role and condition, and the audit settings; a line each.
+pub fn of_policy(
+    resource: &str,
+    policy: &Policy,
+    is_managed: impl Fn(&str) -> bool,
+) -> BTreeSet<String> {
+    let mut lines = BTreeSet::new();
+    for binding in &policy.bindings {
+        for member in binding.members.iter().filter(|m| !is_managed(m)) {
+            let condition = binding.condition.as_ref();
+            lines.insert(format!(
+                "{resource}: {} to {member} if {condition:?}",
+                binding.role
+            ));
+        }
+    }
+    for audit in &policy.audit_configs {
+        lines.insert(format!("{resource}: {audit}"));
+    }
+    lines
+}
+
 fn is_managed(member: &str) -> bool {
     member.starts_with("serviceAccount:account")
         || member.contains(".svc.id.goog[")

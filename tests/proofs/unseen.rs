@@ -1,7 +1,7 @@
 //! Every read of a plan is refused in turn, and every list cut short, over generated fleets: the plan has
 //! nothing in it that a plan which sees all does not have, and says what it has not seen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,30 +16,10 @@ use wi_sandbox::{Fault, PodAccess, Sandbox, World};
 use crate::check::{check_end, check_samples};
 use crate::generate::{Fleet, fleet};
 use crate::support::client::Client;
-use crate::support::inside::runtime;
+use crate::support::inside::{calls_as_matches, runtime};
 use crate::support::size;
 
 const FLEETS: usize = 8;
-
-/// The calls of a plan, each as a fault's `match`.
-fn reads(sandbox: &Sandbox) -> BTreeSet<String> {
-    let calls = sandbox.calls();
-    let text = |call: &Value, field: &str| call[field].as_str().expect("a text").to_owned();
-    let pattern = |call: &Value| {
-        let path = text(call, "path");
-        let path = match path.strip_prefix("/kubernetes/") {
-            Some(rest) => format!("/{}", rest.splitn(4, '/').nth(3).expect("a path")),
-            None => path,
-        };
-        let query = match text(call, "query") {
-            query if query.is_empty() => String::new(),
-            query => format!("?{query}"),
-        };
-        format!("{} {path}{query}$", text(call, "method"))
-    };
-    let calls = calls["calls"].as_array().expect("calls");
-    calls.iter().map(pattern).collect()
-}
 
 /// A refusal, and an answer that is cut off; of a list also one that says there is more, which is refused.
 fn faults(read: &str) -> Vec<Vec<Value>> {
@@ -72,7 +52,10 @@ async fn every_read_of(fleet: &Fleet) -> usize {
         .expect("the sandbox starts");
     let client = Client::of(&fleet.spec(), &sandbox);
     let (whole, _) = client.plan().await;
-    let mut faults: Vec<Vec<Value>> = reads(&sandbox).iter().flat_map(|r| faults(r)).collect();
+    let mut faults: Vec<Vec<Value>> = calls_as_matches(&sandbox, true)
+        .iter()
+        .flat_map(|r| faults(r))
+        .collect();
     faults.push(vec![json!({"missingZones": ["europe-west1"]})]);
     let mut incomplete = 0;
     for fault in faults {
@@ -145,7 +128,7 @@ async fn to_rest(sandbox: &Sandbox, client: &Client) {
 async fn any_read_refused(fleet: &Fleet) -> usize {
     let (sandbox, client) = start(fleet).await;
     client.plan().await;
-    let reads = reads(&sandbox);
+    let reads = calls_as_matches(&sandbox, true);
     to_rest(&sandbox, &client).await;
     let end = sandbox.access();
     sandbox.stop().await;

@@ -1,6 +1,7 @@
 //! A sandbox inside the test's own process, and the real binary that talks to it: many of them can run at
 //! once, since a `wi` that waits for a server needs no processor.
 
+use std::collections::BTreeSet;
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -69,6 +70,27 @@ impl Inside {
 }
 
 /// A runtime for many of them.
+/// The calls that a sandbox answered, each as a fault's `match`: of just that query, or of any.
+pub fn calls_as_matches(sandbox: &Sandbox, query: bool) -> BTreeSet<String> {
+    let calls = sandbox.calls();
+    let text = |call: &Value, field: &str| call[field].as_str().expect("a text").to_owned();
+    let pattern = |call: &Value| {
+        let path = text(call, "path");
+        let path = match path.strip_prefix("/kubernetes/") {
+            Some(rest) => format!("/{}", rest.splitn(4, '/').nth(3).expect("a path")),
+            None => path,
+        };
+        let query = match text(call, "query") {
+            _ if !query => String::new(),
+            query if query.is_empty() => "$".to_owned(),
+            query => format!("?{query}$"),
+        };
+        format!("{} {path}{query}", text(call, "method"))
+    };
+    let calls = calls["calls"].as_array().expect("calls");
+    calls.iter().map(pattern).collect()
+}
+
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

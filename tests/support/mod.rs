@@ -185,4 +185,13 @@ impl Ran {
         assert_eq!(self.code, Some(1), "out:\n{}\nerr:\n{}", self.out, self.err);
         self
     }
+
+    /// Fails unless each part is in what was printed, wherever lines break.
+    #[track_caller]
+    pub fn says(&self, parts: &[&str]) {
+        let all = flat(&format!("{}\n{}", self.out, self.err));
+        for part in parts {
+            assert!(all.contains(part), "`{part}` is not in:\n{all}");
+        }
+    }
 }

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use wi_core::address::Address;
-use wi_core::plan::{
-    AccessChange, Action, Change, Edit, HoldReason, IdentityEffect, Impact, Plan, Right,
-};
+use wi_core::plan::{AccessChange, Action, Change, Edit, HoldReason, Impact, Plan, Right};
 use wi_core::words::safe;
 
 use super::escape::{cell, code, fence, html};
@@ -164,15 +162,7 @@ pub(super) fn node_pools(plan: &Plan, about: &About) -> Section {
 
 fn losers(impact: &Impact) -> impl Iterator<Item = String> {
     impact
-        .workloads
-        .iter()
-        .filter(|(fate, _)| {
-            matches!(
-                fate,
-                IdentityEffect::Loses(_) | IdentityEffect::LosesAccepted
-            )
-        })
-        .flat_map(|(_, all)| all)
+        .losers()
         .map(|w| format!("{}/{} ({})", w.namespace, w.name, w.kind))
 }
 

@@ -9,6 +9,7 @@ use super::Transition;
 use super::edits::TEAMS;
 use super::model::Spec;
 use super::scenery::GSA;
+use crate::check::of_policy;
 
 /// Whether a member is a principal of one of the specs.
 fn is_managed(member: &str) -> bool {
@@ -26,18 +27,7 @@ pub fn of_others(of: &Transition, sandbox: &Sandbox) -> BTreeSet<String> {
     let world = sandbox.snapshot();
     let mut lines = BTreeSet::new();
     let mut policy = |resource: &str, policy: &Policy| {
-        for binding in &policy.bindings {
-            for member in binding.members.iter().filter(|m| !is_managed(m)) {
-                let condition = &binding.condition;
-                lines.insert(format!(
-                    "{resource}: {} to {member} if {condition:?}",
-                    binding.role
-                ));
-            }
-        }
-        for audit in &policy.audit_configs {
-            lines.insert(format!("{resource}: {audit}"));
-        }
+        lines.extend(of_policy(resource, policy, is_managed));
     };
     for (project, held) in &world.projects {
         policy(project, &held.policy);

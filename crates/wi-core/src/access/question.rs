@@ -85,6 +85,14 @@ impl fmt::Display for Grant {
     }
 }
 
+impl Grant {
+    /// With the whole of its condition.
+    pub fn with_condition(&self) -> String {
+        let expression = self.condition.as_ref().map_or("", |c| &c.expression);
+        format!("{self}: {expression}")
+    }
+}
+
 /// Why something is not allowed, in the order of the links of the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
@@ -246,9 +254,18 @@ fn gives(facts: &Facts, role: &str, permission: &str) -> Membership {
 }
 
 fn holds(facts: &Facts, binding: &Binding, question: &Question<'_>) -> Membership {
-    let Some(condition) = &binding.condition else {
-        return Membership::Yes;
-    };
+    match &binding.condition {
+        None => Membership::Yes,
+        Some(condition) => condition_holds(facts, condition, question),
+    }
+}
+
+/// Whether a condition holds for a question: of a binding, or of a deny rule.
+pub(super) fn condition_holds(
+    facts: &Facts,
+    condition: &Condition,
+    question: &Question<'_>,
+) -> Membership {
     let known = attributes(question.resource, question.permission, question.at, facts);
     match truth(&condition.expression, &known) {
         Truth::Yes => Membership::Yes,

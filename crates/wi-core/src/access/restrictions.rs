@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::conditions::{attributes, truth};
+use super::conditions::truth;
 use super::facts::{Chain, Facts, Look, Unseen, look};
 use super::principal::{Membership, Principal, any};
-use super::question::{Question, Reason};
+use super::question::{Question, Reason, condition_holds};
 use crate::cel::{Attributes, Truth};
 use crate::resource::Resource;
 use crate::wire::restrictions::{Boundary, DenyRule};
@@ -60,16 +60,7 @@ fn denies(rule: &DenyRule, facts: &Facts, question: &Question<'_>) -> Membership
     let who = |list: &[String]| any(list.iter().map(|p| question.principal.is_denied(p, facts)));
     let condition = match &rule.denial_condition {
         None => Membership::Yes,
-        Some(condition) => {
-            let known = attributes(question.resource, question.permission, question.at, facts);
-            match truth(&condition.expression, &known) {
-                Truth::Yes => Membership::Yes,
-                Truth::No => Membership::No,
-                Truth::Unknown(why) => {
-                    Membership::Unknown(Unseen::Condition(condition.expression.clone(), why))
-                }
-            }
-        }
+        Some(condition) => condition_holds(facts, condition, question),
     };
     let excepted = match who(&rule.exception_principals) {
         Membership::Yes => Membership::No,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Attribute, Change, Edit, IdentityEffect, IdentityLoss, Options, Plan, Workload};
+use super::{Attribute, Change, Edit, IdentityLoss, Options, Plan, Workload};
 use crate::address::Address;
 use crate::desired::{Desired, Waves};
 use crate::digest::sha256;
@@ -69,18 +69,10 @@ pub(super) fn hash(plan: &Plan, desired: &Desired, options: &Options) -> String 
             wave: *wave,
         }
     });
-    let losing = plan.impact.iter().flat_map(|(address, impact)| {
-        impact
-            .workloads
-            .iter()
-            .filter(|(fate, _)| {
-                matches!(
-                    fate,
-                    IdentityEffect::Loses(_) | IdentityEffect::LosesAccepted
-                )
-            })
-            .flat_map(move |(_, all)| all.iter().map(move |w| (&**address, w)))
-    });
+    let losing = plan
+        .impact
+        .iter()
+        .flat_map(|(address, impact)| impact.losers().map(move |w| (&**address, w)));
     let essence = Essence {
         of: OF,
         owner: &plan.owner,

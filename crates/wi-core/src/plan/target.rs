@@ -54,8 +54,3 @@ pub fn addresses(desired: &Desired, live: &Live) -> BTreeSet<Address> {
     }
     Graph::of(desired, &pools).into_addresses()
 }
-
-/// Whether there is something at this address, or below it.
-pub fn knows(desired: &Desired, live: &Live, target: &str) -> bool {
-    addresses(desired, live).iter().any(|a| a.is_in(target))
-}

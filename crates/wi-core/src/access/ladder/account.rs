@@ -65,7 +65,7 @@ pub(super) fn apis_link(s: &Situation<'_>, wanted: &ActsAs) -> Option<Link> {
     let impersonates = matches!(wanted, ActsAs::Account(_));
     let mut off: Vec<(&ProjectId, &str)> = Vec::new();
     let mut seen = false;
-    for (project, apis) in &s.apis_off {
+    for (project, apis) in &s.around.apis_off {
         match apis {
             Seen::Found(apis) => {
                 seen = true;
@@ -168,7 +168,7 @@ pub(super) fn binding_links(
         let link = Link::new(Rung::Binding, State::Irrelevant, title);
         return (vec![link], Some(false));
     }
-    let who = format!("{}/{}", s.namespace, s.name);
+    let who = format!("{}/{}", s.read.namespace, s.read.name);
     let (address, place) = declared.unzip();
     let fix = match address {
         Some(address) => Fix::Apply(vec![address]),
@@ -241,13 +241,8 @@ fn denied(
             let mut link = broken(format!(
                 "{who} may be {email} only under a condition that does not hold"
             ));
-            for grant in grants {
-                let expression = grant
-                    .condition
-                    .as_ref()
-                    .map_or("", |c| c.expression.as_str());
-                link.detail.push(format!("{grant}: {expression}"));
-            }
+            link.detail
+                .extend(grants.iter().map(|g| g.with_condition()));
             link.fix(fix.clone())
         }
         Reason::NoGrant | Reason::NoResource(_) => {

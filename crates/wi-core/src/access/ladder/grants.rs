@@ -69,8 +69,8 @@ impl<'a> Scene<'a> {
         Self {
             facts: s.facts,
             desired: s.desired,
-            uniform: &s.uniform,
-            asked: s.asked.as_ref(),
+            uniform: &s.around.uniform,
+            asked: s.asked,
             at: s.at,
         }
     }
@@ -260,13 +260,8 @@ fn denied(
         Reason::Condition(grants) => {
             let title = format!("{name} has {what} under a condition that does not hold");
             let mut link = broken(Rung::Condition, title);
-            for grant in grants {
-                let expression = grant
-                    .condition
-                    .as_ref()
-                    .map_or("", |c| c.expression.as_str());
-                link.detail.push(format!("{grant}: {expression}"));
-            }
+            link.detail
+                .extend(grants.iter().map(|g| g.with_condition()));
             link
         }
     }

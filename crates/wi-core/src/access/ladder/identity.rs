@@ -2,41 +2,21 @@
 
 use super::account::{account_links, apis_link, binding_links};
 use super::grants::{Scene, Who, grant_links};
-use super::network::{Reach, reach};
-use super::{
-    Caller, Fix, Ladder, Link, Rung, Situation, State, Workload, WorkloadObject, not_evaluated,
-    verdict,
-};
-use crate::access::credential::Credential;
+use super::node::{Server, cluster_links, node_account, pool_of, server_links};
+use super::program::{network_link, program_link};
+use super::{Caller, Fix, Ladder, Link, Rung, Situation, State, Workload, not_evaluated, verdict};
 use crate::access::facts::{Look, look};
-use crate::access::{ContainerKind, Given, MetadataServer, containers};
 use crate::access::{KsaPrincipal, Principal};
 use crate::address::{Address, KsaKey};
 use crate::desired::{DesiredKsa, GSA_ANNOTATION};
 use crate::live::Seen;
 use crate::names::{Email, KsaIdentity, KubeName};
-use crate::wire::container::{Cluster, GKE_METADATA, NodePool};
-
-/// The label of nodes that run the GKE metadata server.
-const NODE_LABEL: &str = "iam.gke.io/gke-metadata-server-enabled";
-/// The label by which GKE says which node pool a node is of.
-const POOL_LABEL: &str = "cloud.google.com/gke-nodepool";
-
-/// What the metadata address gives, as far as pod, node and cluster decide.
-enum Server {
-    /// GKE's own: the Kubernetes service account decides.
-    Gke,
-    /// The node's service account, of this pool where it is known.
-    Node(Option<String>),
-    /// That could not be told.
-    Unknown,
-}
 
 /// All links of a Kubernetes service account, or of a pod or workload that runs as it.
 pub fn workload(s: &Situation<'_>) -> Ladder {
     let mut links = Vec::new();
-    let object = s.workload.as_ref().and_then(|w| w.object.found());
-    if let Some(workload) = &s.workload {
+    let object = s.read.workload.as_ref().and_then(|w| w.object.found());
+    if let Some(workload) = &s.read.workload {
         links.extend(pod_links(s, workload));
     }
     let spec = spec_of(s);
@@ -54,7 +34,7 @@ pub fn workload(s: &Situation<'_>) -> Ladder {
     let own = links
         .iter()
         .any(|l| l.rung == Rung::Program && l.state == State::Broken);
-    let missing = s.workload.is_some() && object.is_none();
+    let missing = s.read.workload.is_some() && object.is_none();
     let ksa = ksa_principal(s);
     let wanted = wanted(&acts_as, spec);
     let mut may_be = None;
@@ -184,13 +164,14 @@ fn perhaps_irrelevant(links: &mut [Link]) {
 
 /// Whether a ConfigMap that was not read may say that a container has a credential of its own.
 fn reads_elsewhere(s: &Situation<'_>) -> bool {
-    s.config_maps
+    s.read
+        .config_maps
         .values()
         .any(|m| matches!(m, Seen::Unknown(_)))
 }
 
 fn pod_unseen(s: &Situation<'_>) -> bool {
-    let object = s.workload.as_ref().map(|w| &w.object);
+    let object = s.read.workload.as_ref().map(|w| &w.object);
     matches!(object, Some(Seen::Unknown(_)))
 }
 
@@ -206,29 +187,30 @@ fn wanted(acts_as: &ActsAs, spec: Option<&DesiredKsa>) -> ActsAs {
 
 /// What the spec asks of this account.
 fn spec_of<'a>(s: &'a Situation<'_>) -> Option<&'a DesiredKsa> {
-    s.desired?.ksa(s.cluster_name?, &s.namespace, &s.name)
+    s.desired?
+        .ksa(s.cluster_name?, &s.read.namespace, &s.read.name)
 }
 
 fn ksa_address(s: &Situation<'_>) -> Option<Address> {
     spec_of(s)?;
     let key = KsaKey {
         cluster: s.cluster_name?.to_owned(),
-        namespace: KubeName::parse(&s.namespace).ok()?,
-        name: KubeName::parse(&s.name).ok()?,
+        namespace: KubeName::parse(&s.read.namespace).ok()?,
+        name: KubeName::parse(&s.read.name).ok()?,
     };
     Some(key.address())
 }
 
-fn ksa_principal(s: &Situation<'_>) -> KsaPrincipal {
+pub(super) fn ksa_principal(s: &Situation<'_>) -> KsaPrincipal {
     KsaPrincipal {
         identity: KsaIdentity {
-            pool: s.path.project.workload_pool(),
-            namespace: s.namespace.clone(),
-            name: s.name.clone(),
+            pool: s.read.path.project.workload_pool(),
+            namespace: s.read.namespace.clone(),
+            name: s.read.name.clone(),
         },
-        project: s.path.project.clone(),
-        cluster: s.path.clone(),
-        uid: s.ksa.as_ref().map(|m| m.uid.clone()),
+        project: s.read.path.project.clone(),
+        cluster: s.read.path.clone(),
+        uid: s.read.ksa.as_ref().map(|m| m.uid.clone()),
     }
 }
 
@@ -250,7 +232,7 @@ fn binding_address(
 /// 1 and 2: the pod or workload, and as whom it runs; 6 and 7 are of its spec, too.
 fn pod_links(s: &Situation<'_>, workload: &Workload) -> Vec<Link> {
     let Workload { kind, name, .. } = workload;
-    let what = format!("{kind} {}/{name}", s.namespace);
+    let what = format!("{kind} {}/{name}", s.read.namespace);
     let object = match &workload.object {
         Seen::Found(object) => object,
         Seen::Absent => {
@@ -286,7 +268,7 @@ fn pod_links(s: &Situation<'_>, workload: &Workload) -> Vec<Link> {
         State::Holds,
         format!(
             "it runs as Kubernetes service account {}/{runs_as}",
-            s.namespace
+            s.read.namespace
         ),
     );
     if runs_as == "default"
@@ -319,15 +301,18 @@ fn declared_names(s: &Situation<'_>) -> Vec<String> {
     };
     let of_cluster = desired.ksas_of(cluster);
     of_cluster
-        .filter(|(key, _)| key.namespace.as_str() == s.namespace)
+        .filter(|(key, _)| key.namespace.as_str() == s.read.namespace)
         .map(|(key, _)| key.name.to_string())
         .collect()
 }
 
 /// 3.
 fn ksa_link(s: &Situation<'_>, spec: Option<&DesiredKsa>) -> Option<Link> {
-    let what = format!("Kubernetes service account {}/{}", s.namespace, s.name);
-    Some(match &s.ksa {
+    let what = format!(
+        "Kubernetes service account {}/{}",
+        s.read.namespace, s.read.name
+    );
+    Some(match &s.read.ksa {
         Seen::Found(_) => Link::new(Rung::ServiceAccount, State::Holds, format!("{what} exists")),
         Seen::Absent => {
             let mut link = Link::new(
@@ -335,15 +320,15 @@ fn ksa_link(s: &Situation<'_>, spec: Option<&DesiredKsa>) -> Option<Link> {
                 State::Broken,
                 format!("there is no {what}"),
             );
-            if !s.other_ksas.is_empty() {
+            if !s.read.other_ksas.is_empty() {
                 link.detail
-                    .push(format!("there is {}", s.other_ksas.join(", ")));
+                    .push(format!("there is {}", s.read.other_ksas.join(", ")));
             }
             let apply = ksa_address(s).map(|a| Fix::Apply(vec![a]));
             link.fix(apply.or_else(|| {
                 Some(Fix::Run(format!(
                     "kubectl create serviceaccount {} --namespace {}",
-                    s.name, s.namespace
+                    s.read.name, s.read.namespace
                 )))
             }))
             .source(spec.map(|k| &k.place))
@@ -366,7 +351,7 @@ pub(super) enum ActsAs {
 
 /// 4.
 fn annotation_link(s: &Situation<'_>, spec: Option<&DesiredKsa>) -> (Option<Link>, ActsAs) {
-    let meta = match &s.ksa {
+    let meta = match &s.read.ksa {
         Seen::Found(meta) => meta,
         Seen::Absent => {
             let acts_as = match spec.map(|k| &k.account) {
@@ -449,7 +434,7 @@ fn annotation_link(s: &Situation<'_>, spec: Option<&DesiredKsa>) -> (Option<Link
 
 /// 5.
 fn other_annotations(s: &Situation<'_>) -> Vec<Link> {
-    let Seen::Found(meta) = &s.ksa else {
+    let Seen::Found(meta) = &s.read.ksa else {
         return Vec::new();
     };
     let says = |name: &str| meta.annotations.get(name).filter(|v| !v.is_empty());
@@ -471,356 +456,6 @@ fn other_annotations(s: &Situation<'_>) -> Vec<Link> {
     links
 }
 
-/// 6, 8 and 9: what answers at the metadata address.
-fn server_links(
-    s: &Situation<'_>,
-    object: Option<&WorkloadObject>,
-    links: &mut Vec<Link>,
-) -> Server {
-    let cluster = match &s.cluster {
-        Seen::Found(cluster) => cluster,
-        Seen::Absent => {
-            let what = format!("there is no cluster {}", s.path);
-            links.push(Link::new(Rung::ClusterPool, State::Broken, what));
-            return Server::Unknown;
-        }
-        Seen::Unknown(why) => {
-            links.push(Link::unseen(Rung::ClusterPool, "the cluster", why));
-            return Server::Unknown;
-        }
-    };
-    let node = s.workload.as_ref().and_then(|w| w.node.as_ref());
-    let labels = node.and_then(|n| Some(&n.found()?.labels));
-    let pool = labels.and_then(|l| l.get(POOL_LABEL)).cloned();
-    if let Some(object) = object
-        && object.spec.host_network
-    {
-        links.push(
-            Link::new(
-                Rung::HostNetwork,
-                State::Broken,
-                "it is on the host's network: it gets the node's service account",
-            )
-            .fix(Fix::Say(
-                "take hostNetwork out of the workload's manifest, or give the node pool's account the roles"
-                    .to_owned(),
-            )),
-        );
-        return Server::Node(pool);
-    }
-    if object.is_some() {
-        links.push(Link::new(
-            Rung::HostNetwork,
-            State::Holds,
-            "it is not on the host's network",
-        ));
-    }
-    if cluster.autopilot.enabled {
-        let title = "Autopilot: every node has the GKE metadata server";
-        links.push(Link::new(Rung::NodePool, State::Holds, title));
-        return Server::Gke;
-    }
-    match node {
-        Some(Seen::Found(node)) => of_node(s, cluster, pool, node.labels.get(NODE_LABEL), links),
-        Some(Seen::Absent) => {
-            links.push(Link::new(
-                Rung::Node,
-                State::Unseen,
-                "its node is gone: the pod is about to be made elsewhere",
-            ));
-            Server::Unknown
-        }
-        Some(Seen::Unknown(why)) => {
-            links.push(Link::unseen(Rung::Node, "its node", why));
-            pools_link(s, cluster, links);
-            Server::Unknown
-        }
-        None => pools_link(s, cluster, links),
-    }
-}
-
-fn is_gke(pool: &NodePool) -> bool {
-    pool.autopilot_config.enabled || pool.config.workload_metadata_config.mode == GKE_METADATA
-}
-
-fn pool_fix(s: &Situation<'_>, pool: &str) -> Fix {
-    let declared = s
-        .desired
-        .zip(s.cluster_name)
-        .and_then(|(desired, name)| Some((desired.clusters.get(name)?, name)))
-        .filter(|(cluster, _)| cluster.node_pools.select(pool));
-    match declared {
-        Some((_, name)) => Fix::Apply(vec![Address::node_pool(name, pool)]),
-        None => Fix::Run(format!(
-            "gcloud container node-pools update {pool} --cluster={} --location={} --project={} --workload-metadata=GKE_METADATA",
-            s.path.name, s.path.location, s.path.project
-        )),
-    }
-}
-
-/// Of the node that a pod is on.
-fn of_node(
-    s: &Situation<'_>,
-    cluster: &Cluster,
-    pool: Option<String>,
-    label: Option<&String>,
-    links: &mut Vec<Link>,
-) -> Server {
-    let name = pool.clone().unwrap_or_default();
-    let declared = cluster.node_pools.iter().find(|p| p.name == name);
-    let has_server = label.is_some_and(|l| l == "true");
-    let mode = declared.is_none_or(is_gke);
-    match (has_server, mode) {
-        (true, _) => {
-            links.push(Link::new(
-                Rung::Node,
-                State::Holds,
-                format!("its node, of pool {name}, has the GKE metadata server"),
-            ));
-            Server::Gke
-        }
-        (false, true) => {
-            links.push(
-                Link::new(
-                    Rung::Node,
-                    State::Broken,
-                    format!("its node was made before pool {name} had GKE_METADATA: it has not the GKE metadata server, and gives the node's service account"),
-                )
-                .fix(Fix::Say("wait until GKE has made the pool's nodes anew, or drain this one".to_owned())),
-            );
-            Server::Node(pool)
-        }
-        (false, false) => {
-            links.push(
-                Link::new(
-                    Rung::NodePool,
-                    State::Broken,
-                    format!("pool {name} is not on GKE_METADATA: its pods get the node's service account"),
-                )
-                .fix(pool_fix(s, &name)),
-            );
-            Server::Node(pool)
-        }
-    }
-}
-
-/// Of all node pools, where no node is known.
-fn pools_link(s: &Situation<'_>, cluster: &Cluster, links: &mut Vec<Link>) -> Server {
-    let others: Vec<&str> = cluster
-        .node_pools
-        .iter()
-        .filter(|p| !is_gke(p))
-        .map(|p| p.name.as_str())
-        .collect();
-    let all = !others.is_empty() && others.len() == cluster.node_pools.len();
-    let list = others.join(", ");
-    let (state, title, server) = if others.is_empty() {
-        let title = "every node pool is on GKE_METADATA".to_owned();
-        (State::Holds, title, Server::Gke)
-    } else if all {
-        let title = format!(
-            "no node pool ({list}) is on GKE_METADATA: pods get the node's service account"
-        );
-        (
-            State::Broken,
-            title,
-            Server::Node(Some(others[0].to_owned())),
-        )
-    } else {
-        let title =
-            format!("pods on {list}, which is not on GKE_METADATA, get the node's service account");
-        (State::Doubtful, title, Server::Gke)
-    };
-    let mut link = Link::new(Rung::NodePool, state, title);
-    if let Some(first) = others.first() {
-        link.fix = Some(pool_fix(s, first));
-    }
-    links.push(link);
-    server
-}
-
-/// 10 and 11.
-fn cluster_links(s: &Situation<'_>, links: &mut Vec<Link>) {
-    let Seen::Found(cluster) = &s.cluster else {
-        return;
-    };
-    let wanted = s.path.project.workload_pool();
-    let has = cluster.workload_identity_config.workload_pool.as_str();
-    let declared = s.cluster_name.filter(|_| s.desired.is_some());
-    if has == wanted {
-        let title = format!("the cluster has pool {has}");
-        links.push(Link::new(Rung::ClusterPool, State::Holds, title));
-    } else {
-        let title = match has {
-            "" => "Workload Identity is off in the cluster: it has no workload pool".to_owned(),
-            other => format!("the cluster's pool is {other}, not {wanted}"),
-        };
-        let fix = match declared {
-            Some(name) => Fix::Apply(vec![Address::cluster_pool(name)]),
-            None => Fix::Run(format!(
-                "gcloud container clusters update {} --location={} --project={} --workload-pool={wanted}",
-                s.path.name, s.path.location, s.path.project
-            )),
-        };
-        links.push(Link::new(Rung::ClusterPool, State::Broken, title).fix(fix));
-    }
-    match &s.pool {
-        Some(Seen::Found(state)) if state == "ACTIVE" || state.is_empty() => links.push(Link::new(
-            Rung::WorkloadPool,
-            State::Holds,
-            format!("pool {wanted} is active"),
-        )),
-        Some(Seen::Found(state)) => links.push(Link::new(
-            Rung::WorkloadPool,
-            State::Broken,
-            format!("pool {wanted} is {state}"),
-        )),
-        Some(Seen::Absent) if has == wanted => links.push(Link::new(
-            Rung::WorkloadPool,
-            State::Broken,
-            format!("IAM does not have pool {wanted}"),
-        )),
-        Some(Seen::Absent) | None => {}
-        Some(Seen::Unknown(why)) => {
-            links.push(Link::unseen(
-                Rung::WorkloadPool,
-                &format!("pool {wanted}"),
-                why,
-            ));
-        }
-    }
-}
-
-/// 28.
-fn program_link(s: &Situation<'_>, object: &WorkloadObject) -> Vec<Link> {
-    let given = Given::Principal(ksa_principal(s).identity);
-    let server = MetadataServer::Gke(&given);
-    let all = containers(&object.spec, &s.namespace, &s.config_maps, server);
-    let main = || all.iter().filter(|c| c.kind == ContainerKind::Main);
-    let mut links = Vec::new();
-    let owns = main()
-        .filter(|c| matches!(c.credential, Credential::Own(_)))
-        .count();
-    for container in &all {
-        let name = container.name;
-        match &container.credential {
-            Credential::Own(own) => {
-                // Beside others that have none it may be meant so.
-                let state = match container.kind {
-                    ContainerKind::Main if owns == main().count() => State::Broken,
-                    _ => State::Doubtful,
-                };
-                links.push(
-                    Link::new(
-                        Rung::Program,
-                        state,
-                        format!("container {name} has a credential of its own ({own}): Workload Identity is not used"),
-                    )
-                    .fix(Fix::Say(format!("take {} out of the container, and the file with it", own.by))),
-                );
-            }
-            Credential::Unclear(doubt) => links.push(Link::new(
-                Rung::Program,
-                State::Unseen,
-                format!("container {name} may have a credential of its own: {doubt}"),
-            )),
-            Credential::None | Credential::Ignored { .. } => {}
-        }
-    }
-    for name in METADATA {
-        for container in object
-            .spec
-            .containers
-            .iter()
-            .filter(|c| c.env.iter().any(|e| e.name == name))
-        {
-            links.push(Link::new(
-                Rung::Program,
-                State::Doubtful,
-                format!("container {} sets {name}, which sends its program elsewhere than to the metadata server", container.name),
-            ));
-        }
-    }
-    if links.is_empty() {
-        let title = "no container has a credential of its own";
-        links.push(Link::new(Rung::Program, State::Holds, title));
-    }
-    links
-}
-
-/// Variables that change where client libraries look for the metadata server.
-const METADATA: [&str; 4] = [
-    "GCE_METADATA_HOST",
-    "GCE_METADATA_IP",
-    "GCE_METADATA_ROOT",
-    "NO_GCE_CHECK",
-];
-
-/// 26.
-fn network_link(s: &Situation<'_>, object: &WorkloadObject) -> Option<Link> {
-    let Seen::Found(cluster) = &s.cluster else {
-        return None;
-    };
-    Some(match s.network.as_ref()? {
-        Seen::Found(policies) => match reach(cluster, policies, &object.metadata.labels) {
-            Reach::NotEnforced => {
-                let title = "NetworkPolicies are not enforced in this cluster";
-                Link::new(Rung::Network, State::Irrelevant, title)
-            }
-            Reach::Open => Link::new(
-                Rung::Network,
-                State::Holds,
-                "no NetworkPolicy keeps it from the metadata server",
-            ),
-            Reach::Closed {
-                policies,
-                to: (address, ports),
-            } => {
-                let title = format!(
-                    "NetworkPolicy {} keeps it from the metadata server, {address}",
-                    policies.join(", ")
-                );
-                let [one, other] = ports;
-                Link::new(Rung::Network, State::Broken, title).fix(Fix::Say(format!(
-                    "add to the policy's egress: {{to: [{{ipBlock: {{cidr: {address}/32}}}}], ports: [{{protocol: TCP, port: {one}}}, {{protocol: TCP, port: {other}}}]}}"
-                )))
-            }
-        },
-        Seen::Absent => return None,
-        Seen::Unknown(why) => Link::unseen(Rung::Network, "NetworkPolicies", why),
-    })
-}
-
-/// The node pool whose identity is given.
-fn pool_of<'a>(s: &'a Situation<'_>, server: &Server) -> Option<&'a NodePool> {
-    let Server::Node(Some(name)) = server else {
-        return None;
-    };
-    s.cluster
-        .found()?
-        .node_pools
-        .iter()
-        .find(|p| p.name == *name)
-}
-
-/// The service account of a node pool.
-fn node_account(s: &Situation<'_>, pool: Option<&str>) -> Option<Email> {
-    let cluster = s.cluster.found()?;
-    let pool = cluster
-        .node_pools
-        .iter()
-        .find(|p| Some(p.name.as_str()) == pool)?;
-    match pool.config.service_account.as_str() {
-        "" | "default" => match look(&s.facts.numbers, &s.path.project) {
-            Look::Found(number) => {
-                Email::parse(&format!("{number}-compute@developer.gserviceaccount.com")).ok()
-            }
-            _ => None,
-        },
-        email => Email::parse(email).ok(),
-    }
-}
-
 /// Whether tokens of an account can be made.
 fn usable(s: &Situation<'_>, email: &Email) -> Option<bool> {
     match look(&s.facts.accounts, email) {
@@ -835,7 +470,7 @@ fn usable(s: &Situation<'_>, email: &Email) -> Option<bool> {
 pub fn principals(s: &Situation<'_>) -> Vec<Principal> {
     let spec = spec_of(s);
     let (_, acts_as) = annotation_link(s, spec);
-    let object = s.workload.as_ref().and_then(|w| w.object.found());
+    let object = s.read.workload.as_ref().and_then(|w| w.object.found());
     let server = server_links(s, object, &mut Vec::new());
     let mut found = Vec::new();
     if let Server::Node(pool) = &server {

@@ -9,6 +9,8 @@ mod grants;
 mod identity;
 mod near;
 mod network;
+mod node;
+mod program;
 mod scopes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -289,20 +291,14 @@ pub struct WorkloadObject {
     pub pod: Option<String>,
 }
 
-/// Everything about one Kubernetes service account in one cluster.
+/// What was read of one cluster about one Kubernetes service account, and about the pod or workload that was asked for.
 #[derive(Debug, Clone)]
-pub struct Situation<'a> {
-    /// Policies, roles, accounts.
-    pub facts: &'a Facts,
-    /// The spec, where there is one.
-    pub desired: Option<&'a Desired>,
-    /// The spec's name of the cluster.
-    pub cluster_name: Option<&'a str>,
-    /// Where GKE has it.
+pub struct InCluster {
+    /// Where GKE has the cluster.
     pub path: ClusterPath,
     /// The cluster.
     pub cluster: Seen<Cluster>,
-    /// The Kubernetes service account.
+    /// Of the Kubernetes service account.
     pub namespace: String,
     /// Its name.
     pub name: String,
@@ -314,16 +310,36 @@ pub struct Situation<'a> {
     pub workload: Option<Workload>,
     /// ConfigMaps that say what its containers bring along.
     pub config_maps: ConfigMaps,
-    /// Of each project that matters, the APIs that are off among those that are asked for.
-    pub apis_off: BTreeMap<ProjectId, Seen<BTreeSet<String>>>,
-    /// The state of the workload pool itself: `ACTIVE`.
-    pub pool: Option<Seen<String>>,
     /// NetworkPolicies of the namespace.
     pub network: Option<Seen<NetworkPolicies>>,
+}
+
+/// What was read beside clusters and policies.
+#[derive(Debug, Clone, Default)]
+pub struct Around {
+    /// Of each project that matters, the APIs that are off among those that are asked for.
+    pub apis_off: BTreeMap<ProjectId, Seen<BTreeSet<String>>>,
+    /// The state of each project's workload pool: `ACTIVE`.
+    pub pools: BTreeMap<ProjectId, Seen<String>>,
     /// Whether buckets have uniform bucket-level access.
     pub uniform: BTreeMap<Resource, Seen<bool>>,
+}
+
+/// Everything about one Kubernetes service account in one cluster, and what is asked of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// Policies, roles, accounts.
+    pub facts: &'a Facts,
+    /// APIs, pools, buckets.
+    pub around: &'a Around,
+    /// The spec, where there is one.
+    pub desired: Option<&'a Desired>,
+    /// The spec's name of the cluster.
+    pub cluster_name: Option<&'a str>,
+    /// What is there.
+    pub read: &'a InCluster,
     /// What is asked for.
-    pub asked: Option<Asked>,
+    pub asked: Option<&'a Asked>,
     /// When.
     pub at: Option<Timestamp>,
 }

@@ -1,6 +1,6 @@
 //! What of a plan a reviewer should look at first.
 
-use crate::plan::{AccessChange, Edit, IdentityEffect, Plan, Right, Workload};
+use crate::plan::{AccessChange, Edit, Plan, Right, Workload};
 
 /// Parts of a plan that can do harm.
 #[derive(Debug, Clone, Default)]
@@ -62,18 +62,8 @@ impl Plan {
             .impact
             .iter()
             .filter(|(address, _)| self.changes.contains_key(*address));
-        let losers = moved.flat_map(|(address, impact)| {
-            impact
-                .workloads
-                .iter()
-                .filter(|(fate, _)| {
-                    matches!(
-                        fate,
-                        IdentityEffect::Loses(_) | IdentityEffect::LosesAccepted
-                    )
-                })
-                .flat_map(move |(_, all)| all.iter().map(move |w| (&**address, w)))
-        });
+        let losers =
+            moved.flat_map(|(address, impact)| impact.losers().map(move |w| (&**address, w)));
         let (gains, losses): (Vec<_>, Vec<_>) = self.access().into_iter().partition(|a| a.gains);
         Risks {
             losses,

@@ -49,6 +49,22 @@ pub struct Impact {
     pub accept_loss: String,
 }
 
+impl Impact {
+    /// The workloads that lose the node's identity, accepted or not.
+    pub fn losers(&self) -> impl Iterator<Item = &Workload> {
+        let loses = |fate: &IdentityEffect| {
+            matches!(
+                fate,
+                IdentityEffect::Loses(_) | IdentityEffect::LosesAccepted
+            )
+        };
+        self.workloads
+            .iter()
+            .filter(move |(fate, _)| loses(fate))
+            .flat_map(|(_, all)| all)
+    }
+}
+
 /// The roles that a node's service account holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeRoles {
