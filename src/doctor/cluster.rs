@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::{join_all, try_join_all};
 use tracing::{Instrument, info_span};
-use wi_client::http::{ApiError, Http};
+use wi_client::http::{ApiError, ErrorKind, Http};
 use wi_client::kubernetes::Kube;
 use wi_core::desired::Desired;
 use wi_core::names::{ClusterPath, ProjectId};
@@ -94,7 +94,7 @@ pub(super) async fn of_clusters(
                 _ => format!("reached by its {by}, which answered: {why}"),
             };
             let fix = match e.code {
-                0 if !own && is_of_tls(&e.message) => Some(
+                0 if !own && e.kind == ErrorKind::Tls => Some(
                     "Look at this machine's clock, and at what is between it and the cluster: proxies, firewalls".to_owned(),
                 ),
                 0 => Some(way_in(path, &wanted.access)),
@@ -169,14 +169,6 @@ async fn may(
         .map(|n| kube.may(verb, group, resource, n));
     let allowed = try_join_all(asked).await?;
     Ok(!allowed.is_empty() && allowed.into_iter().all(|allowed| allowed))
-}
-
-/// Whether a connection was made, and TLS failed on it: another endpoint is no remedy.
-fn is_of_tls(message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
-    ["certificate", "tls", "handshake"]
-        .iter()
-        .any(|word| message.contains(word))
 }
 
 /// What lets somebody outside of the cluster's network in.

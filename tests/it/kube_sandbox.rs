@@ -16,6 +16,7 @@ mod as_the_server;
 mod disruption;
 mod drain;
 mod kubectl;
+mod watching;
 
 const ACCOUNT: &str = "/api/v1/namespaces/shop/serviceaccounts/checkout";
 const ANNOTATION: &str = "iam.gke.io/gcp-service-account";

@@ -65,7 +65,7 @@ pub(super) async fn read(
 
 fn unreached(kube: &Kube, e: &ApiError) -> String {
     let reached_by = kube.reached_by();
-    let way_out = if e.kind != ErrorKind::Unanswered {
+    let way_out = if !matches!(e.kind, ErrorKind::Unanswered | ErrorKind::Tls) {
         ""
     } else if kube.is_private() {
         ". It is reached from the cluster's network only: run wi there, or set the cluster's `access`, or enable its DNS endpoint"

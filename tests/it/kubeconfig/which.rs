@@ -140,3 +140,44 @@ fn the_context_of_the_plan_is_the_one_of_the_apply() {
     let other = accounts.replace("/main/", "/other/");
     assert_eq!(counted(&served, &format!("PATCH {other}")), 0);
 }
+
+/// Who may not write is told so as whom the server knows: by RBAC, or by roles of Google's where the context's own
+/// credentials are Google's.
+#[test]
+fn whoever_lacks_a_right_is_named_as_the_server_knows_them() {
+    let world = WORLD.replace(
+        "name: main,",
+        "name: main, denied: [patch serviceaccounts], namespaces: { shop: {} },",
+    );
+    let context = "gke_acme-prod_europe-west1-b_main";
+    let of = |user: Value| {
+        let served = Served::of(Place::new(&SPEC.replace("CONTEXT", context), &world));
+        let mut config = read(&served, "kubeconfig");
+        for key in user.as_object().expect("a user").keys() {
+            config["users"][0]["user"][key] = user[key].clone();
+        }
+        served.place.write("mine", &config.to_string());
+        let doctor = served.wi(&["doctor", "wi.yaml"]).fails();
+        let apply = served.wi(&["apply", "wi.yaml", "--auto-approve"]).fails();
+        let name = config["users"][0]["name"].as_str().expect("a name");
+        (flat(&doctor.out), flat(&apply.err), name.to_owned())
+    };
+    let (doctor, apply, name) = of(json!({}));
+    let user = format!("user {name} of mine");
+    assert!(
+        doctor.contains(&format!("Have {user} allowed to by RBAC")),
+        "{doctor}"
+    );
+    assert!(apply.contains(&format!("RBAC, for {user}")), "{apply}");
+    let (doctor, apply, _) = of(json!({ "as": "jane@example.com" }));
+    let jane = "jane@example.com (user";
+    assert!(doctor.contains(&format!("Have {jane}")), "{doctor}");
+    assert!(apply.contains(&format!("RBAC, for {jane}")), "{apply}");
+    let (doctor, apply, _) = of(json!({ "token": null, "exec": {
+        "apiVersion": "client.authentication.k8s.io/v1beta1", "command": "gke-gcloud-auth-plugin" } }));
+    assert!(
+        doctor.contains("gcloud projects add-iam-policy-binding acme-prod"),
+        "{doctor}"
+    );
+    assert!(apply.contains("roles/container.developer"), "{apply}");
+}

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::RequestBuilder;
+use rustls::CertificateError;
 use serde::de::DeserializeOwned;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
@@ -219,9 +220,13 @@ impl Http {
         };
         let sent = patience.wait((server, &what), quiet, left, call.send());
         let mut response = match sent.await {
-            Waited::Answered(sent) => sent.map_err(|e| Failed {
-                quiet: started.elapsed(),
-                ..failed(causes(&e), !e.is_connect())
+            Waited::Answered(sent) => sent.map_err(|e| {
+                let mut failed = failed(causes(&e), !e.is_connect());
+                failed.quiet = started.elapsed();
+                if is_of_tls(&e) {
+                    failed.error.kind = ErrorKind::Tls;
+                }
+                failed
             })?,
             Waited::Silent => return Err(silent(true)),
         };
@@ -332,13 +337,44 @@ pub(crate) fn causes(e: &reqwest::Error) -> String {
         }
         next = source.source();
     }
-    // In the words of rustls.
-    if text.contains("UnknownIssuer") {
-        text = "the server's certificate is from an authority that is not trusted here (UnknownIssuer). Where a proxy looks into TLS, name its authorities by SSL_CERT_FILE".to_owned();
-    }
-    // Certificates are for a time, and most that are not good at this one are good.
-    if text.contains("certificate expired") || text.contains("certificate not valid yet") {
-        text.push_str(". Is this machine's clock right?");
+    match of_certificate(e) {
+        Some(CertificateError::UnknownIssuer) => {
+            text = "the server's certificate is from an authority that is not trusted here (UnknownIssuer). Where a proxy looks into TLS, name its authorities by SSL_CERT_FILE".to_owned();
+        }
+        // Certificates are for a time, and most that are not good at this one are good.
+        Some(
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. },
+        ) => text.push_str(". Is this machine's clock right?"),
+        _ => {}
     }
     wi_core::words::safe(&text)
+}
+
+/// All that caused an error, errors within I/O errors too, which name none as their source.
+fn chain(e: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    let first = std::error::Error::source(e);
+    std::iter::successors(first, |error| {
+        let within = error.downcast_ref::<std::io::Error>();
+        let within = within.and_then(std::io::Error::get_ref);
+        within.map_or_else(|| error.source(), |within| Some(within))
+    })
+}
+
+fn of_certificate(e: &reqwest::Error) -> Option<&CertificateError> {
+    chain(e).find_map(|error| match error.downcast_ref()? {
+        rustls::Error::InvalidCertificate(why) => Some(why),
+        _ => None,
+    })
+}
+
+/// Whether a connection was made, and the server broke off or failed in the TLS handshake.
+fn is_of_tls(e: &reqwest::Error) -> bool {
+    let breaks_off = |error: &std::io::Error| error.kind() == std::io::ErrorKind::UnexpectedEof;
+    let of_tls = |error: &(dyn std::error::Error + 'static)| {
+        error.is::<rustls::Error>() || error.downcast_ref().is_some_and(breaks_off)
+    };
+    e.is_connect() && chain(e).any(of_tls)
 }

@@ -12,7 +12,16 @@ pub const GROUPS: [&str; 5] = ["apps", REVIEW_GROUP, "batch", "networking.k8s.io
 
 const REVIEW_GROUP: &str = "authorization.k8s.io";
 const REVIEWS: &str = "selfsubjectaccessreviews";
-const VERBS: [&str; 6] = ["create", "delete", "get", "list", "patch", "update"];
+const VERBS: [&str; 8] = [
+    "create",
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "update",
+    "watch",
+];
 
 /// `/openapi/v2`: the kinds, without their fields.
 fn openapi() -> Value {

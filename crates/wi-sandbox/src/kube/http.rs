@@ -20,9 +20,11 @@ use super::objects::Key;
 use super::patch::PatchKind;
 use super::representation::{Include, Representation};
 use super::request::{APPLY, Call, PROTOBUF, query_of};
-use super::response::{Answer, plain, respond};
+use super::response::{Answer, Takes, plain, respond};
+use super::serve::Stop;
 use super::status::{self, Status};
 use super::store::{Preconditions, Store};
+use super::watching::{self, Watch};
 use super::{KubeCluster, Served, custom, discovery, protobuf, serve};
 
 /// The largest body that is read, as by the API server.
@@ -88,7 +90,7 @@ async fn handle(State(api): State<Api>, request: Request) -> Response {
                 code,
                 ..Answer::ok(status.body())
             },
-            false,
+            Takes::default(),
         );
         faults::set_retry_after(&error, now, response.headers_mut());
         response
@@ -104,11 +106,8 @@ async fn ordinary(api: &Api, request: Request) -> Response {
     let query = query_of(parts.uri.query().unwrap_or_default());
     let (method, uri) = (parts.method.clone(), parts.uri.clone());
     let mut sent = Vec::new();
-    let gzip = parts
-        .headers
-        .get_all(header::ACCEPT_ENCODING)
-        .iter()
-        .any(|value| value.to_str().is_ok_and(|value| value.contains("gzip")));
+    let takes = Takes::of(&parts.headers);
+    let stop = parts.extensions.get::<Stop>().cloned();
     // Anybody may ask how it is, and still nobody with a wrong token.
     let anonymous = !parts.headers.contains_key(header::AUTHORIZATION);
     let known = anonymous || authenticated(api, &parts.headers);
@@ -146,9 +145,30 @@ async fn ordinary(api: &Api, request: Request) -> Response {
         code: StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         ..Answer::ok(status.body())
     });
+    let mut answer = answer;
+    let watch = answer.watch.take().map(|watch| (watch, stop));
+    let watch = match watch {
+        Some((watch, Some(Stop(stop)))) => Some((watch, stop)),
+        // Behind Connect Gateway requests are answered one after another, and that would be the last.
+        Some((_, None)) => {
+            let why = "the sandbox has no watch behind Connect Gateway";
+            let status = Status::new(405, "MethodNotAllowed", why);
+            answer = Answer {
+                code: StatusCode::METHOD_NOT_ALLOWED,
+                ..Answer::ok(status.body())
+            };
+            None
+        }
+        None => None,
+    };
     (api.on_call)(&method, &uri, &sent, answer.code.as_u16());
     tracing::debug!(%method, path, code = answer.code.as_u16(), "sandbox: Kubernetes API");
-    respond(&answer, gzip)
+    match watch {
+        Some(((watch, timeout), stop)) => {
+            watching::respond(api.cluster.clone(), watch, timeout, stop)
+        }
+        None => respond(&answer, takes),
+    }
 }
 
 /// Whether a path is one of the API's own, which answers all it does not know by a Status; elsewhere
@@ -270,11 +290,17 @@ fn resource(
     namespace: Option<&str>,
     rest: &[&str],
 ) -> Result<Answer, Status> {
-    let is_list = rest.is_empty() && matches!(call.method, Method::GET | Method::HEAD);
+    let watches = call.method == Method::GET && rest.is_empty() && call.flag("watch");
+    let deletes = call.method == Method::DELETE;
+    // Of a watch each event has one object.
+    let gets = matches!(call.method, Method::GET | Method::HEAD);
+    let is_list = rest.is_empty() && (gets && !watches || deletes);
     let include = Include::of(call.parameter("includeObject"))?;
     let form = Representation::of(call.header(header::ACCEPT), kind, is_list, include)?;
     let verb = match (call.method.as_str(), rest) {
+        ("GET", []) if watches => "watch",
         ("GET", []) => "list",
+        ("DELETE", []) => "deletecollection",
         ("GET", _) => "get",
         ("POST", _) => "create",
         ("PUT", _) => "update",
@@ -289,14 +315,14 @@ fn resource(
     }
     match (rest, call.method.as_str()) {
         ([], "GET") => {
-            if call.flag("watch") {
-                return Err(Status::new(
-                    405,
-                    "MethodNotAllowed",
-                    "watch is not supported by the sandbox",
-                ));
-            }
             let query = list_query(call, namespace)?;
+            if watches {
+                let version = call.parameter("resourceVersion");
+                let store = api.cluster.lock();
+                let watch = Watch::begin(&store, kind, &query, version, form)?;
+                let timeout = call.parameter("timeoutSeconds").parse().ok();
+                return Ok(Answer::watch(watch, timeout));
+            }
             let page = api.cluster.lock().list(kind, &query)?;
             Ok(Answer::ok(form.page(kind, &page)))
         }
@@ -311,6 +337,21 @@ fn resource(
                 Ok(store.shown(kind, &object))
             })?;
             Ok(Answer::created(form.object(kind, &object)).warning(body.warnings))
+        }
+        // In a namespace, as of kinds that are in one; namespaces themselves go one by one.
+        ([], "DELETE") if kind.namespaced() == namespace.is_some() && kind != Kind::Namespace => {
+            let query = list_query(call, namespace)?;
+            let (preconditions, dry_run) = delete_options(call)?;
+            let page = change(api, dry_run, |store| {
+                let page = store.list(kind, &query)?;
+                for object in &page.items {
+                    let name = manifest::name_of(object);
+                    let key = Key::new(kind, namespace.unwrap_or_default(), &name);
+                    store.delete(&key, &preconditions)?;
+                }
+                Ok(page)
+            })?;
+            Ok(Answer::ok(form.page(kind, &page)))
         }
         ([name], verb) => {
             let key = Key::new(kind, namespace.unwrap_or_default(), name);

@@ -30,8 +30,10 @@ mod store;
 mod tls;
 mod uid;
 mod validation;
+mod watching;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use admission::Webhook;
@@ -50,17 +52,50 @@ pub(crate) use nodes::{is_selected, is_tolerated};
 use kind::Kind;
 use objects::Key;
 use store::Store;
+use tokio::sync::watch;
 
 /// One cluster. Clones share it.
 #[derive(Debug, Clone)]
 pub struct KubeCluster {
     store: Arc<Mutex<Store>>,
+    /// The revision, for those who wait for the next.
+    revision: Arc<watch::Sender<u64>>,
+}
+
+/// The store, while nobody else has it. What was written is told when it is given back.
+struct Locked<'a> {
+    store: MutexGuard<'a, Store>,
+    before: u64,
+    told: &'a watch::Sender<u64>,
+}
+
+impl Deref for Locked<'_> {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Store {
+        &mut self.store
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        if self.store.revision != self.before {
+            self.told.send_replace(self.store.revision);
+        }
+    }
 }
 
 impl KubeCluster {
     pub fn new(state: KubeState) -> Self {
         Self {
             store: Arc::new(Mutex::new(Store::load(state))),
+            revision: Arc::new(watch::Sender::new(0)),
         }
     }
 
@@ -167,8 +202,18 @@ impl KubeCluster {
         self.lock().compact();
     }
 
+    /// Is told of each change.
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
     /// The store is whole after each write, so a panic elsewhere does not spoil it.
-    fn lock(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Locked<'_> {
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        Locked {
+            before: store.revision,
+            store,
+            told: &self.revision,
+        }
     }
 }

@@ -66,16 +66,6 @@ impl Objects {
         self.kinds.iter().flat_map(|map| map.iter())
     }
 
-    /// Forgets all that is in a namespace.
-    pub fn empty(&mut self, namespace: &str) {
-        for kind in Kind::ALL {
-            if kind.namespaced() {
-                self.map_mut(kind)
-                    .retain(|key, _| key.namespace != namespace);
-            }
-        }
-    }
-
     fn map(&self, kind: Kind) -> &OfKind {
         &self.kinds[kind as usize]
     }

@@ -52,7 +52,7 @@ impl Representation {
             let media_type = parts.next();
             if !matches!(
                 media_type,
-                Some("application/json" | "application/*" | "*/*")
+                Some("application/json" | "application/yaml" | "application/*" | "*/*")
             ) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Answers: a status, JSON, warnings, gzip.
+//! Answers: a status, JSON or YAML, warnings, gzip.
 
 use std::io::Write;
 
@@ -6,8 +6,10 @@ use axum::body::Body;
 use axum::response::Response;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
+
+use super::watching::Watch;
 
 /// Bodies from this size on are compressed when the client accepts gzip.
 const GZIP_FROM: usize = 1024;
@@ -19,6 +21,8 @@ pub struct Answer {
     pub content_type: &'static str,
     /// `Warning` headers, which kubectl prints.
     pub warnings: Vec<String>,
+    /// In place of a body: what changes, from now on.
+    pub watch: Option<(Watch, Option<u64>)>,
 }
 
 impl Answer {
@@ -28,6 +32,15 @@ impl Answer {
             body,
             content_type: "application/json",
             warnings: Vec::new(),
+            watch: None,
+        }
+    }
+
+    /// A watch, and its `timeoutSeconds`.
+    pub fn watch(watch: Watch, timeout: Option<u64>) -> Self {
+        Self {
+            watch: Some((watch, timeout)),
+            ..Self::ok(Value::Null)
         }
     }
 
@@ -53,15 +66,55 @@ pub fn plain(code: StatusCode, text: &'static str) -> Response {
     response
 }
 
+/// What a client takes of how answers are written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Takes {
+    pub gzip: bool,
+    /// `application/yaml`, before JSON.
+    pub yaml: bool,
+}
+
+impl Takes {
+    pub fn of(headers: &HeaderMap) -> Self {
+        let all = |name: header::HeaderName| {
+            let values = headers.get_all(name).iter();
+            let texts = values.filter_map(|value| value.to_str().ok());
+            texts.map(str::to_owned).collect::<Vec<_>>().join(",")
+        };
+        let accept = all(header::ACCEPT);
+        let ranges = accept.split(',').map(|r| r.split(';').next().unwrap_or(r));
+        let written = [
+            "application/json",
+            "application/yaml",
+            "application/*",
+            "*/*",
+        ];
+        let first = ranges.map(str::trim).find(|range| written.contains(range));
+        Self {
+            gzip: all(header::ACCEPT_ENCODING).contains("gzip"),
+            yaml: first == Some("application/yaml"),
+        }
+    }
+}
+
 /// The answer over the wire.
-pub fn respond(answer: &Answer, gzip: bool) -> Response {
-    let body = answer.body.to_string().into_bytes();
+pub fn respond(answer: &Answer, takes: Takes) -> Response {
+    let json = "application/json";
+    let yaml = (takes.yaml && answer.content_type == json)
+        .then(|| serde_saphyr::to_string(&answer.body).ok())
+        .flatten();
+    let content_type = match yaml {
+        Some(_) => "application/yaml",
+        None => answer.content_type,
+    };
+    let gzip = takes.gzip;
+    let body = yaml.unwrap_or_else(|| answer.body.to_string()).into_bytes();
     let compressed = (gzip && body.len() >= GZIP_FROM)
         .then(|| compress(&body))
         .flatten();
     let mut response = Response::builder()
         .status(answer.code)
-        .header(header::CONTENT_TYPE, answer.content_type)
+        .header(header::CONTENT_TYPE, content_type)
         .header(header::CACHE_CONTROL, "no-cache, private");
     for warning in &answer.warnings {
         let value = format!("299 - {warning:?}");

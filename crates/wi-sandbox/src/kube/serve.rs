@@ -4,9 +4,9 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -21,6 +21,10 @@ use super::tls::{self, Certificates};
 
 /// Whether the next handshake goes wrong, and how.
 type Handshake = Arc<dyn Fn() -> Option<BrokenTls> + Send + Sync>;
+
+/// With each request: when the server stops, which what has no end of its own has to know.
+#[derive(Debug, Clone)]
+pub struct Stop(pub CancellationToken);
 
 /// A running API server. Dropping it stops it as well, without waiting.
 #[derive(Debug)]
@@ -113,6 +117,7 @@ async fn connection(
     };
     let broken = CancellationToken::new();
     let breaks = broken.clone();
+    let router = router.layer(Extension(Stop(stop.clone())));
     let router = router.layer(map_response(move |response: Response| {
         if response.extensions().get::<BrokenOff>().is_some() {
             breaks.cancel();

@@ -13,6 +13,7 @@ use super::objects::{Key, Objects};
 use super::patch::{PatchKind, check_lock, json_patch, merge_patch};
 use super::state::{KubeState, PodState};
 use super::status::Status;
+use super::watching::Changes;
 use super::{uid, validation};
 
 /// What must hold for a delete.
@@ -28,6 +29,8 @@ pub struct Store {
     pub(super) objects: Objects,
     pub(super) revision: u64,
     pub(super) snapshots: VecDeque<(u64, Objects)>,
+    /// For watches.
+    pub(super) changes: Changes,
     cluster_id: String,
     denied: Vec<String>,
     pub(super) custom: Arc<Vec<Value>>,
@@ -58,6 +61,7 @@ impl Store {
             objects: Objects::default(),
             revision: state.resource_version,
             snapshots: VecDeque::new(),
+            changes: Changes::default(),
             cluster_id: state.cluster_id,
             denied: state.denied,
             custom: Arc::new(state.custom_objects),
@@ -119,6 +123,7 @@ impl Store {
         for namespace in &namespaces {
             store.ensure_default_account(namespace);
         }
+        store.changes = Changes::from(store.revision);
         store
     }
 
@@ -311,9 +316,12 @@ impl Store {
                 return Err(Status::forbidden(key.kind, &key.name, why));
             }
             Kind::Namespace => {
-                self.revision += 1;
-                self.objects.empty(&key.name);
-                self.objects.remove(key);
+                let inside = self.objects.iter();
+                let inside = inside.filter(|(other, _)| other.namespace == key.name);
+                let inside: Vec<Key> = inside.map(|(other, _)| other.clone()).collect();
+                for gone in inside.iter().chain([key]) {
+                    self.remove(gone);
+                }
             }
             Kind::Node => self.remove_node(&key.name),
             Kind::ServiceAccount => {
@@ -351,8 +359,10 @@ impl Store {
     }
 
     pub(super) fn remove(&mut self, key: &Key) {
-        if self.objects.remove(key).is_some() {
+        if let Some(gone) = self.objects.remove(key) {
             self.revision += 1;
+            let (revision, key) = (self.revision, key.clone());
+            self.changes.note(revision, key, Some(gone), None);
         }
     }
 
@@ -365,6 +375,9 @@ impl Store {
         let object = Arc::new(object);
         let made_namespace = key.kind == Kind::Namespace && !self.objects.contains(&key);
         let name = key.name.clone();
+        let before = self.objects.get(&key).cloned();
+        let (revision, after) = (self.revision, Some(object.clone()));
+        self.changes.note(revision, key.clone(), before, after);
         self.objects.insert(key, object.clone());
         if made_namespace {
             self.ensure_default_account(&name);
@@ -389,7 +402,11 @@ impl Store {
         if key.kind == Kind::Pod {
             self.note_daemon(&object);
         }
-        self.objects.insert(key, Arc::new(object));
+        let object = Arc::new(object);
+        let before = self.objects.get(&key).cloned();
+        let (revision, after) = (self.revision, Some(object.clone()));
+        self.changes.note(revision, key.clone(), before, after);
+        self.objects.insert(key, object);
     }
 
     pub(super) fn new_uid(&self, key: &Key) -> String {

@@ -37,8 +37,10 @@ pub struct ApiError {
 /// What kind of failure a call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// No answer came: network, TLS, credentials, patience.
+    /// No answer came: network, credentials, patience.
     Unanswered,
+    /// A connection was made, and the TLS handshake failed.
+    Tls,
     /// An answer came that is not what the API documents, or too large.
     Unreadable,
     /// The server refuses.
