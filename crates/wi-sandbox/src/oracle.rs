@@ -416,6 +416,7 @@ fn granted_ever(state: &State, members: &BTreeSet<String>, resource: &str) -> BT
         .flat_map(|(name, policy)| {
             let held = policy.bindings.iter();
             let held = held.filter(|b| b.members.iter().any(|m| members.contains(m)));
+            let held = held.filter(|b| !only_as_authenticated(b, members));
             held.map(move |b| Granted {
                 resource: name.clone(),
                 role: b.role.clone(),
@@ -596,14 +597,14 @@ fn in_policy(
         .iter()
         .filter(|binding| binding.members.iter().any(|m| members.contains(m)))
         .filter_map(|binding| {
-            let only_if = match &binding.condition {
-                None if only_as_authenticated(binding, members) => Some(AUTHENTICATED.to_owned()),
-                None => None,
-                Some(condition) => match holds(state, condition) {
-                    Some(true) => None,
-                    Some(false) => return None,
-                    None => Some(condition.expression.clone()),
-                },
+            let held = match &binding.condition {
+                None => Some(true),
+                Some(condition) => holds(state, condition),
+            };
+            let only_if = match (held, &binding.condition) {
+                (Some(false), _) => return None,
+                (None, Some(condition)) => Some(condition.expression.clone()),
+                _ => only_as_authenticated(binding, members).then(|| AUTHENTICATED.to_owned()),
             };
             Some(Granted {
                 resource: resource.to_owned(),
