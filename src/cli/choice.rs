@@ -12,6 +12,9 @@ pub(super) struct ChoiceArgs {
     /// Only this address, what is below it, and what it needs (repeatable)
     #[arg(long, value_name = "ADDRESS", help_heading = PLANNED)]
     pub target: Vec<String>,
+    /// Only this cluster, and what its workloads are given (repeatable)
+    #[arg(long, value_name = "NAME", conflicts_with = "target", help_heading = PLANNED)]
+    pub cluster: Vec<String>,
     /// Also remove what the spec granted at this commit, tag or branch
     #[arg(long, value_name = "GIT_REF", help_heading = PLANNED)]
     pub base: Option<String>,
@@ -69,6 +72,7 @@ impl ChoiceArgs {
     pub fn words(&self) -> Vec<String> {
         let Self {
             target,
+            cluster,
             base,
             adopt_from,
             accept_loss,
@@ -88,6 +92,9 @@ impl ChoiceArgs {
         };
         for target in target {
             value("--target", Some(target.clone()));
+        }
+        for name in cluster {
+            value("--cluster", Some(name.clone()));
         }
         value("--base", base.clone());
         for owner in adopt_from {
@@ -120,6 +127,7 @@ impl ChoiceArgs {
     pub fn part(&self) -> Part {
         Part {
             targets: self.target.clone(),
+            clusters: self.cluster.iter().cloned().collect(),
             wave: self.wave.clone(),
             until_wave: self.until_wave.clone(),
         }

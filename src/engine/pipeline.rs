@@ -46,6 +46,8 @@ impl From<String> for Error {
 pub struct Part {
     /// `--target`: addresses, with what is below them and what they need.
     pub targets: Vec<String>,
+    /// `--cluster`: clusters, with what their workloads are given.
+    pub clusters: BTreeSet<String>,
     /// `--wave`: the name of the only wave.
     pub wave: Option<String>,
     /// `--until-wave`: the name of the last wave.
@@ -210,6 +212,14 @@ pub async fn make(
             }
         }
     }
+    if !part.clusters.is_empty() {
+        for name in &part.clusters {
+            if !desired.clusters.contains_key(name) {
+                return Err(Error::Message(unknown_cluster(&desired, name)));
+            }
+        }
+        plan::restrict_to_clusters(&mut plan, &desired, &live, &part.clusters);
+    }
     only_waves(&mut plan, &live, part)?;
     let caller = caller(http, &plan).await;
     plan::protect(&mut plan, &caller);
@@ -234,6 +244,15 @@ fn unknown_target(addresses: &BTreeSet<Address>, target: &str) -> String {
         None => "`wi graph` lists those that the spec asks for".to_owned(),
     };
     format!("--target {target}: nothing has this address; {near}")
+}
+
+fn unknown_cluster(desired: &Desired, name: &str) -> String {
+    let known = || desired.clusters.keys().map(String::as_str);
+    let way = match nearest(name, known()) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("it has {}", known().collect::<Vec<_>>().join(", ")),
+    };
+    format!("--cluster {name}: the spec has no such cluster; {way}")
 }
 
 /// Whose access a plan must not take away. Google is asked only where it takes something from accounts.

@@ -111,6 +111,37 @@ fn a_target_that_nothing_has_is_an_error_and_one_that_is_done_is_not() {
 }
 
 #[test]
+fn one_cluster_is_planned_and_applied_with_what_its_workloads_are_given() {
+    let place = Place::example("shop");
+    let ran = place.wi(&["plan", "--cluster", "prod-uk"]).fails();
+    assert!(ran.err.contains("did you mean prod-us?"), "{}", ran.err);
+    let ran = place.wi(&["plan", "--cluster", "prod-us"]).ok();
+    assert!(
+        ran.out.contains("+ ksa.prod-us/shop/checkout"),
+        "{}",
+        ran.out
+    );
+    assert!(!ran.out.contains("ksa.prod-eu"), "{}", ran.out);
+    assert!(ran.out.contains("--cluster leaves out"), "{}", ran.out);
+    assert!(
+        ran.err.contains("wi apply --cluster prod-us --sandbox"),
+        "{}",
+        ran.err
+    );
+    place
+        .wi(&["apply", "--auto-approve", "--cluster", "prod-us"])
+        .ok();
+    // The other one is as it was, and goes on from there.
+    let rest = place.wi(&["plan"]).ok();
+    assert!(!rest.out.contains("ksa.prod-us"), "{}", rest.out);
+    assert!(
+        rest.out.contains("+ ksa.prod-eu/shop/reporter"),
+        "{}",
+        rest.out
+    );
+}
+
+#[test]
 fn a_plan_that_is_not_there_is_said_to_be_missing() {
     let place = Place::example("quickstart");
     let ran = place.wi(&["apply", "wi.plan"]).fails();

@@ -52,7 +52,7 @@ pub use permissions::Permission;
 pub use preconditions::{Compared, Preconditions, StaleObject};
 pub use restarts::Restart;
 pub use scope::{Part, touched, with_chains};
-pub use target::{addresses, restrict_to};
+pub use target::{addresses, restrict_to, restrict_to_clusters};
 pub use terraform::Terraform;
 pub use users::{User, Users, pods_to_read};
 

@@ -1,46 +1,96 @@
-//! `--target`: a part of the plan, with all that it needs.
+//! `--target` and `--cluster`: a part of the plan, with all that it needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Plan, Subject, restarts};
+use super::{Action, Edit, Plan, Subject, restarts};
 use crate::address::Address;
 use crate::desired::Desired;
 use crate::graph::Graph;
 use crate::live::{Live, Seen};
+use crate::names::{Email, KsaIdentity, Member};
 
 /// Leaves only changes whose address is one of `targets`, or below one (`ksa.main/shop` takes all
 /// accounts of that namespace), and what those need. Answers with the targets that match nothing.
 pub fn restrict_to(plan: &mut Plan, live: &Live, targets: &[String]) -> Vec<String> {
-    let mut keep: BTreeSet<Address> = BTreeSet::new();
-    let mut unmatched = Vec::new();
-    for target in targets {
-        let before = keep.len();
-        keep.extend(plan.changes.keys().filter(|a| a.is_in(target)).cloned());
-        if keep.len() == before && !keep.iter().any(|a: &Address| a.is_in(target)) {
-            unmatched.push(target.clone());
-        }
-    }
-    let mut todo: Vec<Address> = keep.iter().cloned().collect();
+    let is_wanted = |address: &Address| targets.iter().any(|target| address.is_in(target));
+    let wanted = plan.changes.keys().filter(|a| is_wanted(a)).cloned();
+    let wanted: BTreeSet<Address> = wanted.collect();
+    let is_unmatched = |target: &&String| !wanted.iter().any(|a| a.is_in(target));
+    let unmatched = targets.iter().filter(is_unmatched).cloned().collect();
+    keep(plan, live, "--target", wanted, is_wanted);
+    unmatched
+}
+
+/// Leaves only what is in these clusters, what the workloads of their service accounts are given, and what all
+/// that needs. What is taken from an identity is left out: other clusters may have it, too.
+pub fn restrict_to_clusters(
+    plan: &mut Plan,
+    desired: &Desired,
+    live: &Live,
+    clusters: &BTreeSet<String>,
+) {
+    let here = desired.ksas.iter();
+    let here: Vec<_> = here
+        .filter(|(key, _)| clusters.contains(&key.cluster))
+        .collect();
+    let accounts: BTreeSet<&Email> = here
+        .iter()
+        .filter_map(|(_, k)| k.account.as_ref())
+        .collect();
+    let is_here = |ksa: &KsaIdentity| {
+        here.iter().any(|(key, _)| {
+            (key.namespace.as_str(), key.name.as_str())
+                == (ksa.namespace.as_str(), ksa.name.as_str())
+                && desired
+                    .clusters_of_pool(&ksa.pool)
+                    .any(|c| c == key.cluster)
+        })
+    };
+    let given = |edit: &Edit| match edit {
+        Edit::Account(account) => accounts.contains(&account.email),
+        Edit::Binding(binding) if binding.adds() => match &binding.key.member {
+            Member::Ksa(ksa) => is_here(ksa),
+            Member::ServiceAccount(email) => accounts.contains(email),
+            _ => false,
+        },
+        _ => false,
+    };
+    let wanted = plan.changes.iter().filter(|(_, change)| {
+        let cluster = change.cluster();
+        cluster.is_some_and(|c| clusters.contains(c))
+            || change.action() != Action::Delete && given(&change.edit)
+    });
+    let wanted = wanted.map(|(address, _)| address.clone()).collect();
+    keep(plan, live, "--cluster", wanted, |address| {
+        address.cluster().is_some_and(|c| clusters.contains(c))
+    });
+}
+
+/// Leaves only these changes and what they need, and of the errors those about them or about what is wanted.
+fn keep(
+    plan: &mut Plan,
+    live: &Live,
+    flag: &str,
+    wanted: BTreeSet<Address>,
+    is_wanted: impl Fn(&Address) -> bool,
+) {
+    let mut todo: Vec<Address> = wanted.iter().cloned().collect();
+    let mut keep = wanted;
     while let Some(address) = todo.pop() {
-        for needed in plan
-            .changes
-            .get(&address)
-            .into_iter()
-            .flat_map(|c| &c.needs)
-        {
+        let change = plan.changes.get(&address);
+        for needed in change.into_iter().flat_map(|c| &c.needs) {
             if keep.insert(needed.clone()) {
                 todo.push(needed.clone());
             }
         }
     }
-    plan.keep_only("--target", |address, _| keep.contains(address));
+    plan.keep_only(flag, |address, _| keep.contains(address));
     // What is wrong elsewhere does not stop this part.
     plan.errors.retain(|e| match &e.subject {
         Subject::Whole | Subject::Removals => true,
-        Subject::Resource(a) => keep.contains(a) || targets.iter().any(|target| a.is_in(target)),
+        Subject::Resource(a) => keep.contains(a) || is_wanted(a),
     });
     restarts::list(live, plan);
-    unmatched
 }
 
 /// The addresses of what the spec asks for, and of the node pools of its clusters, as far as these were seen.

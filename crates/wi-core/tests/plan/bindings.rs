@@ -406,3 +406,28 @@ fn inherited_roles_are_noted() {
     );
     assert!(notes(&plan(SPEC, removed), address).contains("the role stays, by inheritance"));
 }
+
+#[test]
+fn grant_that_has_ended_is_not_added_and_one_that_is_there_is_no_mistake() {
+    let role = "role: roles/pubsub.publisher, resource: topic/orders";
+    let until = |day: &str| {
+        assert!(SPEC.contains(role), "{SPEC}");
+        SPEC.replace(role, &format!("{role}, expires: {day}"))
+    };
+    let late = plan(&until("2026-11-30"), bare());
+    assert_eq!(late.errors.len(), 1, "{:?}", late.errors);
+    assert!(late.errors[0].place.is_some() && late.errors[0].message.contains("later time"));
+    assert!(plan(&until("2026-12-01"), bare()).errors.is_empty());
+    // It was in time when it was made: every plan after that day would fail.
+    let condition = json!({
+        "title": "until-2026-11-30",
+        "expression": "request.time < timestamp(\"2026-11-30T00:00:00Z\")",
+    });
+    let there = json!({ "bindings": [
+        { "role": "roles/pubsub.publisher", "members": [gsa()], "condition": condition },
+    ] });
+    let mut live = settled();
+    live["policies"]["topic/acme-prod/orders"] = there;
+    let was = plan(&until("2026-11-30"), live);
+    assert_eq!((was.errors.len(), changes(&was)), (0, nothing()));
+}

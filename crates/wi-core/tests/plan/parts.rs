@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use wi_core::plan::{Part, Plan, restrict_to, touched, with_chains};
+use wi_core::plan::{Part, Plan, restrict_to, restrict_to_clusters, touched, with_chains};
 use wi_core::read_set::ReadSet;
 
 use crate::support::*;
@@ -17,6 +17,49 @@ fn targeted(world: &Value, targets: &[&str]) -> (Plan, Vec<String>) {
     let targets: Vec<String> = targets.iter().map(|t| (*t).to_owned()).collect();
     let unmatched = restrict_to(&mut plan, &live(world), &targets);
     (plan, unmatched)
+}
+
+#[test]
+fn cluster_takes_what_its_workloads_are_given_and_takes_nothing_from_them() {
+    let spec = billing();
+    let on = |spec: &str, world: &Value, name: &str| {
+        let mut plan = plan(spec, world.clone());
+        let clusters = BTreeSet::from([name.to_owned()]);
+        restrict_to_clusters(&mut plan, &desired(spec), &live(world), &clusters);
+        plan
+    };
+    let only = |world: &Value, name: &str| on(&spec, world, name);
+    let all = plan(&spec, unsettled());
+    let far = only(&unsettled(), "far");
+    let main = only(&unsettled(), "main");
+    assert_eq!(far.left_out_by, BTreeSet::from(["--cluster".to_owned()]));
+    let of = |plan: &Plan, cluster: &str| {
+        let here = plan
+            .changes
+            .values()
+            .filter(|c| c.cluster() == Some(cluster));
+        here.count()
+    };
+    assert_eq!((of(&far, "far"), of(&far, "main")), (of(&all, "far"), 0));
+    assert_eq!((of(&main, "main"), of(&main, "far")), (of(&all, "main"), 0));
+    assert!(
+        main.changes.keys().any(|a| &**a == DIRECT),
+        "{:?}",
+        changes(&main)
+    );
+    assert!(
+        !far.changes.keys().any(|a| &**a == DIRECT),
+        "{:?}",
+        changes(&far)
+    );
+    // What an identity is to lose may be another cluster's, too.
+    let more = json!({ "roles/storage.admin": [principal("shop", "worker")] });
+    let world = with(
+        settled(),
+        json!({ "policies": { "bucket/acme-receipts": more } }),
+    );
+    assert!(plan(SPEC, world.clone()).counts().destroy > 0);
+    assert_eq!(on(SPEC, &world, "main").counts().destroy, 0);
 }
 
 fn texts<T: ToString>(all: impl IntoIterator<Item = T>) -> Vec<String> {

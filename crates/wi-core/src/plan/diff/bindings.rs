@@ -372,8 +372,9 @@ fn remove(
     plan.insert(Change::new(binding, vec![note], None));
 }
 
-/// Says which grants are under conditions that hold at no time any more.
+/// Says which grants are under conditions that hold at no time any more; to add one is a mistake.
 pub(in crate::plan) fn note_ended(now: Option<Timestamp>, plan: &mut Plan) {
+    let mut useless = Vec::new();
     for (address, change) in &mut plan.changes {
         let Edit::Binding(binding) = &change.edit else {
             continue;
@@ -385,7 +386,14 @@ pub(in crate::plan) fn note_ended(now: Option<Timestamp>, plan: &mut Plan) {
                 false => "its condition holds at no time any more: nobody loses by it".to_owned(),
             });
             plan.ended.insert(address.clone());
+            if binding.adds() && change.place.is_some() {
+                useless.push((address.clone(), change.place.clone()));
+            }
         }
+    }
+    for (address, place) in useless {
+        let why = "it would give nothing: its condition holds at no time any more. Give it a later time, or remove the line";
+        plan.error(address, place.as_ref(), why.to_owned());
     }
 }
 
