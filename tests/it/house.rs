@@ -13,6 +13,7 @@ const CORE: &[&[&str]] = &[
     &["desired"],
     &["graph", "live", "read_set"],
     &["access"],
+    &["migrate"],
     &["plan", "findings"],
 ];
 
@@ -20,9 +21,8 @@ const CORE: &[&[&str]] = &[
 const PROGRAM: &[&[&str]] = &[
     &["engine"],
     &["apply"],
-    &[
-        "doctor", "scan", "explain", "audit", "logs", "import", "migrate",
-    ],
+    &["doctor", "scan", "explain", "audit", "logs", "import"],
+    &["migrate"],
     &["view"],
     &["cli"],
 ];

@@ -3,7 +3,7 @@
 //! Data goes one way; each module uses those above it alone:
 //!
 //! ```text
-//! words, cel, names, api < resource, wire < spec < desired, graph < live, read_set < access < plan, findings
+//! words, cel, names, api < resource, wire < spec < desired, graph < live, read_set < access < migrate < plan, findings
 //! ```
 
 pub mod api;
@@ -32,6 +32,8 @@ pub mod live;
 pub mod read_set;
 
 pub mod access;
+
+pub mod migrate;
 
 pub mod plan;
 

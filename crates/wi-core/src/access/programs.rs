@@ -75,9 +75,17 @@ pub(super) fn words(environment: &Environment<'_>) -> Vec<String> {
 /// The first of these flags that is given, and its value: `--flag=VALUE`, or `--flag` and the next word.
 pub(super) fn flag<'a>(
     words: &'a [String],
-    flags: &[(&'static str, Form)],
+    flags: &'a [(&'static str, Form)],
 ) -> Option<(&'static str, Form, &'a str)> {
-    words.iter().enumerate().find_map(|(at, word)| {
+    all_flags(words, flags).next()
+}
+
+/// All of these flags that are given, as [`flag`]. The `-c` of a shell is one by its name.
+pub(super) fn all_flags<'a>(
+    words: &'a [String],
+    flags: &'a [(&'static str, Form)],
+) -> impl Iterator<Item = (&'static str, Form, &'a str)> {
+    words.iter().enumerate().filter_map(move |(at, word)| {
         flags.iter().find_map(|(flag, form)| {
             let rest = word.strip_prefix(flag)?;
             let value = match rest.strip_prefix('=') {

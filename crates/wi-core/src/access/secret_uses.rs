@@ -129,10 +129,11 @@ fn of_container(pod: &PodSpec, environment: &Environment<'_>, found: &mut BTreeS
     let mut led = BTreeSet::new();
     let words = programs::words(environment);
     let by_flags = [&GCLOUD_FLAGS[..], &SQL_PROXY_FLAGS[..]];
-    let by_flags = by_flags.into_iter().filter_map(|flags| {
-        let (flag, form, value) = programs::flag(&words, flags)?;
-        let is_path = form != Form::Content && value.starts_with('/');
-        is_path.then(|| (flag, value.to_owned()))
+    let by_flags = by_flags.into_iter().flat_map(|flags| {
+        let given = programs::all_flags(&words, flags);
+        given
+            .filter(|(_, form, value)| *form != Form::Content && value.starts_with('/'))
+            .map(|(flag, _, value)| (flag, value.to_owned()))
     });
     let by_variables =
         VARIABLES

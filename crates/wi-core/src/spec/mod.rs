@@ -5,6 +5,7 @@ mod coerce;
 mod diagnostics;
 pub mod fleet;
 mod kinds;
+pub mod migration;
 pub mod model;
 mod outdented;
 mod read;
