@@ -16,6 +16,8 @@ pub mod explain;
 
 pub mod scan;
 
+pub mod migrate;
+
 pub mod view;
 
 pub mod cli;

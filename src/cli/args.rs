@@ -4,8 +4,8 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::{
-    apply, comment, completion, doctor, explain, graph, help, init, plan, sandbox, scan, schema,
-    show, validate,
+    apply, comment, completion, doctor, explain, graph, help, init, migrate, plan, sandbox, scan,
+    schema, show, validate,
 };
 
 /// The headings of groups in `--help` that more than one struct of arguments adds to.
@@ -101,6 +101,8 @@ pub(super) enum Command {
     Explain(explain::ExplainArgs),
     /// Find static keys in files, Git's history and clusters, and who uses them
     Scan(scan::ScanArgs),
+    /// Say how far accounts are off their static keys, and what comes next
+    Migrate(migrate::MigrateArgs),
     /// Print the dependency graph of the spec
     Graph(graph::GraphArgs),
     /// Print the JSON Schema of the spec
@@ -128,6 +130,7 @@ impl Command {
             Self::Doctor(_) => "doctor",
             Self::Explain(_) => "explain",
             Self::Scan(_) => "scan",
+            Self::Migrate(_) => "migrate",
             Self::Graph(_) => "graph",
             Self::Schema(_) => "schema",
             Self::Sandbox(_) => "sandbox",

@@ -12,11 +12,13 @@ mod explain;
 mod graph;
 mod help;
 mod init;
+mod migrate;
 mod plan;
 mod plan_file;
 mod sandbox;
 mod scan;
 mod schema;
+mod secrets;
 mod show;
 mod terraform;
 mod validate;
@@ -80,7 +82,7 @@ pub(crate) enum Success {
     Changes,
     /// 2: there are findings.
     Findings,
-    /// 3: a rollout waits at a gate.
+    /// 3: a rollout waits at a gate, a migration for what comes next.
     Paused,
 }
 
@@ -117,6 +119,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Doctor(args) => doctor::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Scan(args) => scan::run(args),
+        Command::Migrate(args) => migrate::run(args),
         Command::Comment(args) => comment::run(args),
         Command::Show(args) => show::run(args),
         Command::Validate(args) => validate::run(args),

@@ -1,7 +1,7 @@
 //! `wi scan`: static keys, where they lie, and who uses them.
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -10,13 +10,14 @@ use wi_client::http::Http;
 use wi_core::desired::Desired;
 use wi_core::findings::{NotSeen, Severity, accepted};
 use wi_core::names::ProjectId;
-use wi_core::words::{counted, safe};
+use wi_core::words::safe;
 
 use super::args::heading;
 use super::connect::{self, ConnectArgs, Session};
+use super::secrets::SecretsArgs;
 use super::{Failure, Success};
 use crate::engine::pipeline::Input;
-use crate::scan::live::{Clusters, Projects, ReadSecrets, read, tell};
+use crate::scan::live::{Live, ReadSecrets, read, see, tell};
 use crate::scan::{self, Progress, Report, report};
 use crate::view::{findings as view, print, scanning};
 
@@ -44,19 +45,8 @@ pub(super) struct ScanArgs {
     /// Only this cluster of the spec (repeatable)
     #[arg(long, value_name = "CLUSTER", requires = "live", help_heading = SEARCHED)]
     pub cluster: Vec<String>,
-    /// Which Secrets are opened
-    #[arg(
-        long,
-        value_enum,
-        default_value_t = Secrets::None,
-        env = "WI_READ_SECRETS",
-        requires = "live",
-        help_heading = SEARCHED
-    )]
-    pub read_secrets: Secrets,
-    /// Open them without asking
-    #[arg(long, help_heading = SEARCHED)]
-    pub auto_approve: bool,
+    #[command(flatten)]
+    pub secrets: SecretsArgs,
     /// Which custom resources are looked at
     #[arg(long, value_enum, default_value_t = Custom::Known, help_heading = SEARCHED)]
     pub custom_resources: Custom,
@@ -92,14 +82,6 @@ pub(super) struct ScanArgs {
     pub graph: Option<Graph>,
     #[command(flatten)]
     pub connect: ConnectArgs,
-}
-
-/// Which Secrets may be opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Secrets {
-    None,
-    Referenced,
-    All,
 }
 
 /// Which custom resources are looked at.
@@ -154,6 +136,11 @@ const BASELINE: &str = "wi-scan.yaml";
 const LARGEST: u64 = 4 << 20;
 
 pub(super) fn run(args: ScanArgs) -> Result<Success, Failure> {
+    if args.secrets.mode() != ReadSecrets::None && !args.live {
+        return Err(Failure::Message(
+            "--read-secrets is about clusters: pass --live, too".to_owned(),
+        ));
+    }
     let today = jiff::Zoned::now().date();
     // Mistakes of the file are told before the work is done.
     let accepted = match baseline(&args) {
@@ -216,14 +203,6 @@ pub(super) fn run(args: ScanArgs) -> Result<Success, Failure> {
 const BEYOND: &str =
     "images, registries, artefact stores, Secret Manager, secrets of CI servers, other machines";
 
-/// What was seen live.
-struct Live {
-    clusters: Clusters,
-    projects: Projects,
-    judged: std::collections::BTreeMap<tell::KeyName, tell::Judged>,
-    not_seen: Vec<NotSeen>,
-}
-
 /// Looks at clusters and projects.
 fn look(args: &ScanArgs, in_files: &[report::Sighting]) -> Result<Live, Failure> {
     let mut ids = BTreeSet::new();
@@ -276,86 +255,19 @@ async fn seen(
     desired: Option<&Desired>,
     ids: BTreeSet<ProjectId>,
     in_files: &[report::Sighting],
-    mut not_seen: Vec<NotSeen>,
+    not_seen: Vec<NotSeen>,
 ) -> Result<Live, Failure> {
     let wanted = read::Wanted {
-        secrets: match args.read_secrets {
-            Secrets::None => ReadSecrets::None,
-            Secrets::Referenced => ReadSecrets::Referenced,
-            Secrets::All => ReadSecrets::All,
-        },
+        secrets: args.secrets.mode(),
         custom: args.custom_resources == Custom::Known,
         metrics: args.evidence.contains(&Source::Metrics),
         activity: args.evidence.contains(&Source::Activity),
         logs: args.evidence.contains(&Source::Logs),
     };
-    let (looked, unread) = match desired {
-        Some(desired) => read::clusters(http, desired, &wanted).await,
-        None => (Vec::new(), Vec::new()),
-    };
-    not_seen.extend(unread.clone());
-    consent(&looked, args)?;
-    let (mut clusters, mut projects) = tokio::join!(
-        read::open(looked, wanted.secrets),
-        read::projects(http, &ids, &wanted)
-    );
-    // Users may be where nothing was seen.
-    clusters.not_seen.extend(unread);
-    let sightings = clusters.sightings.iter().map(|(_, s)| s.clone());
-    let sightings: Vec<report::Sighting> = sightings.chain(in_files.iter().cloned()).collect();
-    let emails = tell::unmatched(&sightings, &projects);
-    read::public_keys(http, &mut projects, &emails).await;
-    let now = read::now(http);
-    let judged = tell::judge(&clusters, &projects, now);
-    if wanted.logs {
-        let names = tell::used_by_unseen(&judged);
-        read::callers(http, &mut projects, &names).await;
-    }
-    Ok(Live {
-        clusters,
-        projects,
-        judged,
-        not_seen,
-    })
-}
-
-/// Says which Secrets are to be opened, and asks.
-fn consent(looked: &[read::Looked], args: &ScanArgs) -> Result<(), Failure> {
-    let text = match args.read_secrets {
-        Secrets::None => return Ok(()),
-        Secrets::Referenced => {
-            let named = read::named(looked);
-            if named.is_empty() {
-                return Ok(());
-            }
-            let list: Vec<String> = named
-                .iter()
-                .map(|s| format!("cluster.{} {}/{}", s.cluster, s.namespace, s.name))
-                .collect();
-            format!(
-                "wi will open {} that workloads and custom resources name; what is in them stays in memory:\n  {}\n",
-                counted(named.len(), "Secret"),
-                safe(&list.join("\u{1f}")).replace("\\u{1f}", "\n  ")
-            )
-        }
-        Secrets::All => format!(
-            "wi will open all Secrets of {}; what is in them stays in memory.\n",
-            counted(looked.len(), "cluster")
-        ),
-    };
-    print::note(&text);
-    if args.auto_approve {
-        return Ok(());
-    }
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::Message(
-            "Secrets are opened only where somebody says yes: pass --auto-approve".to_owned(),
-        ));
-    }
-    match print::ask("  Only 'yes' will be accepted.\n\n  Enter a value: ")?.trim() {
-        "yes" => Ok(()),
-        _ => Err(Failure::Message("no Secret was opened".to_owned())),
-    }
+    let consent = |looked: &[read::Looked]| args.secrets.consent(looked);
+    let mut live = see(http, desired, &ids, &wanted, in_files, consent).await?;
+    live.not_seen.extend(not_seen);
+    Ok(live)
 }
 
 fn severity(level: Level) -> Severity {

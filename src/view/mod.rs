@@ -8,6 +8,7 @@ pub mod graph;
 mod impact;
 pub mod json;
 pub mod markdown;
+pub mod migrate;
 pub mod outcome;
 pub mod print;
 pub mod progress;

@@ -37,6 +37,7 @@ mod losses;
 mod machine_readable;
 mod made_later;
 mod markdown;
+mod migrate;
 mod part_of_a_cluster;
 mod quickstart;
 mod rehearsal;

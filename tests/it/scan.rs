@@ -1,7 +1,7 @@
 //! `wi scan`: what it finds in files and in Git's history, what it does not, and what it never tells.
 
 #[path = "../../crates/wi-keys/tests/made/mod.rs"]
-mod made;
+pub mod made;
 
 mod live;
 

@@ -333,3 +333,7 @@ proptest::proptest! {
         }
     }
 }
+mistake!(
+    migrations_of_nobody_and_steps_that_are_not_built,
+    "clusters: { main: { location: europe-west1 } }\ngoogleServiceAccounts: { checkout: {} }\nmigrate:\n  chekout: { until: cutover }\n  checkout:\n    until: disabled\n    strategy: { shop/Deployment/web: rolling }\n    exclude: [web]\n    accept: [everything]\n"
+);

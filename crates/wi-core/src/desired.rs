@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::AccountName;
 use crate::names::{ClusterPath, Email, KsaIdentity, KubeName, Member, ProjectId, Role};
 use crate::resource::Resource;
+use crate::spec::migration::Migration;
 use crate::spec::model::{
     Access, AccountSpec, Grant, Guard, KsaAccess, NodePools, Parallel, SourceLine, Spec, UserSpec,
     WorkloadPattern,
@@ -59,6 +60,9 @@ pub struct Desired {
     pub leftovers: Option<Leftovers>,
     /// What a plan must not do.
     pub guard: Guard,
+    /// Accounts that get off their static keys, by the spec's names. No change comes of it yet.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub migrations: BTreeMap<String, Migration>,
     /// The spec's files, and the SHA-256 of each.
     pub files: BTreeMap<String, String>,
     /// In which order clusters are changed; `None`: all at once.
@@ -259,6 +263,7 @@ impl Desired {
             former_projects: BTreeSet::new(),
             leftovers: None,
             guard: spec.guard.clone(),
+            migrations: spec.migrations.clone(),
             files: spec.files.clone(),
             waves: Waves::of(spec),
             account_names: OnceLock::new(),
@@ -382,6 +387,7 @@ impl Desired {
             former_projects: BTreeSet::new(),
             leftovers: None,
             guard: self.guard.clone(),
+            migrations: BTreeMap::new(),
             files: self.files.clone(),
             waves: self.waves.clone(),
             account_names: OnceLock::new(),

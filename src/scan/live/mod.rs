@@ -11,8 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use wi_client::google::evidence::{KeyActivities, KeyEvents};
+use wi_client::http::Http;
+use wi_client::kubernetes::Kube;
+use wi_core::desired::Desired;
 use wi_core::findings::{NotSeen, Place};
-use wi_core::live::Seen;
+use wi_core::live::{ConfigMaps, Seen};
 use wi_core::names::{Email, ProjectId};
 use wi_core::wire::iam::ServiceAccountKey;
 
@@ -80,10 +83,40 @@ pub struct FixedPod {
     pub since: Timestamp,
 }
 
+/// A pod that is given a Secret, whatever made it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PodUser {
+    /// The Secret.
+    pub secret: SecretName,
+    /// The key of its data; `None`: all.
+    pub key: Option<String>,
+    /// `checkout-6f9c5-x2x1p`, in the Secret's namespace.
+    pub pod: String,
+    /// What makes it: its kind and name; itself, if nothing does.
+    pub workload: (String, String),
+}
+
+/// What makes pods.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Workload {
+    /// The cluster's name in the spec.
+    pub cluster: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// `Deployment`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// The Kubernetes service account of its pods.
+    pub service_account: String,
+}
+
 /// A Secret that was opened.
 #[derive(Debug, Clone, Default)]
 pub struct Opened {
-    /// Ids of what was found in it, by the key of its data: sightings tell the rest.
+    /// The keys of its data.
+    pub data: BTreeSet<String>,
+    /// When it was last written, as far as its managers tell.
     pub changed: Option<Timestamp>,
     /// What makes it, if something does.
     pub made_by: Option<String>,
@@ -96,6 +129,12 @@ pub struct Clusters {
     pub users: BTreeSet<User>,
     /// Pods with old values.
     pub fixed: BTreeSet<FixedPod>,
+    /// Running pods that are given Secrets.
+    pub pod_users: BTreeSet<PodUser>,
+    /// Everything that makes pods, but for old revisions and what its owner makes known.
+    pub templates: BTreeSet<Workload>,
+    /// ConfigMaps by which variables were followed, by cluster.
+    pub config_maps: BTreeMap<String, ConfigMaps>,
     /// Secrets that were opened.
     pub opened: BTreeMap<SecretName, Opened>,
     /// Keys in Secrets, ConfigMaps and templates, with the key of the Secret's data.
@@ -112,6 +151,15 @@ pub struct Clusters {
     pub not_seen: Vec<NotSeen>,
     /// Remarks.
     pub warnings: Vec<String>,
+}
+
+impl Clusters {
+    /// The Secrets that something is given: by its template, or by the one that it was made from.
+    pub fn named(&self) -> BTreeSet<SecretName> {
+        let users = self.users.iter().map(|u| &u.secret);
+        let pods = self.pod_users.iter().map(|p| &p.secret);
+        users.chain(pods).cloned().collect()
+    }
 }
 
 /// A live key.
@@ -151,4 +199,65 @@ pub struct Projects {
     pub callers: BTreeMap<String, Result<BTreeMap<String, usize>, String>>,
     /// What could not be read.
     pub not_seen: Vec<NotSeen>,
+}
+
+/// What was seen live, and what can be said of each key.
+#[derive(Debug)]
+pub struct Live {
+    /// Of clusters.
+    pub clusters: Clusters,
+    /// Of projects.
+    pub projects: Projects,
+    /// By key.
+    pub judged: BTreeMap<tell::KeyName, tell::Judged>,
+    /// Clusters that could not be looked at.
+    pub not_seen: Vec<NotSeen>,
+    /// The clusters that were looked at, to be asked for more.
+    pub kubes: BTreeMap<String, Kube>,
+    /// The time, by the servers' clock.
+    pub now: Timestamp,
+}
+
+/// Looks at clusters and projects. `consent` is asked before a Secret is opened, with what would be.
+///
+/// # Errors
+/// What `consent` says.
+pub async fn see<E>(
+    http: &Http,
+    desired: Option<&Desired>,
+    ids: &BTreeSet<ProjectId>,
+    wanted: &read::Wanted,
+    in_files: &[Sighting],
+    consent: impl FnOnce(&[read::Looked]) -> Result<(), E>,
+) -> Result<Live, E> {
+    let (looked, not_seen) = match desired {
+        Some(desired) => read::clusters(http, desired, wanted).await,
+        None => (Vec::new(), Vec::new()),
+    };
+    consent(&looked)?;
+    let kubes = looked.iter().map(read::Looked::connection).collect();
+    let (mut clusters, mut projects) = tokio::join!(
+        read::open(looked, wanted.secrets),
+        read::projects(http, ids, wanted)
+    );
+    // Users may be where nothing was seen.
+    clusters.not_seen.extend(not_seen.clone());
+    let sightings = clusters.sightings.iter().map(|(_, s)| s.clone());
+    let sightings: Vec<Sighting> = sightings.chain(in_files.iter().cloned()).collect();
+    let emails = tell::unmatched(&sightings, &projects);
+    read::public_keys(http, &mut projects, &emails).await;
+    let now = read::now(http);
+    let judged = tell::judge(&clusters, &projects, now);
+    if wanted.logs {
+        let names = tell::used_by_unseen(&judged);
+        read::callers(http, &mut projects, &names).await;
+    }
+    Ok(Live {
+        clusters,
+        projects,
+        judged,
+        not_seen,
+        kubes,
+        now,
+    })
 }

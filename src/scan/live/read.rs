@@ -20,7 +20,8 @@ use wi_core::wire::workloads::{WORKLOAD_KINDS, WorkloadObject};
 use super::resources::{ROWS, secrets_of};
 use super::secrets::{self, Content};
 use super::{
-    Clusters, Evidence, FixedPod, LiveKey, Opened, Projects, ReadSecrets, SecretName, User,
+    Clusters, Evidence, FixedPod, LiveKey, Opened, PodUser, Projects, ReadSecrets, SecretName,
+    User, Workload,
 };
 use crate::engine::read::config_maps;
 use crate::scan::report::{Lies, Sighting};
@@ -106,8 +107,8 @@ pub async fn clusters(
 
 /// The Secrets that are named and would be opened.
 pub fn named(looked: &[Looked]) -> BTreeSet<SecretName> {
-    let users = looked.iter().flat_map(|l| &l.clusters.users);
-    users.map(|u| u.secret.clone()).collect()
+    let named = looked.iter().flat_map(|l| l.clusters.named());
+    named.collect()
 }
 
 /// Opens Secrets as far as that is wanted, and puts all clusters together.
@@ -124,6 +125,9 @@ pub async fn open(looked: Vec<Looked>, wanted: ReadSecrets) -> Clusters {
     for clusters in join_all(opened).await {
         all.users.extend(clusters.users);
         all.fixed.extend(clusters.fixed);
+        all.pod_users.extend(clusters.pod_users);
+        all.templates.extend(clusters.templates);
+        all.config_maps.extend(clusters.config_maps);
         all.opened.extend(clusters.opened);
         all.sightings.extend(clusters.sightings);
         all.workloads += clusters.workloads;
@@ -132,13 +136,32 @@ pub async fn open(looked: Vec<Looked>, wanted: ReadSecrets) -> Clusters {
         all.not_seen.extend(clusters.not_seen);
         all.warnings.extend(clusters.warnings);
     }
-    let named: BTreeSet<SecretName> = all.users.iter().map(|u| u.secret.clone()).collect();
+    let named = all.named();
     let is_open = |secret: &SecretName| all.opened.contains_key(secret);
     all.unopened = named.into_iter().filter(|s| !is_open(s)).collect();
     all
 }
 
+/// What controls an object, by the object's namespace, kind and name.
+type Controllers = BTreeMap<(String, String, String), (String, String)>;
+
+/// What made a pod in the end: the Deployment of its ReplicaSet, the CronJob of its Job.
+fn made_by(pod: &Pod, controllers: &Controllers) -> (String, String) {
+    let namespace = &pod.metadata.namespace;
+    let Some(first) = pod.metadata.controller() else {
+        return ("Pod".to_owned(), pod.metadata.name.clone());
+    };
+    let first = (first.kind.clone(), first.name.clone());
+    let key = (namespace.clone(), first.0.clone(), first.1.clone());
+    controllers.get(&key).cloned().unwrap_or(first)
+}
+
 impl Looked {
+    /// The cluster's name in the spec, and the way to it.
+    pub fn connection(&self) -> (String, Kube) {
+        (self.name.clone(), self.kube.clone())
+    }
+
     fn not_seen(&mut self, what: &str, e: &ApiError) {
         self.clusters.not_seen.push(NotSeen {
             what: format!("{what} of cluster.{}", self.name),
@@ -177,10 +200,24 @@ impl Looked {
         for (kind, object) in &workloads {
             self.workload(kind, object, &maps);
         }
+        let controllers: Controllers = workloads
+            .iter()
+            .filter_map(|(kind, object)| {
+                let meta = &object.metadata;
+                let owner = meta.controller()?;
+                let own = (
+                    meta.namespace.clone(),
+                    (*kind).to_owned(),
+                    meta.name.clone(),
+                );
+                Some((own, (owner.kind.clone(), owner.name.clone())))
+            })
+            .collect();
         self.clusters.pods += pods.len();
         for pod in pods.iter().filter(|p| !p.has_ended()) {
-            self.pod(pod, &maps);
+            self.pod(pod, &maps, &controllers);
         }
+        self.clusters.config_maps.insert(self.name.clone(), maps);
         self.config_maps(&pods, &workloads).await;
         if wanted.custom {
             self.custom().await;
@@ -205,7 +242,7 @@ impl Looked {
         }
     }
 
-    fn workload(&mut self, kind: &str, object: &WorkloadObject, maps: &ConfigMaps) {
+    fn workload(&mut self, kind: &'static str, object: &WorkloadObject, maps: &ConfigMaps) {
         let owner = object.metadata.controller();
         // A Deployment's ReplicaSets and a CronJob's Jobs are like their owner, or old.
         let is_old = match (kind, owner.map(|o| o.kind.as_str())) {
@@ -224,10 +261,28 @@ impl Looked {
         if !is_old {
             self.literals(kind, meta, pod);
         }
+        // One in use is its owner's, whose template is the one to change.
+        if !is_old && owner.is_none_or(|o| o.kind != "Deployment") {
+            self.clusters.templates.insert(Workload {
+                cluster: self.name.clone(),
+                namespace: meta.namespace.clone(),
+                kind,
+                name: meta.name.clone(),
+                service_account: pod.service_account().to_owned(),
+            });
+        }
     }
 
-    fn pod(&mut self, pod: &Pod, maps: &ConfigMaps) {
+    fn pod(&mut self, pod: &Pod, maps: &ConfigMaps, controllers: &Controllers) {
         let meta = &pod.metadata;
+        for used in access::secret_uses(&pod.spec, &meta.namespace, maps) {
+            self.clusters.pod_users.insert(PodUser {
+                secret: self.secret(&meta.namespace, &used.secret),
+                key: used.key,
+                pod: meta.name.clone(),
+                workload: made_by(pod, controllers),
+            });
+        }
         if meta.controller().is_none() {
             self.users("Pod", meta, &pod.spec, false, maps);
             self.literals("Pod", meta, &pod.spec);
@@ -372,12 +427,7 @@ impl Looked {
     }
 
     async fn open_named(&mut self) {
-        let named: BTreeSet<SecretName> = self
-            .clusters
-            .users
-            .iter()
-            .map(|u| u.secret.clone())
-            .collect();
+        let named = self.clusters.named();
         let read = named.into_iter().map(async |secret| {
             let body = self.kube.secret(&secret.namespace, &secret.name).await;
             (secret, body)
@@ -420,13 +470,7 @@ impl Looked {
             }
         }
         // Those that are named and were not among them are not there.
-        let named: Vec<SecretName> = self
-            .clusters
-            .users
-            .iter()
-            .map(|u| u.secret.clone())
-            .collect();
-        for secret in named {
+        for secret in self.clusters.named() {
             self.clusters.opened.entry(secret).or_default();
         }
     }

@@ -153,6 +153,7 @@ fn content(object: Object<'_>) -> Content {
         found,
         is_partial: scan.is_partial,
         opened: Opened {
+            data: data.keys().map(|k| k.clone().into_owned()).collect(),
             changed: changed(&object.metadata),
             made_by: made_by(&object.metadata),
         },

@@ -41,6 +41,12 @@ pub fn unmatched(sightings: &[Sighting], projects: &Projects) -> BTreeSet<Email>
     accounts.collect()
 }
 
+/// The account that a key is of: that of the live key that it is, or else the one that it names.
+pub fn account_of(key: &Key, projects: &Projects) -> Option<Email> {
+    let live = matched(key, projects).map(|live| live.email.clone());
+    live.or_else(|| Email::parse(key.email.as_deref()?).ok())
+}
+
 /// The key that a private one is: by its public half, or else by what it says.
 fn matched<'a>(key: &Key, projects: &'a Projects) -> Option<&'a LiveKey> {
     let by_half = projects
@@ -65,6 +71,18 @@ pub struct Judged {
     facts: Facts,
     verdict: Verdict,
     users: BTreeSet<String>,
+}
+
+impl Judged {
+    /// What is known.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// What can be said, in words.
+    pub fn in_words(&self) -> String {
+        words(&self.verdict)
+    }
 }
 
 /// Judges all live keys.
@@ -262,7 +280,8 @@ fn day(time: &str) -> String {
     time.get(..10).unwrap_or(time).to_owned()
 }
 
-fn last_uses(live: &LiveKey, projects: &Projects, facts: &Facts) -> Vec<String> {
+/// What each source tells of a key's use.
+pub fn last_uses(live: &LiveKey, projects: &Projects, facts: &Facts) -> Vec<String> {
     let events = projects.evidence.get(&live.project).and_then(|e| {
         let events = e.events.found()?;
         events.by_key.get(live.key.id()).map(|(_, count)| *count)
@@ -504,7 +523,11 @@ fn remarks(report: &mut Report, clusters: &Clusters) {
             .filter(|u| u.secret == *secret)
             .map(|u| u.object.as_str())
             .collect();
-        let users: Vec<&str> = users.into_iter().collect();
+        let mut users: Vec<String> = users.into_iter().map(str::to_owned).collect();
+        if users.is_empty() {
+            let pods = clusters.pod_users.iter().filter(|p| p.secret == *secret);
+            users.extend(pods.map(|p| format!("pod {}/{}", secret.namespace, p.pod)));
+        }
         report.findings.out_of_reach.push(format!(
             "the content of Secret {}/{} of cluster.{}, which {} {}",
             secret.namespace,

@@ -171,6 +171,17 @@ impl Kube {
             .await
     }
 
+    /// One object that makes pods, with all that it has: values of variables may be secrets.
+    pub async fn get_workload_whole(
+        &self,
+        kind: &WorkloadKind,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Value, ApiError> {
+        self.get_whole(&of_namespace(kind.path, namespace, name))
+            .await
+    }
+
     /// One node.
     pub async fn get_node(&self, name: &str) -> Result<ObjectMeta, ApiError> {
         self.get(&format!("/api/v1/nodes/{name}")).await

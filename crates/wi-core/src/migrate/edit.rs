@@ -255,12 +255,12 @@ impl Edit<'_> {
         };
         let of = &mut self.template["spec"][list.field()][at];
         let Some(env) = list_of(of, "env") else {
-            return self.from_elsewhere(container, name, path);
+            return self.tell_elsewhere(container, name, path);
         };
         let before = env.len();
         env.retain(|e| e["name"] != name);
         if env.len() == before {
-            return self.from_elsewhere(container, name, path);
+            return self.tell_elsewhere(container, name, path);
         }
         drop_empty(of, "env");
         self.steps.push(Step::RemoveVariable {
@@ -283,7 +283,7 @@ impl Edit<'_> {
         self.gone.push((container.to_owned(), format!("${name}")));
     }
 
-    fn from_elsewhere(&mut self, container: &str, name: &str, path: Option<&str>) {
+    fn tell_elsewhere(&mut self, container: &str, name: &str, path: Option<&str>) {
         self.trap(Trap::FromElsewhere {
             container: container.to_owned(),
             variable: name.to_owned(),
@@ -453,13 +453,11 @@ impl Edit<'_> {
         if PROJECTS.iter().any(|name| is_set(name)) {
             return;
         }
-        let by = PROJECTS
-            .iter()
-            .find_map(|name| Some((name, self.set_by(list, at, name)?)));
-        if let Some((name, by)) = by {
-            return self.trap(Trap::SetElsewhere {
+        let from = of["envFrom"].as_array();
+        if let Some(by) = from.and_then(|from| from.iter().find_map(|f| self.may_set_project(f))) {
+            return self.trap(Trap::Project {
                 container: container.to_owned(),
-                variable: (*name).to_owned(),
+                project: project.to_owned(),
                 by,
             });
         }
@@ -475,6 +473,19 @@ impl Edit<'_> {
             name: PROJECTS[0].to_owned(),
             value: project.to_owned(),
         });
+    }
+
+    /// What of `envFrom` may tell the project. Of ConfigMaps other names are read.
+    fn may_set_project(&self, from: &Value) -> Option<String> {
+        let prefix = text(&from["prefix"]);
+        let mut names = PROJECTS.iter().filter_map(|name| name.strip_prefix(prefix));
+        if let Some(secret) = from["secretRef"]["name"].as_str() {
+            let known = self.wanted.secrets.get(secret);
+            let may = names.any(|name| known.is_none_or(|keys| keys.contains(name)));
+            return may.then(|| format!("Secret {secret}"));
+        }
+        let map = from["configMapRef"]["name"].as_str()?;
+        names.next().map(|_| format!("ConfigMap {map}"))
     }
 
     /// What else speaks of what is gone: it would find nothing there.

@@ -21,6 +21,12 @@ pub enum Trap {
         variable: String,
         by: String,
     },
+    /// The key is of another project than the cluster, and something may say already which one is meant.
+    Project {
+        container: String,
+        project: String,
+        by: String,
+    },
     /// The variable is set by what the template names, and not in it.
     FromElsewhere {
         container: String,
@@ -89,6 +95,14 @@ impl fmt::Display for Trap {
             } => write!(
                 f,
                 "container {container}: without its own {variable}, the one of {by} may count"
+            ),
+            Self::Project {
+                container,
+                project,
+                by,
+            } => write!(
+                f,
+                "container {container} had its project, {project}, from the key, unless {by} (envFrom) sets GOOGLE_CLOUD_PROJECT: set it in the container (env)"
             ),
             Self::FromElsewhere {
                 container,

@@ -33,22 +33,30 @@ impl Until {
     }
 }
 
-/// Steps that come after [`Until::Cutover`] or between, and that `wi` does not take yet.
-pub const NOT_BUILT_YET: [(&str, &str); 5] = [
-    (
-        "shadow",
-        "`until: cutover` waits for the templates that you change",
-    ),
-    (
-        "canary",
-        "`until: cutover` waits for the templates that you change",
-    ),
-    ("disabled", DISABLE),
-    ("deleted", DISABLE),
-    ("pruned", DISABLE),
+/// Values of `until` that `wi` does not take yet, each with the way on.
+pub const LATER: [(&str, &str); 5] = [
+    ("shadow", BY_HAND),
+    ("canary", BY_HAND),
+    ("disabled", BY_COMMAND),
+    ("deleted", BY_COMMAND),
+    ("pruned", BY_COMMAND),
 ];
 
-const DISABLE: &str = "Go on with `until: cutover`: `wi migrate` says when no user is left, and the command that disables the key";
+const BY_HAND: &str = "`until: cutover` waits for the templates to change; `wi migrate --emit DIR` writes the patches.";
+
+const BY_COMMAND: &str = "wi touches no key yet. With `until: cutover`, `wi migrate` says when none of what it sees has the key, and how to disable it by hand.";
+
+/// Fields of a migration that `wi` does not take yet, each with the way on.
+pub fn later_field(name: &str) -> Option<&'static str> {
+    match name {
+        "to" => Some("Workloads come to act as the account that the key is of."),
+        "strategy" => Some(BY_HAND),
+        "soak" | "shares" | "prove" => Some(
+            "wi changes no template and no key itself yet: how long you wait, and what proves it, is yours.",
+        ),
+        _ => None,
+    }
+}
 
 /// What somebody may say about a workload that its template does not tell: `accept` in the spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::names::{ClusterPath, Condition, Email, KubeName, Member, ProjectId, Role};
 use crate::resource::Resource;
+use crate::spec::migration::Migration;
 pub use crate::spec::selector::Selector;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,8 @@ pub struct Spec {
     pub removed: BTreeMap<Resource, SourceLine>,
     /// What a plan must not do.
     pub guard: Guard,
+    /// Accounts that get off their static keys, by their names.
+    pub migrations: BTreeMap<String, Migration>,
     /// The files, and the SHA-256 of each.
     pub files: BTreeMap<String, String>,
 }

@@ -43,6 +43,24 @@ pub struct Document {
     pub search: Option<Vec<String>>,
     /// What the spec must not ask for.
     pub guard: Option<Guard>,
+    /// Google service accounts that get off their static keys, by the name that the spec uses for them:
+    /// `wi migrate` says how far they are.
+    pub migrate: Option<BTreeMap<String, Option<Migration>>>,
+}
+
+/// How far an account is to get off its static keys.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Migration {
+    /// bound: its workloads could do without a key. cutover: none has one any more.
+    #[schemars(regex(pattern = r"^(bound|cutover)$"))]
+    pub until: String,
+    /// Workloads that keep their key: NAMESPACE/*, NAMESPACE/NAME or NAMESPACE/KIND/NAME.
+    pub exclude: Option<Vec<String>>,
+    /// What you vouch for, since no template tells it: unknown-reader (what has the key and is not known to read
+    /// it does without), mentions (so does what mentions its path), set-elsewhere (what else may set a variable
+    /// that is taken away leads to no other credential).
+    pub accept: Option<Vec<String>>,
 }
 
 /// What the spec must not ask for; `*` stands for anything.

@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 use super::coerce::Wrong;
 use super::diagnostics::{Diagnostic, Source};
 use super::kinds::{self, accepts_kind};
+use super::migration;
 use super::outdented;
 use super::suggest;
 use super::tree::{Key, Node, Span, Value};
@@ -295,6 +296,19 @@ impl<'a> SchemaCheck<'a> {
         schema: &'a Json,
         called: Called<'_>,
     ) {
+        if schema["properties"].get("until").is_some()
+            && let Some(help) = migration::later_field(&key.text)
+        {
+            let message = format!("`{}` of a migration is not built yet", key.text);
+            self.add(
+                "migration",
+                key.span,
+                message,
+                "take it out",
+                Some(help.to_owned()),
+            );
+            return;
+        }
         let label = match meant {
             Some(near) => format!("did you mean `{near}`?"),
             None => "not a field".to_owned(),

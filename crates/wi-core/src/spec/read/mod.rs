@@ -5,6 +5,7 @@ mod clusters;
 mod fleet;
 mod grants;
 pub mod guard;
+mod migrations;
 mod namespaces;
 mod references;
 mod rollout;
@@ -116,6 +117,7 @@ pub(super) fn read(
     let cluster_entries = reader.entries(documents, "clusters");
     let account_entries = reader.entries(documents, "googleServiceAccounts");
     let namespace_entries = reader.entries(documents, "namespaces");
+    let migration_entries = reader.entries(documents, "migrate");
     let guard = reader.guard(documents);
     let removed = reader.removed(documents, project.as_ref());
     let search = reader.search(documents);
@@ -140,6 +142,7 @@ pub(super) fn read(
     let namespaces = reader.namespaces(&namespace_entries, &context);
     let overrides = reader.overrides(documents, &context);
     let rollout = reader.rollout(documents, &context);
+    let migrations = reader.migrations(&migration_entries, &context);
     reader.tell_what_lacks();
     let mut spec = Spec {
         name: name?,
@@ -155,6 +158,7 @@ pub(super) fn read(
         search,
         removed,
         guard,
+        migrations,
         files: documents
             .iter()
             .map(|d| (d.source.name.clone(), d.source.digest.clone()))

@@ -1,0 +1,102 @@
+//! `wi migrate`: where each account stands on its way off static keys.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::Args;
+use wi_core::migrate::state::Standing;
+use wi_core::plan::Options;
+use wi_core::words::safe;
+
+use super::args::heading;
+use super::connect::{self, ConnectArgs, Session};
+use super::secrets::SecretsArgs;
+use super::validate::SpecArgs;
+use super::{Failure, Success};
+use crate::engine::pipeline::{self, Input, Part};
+use crate::migrate::{self, Account, emit};
+use crate::scan::live::{read, see};
+use crate::view::{self, print};
+
+#[derive(Debug, Args)]
+#[command(next_line_help = true)]
+pub(super) struct MigrateArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// Only this account, by the spec's name of it (repeatable)
+    #[arg(long, value_name = "ACCOUNT")]
+    pub account: Vec<String>,
+    /// Write the patches of templates that are to be changed next below this directory
+    #[arg(long, value_name = "DIR", help_heading = heading::OUTPUT)]
+    pub emit: Option<PathBuf>,
+    #[command(flatten)]
+    pub secrets: SecretsArgs,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+pub(super) fn run(args: MigrateArgs) -> Result<Success, Failure> {
+    let input = Input::load(&args.spec.paths, None)?;
+    for name in &args.account {
+        if !input.declared().accounts.contains_key(name) {
+            let name = safe(name);
+            return Err(Failure::Message(format!(
+                "--account {name}: the spec has no such Google service account"
+            )));
+        }
+    }
+    connect::runtime()?.block_on(async {
+        let session = Session::open(&args.connect, &args.spec.paths, || input.declared()).await?;
+        let http = &session.http;
+        let options = Options {
+            now: Some(jiff::Timestamp::now()),
+            ..Options::default()
+        };
+        let made = pipeline::make(http, input, &options, &Part::default()).await?;
+        let desired = &made.desired;
+        let accounts = desired.accounts.values().map(|a| a.project.clone());
+        let ids: BTreeSet<_> = accounts.collect();
+        let wanted = read::Wanted {
+            secrets: args.secrets.mode(),
+            custom: true,
+            metrics: true,
+            activity: true,
+            logs: false,
+        };
+        let consent = |looked: &[read::Looked]| args.secrets.consent(looked);
+        let live = see(http, Some(desired), &ids, &wanted, &[], consent).await?;
+        let accounts = migrate::look(&made, &live, &args.account).await;
+        session.close().await?;
+        print::data(&view::migrate::accounts(&accounts, print::width()))?;
+        if accounts.is_empty() {
+            print::note("No account of the spec has a static key that was seen, and `migrate:` names none.\n");
+        }
+        if let Some(lines) = migrate::proposal(&made.desired, &accounts) {
+            print::note(&format!("For the spec:\n\n{lines}\n"));
+        }
+        if let Some(directory) = &args.emit {
+            let emitted = emit::write(&accounts, directory).map_err(Failure::Message)?;
+            print::note(&view::migrate::emitted(&emitted));
+        }
+        outcome(&accounts, live.projects.not_seen.len())
+    })
+}
+
+/// By the worst of what the spec asks for.
+fn outcome(accounts: &[Account], unlisted: usize) -> Result<Success, Failure> {
+    let asked = accounts.iter().filter(|a| a.migration.is_some());
+    let worst = asked.map(|a| a.standing).max();
+    match worst.unwrap_or(Standing::Reached) {
+        Standing::CannotSay => Err(Failure::Message(
+            "not all could be looked at; see above".to_owned(),
+        )),
+        _ if unlisted > 0 => Err(Failure::Message(
+            "keys of accounts could not be listed: `wi scan --live` says which".to_owned(),
+        )),
+        Standing::Held => Err(Failure::Message(
+            "something stands against it; see above".to_owned(),
+        )),
+        Standing::Waits => Ok(Success::Paused),
+        Standing::Reached => Ok(Success::Ok),
+    }
+}

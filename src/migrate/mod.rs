@@ -1,0 +1,464 @@
+//! Off static keys: where each account stands, what it waits for, and what comes next. It reads and tells;
+//! what is to be changed in IAM and on Kubernetes service accounts is `wi apply`'s, templates are changed where
+//! they are kept ([`emit`] writes the patches), and no key is touched.
+
+mod bound;
+pub mod emit;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use jiff::SignedDuration;
+use serde_json::Value;
+use wi_core::desired::Desired;
+use wi_core::live::ConfigMaps;
+use wi_core::migrate::edit::{Edited, Wanted, without_keys};
+use wi_core::migrate::state::{self, Bound, Standing};
+use wi_core::migrate::{DataKey, owners};
+use wi_core::names::Email;
+use wi_core::spec::migration::{Migration, Until};
+use wi_core::wire::kubernetes::ObjectMeta;
+use wi_core::wire::workloads::WORKLOAD_KINDS;
+
+use crate::engine::pipeline::Made;
+use crate::scan::live::verdict::Last;
+use crate::scan::live::{Live, SecretName, User, Workload, tell};
+
+/// Where an account stands.
+#[derive(Debug)]
+pub struct Account {
+    /// The spec's name of it.
+    pub name: String,
+    /// Its address.
+    pub email: Email,
+    /// What the spec asks for; `None`: nothing, and it has keys.
+    pub migration: Option<Migration>,
+    /// Its user-managed keys.
+    pub keys: Vec<KeyReport>,
+    /// Workloads that have a key of it, or are to act as it.
+    pub workloads: Vec<WorkloadReport>,
+    /// Whatever else has a key: custom resources, ConfigMaps, pods without a template.
+    pub others: Vec<String>,
+    /// Revisions to which an undo would lead back to the key.
+    pub revisions: Vec<String>,
+    /// What could not be looked at and may have a key.
+    pub unseen: Vec<String>,
+    /// Clusters of the same workload pool that the spec does not mention.
+    pub outside: Vec<String>,
+    /// How it stands with what the spec asks for.
+    pub standing: Standing,
+}
+
+/// A key.
+#[derive(Debug)]
+pub struct KeyReport {
+    /// Its id.
+    pub id: String,
+    /// What can be said of it.
+    pub verdict: String,
+    /// What each source tells of its use.
+    pub last_use: Vec<String>,
+    /// Whether it is disabled.
+    pub is_disabled: bool,
+    /// Why it is not the time to disable it, if it is not.
+    pub not_yet: Vec<String>,
+}
+
+/// A workload.
+#[derive(Debug)]
+pub struct WorkloadReport {
+    /// Which.
+    pub workload: Workload,
+    /// What was seen of it.
+    pub state: state::Workload,
+    /// Who keeps it elsewhere.
+    pub owner: Option<String>,
+    /// Its template without the key, where it could be read and has one.
+    pub edited: Option<Edited>,
+    /// Its API version.
+    pub api_version: String,
+    /// The KSA is `default`, which other pods have as well.
+    pub is_default: bool,
+}
+
+/// A silence that may be taken for one: evidence is up to three hours late.
+const QUIET: SignedDuration = SignedDuration::from_hours(27);
+
+/// Where the keys of an account are.
+struct Places {
+    /// Keys of Secrets' data.
+    secrets: BTreeMap<SecretName, BTreeSet<String>>,
+    /// Objects in which a key lies openly.
+    open: BTreeSet<String>,
+    /// The projects that the keys name.
+    projects: BTreeSet<String>,
+}
+
+/// Tells where accounts stand: those that the spec migrates, and those with keys. `only`: these alone.
+pub async fn look(made: &Made, live: &Live, only: &[String]) -> Vec<Account> {
+    let desired = &made.desired;
+    let mut accounts = Vec::new();
+    for (name, account) in &desired.accounts {
+        let is_wanted = only.is_empty() || only.contains(name);
+        let migration = desired.migrations.get(name);
+        let places = places(live, &account.email);
+        let has_keys = live.projects.keys.keys().any(|(e, _)| *e == account.email);
+        let concerns = migration.is_some() || has_keys || !places.secrets.is_empty();
+        if is_wanted && concerns {
+            let report = of_account(made, live, name, &account.email, migration, &places).await;
+            accounts.push(report);
+        }
+    }
+    accounts
+}
+
+fn places(live: &Live, email: &Email) -> Places {
+    let mut places = Places {
+        secrets: BTreeMap::new(),
+        open: BTreeSet::new(),
+        projects: BTreeSet::new(),
+    };
+    for (secret, sighting) in &live.clusters.sightings {
+        let key = &sighting.found.key;
+        if tell::account_of(key, &live.projects).as_ref() != Some(email) {
+            continue;
+        }
+        places.projects.extend(key.project.clone());
+        match secret {
+            Some((name, data)) => {
+                let keys = places.secrets.entry(name.clone()).or_default();
+                keys.insert(data.clone());
+            }
+            None => _ = places.open.insert(sighting.place.to_string()),
+        }
+    }
+    places
+}
+
+impl Places {
+    fn has(&self, secret: &SecretName, key: Option<&String>) -> bool {
+        let keys = self.secrets.get(secret);
+        keys.is_some_and(|keys| key.is_none_or(|key| keys.contains(key)))
+    }
+
+    /// Those of a namespace, by the names of its Secrets.
+    fn in_namespace(&self, cluster: &str, namespace: &str) -> BTreeSet<DataKey> {
+        let here = self.secrets.iter();
+        let here = here.filter(|(s, _)| s.cluster == cluster && s.namespace == namespace);
+        here.flat_map(|(s, keys)| keys.iter().map(|k| (s.name.clone(), k.clone())))
+            .collect()
+    }
+}
+
+/// `Deployment shop/checkout`, as [`User::object`].
+fn object_of(workload: &Workload) -> String {
+    format!("{} {}/{}", workload.kind, workload.namespace, workload.name)
+}
+
+async fn of_account(
+    made: &Made,
+    live: &Live,
+    name: &str,
+    email: &Email,
+    migration: Option<&Migration>,
+    places: &Places,
+) -> Account {
+    let clusters = &live.clusters;
+    let users: Vec<&User> = clusters
+        .users
+        .iter()
+        .filter(|u| places.has(&u.secret, u.key.as_ref()))
+        .collect();
+    let is_of =
+        |user: &User, w: &Workload| user.secret.cluster == w.cluster && user.object == object_of(w);
+    let acts_as = |w: &Workload| bound::acts_as(&made.desired, w) == Some(email);
+    let concerned = clusters.templates.iter().filter(|w| {
+        acts_as(w)
+            || users.iter().any(|u| !u.is_old && is_of(u, w))
+            || !pods(live, places, w).is_empty()
+    });
+    let reports = concerned.map(|workload| {
+        let uses = users.iter().filter(|u| !u.is_old && is_of(u, workload));
+        let uses = uses.map(|u| way(u)).collect();
+        of_workload(made, live, email, migration, places, workload, uses)
+    });
+    let workloads: Vec<WorkloadReport> = join_all(reports).await;
+    let of_template = |u: &&&User| clusters.templates.iter().any(|w| is_of(u, w));
+    let others = users.iter().filter(|u| !u.is_old && !of_template(u));
+    let others = others.map(|u| other(u));
+    let lone = clusters.pod_users.iter().filter(|p| {
+        let (kind, name) = &p.workload;
+        let is_known = clusters.templates.iter().any(|w| {
+            (&w.cluster, &w.namespace) == (&p.secret.cluster, &p.secret.namespace)
+                && (w.kind, &w.name) == (kind.as_str(), name)
+        });
+        places.has(&p.secret, p.key.as_ref()) && !is_known && kind != "Pod"
+    });
+    let lone = lone.map(|p| {
+        let (cluster, namespace) = (&p.secret.cluster, &p.secret.namespace);
+        let (kind, name) = &p.workload;
+        format!(
+            "pod {namespace}/{} in cluster.{cluster}, made by {kind} {name}",
+            p.pod
+        )
+    });
+    let others: BTreeSet<String> = others.chain(lone).chain(places.open.clone()).collect();
+    let revisions = users.iter().filter(|u| u.is_old);
+    let revisions = revisions.map(|u| format!("{} in cluster.{}", u.object, u.secret.cluster));
+    let unseen = unseen(live);
+    let until = migration.map_or(Until::Cutover, |m| m.until);
+    let states = workloads.iter().map(|w| &w.state);
+    let mut account = Account {
+        name: name.to_owned(),
+        email: email.clone(),
+        migration: migration.cloned(),
+        standing: state::standing(states, others.len(), until, &unseen),
+        keys: Vec::new(),
+        workloads,
+        others: others.into_iter().collect(),
+        revisions: revisions.collect::<BTreeSet<_>>().into_iter().collect(),
+        unseen,
+        outside: outside(made, email),
+    };
+    account.keys = keys(live, email, &account);
+    account
+}
+
+/// What leads to the key, and where it is.
+fn way(user: &User) -> String {
+    let container = match user.container.as_str() {
+        "" => String::new(),
+        name => format!("container {name}: "),
+    };
+    let only = if user.is_known_use { "" } else { "only " };
+    format!("{container}{only}{}, Secret {}", user.way, user.secret.name)
+}
+
+fn other(user: &User) -> String {
+    let keyless = user.keyless.map(|way| format!("; without a key: {way}"));
+    let (cluster, way) = (&user.secret.cluster, &user.way);
+    let keyless = keyless.unwrap_or_default();
+    format!("{} in cluster.{cluster} ({way}){keyless}", user.object)
+}
+
+/// Pods of a workload that have a key.
+fn pods(live: &Live, places: &Places, workload: &Workload) -> BTreeSet<String> {
+    let own = live.clusters.pod_users.iter().filter(|p| {
+        (&p.secret.cluster, &p.secret.namespace) == (&workload.cluster, &workload.namespace)
+            && (p.workload.0.as_str(), &p.workload.1) == (workload.kind, &workload.name)
+    });
+    own.filter(|p| places.has(&p.secret, p.key.as_ref()))
+        .map(|p| p.pod.clone())
+        .collect()
+}
+
+fn unseen(live: &Live) -> Vec<String> {
+    let not_seen = live.clusters.not_seen.iter();
+    let mut all: BTreeSet<String> = not_seen.map(|n| format!("{}: {}", n.what, n.why)).collect();
+    all.extend(live.clusters.unopened.iter().map(|s| {
+        format!(
+            "Secret {}/{} of cluster.{}: it was not opened (--read-secrets referenced)",
+            s.namespace, s.name, s.cluster
+        )
+    }));
+    all.into_iter().collect()
+}
+
+/// Other clusters of the projects in which something acts as the account: the same key may be there.
+fn outside(made: &Made, email: &Email) -> Vec<String> {
+    let home = email.project();
+    let mut projects: BTreeSet<_> = home.into_iter().collect();
+    let ksas = made
+        .desired
+        .ksas
+        .iter()
+        .filter(|(_, k)| k.account.as_ref() == Some(email));
+    projects.extend(ksas.filter_map(|(key, _)| {
+        Some(
+            made.desired
+                .clusters
+                .get(&key.cluster)?
+                .path
+                .project
+                .clone(),
+        )
+    }));
+    let outside = made.live.outside.iter().map(|o| &o.path);
+    outside
+        .filter(|path| projects.contains(&path.project))
+        .map(ToString::to_string)
+        .collect()
+}
+
+async fn of_workload(
+    made: &Made,
+    live: &Live,
+    email: &Email,
+    migration: Option<&Migration>,
+    places: &Places,
+    workload: &Workload,
+    uses: Vec<String>,
+) -> WorkloadReport {
+    let mut bound = bound::of(made, workload, email, live.now);
+    let mut report = WorkloadReport {
+        state: state::Workload {
+            pods: pods(live, places, workload),
+            uses,
+            bound: Bound::Yes,
+            traps: BTreeSet::new(),
+            is_excluded: migration.is_some_and(|m| {
+                let mut patterns = m.exclude.iter();
+                patterns.any(|p| p.matches(&workload.namespace, workload.kind, &workload.name))
+            }),
+        },
+        workload: workload.clone(),
+        owner: None,
+        edited: None,
+        api_version: String::new(),
+        is_default: workload.service_account == "default",
+    };
+    if !report.state.uses.is_empty() {
+        match raw(live, workload).await {
+            Ok(object) => edit(made, live, migration, places, &object, &mut report),
+            Err(why) => bound = Bound::CannotSay(why),
+        }
+    }
+    report.state.bound = bound;
+    report
+}
+
+/// The object as it is right now.
+async fn raw(live: &Live, workload: &Workload) -> Result<Value, String> {
+    let kind = WORKLOAD_KINDS.iter().find(|k| k.kind == workload.kind);
+    let (Some(kind), Some(kube)) = (kind, live.kubes.get(&workload.cluster)) else {
+        return Err("it cannot be reached any more".to_owned());
+    };
+    let read = kube.get_workload_whole(kind, &workload.namespace, &workload.name);
+    read.await.map_err(|e| e.for_user())
+}
+
+fn edit(
+    made: &Made,
+    live: &Live,
+    migration: Option<&Migration>,
+    places: &Places,
+    object: &Value,
+    report: &mut WorkloadReport,
+) {
+    let workload = &report.workload;
+    let meta: ObjectMeta = serde_json::from_value(object["metadata"].clone()).unwrap_or_default();
+    report.owner = owners::owner(&meta);
+    report.api_version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
+    let template = match workload.kind {
+        "CronJob" => &object["spec"]["jobTemplate"]["spec"]["template"],
+        _ => &object["spec"]["template"],
+    };
+    let opened = live.clusters.opened.iter();
+    let opened = opened
+        .filter(|(s, _)| (&s.cluster, &s.namespace) == (&workload.cluster, &workload.namespace));
+    let secrets: BTreeMap<String, BTreeSet<String>> = opened
+        .map(|(s, opened)| (s.name.clone(), opened.data.clone()))
+        .collect();
+    let none = ConfigMaps::new();
+    let of_cluster = made.desired.clusters.get(&workload.cluster);
+    let own_project = of_cluster.map(|c| c.path.project.to_string());
+    let other_project = places
+        .projects
+        .iter()
+        .find(|p| Some(*p) != own_project.as_ref());
+    let edited = without_keys(
+        template,
+        &Wanted {
+            namespace: &workload.namespace,
+            keys: &places.in_namespace(&workload.cluster, &workload.namespace),
+            secrets: &secrets,
+            config_maps: live
+                .clusters
+                .config_maps
+                .get(&workload.cluster)
+                .unwrap_or(&none),
+            project: other_project.map(String::as_str),
+            mixed_nodes: bound::has_mixed_nodes(&made.live, &workload.cluster),
+            accept: &migration.map(|m| m.accept.clone()).unwrap_or_default(),
+        },
+    );
+    report.state.traps.clone_from(&edited.traps);
+    report.edited = Some(edited);
+}
+
+/// The account's keys, and why they are not to be disabled yet.
+fn keys(live: &Live, email: &Email, account: &Account) -> Vec<KeyReport> {
+    let own = live.projects.keys.iter().filter(|((e, _), _)| e == email);
+    own.filter_map(|(name, key)| {
+        let judged = live.judged.get(name)?;
+        let facts = judged.facts();
+        let mut not_yet = Vec::new();
+        if account.standing != Standing::Reached || account.workloads.iter().any(has_key) {
+            not_yet.push("something has it, or may have".to_owned());
+        }
+        if !account.outside.is_empty() {
+            let clusters = account.outside.join(", ");
+            not_yet.push(format!(
+                "the spec does not mention {clusters}, where it may be used"
+            ));
+        }
+        match &facts.events {
+            Last::At(at) if *at + QUIET > live.now => {
+                let since = at.strftime("%Y-%m-%d %H:%M");
+                not_yet.push(format!(
+                    "it was used until {since} UTC: wait for a day of silence"
+                ));
+            }
+            Last::Unknown(why) => not_yet.push(format!("whether it is used is not known: {why}")),
+            Last::At(_) | Last::NotIn(..) => {}
+        }
+        Some(KeyReport {
+            id: name.1.clone(),
+            verdict: judged.in_words(),
+            last_use: tell::last_uses(key, &live.projects, facts),
+            is_disabled: facts.is_disabled,
+            not_yet,
+        })
+    })
+    .collect()
+}
+
+fn has_key(report: &WorkloadReport) -> bool {
+    !report.state.uses.is_empty() || !report.state.pods.is_empty()
+}
+
+/// Lines of the spec that would begin the migrations of these accounts.
+pub fn proposal(desired: &Desired, accounts: &[Account]) -> Option<String> {
+    let mut text = String::new();
+    let new = accounts
+        .iter()
+        .filter(|a| a.migration.is_none() && !a.workloads.is_empty());
+    for (at, account) in new.enumerate() {
+        if at == 0 {
+            text.push_str("migrate:\n");
+        }
+        text.push_str(&format!("  {}: {{ until: cutover }}\n", account.name));
+    }
+    // Whom the spec does not know yet, by namespace.
+    let mut lines: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
+    for account in accounts {
+        for report in &account.workloads {
+            let workload = &report.workload;
+            let is_new = report.state.bound == Bound::NotDeclared && !report.is_default;
+            if is_new && bound::acts_as(desired, workload).is_none() {
+                let of = lines.entry(&workload.namespace).or_default();
+                of.insert(&workload.service_account, &account.name);
+            }
+        }
+    }
+    if !lines.is_empty() {
+        text.push_str("namespaces:\n");
+    }
+    for (namespace, accounts) in lines {
+        text.push_str(&format!("  {namespace}:\n    serviceAccounts:\n"));
+        for (ksa, account) in accounts {
+            text.push_str(&format!("      {ksa}: {{ impersonates: {account} }}\n"));
+        }
+    }
+    (!text.is_empty()).then_some(text)
+}
