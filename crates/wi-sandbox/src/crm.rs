@@ -7,6 +7,7 @@ use super::policy;
 use super::request::Request;
 use super::set_policy;
 use super::state::State;
+use super::tokens;
 
 /// Answers `{v1|v3}/projects/P[:verb]`; `name` is `P[:verb]`.
 pub fn handle(
@@ -68,7 +69,9 @@ pub fn handle(
             }
             Ok(shown)
         }
-        ("POST", "testIamPermissions") => Ok(test_permissions(state, &request.body)),
+        ("POST", "testIamPermissions") => {
+            test_permissions(state, request, &format!("project/{project}"))
+        }
         ("POST", "getAncestry") if version == "v1" => {
             let above = state.world.projects[&project].ancestors.iter();
             let above = above.filter_map(|name| name.split_once('/'));
@@ -177,18 +180,17 @@ pub fn wrapped_policy(body: &Value) -> Result<(&Value, Option<&str>), ApiError> 
     Ok((policy, body["updateMask"].as_str()))
 }
 
-/// The caller may do everything that `callerLacks` does not name.
-pub fn test_permissions(state: &State, body: &Value) -> Value {
-    let asked = body["permissions"].as_array().into_iter().flatten();
-    let held: Vec<&Value> = asked
-        .filter(|p| {
-            p.as_str()
-                .is_some_and(|p| !state.world.caller_lacks.iter().any(|lack| lack == p))
-        })
-        .collect();
-    if held.is_empty() {
-        json!({})
-    } else {
-        json!({ "permissions": held })
-    }
+/// Answers `testIamPermissions`.
+pub fn test_permissions(
+    state: &State,
+    request: &Request,
+    resource: &str,
+) -> Result<Value, ApiError> {
+    let asked = request.body["permissions"].as_array().into_iter().flatten();
+    let asked = asked.filter_map(Value::as_str);
+    let held = tokens::tested(state, request, resource, asked)?;
+    Ok(match held.is_empty() {
+        true => json!({}),
+        false => json!({ "permissions": held }),
+    })
 }

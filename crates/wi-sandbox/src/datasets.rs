@@ -6,6 +6,7 @@ use super::errors::ApiError;
 use super::request::Request;
 use super::set_policy;
 use super::state::State;
+use super::tokens;
 
 /// Roles that BigQuery shows under their old names.
 const LEGACY: [(&str, &str); 3] = [
@@ -28,6 +29,13 @@ pub fn handle(
             if !state.world.resources.contains_key(&name) {
                 return Err(ApiError::not_found(format!(
                     "Not found: Dataset {project}:{dataset}"
+                )));
+            }
+            if let Some(holder) = &request.holder
+                && !tokens::may(state, holder, "bigquery.datasets.get", &name)?
+            {
+                return Err(ApiError::denied(format!(
+                    "Access Denied: Dataset {project}:{dataset}: Permission bigquery.datasets.get denied on dataset {project}:{dataset} (or it may not exist)."
                 )));
             }
             if request.method != "GET" {

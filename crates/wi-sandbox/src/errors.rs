@@ -22,6 +22,8 @@ pub struct ApiError {
     pub retry_after: Option<u32>,
     /// Whether that header is written as a date.
     pub retry_after_is_date: bool,
+    /// OAuth's own code, where the error is in the shape of RFC 6749.
+    pub oauth: Option<&'static str>,
 }
 
 impl ApiError {
@@ -48,12 +50,21 @@ impl ApiError {
             details: Vec::new(),
             retry_after: None,
             retry_after_is_date: false,
+            oauth: None,
         }
     }
 
     /// 400 `INVALID_ARGUMENT`.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(400, message)
+    }
+
+    /// 400 of a token endpoint: `{"error": …, "error_description": …}`.
+    pub fn oauth(error: &'static str, description: impl Into<String>) -> Self {
+        Self {
+            oauth: Some(error),
+            ..Self::new(400, description)
+        }
     }
 
     /// 400 `FAILED_PRECONDITION`.
@@ -131,6 +142,9 @@ impl ApiError {
 
     /// The body.
     pub fn body(&self) -> Value {
+        if let Some(error) = self.oauth {
+            return json!({"error": error, "error_description": self.message});
+        }
         let mut error = json!({
             "code": self.code,
             "message": self.message,

@@ -36,6 +36,7 @@ mod serving;
 mod set_policy;
 mod state;
 mod storage;
+mod tokens;
 mod uses;
 mod wire;
 

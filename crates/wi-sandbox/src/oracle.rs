@@ -17,6 +17,7 @@ use super::request::Request;
 use super::restrictions;
 use super::roles;
 use super::state::{State, email};
+use super::tokens::Holder;
 use super::world::{Binding, Condition, Policy};
 
 const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
@@ -61,7 +62,7 @@ pub fn of_pods(state: &State) -> Vec<PodAccess> {
             let token = token(state, cluster, &nodes, &pod);
             let roles = roles_of
                 .entry((name.clone(), token.clone()))
-                .or_insert_with(|| granted(state, &members(state, cluster, &pod, &token)))
+                .or_insert_with(|| granted(state, &members(state, cluster, who(&pod), &token)))
                 .clone();
             all.push(PodAccess {
                 cluster: name.clone(),
@@ -123,7 +124,7 @@ pub(crate) fn token_on(
         };
         return match usable(state, &account) {
             Ok(()) => Token::Node(account),
-            Err(why) => Token::Refused(why),
+            Err(why) => Token::Refused(why.of(&account)),
         };
     }
     own_token(state, cluster, pod)
@@ -148,7 +149,7 @@ fn own_token(state: &State, cluster: &Cluster, pod: &PodState) -> Token {
         return Token::Federated(principal(state, &cluster.project, pool, namespace, ksa));
     };
     if let Err(why) = usable(state, account) {
-        return Token::Refused(why);
+        return Token::Refused(why.of(account));
     }
     let decision = may_be(state, cluster, pod, pool, account);
     if decision.allowed != Some(false) {
@@ -170,27 +171,44 @@ fn may_be(state: &State, cluster: &Cluster, pod: &PodState, pool: &str, account:
         &pod.namespace,
         &pod.service_account_name,
     );
-    let federated = members(state, cluster, pod, &Token::Federated(principal));
+    let federated = members(state, cluster, who(pod), &Token::Federated(principal));
     let resource = format!("serviceaccount/{account}");
     decide(state, cluster, &federated, GET_TOKEN, &resource)
 }
 
+/// Why there are no tokens of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// It does not exist.
+    Absent,
+    /// It is disabled.
+    Disabled,
+    /// IAM does not see it yet.
+    NotVisible,
+}
+
+impl Unusable {
+    fn of(self, account: &str) -> String {
+        match self {
+            Self::Absent => format!("{account} does not exist"),
+            Self::Disabled => format!("{account} is disabled"),
+            Self::NotVisible => format!("{account} is not visible to IAM yet"),
+        }
+    }
+}
+
 /// Whether tokens of an account can be made. Google's own accounts are not in the world.
-fn usable(state: &State, account: &str) -> Result<(), String> {
+pub(crate) fn usable(state: &State, account: &str) -> Result<(), Unusable> {
     let Some((project, id)) = state.find_account(account) else {
         let googles = account.ends_with("@developer.gserviceaccount.com");
-        return if googles {
-            Ok(())
-        } else {
-            Err(format!("{account} does not exist"))
-        };
+        return if googles { Ok(()) } else { Err(Unusable::Absent) };
     };
     let found = &state.world.projects[&project].service_accounts[&id];
     if found.disabled {
-        return Err(format!("{account} is disabled"));
+        return Err(Unusable::Disabled);
     }
     if !state.visible(found) {
-        return Err(format!("{account} is not visible to IAM yet"));
+        return Err(Unusable::NotVisible);
     }
     Ok(())
 }
@@ -202,8 +220,18 @@ fn principal(state: &State, project: &str, pool: &str, namespace: &str, ksa: &st
     )
 }
 
+/// The namespace and the name of a pod's Kubernetes service account.
+fn who(pod: &PodState) -> (&str, &str) {
+    (&pod.namespace, &pod.service_account_name)
+}
+
 /// The spellings of members that mean the holder of this token.
-fn members(state: &State, cluster: &Cluster, pod: &PodState, token: &Token) -> BTreeSet<String> {
+fn members(
+    state: &State,
+    cluster: &Cluster,
+    (namespace, ksa): (&str, &str),
+    token: &Token,
+) -> BTreeSet<String> {
     let mut members = BTreeSet::new();
     match token {
         Token::Refused(_) => return members,
@@ -223,19 +251,15 @@ fn members(state: &State, cluster: &Cluster, pod: &PodState, token: &Token) -> B
                 state.number(&cluster.project)
             );
             members.insert(principal.clone());
-            members.insert(format!(
-                "serviceAccount:{pool}[{}/{}]",
-                pod.namespace, pod.service_account_name
-            ));
+            members.insert(format!("serviceAccount:{pool}[{namespace}/{ksa}]"));
             members.insert(format!("principalSet://{set}/*"));
-            members.insert(format!("principalSet://{set}/namespace/{}", pod.namespace));
+            members.insert(format!("principalSet://{set}/namespace/{namespace}"));
             members.insert(format!(
                 "principalSet://{set}/kubernetes.cluster/https://container.googleapis.com/v1/projects/{}/locations/{}/clusters/{}",
                 cluster.project, cluster.location, cluster.name
             ));
             let running = state.kubes.get(&cluster.key());
-            let account =
-                running.and_then(|r| r.kube.account(&pod.namespace, &pod.service_account_name));
+            let account = running.and_then(|r| r.kube.account(namespace, ksa));
             if let Some((_, uid)) = account {
                 // Google's pages print it either way.
                 for scheme in ["principal", "principalSet"] {
@@ -280,7 +304,7 @@ pub(crate) fn roles_of(
     pod: &PodState,
     token: &Token,
 ) -> BTreeSet<Granted> {
-    granted(state, &members(state, cluster, pod, token))
+    granted(state, &members(state, cluster, who(pod), token))
 }
 
 /// All roles of these members, on all resources.
@@ -503,7 +527,7 @@ pub fn of_call(
         };
         return (token, decision);
     }
-    let members = members(state, cluster, pod, &token);
+    let members = members(state, cluster, who(pod), &token);
     let mut decision = decide(state, cluster, &members, permission, resource);
     if matches!(token, Token::Node(_)) && decision.allowed != Some(false) {
         bound_by_scopes(state, cluster, pod, permission, &mut decision);
@@ -550,6 +574,28 @@ fn bound_by_scopes(
     };
     decision.link = "scopes";
     decision.why = format!("the node's scopes do not cover {permission}");
+}
+
+/// Whether the holder of a token may do this.
+pub fn of_holder(state: &State, holder: &Holder, permission: &str, resource: &str) -> Decision {
+    let cluster = state.world.clusters.iter().find(|c| c.key() == holder.cluster);
+    let Some(cluster) = cluster else {
+        return Decision {
+            allowed: Some(false),
+            link: "pool",
+            why: "its cluster is gone".to_owned(),
+        };
+    };
+    let (namespace, ksa) = (holder.namespace.as_str(), holder.ksa.as_str());
+    let token = match &holder.account {
+        Some(account) => Token::Account(account.clone()),
+        None => {
+            let pool = state.workload_pool(&cluster.project);
+            Token::Federated(principal(state, &cluster.project, &pool, namespace, ksa))
+        }
+    };
+    let members = members(state, cluster, (namespace, ksa), &token);
+    decide(state, cluster, &members, permission, resource)
 }
 
 /// The first thing that keeps a pod from a token.

@@ -307,7 +307,7 @@ fn answer(
             }
             Ok(shown)
         }
-        ("POST", "testIamPermissions") => Ok(crm::test_permissions(state, &request.body)),
+        ("POST", "testIamPermissions") => crm::test_permissions(state, request, name),
         _ => Err(request.not_simulated()),
     }
 }

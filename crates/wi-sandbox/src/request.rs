@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::errors::ApiError;
+use super::tokens::Holder;
 use super::wire::{self, Method};
 
 /// A request as the services see it.
@@ -19,6 +20,8 @@ pub struct Request {
     pub body: Value,
     /// The method that it calls, where the tables have it.
     pub calls: Option<&'static Method>,
+    /// The workload whose token it comes with; `None`: the world's caller.
+    pub holder: Option<Holder>,
     /// The `If-Match` header.
     pub if_match: Option<String>,
     query: Vec<(String, String)>,
@@ -115,6 +118,7 @@ pub fn read(parts: &http::request::Parts, body: &Bytes) -> Result<Request, ApiEr
         path,
         body,
         calls,
+        holder: None,
         if_match: parts
             .headers
             .get(http::header::IF_MATCH)

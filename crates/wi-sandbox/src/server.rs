@@ -24,7 +24,7 @@ use super::request::{self, Request, decode};
 use super::state::State;
 use super::{
     assets, crm, datasets, evidence, gateway, gke, iam, oracle, policies, restrictions, services,
-    serving, storage,
+    serving, storage, tokens,
 };
 
 /// Larger bodies than any policy.
@@ -178,8 +178,9 @@ async fn serve(Shared(core): Shared<Arc<Core>>, request: http::Request<Body>) ->
         let status = answer.as_ref().map_or_else(|error| error.code, |_| 200);
         if !ours {
             let (method, query) = (parts.method.as_str(), parts.uri.query().unwrap_or_default());
-            // A form can hold a token; JSON bodies of these APIs do not.
+            // A form can hold a token, and so does what is exchanged; other JSON bodies of these APIs do not.
             let body = body.as_deref().unwrap_or_default();
+            let body = if path == "/v1/token" { &[] } else { body };
             core.record(method, path, query, body, status);
         }
         response(answer, &parts.headers, core.time())
@@ -210,7 +211,15 @@ fn whole(
 
 fn answer(core: &Arc<Core>, parts: &http::request::Parts, body: &Bytes) -> Result<Value, ApiError> {
     let storage = parts.uri.path().starts_with("/storage/");
-    if !authorized(&parts.headers, &core.token) {
+    if (parts.method.as_str(), parts.uri.path()) == ("POST", "/v1/token") {
+        // What is exchanged is all the credentials that it takes.
+        return tokens::exchange(&mut core.state(), &request::read(parts, body)?);
+    }
+    let holder = match authorized(&parts.headers, &core.token) {
+        true => None,
+        false => bearer(&parts.headers).and_then(|token| core.state().tokens.holder(token)),
+    };
+    if holder.is_none() && !authorized(&parts.headers, &core.token) {
         let error = ApiError::new(
             401,
             "Request had invalid authentication credentials. Expected OAuth 2 access token, login \
@@ -225,7 +234,11 @@ fn answer(core: &Arc<Core>, parts: &http::request::Parts, body: &Bytes) -> Resul
     if parts.uri.path() == "/tokeninfo" {
         return token_info(core, body);
     }
-    let request = request::read(parts, body)?;
+    let mut request = request::read(parts, body)?;
+    if holder.is_some() && !tokens::is_answered(&request) {
+        return Err(request.not_simulated());
+    }
+    request.holder = holder;
     if request.path.starts_with("/sandbox/") {
         return debug(core, &request);
     }
@@ -287,10 +300,12 @@ fn judge(core: &Core, parts: &http::request::Parts) -> Verdict {
 }
 
 fn authorized(headers: &HeaderMap, token: &str) -> bool {
-    let given = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    given.and_then(|given| given.strip_prefix("Bearer ")) == Some(token)
+    bearer(headers) == Some(token)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let given = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    given.strip_prefix("Bearer ")
 }
 
 /// Finds the API by the path.

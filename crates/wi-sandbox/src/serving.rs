@@ -11,6 +11,7 @@ use super::kube::{self, KubeCluster};
 use super::oracle;
 use super::server::Core;
 use super::state::RunningKube;
+use super::tokens;
 
 /// Serves the clusters that are not served yet. Within a runtime.
 ///
@@ -50,7 +51,8 @@ fn api(core: &Arc<Core>, kube: &KubeCluster, cluster: &Cluster) -> kube::Api {
     let name = format!("{}/{}/{}", cluster.project, cluster.location, cluster.name);
     let below = format!("/kubernetes/{name}");
     let (accepting, changing, judging) = (weak.clone(), weak.clone(), weak.clone());
-    let (shaking, counting) = (weak.clone(), weak);
+    let (shaking, counting, issuing) = (weak.clone(), weak.clone(), weak);
+    let key = cluster.key();
     let api = kube.api(
         Arc::new(move |token| accepting.upgrade().is_some_and(|core| core.token == token)),
         Arc::new(move || {
@@ -72,6 +74,10 @@ fn api(core: &Arc<Core>, kube: &KubeCluster, cluster: &Cluster) -> kube::Api {
                 let (method, query) = (method.as_str(), uri.query().unwrap_or_default());
                 core.record(method, &path, query, body, status);
             }
+        }),
+        issue: Arc::new(move |claims| match issuing.upgrade() {
+            Some(core) => tokens::of_cluster(&mut core.state(), &key, claims),
+            None => String::new(),
         }),
         ahead: jiff::SignedDuration::from_secs(core.state().world.clock_ahead_seconds),
         ..api

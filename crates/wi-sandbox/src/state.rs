@@ -13,6 +13,7 @@ use super::clock::{self, Clock, Millis};
 use super::ids::{ClusterKey, hash, unique_id};
 use super::kube::{self, KubeCluster};
 use super::policy;
+use super::tokens::Tokens;
 use super::world::{Binding, Bucket, DeletedServiceAccount, Policy, ServiceAccount, World};
 
 /// Deleted accounts can be undeleted for 30 days.
@@ -45,6 +46,8 @@ pub struct State {
     pub recorder: Recorder,
     /// What a search of policies finds.
     pub index: Index,
+    /// Tokens that were given out.
+    pub tokens: Tokens,
     /// After so many writes it stands still.
     pub hold_after: Option<usize>,
     /// While the sandbox stands still: what ends that.
@@ -69,6 +72,7 @@ impl State {
             calls: Calls::default(),
             recorder: Recorder::default(),
             index: Index::default(),
+            tokens: Tokens::default(),
             hold_after: None,
             stands_still: None,
         };

@@ -8,6 +8,7 @@ use super::policy;
 use super::request::Request;
 use super::set_policy;
 use super::state::State;
+use super::tokens;
 use super::world::{Bucket, Policy};
 
 /// Answers `storage/v1/b...`; `path` is what follows `b`.
@@ -36,18 +37,16 @@ fn answer(state: &mut State, path: &[&str], request: &Request) -> Result<Value, 
             Ok(show_policy(name, stored, version))
         }
         ("PUT", ["iam"]) => set_policy(state, name, &request.body),
-        ("GET", ["iam", "testPermissions"]) => Ok(test_permissions(state, request)),
+        ("GET", ["iam", "testPermissions"]) => {
+            test_permissions(state, request, &format!("bucket/{name}"))
+        }
         _ => Err(request.not_simulated()),
     }
 }
 
-fn test_permissions(state: &State, request: &Request) -> Value {
-    let lacks = &state.world.caller_lacks;
-    let held: Vec<&str> = request
-        .queries("permissions")
-        .filter(|p| !lacks.iter().any(|lack| lack == p))
-        .collect();
-    json!({"kind": "storage#testIamPermissionsResponse", "permissions": held})
+fn test_permissions(state: &State, request: &Request, resource: &str) -> Result<Value, ApiError> {
+    let held = tokens::tested(state, request, resource, request.queries("permissions"))?;
+    Ok(json!({"kind": "storage#testIamPermissionsResponse", "permissions": held}))
 }
 
 /// Storage answers 412 where other services answer 409.
@@ -100,7 +99,7 @@ fn managed_folder(
     let stored = found.ok_or_else(|| missing(&name))?.policy.clone();
     match (request.method.as_str(), rest) {
         ("GET", "") => Ok(show(folder.trim_end_matches('/'))),
-        ("GET", "testPermissions") => Ok(test_permissions(state, request)),
+        ("GET", "testPermissions") => test_permissions(state, request, &name),
         ("GET", "iam") => {
             let version =
                 policy::requested_version(request.query("optionsRequestedPolicyVersion"))?;

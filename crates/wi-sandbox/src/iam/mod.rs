@@ -13,6 +13,7 @@ use super::request::Request;
 use super::roles as known_roles;
 use super::set_policy;
 use super::state::{State, email};
+use super::tokens;
 use super::world::{CustomRole, ServiceAccount, World};
 
 /// Answers `v1/projects/P/serviceAccounts...`; `path` is what follows `serviceAccounts`.
@@ -48,6 +49,9 @@ pub fn handle(
         return accounts::undelete(state, name);
     }
     state.keep_default_account(name);
+    if let (Some(holder), "generateAccessToken") = (&request.holder, verb) {
+        return tokens::generate(state, holder, name, &request.body);
+    }
     let (owner, id) = find(state, scope.as_deref(), name)?;
     match (method, verb, rest) {
         ("GET", "", []) => Ok(accounts::show(&owner, &id, account(state, &owner, &id))),
@@ -67,7 +71,10 @@ pub fn handle(
             Ok(policy::show(&account(state, &owner, &id).policy, version))
         }
         ("POST", "setIamPolicy", []) => set_policy(state, &owner, &id, &request.body),
-        ("POST", "testIamPermissions", []) => Ok(crm::test_permissions(state, &request.body)),
+        ("POST", "testIamPermissions", []) => {
+            let resource = format!("serviceaccount/{}", email(&owner, &id));
+            crm::test_permissions(state, request, &resource)
+        }
         _ => Err(request.not_simulated()),
     }
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::super::errors::{ApiError, BUG};
 use super::super::faults::{self, BrokenTls, Verdict};
+use super::super::tokens::Claims;
 use super::kind::Kind;
 use super::list::ListQuery;
 use super::manifest;
@@ -41,9 +42,14 @@ pub struct Api {
     pub handshake: Arc<dyn Fn() -> Option<BrokenTls> + Send + Sync>,
     /// Is told of each request and its answer.
     pub on_call: OnCall,
+    /// Makes a token of a service account.
+    pub issue: Issue,
     /// How far the server's clock is ahead of this machine's.
     pub ahead: jiff::SignedDuration,
 }
+
+/// A token of these claims.
+pub type Issue = Arc<dyn Fn(&Claims) -> String + Send + Sync>;
 
 /// What the faults make of a request, `METHOD /path?query`.
 pub type Judge = Arc<dyn Fn(&str) -> Verdict + Send + Sync>;
@@ -266,6 +272,12 @@ fn review(api: &Api, call: &Call) -> Result<Answer, Status> {
 /// What is below the path of an API group.
 fn group(api: &Api, call: &Call, group: &str, path: &[&str]) -> Result<Answer, Status> {
     match path {
+        ["namespaces", namespace, "serviceaccounts", name, "token"] if group.is_empty() => {
+            match call.method {
+                Method::POST => token_request(api, call, namespace, name),
+                _ => Err(Status::method_not_allowed()),
+            }
+        }
         ["namespaces", namespace, plural, rest @ ..] => {
             let kind = Kind::from_plural(group, plural).filter(|kind| kind.namespaced());
             let kind = kind.ok_or_else(Status::no_such_path)?;
@@ -281,6 +293,76 @@ fn group(api: &Api, call: &Call, group: &str, path: &[&str]) -> Result<Answer, S
         }
         [] => Err(Status::no_such_path()),
     }
+}
+
+/// The least and the most seconds that a token may last.
+const LIFETIMES: std::ops::RangeInclusive<i64> = 600..=(1 << 32);
+
+/// `create` of a service account's `token` subresource.
+fn token_request(api: &Api, call: &Call, namespace: &str, name: &str) -> Result<Answer, Status> {
+    let kind = Kind::ServiceAccount;
+    let what = "serviceaccounts/token";
+    if !api.cluster.lock().permits("create", what, namespace) {
+        let why = format!(
+            "User cannot create resource {what:?} in API group \"\" in the namespace {namespace:?}"
+        );
+        return Err(Status::forbidden(kind, name, &why));
+    }
+    let mut request = decode(&call.body)?;
+    let is_one = request["kind"].as_str().unwrap_or("TokenRequest") == "TokenRequest";
+    if !request.is_object() || !is_one {
+        let why = "the object provided is unrecognized (must be of type TokenRequest)";
+        return Err(Status::bad_request(why));
+    }
+    let account = api.cluster.account(namespace, name);
+    let (_, uid) = account.ok_or_else(|| Status::not_found(kind, name))?;
+    let seconds = request["spec"]["expirationSeconds"].as_i64().unwrap_or(3600);
+    if !LIFETIMES.contains(&seconds) {
+        let why = match seconds < *LIFETIMES.start() {
+            true => "may not specify a duration less than 10 minutes",
+            false => "may not specify a duration larger than 2^32 seconds",
+        };
+        let mut status = Status::new(
+            422,
+            "Invalid",
+            format!("TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: Invalid value: {seconds}: {why}"),
+        );
+        status = status.because(json!([{
+            "reason": "FieldValueInvalid",
+            "message": format!("Invalid value: {seconds}: {why}"),
+            "field": "spec.expirationSeconds",
+        }]));
+        return Err(status);
+    }
+    let audiences = request["spec"]["audiences"].as_array().cloned();
+    let audiences: Vec<String> = audiences
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|a| a.as_str().map(str::to_owned))
+        .collect();
+    let token = (api.issue)(&Claims {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        uid,
+        audiences: audiences.clone(),
+        seconds: seconds.unsigned_abs(),
+    });
+    let now = jiff::Timestamp::now() + api.ahead;
+    let text = |at: jiff::Timestamp| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    request["kind"] = json!("TokenRequest");
+    request["apiVersion"] = json!("authentication.k8s.io/v1");
+    request["metadata"] =
+        json!({"name": name, "namespace": namespace, "creationTimestamp": text(now)});
+    request["spec"] = json!({
+        "audiences": audiences,
+        "expirationSeconds": seconds,
+        "boundObjectRef": request["spec"]["boundObjectRef"],
+    });
+    request["status"] = json!({
+        "token": token,
+        "expirationTimestamp": text(now + jiff::SignedDuration::from_secs(seconds)),
+    });
+    Ok(Answer::created(request))
 }
 
 fn resource(

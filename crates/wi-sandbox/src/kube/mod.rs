@@ -122,6 +122,7 @@ impl KubeCluster {
             judge,
             handshake: Arc::new(|| None),
             on_call: Arc::new(|_, _, _, _| {}),
+            issue: Arc::new(|_| String::new()),
             ahead: jiff::SignedDuration::ZERO,
         }
     }

@@ -1,0 +1,348 @@
+//! Tokens that are somebody: of Kubernetes service accounts, what the security token service makes of them, and
+//! of the Google service accounts that those may be.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use super::errors::ApiError;
+use super::ids::ClusterKey;
+use super::oracle::{self, Decision};
+use super::request::Request;
+use super::state::State;
+
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+const GET_TOKEN: &str = "iam.serviceAccounts.getAccessToken";
+const DELEGATE: &str = "iam.serviceAccounts.implicitDelegation";
+
+/// How long what the security token service gives lasts, in seconds.
+const EXCHANGED: u64 = 3600;
+/// The longest that needs no organization policy, in seconds.
+const LONGEST: u64 = 3600;
+
+/// Who a token is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The cluster of the Kubernetes service account that it began with.
+    pub cluster: ClusterKey,
+    /// That account's namespace.
+    pub namespace: String,
+    /// Its name.
+    pub ksa: String,
+    /// The Google service account that it is by now.
+    pub account: Option<String>,
+}
+
+/// What a cluster says in a token of a service account.
+#[derive(Debug, Clone)]
+pub struct Claims {
+    /// The account's namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// For whom it is.
+    pub audiences: Vec<String>,
+    /// How long it lasts, in seconds.
+    pub seconds: u64,
+}
+
+/// A token that was given out.
+struct Issued {
+    holder: Holder,
+    /// Of a cluster's token; `None`: it is an access token.
+    audiences: Option<Vec<String>>,
+    /// In real time: a client compares it with its own clock.
+    ends: Instant,
+}
+
+/// All that were given out.
+#[derive(Default)]
+pub struct Tokens(HashMap<String, Issued>);
+
+impl Tokens {
+    fn keep(&mut self, token: &str, holder: Holder, audiences: Option<Vec<String>>, seconds: u64) {
+        let issued = Issued {
+            holder,
+            audiences,
+            ends: Instant::now() + Duration::from_secs(seconds),
+        };
+        self.0.insert(token.to_owned(), issued);
+    }
+
+    fn valid(&self, token: &str) -> Option<&Issued> {
+        self.0.get(token).filter(|t| Instant::now() < t.ends)
+    }
+
+    /// Whose access token it is.
+    pub fn holder(&self, token: &str) -> Option<Holder> {
+        let issued = self.valid(token).filter(|t| t.audiences.is_none())?;
+        Some(issued.holder.clone())
+    }
+}
+
+/// A text that nobody guesses, and that tests can look for.
+fn random(start: &str) -> String {
+    let random = || RandomState::new().hash_one(std::process::id());
+    format!("{start}-CANARY-{:016x}{:016x}", random(), random())
+}
+
+/// `https://container.googleapis.com/v1/projects/P/locations/L/clusters/C`: who signs a cluster's tokens.
+fn issuer((project, location, name): &ClusterKey) -> String {
+    format!(
+        "https://container.googleapis.com/v1/projects/{project}/locations/{location}/clusters/{name}"
+    )
+}
+
+/// A token of a cluster for one of its service accounts, in the shape of a JWT.
+pub fn of_cluster(state: &mut State, cluster: &ClusterKey, claims: &Claims) -> String {
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let now = jiff::Timestamp::now().as_second();
+    let header = part(json!({"alg": "RS256", "kid": "sandbox"}));
+    let body = part(json!({
+        "iss": issuer(cluster),
+        "sub": format!("system:serviceaccount:{}:{}", claims.namespace, claims.name),
+        "aud": claims.audiences,
+        "iat": now,
+        "exp": now.saturating_add_unsigned(claims.seconds),
+        "kubernetes.io": {
+            "namespace": claims.namespace,
+            "serviceaccount": {"name": claims.name, "uid": claims.uid},
+        },
+    }));
+    let token = format!("{header}.{body}.{}", random("signature"));
+    let holder = Holder {
+        cluster: cluster.clone(),
+        namespace: claims.namespace.clone(),
+        ksa: claims.name.clone(),
+        account: None,
+    };
+    let audiences = Some(claims.audiences.clone());
+    state
+        .tokens
+        .keep(&token, holder, audiences, claims.seconds);
+    token
+}
+
+/// Whether a service is off in a project, in the words of the refusal.
+fn is_on(state: &State, project: &str, api: &str, title: &str) -> Result<(), ApiError> {
+    let project_of = state.world.projects.get(project);
+    if !project_of.is_some_and(|p| p.disabled_services.iter().any(|s| s == api)) {
+        return Ok(());
+    }
+    let number = state.number(project);
+    Err(ApiError::denied(format!(
+        "{title} has not been used in project {number} before or it is disabled. Enable it by visiting https://console.developers.google.com/apis/api/{api}/overview?project={number} then retry."
+    ))
+    .with_info(
+        "SERVICE_DISABLED",
+        "googleapis.com",
+        json!({"service": api, "consumer": format!("projects/{number}")}),
+    ))
+}
+
+/// `POST /v1/token` of the security token service: a cluster's token for an access token of the same identity.
+///
+/// # Errors
+/// 400 in OAuth's shape.
+pub fn exchange(state: &mut State, request: &Request) -> Result<Value, ApiError> {
+    let field = |name: &str| request.body[name].as_str().unwrap_or_default().to_owned();
+    let refused = |error: &'static str, why: String| Err(ApiError::oauth(error, why));
+    if field("grantType") != GRANT {
+        return refused("unsupported_grant_type", "Invalid grantType.".to_owned());
+    }
+    for (name, wanted) in [("requestedTokenType", ACCESS_TOKEN), ("subjectTokenType", JWT)] {
+        if field(name) != wanted {
+            return refused("invalid_request", format!("Invalid value for {name}."));
+        }
+    }
+    if field("scope").is_empty() {
+        return refused("invalid_scope", "The scope is missing.".to_owned());
+    }
+    let audience = field("audience");
+    let parts = audience
+        .strip_prefix("identitynamespace:")
+        .and_then(|rest| rest.split_once(':'));
+    let Some((pool, provider)) = parts else {
+        let why = "Invalid value for \"audience\". This value should be the full resource name of the Identity Provider.";
+        return refused("invalid_target", why.to_owned());
+    };
+    let known = state.world.clusters.iter().find(|c| {
+        let key = (c.project.clone(), c.location.clone(), c.name.clone());
+        issuer(&key) == provider
+    });
+    let project = known
+        .filter(|c| state.pool_exists(pool) && c.workload_pool.as_deref() == Some(pool))
+        .map(|c| c.project.clone());
+    let Some(project) = project else {
+        let why = "The target service indicated by the \"audience\" parameters is invalid. This might either be because the pool or provider is disabled or deleted or because it doesn't exist.";
+        return refused("invalid_target", why.to_owned());
+    };
+    is_on(state, &project, "sts.googleapis.com", "Security Token Service API")?;
+    let issued = state.tokens.valid(&field("subjectToken"));
+    let holder = match issued.and_then(|t| Some((t, t.audiences.as_ref()?))) {
+        None => {
+            let why = "The given credential is rejected by the attribute condition, has expired, or is no JWT of the provider.";
+            return refused("invalid_grant", why.to_owned());
+        }
+        Some((t, _)) if issuer(&t.holder.cluster) != provider => {
+            let why = "The issuer in the subject token does not match the one of the provider.";
+            return refused("invalid_grant", why.to_owned());
+        }
+        Some((_, audiences)) if !audiences.iter().any(|a| a == pool) => {
+            let why = "The audience in ID Token does not match the expected audience.";
+            return refused("invalid_grant", why.to_owned());
+        }
+        Some((t, _)) => t.holder.clone(),
+    };
+    let token = random("ya29.d");
+    state.tokens.keep(&token, holder, None, EXCHANGED);
+    Ok(json!({
+        "access_token": token,
+        "issued_token_type": ACCESS_TOKEN,
+        "token_type": "Bearer",
+        "expires_in": EXCHANGED,
+    }))
+}
+
+/// `iamcredentials.projects.serviceAccounts.generateAccessToken`, asked by whoever holds such a token.
+///
+/// # Errors
+/// 403 without the right to be it, in the words in which metadata servers pass it on; 404 for an account that is
+/// not there; 400 for one that is disabled.
+pub fn generate(
+    state: &mut State,
+    holder: &Holder,
+    name: &str,
+    body: &Value,
+) -> Result<Value, ApiError> {
+    if body["scope"].as_array().is_none_or(Vec::is_empty) {
+        return Err(ApiError::invalid("Scope required."));
+    }
+    let lifetime = body["lifetime"].as_str().unwrap_or("3600s");
+    let seconds: Option<u64> = lifetime.strip_suffix('s').and_then(|s| s.parse().ok());
+    let seconds = seconds.filter(|s| *s > 0).ok_or_else(|| {
+        ApiError::invalid("Invalid value at 'lifetime' (type.googleapis.com/google.protobuf.Duration)")
+    })?;
+    if seconds > LONGEST {
+        return Err(ApiError::invalid(
+            "The access token lifetime cannot exceed 3600 seconds, unless the organization policy constraint iam.allowServiceAccountCredentialLifetimeExtension lists the account.",
+        ));
+    }
+    is_on(
+        state,
+        &holder.cluster.0,
+        "iamcredentials.googleapis.com",
+        "IAM Service Account Credentials API",
+    )?;
+    let mut who = holder.clone();
+    let delegates = body["delegates"].as_array().into_iter().flatten();
+    let delegates = delegates.filter_map(|d| d.as_str()?.rsplit('/').next());
+    let steps = delegates.map(|d| (d.to_owned(), DELEGATE));
+    let steps: Vec<_> = steps.chain([(name.to_owned(), GET_TOKEN)]).collect();
+    for (account, permission) in steps {
+        who = becomes(state, &who, &account, permission)?;
+    }
+    let token = random("ya29.c");
+    state.tokens.keep(&token, who, None, seconds);
+    let ends = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds.cast_signed());
+    let ends = ends.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    Ok(json!({"accessToken": token, "expireTime": ends}))
+}
+
+/// The holder as an account that it may be.
+fn becomes(
+    state: &State,
+    holder: &Holder,
+    account: &str,
+    permission: &str,
+) -> Result<Holder, ApiError> {
+    let email = match state.find_account(account) {
+        Some((project, id)) => super::state::email(&project, &id),
+        None => account.to_owned(),
+    };
+    match oracle::usable(state, &email) {
+        Err(oracle::Unusable::Disabled) => {
+            return Err(ApiError::precondition(format!(
+                "Service account {email} is disabled."
+            )));
+        }
+        Err(oracle::Unusable::Absent | oracle::Unusable::NotVisible) => {
+            return Err(ApiError::not_found(format!(
+                "Not found; Gaia id not found for email {email}"
+            )));
+        }
+        Ok(()) => {}
+    }
+    let resource = format!("serviceaccount/{email}");
+    match may(state, holder, permission, &resource)? {
+        true => Ok(Holder {
+            account: Some(email),
+            ..holder.clone()
+        }),
+        false => Err(ApiError::permission(
+            permission,
+            &format!("projects/-/serviceAccounts/{email}"),
+        )),
+    }
+}
+
+/// Whether a holder may do something.
+///
+/// # Errors
+/// 501 where that hangs on what is not simulated.
+pub fn may(
+    state: &State,
+    holder: &Holder,
+    permission: &str,
+    resource: &str,
+) -> Result<bool, ApiError> {
+    let decision: Decision = oracle::of_holder(state, holder, permission, resource);
+    decision.allowed.ok_or_else(|| {
+        ApiError::new(
+            501,
+            format!("The sandbox cannot tell {permission} on {resource}: {}.", decision.why),
+        )
+    })
+}
+
+/// Which of these permissions whoever asks has on a resource: of the caller of the world all that `callerLacks`
+/// does not name.
+///
+/// # Errors
+/// As [`may`].
+pub fn tested<'a>(
+    state: &State,
+    request: &Request,
+    resource: &str,
+    asked: impl Iterator<Item = &'a str>,
+) -> Result<Vec<&'a str>, ApiError> {
+    let mut held = Vec::new();
+    for permission in asked {
+        let has = match &request.holder {
+            None => !state.world.caller_lacks.iter().any(|l| l == permission),
+            Some(holder) => may(state, holder, permission, resource)?,
+        };
+        if has {
+            held.push(permission);
+        }
+    }
+    Ok(held)
+}
+
+/// Whether a holder of such a token is answered here: it may ask what it may do, and for tokens of accounts.
+pub fn is_answered(request: &Request) -> bool {
+    let path = &request.path;
+    let dataset = path.starts_with("/bigquery/v2/projects/") && path.contains("/datasets/");
+    path.ends_with(":testIamPermissions")
+        || path.ends_with("/iam/testPermissions")
+        || path.ends_with(":generateAccessToken")
+        || (dataset && request.method == "GET")
+}
