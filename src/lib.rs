@@ -8,6 +8,8 @@
 
 pub mod engine;
 
+pub mod verify;
+
 pub mod apply;
 
 pub mod doctor;

@@ -5,7 +5,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::{
     apply, comment, completion, doctor, explain, graph, help, init, migrate, plan, sandbox, scan,
-    schema, show, validate,
+    schema, show, validate, verify,
 };
 
 /// The headings of groups in `--help` that more than one struct of arguments adds to.
@@ -99,6 +99,8 @@ pub(super) enum Command {
     Doctor(doctor::DoctorArgs),
     /// Say why a pod may do something, or may not: every link from it to the role
     Explain(explain::ExplainArgs),
+    /// Prove that workloads may do what the spec says, each with its own token
+    Verify(verify::VerifyArgs),
     /// Find static keys in files, Git's history and clusters, and who uses them
     Scan(scan::ScanArgs),
     /// Say how far accounts are off their static keys, and what comes next
@@ -129,6 +131,7 @@ impl Command {
             Self::Validate(_) => "validate",
             Self::Doctor(_) => "doctor",
             Self::Explain(_) => "explain",
+            Self::Verify(_) => "verify",
             Self::Scan(_) => "scan",
             Self::Migrate(_) => "migrate",
             Self::Graph(_) => "graph",

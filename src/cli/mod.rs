@@ -22,6 +22,7 @@ mod secrets;
 mod show;
 mod terraform;
 mod validate;
+mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -118,6 +119,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Apply(args) => apply::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Verify(args) => verify::run(args),
         Command::Scan(args) => scan::run(args),
         Command::Migrate(args) => migrate::run(args),
         Command::Comment(args) => comment::run(args),

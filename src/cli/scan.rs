@@ -325,13 +325,17 @@ fn show(report: &Report, args: &ScanArgs) -> Result<(), Failure> {
     };
     match &args.out {
         Some(file) => {
-            let plain = anstream::adapter::strip_str(&told).to_string();
-            write(file, &plain)?;
+            write_plain(file, &told)?;
             print::data(&text())?;
         }
         None => print::data(&told)?,
     }
     Ok(())
+}
+
+/// Writes what is printed, without its colours.
+pub(super) fn write_plain(file: &Path, text: &str) -> Result<(), Failure> {
+    write(file, &anstream::adapter::strip_str(text).to_string())
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {

@@ -22,6 +22,8 @@ pub(super) enum SchemaKind {
     Plan,
     /// Of what `wi scan --format json` prints
     Findings,
+    /// Of what `wi verify --format json` prints
+    Verify,
 }
 
 pub(super) fn run(args: SchemaArgs) -> Result<Success, Failure> {
@@ -29,6 +31,7 @@ pub(super) fn run(args: SchemaArgs) -> Result<Success, Failure> {
         SchemaKind::Spec => wi_core::spec::json_schema(),
         SchemaKind::Plan => crate::view::json::schema(),
         SchemaKind::Findings => crate::view::findings::json::schema(),
+        SchemaKind::Verify => crate::view::verify::json::schema(),
         SchemaKind::World => wi_sandbox::world::json_schema(),
     };
     print::data(&format!("{schema:#}\n"))?;

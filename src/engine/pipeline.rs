@@ -62,7 +62,7 @@ pub struct Input {
 }
 
 /// What a spec asks for on all its clusters, and how they were found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Found {
     /// On all clusters.
     pub desired: Desired,

@@ -168,7 +168,7 @@ fn of_link(out: &mut String, link: &Link, width: usize) {
 }
 
 /// The member, and below it what differs.
-fn of_near(out: &mut String, near: &NearMiss) {
+pub(super) fn of_near(out: &mut String, near: &NearMiss) {
     let (start, length) = near.differs;
     // As wide as what is shown, which may be escaped.
     let before: String = near.member.chars().take(start).collect();
@@ -195,6 +195,15 @@ fn command(fix: &Fix) -> Option<String> {
         }
         Fix::Run(command) => Some(command.clone()),
         Fix::Spec(_) | Fix::Say(_) => None,
+    }
+}
+
+/// What mends a link, in lines: a command, lines of the spec, or words.
+pub(super) fn fix_lines(fix: &Fix) -> Vec<String> {
+    match fix {
+        Fix::Spec(lines) => lines.clone(),
+        Fix::Say(words) => vec![words.clone()],
+        Fix::Apply(_) | Fix::Run(_) => command(fix).into_iter().collect(),
     }
 }
 

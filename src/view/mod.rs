@@ -15,7 +15,9 @@ pub mod progress;
 pub mod scanning;
 pub mod style;
 pub mod text;
+pub mod verify;
 mod wave_table;
+mod xml;
 
 use std::collections::BTreeMap;
 

@@ -20,6 +20,7 @@ const CORE: &[&[&str]] = &[
 /// A command is a line's part: none uses another.
 const PROGRAM: &[&[&str]] = &[
     &["engine"],
+    &["verify"],
     &["apply"],
     &["doctor", "scan", "explain", "audit", "logs", "import"],
     &["migrate"],

@@ -39,6 +39,8 @@ pub enum Api {
     Oauth2,
     /// Access tokens of service accounts.
     IamCredentials,
+    /// Access tokens for tokens of others.
+    Sts,
     /// Kubernetes API servers of the clusters of a fleet.
     ConnectGateway,
     /// Which APIs are on.
@@ -55,7 +57,7 @@ pub enum Api {
 
 impl Api {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Container,
         Self::Iam,
         Self::CloudResourceManager,
@@ -74,6 +76,7 @@ impl Api {
         Self::Iap,
         Self::Oauth2,
         Self::IamCredentials,
+        Self::Sts,
         Self::ConnectGateway,
         Self::ServiceUsage,
         Self::Monitoring,
@@ -103,6 +106,7 @@ impl Api {
             Self::Iap => "iap",
             Self::Oauth2 => "oauth2",
             Self::IamCredentials => "iamcredentials",
+            Self::Sts => "sts",
             Self::ConnectGateway => "connectgateway",
             Self::ServiceUsage => "serviceusage",
             Self::Monitoring => "monitoring",

@@ -201,7 +201,11 @@ impl Unusable {
 pub(crate) fn usable(state: &State, account: &str) -> Result<(), Unusable> {
     let Some((project, id)) = state.find_account(account) else {
         let googles = account.ends_with("@developer.gserviceaccount.com");
-        return if googles { Ok(()) } else { Err(Unusable::Absent) };
+        return if googles {
+            Ok(())
+        } else {
+            Err(Unusable::Absent)
+        };
     };
     let found = &state.world.projects[&project].service_accounts[&id];
     if found.disabled {
@@ -578,7 +582,11 @@ fn bound_by_scopes(
 
 /// Whether the holder of a token may do this.
 pub fn of_holder(state: &State, holder: &Holder, permission: &str, resource: &str) -> Decision {
-    let cluster = state.world.clusters.iter().find(|c| c.key() == holder.cluster);
+    let cluster = state
+        .world
+        .clusters
+        .iter()
+        .find(|c| c.key() == holder.cluster);
     let Some(cluster) = cluster else {
         return Decision {
             allowed: Some(false),

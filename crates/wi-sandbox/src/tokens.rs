@@ -125,9 +125,7 @@ pub fn of_cluster(state: &mut State, cluster: &ClusterKey, claims: &Claims) -> S
         account: None,
     };
     let audiences = Some(claims.audiences.clone());
-    state
-        .tokens
-        .keep(&token, holder, audiences, claims.seconds);
+    state.tokens.keep(&token, holder, audiences, claims.seconds);
     token
 }
 
@@ -158,7 +156,10 @@ pub fn exchange(state: &mut State, request: &Request) -> Result<Value, ApiError>
     if field("grantType") != GRANT {
         return refused("unsupported_grant_type", "Invalid grantType.".to_owned());
     }
-    for (name, wanted) in [("requestedTokenType", ACCESS_TOKEN), ("subjectTokenType", JWT)] {
+    for (name, wanted) in [
+        ("requestedTokenType", ACCESS_TOKEN),
+        ("subjectTokenType", JWT),
+    ] {
         if field(name) != wanted {
             return refused("invalid_request", format!("Invalid value for {name}."));
         }
@@ -185,7 +186,12 @@ pub fn exchange(state: &mut State, request: &Request) -> Result<Value, ApiError>
         let why = "The target service indicated by the \"audience\" parameters is invalid. This might either be because the pool or provider is disabled or deleted or because it doesn't exist.";
         return refused("invalid_target", why.to_owned());
     };
-    is_on(state, &project, "sts.googleapis.com", "Security Token Service API")?;
+    is_on(
+        state,
+        &project,
+        "sts.googleapis.com",
+        "Security Token Service API",
+    )?;
     let issued = state.tokens.valid(&field("subjectToken"));
     let holder = match issued.and_then(|t| Some((t, t.audiences.as_ref()?))) {
         None => {
@@ -229,7 +235,9 @@ pub fn generate(
     let lifetime = body["lifetime"].as_str().unwrap_or("3600s");
     let seconds: Option<u64> = lifetime.strip_suffix('s').and_then(|s| s.parse().ok());
     let seconds = seconds.filter(|s| *s > 0).ok_or_else(|| {
-        ApiError::invalid("Invalid value at 'lifetime' (type.googleapis.com/google.protobuf.Duration)")
+        ApiError::invalid(
+            "Invalid value at 'lifetime' (type.googleapis.com/google.protobuf.Duration)",
+        )
     })?;
     if seconds > LONGEST {
         return Err(ApiError::invalid(
@@ -308,7 +316,10 @@ pub fn may(
     decision.allowed.ok_or_else(|| {
         ApiError::new(
             501,
-            format!("The sandbox cannot tell {permission} on {resource}: {}.", decision.why),
+            format!(
+                "The sandbox cannot tell {permission} on {resource}: {}.",
+                decision.why
+            ),
         )
     })
 }

@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 use wi_core::findings::{Finding, Findings};
 
+use crate::view::xml::text as xml;
+
 /// One document. What could not be looked at is an error of a suite of its own.
 pub fn findings(findings: &Findings) -> String {
     let mut suites: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
@@ -79,19 +81,4 @@ fn case(finding: &Finding, out: &mut String) {
         }
     }
     out.push_str("</testcase>\n");
-}
-
-/// Text in XML 1.0: what that cannot hold is shown escaped.
-fn xml(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in wi_core::words::safe_lines(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c => out.push(c),
-        }
-    }
-    out
 }

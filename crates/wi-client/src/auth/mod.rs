@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::{Mutex, OnceCell};
+use zeroize::Zeroizing;
 
 pub use exec::ExecPlugin;
 pub(crate) use exec::nullable;
@@ -58,7 +59,7 @@ pub struct TokenSource {
 enum Source {
     None,
     /// A token, and the variable that it is from.
-    Fixed(String, Option<&'static str>),
+    Fixed(Zeroizing<String>, Option<&'static str>),
     /// A token in a file, and the one to use while the file cannot be read.
     File(PathBuf, Option<String>),
     Exec(Box<ExecPlugin>),
@@ -182,13 +183,21 @@ impl TokenSource {
 
     /// This token, which nobody refreshes.
     pub fn fixed(token: String) -> Self {
-        Self::of(Source::Fixed(token, None))
+        Self::of(Source::Fixed(Zeroizing::new(token), None))
+    }
+
+    /// A token of a workload's: no project of the caller's is counted on for it.
+    pub(crate) fn workload(token: String) -> Self {
+        Self {
+            quota_project: None,
+            ..Self::of(Source::Fixed(Zeroizing::new(token), None))
+        }
     }
 
     /// The token in an environment variable, if it has one.
     pub fn of_variable(name: &'static str) -> Option<Self> {
         let token = std::env::var(name).ok().filter(|t| !t.is_empty())?;
-        Some(Self::of(Source::Fixed(token, Some(name))))
+        Some(Self::of(Source::Fixed(Zeroizing::new(token), Some(name))))
     }
 
     /// The token in a file that somebody else keeps fresh.
@@ -201,7 +210,7 @@ impl TokenSource {
     pub(crate) fn of_kubeconfig(token: Option<String>, file: Option<PathBuf>) -> Self {
         let source = match (token, file) {
             (token, Some(file)) => Source::File(file, token),
-            (Some(token), None) => Source::Fixed(token, None),
+            (Some(token), None) => Source::Fixed(Zeroizing::new(token), None),
             (None, None) => Source::None,
         };
         Self {
@@ -293,7 +302,7 @@ impl TokenSource {
         match &self.source {
             Source::None | Source::Exec(_) => Err("there is no token".to_owned()),
             Source::Fixed(token, _) => Ok(Token {
-                token: token.clone(),
+                token: token.to_string(),
                 lasts: None,
             }),
             Source::File(path, otherwise) => {

@@ -30,6 +30,16 @@ pub(super) async fn read(http: &Http, resource: &Resource) -> Result<Policy, Api
     Ok(as_policy(http.json(request).await?))
 }
 
+/// Whether the caller has `bigquery.datasets.get`.
+pub(super) async fn can_be_read(http: &Http, resource: &Resource) -> Result<bool, ApiError> {
+    let url = policies::url(http, resource, "?datasetView=METADATA");
+    match http.json::<Value>(Request::new(Method::GET, url)).await {
+        Ok(_) => Ok(true),
+        Err(e) if e.code == 403 && e.message.contains("bigquery.datasets.get") => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
 pub(super) async fn write(
     http: &Http,
     resource: &Resource,

@@ -11,6 +11,7 @@ pub mod policies;
 pub mod projects;
 pub mod restrictions;
 pub mod services;
+pub mod workload;
 
 /// The most pages of one list: a hundred thousand accounts, twice as many projects.
 const MOST_PAGES: usize = 1000;

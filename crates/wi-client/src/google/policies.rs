@@ -97,6 +97,19 @@ pub async fn test_permissions(
     Ok(Some(http.json::<Answer>(request).await?.permissions))
 }
 
+/// Whether the caller may do this. Where the API cannot be asked (BigQuery's datasets) it is done: `bigquery.datasets.get`
+/// is a read.
+///
+/// # Errors
+/// 400 for a permission that is none of the resource's kind.
+pub async fn may(http: &Http, resource: &Resource, permission: &str) -> Result<bool, ApiError> {
+    let asked = BTreeSet::from([permission.to_owned()]);
+    match test_permissions(http, resource, &asked).await? {
+        Some(held) => Ok(held.contains(permission)),
+        None => datasets::can_be_read(http, resource).await,
+    }
+}
+
 /// Where the policy of a resource is, with what follows its path.
 pub(super) fn url(http: &Http, resource: &Resource, rest: &str) -> String {
     let path = format!("{}{rest}", resource.path());

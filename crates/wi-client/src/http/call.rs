@@ -8,6 +8,7 @@ use rustls::CertificateError;
 use serde::de::DeserializeOwned;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
+use zeroize::Zeroizing;
 
 use super::{ApiError, ErrorKind, Http, ListBudget, Request, Secrets, Waited, retry};
 use crate::auth::Login;
@@ -62,6 +63,23 @@ impl Http {
             .take(items(&page), bytes)
             .map_err(|why| ApiError::without_answer(method.as_str(), &url, why))?;
         Ok(page)
+    }
+
+    /// As [`Self::json`], an answer that has a secret in it: it is zeroed, and no error quotes it.
+    pub(crate) async fn secret<T: DeserializeOwned>(
+        &self,
+        request: Request,
+    ) -> Result<T, ApiError> {
+        let body = Zeroizing::new(self.send(&request).await?);
+        // The parser's own message could quote a token.
+        serde_json::from_slice(&body).map_err(|_| ApiError {
+            kind: ErrorKind::Unreadable,
+            ..ApiError::without_answer(
+                request.method.as_str(),
+                &request.url,
+                "the answer is not what the API documents".to_owned(),
+            )
+        })
     }
 
     /// The answer, its status, and its length in bytes.
@@ -123,9 +141,10 @@ impl Http {
             let call = self.clients.call(&request.method, &request.url, &login);
             let call = call.map_err(unanswered)?;
             let left = allowed.saturating_sub(quiet);
-            let tried = self.attempt(request, call, &login.secrets, (quiet, left));
+            let secrets = request.secrets.as_ref().unwrap_or(&login.secrets);
+            let tried = self.attempt(request, call, secrets, (quiet, left));
             let failed = match tried.await {
-                Ok((_, body)) if login.secrets.are_in(&body) => {
+                Ok((_, body)) if secrets.are_in(&body) => {
                     let why = "the answer has the access token of the call in it, and is not used";
                     return Err(ApiError {
                         kind: ErrorKind::Unreadable,
@@ -196,6 +215,9 @@ impl Http {
             .await
             .map_err(|e| failed(e.to_string(), false))?;
         let mut call = call.header(http::header::ACCEPT, request.accept);
+        if let Some(agent) = &self.agent {
+            call = call.header(http::header::USER_AGENT, &**agent);
+        }
         if let Some(etag) = &request.if_match {
             call = call.header(http::header::IF_MATCH, etag);
         }

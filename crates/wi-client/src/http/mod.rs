@@ -80,6 +80,8 @@ pub struct Http {
     shared: Arc<Shared>,
     clients: Arc<server::Clients>,
     token: Arc<TokenSource>,
+    /// What it calls itself, where that is not just `wi` and its version.
+    agent: Option<Arc<str>>,
 }
 
 struct Shared {
@@ -131,6 +133,7 @@ impl Http {
             }),
             clients: Arc::new(clients),
             token: Arc::new(options.token),
+            agent: None,
         })
     }
 
@@ -149,7 +152,17 @@ impl Http {
             shared: Arc::clone(&self.shared),
             clients: self.shared.servers.clients(server, self.shared.times)?,
             token: Arc::clone(&self.token),
+            agent: self.agent.clone(),
         })
+    }
+
+    /// The same client, whose calls say what they are for: `wi/VERSION (what)`, as audit logs show it.
+    pub fn calling_for(&self, what: &str) -> Self {
+        let agent = format!("wi/{} ({what})", env!("CARGO_PKG_VERSION"));
+        Self {
+            agent: Some(agent.into()),
+            ..self.clone()
+        }
     }
 
     /// The same client with another token: for a server that Google's is not meant for.

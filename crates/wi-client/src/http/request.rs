@@ -1,11 +1,12 @@
 //! One call.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 use serde_json::Value;
 
-use super::Retry;
+use super::{Retry, Secrets};
 
 /// One call. Not `Debug`: a form may hold a token.
 #[derive(Clone)]
@@ -22,6 +23,8 @@ pub(crate) struct Request {
     pub if_match: Option<String>,
     /// How long to go on trying to connect; `None`: as long as there are tries.
     pub connect_within: Option<Duration>,
+    /// What of the body nobody is to see, in place of what is in the headers.
+    pub secrets: Option<Arc<Secrets>>,
 }
 
 impl Request {
@@ -36,6 +39,7 @@ impl Request {
             retry: Retry::Always,
             if_match: None,
             connect_within: None,
+            secrets: None,
         }
     }
 

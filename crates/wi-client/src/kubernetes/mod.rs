@@ -20,6 +20,7 @@ use wi_core::wire::network::NetworkPolicy;
 use wi_core::wire::pods::Pod;
 use wi_core::wire::workloads::{WorkloadKind, WorkloadObject};
 
+use crate::google::workload;
 use crate::http::{ApiError, Http, ListBudget, Request};
 use wi_core::percent;
 
@@ -385,6 +386,34 @@ impl Kube {
         let mut request = Request::new(Method::PATCH, url).body(patch.clone());
         request.content_type = "application/merge-patch+json";
         Ok(self.http.json::<Metadata>(request).await?.metadata)
+    }
+
+    /// `create` of a service account's `token` subresource: a token of it for an audience, of ten minutes, which is the
+    /// shortest that the API server gives.
+    pub async fn create_token(
+        &self,
+        namespace: &str,
+        name: &str,
+        audience: &str,
+    ) -> Result<workload::Token, ApiError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            status: Status,
+        }
+        #[derive(Deserialize)]
+        struct Status {
+            token: workload::Token,
+        }
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+        let body = json!({
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"audiences": [audience], "expirationSeconds": 600},
+        });
+        // Nothing is kept of it there: a second try does no harm.
+        let mut request = Request::new(Method::POST, self.url(&path)).body(body);
+        request.connect_within = Some(REACHABLE_WITHIN);
+        Ok(self.http.secret::<Answer>(request).await?.status.token)
     }
 
     /// Deletes just the object that was seen, in the version that was seen.

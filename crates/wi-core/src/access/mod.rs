@@ -17,6 +17,7 @@ mod mounts;
 mod needs;
 mod principal;
 mod programs;
+pub mod proof;
 mod question;
 mod restrictions;
 mod secret_uses;

@@ -316,7 +316,9 @@ fn token_request(api: &Api, call: &Call, namespace: &str, name: &str) -> Result<
     }
     let account = api.cluster.account(namespace, name);
     let (_, uid) = account.ok_or_else(|| Status::not_found(kind, name))?;
-    let seconds = request["spec"]["expirationSeconds"].as_i64().unwrap_or(3600);
+    let seconds = request["spec"]["expirationSeconds"]
+        .as_i64()
+        .unwrap_or(3600);
     if !LIFETIMES.contains(&seconds) {
         let why = match seconds < *LIFETIMES.start() {
             true => "may not specify a duration less than 10 minutes",
@@ -325,7 +327,9 @@ fn token_request(api: &Api, call: &Call, namespace: &str, name: &str) -> Result<
         let mut status = Status::new(
             422,
             "Invalid",
-            format!("TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: Invalid value: {seconds}: {why}"),
+            format!(
+                "TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: Invalid value: {seconds}: {why}"
+            ),
         );
         status = status.because(json!([{
             "reason": "FieldValueInvalid",

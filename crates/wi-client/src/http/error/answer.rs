@@ -70,6 +70,15 @@ impl ApiError {
                 .collect();
             return error;
         }
+        // As token endpoints answer: RFC 6749, section 5.2.
+        if let Some(oauth) = body["error"].as_str() {
+            error.status = shown(oauth);
+            error.message = match text(&body["error_description"]) {
+                why if why.is_empty() => error.status.clone(),
+                why => why,
+            };
+            return error;
+        }
         let google = &body["error"];
         error.status = text(&google["status"]);
         error.message = text(&google["message"]);

@@ -457,6 +457,13 @@ const UNSUPPORTED: [(&str, &str); 12] = [
     ),
 ];
 
+/// The service of a permission, if it takes no federated identity for it.
+pub fn no_federated(permission: &str) -> Option<&'static str> {
+    let mut all = UNSUPPORTED.iter();
+    let found = all.find(|(start, _)| permission.starts_with(start));
+    found.map(|(_, service)| *service)
+}
+
 /// 29.
 fn service_link(
     s: &Scene<'_>,
@@ -469,10 +476,7 @@ fn service_link(
     }
     let fix =
         Fix::Say("let it act as a Google service account: impersonates, in the spec".to_owned());
-    if let Some((_, service)) = UNSUPPORTED
-        .iter()
-        .find(|(start, _)| permission.starts_with(start))
-    {
+    if let Some(service) = no_federated(permission) {
         let title = format!("{service}: no federated identity is taken");
         return Some(Link::new(Rung::Service, State::Broken, title).fix(fix));
     }

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 pub use account::{GET_TOKEN, account};
+pub use grants::no_federated;
 pub use identity::{acts_as, ksa, principals, workload};
 pub use near::NearMiss;
 pub use network::{NetworkPolicies, Reach};
