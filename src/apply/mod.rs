@@ -5,6 +5,7 @@ mod edit;
 mod gke;
 mod observer;
 pub mod preflight;
+pub mod proof;
 pub mod rehearsal;
 pub mod rollout;
 mod steps;

@@ -13,11 +13,12 @@ use tokio_util::sync::CancellationToken;
 use wi_client::files;
 use wi_core::desired::{Desired, WaveSettings, Waves};
 use wi_core::live::{Live, Seen};
-use wi_core::plan::Options;
+use wi_core::plan::{self, Options, Plan};
 use wi_core::words::duration as in_words;
 
-use super::{Bounds, Context, Outcome, Status, carry_out, failed_clusters, verify};
+use super::{Bounds, Context, Outcome, Status, carry_out, failed_clusters, proof};
 use crate::apply::SkipReason;
+use crate::verify;
 use wi_core::address::Address;
 
 /// What the user says about gates.
@@ -29,6 +30,10 @@ pub struct Gates {
     pub run_file: Option<PathBuf>,
     /// How long pods of changed node pools may take to be ready.
     pub ready: Duration,
+    /// Whether what cannot be proven is a failure: gates that are told to verify by the spec alone go on.
+    pub demands_proof: bool,
+    /// How long policies may take to be in force.
+    pub propagation: Duration,
 }
 
 /// How a rollout ended.
@@ -247,11 +252,12 @@ impl Rollout<'_> {
         )
         .await;
         self.context.observer.end();
-        if !wave.verify || self.stop.is_cancelled() {
+        let wanted = wave.verify || self.gates.demands_proof;
+        if !wanted || self.stop.is_cancelled() {
             return;
         }
         self.context.observer.wave(&wave.name, "verifying");
-        let unverified = verify::wave(
+        let unverified = super::verify::wave(
             self.context,
             self.desired,
             self.before,
@@ -262,6 +268,77 @@ impl Rollout<'_> {
             self.stop,
         )
         .await;
+        self.fail(unverified);
+        let unproven = self.prove(index, addresses).await;
+        self.fail(unproven);
+    }
+
+    /// Tries what identities may do whose chain the wave was about. What could not be tried is told.
+    async fn prove(
+        &mut self,
+        index: usize,
+        addresses: &BTreeSet<Address>,
+    ) -> BTreeMap<Address, String> {
+        let done: BTreeSet<&Address> = addresses
+            .iter()
+            .filter(|a| self.outcome.get(*a) == Some(&Status::Done))
+            .collect();
+        let mut part = Plan::default();
+        for address in &done {
+            let change = self.context.plan.changes[*address].clone();
+            part.changes.insert((*address).clone(), change);
+        }
+        let wanted = plan::with_chains(self.desired, &part);
+        // Those of later waves get theirs then.
+        let is_there = |cluster: &str| {
+            let wave = self.waves.wave_of.get(cluster);
+            wave.is_none_or(|w| *w <= index)
+        };
+        let mut subjects = proof::subjects(&wanted.desired, &part, &done, is_there);
+        // What was read back and is not right has been told.
+        subjects
+            .retain(|key, _| !matches!(self.outcome.get(&key.address()), Some(Status::Failed(_))));
+        if subjects.is_empty() {
+            return BTreeMap::new();
+        }
+        let observer = &self.context.observer;
+        let told = |text: &str| observer.notice(text);
+        let proving = proof::prove(
+            &self.context.http,
+            &wanted.desired,
+            &subjects,
+            self.gates,
+            &told,
+        );
+        let proofs = tokio::select! {
+            proofs = proving => proofs,
+            () = self.stop.cancelled() => return BTreeMap::new(),
+        };
+        let mut failed = BTreeMap::new();
+        let mut untried = Vec::new();
+        for proof in &proofs {
+            match proof::why(proof) {
+                Some((verify::Outcome::Untried, why)) if !self.gates.demands_proof => {
+                    untried.push(why);
+                }
+                Some((_, why)) => {
+                    failed.insert(subjects[&proof.key].clone(), why);
+                }
+                None => {}
+            }
+        }
+        if let Some(first) = untried.first() {
+            let more = match untried.len() - 1 {
+                0 => String::new(),
+                n => format!(", and so {n} more"),
+            };
+            observer.notice(&format!("Not proven, and the gate goes on: {first}{more}"));
+        }
+        failed
+    }
+
+    /// What was done and does not hold has failed.
+    fn fail(&mut self, unverified: BTreeMap<Address, String>) {
         for (address, why) in unverified {
             if let Some(cluster) = self
                 .context

@@ -9,12 +9,12 @@ use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info_span};
 use wi_core::address::Address;
-use wi_core::desired::{Desired, DesiredKsa, KsaKey};
+use wi_core::desired::Desired;
 use wi_core::live::{Live, Seen};
-use wi_core::names::Member;
-use wi_core::plan::{self, Action, Change, Edit, Options, Plan, Workload};
+use wi_core::plan::{self, Action, Edit, Options, Plan, Workload};
 use wi_core::wire::pods::Pod;
 
+use super::proof::rests_on;
 use super::wait::Wait;
 use super::{Context, Outcome, Status};
 use crate::engine::read;
@@ -60,7 +60,7 @@ pub(super) async fn wave(
     // A link of the chain that is missing is a failure of the accounts that need it.
     for (address, change) in &fresh.changes {
         let ksas = wanted.desired.ksas.iter();
-        for (key, _) in ksas.filter(|(k, ksa)| breaks(change, k, ksa)) {
+        for (key, _) in ksas.filter(|(k, ksa)| rests_on(change, k, ksa)) {
             let ksa = key.address();
             if done.contains(&ksa) {
                 let how = match change.action() {
@@ -75,25 +75,6 @@ pub(super) async fn wave(
     }
     failed.extend(pods(context, before, &done, ready, stop).await);
     failed
-}
-
-/// Whether a service account has no access while a change is still to be made.
-fn breaks(change: &Change, key: &KsaKey, ksa: &DesiredKsa) -> bool {
-    if change.action() == Action::Delete {
-        return false;
-    }
-    match &change.edit {
-        Edit::Binding(binding) => match &binding.key.member {
-            Member::Ksa(identity) => *identity == ksa.identity,
-            Member::ServiceAccount(email) => ksa.account.as_ref() == Some(email),
-            _ => false,
-        },
-        Edit::Account(account) => {
-            !account.only_describes() && ksa.account.as_ref() == Some(&account.email)
-        }
-        Edit::ClusterPool(pool) => pool.cluster == key.cluster,
-        _ => false,
-    }
 }
 
 /// Waits until the workloads of clusters whose node pools moved are as ready as they were.

@@ -20,8 +20,9 @@ use crate::engine::pipeline::{self, Input, Made};
 
 use super::{Failure, Success, again, plan, plan_file};
 use crate::apply::rollout::{self, Ended, Gates};
-use crate::apply::{Context, Limits, Observer, Status, preflight, rehearsal};
+use crate::apply::{Context, Limits, Observer, Status, preflight, proof, rehearsal};
 use crate::engine::read;
+use crate::verify::{self, Proof};
 use crate::view::json::stream::{self, Stream};
 use crate::view::progress::Progress;
 use crate::view::{self, print};
@@ -47,6 +48,13 @@ pub(super) struct ApplyArgs {
     /// How long the pods of changed node pools may take to be ready again
     #[arg(long, value_name = "MINUTES", default_value_t = 15, help_heading = heading::ROLLOUT)]
     pub ready_timeout: u64,
+    /// Afterwards, prove that those whose identity or access was changed may do what the spec says, each with its own
+    /// token (`wi verify`); in waves, at each gate
+    #[arg(long, help_heading = heading::ROLLOUT)]
+    pub verify: bool,
+    /// How long policies may take to be in force, before what does not hold is a failure
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = super::verify::duration, help_heading = heading::ROLLOUT)]
+    pub wait_propagation: Duration,
     /// How long one GKE operation may take
     #[arg(long, value_name = "MINUTES", default_value_t = 360, help_heading = heading::ROLLOUT)]
     pub operation_timeout: u64,
@@ -141,8 +149,7 @@ async fn plan_and_apply(
     if asks && !approved()? {
         return Err(Failure::Rendered("Apply cancelled.".to_owned()));
     }
-    let again = again::apply(&args.paths, &args.choice, &args.connect);
-    carry_out(session, plan, &desired, &live, args, &options, &again).await
+    carry_out(session, plan, &desired, &live, args, &options, &args.paths).await
 }
 
 /// Carries a saved plan out, if all that it rests on is as it was.
@@ -239,7 +246,7 @@ async fn check_and_apply(
         args,
         &file.options(),
         // The file is stale by then.
-        &again::apply(&file.spec, &args.choice, &args.connect),
+        &file.spec,
     )
     .await
 }
@@ -310,8 +317,9 @@ async fn carry_out(
     live: &Live,
     args: &ApplyArgs,
     options: &Options,
-    again: &str,
+    spec: &[PathBuf],
 ) -> Result<Success, Failure> {
+    let again = again::apply(spec, &args.choice, &args.connect);
     let progress = Arc::new(if args.json {
         Progress::json(Stream::begin(&plan, desired)?)
     } else {
@@ -336,6 +344,8 @@ async fn carry_out(
         approved: args.approve.iter().cloned().collect(),
         run_file: Some(Path::new(RUN_DIRECTORY).join(format!("{}.json", plan.owner))),
         ready: Duration::from_secs(args.ready_timeout.saturating_mul(60)),
+        demands_proof: args.verify,
+        propagation: args.wait_propagation,
     };
     let stop = CancellationToken::new();
     let rolling = rollout::roll_out(&context, desired, live, options, &gates, &stop);
@@ -343,17 +353,78 @@ async fn carry_out(
     match progress.stream() {
         Some(stream) => stream.end(&plan, &outcome)?,
         None => {
-            let text = view::outcome::text(&plan, &outcome, print::width(), ended.waits(), again);
+            let text = view::outcome::text(&plan, &outcome, print::width(), ended.waits(), &again);
             print::data(&text)?;
         }
     }
     if let Ended::Paused { wave, why, by } = &ended {
-        print::note(&view::outcome::paused(wave, why, *by, again));
+        print::note(&view::outcome::paused(wave, why, *by, &again));
     }
     match ended {
         _ if ended.waits() => Ok(Success::Paused),
-        _ if outcome.values().all(|end| *end == Status::Done) => Ok(Success::Ok),
-        _ => Err(Failure::Said),
+        _ if outcome.values().any(|end| *end != Status::Done) => Err(Failure::Said),
+        // In waves the gates have done it.
+        _ if !args.verify || plan.waves.is_some() => Ok(Success::Ok),
+        _ => {
+            let proving = prove(session, &plan, desired, &gates, args, spec);
+            until_done_or_interrupted(&context, &progress, proving, &stop).await?
+        }
+    }
+}
+
+/// Whether those that the plan was about may do what the spec says.
+async fn prove(
+    session: &Session,
+    plan: &Plan,
+    desired: &Desired,
+    gates: &Gates,
+    args: &ApplyArgs,
+    spec: &[PathBuf],
+) -> Result<Success, Failure> {
+    let done = plan.changes.keys().collect();
+    let subjects = proof::subjects(desired, plan, &done, |_| true);
+    let proofs = proof::prove(&session.http, desired, &subjects, gates, &print::note).await;
+    let holds = |proof: &Proof| {
+        matches!(
+            proof.outcome(),
+            verify::Outcome::Holds | verify::Outcome::Skipped
+        )
+    };
+    let all_hold = proofs.iter().all(holds);
+    if args.json {
+        for proof in &proofs {
+            let key = &proof.key;
+            for step in proof
+                .steps
+                .iter()
+                .filter(|s| s.outcome < verify::Outcome::Skipped)
+            {
+                let summary = format!(
+                    "{}/{} on {}: {}",
+                    key.namespace, key.name, key.cluster, step.title
+                );
+                stream::diagnostic(
+                    "error",
+                    &summary,
+                    &step.why,
+                    Some(&key.address()),
+                    Some(&proof.source),
+                )?;
+            }
+        }
+    } else {
+        let report = view::verify::Report {
+            run: String::new(),
+            proofs,
+            not_seen: Vec::new(),
+            because: std::collections::BTreeMap::new(),
+            explain: super::verify::explain_again(spec, &args.connect),
+        };
+        print::data(&view::verify::text(&report, print::width()))?;
+    }
+    match all_hold {
+        true => Ok(Success::Ok),
+        false => Err(Failure::Said),
     }
 }
 

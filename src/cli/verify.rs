@@ -80,7 +80,7 @@ pub(super) enum Format {
 }
 
 /// `10m`, `90s`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let read: Option<SignedDuration> = text.parse().ok();
     let read = read.and_then(|d| Duration::try_from(d).ok());
     read.ok_or_else(|| "write a duration such as 10m or 90s".to_owned())
@@ -143,19 +143,24 @@ async fn prove(
     })
     .await;
     let because = because(&http, &found, &proofs).await;
-    let mut start = vec!["wi".to_owned(), "explain".to_owned()];
-    if paths != [Path::new(".")] {
-        start.extend(paths.iter().map(|p| shell_word(&p.display().to_string())));
-    }
-    let end = args.connect.words();
-    let end = end.iter().map(|w| format!(" {}", shell_word(w)));
     Ok(Report {
         run,
         proofs,
         not_seen,
         because,
-        explain: (start.join(" "), end.collect()),
+        explain: explain_again(paths, &args.connect),
     })
+}
+
+/// `wi explain` with the same paths, and what comes behind the subject.
+pub(super) fn explain_again(paths: &[PathBuf], connect: &ConnectArgs) -> (String, String) {
+    let mut start = vec!["wi".to_owned(), "explain".to_owned()];
+    if paths != [Path::new(".")] {
+        start.extend(paths.iter().map(|p| shell_word(&p.display().to_string())));
+    }
+    let end = connect.words();
+    let end = end.iter().map(|w| format!(" {}", shell_word(w)));
+    (start.join(" "), end.collect())
 }
 
 /// What is a path comes first; what is none is a subject.

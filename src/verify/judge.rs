@@ -7,10 +7,16 @@ use wi_core::resource::Resource;
 
 use super::{Outcome, Step};
 
+/// There is nobody to have a token of.
+pub(super) fn no_account(title: &str) -> Step {
+    Step::new(Rung::ServiceAccount, Outcome::Broken, title)
+        .why("the Kubernetes service account does not exist")
+}
+
 /// Of a service account's token.
 pub(super) fn token(title: &str, e: &ApiError) -> Step {
     if e.is_not_found() {
-        return Step::new(Rung::ServiceAccount, Outcome::Broken, title).why("it does not exist");
+        return no_account(title);
     }
     let mut why = e.for_user();
     if e.is_denied() {
@@ -32,7 +38,8 @@ pub(super) fn exchange(title: &str, e: &ApiError) -> Step {
 
 /// Of a Google service account's token.
 pub(super) fn impersonation(title: &str, e: &ApiError) -> Step {
-    let is_right = e.reason == "IAM_PERMISSION_DENIED" || e.message.contains(GET_TOKEN);
+    // In other words a refusal can be about anything: the caller's project, a perimeter.
+    let is_right = e.message.contains(GET_TOKEN);
     let is_disabled = e.code == 400 && e.message.contains("disabled");
     let (link, outcome) = match e.code {
         _ if e.is_api_off() => (Rung::Apis, Outcome::Broken),

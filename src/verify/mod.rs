@@ -301,20 +301,24 @@ async fn identity(
 ) -> Option<Http> {
     let name = format!("{}/{}", key.namespace, key.name);
     let pool = &ksa.identity.pool;
+    let title = format!("token of {name} for {pool}");
     let (object, token) = tokio::join!(
         kube.get_service_account(key.namespace.as_str(), key.name.as_str()),
         kube.create_token(key.namespace.as_str(), key.name.as_str(), pool),
     );
     match seen(object) {
         Seen::Absent => {
-            let title = format!("Kubernetes service account {name}");
-            let step = Step::new(Rung::ServiceAccount, Outcome::Broken, title);
-            steps.push(step.why("it does not exist"));
+            steps.push(judge::no_account(&title));
             return None;
         }
         Seen::Unknown(why) => {
-            let title = format!("annotation of {name}");
+            let title = match &ksa.account {
+                Some(email) => format!("annotation: {email}"),
+                None => "no annotation".to_owned(),
+            };
             steps.push(Step::new(Rung::Annotation, Outcome::Untried, title).why(why));
+            // As whom its pods call is not known: what somebody may do proves nothing of them.
+            return None;
         }
         Seen::Found(object) => {
             let has = object.annotations.get(GSA_ANNOTATION).map(String::as_str);
@@ -327,7 +331,6 @@ async fn identity(
             }
         }
     }
-    let title = format!("token of {name} for {pool}");
     let token = match token {
         Ok(token) => token,
         Err(e) => {
@@ -368,7 +371,7 @@ async fn identity(
 fn annotation(name: &str, has: Option<&str>, wanted: Option<&Email>) -> Step {
     let title = match wanted {
         Some(email) => format!("annotation: {email}"),
-        None => "no annotation: it acts as itself".to_owned(),
+        None => "no annotation".to_owned(),
     };
     let why = match (has, wanted) {
         (Some(has), Some(wanted)) if has == wanted.as_str() => String::new(),

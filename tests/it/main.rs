@@ -54,5 +54,6 @@ mod terminal;
 mod two_owners;
 mod unseen;
 mod users;
+mod verify;
 mod victims;
 mod what_left;

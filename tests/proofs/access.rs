@@ -19,13 +19,13 @@ use wi_sandbox::{Fault, Options, Sandbox, Token, World};
 use crate::support::inside::{calls_as_matches, runtime};
 use crate::support::size;
 
-const WORLDS: usize = 1000;
-const CLUSTER: &str = "acme-prod/europe-west1/main";
+pub(crate) const WORLDS: usize = 1000;
+pub(crate) const CLUSTER: &str = "acme-prod/europe-west1/main";
 const POOL: &str =
     "iam.googleapis.com/projects/42/locations/global/workloadIdentityPools/acme-prod.svc.id.goog";
 const LEGACY: &str = "serviceAccount:acme-prod.svc.id.goog[shop/web]";
 const GSA: &str = "web-app@acme-prod.iam.gserviceaccount.com";
-const READ: &str = "storage.objects.get";
+pub(crate) const READ: &str = "storage.objects.get";
 const ACCESS: &str = "secretmanager.versions.access";
 const SECRET: &str = "//secretmanager.googleapis.com/projects/acme-prod/secrets/stripe";
 const FOLDER: &str = "//cloudresourcemanager.googleapis.com/folders/7";
@@ -33,7 +33,7 @@ const ORGANIZATION: &str = "//cloudresourcemanager.googleapis.com/organizations/
 const PROJECT: &str = "//cloudresourcemanager.googleapis.com/projects/acme-prod";
 
 /// A world in which every link holds: shop/web acts as web, which reads a bucket and a secret.
-fn whole() -> Value {
+pub(crate) fn whole() -> Value {
     json!({
         "apiVersion": "wi.sandbox/v1",
         "customRoles": [
@@ -70,7 +70,7 @@ fn whole() -> Value {
     })
 }
 
-const SPEC: &str = "apiVersion: wi/v1
+pub(crate) const SPEC: &str = "apiVersion: wi/v1
 name: proof
 project: acme-prod
 clusters: { main: { location: europe-west1 } }
@@ -79,7 +79,7 @@ googleServiceAccounts:
 namespaces: { shop: { serviceAccounts: { web: { impersonates: web-app } } } }
 ";
 
-async fn serve(world: &Value) -> (Sandbox, Http) {
+pub(crate) async fn serve(world: &Value) -> (Sandbox, Http) {
     let text = world.to_string();
     let world = World::parse(&text, "world.yaml").unwrap_or_else(|e| panic!("{e}: {text}"));
     let sandbox = Sandbox::start(world, Options::default())
@@ -245,7 +245,7 @@ fn boundaries() -> impl Strategy<Value = Value> {
     prop::option::weighted(0.2, one).prop_map(|one| json!(one.into_iter().collect::<Vec<_>>()))
 }
 
-fn random() -> impl Strategy<Value = Value> {
+pub(crate) fn random() -> impl Strategy<Value = Value> {
     let annotation = prop::sample::select(vec![
         None,
         Some(GSA),
@@ -416,13 +416,13 @@ fn explain_says_what_the_oracle_finds_over_random_worlds() {
 }
 
 /// A link, and what breaks it alone.
-type Break = (Rung, fn(&mut Value));
+pub(crate) type Break = (Rung, fn(&mut Value));
 
 fn pod(world: &mut Value) -> &mut Value {
     &mut world["clusters"][0]["pods"][0]
 }
 
-const BREAKS: [Break; 16] = [
+pub(crate) const BREAKS: [Break; 16] = [
     (Rung::ServiceAccount, |w| {
         w["clusters"][0]["namespaces"]["shop"]["serviceAccounts"] = json!({});
     }),

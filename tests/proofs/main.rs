@@ -25,5 +25,6 @@ mod transitions;
 mod two_at_once;
 mod two_teams;
 mod unseen;
+mod verify;
 mod victims;
 mod writers;

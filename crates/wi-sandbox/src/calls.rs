@@ -18,6 +18,23 @@ const QUESTIONS: [&str; 7] = [
     "/selfsubjectaccessreviews",
 ];
 
+/// A request, and how it was answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// In capitals.
+    pub method: &'a str,
+    /// As it came.
+    pub path: &'a str,
+    /// As it came.
+    pub query: &'a str,
+    /// Kept where it is JSON.
+    pub body: &'a [u8],
+    /// Of the answer.
+    pub status: u16,
+    /// What the client calls itself; empty where that is not known.
+    pub agent: &'a str,
+}
+
 /// The requests so far.
 #[derive(Debug, Default)]
 pub struct Calls {
@@ -29,7 +46,15 @@ pub struct Calls {
 
 impl Calls {
     /// Adds a request and how it was answered.
-    pub fn record(&mut self, method: &str, path: &str, query: &str, body: &[u8], status: u16) {
+    pub fn record(&mut self, call: &Call<'_>) {
+        let Call {
+            method,
+            path,
+            query,
+            body,
+            status,
+            agent,
+        } = *call;
         self.total += 1;
         let asks = method == "GET" || QUESTIONS.iter().any(|end| path.ends_with(end));
         self.writes += usize::from(!asks && status < 300);
@@ -46,6 +71,9 @@ impl Calls {
         if let Ok(body) = serde_json::from_slice::<Value>(body) {
             call["body"] = body;
         }
+        if !agent.is_empty() {
+            call["userAgent"] = agent.into();
+        }
         self.list.push_back(call);
     }
 
@@ -55,7 +83,7 @@ impl Calls {
     }
 
     /// `{total, counts: {"METHOD /path": n}, calls: [{method, path, query, status,
-    /// body}]}`.
+    /// body, userAgent}]}`.
     pub fn show(&self) -> Value {
         json!({"total": self.total, "counts": self.counts, "calls": self.list})
     }

@@ -9,12 +9,13 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State as Shared;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::calls::Call;
 use super::errors::{ApiError, BUG};
 use super::faults::{self, Fault, Hold, Verdict};
 use super::gke::operations;
@@ -89,9 +90,9 @@ impl Core {
     }
 
     /// Remembers a request and how it was answered.
-    pub fn record(&self, method: &str, path: &str, query: &str, body: &[u8], status: u16) {
+    pub fn record(&self, call: &Call<'_>) {
         let mut state = self.state();
-        state.calls.record(method, path, query, body, status);
+        state.calls.record(call);
         let enough = state.hold_after.is_some_and(|n| state.calls.writes() >= n);
         if enough && state.stands_still.is_none() {
             self.stand_still(&mut state, CancellationToken::new());
@@ -181,7 +182,15 @@ async fn serve(Shared(core): Shared<Arc<Core>>, request: http::Request<Body>) ->
             // A form can hold a token, and so does what is exchanged; other JSON bodies of these APIs do not.
             let body = body.as_deref().unwrap_or_default();
             let body = if path == "/v1/token" { &[] } else { body };
-            core.record(method, path, query, body, status);
+            let agent = parts.headers.get(USER_AGENT).and_then(|a| a.to_str().ok());
+            core.record(&Call {
+                method,
+                path,
+                query,
+                body,
+                status,
+                agent: agent.unwrap_or_default(),
+            });
         }
         response(answer, &parts.headers, core.time())
     };

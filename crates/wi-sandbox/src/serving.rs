@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::calls::Call;
 use super::faults::Verdict;
 use super::gke::cluster::Cluster;
 use super::kube::{self, KubeCluster};
@@ -72,7 +73,14 @@ fn api(core: &Arc<Core>, kube: &KubeCluster, cluster: &Cluster) -> kube::Api {
             if let Some(core) = counting.upgrade() {
                 let path = format!("{below}{}", uri.path());
                 let (method, query) = (method.as_str(), uri.query().unwrap_or_default());
-                core.record(method, &path, query, body, status);
+                core.record(&Call {
+                    method,
+                    path: &path,
+                    query,
+                    body,
+                    status,
+                    agent: "",
+                });
             }
         }),
         issue: Arc::new(move |claims| match issuing.upgrade() {
