@@ -87,8 +87,7 @@ struct StepJson {
     outcome: OutcomeJson,
     /// What was tried, in words.
     title: String,
-    /// Why it came out so, in words.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    /// Why it came out so, in words; empty where it just holds.
     why: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     permission: Option<String>,
