@@ -471,3 +471,45 @@ fn nothing_is_written_anywhere_and_no_key_is_used() {
         .collect();
     assert_eq!(writes, [""; 0], "{counts:?}");
 }
+
+#[test]
+fn plan_tells_of_keys_that_an_account_is_not_to_have_and_touches_none() {
+    let account = Account::new(310);
+    let with = |keys: &str, guard: &str| {
+        let text = spec(&account, guard);
+        let keys = format!("{}: {{ {keys} }}", short(&account));
+        text.replace(&format!("{}: {{}}", short(&account)), &keys)
+    };
+    let world = world(&account, 40, &[], &[]);
+    let stage = Stage::new(&with("keys: none", ""), &world);
+    stage.apply();
+    let ran = stage.wi(&["plan", "--detailed-exitcode"]);
+    assert_eq!(code(&ran), 0, "{}{}", ran.out, ran.err);
+    let key = format!("key.{}/{}", short(&account), account.id);
+    let said = flat(&ran.out);
+    assert!(said.contains(&format!("{key} is there")), "{said}");
+    assert!(said.contains("No apply touches it."), "{said}");
+    let stage = Stage::new(&with("", "guard: { forbidKeys: true }\n"), &world);
+    let ran = stage.wi(&["apply", "--auto-approve"]).fails();
+    let said = flat(&format!("{}{}", ran.out, ran.err));
+    assert!(
+        said.contains(&key) && said.contains("the guard forbids keys"),
+        "{said}"
+    );
+    let calls = stage.inside.counts();
+    let keys = calls.keys().filter(|call| call.contains("/keys"));
+    assert!(
+        keys.clone().count() == 1 && keys.clone().all(|k| k.starts_with("GET ")),
+        "{calls:?}"
+    );
+    // Nothing is said of keys: none is read.
+    let stage = Stage::new(&with("", ""), &world);
+    stage.apply();
+    assert!(
+        !stage
+            .inside
+            .counts()
+            .keys()
+            .any(|call| call.contains("/keys"))
+    );
+}

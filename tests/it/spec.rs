@@ -337,3 +337,7 @@ mistake!(
     migrations_of_nobody_and_steps_that_are_not_built,
     "clusters: { main: { location: europe-west1 } }\ngoogleServiceAccounts: { checkout: {} }\nmigrate:\n  chekout: { until: cutover }\n  checkout:\n    until: disabled\n    strategy: { shop/Deployment/web: rolling }\n    exclude: [web]\n    accept: [everything]\n"
 );
+mistake!(
+    rules_of_keys_that_are_none,
+    "clusters: { main: { location: europe-west1 } }\ngoogleServiceAccounts:\n  a-checkout: { keys: nothing }\n  b-checkout: { keys: { allow: [KEY], until: soon, reason: r } }\n  c-checkout: { keys: { allow: [1f0c9e00aa] } }\n"
+);

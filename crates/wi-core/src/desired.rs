@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::AccountName;
 use crate::names::{ClusterPath, Email, KsaIdentity, KubeName, Member, ProjectId, Role};
 use crate::resource::Resource;
+use crate::spec::key_rule::Keys;
 use crate::spec::migration::Migration;
 use crate::spec::model::{
     Access, AccountSpec, Grant, Guard, KsaAccess, NodePools, Parallel, SourceLine, Spec, UserSpec,
@@ -391,6 +392,14 @@ impl Desired {
             files: self.files.clone(),
             waves: self.waves.clone(),
             account_names: OnceLock::new(),
+        }
+    }
+
+    /// Whether some user-managed keys of an account are not wanted.
+    pub fn restricts_keys(&self, account: &AccountSpec) -> bool {
+        match &account.keys {
+            Some(rule) => rule.keys != Keys::Keep,
+            None => account.managed && self.guard.forbid_keys.is_some(),
         }
     }
 

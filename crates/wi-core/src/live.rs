@@ -10,7 +10,7 @@ use crate::resource::Resource;
 use crate::spec::model::{Access, Endpoint};
 use crate::wire::budgets::Budget;
 use crate::wire::container::Cluster;
-use crate::wire::iam::ServiceAccount;
+use crate::wire::iam::{ServiceAccount, ServiceAccountKey};
 use crate::wire::kubernetes::ObjectMeta;
 use crate::wire::pods::{Pod, PodSpec};
 use crate::wire::policy::Policy;
@@ -111,6 +111,8 @@ pub struct Live {
     pub clusters: BTreeMap<String, Seen<Cluster>>,
     /// The accounts of each project that has managed ones.
     pub accounts: BTreeMap<ProjectId, Seen<BTreeMap<Email, ServiceAccount>>>,
+    /// User-managed keys of accounts of which the spec says which they may have.
+    pub keys: BTreeMap<Email, Seen<Vec<ServiceAccountKey>>>,
     /// Policies by resource. Those of accounts that do not exist are absent.
     pub policies: BTreeMap<Resource, Seen<Policy>>,
     /// The Kubernetes objects of each cluster, by the spec's name.

@@ -29,6 +29,8 @@ pub struct ReadSet {
     pub managed: BTreeSet<Email>,
     /// Google service accounts that are read one by one: of projects of others no list is asked for.
     pub accounts_of_others: BTreeSet<Email>,
+    /// Google service accounts whose user-managed keys are read, and the project of each.
+    pub keys: BTreeMap<Email, ProjectId>,
     /// Policies that are read whatever else there is; none of `managed`.
     pub policies: BTreeSet<Resource>,
     /// Roles of which it is asked whether they exist, unless a policy that was read has them.
@@ -119,6 +121,14 @@ impl ReadSet {
             if !is_listed {
                 set.accounts_of_others.insert(email.clone());
             }
+        }
+        for account in desired
+            .accounts
+            .values()
+            .filter(|a| desired.restricts_keys(a))
+        {
+            let (email, project) = (account.email.clone(), account.project.clone());
+            set.keys.insert(email, project);
         }
         for resource in &desired.removed {
             set.policy(resource.clone());

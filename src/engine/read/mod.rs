@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use futures::stream::TryStreamExt;
-use wi_client::google::{buckets, iam, policies, projects};
+use wi_client::google::{buckets, iam, keys, policies, projects};
 use wi_client::http::seen;
 use wi_client::http::{ApiError, Http};
 use wi_core::live::{Live, Seen};
@@ -13,7 +13,7 @@ use wi_core::names::{Email, ProjectId, Role};
 use wi_core::plan::ownership::owner_in_description;
 use wi_core::read_set::ReadSet;
 use wi_core::resource::Resource;
-use wi_core::wire::iam::ServiceAccount;
+use wi_core::wire::iam::{ServiceAccount, ServiceAccountKey};
 use wi_core::wire::policy::Policy;
 
 mod ancestors;
@@ -44,6 +44,7 @@ pub async fn read_with(http: &Http, set: &ReadSet, lists: Lists) -> Live {
         uniform_access,
         (ancestors, inherited),
         accounts_of_others,
+        keys,
     ) = tokio::join!(
         clusters::read(http, set, lists),
         read_accounts(http, set),
@@ -52,6 +53,7 @@ pub async fn read_with(http: &Http, set: &ReadSet, lists: Lists) -> Live {
         read_uniform_access(http, set),
         ancestors::read(http, set),
         node_identity::get_accounts(http, set.accounts_of_others.iter().cloned()),
+        read_keys(http, set),
     );
     let mut policies = resource_policies;
     policies.extend(account_policies);
@@ -67,6 +69,7 @@ pub async fn read_with(http: &Http, set: &ReadSet, lists: Lists) -> Live {
         uniform_access,
         ancestors,
         accounts_of_others,
+        keys,
         ..Live::default()
     };
     live.leftovers_unseen.accounts = accounts_unseen;
@@ -187,6 +190,16 @@ async fn read_roles(http: &Http, set: &ReadSet, live: &Live) -> BTreeMap<Role, S
     join_all(new.map(async |role| {
         let exists = seen(iam::role_exists(http, role).await);
         (role.clone(), exists)
+    }))
+    .await
+    .into_iter()
+    .collect()
+}
+
+async fn read_keys(http: &Http, set: &ReadSet) -> BTreeMap<Email, Seen<Vec<ServiceAccountKey>>> {
+    join_all(set.keys.iter().map(async |(email, project)| {
+        let keys = seen(keys::user_managed(http, project, email).await);
+        (email.clone(), keys)
     }))
     .await
     .into_iter()

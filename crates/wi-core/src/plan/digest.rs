@@ -103,6 +103,8 @@ fn placeless(mut desired: Desired) -> Desired {
     }
     for account in desired.accounts.values_mut() {
         account.place = nowhere();
+        // No change comes of it.
+        account.keys = None;
         let grants = account.grants.iter_mut();
         grants.for_each(|grant| grant.place = nowhere());
         let users = account.users.iter_mut();
@@ -118,6 +120,8 @@ fn placeless(mut desired: Desired) -> Desired {
         .chain(members)
         .chain(removals)
         .for_each(|place| *place = nowhere());
+    desired.guard.forbid_keys = None;
+    desired.migrations = BTreeMap::new();
     desired
 }
 

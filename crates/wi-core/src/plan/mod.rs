@@ -27,7 +27,7 @@ mod terraform;
 mod users;
 pub mod waves;
 
-use checks::{brakes, leftovers, two_owners, unmanaged_clusters};
+use checks::{brakes, keys, leftovers, two_owners, unmanaged_clusters};
 use diff::{accounts, bindings, clusters, kubernetes};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -369,6 +369,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     set_needs(&mut plan);
     waves::assign(desired, &mut plan);
     leftovers::warn(desired, live, &mut plan);
+    keys::check(desired, live, options, &mut plan);
     unmanaged_clusters::warn(live, &mut plan);
     unmanaged_clusters::tell_dropped(desired, live, &mut plan);
     brakes::check(desired, live, options, &mut plan);

@@ -4,6 +4,7 @@
 mod coerce;
 mod diagnostics;
 pub mod fleet;
+pub mod key_rule;
 mod kinds;
 pub mod migration;
 pub mod model;

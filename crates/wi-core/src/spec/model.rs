@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::names::{ClusterPath, Condition, Email, KubeName, Member, ProjectId, Role};
 use crate::resource::Resource;
+use crate::spec::key_rule::KeyRule;
 use crate::spec::migration::Migration;
 pub use crate::spec::selector::Selector;
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,9 @@ pub struct Guard {
     pub forbid_members: Vec<(String, SourceLine)>,
     /// How many things one plan may remove at most.
     pub max_removals: Option<(usize, SourceLine)>,
+    /// Whether accounts of the spec may have no user-managed keys, unless their own `keys` allows them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forbid_keys: Option<SourceLine>,
 }
 
 /// A cluster of the spec.
@@ -280,6 +284,9 @@ pub struct AccountSpec {
     pub users: Vec<UserSpec>,
     /// What becomes of it when it leaves the spec; `None`: it does not say.
     pub on_remove: Option<OnRemove>,
+    /// Which user-managed keys it may have; `None`: it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<KeyRule>,
     /// Where it is declared.
     pub place: SourceLine,
 }

@@ -75,6 +75,8 @@ pub struct Guard {
     pub require_condition_for: Option<Vec<String>>,
     /// How many things one plan may remove at most.
     pub max_removals: Option<u32>,
+    /// true: user-managed keys of the spec's accounts are an error, unless an account's `keys` allows them.
+    pub forbid_keys: Option<bool>,
 }
 
 /// A GKE cluster.
@@ -157,6 +159,31 @@ pub struct Account {
     /// before the spec is released, unless this says otherwise.
     #[schemars(extend("enum" = ["disable", "delete", "keep", null]))]
     pub on_remove: Option<String>,
+    /// Which user-managed keys it may have: `none` (the plan warns of each that is there), `keep` (any), or
+    /// `allow` with a list of ids. The plan reads them only where this or the guard says something.
+    pub keys: Option<Keys>,
+}
+
+/// Which user-managed keys an account may have.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Keys {
+    /// `none` or `keep`.
+    Word(String),
+    /// Some, for some time.
+    Allow(AllowedKeys),
+}
+
+/// Keys that an account may have for some time.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AllowedKeys {
+    /// Their ids.
+    pub allow: Vec<String>,
+    /// The last day: 2027-01-31.
+    pub until: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// A role on a resource.

@@ -13,6 +13,7 @@ mod forged;
 mod held_back;
 mod identities;
 mod impact;
+mod keys;
 mod kubernetes;
 mod node_pools;
 mod order;

@@ -6,6 +6,7 @@
 //! ```text
 //! clusters:    NAME: GKE's cluster, its `nodePools` by name
 //! accounts:    PROJECT: { ID: IAM's service account }
+//! keys:        EMAIL: [IAM's key]
 //! others:      EMAIL: IAM's service account
 //! policies:    RESOURCE: { ROLE: [MEMBER] }, or the policy as it is answered; `background` alike
 //! kubernetes:  CLUSTER: { KIND: { NAMESPACE/NAME: the object } }; a text for Pod: pods could not be read
@@ -179,6 +180,7 @@ pub fn live(world: &Value) -> Live {
         "clusters",
         "accounts",
         "others",
+        "keys",
         "policies",
         "background",
         "kubernetes",
@@ -203,6 +205,9 @@ pub fn live(world: &Value) -> Live {
             wire(&value)
         });
         live.clusters.insert(name.clone(), cluster);
+    }
+    for (of, value) in entries(world, "keys") {
+        live.keys.insert(email(of), seen(value, wire));
     }
     for (of, value) in entries(world, "accounts") {
         let listed = seen(value, |value| {

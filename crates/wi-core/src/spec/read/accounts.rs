@@ -76,6 +76,7 @@ impl Reader<'_> {
             Some((_, project)) if external.is_none() => self.users(entry, project),
             _ => Vec::new(),
         };
+        let keys = self.key_rule(entry);
         let (email, project) = address?;
         let text = |field: &str| entry.node.get(field).and_then(Node::text);
         Some(AccountSpec {
@@ -91,6 +92,7 @@ impl Reader<'_> {
                 Some("disable") => Some(OnRemove::Disable),
                 _ => None,
             },
+            keys,
             place: entry.at.place(),
         })
     }

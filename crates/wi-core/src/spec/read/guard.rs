@@ -42,6 +42,10 @@ impl Reader<'_> {
             guard
                 .forbid_members
                 .extend(members.map(|(pattern, at)| (pattern, at.place())));
+            let keys = node.get("forbidKeys");
+            if let Some((node, Value::Bool(true))) = keys.map(|n| (n, &n.value)) {
+                guard.forbid_keys = Some(at(node).place());
+            }
             // A value of another kind has been told already.
             let max = node.get("maxRemovals");
             if let Some((node, Value::Number(text))) = max.map(|n| (n, &n.value))

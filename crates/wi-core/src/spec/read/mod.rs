@@ -5,6 +5,7 @@ mod clusters;
 mod fleet;
 mod grants;
 pub mod guard;
+mod key_rules;
 mod migrations;
 mod namespaces;
 mod references;
