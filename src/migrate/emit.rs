@@ -22,7 +22,7 @@ pub struct Emitted {
     pub workload: String,
     /// Where they are.
     pub directory: PathBuf,
-    /// How `kubectl` makes the change at once; `None`: it takes more than one patch, and they belong together.
+    /// How `kubectl` makes the change at once, where that is all that it takes.
     pub kubectl: Option<String>,
 }
 
@@ -56,7 +56,7 @@ pub fn write(accounts: &[Account], below: &Path) -> Result<Vec<Emitted>, String>
                 super::object_of(workload),
                 workload.cluster
             ),
-            kubectl: patches.json.is_empty().then(|| {
+            kubectl: is_done_live(report, &patches).then(|| {
                 let file = wi_core::words::shell_word(&file.display().to_string()).to_string();
                 format!(
                     "kubectl patch {kind} {} -n {} --type strategic --patch-file {file}",
@@ -69,9 +69,15 @@ pub fn write(accounts: &[Account], below: &Path) -> Result<Vec<Emitted>, String>
     Ok(emitted)
 }
 
-/// Whether a workload's template is what is to be changed next.
+/// Whether a workload's template is what is to be changed next, and its own.
 fn is_ready(report: &WorkloadReport) -> bool {
-    report.state.next(Until::Cutover) == Next::Change
+    report.state.next(Until::Cutover) == Next::Change && !report.is_made
+}
+
+/// Whether a live change is all that it takes: nobody would undo it, the kind takes it, and it is in one
+/// patch, since variable and file belong together.
+fn is_done_live(report: &WorkloadReport, patches: &Patches) -> bool {
+    report.owner.is_none() && report.workload.kind != "Job" && patches.json.is_empty()
 }
 
 fn patches(report: &WorkloadReport) -> Option<Patches> {

@@ -73,6 +73,8 @@ pub struct WorkloadReport {
     pub state: state::Workload,
     /// Who keeps it elsewhere.
     pub owner: Option<String>,
+    /// Whether another object of the cluster made it: its template is that one's.
+    pub is_made: bool,
     /// Its template without the key, where it could be read and has one.
     pub edited: Option<Edited>,
     /// Its API version.
@@ -313,6 +315,7 @@ async fn of_workload(
         },
         workload: workload.clone(),
         owner: None,
+        is_made: false,
         edited: None,
         api_version: String::new(),
         is_default: workload.service_account == "default",
@@ -348,6 +351,7 @@ fn edit(
     let workload = &report.workload;
     let meta: ObjectMeta = serde_json::from_value(object["metadata"].clone()).unwrap_or_default();
     report.owner = owners::owner(&meta);
+    report.is_made = !meta.owner_references.is_empty();
     report.api_version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
     let template = match workload.kind {
         "CronJob" => &object["spec"]["jobTemplate"]["spec"]["template"],

@@ -191,9 +191,13 @@ fn next(report: &WorkloadReport, until: Until) -> Vec<String> {
                 .owner
                 .as_ref()
                 .map(|owner| format!("; it is kept by {owner}"));
+            let patch = match report.is_made {
+                true => "",
+                false => ", --emit DIR writes the patch",
+            };
+            let kept = kept.unwrap_or_default();
             vec![format!(
-                "next: take the key out of its template, --emit DIR writes the patch{}",
-                kept.unwrap_or_default()
+                "next: take the key out of its template{patch}{kept}"
             )]
         }
         Next::Replace(pods) => {

@@ -383,7 +383,18 @@ fn patches_take_the_key_out_and_tell_nothing_of_the_template_but_names() {
     );
     argo["metadata"]["annotations"] =
         json!({"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/proxy"});
-    let objects = [secret(&account), deployment("web", &pod_spec()), argo];
+    let mut lone = argo.clone();
+    lone["metadata"] = json!({"name": "lone", "namespace": "shop"});
+    let mut of_rollout = deployment("rollout-1", &pod_spec());
+    of_rollout["kind"] = json!("ReplicaSet");
+    of_rollout["metadata"]["ownerReferences"] = json!([{"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "rollout", "uid": "1", "controller": true}]);
+    let objects = [
+        secret(&account),
+        deployment("web", &pod_spec()),
+        argo,
+        lone,
+        of_rollout,
+    ];
     let stage = Stage::new(
         &migrating(&account, ""),
         &world(&account, 40, &objects, &[]),
@@ -398,6 +409,18 @@ fn patches_take_the_key_out_and_tell_nothing_of_the_template_but_names() {
         flat(&ran.out).contains("it is kept by Argo CD (shop:apps/Deployment:shop/proxy)"),
         "{}",
         ran.out
+    );
+    // Its template is the Rollout's.
+    assert!(
+        flat(&ran.out)
+            .contains("next: take the key out of its template; it is kept by Rollout rollout"),
+        "{}",
+        ran.out
+    );
+    let directory = stage.inside.place.path("patches/main/shop");
+    assert!(
+        directory.join("deployment-lone").exists()
+            && !directory.join("replicaset-rollout-1").exists()
     );
     let read = |file: &str| {
         let text = std::fs::read_to_string(stage.inside.place.path("patches/main/shop").join(file))
@@ -434,7 +457,7 @@ fn patches_take_the_key_out_and_tell_nothing_of_the_template_but_names() {
         arguments[2],
         json!({"op": "remove", "path": "/spec/template/spec/containers/0/args/0"})
     );
-    // Flag and file belong together: no command makes half of the change.
+    // Flag and file belong together, and Argo CD would undo it: a command is told for one alone.
     assert_eq!(ran.err.matches("kubectl patch").count(), 1, "{}", ran.err);
     // Again: the same. Not over a file of others.
     stage.migrate(&["--emit", "patches"]);
