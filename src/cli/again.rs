@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use wi_core::plan::saved::PlanFile;
 use wi_core::words::shell_word;
 
 use super::choice::ChoiceArgs;
@@ -9,12 +10,20 @@ use super::connect::ConnectArgs;
 
 /// `wi apply PATH... --target ... --sandbox`.
 pub(super) fn apply(paths: &[PathBuf], choice: &ChoiceArgs, connect: &ConnectArgs) -> String {
+    typed(paths, choice.words().into_iter().chain(connect.words()))
+}
+
+/// The command that would make a saved plan anew and carry it out.
+pub(super) fn saved(file: &PlanFile) -> String {
+    typed(&file.spec, file.choices.iter().cloned())
+}
+
+fn typed(paths: &[PathBuf], choices: impl Iterator<Item = String>) -> String {
     let mut words = vec!["wi".to_owned(), "apply".to_owned()];
     if paths != [Path::new(".")] {
         words.extend(paths.iter().map(|p| p.display().to_string()));
     }
-    words.extend(choice.words());
-    words.extend(connect.words());
+    words.extend(choices);
     let words: Vec<String> = words.iter().map(|w| shell_word(w)).collect();
     words.join(" ")
 }

@@ -162,7 +162,7 @@ fn saved(args: &ApplyArgs) -> Result<Success, Failure> {
     }
     let file = plan_file::read(&args.paths[0])?;
     let version = env!("CARGO_PKG_VERSION");
-    if file.wi_version != version {
+    if !file.is_of_this_version() {
         return Err(Failure::Message(format!(
             "the plan was made by wi {}, and this is wi {version}: apply it with that one, or plan again with this one",
             file.wi_version

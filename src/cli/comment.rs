@@ -10,7 +10,7 @@ use wi_client::forge::{self, Comment, Here, Kind, Label, Marker, Posted};
 use wi_core::plan::Plan;
 use wi_core::words::safe;
 
-use super::{Failure, Success, connect, plan_file};
+use super::{Failure, Success, again, connect, plan_file};
 use crate::view::{markdown, print};
 
 #[derive(Debug, Args)]
@@ -66,11 +66,13 @@ const LOG: u64 = 16 << 20;
 const SHORT: u32 = 4000;
 
 pub(super) fn run(args: CommentArgs) -> Result<Success, Failure> {
+    let mut apply = None;
     let subject = match (&args.plan, &args.failed) {
         (_, Some(log)) => Subject::Failed(read_log(log)?),
         (Some(plan), None) => {
             let file = plan_file::read(plan)?;
             let hash = file.hash();
+            apply = Some(again::saved(&file));
             Subject::Plan(Box::new(file.plan), hash)
         }
         (None, None) => unreachable!("clap asks for one of them"),
@@ -80,6 +82,7 @@ pub(super) fn run(args: CommentArgs) -> Result<Success, Failure> {
         root: Some(args.root.clone()),
         sha: here.sha.clone(),
         run_url: here.run_url.clone(),
+        apply,
     };
     let comment = Comment {
         marker: Marker {

@@ -50,12 +50,14 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
         if let Some(text) = view::reached_by(&live.reached_by) {
             print::note(&text);
         }
+        let again = again::apply(&args.spec.paths, &args.choice, &args.connect);
         // Standard output is for one thing.
         if args.out.as_deref() != Some(Path::new("-")) {
             show::show(
                 &plan,
                 &desired,
                 || plan.hash(&desired, &options),
+                &again,
                 &args.output,
             )?;
         }
@@ -64,10 +66,10 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
             let mut file = PlanFile::new(&plan, &desired, &live, &options);
             file.made_on = made_on;
             file.spec = args.spec.paths.clone();
+            file.choices = args.choice.words();
             plan_file::write(out, &file)?;
         }
         if !plan.is_empty() && std::env::var_os("WI_IN_AUTOMATION").is_none() {
-            let again = again::apply(&args.spec.paths, &args.choice, &args.connect);
             print::note(&next(args.out.as_deref(), &again));
         }
         // What is held back is wanted, and not there.

@@ -7,7 +7,7 @@ use wi_core::desired::Desired;
 use wi_core::plan::Plan;
 
 use super::args::heading;
-use super::{Failure, Success, plan_file};
+use super::{Failure, Success, again, plan_file};
 use crate::view::{self, markdown, print};
 
 #[derive(Debug, Args)]
@@ -47,7 +47,13 @@ pub(super) fn run(args: ShowArgs) -> Result<Success, Failure> {
     if !args.output.json && !args.output.markdown {
         print::note(&view::saved(&file));
     }
-    show(&file.plan, &file.desired, || file.hash(), &args.output)?;
+    show(
+        &file.plan,
+        &file.desired,
+        || file.hash(),
+        &again::saved(&file),
+        &args.output,
+    )?;
     Ok(Success::Ok)
 }
 
@@ -56,12 +62,16 @@ pub(super) fn show(
     plan: &Plan,
     desired: &Desired,
     hash: impl FnOnce() -> String,
+    apply: &str,
     output: &OutputArgs,
 ) -> std::io::Result<()> {
     if output.json {
         print::data(&view::json::plan(plan, desired, &hash()))
     } else if output.markdown {
-        let about = markdown::About::default();
+        let about = markdown::About {
+            apply: Some(apply.to_owned()),
+            ..markdown::About::default()
+        };
         print::data(&markdown::plan(plan, &hash(), &about, output.max_bytes))
     } else {
         print::data(&view::text::plan(plan, print::width(), output.expand))

@@ -7,7 +7,7 @@ mod sections;
 
 use std::fmt::Write;
 
-use escape::{code, fence};
+use escape::{code, fence, html};
 use fit::{Section, fit};
 use sections::{
     access, by_cluster, details, errors, held_back, node_pools, restarts, unread, warnings,
@@ -30,6 +30,8 @@ pub struct About {
     pub sha: Option<String>,
     /// Where the whole of it can be read.
     pub run_url: Option<String>,
+    /// What is typed to plan this anew and carry it out.
+    pub apply: Option<String>,
 }
 
 impl About {
@@ -66,9 +68,11 @@ impl About {
     fn footer(&self, hash: Option<&str>) -> String {
         let mut parts = Vec::new();
         if let Some(hash) = hash {
-            parts.push(format!(
-                "To apply just this: <code>wi apply --expect-plan-hash {hash}</code>"
-            ));
+            let apply = self.apply.as_deref().unwrap_or_default();
+            // What is long is cut: not the hash.
+            let rest = apply.strip_prefix("wi apply").unwrap_or_default();
+            let apply = html(&format!("wi apply --expect-plan-hash {hash}{rest}"));
+            parts.push(format!("To apply just this: {apply}"));
         }
         if let Some(url) = self.run() {
             parts.push(format!("<a href=\"{url}\">the run</a>"));

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use wi_core::address::Address;
 use wi_core::plan::{AccessChange, Action, Change, Edit, HoldReason, Impact, Plan, Right};
+use wi_core::spec::model::SourceLine;
 use wi_core::words::safe;
 
 use super::escape::{cell, code, fence, html};
@@ -98,19 +99,32 @@ pub(super) fn by_cluster(plan: &Plan, about: &About) -> Section {
     if plan.waves.is_some() {
         rows.sort_by_key(|(name, _)| wave_of(*name).map(|(index, _)| index));
     }
-    let rows = rows.into_iter().map(|(name, of)| {
+    // Clusters of one wave that are changed alike are one row.
+    let mut alike: Vec<(String, Vec<String>, String)> = Vec::new();
+    for (name, of) in rows {
         let wave = match &plan.waves {
             Some(_) => format!("| {} ", wave_of(name).map_or(String::new(), |(_, w)| w)),
             None => String::new(),
         };
-        let name = name.map_or("shared by clusters".to_owned(), cell);
-        format!(
-            "{wave}| {name} | {} | {} | {} | {} |\n",
-            of.counts[0],
-            of.counts[1],
-            of.counts[2],
+        let [add, change, destroy] = of.counts;
+        let rest = format!(
+            "| {add} | {change} | {destroy} | {} |\n",
             of.notes.join(", ")
-        )
+        );
+        let shown = name.map_or("shared by clusters".to_owned(), cell);
+        let same = |row: &&mut (String, Vec<String>, String)| row.0 == wave && row.2 == rest;
+        match alike.iter_mut().find(same).filter(|_| name.is_some()) {
+            Some((_, names, _)) => names.push(shown),
+            None => alike.push((wave, vec![shown], rest)),
+        }
+    }
+    let rows = alike.into_iter().map(|(wave, names, rest)| {
+        let more = match names.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        let first: Vec<String> = names.into_iter().take(NAMED).collect();
+        format!("{wave}| {}{more} {rest}", first.join(", "))
     });
     let block = Block {
         head: if plan.waves.is_some() {
@@ -301,7 +315,7 @@ pub(super) fn details(plan: &Plan, about: &About) -> Section {
         changes.sort_by_key(|(_, c)| std::cmp::Reverse(c.action()));
         let rows: Vec<String> = changes
             .iter()
-            .map(|(a, c)| diff(a, c, &plan.owner))
+            .map(|(a, c)| diff(a, c, c.place.as_ref(), &plan.owner))
             .collect();
         let Some(cluster) = name else {
             rows_of.push((None, rows));
@@ -309,7 +323,7 @@ pub(super) fn details(plan: &Plan, about: &About) -> Section {
         };
         let key: Vec<String> = changes
             .iter()
-            .map(|(a, c)| diff(&a.in_cluster("*"), c, &plan.owner))
+            .map(|(a, c)| diff(&a.in_cluster("*"), c, None, &plan.owner))
             .collect();
         let clusters = same.entry(key).or_default();
         if clusters.is_empty() {
@@ -354,13 +368,20 @@ pub(super) fn details(plan: &Plan, about: &About) -> Section {
 }
 
 /// One change as lines of a diff: GitHub colours them by their first character.
-fn diff(address: &str, change: &Change, owner: &str) -> String {
+fn diff(address: &str, change: &Change, place: Option<&SourceLine>, owner: &str) -> String {
     let sign = match change.action() {
         Action::Create => '+',
         Action::Update => '!',
         Action::Delete => '-',
     };
-    let mut out = format!("{sign} {} {}\n", safe(address), change.edit.verb());
+    let place = match place {
+        Some(place) => format!("  # {}", safe(&place.to_string())),
+        None => String::new(),
+    };
+    let mut out = format!("{sign} {} {}{place}\n", safe(address), change.edit.verb());
+    for note in &change.notes {
+        let _ = writeln!(out, "{sign}     # {}", safe(note));
+    }
     for attribute in change.edit.attributes(owner) {
         let value = match (&attribute.before, &attribute.after) {
             (Some(b), Some(a)) if b == a => safe(a),

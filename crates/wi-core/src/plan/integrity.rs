@@ -72,6 +72,7 @@ pub(super) fn check(file: &PlanFile) -> Result<(), String> {
         wi_version: _,
         made_at: _,
         made_on: _,
+        choices: _,
         spec: _,
         spec_digests: _,
         options,

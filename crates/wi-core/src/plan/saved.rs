@@ -48,6 +48,9 @@ pub struct PlanFile {
     pub made_on: Option<String>,
     /// Paths of the spec, as the user gave them.
     pub spec: Vec<PathBuf>,
+    /// The flags that chose what is in it, as they were typed.
+    #[serde(default)]
+    pub choices: Vec<String>,
     /// The spec's files, and the SHA-256 of each.
     pub spec_digests: BTreeMap<String, String>,
     /// Choices that it was made with.
@@ -69,12 +72,21 @@ impl PlanFile {
             made_at: jiff::Timestamp::now(),
             made_on: None,
             spec: Vec::new(),
+            choices: Vec::new(),
             spec_digests: desired.files.clone(),
             options: options.clone(),
             desired: kept(desired, plan),
             plan: plan.clone(),
             preconditions: Preconditions::of(plan, live),
         }
+    }
+
+    /// Whether this `wi` may carry it out: patch versions of one minor version read a plan alike.
+    pub fn is_of_this_version(&self) -> bool {
+        let minor = |version: &str| -> Vec<String> {
+            version.split('.').take(2).map(str::to_owned).collect()
+        };
+        minor(&self.wi_version) == minor(env!("CARGO_PKG_VERSION"))
     }
 
     /// What `--expect-plan-hash` compares: it covers all that steers carrying the file out.
