@@ -569,7 +569,8 @@ fn is_of_the_moment(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     match parts.as_slice() {
         [
-            "preconditions" | "made_at" | "made_on" | "wi_version" | "spec" | "spec_digests",
+            "preconditions" | "made_at" | "made_on" | "wi_version" | "spec" | "choices"
+            | "spec_digests",
             ..,
         ]
         | ["options", "now"]
