@@ -70,7 +70,7 @@ pub fn answers(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         names(text);
     }
-    drop(ApiError::from_answer("GET", "https://x/", 403, bytes).for_user());
+    drop(ApiError::from_answer("GET", "https://x/", 403, bytes).reason());
 }
 
 /// Any text as a name that comes from a server or a spec.

@@ -4,6 +4,7 @@ use tokio::sync::MutexGuard;
 use wi_client::google::container;
 use wi_client::http::{ApiError, Http};
 use wi_core::names::ClusterPath;
+use wi_core::reason::Reason;
 use wi_core::wire::container::{Cluster, GKE_METADATA, NodePool, Operation};
 use wi_core::wire::upgrade::UpgradeSettings;
 
@@ -14,18 +15,18 @@ use super::wait::{CONFLICTS, Wait};
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The operation goes on at GKE, longer than we wait.
-    StillRuns(String),
+    StillRuns(Reason),
     /// It was refused, it failed, or the cluster is not as it was planned.
-    Other(String),
+    Other(Reason),
 }
 
 impl From<ApiError> for Failure {
     fn from(e: ApiError) -> Self {
-        Self::Other(e.for_user())
+        Self::Other(e.reason())
     }
 }
 
-impl From<Failure> for String {
+impl From<Failure> for Reason {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::StillRuns(why) | Failure::Other(why) => why,
@@ -150,7 +151,7 @@ pub(super) async fn queue<'a>(
     let lock = context
         .one_operation
         .get(path)
-        .ok_or_else(|| Failure::Other(format!("{path} has no operation queue")))?;
+        .ok_or_else(|| Failure::Other(format!("{path} has no operation queue").into()))?;
     Ok(lock.lock().await)
 }
 
@@ -185,9 +186,9 @@ pub(super) async fn change(
             Now::Done => return Ok(()),
             Now::AsPlanned(etag) => etag,
             Now::Moved(how) => {
-                return Err(Failure::Other(format!(
-                    "{path} has changed since it was planned: {how}. Plan again"
-                )));
+                return Err(Failure::Other(
+                    format!("{path} has changed since it was planned: {how}. Plan again").into(),
+                ));
             }
         };
         if let Setting::MetadataServer { node_pool, .. } = setting
@@ -196,7 +197,7 @@ pub(super) async fn change(
         {
             return Err(Failure::Other(format!(
                 "the maintenance exclusion {name} of {path} holds until {until}: apply again then, or pass --ignore-maintenance-exclusions"
-            )));
+            ).into()));
         }
         let under = if without_etag.as_ref() == Some(&etag) {
             "" // refused with it, and unchanged since
@@ -206,14 +207,14 @@ pub(super) async fn change(
         match setting.write(&context.http, path, &cluster, under).await {
             Ok(operation) => {
                 if let Some(failure) = finish(context, address, path, operation, &mut wait).await? {
-                    return Err(Failure::Other(failure));
+                    return Err(Failure::Other(failure.into()));
                 }
                 let cluster = container::get_cluster(&context.http, path).await?;
                 return match setting.now(&cluster) {
                     Ok(Now::Done) => Ok(()),
                     _ => Err(Failure::Other(format!(
                         "GKE reports the operation on {path} as done, but the setting reads back unchanged"
-                    ))),
+                    ).into())),
                 };
             }
             // Somebody else has changed it: what they made of it is read, and written under.
@@ -228,11 +229,9 @@ pub(super) async fn change(
                     .observer
                     .still(address, "waiting until GKE lets go of the cluster");
                 if !wait.again().await {
-                    return Err(Failure::StillRuns(format!(
-                        "{path} did not become free within {}: {}",
-                        context.operation_limit(),
-                        e.for_user()
-                    )));
+                    let limit = context.operation_limit();
+                    let what = format!("{path} did not become free within {limit}: ");
+                    return Err(Failure::StillRuns(e.reason().within(&what)));
                 }
             }
             // Whether a cluster update takes an etag beside its one setting is not documented: if
@@ -292,16 +291,17 @@ async fn finish(
                 "operation {} on {path} still runs after {}. It goes on at GKE; run apply again to wait for it",
                 operation.name,
                 context.operation_limit()
-            )));
+            ).into()));
         }
         let asked = container::get_operation(&context.http, path, &operation.name).await;
         operation = asked.map_err(|e| match e.code {
             // Whatever is wrong on the way, the operation goes on.
-            0 | 500.. => Failure::StillRuns(format!(
-                "GKE does not say how operation {} on {path} goes: {}. It goes on there; run apply again to wait for it",
-                operation.name,
-                e.for_user()
-            )),
+            0 | 500.. => {
+                let name = &operation.name;
+                let what = format!("GKE does not say how operation {name} on {path} goes: ");
+                let next = ". It goes on there; run apply again to wait for it";
+                Failure::StillRuns(e.reason().within(&what).with(next))
+            }
             _ => e.into(),
         })?;
     }

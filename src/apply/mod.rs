@@ -30,6 +30,7 @@ use wi_core::desired::Desired;
 use wi_core::live::{Live, to_connect};
 use wi_core::names::{ClusterPath, Email};
 use wi_core::plan::{Edit, Plan};
+use wi_core::reason::Reason;
 use wi_core::resource::Resource;
 
 /// How a change ended. Nothing is carried over in files: running again finds what is left.
@@ -38,13 +39,13 @@ pub enum Status {
     /// Carried out, or found done already.
     Done,
     /// What was tried and what came back.
-    Failed(String),
+    Failed(Reason),
     /// Not started, and because of what.
     NotStarted(SkipReason),
 }
 
-impl From<Result<(), String>> for Status {
-    fn from(result: Result<(), String>) -> Self {
+impl From<Result<(), Reason>> for Status {
+    fn from(result: Result<(), Reason>) -> Self {
         match result {
             Ok(()) => Self::Done,
             Err(why) => Self::Failed(why),
@@ -97,7 +98,7 @@ pub struct Context {
     plan: Plan,
     observer: Arc<dyn Observer>,
     limits: Limits,
-    kubes: BTreeMap<String, Result<Kube, String>>,
+    kubes: BTreeMap<String, Result<Kube, Reason>>,
     /// Where the clusters are, by the spec's name.
     paths: BTreeMap<String, ClusterPath>,
     one_operation: BTreeMap<ClusterPath, Mutex<()>>,
@@ -126,7 +127,7 @@ impl Context {
                 let wanted = desired.clusters.get(name)?;
                 let cluster = to_connect(wanted, seen)?;
                 let kube = Kube::connect(&http, &cluster, &wanted.access);
-                Some((name.clone(), kube))
+                Some((name.clone(), kube.map_err(Reason::from)))
             })
             .collect();
         let clusters = desired.clusters.iter();
@@ -208,13 +209,13 @@ impl Context {
     }
 
     /// Where a cluster of the spec is.
-    fn path(&self, cluster: &str) -> Result<&ClusterPath, String> {
+    fn path(&self, cluster: &str) -> Result<&ClusterPath, Reason> {
         let path = self.paths.get(cluster);
-        path.ok_or_else(|| format!("cluster.{cluster} is not in the spec"))
+        path.ok_or_else(|| format!("cluster.{cluster} is not in the spec").into())
     }
 
     /// Where the objects of a cluster of the spec are written.
-    fn objects_of(&self, cluster: &str) -> Result<edit::object::Target<'_>, String> {
+    fn objects_of(&self, cluster: &str) -> Result<edit::object::Target<'_>, Reason> {
         Ok(edit::object::Target {
             kube: self.kube(cluster)?,
             owner: &self.plan.owner,
@@ -222,11 +223,11 @@ impl Context {
         })
     }
 
-    fn kube(&self, cluster: &str) -> Result<&Kube, String> {
+    fn kube(&self, cluster: &str) -> Result<&Kube, Reason> {
         match self.kubes.get(cluster) {
             Some(Ok(kube)) => Ok(kube),
             Some(Err(why)) => Err(why.clone()),
-            None => Err(format!("cluster.{cluster} was not read")),
+            None => Err(format!("cluster.{cluster} was not read").into()),
         }
     }
 }
@@ -305,7 +306,7 @@ async fn carry_out(
     }
     for address in addresses {
         outcome.entry(address.clone()).or_insert_with(|| {
-            Status::Failed("wi failed while carrying this out; run apply again".to_owned())
+            Status::Failed("wi failed while carrying this out; run apply again".into())
         });
     }
 }

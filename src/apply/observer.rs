@@ -5,6 +5,7 @@ use std::fmt;
 
 use wi_core::address::Address;
 use wi_core::plan::{Action, Plan};
+use wi_core::reason::Reason;
 
 /// Is told what happens, by many tasks at once. A method that is not written does nothing.
 pub trait Observer: fmt::Debug + Send + Sync {
@@ -37,7 +38,7 @@ pub trait Observer: fmt::Debug + Send + Sync {
     }
 
     /// A change failed, and why.
-    fn failed(&self, address: &str, why: &str) {
+    fn failed(&self, address: &str, why: &Reason) {
         let _ = (address, why);
     }
 

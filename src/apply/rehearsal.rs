@@ -11,13 +11,14 @@ use wi_core::address::Address;
 use wi_core::desired::Desired;
 use wi_core::live::{Live, to_connect};
 use wi_core::plan::{Change, Edit, Plan};
+use wi_core::reason::Reason;
 
 use super::Limits;
 use super::edit::object::{Target, WriteError};
 use super::edit::{ksa, namespace};
 
 /// The writes that the servers would refuse, and why.
-pub type Refused = BTreeMap<Address, String>;
+pub type Refused = BTreeMap<Address, Reason>;
 
 /// Carries the writes of Kubernetes out as dry runs: the very calls that the apply makes. What cannot be asked is not
 /// in the answer, and the write itself will tell: what is in a namespace that the plan makes, and where a webhook
@@ -71,7 +72,7 @@ fn may_be_asked(plan: &Plan, change: &Change) -> bool {
     }
 }
 
-async fn refusal(target: &Target<'_>, change: &Change) -> Option<String> {
+async fn refusal(target: &Target<'_>, change: &Change) -> Option<Reason> {
     let tried = match &change.edit {
         Edit::Namespace(edit) => namespace::change(target, edit).await,
         Edit::Ksa(edit) => ksa::change(target, edit).await,
@@ -80,7 +81,7 @@ async fn refusal(target: &Target<'_>, change: &Change) -> Option<String> {
     match tried {
         Ok(()) => None,
         Err(WriteError::Api(e)) if e.is_dry_run_unsupported() => None,
-        Err(e) => Some(e.to_string()),
+        Err(e) => Some(e.into()),
     }
 }
 

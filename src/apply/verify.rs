@@ -12,6 +12,7 @@ use wi_core::address::Address;
 use wi_core::desired::Desired;
 use wi_core::live::{Live, Seen};
 use wi_core::plan::{self, Action, Edit, Options, Plan, Workload};
+use wi_core::reason::Reason;
 use wi_core::wire::pods::Pod;
 
 use super::proof::rests_on;
@@ -30,7 +31,7 @@ pub(super) async fn wave(
     outcome: &Outcome,
     ready: Duration,
     stop: &CancellationToken,
-) -> BTreeMap<Address, String> {
+) -> BTreeMap<Address, Reason> {
     let done: BTreeSet<&Address> = addresses
         .iter()
         .filter(|a| outcome.get(*a) == Some(&Status::Done))
@@ -54,7 +55,7 @@ pub(super) async fn wave(
                 Action::Update => "it reads back other than it was written",
                 Action::Delete => continue,
             };
-            failed.insert((*address).clone(), what.to_owned());
+            failed.insert((*address).clone(), what.into());
         }
     }
     // A link of the chain that is missing is a failure of the accounts that need it.
@@ -69,7 +70,7 @@ pub(super) async fn wave(
                 };
                 failed
                     .entry(ksa)
-                    .or_insert_with(|| format!("{address}, which it needs, is not {how}"));
+                    .or_insert_with(|| format!("{address}, which it needs, is not {how}").into());
             }
         }
     }
@@ -84,7 +85,7 @@ async fn pods(
     done: &BTreeSet<&Address>,
     ready: Duration,
     stop: &CancellationToken,
-) -> BTreeMap<Address, String> {
+) -> BTreeMap<Address, Reason> {
     let mut moved: BTreeMap<&str, &Address> = BTreeMap::new();
     for address in done {
         if let Edit::NodePool(pool) = &context.plan.changes[*address].edit {
@@ -120,8 +121,9 @@ async fn pods(
                         "its nodes are recreated, but not ready again: {}",
                         new.join(", ")
                     )
+                    .into()
                 }
-                Err(e) => e.for_user(),
+                Err(e) => e.reason(),
             };
             if stop.is_cancelled() || !wait.again().await {
                 return Some((address.clone(), why));

@@ -224,7 +224,7 @@ fn look(args: &ScanArgs, in_files: &[report::Sighting]) -> Result<Live, Failure>
         let found = input.on_all_clusters(&session.http).await?;
         let unlisted = found.unlisted.iter().map(|(what, why)| NotSeen {
             what: what.to_string(),
-            why: why.clone(),
+            why: why.to_string(),
         });
         let unlisted = unlisted.collect();
         let mut desired = found.desired;

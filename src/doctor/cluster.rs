@@ -87,7 +87,7 @@ pub(super) async fn of_clusters(
         )
         .await;
         if let Some(Err(e)) = asked.iter().map(|(.., may)| may).find(|may| may.is_err()) {
-            let (by, why) = (kube.reached_by(), e.for_user());
+            let (by, why) = (kube.reached_by(), e.reason());
             let what = match e.code {
                 0 => format!("not reached by its {by}: {why}"),
                 401 => format!("not let in by its {by}: {why}"), // or without a token to try it with

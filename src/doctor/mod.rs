@@ -15,6 +15,7 @@ use wi_client::http::{ApiError, Http};
 use wi_core::desired::Desired;
 use wi_core::live::Unlisted;
 use wi_core::names::ProjectId;
+use wi_core::reason::Reason;
 use wi_core::resource::Resource;
 use wi_core::words::shell_word;
 
@@ -64,7 +65,7 @@ pub enum State {
 
 impl Report {
     /// Where clusters could not be looked for, and why.
-    pub fn not_looked(&mut self, unlisted: &BTreeMap<Unlisted, String>) {
+    pub fn not_looked(&mut self, unlisted: &BTreeMap<Unlisted, Reason>) {
         if unlisted.is_empty() {
             return;
         }

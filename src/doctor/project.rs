@@ -72,12 +72,12 @@ pub(super) async fn of_project(
     apis(&mut section, project, refused, disabled, caller);
     for e in failed {
         let fix = remedy(&e, None);
-        section.add(State::Failed, e.for_user(), fix);
+        section.add(State::Failed, e.reason().into(), fix);
     }
     let held = match held {
         Ok(held) => held.unwrap_or_default(),
         Err(e) => {
-            let what = format!("its permissions could not be asked for: {}", e.for_user());
+            let what = format!("its permissions could not be asked for: {}", e.reason());
             let command = format!("gcloud projects describe {project}");
             let fix = match e.code {
                 404 => Some(command),

@@ -74,7 +74,7 @@ pub(super) async fn of_resources(
             },
             Err(e) => Check {
                 state: State::Failed,
-                what: format!("{resource}: {}", e.for_user()),
+                what: format!("{resource}: {}", e.reason()),
                 fix: if e.is_not_found() {
                     Some("Make it, or correct its name in the spec".to_owned())
                 } else {

@@ -12,6 +12,7 @@ use wi_core::desired::Desired;
 use wi_core::live::{Live, Unlisted};
 use wi_core::plan::{self, Caller, Options, Plan};
 use wi_core::read_set::ReadSet;
+use wi_core::reason::Reason;
 use wi_core::spec::fleet::Discovered;
 use wi_core::spec::model::Spec;
 use wi_core::spec::{SpecErrors, nearest};
@@ -69,7 +70,7 @@ pub struct Found {
     /// Lists of clusters that need not be read again.
     pub lists: Lists,
     /// Where could not be looked, and why.
-    pub unlisted: BTreeMap<Unlisted, String>,
+    pub unlisted: BTreeMap<Unlisted, Reason>,
 }
 
 impl Input {
@@ -147,7 +148,7 @@ async fn by_project_ids(http: &Http, desired: &mut Desired) -> Result<(), Error>
         let id = id.map_err(|e| {
             format!(
                 "the id of the project with the number {number}, by which the spec names a resource, cannot be read: {}. Write its id",
-                e.for_user()
+                e.reason()
             )
         });
         Ok::<_, Error>((number, id?))

@@ -11,6 +11,7 @@ use wi_core::access::ladder::{InCluster, NetworkPolicies, Workload, WorkloadObje
 use wi_core::desired::Desired;
 use wi_core::live::{ConfigMaps, Seen};
 use wi_core::names::ClusterPath;
+use wi_core::reason::Reason;
 use wi_core::spec::model::Access;
 use wi_core::wire::container::Cluster;
 use wi_core::wire::kubernetes::ObjectMeta;
@@ -115,12 +116,9 @@ async fn of_project(
             "there is no spec here: name the spec's PATH, or --project (and --cluster)".to_owned(),
         );
     };
-    let list = container::list_clusters(http, project).await.map_err(|e| {
-        format!(
-            "the clusters of {project} cannot be listed: {}",
-            e.for_user()
-        )
-    })?;
+    let list = container::list_clusters(http, project)
+        .await
+        .map_err(|e| format!("the clusters of {project} cannot be listed: {}", e.reason()))?;
     let is_meant = |c: &Cluster| match named {
         Some(name) => c.name == *name || format!("{}/{}", c.location, c.name) == *name,
         None => true,
@@ -211,7 +209,7 @@ pub(super) async fn read(http: &Http, target: Target, subject: &Subject) -> Read
         cluster,
         namespace,
         name,
-        ksa: Seen::Unknown(String::new()),
+        ksa: Seen::Unknown("".into()),
         other_ksas: Vec::new(),
         workload: None,
         config_maps: ConfigMaps::new(),
@@ -227,15 +225,15 @@ pub(super) async fn read(http: &Http, target: Target, subject: &Subject) -> Read
 /// Reads the subject, and what its pod brings along, from a cluster whose own answer is known.
 async fn look_into(http: &Http, target: &Target, subject: &Subject, read: &mut InCluster) {
     let kube = match &read.cluster {
-        Seen::Found(cluster) => Kube::connect(http, cluster, &target.access),
-        Seen::Absent => Err("the cluster does not exist".to_owned()),
-        Seen::Unknown(_) => Err("the cluster itself could not be read".to_owned()),
+        Seen::Found(cluster) => Kube::connect(http, cluster, &target.access).map_err(Reason::from),
+        Seen::Absent => Err("the cluster does not exist".into()),
+        Seen::Unknown(_) => Err("the cluster itself could not be read".into()),
     };
     let kube = match kube {
         Ok(kube) => kube,
         Err(why) => {
             read.ksa = Seen::Unknown(why.clone());
-            read.workload = unread(subject, &why);
+            read.workload = unread(subject, why);
             return;
         }
     };
@@ -254,7 +252,7 @@ async fn look_into(http: &Http, target: &Target, subject: &Subject, read: &mut I
     match &object {
         Some(Seen::Found(object)) => object.spec.service_account().clone_into(&mut read.name),
         Some(Seen::Absent) => {
-            read.ksa = Seen::Unknown("there is no pod that says as whom it runs".to_owned());
+            read.ksa = Seen::Unknown("there is no pod that says as whom it runs".into());
             return;
         }
         Some(Seen::Unknown(why)) => {
@@ -287,7 +285,7 @@ async fn look_into(http: &Http, target: &Target, subject: &Subject, read: &mut I
 }
 
 /// Of a subject whose cluster cannot be looked into.
-fn unread(subject: &Subject, why: &str) -> Option<Workload> {
+fn unread(subject: &Subject, why: Reason) -> Option<Workload> {
     let (kind, name) = match subject {
         Subject::Pod { name, .. } => ("Pod", name),
         Subject::Workload { kind, name, .. } => (kind.kind, name),
@@ -297,7 +295,7 @@ fn unread(subject: &Subject, why: &str) -> Option<Workload> {
         kind: kind.to_owned(),
         name: name.clone(),
         others: Vec::new(),
-        object: Seen::Unknown(why.to_owned()),
+        object: Seen::Unknown(why),
         node: None,
     })
 }
@@ -355,7 +353,7 @@ async fn workload(kube: &Kube, kind: &WorkloadKind, namespace: &str, name: &str)
                 }
             })
         }
-        (Seen::Found(_), Err(e)) => Seen::Unknown(e.for_user()),
+        (Seen::Found(_), Err(e)) => Seen::Unknown(e.reason()),
         (Seen::Absent, _) => Seen::Absent,
         (Seen::Unknown(why), _) => Seen::Unknown(why),
     };

@@ -73,7 +73,7 @@ async fn one(http: &Http, need: Need) -> Fact {
         Need::Role(role) => {
             let definition = match Role::parse(&role) {
                 Ok(parsed) => seen(iam::get_role(http, &parsed).await),
-                Err(e) => Seen::Unknown(e.to_string()),
+                Err(e) => Seen::Unknown(e.to_string().into()),
             };
             Fact::Role(role, definition)
         }
@@ -90,7 +90,7 @@ fn of_google(email: &Email) -> Seen<ServiceAccount> {
             email: email.to_string(),
             ..ServiceAccount::default()
         }),
-        false => Seen::Unknown("its project is not in its name".to_owned()),
+        false => Seen::Unknown("its project is not in its name".into()),
     }
 }
 
@@ -101,24 +101,24 @@ async fn home(http: &Http, resource: &Resource) -> Seen<ProjectId> {
             let number = email.as_str().split('-').next().unwrap_or_default();
             match number.parse() {
                 Ok(number) => number,
-                Err(_) => return Seen::Unknown("its project is not in its name".to_owned()),
+                Err(_) => return Seen::Unknown("its project is not in its name".into()),
             }
         }
         _ => {
             let Some(bucket) = resource.bucket() else {
-                return Seen::Unknown("its project is not in its name".to_owned());
+                return Seen::Unknown("its project is not in its name".into());
             };
             match buckets::home_and_uniform_access(http, bucket).await {
                 Ok((number, _)) => number,
                 Err(e) if e.is_not_found() => return Seen::Absent,
-                Err(e) => return Seen::Unknown(e.for_user()),
+                Err(e) => return Seen::Unknown(e.reason()),
             }
         }
     };
     // Whoever may not see the project is not told whether it is there.
     match projects::project_id(http, number).await {
         Ok(project) => Seen::Found(project),
-        Err(e) => Seen::Unknown(e.for_user()),
+        Err(e) => Seen::Unknown(e.reason()),
     }
 }
 

@@ -103,7 +103,7 @@ fn given(made: &Made, key: &KsaKey, ksa: &DesiredKsa, now: Timestamp) -> Result<
     let live = &made.live;
     let objects = match live.kubernetes.get(&key.cluster) {
         Some(Seen::Found(objects)) => objects,
-        Some(Seen::Unknown(why)) => return Err(why.clone()),
+        Some(Seen::Unknown(why)) => return Err(why.to_string()),
         Some(Seen::Absent) | None => return Err("its cluster could not be read".to_owned()),
     };
     let name = (key.namespace.to_string(), key.name.to_string());
@@ -137,7 +137,7 @@ fn nodes(live: &Live, cluster: &str) -> Bound {
                 ),
             }
         }
-        Some(Seen::Unknown(why)) => Bound::CannotSay(why.clone()),
+        Some(Seen::Unknown(why)) => Bound::CannotSay(why.to_string()),
         Some(Seen::Absent) | None => Bound::CannotSay("its cluster was not found".to_owned()),
     }
 }

@@ -337,7 +337,7 @@ async fn raw(live: &Live, workload: &Workload) -> Result<Value, String> {
         return Err("it cannot be reached any more".to_owned());
     };
     let read = kube.get_workload_whole(kind, &workload.namespace, &workload.name);
-    read.await.map_err(|e| e.for_user())
+    read.await.map_err(|e| e.reason().into())
 }
 
 fn edit(

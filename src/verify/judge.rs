@@ -18,7 +18,7 @@ pub(super) fn token(title: &str, e: &ApiError) -> Step {
     if e.is_not_found() {
         return no_account(title);
     }
-    let mut why = e.for_user();
+    let mut why = e.reason();
     if e.is_denied() {
         why.push_str(". It takes `create` on serviceaccounts/token: container.serviceAccounts.createToken, as in roles/container.developer");
     }
@@ -33,7 +33,7 @@ pub(super) fn exchange(title: &str, e: &ApiError) -> Step {
         "invalid_grant" => (Rung::ClusterPool, Outcome::Broken),
         _ => (Rung::WorkloadPool, Outcome::Untried),
     };
-    Step::new(link, outcome, title).why(e.for_user())
+    Step::new(link, outcome, title).why(e.reason())
 }
 
 /// Of a Google service account's token.
@@ -48,7 +48,7 @@ pub(super) fn impersonation(title: &str, e: &ApiError) -> Step {
         403 if is_right && !e.is_quota() => (Rung::Binding, Outcome::Broken),
         _ => (Rung::Binding, Outcome::Untried),
     };
-    Step::new(link, outcome, title).why(e.for_user())
+    Step::new(link, outcome, title).why(e.reason())
 }
 
 /// Of a permission.
@@ -88,7 +88,7 @@ pub(super) fn permission(
         Err(e) if is_federated && e.reason == "ACCESS_TOKEN_TYPE_UNSUPPORTED" => {
             step(Rung::Service, Outcome::Broken).why("the service takes no federated identity")
         }
-        Err(e) => step(Rung::Grant, Outcome::Untried).why(e.for_user()),
+        Err(e) => step(Rung::Grant, Outcome::Untried).why(e.reason()),
     }
 }
 

@@ -216,7 +216,7 @@ async fn connect(
         Some(cluster) => cluster.clone(),
         None => container::get_cluster(http, path)
             .await
-            .map_err(|e| e.for_user())?,
+            .map_err(|e| e.reason())?,
     };
     Kube::connect(http, &cluster, &wanted.access)
 }

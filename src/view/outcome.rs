@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use wi_core::address::Address;
 use wi_core::plan::{Action, Plan, StaleObject};
+use wi_core::reason::Reason;
 use wi_core::words::{counted, safe};
 
 use super::cause::together;
@@ -95,12 +96,12 @@ pub fn text(plan: &Plan, outcome: &Outcome, width: usize, waits: bool, again: &s
 /// Changes with why they fail or would, each reason once. A mark in colour is none for an error's text.
 fn listed<'a>(
     plan: &Plan,
-    failed: impl IntoIterator<Item = (&'a Address, &'a String)>,
+    failed: impl IntoIterator<Item = (&'a Address, &'a Reason)>,
     mark: &str,
     width: usize,
 ) -> String {
     let mut out = String::new();
-    for group in together(failed, |(_, why)| why.as_str()) {
+    for group in together(failed, |(_, why)| why.cause()) {
         for (address, _) in &group {
             let place = plan
                 .changes

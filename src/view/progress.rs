@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use wi_core::address::Address;
 use wi_core::plan::{Action, Plan};
+use wi_core::reason::Reason;
 use wi_core::words::safe;
 
-use super::cause::cause;
 use super::json::stream::Stream;
 use super::style::{BOLD, RED, YELLOW, paint};
 use super::wave_table::WaveTable;
@@ -120,11 +120,11 @@ impl Progress {
     }
 
     /// What has failed because of the same, if something has.
-    fn failed_before(&self, address: &str, why: &str) -> Option<String> {
+    fn failed_before(&self, address: &str, why: &Reason) -> Option<String> {
         // Entries are inserted whole, so a poisoned map is still right.
         let all = self.failures.lock();
         let mut all = all.unwrap_or_else(std::sync::PoisonError::into_inner);
-        match all.entry(cause(why).to_owned()) {
+        match all.entry(why.cause().to_owned()) {
             Entry::Occupied(first) => Some(first.get().clone()),
             Entry::Vacant(new) => {
                 new.insert(address.to_owned());
@@ -294,7 +294,7 @@ impl Observer for Progress {
         self.in_table(|matrix| matrix.end(address, false));
     }
 
-    fn failed(&self, address: &str, why: &str) {
+    fn failed(&self, address: &str, why: &Reason) {
         let running = self.running().remove(address);
         if let Some(stream) = &self.stream {
             let elapsed = running

@@ -136,7 +136,7 @@ pub fn plan(plan: &Plan, width: usize, expand: bool) -> String {
         let mut text = String::from(
             "The plan is incomplete: not all could be read, and what was not seen is not taken for absent.\n",
         );
-        for unseen in together(&plan.unseen, |u| u.why.as_str()) {
+        for unseen in together(&plan.unseen, |u| u.why.cause()) {
             let (what, why) = (safe(&unseen[0].what), safe(&unseen[0].why));
             let _ = write!(text, "\n- {what}: {why}");
             if unseen.len() > 1 {

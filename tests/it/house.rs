@@ -6,7 +6,15 @@ use std::path::Path;
 
 /// Each module uses those of the lines above its own, and no other of its own line.
 const CORE: &[&[&str]] = &[
-    &["words", "cel", "digest", "serde_pairs", "percent", "api"],
+    &[
+        "words",
+        "cel",
+        "digest",
+        "serde_pairs",
+        "percent",
+        "api",
+        "reason",
+    ],
     &["names"],
     &["resource", "wire"],
     &["address", "spec"],

@@ -426,7 +426,7 @@ async fn no_error_and_no_debug_output_has_the_token_in_it() {
         .expect_err("denied");
     let all = format!(
         "{error} {error:?} {} {http:?} {:?}",
-        error.for_user(),
+        error.reason(),
         TokenSource::fixed("s3cret-token".into())
     );
     assert!(!all.contains("s3cret"), "{all}");
@@ -556,7 +556,7 @@ async fn long_texts_of_servers_are_cut() {
         let project = ProjectId::parse("p-12345").expect("valid");
         let error = container::list_clusters(&http, &project).await;
         let error = error.expect_err("refused");
-        assert!(error.for_user().len() < 3000, "{}", error.for_user().len());
+        assert!(error.reason().len() < 3000, "{}", error.reason().len());
         assert!(format!("{error:?}").len() < 120_000);
     }
 }

@@ -3,13 +3,14 @@
 //! Data goes one way; each module uses those above it alone:
 //!
 //! ```text
-//! words, cel, names, api < resource, wire < spec < desired, graph < live, read_set < access < migrate < plan, findings
+//! words, cel, names, api, reason < resource, wire < spec < desired, graph < live, read_set < access < migrate < plan, findings
 //! ```
 
 pub mod api;
 pub mod cel;
 pub mod digest;
 pub mod percent;
+pub mod reason;
 pub mod serde_pairs;
 pub mod words;
 

@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::desired::{Desired, DesiredCluster};
 use crate::names::{ClusterPath, Email, ProjectId, Role};
+use crate::reason::Reason;
 use crate::resource::Resource;
 use crate::spec::model::{Access, Endpoint};
 use crate::wire::budgets::Budget;
@@ -25,7 +26,7 @@ pub enum Seen<T> {
     /// The service says that it is not there.
     Absent,
     /// It could not be read; why, for the user.
-    Unknown(String),
+    Unknown(Reason),
 }
 
 impl<T> Seen<T> {
@@ -138,13 +139,13 @@ pub struct Live {
     /// The Compute Engine default service accounts of projects whose node pools are to be moved.
     pub default_accounts: BTreeMap<ProjectId, Email>,
     /// Where clusters of the spec were to be found and could not be looked for; why.
-    pub unlisted: BTreeMap<Unlisted, String>,
+    pub unlisted: BTreeMap<Unlisted, Reason>,
     /// Resources that the spec does not name, and that a search found grants of its principals on.
     pub found_by_search: BTreeSet<Resource>,
     /// Where what left the spec could not be looked for.
     pub leftovers_unseen: LeftoversUnseen,
     /// Pods of namespaces by which it is told whether somebody uses a right to act as an account.
-    pub pods_of_users: BTreeMap<(ClusterPath, String), Result<Vec<Pod>, String>>,
+    pub pods_of_users: BTreeMap<(ClusterPath, String), Result<Vec<Pod>, Reason>>,
     /// Accounts that the spec names by their email, or pods act as, and that it does not manage.
     pub accounts_of_others: BTreeMap<Email, Seen<ServiceAccount>>,
 }
@@ -247,7 +248,7 @@ pub struct Objects {
     pub only_of_spec: bool,
     /// Pods and nodes: all of them where a node pool is to be moved; those of the namespaces in
     /// which an account's identity changes where none is; otherwise they are not read.
-    pub workloads: Option<Result<Workloads, String>>,
+    pub workloads: Option<Result<Workloads, Reason>>,
 }
 
 /// Which pods run on which node pool.
@@ -267,7 +268,7 @@ pub struct Workloads {
     /// there just now.
     pub templates: Vec<Template>,
     /// Kinds of which that could not be read (`Deployments`), and why.
-    pub templates_unseen: BTreeMap<String, String>,
+    pub templates_unseen: BTreeMap<String, Reason>,
     /// ConfigMaps by which it is told whether a container has a credential of its own.
     pub config_maps: ConfigMaps,
     /// The labels of the nodes of each node pool: their keys, and the values that there are.

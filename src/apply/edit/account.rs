@@ -9,6 +9,7 @@ use wi_core::plan::ownership::{
     AccountMark, marked_description, owner_in_description, split_description,
 };
 use wi_core::plan::{Account, AccountAfter, AccountState};
+use wi_core::reason::Reason;
 use wi_core::wire::iam::ServiceAccount;
 use wi_core::words::safe;
 
@@ -23,7 +24,7 @@ pub(super) async fn change(
     context: &Context,
     address: &Address,
     edit: &Account,
-) -> Result<(), String> {
+) -> Result<(), Reason> {
     match (&edit.before, &edit.after) {
         (_, AccountAfter::Disabled { .. } | AccountAfter::Deleted) => end(context, edit).await,
         (
@@ -68,7 +69,7 @@ async fn update(
     edit: &Account,
     before: &AccountState,
     after: &AccountState,
-) -> Result<(), String> {
+) -> Result<(), Reason> {
     let (project, email) = (&edit.project, &edit.email);
     let now = get(context, edit).await?;
     let owner = owner_in_description(&now.description);
@@ -77,7 +78,8 @@ async fn update(
         return Err(format!(
             "{email} was taken by another owner since it was planned: {}. Plan again",
             now.description
-        ));
+        )
+        .into());
     }
     let changed = |before: &str, after: &str| (before != after).then(|| after.to_owned());
     let display_name = changed(&before.display_name, &after.display_name);
@@ -88,7 +90,8 @@ async fn update(
     {
         return Err(format!(
             "the description of {email} has changed since it was planned. Plan again"
-        ));
+        )
+        .into());
     }
     if display_name.is_some() || description.is_some() {
         iam::patch_service_account(
@@ -99,12 +102,12 @@ async fn update(
             description.as_deref(),
         )
         .await
-        .map_err(|e| e.for_user())?;
+        .map_err(|e| e.reason())?;
     }
     if before.disabled && !after.disabled {
         iam::enable_service_account(&context.http, project, email)
             .await
-            .map_err(|e| e.for_user())?;
+            .map_err(|e| e.reason())?;
     }
     Ok(())
 }
@@ -116,7 +119,7 @@ async fn undelete_it(
     unique_id: &str,
     display_name: &str,
     description: &str,
-) -> Result<(), String> {
+) -> Result<(), Reason> {
     let (project, email) = (&edit.project, &edit.email);
     match iam::undelete_service_account(&context.http, project, unique_id).await {
         Ok(back) if back.email.eq_ignore_ascii_case(email.as_str()) => {}
@@ -134,7 +137,7 @@ async fn undelete_it(
                 create(context, edit, display_name, description).await?;
             }
         }
-        Err(e) => return Err(e.for_user()),
+        Err(e) => return Err(e.reason()),
     }
     wait_until_visible(context, address, edit).await?;
     let now = get(context, edit).await?;
@@ -143,7 +146,8 @@ async fn undelete_it(
     if let Some(owner) = owner.filter(|o| *o != context.plan.owner) {
         return Err(format!(
             "{email} is back, and belongs to the spec named `{owner}`. Plan again"
-        ));
+        )
+        .into());
     }
     // One that nobody had marked was there before: it is released one day, and not disabled.
     let adopted = mark.is_none_or(|m| m.adopted || m.owner != context.plan.owner);
@@ -158,18 +162,18 @@ async fn undelete_it(
         after.as_deref(),
     )
     .await
-    .map_err(|e| e.for_user())?;
+    .map_err(|e| e.reason())?;
     if now.disabled {
         iam::enable_service_account(&context.http, project, email)
             .await
-            .map_err(|e| e.for_user())?;
+            .map_err(|e| e.reason())?;
     }
     Ok(())
 }
 
 /// The id in a policy was another account's: that one is deleted again, as it was. Answers with what is to be
 /// told.
-async fn put_back(context: &Context, edit: &Account, unique_id: &str, back: &str) -> String {
+async fn put_back(context: &Context, edit: &Account, unique_id: &str, back: &str) -> Reason {
     let email = &edit.email;
     let told = format!(
         "the unique id {unique_id}, under which a policy names {email} as deleted, is that of {}",
@@ -178,26 +182,24 @@ async fn put_back(context: &Context, edit: &Account, unique_id: &str, back: &str
     match iam::delete_by_unique_id(&context.http, &edit.project, unique_id).await {
         Ok(()) => format!(
             "{told}: it came back, and was deleted again. Take `deleted:serviceAccount:{email}?uid={unique_id}` out of the policy that has it, and plan again"
-        ),
-        Err(e) => format!(
-            "{told}: it is back, and could not be deleted again: {}",
-            e.for_user()
-        ),
+        )
+        .into(),
+        Err(e) => e.reason().within(&format!(
+            "{told}: it is back, and could not be deleted again: "
+        )),
     }
 }
 
 /// Disables or deletes it.
-async fn end(context: &Context, edit: &Account) -> Result<(), String> {
+async fn end(context: &Context, edit: &Account) -> Result<(), Reason> {
     let (project, email) = (&edit.project, &edit.email);
     let deletes = edit.after == AccountAfter::Deleted;
     let now = match iam::get_service_account(&context.http, project, email).await {
         Err(e) if e.is_not_found() && deletes => return Ok(()),
-        now => now.map_err(|e| e.for_user())?,
+        now => now.map_err(|e| e.reason())?,
     };
     if owner_in_description(&now.description) != Some(context.plan.owner.as_str()) {
-        return Err(format!(
-            "{email} does not carry our mark any more. Plan again"
-        ));
+        return Err(format!("{email} does not carry our mark any more. Plan again").into());
     }
     if let AccountAfter::Disabled { description } = &edit.after
         && split_description(&now.description).0.trim_end()
@@ -205,7 +207,8 @@ async fn end(context: &Context, edit: &Account) -> Result<(), String> {
     {
         return Err(format!(
             "the description of {email} has changed since it was planned. Plan again"
-        ));
+        )
+        .into());
     }
     let ended = if deletes {
         match iam::delete_service_account(&context.http, project, email).await {
@@ -216,22 +219,22 @@ async fn end(context: &Context, edit: &Account) -> Result<(), String> {
     } else {
         iam::disable_service_account(&context.http, project, email).await
     };
-    ended.map_err(|e| e.for_user())?;
+    ended.map_err(|e| e.reason())?;
     // Last: before that the next plan takes up what is left to do.
     match &edit.after {
         AccountAfter::Disabled { description } if *description != now.description => {
             iam::patch_service_account(&context.http, project, email, None, Some(description))
                 .await
-                .map_err(|e| e.for_user())
+                .map_err(|e| e.reason())
         }
         _ => Ok(()),
     }
 }
 
-async fn get(context: &Context, edit: &Account) -> Result<ServiceAccount, String> {
+async fn get(context: &Context, edit: &Account) -> Result<ServiceAccount, Reason> {
     iam::get_service_account(&context.http, &edit.project, &edit.email)
         .await
-        .map_err(|e| e.for_user())
+        .map_err(|e| e.reason())
 }
 
 /// IAM hides what it does not know behind a 403. A proxy's is none of those.
@@ -244,7 +247,7 @@ async fn create(
     edit: &Account,
     display_name: &str,
     description: &str,
-) -> Result<(), String> {
+) -> Result<(), Reason> {
     let (project, email) = (&edit.project, &edit.email);
     let mut wait = Wait::up_to(CREATION.min(context.limits.propagation), CREATION / 30);
     loop {
@@ -264,21 +267,22 @@ async fn create(
         // trying again.
         let lost = error.code == 0 || error.code >= 500;
         if error.code != 409 && !lost {
-            return Err(error.for_user());
+            return Err(error.reason());
         }
         match iam::get_service_account(&context.http, project, email).await {
             Ok(now) if now.description == description => return Ok(()),
             Ok(_) => {
                 return Err(format!(
                     "{email} was created by somebody else since it was planned. Plan again"
-                ));
+                )
+                .into());
             }
             Err(e) if lost && may_be_unknown(&e) => {
                 if !wait.again().await {
-                    return Err(error.for_user());
+                    return Err(error.reason());
                 }
             }
-            Err(_) => return Err(error.for_user()),
+            Err(_) => return Err(error.reason()),
         }
     }
 }
@@ -288,7 +292,7 @@ async fn wait_until_visible(
     context: &Context,
     address: &Address,
     edit: &Account,
-) -> Result<(), String> {
+) -> Result<(), Reason> {
     let (project, email) = (&edit.project, &edit.email);
     let mut wait = context.propagation_wait();
     loop {
@@ -299,13 +303,11 @@ async fn wait_until_visible(
                     .observer
                     .still(address, "waiting until IAM knows it");
                 if !wait.again().await {
-                    return Err(format!(
-                        "{email} was created, but IAM still does not find it: {}",
-                        e.for_user()
-                    ));
+                    let what = format!("{email} was created, but IAM still does not find it: ");
+                    return Err(e.reason().within(&what));
                 }
             }
-            Err(e) => return Err(e.for_user()),
+            Err(e) => return Err(e.reason()),
         }
     }
 }

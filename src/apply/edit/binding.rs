@@ -54,7 +54,7 @@ pub(in crate::apply) async fn edit(
     match write(context, resource, &edits).await {
         Err(e) if e.code == 400 => {}
         result => {
-            let status = Status::from(result.map_err(|e| e.for_user()));
+            let status = Status::from(result.map_err(|e| e.reason()));
             let all = edits.iter().map(|e| (e.address.clone(), status.clone()));
             return all.collect();
         }
@@ -101,7 +101,7 @@ async fn halve(
                 todo.push(first);
             }
             result => {
-                let status = Status::from(result.map_err(|e| e.for_user()));
+                let status = Status::from(result.map_err(|e| e.reason()));
                 ended.extend(part.iter().map(|e| (e.address.clone(), status.clone())));
             }
         }

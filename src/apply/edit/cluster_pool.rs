@@ -2,6 +2,7 @@
 
 use wi_core::address::Address;
 use wi_core::plan::ClusterPool;
+use wi_core::reason::Reason;
 
 use crate::apply::{Context, gke};
 
@@ -9,7 +10,7 @@ pub(super) async fn change(
     context: &Context,
     address: &Address,
     edit: &ClusterPool,
-) -> Result<(), String> {
+) -> Result<(), Reason> {
     let path = context.path(&edit.cluster)?;
     let setting = gke::Setting::WorkloadPool {
         before: &edit.before,

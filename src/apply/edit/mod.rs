@@ -11,11 +11,12 @@ mod restore_settings;
 
 use wi_core::address::Address;
 use wi_core::plan::Edit;
+use wi_core::reason::Reason;
 
 use super::Context;
 
 /// Carries one change out.
-pub(super) async fn carry_out(context: &Context, address: &Address) -> Result<(), String> {
+pub(super) async fn carry_out(context: &Context, address: &Address) -> Result<(), Reason> {
     match &context.plan.changes[address].edit {
         Edit::ClusterPool(edit) => cluster_pool::change(context, address, edit).await,
         Edit::NodePool(edit) => node_pool::change(context, address, edit).await,
@@ -24,19 +25,16 @@ pub(super) async fn carry_out(context: &Context, address: &Address) -> Result<()
         Edit::Namespace(edit) => {
             let target = context.objects_of(&edit.key.cluster)?;
             let written = namespace::change(&target, edit).await;
-            written.map_err(|e| e.to_string())
+            written.map_err(Reason::from)
         }
         Edit::Ksa(edit) => {
             let target = context.objects_of(&edit.key.cluster)?;
             let written = ksa::change(&target, edit).await;
-            written.map_err(|e| e.to_string())
+            written.map_err(Reason::from)
         }
         Edit::Binding(edit) => {
             // Bindings are always steps of their policy.
-            Err(format!(
-                "{} was not grouped with its policy",
-                edit.key.resource
-            ))
+            Err(format!("{} was not grouped with its policy", edit.key.resource).into())
         }
     }
 }

@@ -4,6 +4,7 @@
 use wi_core::address::Address;
 use wi_core::names::ClusterPath;
 use wi_core::plan::NodePool;
+use wi_core::reason::Reason;
 use wi_core::wire::upgrade::{RESTORE_LABEL, UpgradeSettings};
 
 use crate::apply::Context;
@@ -21,7 +22,7 @@ pub(super) async fn change(
     context: &Context,
     address: &Address,
     edit: &NodePool,
-) -> Result<(), String> {
+) -> Result<(), Reason> {
     let target = &Target {
         address,
         path: context.path(&edit.cluster)?,
@@ -53,9 +54,7 @@ pub(super) async fn change(
     }
     .await;
     if let Err(Failure::StillRuns(why)) = moved {
-        return Err(format!(
-            "{why}. The node pool's own upgrade settings are put back then"
-        ));
+        return Err(why.with(". The node pool's own upgrade settings are put back then"));
     }
     let restored = put_back(context, target, &settings.own).await;
     moved?;

@@ -1,13 +1,12 @@
 //! Objects of Kubernetes are written by server-side apply, as the field manager `wi`.
 
-use std::fmt;
-
 use serde_json::{Value, json};
 use wi_client::http::{ApiError, Cause};
 use wi_client::kubernetes::Kube;
 use wi_core::desired::GSA_ANNOTATION;
 use wi_core::plan::Was;
 use wi_core::plan::ownership::{ADOPTED, FORMER, MANAGED_BY, OWNER, owner_of};
+use wi_core::reason::Reason;
 use wi_core::wire::kubernetes::ObjectMeta;
 use wi_core::words::safe;
 
@@ -54,11 +53,11 @@ impl From<String> for WriteError {
     }
 }
 
-impl fmt::Display for WriteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Api(error) => f.write_str(&for_user(error)),
-            Self::Said(why) => f.write_str(why),
+impl From<WriteError> for Reason {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Api(error) => reason(&error),
+            WriteError::Said(why) => why.into(),
         }
     }
 }
@@ -321,7 +320,7 @@ fn is_ours_or_as_planned(now: &ObjectMeta, planned: &Was, wanted: &Value) -> boo
     )
 }
 
-fn for_user(e: &ApiError) -> String {
+fn reason(e: &ApiError) -> Reason {
     let managers: Vec<&str> = e
         .causes
         .iter()
@@ -329,11 +328,12 @@ fn for_user(e: &ApiError) -> String {
         .map(|c| c.message.as_str())
         .collect();
     if managers.is_empty() {
-        e.for_user()
+        e.reason()
     } else {
         format!(
             "{}. Change the field there, or pass --force-conflicts to take it over",
             managers.join("; ")
         )
+        .into()
     }
 }

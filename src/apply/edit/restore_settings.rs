@@ -2,6 +2,7 @@
 
 use wi_core::address::Address;
 use wi_core::plan::RestoreSettings;
+use wi_core::reason::Reason;
 
 use super::node_pool::{Target, put_back};
 use crate::apply::{Context, gke};
@@ -10,7 +11,7 @@ pub(super) async fn change(
     context: &Context,
     address: &Address,
     edit: &RestoreSettings,
-) -> Result<(), String> {
+) -> Result<(), Reason> {
     let target = Target {
         address,
         path: context.path(&edit.cluster)?,

@@ -101,7 +101,7 @@ fn find(list: &Result<ClusterList, ApiError>, path: &ClusterPath) -> Seen<Cluste
     let list = match list {
         Ok(list) => list,
         // A project that is not there has no clusters, but more likely is a typing error.
-        Err(e) => return Seen::Unknown(e.for_user()),
+        Err(e) => return Seen::Unknown(e.reason()),
     };
     let found = list
         .clusters
@@ -109,10 +109,13 @@ fn find(list: &Result<ClusterList, ApiError>, path: &ClusterPath) -> Seen<Cluste
         .find(|c| c.name == path.name && c.location == path.location);
     match found {
         Some(cluster) => Seen::Found(cluster.clone()),
-        None if list.lacks(&path.location) => Seen::Unknown(format!(
-            "GKE did not hear from {} (missingZones), so {path} may or may not exist",
-            list.missing_zones.join(", ")
-        )),
+        None if list.lacks(&path.location) => Seen::Unknown(
+            format!(
+                "GKE did not hear from {} (missingZones), so {path} may or may not exist",
+                list.missing_zones.join(", ")
+            )
+            .into(),
+        ),
         None => Seen::Absent,
     }
 }

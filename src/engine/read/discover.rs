@@ -8,6 +8,7 @@ use wi_client::google::projects;
 use wi_client::http::{ApiError, Http};
 use wi_core::live::Unlisted;
 use wi_core::names::{ClusterPath, ProjectId};
+use wi_core::reason::Reason;
 use wi_core::spec::fleet::Discovered;
 use wi_core::spec::model::{Discover, Scope};
 use wi_core::wire::container::{Cluster, ClusterList};
@@ -23,7 +24,7 @@ pub struct Found {
     /// The lists that they were found in.
     pub lists: Lists,
     /// Where could not be looked, and why.
-    pub unlisted: BTreeMap<Unlisted, String>,
+    pub unlisted: BTreeMap<Unlisted, Reason>,
 }
 
 /// Looks where `entries` say, with one list a project.
@@ -47,7 +48,7 @@ pub async fn discover(http: &Http, entries: &[Discover]) -> Found {
     for (folder, projects) in &in_folders {
         if let Err(e) = projects {
             let what = Unlisted::ProjectsOf((*folder).to_owned());
-            found.unlisted.insert(what, e.for_user());
+            found.unlisted.insert(what, e.reason());
         }
     }
     let projects_of = |entry: &Discover| -> Vec<ProjectId> {
@@ -80,12 +81,12 @@ pub async fn discover(http: &Http, entries: &[Discover]) -> Found {
             Err(e) if e.is_api_off() && !named.contains(project) => {}
             Err(e) => {
                 let what = Unlisted::ClustersOf(project.clone());
-                found.unlisted.insert(what, e.for_user());
+                found.unlisted.insert(what, e.reason());
             }
             Ok(list) if !list.missing_zones.is_empty() => {
                 let what = Unlisted::ClustersOf(project.clone());
                 let why = format!("GKE did not hear from {}", list.missing_zones.join(", "));
-                found.unlisted.insert(what, why);
+                found.unlisted.insert(what, why.into());
             }
             Ok(_) => {}
         }

@@ -124,7 +124,7 @@ async fn resource(http: &Http, name: &str) -> Result<Resource, String> {
     let number = name.strip_prefix("//cloudresourcemanager.googleapis.com/projects/");
     if let Some(number) = number.and_then(|n| n.parse::<u64>().ok()) {
         let id: Result<ProjectId, ApiError> = projects::project_id(http, number).await;
-        return id.map(Resource::Project).map_err(|e| e.for_user());
+        return id.map(Resource::Project).map_err(|e| e.reason().into());
     }
     Resource::from_asset(name).map_err(|_| {
         "It is of a kind that the spec has no name for: take it away by other means".to_owned()

@@ -156,7 +156,7 @@ async fn read_accounts(
         });
         match listed {
             Seen::Unknown(why) if !set.accounts.contains(&project) => {
-                unseen.insert(project, why);
+                unseen.insert(project, why.into());
             }
             Seen::Absent if !set.accounts.contains(&project) => {}
             listed => {

@@ -11,6 +11,7 @@ use wi_core::live::{ConfigMaps, Objects, ReachedBy, Seen, Template, Workloads, t
 use wi_core::names::{Email, KubeName};
 use wi_core::plan::ownership::owner_of;
 use wi_core::read_set::ReadCluster;
+use wi_core::reason::Reason;
 use wi_core::wire::container::Cluster;
 use wi_core::wire::kubernetes::ObjectMeta;
 use wi_core::wire::pods::{Pod, PodSpec};
@@ -34,27 +35,32 @@ pub(super) async fn read(
     let known = to_connect(wanted, cluster);
     let Some(cluster) = known.as_deref() else {
         let why = match cluster {
-            Seen::Unknown(why) if !wanted.managed => format!(
-                "the cluster could not be found: {why}. By a kubeconfig it is reached without (access: {{ kubeconfig: ~/.kube/config, context: NAME }})"
-            ),
-            _ => "the cluster itself could not be read".to_owned(),
+            Seen::Unknown(why) if !wanted.managed => {
+                let way_out = ". By a kubeconfig it is reached without (access: { kubeconfig: ~/.kube/config, context: NAME })";
+                let why = why.clone().within("the cluster could not be found: ");
+                why.with(way_out)
+            }
+            _ => "the cluster itself could not be read".into(),
         };
         return (Seen::Unknown(why), None);
     };
     if !cluster.status.may_answer() {
         let why = format!("the cluster is {}", cluster.status);
-        return (Seen::Unknown(why), None);
+        return (Seen::Unknown(why.into()), None);
     }
     let kube = match Kube::connect(http, cluster, &wanted.access) {
         Ok(kube) => kube,
-        Err(e) => return (Seen::Unknown(e), None),
+        Err(e) => return (Seen::Unknown(e.into()), None),
     };
     let reached_by = kube.reached_by().clone();
     let listed = match own_cluster::check(&kube, cluster, &wanted.path).await {
         Ok(listed) => listed,
         Err(Doubt::Unread(e)) => return (Seen::Unknown(unreached(&kube, &e)), None),
         Err(Doubt::Other(why)) => {
-            return (Seen::Unknown(format!("the {reached_by} {why}")), None);
+            return (
+                Seen::Unknown(format!("the {reached_by} {why}").into()),
+                None,
+            );
         }
     };
     match read_with(&kube, asked, owner, cluster, listed).await {
@@ -63,7 +69,7 @@ pub(super) async fn read(
     }
 }
 
-fn unreached(kube: &Kube, e: &ApiError) -> String {
+fn unreached(kube: &Kube, e: &ApiError) -> Reason {
     let reached_by = kube.reached_by();
     let way_out = if !matches!(e.kind, ErrorKind::Unanswered | ErrorKind::Tls) {
         ""
@@ -72,7 +78,8 @@ fn unreached(kube: &Kube, e: &ApiError) -> String {
     } else {
         ". If it is reached in another way, set the cluster's `access` (`wi help spec`)"
     };
-    format!("by the {reached_by}: {}{way_out}", e.for_user())
+    let by = format!("by the {reached_by}: ");
+    e.reason().within(&by).with(way_out)
 }
 
 /// What does not depend on something else is read side by side. `listed` has been read already.
@@ -106,11 +113,11 @@ async fn read_with(
         );
         let (budgets, budgets_unseen) = match budgets {
             Ok(budgets) => (budgets, None),
-            Err(e) => (Vec::new(), Some(e.for_user())),
+            Err(e) => (Vec::new(), Some(e.reason().into())),
         };
         let (pods, nodes) = match (pods, nodes) {
             (Ok(pods), Ok(nodes)) => (pods, nodes),
-            (Err(e), _) | (_, Err(e)) => return Some(Err(e.for_user())),
+            (Err(e), _) | (_, Err(e)) => return Some(Err(e.reason())),
         };
         let (templates, templates_unseen) = templates;
         // Which ones is said by the pods and the templates.
@@ -161,7 +168,7 @@ async fn read_with(
                 }
             };
             let read = workloads_of(kube, &changing, nodes).await;
-            workloads = Some(read.map_err(|e| e.for_user()));
+            workloads = Some(read.map_err(|e| e.reason()));
         }
     }
     Ok(Objects {
@@ -206,7 +213,7 @@ async fn of_namespaces(
 }
 
 /// What makes pods, and which kinds of that could not be read, with why.
-async fn list_templates(kube: &Kube) -> (Vec<Template>, BTreeMap<String, String>) {
+async fn list_templates(kube: &Kube) -> (Vec<Template>, BTreeMap<String, Reason>) {
     let lists = WORKLOAD_KINDS
         .iter()
         .map(async |kind| (kind, kube.list_workloads(kind).await));
@@ -219,7 +226,7 @@ async fn list_templates(kube: &Kube) -> (Vec<Template>, BTreeMap<String, String>
                 templates.extend(of_kind);
             }
             Err(e) => {
-                unseen.insert(kind.plural.to_owned(), e.for_user());
+                unseen.insert(kind.plural.to_owned(), e.reason());
             }
         }
     }

@@ -39,7 +39,7 @@ pub(super) async fn read(
     let mut all = join_all(others.map(async |cluster| {
         let service_accounts = match Kube::connect(http, cluster, &Access::Offered) {
             Ok(kube) => seen(kube.list_service_accounts().await),
-            Err(why) => Seen::Unknown(why),
+            Err(why) => Seen::Unknown(why.into()),
         };
         Outside {
             path: path(&cluster.location, &cluster.name),
@@ -50,7 +50,7 @@ pub(super) async fn read(
     .await;
     all.extend(list.missing_zones.iter().map(|zone| Outside {
         path: path(zone, "-"),
-        service_accounts: Seen::Unknown("GKE did not hear from the zone".to_owned()),
+        service_accounts: Seen::Unknown("GKE did not hear from the zone".into()),
         cluster: Cluster::default(),
     }));
     all

@@ -10,11 +10,12 @@ use wi_core::live::{Live, to_connect};
 use wi_core::names::ClusterPath;
 use wi_core::plan::pods_to_read;
 use wi_core::read_set::ReadSet;
+use wi_core::reason::Reason;
 use wi_core::spec::model::Access;
 use wi_core::wire::pods::Pod;
 
 /// By cluster and namespace; an error says why they could not be read.
-type Pods = BTreeMap<(ClusterPath, String), Result<Vec<Pod>, String>>;
+type Pods = BTreeMap<(ClusterPath, String), Result<Vec<Pod>, Reason>>;
 
 pub(super) async fn read(http: &Http, set: &ReadSet, live: &Live) -> Pods {
     let wanted = pods_to_read(set, live).into_iter();
@@ -28,9 +29,9 @@ pub(super) async fn read(http: &Http, set: &ReadSet, live: &Live) -> Pods {
 }
 
 async fn of_cluster(
-    kube: Result<Kube, String>,
+    kube: Result<Kube, Reason>,
     namespaces: BTreeSet<String>,
-) -> Vec<(String, Result<Vec<Pod>, String>)> {
+) -> Vec<(String, Result<Vec<Pod>, Reason>)> {
     let kube = match &kube {
         Ok(kube) => kube,
         Err(why) => {
@@ -40,20 +41,20 @@ async fn of_cluster(
     };
     join_all(namespaces.into_iter().map(async |namespace| {
         let pods = kube.list_pods_of(&namespace).await;
-        (namespace, pods.map_err(|e| e.for_user()))
+        (namespace, pods.map_err(|e| e.reason()))
     }))
     .await
 }
 
-fn connect(http: &Http, set: &ReadSet, live: &Live, path: &ClusterPath) -> Result<Kube, String> {
+fn connect(http: &Http, set: &ReadSet, live: &Live, path: &ClusterPath) -> Result<Kube, Reason> {
     let of_spec = set.clusters.iter().find(|(_, c)| c.wanted.path == *path);
     if let Some((name, asked)) = of_spec {
         let wanted = &asked.wanted;
         let cluster = live.clusters.get(name).and_then(|c| to_connect(wanted, c));
         let cluster = cluster.ok_or("the cluster itself could not be read")?;
-        return Kube::connect(http, &cluster, &wanted.access);
+        return Ok(Kube::connect(http, &cluster, &wanted.access)?);
     }
     let outside = live.outside.iter().find(|o| o.path == *path);
     let outside = outside.ok_or("the cluster itself could not be read")?;
-    Kube::connect(http, &outside.cluster, &Access::Offered)
+    Ok(Kube::connect(http, &outside.cluster, &Access::Offered)?)
 }

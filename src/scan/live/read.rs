@@ -13,6 +13,7 @@ use wi_core::desired::Desired;
 use wi_core::findings::{NotSeen, Place};
 use wi_core::live::{ConfigMaps, Seen};
 use wi_core::names::{Email, ProjectId};
+use wi_core::reason::Reason;
 use wi_core::wire::kubernetes::ObjectMeta;
 use wi_core::wire::pods::{Pod, PodSpec};
 use wi_core::wire::workloads::{WORKLOAD_KINDS, WorkloadObject};
@@ -74,7 +75,7 @@ pub async fn clusters(
                 why,
             };
             let wanted_path = &desired.clusters[name].path;
-            let list = list.as_ref().map_err(|e| not_seen(e.for_user()))?;
+            let list = list.as_ref().map_err(|e| not_seen(e.reason().into()))?;
             let mut all = list.clusters.iter();
             let is_it = |c: &&wi_core::wire::container::Cluster| {
                 c.name == wanted_path.name && c.location == wanted_path.location
@@ -165,7 +166,7 @@ impl Looked {
     fn not_seen(&mut self, what: &str, e: &ApiError) {
         self.clusters.not_seen.push(NotSeen {
             what: format!("{what} of cluster.{}", self.name),
-            why: e.for_user(),
+            why: e.reason().into(),
         });
     }
 
@@ -228,7 +229,7 @@ impl Looked {
             let text = format!(
                 "cluster.{}: which Secrets there are could not be listed: {}",
                 self.name,
-                e.for_user()
+                e.reason()
             );
             self.clusters.warnings.push(text);
         }
@@ -538,7 +539,7 @@ async fn keys_of(http: &Http, project: &ProjectId) -> (Vec<LiveKey>, Vec<Email>,
         Ok(listed) => listed,
         Err(e) => {
             let what = format!("the service accounts of project/{project}");
-            let why = e.for_user();
+            let why = e.reason().into();
             return (Vec::new(), Vec::new(), vec![NotSeen { what, why }]);
         }
     };
@@ -563,7 +564,7 @@ async fn keys_of(http: &Http, project: &ProjectId) -> (Vec<LiveKey>, Vec<Email>,
             Err(e) if e.code == 404 => {}
             Err(e) => not_seen.push(NotSeen {
                 what: format!("the keys of {email}"),
-                why: e.for_user(),
+                why: e.reason().into(),
             }),
         }
     }
@@ -574,17 +575,17 @@ async fn evidence_of(http: &Http, project: &ProjectId, wanted: &Wanted) -> Evide
     // Any call has told the servers' time by now, but for the very first.
     let now = now(http);
     let since = now - WINDOW;
-    let not_asked = || "it was not asked (--evidence)".to_owned();
+    let not_asked = || Reason::from("it was not asked (--evidence)");
     let events = async {
         if !wanted.metrics {
             return Seen::Unknown(not_asked());
         }
         match evidence::key_events(http, project, since, now).await {
             Ok(events) => match &events.partial {
-                Some(why) if events.by_key.is_empty() => Seen::Unknown(why.clone()),
+                Some(why) if events.by_key.is_empty() => Seen::Unknown(why.clone().into()),
                 _ => Seen::Found(events),
             },
-            Err(e) => Seen::Unknown(format!("Cloud Monitoring: {}", e.for_user())),
+            Err(e) => Seen::Unknown(e.reason().within("Cloud Monitoring: ")),
         }
     };
     let activities = async {
@@ -593,7 +594,7 @@ async fn evidence_of(http: &Http, project: &ProjectId, wanted: &Wanted) -> Evide
         }
         match evidence::key_activities(http, project).await {
             Ok(found) => Seen::Found(found),
-            Err(e) => Seen::Unknown(format!("the Activity Analyzer: {}", e.for_user())),
+            Err(e) => Seen::Unknown(e.reason().within("the Activity Analyzer: ")),
         }
     };
     let (events, activities) = tokio::join!(events, activities);
@@ -631,7 +632,7 @@ pub async fn public_keys(http: &Http, projects: &mut Projects, emails: &BTreeSet
             }
             Err(e) => projects.not_seen.push(NotSeen {
                 what: format!("the public half of key {}/{}", name.0, name.1),
-                why: e.for_user(),
+                why: e.reason().into(),
             }),
         }
     }
@@ -643,7 +644,7 @@ pub async fn callers(http: &Http, projects: &mut Projects, names: &BTreeSet<(Ema
     let wanted = names.iter().filter_map(|n| projects.keys.get(n));
     let read = wanted.map(async |live| {
         let found = evidence::key_callers(http, &live.project, &live.key.name, from).await;
-        (live.key.name.clone(), found.map_err(|e| e.for_user()))
+        (live.key.name.clone(), found.map_err(|e| e.reason().into()))
     });
     let found: Vec<_> = join_all(read).await;
     projects.callers.extend(found);

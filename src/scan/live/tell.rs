@@ -244,7 +244,7 @@ fn facts(
             (None, None) => Last::NotIn(e.since, now),
         },
         Seen::Absent => Last::NotIn(e.since, now),
-        Seen::Unknown(why) => Last::Unknown(why.clone()),
+        Seen::Unknown(why) => Last::Unknown(why.to_string()),
     });
     let activity = evidence.map_or_else(unknown, |e| match &e.activities {
         Seen::Found(found) => match (found.last.get(id), found.observed) {
@@ -254,7 +254,7 @@ fn facts(
             (None, None) => Last::Unknown("the Activity Analyzer told nothing".to_owned()),
         },
         Seen::Absent => unknown(),
-        Seen::Unknown(why) => Last::Unknown(why.clone()),
+        Seen::Unknown(why) => Last::Unknown(why.to_string()),
     });
     Facts {
         now,

@@ -282,7 +282,7 @@ pub fn plan(plan: &Plan, desired: &Desired, hash: &str) -> String {
                 .iter()
                 .map(|u| Unread {
                     object: u.what.clone(),
-                    reason: u.why.clone(),
+                    reason: u.why.to_string(),
                 })
                 .collect(),
             left_out: plan.left_out,

@@ -109,7 +109,7 @@ impl Environment<'_> {
         match self.config_maps.get(&key) {
             Some(Seen::Found(data)) => Ok(Some(data)),
             Some(Seen::Absent) => Ok(None),
-            Some(Seen::Unknown(why)) => Err(why.clone()),
+            Some(Seen::Unknown(why)) => Err(why.to_string()),
             None => Err("it was not read".to_owned()),
         }
     }

@@ -95,7 +95,7 @@ pub(super) fn look<'a, K: Ord, T>(facts: &'a BTreeMap<K, Seen<T>>, key: &K) -> L
     match facts.get(key) {
         Some(Seen::Found(found)) => Look::Found(found),
         Some(Seen::Absent) => Look::Absent,
-        Some(Seen::Unknown(why)) => Look::Unseen(why.clone()),
+        Some(Seen::Unknown(why)) => Look::Unseen(why.to_string()),
         None => Look::Unseen(NOT_READ.to_owned()),
     }
 }

@@ -177,7 +177,7 @@ fn impersonating(live: &Live, ksa: &Ksa<'_>, email: Email, now: Option<Timestamp
             Some(Seen::Absent) if matches!(place, Resource::ServiceAccount(_)) => {
                 return Given::Nobody(WhyNot::Absent(email));
             }
-            Some(Seen::Unknown(why)) => unread = Some(why.clone()),
+            Some(Seen::Unknown(why)) => unread = Some(why.to_string()),
             Some(Seen::Absent) | None => {}
         }
     }
@@ -200,7 +200,7 @@ pub fn is_usable(live: &Live, email: &Email) -> Result<(), Given> {
             Given::Nobody(WhyNot::Disabled(email.clone()))
         }
         Some(Seen::Absent) => Given::Nobody(WhyNot::Absent(email.clone())),
-        Some(Seen::Unknown(why)) => Given::Unseen(WhyNot::AccountUnread(email.clone(), why)),
+        Some(Seen::Unknown(why)) => Given::Unseen(WhyNot::AccountUnread(email.clone(), why.into())),
         _ => Given::Account(email.clone()),
     };
     match given(live.account(email)) {

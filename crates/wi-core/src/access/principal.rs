@@ -225,7 +225,7 @@ impl KsaPrincipal {
             return match &self.uid {
                 Seen::Found(own) => Membership::of(!own.is_empty() && own == uid),
                 Seen::Absent => Membership::No,
-                Seen::Unknown(why) => Membership::Unknown(Unseen::Uid(why.clone())),
+                Seen::Unknown(why) => Membership::Unknown(Unseen::Uid(why.to_string())),
             };
         }
         Membership::of(match scheme {

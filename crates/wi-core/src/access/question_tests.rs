@@ -424,7 +424,7 @@ fn condition_is_asked_by_what_the_permission_is_of() {
 #[test]
 fn unseen_is_never_the_opposite() {
     fn refused<T>() -> Seen<T> {
-        Seen::Unknown("403".to_owned())
+        Seen::Unknown("403".into())
     }
     let mut cases = 0;
     for bindings in [

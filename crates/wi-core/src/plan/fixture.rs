@@ -95,7 +95,7 @@ impl Case {
 
     /// The pods of a cluster could not be listed.
     pub fn pods_unread(&mut self, cluster: &str) {
-        self.objects(cluster).workloads = Some(Err("pods is forbidden".to_owned()));
+        self.objects(cluster).workloads = Some(Err("pods is forbidden".into()));
     }
 
     /// A node pool with a node of its name, whose metadata server is of this `mode`.

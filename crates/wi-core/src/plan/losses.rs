@@ -53,7 +53,7 @@ fn loss(ksa: &Ksa, desired: &Desired, live: &Live) -> Option<IdentityLoss> {
     let objects = live.kubernetes.get(&key.cluster).and_then(Seen::found);
     let (workloads, unread) = match objects.and_then(|o| o.workloads.as_ref()) {
         Some(Ok(workloads)) => (acting(ksa, workloads, live), None),
-        Some(Err(why)) => (BTreeSet::new(), Some(why.clone())),
+        Some(Err(why)) => (BTreeSet::new(), Some(why.to_string())),
         None => (BTreeSet::new(), Some("they were not listed".to_owned())),
     };
     Some(IdentityLoss {

@@ -60,6 +60,7 @@ use crate::address::Address;
 use crate::desired::{Desired, Waves};
 use crate::graph::Graph;
 use crate::live::Live;
+use crate::reason::Reason;
 use crate::spec::model::SourceLine;
 
 /// What would change, and all that the reader must know before saying yes.
@@ -147,7 +148,7 @@ pub struct Unseen {
     /// The object.
     pub what: String,
     /// What came back.
-    pub why: String,
+    pub why: Reason,
 }
 
 /// What happens to a resource.
@@ -341,7 +342,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     kubernetes::diff(desired, live, options, &mut plan);
     left.hold(desired, live, &mut plan);
     for (place, why) in &live.unlisted {
-        plan.unseen(place, why);
+        plan.unseen(place, why.clone());
     }
     let sight = readiness::Sight::of(desired, live);
     // Built only for something: a fleet is large, and most plans are empty.
@@ -388,10 +389,10 @@ impl Plan {
         });
     }
 
-    fn unseen(&mut self, what: impl ToString, why: &str) {
+    fn unseen(&mut self, what: impl ToString, why: impl Into<Reason>) {
         self.unseen.push(Unseen {
             what: what.to_string(),
-            why: why.to_owned(),
+            why: why.into(),
         });
     }
 }

@@ -416,7 +416,7 @@ fn take_out(held: BTreeMap<Address, BTreeSet<Unread>>, plan: &mut Plan) {
             let why = HoldReason::RestsOn(because);
             plan.held_back.push(HeldBack { address, why });
         } else {
-            plan.unseen(address, &format!("stays as it is: it rests on {because}"));
+            plan.unseen(address, format!("stays as it is: it rests on {because}"));
         }
     }
 }

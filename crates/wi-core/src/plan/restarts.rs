@@ -78,7 +78,7 @@ pub(super) fn list(live: &Live, plan: &mut Plan) {
     let unread = unread.into_iter().map(|((cluster, why), ksas)| {
         let ksas: Vec<&str> = ksas.into_iter().map(|a| &**a).collect();
         // Each cause is told once.
-        let told = plan.unseen.iter().any(|unseen| unseen.why == why);
+        let told = plan.unseen.iter().any(|unseen| *unseen.why == *why);
         let why = if told { "its pods could not be read" } else { why };
         format!(
             "which pods in cluster.{cluster} have to be restarted for their new identity, and which it does not reach, is not known: {why}. It concerns {}",

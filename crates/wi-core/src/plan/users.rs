@@ -124,7 +124,8 @@ impl<'a> Place<'a> {
         let found = match &self.there {
             Seen::Absent => None,
             Seen::Unknown(why) => {
-                return Seen::Unknown(format!("{} could not be read: {why}", self.in_words()));
+                let of = format!("{} could not be read: ", self.in_words());
+                return Seen::Unknown(why.clone().within(&of));
             }
             Seen::Found(There::Outside(all)) => all
                 .iter()
@@ -136,10 +137,9 @@ impl<'a> Place<'a> {
                     && objects.only_of_spec
                     && !objects.namespaces.contains_key(namespace)
                 {
-                    return Seen::Unknown(format!(
-                        "the namespace {namespace} of {} may not be read",
-                        self.in_words()
-                    ));
+                    let of = self.in_words();
+                    let why = format!("the namespace {namespace} of {of} may not be read");
+                    return Seen::Unknown(why.into());
                 }
                 found
             }
@@ -160,7 +160,7 @@ fn places<'a>(
         path,
         there: match live.kubernetes.get(name) {
             Some(seen) => seen.as_ref().map(There::OfSpec),
-            None => Seen::Unknown("it was not read".to_owned()),
+            None => Seen::Unknown("it was not read".into()),
         },
     });
     let outside = live.outside.iter().map(|o| Place {
@@ -216,7 +216,7 @@ fn pods<'a>(
     let key = (place.path.clone(), namespace.to_owned());
     Some(match live.pods_of_users.get(&key)? {
         Ok(pods) => Ok(of_namespace(pods)),
-        Err(why) => Err(why.as_str()),
+        Err(why) => Err(why),
     })
 }
 
@@ -280,7 +280,7 @@ pub(super) fn use_of(desired: &Desired, live: &Live, member: &Member, account: &
             Seen::Found(meta) if is_ours_to_change(desired, &place, meta) => continue,
             Seen::Found(meta) => user(live, &place, meta, account),
             Seen::Absent => continue,
-            Seen::Unknown(why) => Err(why),
+            Seen::Unknown(why) => Err(why.into()),
         };
         match user {
             Ok(user) => seen.extend(user),

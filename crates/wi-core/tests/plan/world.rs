@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use wi_core::live::{Live, Objects, Outside, Seen, Template, Unlisted, Workloads};
 use wi_core::names::{ClusterPath, Email, ProjectId, Role};
+use wi_core::reason::Reason;
 use wi_core::resource::Resource;
 use wi_core::wire::container::Cluster;
 use wi_core::wire::kubernetes::ObjectMeta;
@@ -33,7 +34,7 @@ fn wire<T: DeserializeOwned>(value: &Value) -> T {
 fn seen<T>(value: &Value, read: impl FnOnce(&Value) -> T) -> Seen<T> {
     match value {
         Value::String(why) if why == "absent" => Seen::Absent,
-        Value::String(why) => Seen::Unknown(why.clone()),
+        Value::String(why) => Seen::Unknown(why.clone().into()),
         value => Seen::Found(read(value)),
     }
 }
@@ -113,9 +114,9 @@ fn objects(of: &Value) -> Objects {
 }
 
 /// `None` where there are neither pods nor nodes in the data.
-fn workloads(of: &Value) -> Option<Result<Workloads, String>> {
+fn workloads(of: &Value) -> Option<Result<Workloads, Reason>> {
     if let Some(Value::String(why)) = of.get("Pod") {
-        return Some(Err(why.clone()));
+        return Some(Err(why.clone().into()));
     }
     if of.get("Pod").is_none() && of.get("Node").is_none() {
         return None;
@@ -148,7 +149,7 @@ fn workloads(of: &Value) -> Option<Result<Workloads, String>> {
     for kind in WORKLOAD_KINDS {
         if let Some(Value::String(why)) = of.get(kind.kind) {
             all.templates_unseen
-                .insert(kind.plural.to_owned(), why.clone());
+                .insert(kind.plural.to_owned(), why.clone().into());
         }
         for (key, object) in entries(of, kind.kind) {
             let mut object: wi_core::wire::workloads::WorkloadObject = wire(object);
@@ -280,7 +281,7 @@ pub fn live(world: &Value) -> Live {
             ("project", id) => Unlisted::ClustersOf(project(id)),
             (_, number) => Unlisted::ProjectsOf(number.to_owned()),
         };
-        live.unlisted.insert(of, why);
+        live.unlisted.insert(of, why.into());
     }
     live
 }

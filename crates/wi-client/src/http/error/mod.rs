@@ -6,6 +6,7 @@ mod hint;
 mod tests;
 
 use wi_core::live::Seen;
+use wi_core::reason::Reason;
 
 use answer::shown;
 pub use hint::Hint;
@@ -52,7 +53,7 @@ pub fn seen<T>(result: Result<T, ApiError>) -> Seen<T> {
     match result {
         Ok(value) => Seen::Found(value),
         Err(e) if e.is_not_found() => Seen::Absent,
-        Err(e) => Seen::Unknown(e.for_user()),
+        Err(e) => Seen::Unknown(e.reason()),
     }
 }
 
@@ -92,7 +93,7 @@ impl ApiError {
     }
 
     /// The message with what was tried and what to do next.
-    pub fn for_user(&self) -> String {
+    pub fn reason(&self) -> Reason {
         let code = match self.code {
             0 => String::new(),
             code => format!(" (HTTP {code})"),
@@ -102,11 +103,9 @@ impl ApiError {
             .as_ref()
             .map(|h| format!(". {h}"))
             .unwrap_or_default();
-        format!(
-            "{} {}: {}{code}{help}",
-            self.method,
-            self.url,
-            self.message.trim_end_matches('.')
+        Reason::of_call(
+            &format!("{} {}: ", self.method, self.url),
+            &format!("{}{code}{help}", self.message.trim_end_matches('.')),
         )
     }
 

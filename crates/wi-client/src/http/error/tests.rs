@@ -16,7 +16,7 @@ fn a_disabled_api_comes_with_the_command_that_enables_it() {
     );
     assert!(
         error
-            .for_user()
+            .reason()
             .ends_with("Run `gcloud services enable container.googleapis.com --project acme-prod`")
     );
     assert!(error.is_denied());
@@ -93,7 +93,7 @@ fn an_organization_policy_is_named_with_what_it_refuses() {
         "do not belong to a permitted customer; the organization policy constraints/iam.allowedPolicyMemberDomains refuses serviceAccount:ci@other-1.iam.gserviceaccount.com",
         "gcloud org-policies describe iam.allowedPolicyMemberDomains --effective --project acme-prod",
     ] {
-        assert!(error.for_user().contains(said), "{}", error.for_user());
+        assert!(error.reason().contains(said), "{}", error.reason());
     }
     let body = serde_json::json!({"error": {"code": 400, "message": "Precondition check failed.",
     "status": "FAILED_PRECONDITION", "details": [
@@ -120,7 +120,7 @@ fn vpc_service_controls_are_told_from_iam() {
     "message": "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: xXyY-12_z."}});
     for body in [told, in_words] {
         let error = parse(403, &body);
-        let said = error.for_user();
+        let said = error.reason();
         assert!(
             said.contains("VPC Service Controls refuse it, not IAM"),
             "{said}"

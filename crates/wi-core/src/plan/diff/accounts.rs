@@ -38,7 +38,7 @@ pub(in crate::plan) fn diff(
             ),
             Some(Seen::Unknown(why)) => plan.unseen(
                 format!("the service accounts of project/{}", wanted.project),
-                why,
+                why.clone(),
             ),
             None => {}
         }

@@ -15,6 +15,7 @@ use crate::plan::ownership::{owner_in_description, split_description};
 use crate::plan::reliance::{Reliance, is_kept};
 use crate::plan::users::{self, Use, Users};
 use crate::plan::{AccountAfter, Action, Binding, Change, Edit, Options, Plan};
+use crate::reason::Reason;
 use crate::resource::Resource;
 use crate::spec::model::OnRemove;
 use crate::wire::policy::Policy;
@@ -239,7 +240,7 @@ pub(in crate::plan) fn diff(
                 continue;
             }
             Seen::Unknown(why) => {
-                plan.unseen(format!("the policy of {resource}"), &why);
+                plan.unseen(format!("the policy of {resource}"), why);
                 continue;
             }
         };
@@ -280,7 +281,7 @@ pub(in crate::plan) fn policy_of<'a>(
         None => {}
     }
     let Resource::ServiceAccount(email) = resource else {
-        return Seen::Unknown("it was not read".to_owned());
+        return Seen::Unknown("it was not read".into());
     };
     let project = desired
         .accounts
@@ -292,7 +293,7 @@ pub(in crate::plan) fn policy_of<'a>(
             Seen::Found(Cow::Owned(Policy::default()))
         }
         Some(Seen::Unknown(why)) => Seen::Unknown(why.clone()),
-        _ => Seen::Unknown("its project could not be read".to_owned()),
+        _ => Seen::Unknown("its project could not be read".into()),
     }
 }
 
@@ -303,13 +304,13 @@ fn add(desired: &Desired, live: &Live, key: &BindingKey, plan: &mut Plan) {
         Member::Ksa(ksa) => match number(desired, live, &ksa.pool) {
             Ok(number) => ksa.principal(number),
             Err(why) => {
-                return plan.unseen(format!("the project number behind {}", ksa.pool), &why);
+                return plan.unseen(format!("the project number behind {}", ksa.pool), why);
             }
         },
         Member::Set(set) => match number(desired, live, &set.pool) {
             Ok(number) => set.member(number),
             Err(why) => {
-                return plan.unseen(format!("the project number behind {}", set.pool), &why);
+                return plan.unseen(format!("the project number behind {}", set.pool), why);
             }
         },
         other => other.to_string(),
@@ -320,14 +321,14 @@ fn add(desired: &Desired, live: &Live, key: &BindingKey, plan: &mut Plan) {
 }
 
 /// The project number that members of a workload pool are written with.
-fn number(desired: &Desired, live: &Live, pool: &str) -> Result<u64, String> {
+fn number(desired: &Desired, live: &Live, pool: &str) -> Result<u64, Reason> {
     if let Some(number) = desired.numbers.get(pool) {
         return Ok(*number);
     }
     match desired.pools.get(pool).and_then(|p| live.numbers.get(p)) {
         Some(Seen::Found(number)) => Ok(*number),
         Some(Seen::Unknown(why)) => Err(why.clone()),
-        _ => Err("the project was not found".to_owned()),
+        _ => Err("the project was not found".into()),
     }
 }
 

@@ -50,7 +50,7 @@ pub(in crate::plan) fn diff(
             Seen::Unknown(why) => {
                 // Of one that is others' only what is in it counts, which is told of.
                 if wanted.managed {
-                    plan.unseen(&address, why);
+                    plan.unseen(&address, why.clone());
                 }
                 continue;
             }

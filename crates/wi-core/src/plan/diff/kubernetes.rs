@@ -101,7 +101,10 @@ pub(in crate::plan) fn diff(desired: &Desired, live: &Live, options: &Options, p
         match live.kubernetes.get(cluster) {
             Some(Seen::Found(objects)) => diff_cluster(cluster, desired, objects, options, plan),
             Some(Seen::Unknown(why)) if told_apart(wanted, &live.clusters[cluster]) => {
-                plan.unseen(format!("the Kubernetes objects of cluster.{cluster}"), why);
+                plan.unseen(
+                    format!("the Kubernetes objects of cluster.{cluster}"),
+                    why.clone(),
+                );
             }
             _ => {} // the cluster itself is reported already
         }

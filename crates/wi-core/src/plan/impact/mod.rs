@@ -19,6 +19,7 @@ use crate::address::{Address, KsaKey};
 use crate::desired::{Desired, DesiredKsa, GSA_ANNOTATION};
 use crate::live::{Live, Objects, Seen, Workloads};
 use crate::names::{Email, KsaIdentity, Member};
+use crate::reason::Reason;
 use crate::resource::Resource;
 use crate::wire::container::NodePool;
 use crate::wire::pods::{Pod, PodSpec};
@@ -184,7 +185,7 @@ pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan:
                     .get(&cluster)
                     .is_some_and(|k| k.found().is_some())
                 {
-                    plan.unseen(format!("the pods of cluster.{cluster}"), &why);
+                    plan.unseen(format!("the pods of cluster.{cluster}"), why);
                 }
                 Some(HoldReason::Unread)
             }
@@ -216,7 +217,7 @@ fn tell_unseen_templates(
         }
         let what = format!("the {kinds} of cluster.{cluster}");
         if !plan.unseen.iter().any(|u| u.what == what) {
-            plan.unseen(what, why);
+            plan.unseen(what, why.clone());
         }
     }
     !options.accept_loss && !workloads.templates_unseen.is_empty()
@@ -243,15 +244,15 @@ fn exclusion(live: &Live, cluster: &str, node_pool: &str, options: &Options) -> 
     Some(HoldReason::Exclusion { name, until })
 }
 
-fn workloads_of(seen: &Seen<Objects>) -> Result<(&Objects, &Workloads), String> {
+fn workloads_of(seen: &Seen<Objects>) -> Result<(&Objects, &Workloads), Reason> {
     match seen {
         Seen::Found(objects) => match &objects.workloads {
             Some(Ok(workloads)) => Ok((objects, workloads)),
             Some(Err(why)) => Err(why.clone()),
-            None => Err("they were not listed".to_owned()),
+            None => Err("they were not listed".into()),
         },
         Seen::Unknown(why) => Err(why.clone()),
-        Seen::Absent => Err("the cluster does not exist".to_owned()),
+        Seen::Absent => Err("the cluster does not exist".into()),
     }
 }
 
@@ -546,7 +547,7 @@ impl Pool<'_> {
         };
         match self.live.policy(&project) {
             Some(Seen::Found(_)) => {}
-            Some(Seen::Unknown(why)) => return NodeRoles::Unknown(why.clone()),
+            Some(Seen::Unknown(why)) => return NodeRoles::Unknown(why.to_string()),
             _ => return NodeRoles::Unknown(format!("the policy of {project} was not read")),
         }
         let granted_on = self.live.policies.iter();
