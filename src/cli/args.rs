@@ -2,6 +2,9 @@
 //! command.
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::{
     apply, comment, completion, doctor, explain, graph, help, init, migrate, plan, sandbox, scan,
@@ -73,12 +76,29 @@ impl Global {
             None => level.to_owned(),
         };
         tracing_subscriber::fmt()
-            .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+            .with_max_level(LevelFilter::TRACE)
             .with_writer(|| crate::view::print::Log)
             .log_internal_errors(false)
             .with_ansi(false)
+            .finish()
+            .with(targets(&filter))
             .init();
     }
+}
+
+/// `wi=debug,h2=info,warn`: a level for what begins with each name, and one for the rest. What is none is left out.
+fn targets(filter: &str) -> Targets {
+    let words = filter.split(',').map(str::trim).filter(|w| !w.is_empty());
+    words.fold(Targets::new(), |targets, word| {
+        match (word.split_once('='), word.parse::<LevelFilter>()) {
+            (Some((name, level)), _) => match level.parse::<LevelFilter>() {
+                Ok(level) => targets.with_target(name, level),
+                Err(_) => targets,
+            },
+            (None, Ok(level)) => targets.with_default(level),
+            (None, Err(_)) => targets.with_target(word, LevelFilter::TRACE),
+        }
+    })
 }
 
 #[derive(Debug, Subcommand)]
@@ -152,5 +172,16 @@ mod tests {
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_log_filter_has_levels_for_names_and_one_for_the_rest() {
+        let filter = targets("wi=debug, h2 ,info,rustls=loud,");
+        assert!(filter.would_enable("wi::plan", &tracing::Level::DEBUG));
+        assert!(!filter.would_enable("wi::plan", &tracing::Level::TRACE));
+        assert!(filter.would_enable("h2::frame", &tracing::Level::TRACE));
+        assert!(filter.would_enable("rustls", &tracing::Level::INFO));
+        assert!(!filter.would_enable("rustls", &tracing::Level::DEBUG));
+        assert!(!targets("wi=warn").would_enable("h2", &tracing::Level::ERROR));
     }
 }

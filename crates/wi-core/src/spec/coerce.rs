@@ -3,8 +3,8 @@
 
 use serde_json::Value as Json;
 
+use super::called::Called;
 use super::kinds::{accepts_kind, takes, written};
-use super::schema_check::Called;
 use super::suggest::{LABELS, description, options_of, values};
 use super::tree::{Key, Node, Value};
 

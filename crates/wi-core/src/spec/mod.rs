@@ -1,6 +1,7 @@
 //! The spec: YAML in, a checked [`model::Spec`] out, or all mistakes at once. Knows nothing of the
 //! live state.
 
+mod called;
 mod coerce;
 mod diagnostics;
 pub mod fleet;
@@ -28,7 +29,7 @@ pub use read::guard::glob;
 pub use schema::json_schema;
 
 use model::Spec;
-use schema_check::Called;
+use called::Called;
 use tree::{Node, Span};
 
 /// The `apiVersion` of documents that are read.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::schema_check::Called;
+use super::called::Called;
 
 /// Words that people use for fields, where they are not like the field's own.
 const WORDS: &[(&str, &str)] = &[
