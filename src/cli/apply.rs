@@ -13,9 +13,9 @@ use wi_core::live::Live;
 use wi_core::plan::saved::PlanFile;
 use wi_core::plan::{Options, Plan, protect};
 
-use super::args::heading;
 use super::choice::ChoiceArgs;
 use super::connect::{self, ConnectArgs, Session};
+use super::heading;
 use crate::engine::pipeline::{self, Input, Made};
 
 use super::{Failure, Success, again, plan, plan_file};

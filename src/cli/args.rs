@@ -11,12 +11,6 @@ use super::{
     schema, show, validate, verify,
 };
 
-/// The headings of groups in `--help` that more than one struct of arguments adds to.
-pub(super) mod heading {
-    pub(in crate::cli) const ROLLOUT: &str = "Rollout";
-    pub(in crate::cli) const OUTPUT: &str = "Output";
-}
-
 /// Workload Identity for GKE, planned like Terraform and applied without an outage.
 #[derive(Debug, Parser)]
 #[command(

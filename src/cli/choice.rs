@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use wi_core::plan::{Options, UpgradeOverride};
 
-use super::args::heading;
+use super::heading;
 use crate::engine::pipeline::Part;
 
 /// How a plan is made, in the groups of `--help`.

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
-use super::args::Cli;
 use super::{Failure, Success};
 use crate::view::print;
 
@@ -16,9 +15,10 @@ pub(super) struct CompletionArgs {
     pub shell: Shell,
 }
 
-pub(super) fn run(args: CompletionArgs) -> Result<Success, Failure> {
+/// `cli` is the whole command line.
+pub(super) fn run(args: CompletionArgs, mut cli: clap::Command) -> Result<Success, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "wi", &mut script);
+    clap_complete::generate(args.shell, &mut cli, "wi", &mut script);
     print::data(&String::from_utf8_lossy(&script))?;
     Ok(Success::Ok)
 }
@@ -30,15 +30,16 @@ pub(super) struct ManArgs {
     pub directory: Option<PathBuf>,
 }
 
-pub(super) fn man(args: ManArgs) -> Result<Success, Failure> {
+/// `cli` is the whole command line.
+pub(super) fn man(args: ManArgs, cli: clap::Command) -> Result<Success, Failure> {
     let Some(directory) = args.directory else {
         let mut page = Vec::new();
-        clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+        clap_mangen::Man::new(cli).render(&mut page)?;
         print::data(&String::from_utf8_lossy(&page))?;
         return Ok(Success::Ok);
     };
     std::fs::create_dir_all(&directory)
-        .and_then(|()| clap_mangen::generate_to(Cli::command(), &directory))
+        .and_then(|()| clap_mangen::generate_to(cli, &directory))
         .map_err(|e| Failure::Message(format!("cannot write to {}: {e}", directory.display())))?;
     Ok(Success::Ok)
 }

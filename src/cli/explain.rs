@@ -9,8 +9,8 @@ use wi_core::access::ladder::Verdict;
 use wi_core::desired::Desired;
 use wi_core::names::ProjectId;
 
-use super::args::heading;
 use super::connect::{self, ConnectArgs, Session};
+use super::heading;
 use super::{Failure, Success};
 use crate::engine::pipeline::Input;
 use crate::explain::messages::{self, Message};

@@ -1,9 +1,8 @@
 //! `wi help`: of a command, or a page of the documentation, which is in the binary.
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use wi_core::spec::nearest;
 
-use super::args::Cli;
 use super::{Failure, Success};
 use crate::view::print;
 
@@ -49,9 +48,9 @@ const PAGES: &[Page] = &pages![
     "decisions", "What was chosen over what one might expect";
 ];
 
-pub(super) fn run(args: HelpArgs) -> Result<Success, Failure> {
+/// `cli` is the whole command line.
+pub(super) fn run(args: HelpArgs, mut cli: clap::Command) -> Result<Success, Failure> {
     // Its subcommands have the flags that all commands take once it is built.
-    let mut cli = Cli::command();
     cli.build();
     let text = match args.topic.as_deref() {
         None => format!("{}\n{}", cli.render_help(), index()),

@@ -10,6 +10,7 @@ mod connect;
 mod doctor;
 mod explain;
 mod graph;
+mod heading;
 mod help;
 mod init;
 mod migrate;
@@ -28,7 +29,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use args::{Cli, Command};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use wi_core::spec::SpecErrors;
 
 use crate::engine::pipeline;
@@ -128,9 +129,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Graph(args) => graph::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Sandbox(args) => sandbox::run(args),
-        Command::Completion(args) => completion::run(args),
-        Command::Man(args) => completion::man(args),
-        Command::Help(args) => help::run(args),
+        Command::Completion(args) => completion::run(args, Cli::command()),
+        Command::Man(args) => completion::man(args, Cli::command()),
+        Command::Help(args) => help::run(args, Cli::command()),
     };
     match result {
         Ok(Success::Ok) => ExitCode::SUCCESS,

@@ -6,9 +6,9 @@ use clap::Args;
 use wi_core::plan::Plan;
 use wi_core::plan::saved::PlanFile;
 
-use super::args::heading;
 use super::choice::ChoiceArgs;
 use super::connect::{self, ConnectArgs, Session};
+use super::heading;
 use super::show::OutputArgs;
 use super::validate::SpecArgs;
 use super::{Failure, Success, again, plan_file, show};

@@ -12,7 +12,6 @@ use wi_core::findings::{NotSeen, Severity, accepted};
 use wi_core::names::ProjectId;
 use wi_core::words::safe;
 
-use super::args::heading;
 use super::connect::{self, ConnectArgs, Session};
 use super::secrets::SecretsArgs;
 use super::{Failure, Success};

@@ -6,7 +6,7 @@ use clap::Args;
 use wi_core::desired::Desired;
 use wi_core::plan::Plan;
 
-use super::args::heading;
+use super::heading;
 use super::{Failure, Success, again, plan_file};
 use crate::view::{self, markdown, print};
 

@@ -9,7 +9,6 @@ use wi_keys::{Found, Key, Kind};
 
 use super::files::Walked;
 use super::history::History;
-use super::live::tell::KeyLive;
 use super::{Hit, Spot};
 
 /// What a scan tells.
@@ -34,6 +33,17 @@ pub struct KeyReport {
     pub users: Vec<String>,
     /// What is known of it, where accounts were looked at and it is one of theirs.
     pub live: Option<KeyLive>,
+}
+
+/// What is told of a live key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyLive {
+    /// The day on which it was made.
+    pub made: String,
+    /// What each source tells of its use, with its window.
+    pub last_use: Vec<String>,
+    /// The verdict, in words.
+    pub verdict: String,
 }
 
 /// Where a key lies.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use wi_core::words::safe;
 
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
-use super::text::wrap;
+use super::wrap::wrap;
 use crate::doctor::{Report, State};
 
 /// The report as text for a terminal of this width, each thing that stands in the way with what fixes

@@ -7,7 +7,7 @@ use wi_core::access::ladder::{Caller, Fix, Ladder, Link, NearMiss, State, Verdic
 use wi_core::words::{safe, shell_word};
 
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
-use super::text::wrap;
+use super::wrap::wrap;
 use crate::explain::Chain;
 use crate::explain::messages::{Message, redacted};
 

@@ -9,7 +9,7 @@ use wi_core::plan::{
 use wi_core::words::safe;
 
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
-use super::text::{block, wrap};
+use super::wrap::{block, wrap};
 
 /// So many workloads of one fate are named; those that lose something are all named.
 const NAMED: usize = 10;

@@ -17,6 +17,7 @@ pub mod style;
 pub mod text;
 pub mod verify;
 mod wave_table;
+mod wrap;
 mod xml;
 
 use std::collections::BTreeMap;

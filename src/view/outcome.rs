@@ -10,7 +10,7 @@ use wi_core::words::{counted, safe};
 
 use super::cause::together;
 use super::style::{BOLD, GREEN, RED, YELLOW, paint};
-use super::text::wrap;
+use super::wrap::wrap;
 use crate::apply::preflight::Missing;
 use crate::apply::rehearsal::Refused;
 use crate::apply::rollout::Pause;

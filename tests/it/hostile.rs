@@ -298,7 +298,8 @@ fn what_a_plan_file_says_reaches_nobody_raw() {
     forged["spec"] = json!([HOSTILE]);
     forged["spec_digests"] = json!({ HOSTILE: HOSTILE, "wi.yaml": "" });
     forged["plan"]["warnings"] = json!([HOSTILE]);
-    forged["plan"]["unseen"] = json!([{ "what": HOSTILE, "why": HOSTILE }]);
+    forged["plan"]["unseen"] =
+        json!([{ "what": HOSTILE, "why": { "text": HOSTILE, "cause_at": 3 } }]);
     let waves = forged["plan"]["waves"]["waves"]
         .as_array_mut()
         .expect("waves");

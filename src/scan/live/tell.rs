@@ -12,18 +12,7 @@ use wi_keys::{Key, Kind};
 
 use super::verdict::{self, Facts, Last, Verdict};
 use super::{Clusters, LiveKey, Projects, SecretName, User};
-use crate::scan::report::{KeyReport, Lies, Report, Sighting};
-
-/// What is told of a live key.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KeyLive {
-    /// The day on which it was made.
-    pub made: String,
-    /// What each source tells of its use, with its window.
-    pub last_use: Vec<String>,
-    /// The verdict, in words.
-    pub verdict: String,
-}
+use crate::scan::report::{KeyLive, KeyReport, Lies, Report, Sighting};
 
 /// The accounts that something was found of which no live key has the id: by their public halves it may
 /// be told which key it is.

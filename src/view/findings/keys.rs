@@ -5,7 +5,7 @@ use std::fmt::Write;
 use wi_core::words::safe;
 
 use super::super::style::{BOLD, DIM, RED, YELLOW, paint};
-use super::super::text::wrap;
+use super::super::wrap::wrap;
 use crate::scan::KeyReport;
 
 /// All keys that are live, for a terminal of this width; nothing, if accounts were not looked at.

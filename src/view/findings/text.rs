@@ -7,7 +7,7 @@ use wi_core::findings::{Finding, Findings, Severity};
 use wi_core::words::safe;
 
 use super::super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
-use super::super::text::wrap;
+use super::super::wrap::wrap;
 
 /// The findings, those about one thing together, the worst first; what they have in common is said
 /// once. Accepted ones are counted.

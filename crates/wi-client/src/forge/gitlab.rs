@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::client::{Client, Failed};
-use super::publish::{Existing, Request};
+use super::request::{Existing, Request};
 use super::{Label, Target};
 use wi_core::percent;
 

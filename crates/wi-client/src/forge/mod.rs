@@ -7,6 +7,7 @@ mod github;
 mod gitlab;
 mod marker;
 mod publish;
+mod request;
 
 use std::fmt;
 

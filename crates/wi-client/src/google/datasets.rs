@@ -11,7 +11,7 @@ use wi_core::names::{Condition, Member};
 use wi_core::resource::Resource;
 use wi_core::wire::policy::{Binding, Policy};
 
-use super::policies;
+use super::policy_url::policy_url;
 use crate::http::{ApiError, Hint, Http, Request};
 
 /// Under this key the list is kept as it was read.
@@ -26,13 +26,13 @@ const LEGACY: [(&str, &str); 3] = [
 
 pub(super) async fn read(http: &Http, resource: &Resource) -> Result<Policy, ApiError> {
     let query = "?accessPolicyVersion=3&datasetView=FULL";
-    let request = Request::new(Method::GET, policies::url(http, resource, query));
+    let request = Request::new(Method::GET, policy_url(http, resource, query));
     Ok(as_policy(http.json(request).await?))
 }
 
 /// Whether the caller has `bigquery.datasets.get`.
 pub(super) async fn can_be_read(http: &Http, resource: &Resource) -> Result<bool, ApiError> {
-    let url = policies::url(http, resource, "?datasetView=METADATA");
+    let url = policy_url(http, resource, "?datasetView=METADATA");
     match http.json::<Value>(Request::new(Method::GET, url)).await {
         Ok(_) => Ok(true),
         Err(e) if e.code == 403 && e.message.contains("bigquery.datasets.get") => Ok(false),
@@ -46,7 +46,7 @@ pub(super) async fn write(
     policy: &Policy,
 ) -> Result<Policy, ApiError> {
     let query = "?accessPolicyVersion=3&updateMode=UPDATE_ACL";
-    let url = policies::url(http, resource, query);
+    let url = policy_url(http, resource, query);
     let body = json!({ ACCESS: as_access(policy) });
     let mut request = Request::new(Method::PATCH, url).body(body);
     request.if_match = Some(policy.etag.clone());

@@ -8,6 +8,7 @@ pub mod evidence;
 pub mod iam;
 pub mod keys;
 pub mod policies;
+mod policy_url;
 pub mod projects;
 pub mod restrictions;
 pub mod services;

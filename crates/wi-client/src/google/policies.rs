@@ -9,6 +9,7 @@ use wi_core::resource::{Resource, Version, Write};
 use wi_core::wire::policy::Policy;
 
 use super::datasets;
+use super::policy_url::policy_url;
 use crate::http::{ApiError, Http, Request};
 
 /// Reads a policy in version 3, so that conditions are seen.
@@ -28,7 +29,10 @@ pub async fn read(http: &Http, resource: &Resource) -> Result<Policy, ApiError> 
     } else {
         ":getIamPolicy"
     };
-    let mut request = Request::new(method, url(http, resource, &format!("{verb}{query}")));
+    let mut request = Request::new(
+        method,
+        policy_url(http, resource, &format!("{verb}{query}")),
+    );
     if kind.version == Version::Body {
         request = request.body(json!({"options": {"requestedPolicyVersion": 3}}));
     }
@@ -44,7 +48,7 @@ pub async fn write(http: &Http, resource: &Resource, policy: &Policy) -> Result<
     let kind = resource.kind();
     if policy.etag.is_empty() {
         let why = "the policy came without an etag, so that writing it could undo what somebody else does meanwhile: it is not written";
-        let at = url(http, resource, "");
+        let at = policy_url(http, resource, "");
         return Err(ApiError::without_answer("GET", &at, why.to_owned()));
     }
     let mut policy = policy.clone();
@@ -67,7 +71,7 @@ pub async fn write(http: &Http, resource: &Resource, policy: &Policy) -> Result<
             json!({"policy": policy, "updateMask": "bindings,etag"}),
         ),
     };
-    http.json(Request::new(method, url(http, resource, verb)).body(body))
+    http.json(Request::new(method, policy_url(http, resource, verb)).body(body))
         .await
 }
 
@@ -87,12 +91,13 @@ pub async fn test_permissions(
         Write::Bare => {
             let query: Vec<String> = asked.iter().map(|p| format!("permissions={p}")).collect();
             let rest = format!("/iam/testPermissions?{}", query.join("&"));
-            Request::new(Method::GET, url(http, resource, &rest))
+            Request::new(Method::GET, policy_url(http, resource, &rest))
         }
-        Write::Masked | Write::Wrapped => {
-            Request::new(Method::POST, url(http, resource, ":testIamPermissions"))
-                .body(json!({ "permissions": asked }))
-        }
+        Write::Masked | Write::Wrapped => Request::new(
+            Method::POST,
+            policy_url(http, resource, ":testIamPermissions"),
+        )
+        .body(json!({ "permissions": asked })),
     };
     Ok(Some(http.json::<Answer>(request).await?.permissions))
 }
@@ -107,16 +112,5 @@ pub async fn may(http: &Http, resource: &Resource, permission: &str) -> Result<b
     match test_permissions(http, resource, &asked).await? {
         Some(held) => Ok(held.contains(permission)),
         None => datasets::can_be_read(http, resource).await,
-    }
-}
-
-/// Where the policy of a resource is, with what follows its path.
-pub(super) fn url(http: &Http, resource: &Resource, rest: &str) -> String {
-    let path = format!("{}{rest}", resource.path());
-    match resource {
-        Resource::Named(named) if named.kind.short == "regional-secret" => {
-            http.regional_url(named.kind.api, &named.names[1], &path)
-        }
-        _ => http.url(resource.kind().api, &path),
     }
 }

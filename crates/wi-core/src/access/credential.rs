@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::environment::{Environment, Value};
-use super::mounts::{self, Place};
+use super::mounts::{self, FileIn, Place};
 use super::programs::{self, Program};
 use super::variables::{
     APPLICATION_CREDENTIALS, Form, GCLOUD_FLAGS, LOGINS, Reader, SQL_PROXY_FLAGS, VARIABLES,
@@ -34,20 +34,6 @@ pub struct Own {
     pub by: &'static str,
     /// Where it is. `None`: it is the value itself.
     pub file: Option<FileIn>,
-}
-
-/// What has a file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FileIn {
-    /// This Secret.
-    Secret(String),
-    /// This ConfigMap.
-    ConfigMap(String),
-    /// A ConfigMap beside a projected token of the Kubernetes service account: the configuration of a
-    /// federation, without a key.
-    Federation,
-    /// A Secret Store CSI driver.
-    SecretStore(String),
 }
 
 /// Why it cannot be told whether a container has a credential of its own.

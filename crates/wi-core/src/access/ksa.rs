@@ -4,9 +4,9 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{covers, holds};
+use super::{Ksa, covers, holds};
 use crate::live::{Live, Seen};
-use crate::names::{ClusterPath, Email, KsaIdentity};
+use crate::names::{Email, KsaIdentity};
 use crate::resource::Resource;
 use crate::wire::iam::ServiceAccount;
 use crate::wire::policy::Policy;
@@ -17,21 +17,6 @@ const IMPERSONATION: [&str; 2] = [
     "roles/iam.workloadIdentityUser",
     "roles/iam.serviceAccountTokenCreator",
 ];
-
-/// A Kubernetes service account of one cluster, as it is.
-#[derive(Debug, Clone, Copy)]
-pub struct Ksa<'a> {
-    /// Whom IAM takes it for.
-    pub identity: &'a KsaIdentity,
-    /// Its cluster.
-    pub cluster: &'a ClusterPath,
-    /// The number of the cluster's project, where it is known.
-    pub number: Option<u64>,
-    /// Its uid; empty where there is no such account.
-    pub uid: &'a str,
-    /// `iam.gke.io/gcp-service-account`. An empty one is none, as to the metadata server.
-    pub annotation: Option<&'a str>,
-}
 
 /// What the metadata server gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -248,7 +233,7 @@ fn holds_any(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::{Member, ProjectId};
+    use crate::names::{ClusterPath, Member, ProjectId};
 
     #[test]
     fn an_annotation_in_capital_letters_is_not_taken_for_an_identity() {

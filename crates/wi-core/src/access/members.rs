@@ -1,7 +1,21 @@
 //! Which members of policies mean a Kubernetes service account.
 
-use super::Ksa;
 use crate::names::{ClusterPath, KsaIdentity, Member};
+
+/// A Kubernetes service account of one cluster, as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Ksa<'a> {
+    /// Whom IAM takes it for.
+    pub identity: &'a KsaIdentity,
+    /// Its cluster.
+    pub cluster: &'a ClusterPath,
+    /// The number of the cluster's project, where it is known.
+    pub number: Option<u64>,
+    /// Its uid; empty where there is no such account.
+    pub uid: &'a str,
+    /// `iam.gke.io/gcp-service-account`. An empty one is none, as to the metadata server.
+    pub annotation: Option<&'a str>,
+}
 
 /// Whether a member is this Kubernetes service account, or a set that it is in.
 ///

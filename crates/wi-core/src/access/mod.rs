@@ -5,6 +5,7 @@
 //! account ([`by_metadata_server`]), and what the container brings along ([`Credential`]). Where neither
 //! yes nor no can be told, the answer says so, with what cannot be seen.
 
+mod answer;
 mod conditions;
 mod credential;
 mod environment;
@@ -23,16 +24,18 @@ mod restrictions;
 mod secret_uses;
 mod variables;
 
+pub use answer::{Answer, Grant, Question, Reason};
 pub use conditions::{has_ended, holds};
-pub use credential::{Credential, Doubt, FileIn, Own};
+pub use credential::{Credential, Doubt, Own};
 pub use environment::config_maps_asked;
 pub use facts::{Chain, Facts, Unseen};
 pub use gke_own::is_gke_own;
-pub use ksa::{Given, Ksa, WhyNot, by_metadata_server, is_usable};
-pub use members::covers;
+pub use ksa::{Given, WhyNot, by_metadata_server, is_usable};
+pub use members::{Ksa, covers};
+pub use mounts::FileIn;
 pub use needs::{Need, Topic, needs};
 pub use principal::{KsaPrincipal, Membership, Principal};
-pub use question::{Answer, Grant, Question, Reason, ask, held, roles_held};
+pub use question::{ask, held, roles_held};
 pub use restrictions::{boundary_sets, has_denies};
 pub use secret_uses::{
     SecretUse, Way, config_maps_of, credential_variables, literals, secret_uses,

@@ -1,7 +1,20 @@
 //! What is at a path in a container.
 
-use super::credential::FileIn;
 use crate::wire::pods::{Container, KeyToPath, PodSpec, Projection, Volume, VolumeMount};
+
+/// What has a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FileIn {
+    /// This Secret.
+    Secret(String),
+    /// This ConfigMap.
+    ConfigMap(String),
+    /// A ConfigMap beside a projected token of the Kubernetes service account: the configuration of a
+    /// federation, without a key.
+    Federation,
+    /// A Secret Store CSI driver.
+    SecretStore(String),
+}
 
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]

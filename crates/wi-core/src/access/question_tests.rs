@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::access::KsaPrincipal;
 use crate::live::Seen;
-use crate::names::{ClusterPath, Email, KsaIdentity, ProjectId};
+use crate::names::{ClusterPath, Condition, Email, KsaIdentity, ProjectId};
 use crate::wire::iam::RoleDefinition;
 use crate::wire::restrictions::{Boundary, BoundaryDetails, DenyPolicy};
 

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::conditions::truth;
+use super::answer::{Question, Reason};
+use super::conditions::{attributes, truth};
 use super::facts::{Chain, Facts, Look, Unseen, look};
 use super::principal::{Membership, Principal, any};
-use super::question::{Question, Reason, condition_holds};
 use crate::cel::{Attributes, Truth};
+use crate::names::Condition;
 use crate::resource::Resource;
 use crate::wire::restrictions::{Boundary, DenyRule};
 
@@ -44,6 +45,22 @@ pub(super) fn restrictions(facts: &Facts, question: &Question<'_>, chain: &Chain
     }
     boundaries(facts, question, chain, &mut found);
     found
+}
+
+/// Whether a condition holds for a question: of a binding, or of a deny rule.
+pub(super) fn condition_holds(
+    facts: &Facts,
+    condition: &Condition,
+    question: &Question<'_>,
+) -> Membership {
+    let known = attributes(question.resource, question.permission, question.at, facts);
+    match truth(&condition.expression, &known) {
+        Truth::Yes => Membership::Yes,
+        Truth::No => Membership::No,
+        Truth::Unknown(why) => {
+            Membership::Unknown(Unseen::Condition(condition.expression.clone(), why))
+        }
+    }
 }
 
 /// Whether deny policies are attached to such a resource.

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 
-use super::saved::PlanFile;
 use super::{Options, Plan};
 use crate::address::AccountName;
 use crate::desired::Desired;
@@ -67,19 +66,7 @@ impl<'a> Checked<'a> {
 }
 
 /// What in the file does not fit together; nothing in one that `wi` has written.
-pub(super) fn check(file: &PlanFile) -> Result<(), String> {
-    let PlanFile {
-        wi_version: _,
-        made_at: _,
-        made_on: _,
-        choices: _,
-        spec: _,
-        spec_digests: _,
-        options,
-        desired,
-        plan,
-        preconditions: _,
-    } = file;
+pub(super) fn check(desired: &Desired, options: &Options, plan: &Plan) -> Result<(), String> {
     if desired.owner != plan.owner {
         return Err("it is of two specs".to_owned());
     }

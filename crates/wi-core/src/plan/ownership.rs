@@ -123,6 +123,37 @@ pub fn marked_description(text: &str, mark: AccountMark<'_>) -> String {
     }
 }
 
+/// Another tool that says that an object is its own.
+pub(super) fn other_manager(meta: &ObjectMeta) -> Option<String> {
+    let annotation = |name: &str| meta.annotations.get(name);
+    if let Some(release) = annotation("meta.helm.sh/release-name") {
+        return Some(format!("the Helm release {release}"));
+    }
+    let argo = annotation("argocd.argoproj.io/tracking-id")
+        .or_else(|| meta.labels.get("argocd.argoproj.io/instance"));
+    if let Some(app) = argo {
+        let app = app.split(':').next().unwrap_or_default();
+        return Some(format!("the Argo CD application {app}"));
+    }
+    if annotation("configmanagement.gke.io/managed").is_some_and(|v| v == "enabled") {
+        return Some("Config Sync".to_owned());
+    }
+    if meta
+        .annotations
+        .keys()
+        .any(|k| k.starts_with("cnrm.cloud.google.com/"))
+    {
+        return Some("Config Connector".to_owned());
+    }
+    // It marks nothing: its hand is seen by the fields that it has set.
+    let mut managers = meta.managed_fields.iter().map(|m| m.manager.as_str());
+    if let Some(manager) = managers.find(|m| matches!(*m, "HashiCorp" | "Terraform")) {
+        return Some(format!("Terraform (field manager {manager})"));
+    }
+    let tool = meta.labels.get(MANAGED_BY).filter(|t| *t != "wi")?;
+    Some(format!("{tool} (label {MANAGED_BY})"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -188,7 +188,7 @@ impl PlanFile {
         }
         let file: Self = serde_json::from_slice(text)
             .map_err(|e| format!("it is damaged: plan again with `wi plan --out FILE` ({e})"))?;
-        match integrity::check(&file) {
+        match integrity(&file) {
             Ok(()) => Ok(file),
             Err(why) => Err(format!(
                 "wi has not written it so: {why}. Plan again with `wi plan --out FILE`"
@@ -206,4 +206,21 @@ fn memory(text: &[u8]) -> u64 {
         _ => 1,
     };
     text.iter().map(of).sum()
+}
+
+/// What in it does not fit together; nothing in one that `wi` has written.
+fn integrity(file: &PlanFile) -> Result<(), String> {
+    let PlanFile {
+        wi_version: _,
+        made_at: _,
+        made_on: _,
+        choices: _,
+        spec: _,
+        spec_digests: _,
+        options,
+        desired,
+        plan,
+        preconditions: _,
+    } = file;
+    integrity::check(desired, options, plan)
 }

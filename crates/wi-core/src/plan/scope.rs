@@ -2,94 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::touches::Scope;
 use super::{Change, Edit, Plan};
-use crate::address::{BindingKey, NamespaceKey};
-use crate::desired::{Desired, DesiredKsa};
-use crate::names::{Email, KsaIdentity, Member, ProjectId};
+use crate::desired::Desired;
+use crate::names::{KsaIdentity, Member, ProjectId};
 use crate::read_set::ReadSet;
-use crate::resource::Resource;
 use crate::spec::model::NodePools;
-
-/// What changes touch, as each edit says.
-#[derive(Debug, Default)]
-pub struct Scope {
-    clusters: BTreeSet<String>,
-    /// Clusters of which all identities count.
-    whole: BTreeSet<String>,
-    namespaces: BTreeSet<NamespaceKey>,
-    accounts: BTreeSet<Email>,
-    projects: BTreeSet<ProjectId>,
-    policies: BTreeSet<Resource>,
-    /// Rights to act as an account that are taken away: whether somebody uses them is looked at again, in all
-    /// clusters of their pools.
-    users: BTreeSet<BindingKey>,
-}
-
-impl Scope {
-    pub(super) fn cluster(&mut self, cluster: &str) {
-        self.clusters.insert(cluster.to_owned());
-    }
-
-    pub(super) fn whole_cluster(&mut self, cluster: &str) {
-        self.cluster(cluster);
-        self.whole.insert(cluster.to_owned());
-    }
-
-    pub(super) fn namespace(&mut self, key: &NamespaceKey) {
-        self.cluster(&key.cluster);
-        self.namespaces.insert(key.clone());
-    }
-
-    pub(super) fn account(&mut self, email: &Email, project: &ProjectId) {
-        self.accounts.insert(email.clone());
-        self.projects.insert(project.clone());
-    }
-
-    pub(super) fn users(&mut self, key: &BindingKey) {
-        self.users.insert(key.clone());
-    }
-
-    /// The workload pools of those whose right goes.
-    fn pools_of_users(&self) -> BTreeSet<&str> {
-        let users = self.users.iter();
-        users
-            .filter_map(|key| match &key.member {
-                Member::Ksa(ksa) => Some(ksa.pool.as_str()),
-                _ => None,
-            })
-            .collect()
-    }
-
-    fn has_user(&self, ksa: &DesiredKsa) -> bool {
-        let mut users = self.users.iter();
-        users.any(|key| matches!(&key.member, Member::Ksa(identity) if *identity == ksa.identity))
-    }
-
-    pub(super) fn policy(&mut self, resource: &Resource) {
-        self.policies.insert(resource.clone());
-        if let Resource::ServiceAccount(email) = resource {
-            self.accounts.insert(email.clone());
-        }
-    }
-
-    /// The accounts that pods of clusters may act as whose node pools move.
-    fn accounts_of_whole_clusters(&mut self, desired: &Desired) {
-        for (key, ksa) in &desired.ksas {
-            if self.whole.contains(&key.cluster) {
-                self.accounts.extend(ksa.account.clone());
-            }
-        }
-        for account in desired.accounts.values().filter(|a| a.managed) {
-            if self.accounts.contains(&account.email) {
-                self.projects.insert(account.project.clone());
-            }
-        }
-    }
-
-    fn holds(&self, key: &NamespaceKey) -> bool {
-        self.whole.contains(&key.cluster) || self.namespaces.contains(key)
-    }
-}
 
 /// A part of what a spec asks for, and what is to be read for it.
 #[derive(Debug, Clone)]

@@ -6,10 +6,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::diff::kubernetes::other_manager;
 use super::edit::annotation_managers;
+use super::ownership::other_manager;
 use super::ownership::owner_of;
-use super::{Change, Edit, HeldBack, HoldReason, Options, Plan, Workload};
+use super::{Options, Workload};
 use crate::address::BindingKey;
 use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::live::{Live, Objects, Seen, Unlisted};
@@ -471,44 +471,4 @@ fn declared_as(desired: &Desired, account: &Email, member: &Member) -> Option<St
         Member::Other(text) => format!("\"{text}\""),
         _ => return None,
     })
-}
-
-/// Holds back what ends an account that left the spec and that others use: with the right to act as it they
-/// would lose all that it has.
-pub(super) fn hold_leaving(held: BTreeMap<BindingKey, Users>, desired: &Desired, plan: &mut Plan) {
-    let mut of_account: BTreeMap<Email, Users> = BTreeMap::new();
-    for (key, users) in held {
-        let ends = |c: &Change| matches!(&c.edit, Edit::Account(a) if a.ends_it() && a.email == users.account);
-        if !plan.changes.values().any(ends) {
-            let address = desired.binding_address(&key);
-            let why = HoldReason::Users(Box::new(users));
-            plan.held_back.push(HeldBack { address, why });
-            continue;
-        }
-        let all = of_account
-            .entry(users.account.clone())
-            .or_insert_with(|| Users {
-                seen: BTreeSet::new(),
-                unseen: BTreeSet::new(),
-                leaves: true,
-                declare: String::new(),
-                accept_loss: String::new(),
-                ..users.clone()
-            });
-        all.seen.extend(users.seen);
-        all.unseen.extend(users.unseen);
-        all.accept_loss.push_str(&users.accept_loss);
-    }
-    for (email, users) in of_account {
-        plan.changes.retain(|_, change| match &change.edit {
-            Edit::Account(account) => account.email != email,
-            Edit::Binding(binding) => {
-                binding.adds() || binding.key.member != Member::ServiceAccount(email.clone())
-            }
-            _ => true,
-        });
-        let address = desired.account_address(&email);
-        let why = HoldReason::Users(Box::new(users));
-        plan.held_back.push(HeldBack { address, why });
-    }
 }

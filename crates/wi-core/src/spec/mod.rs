@@ -28,8 +28,8 @@ pub use diagnostics::{Diagnostic, Source, SpecErrors};
 pub use read::guard::glob;
 pub use schema::json_schema;
 
-use model::Spec;
 use called::Called;
+use model::Spec;
 use tree::{Node, Span};
 
 /// The `apiVersion` of documents that are read.

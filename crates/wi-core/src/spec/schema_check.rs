@@ -5,7 +5,6 @@
 //! the checks that follow see all that there is to see, and tell nothing that only follows.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value as Json;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::pool::{MetadataMode, NodePool};
+use super::pool::{MetadataMode, NodePool, is_running, running};
 use crate::ids::{ClusterKey, hash};
 use crate::kube::{
     KubeState, NamespaceState, NodeSpec, PodDisruptionBudgetState, PodState, Webhook, budgets, kept,
@@ -334,14 +334,6 @@ pub fn etag(revision: u64) -> String {
         &hex[16..20],
         &hex[20..]
     )
-}
-
-pub(super) fn running() -> String {
-    "RUNNING".to_owned()
-}
-
-pub(super) fn is_running(status: &str) -> bool {
-    status == "RUNNING"
 }
 
 fn version() -> String {

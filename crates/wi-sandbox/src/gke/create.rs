@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::cluster::Cluster;
 use super::clusters::find as find_cluster;
+use super::completion::set_status;
 use super::node_pools::find as find_pool;
 use super::operation::Change;
 use super::operations;
@@ -228,7 +229,7 @@ fn read_pool(cluster: &Cluster, wanted: &Value) -> Result<NodePool, ApiError> {
         extra,
         ..NodePool::of_three(name)
     };
-    let zones = u32::try_from(pool.zones(cluster).len()).unwrap_or(1);
+    let zones = u32::try_from(pool.zones(cluster.zones()).len()).unwrap_or(1);
     let count = wanted["initialNodeCount"].as_u64().unwrap_or(0);
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     pool.nodes = count.saturating_mul(zones);
@@ -263,57 +264,4 @@ fn already_exists(key: &ClusterKey, pool: Option<&str>) -> ApiError {
     let pool = pool.map_or(String::new(), |pool| format!("/nodePools/{pool}"));
     let missing = show::not_found(project, location, &format!("clusters/{name}{pool}"));
     ApiError::already_exists(missing.message.replacen("Not found", "Already exists", 1))
-}
-
-/// `RUNNING`, `STOPPING`, of a cluster or one of its node pools.
-pub fn set_status(state: &mut State, key: &ClusterKey, pool: Option<&str>, status: &str) {
-    let mut clusters = state.world.clusters.iter_mut();
-    let Some(cluster) = clusters.find(|c| c.key() == *key) else {
-        return;
-    };
-    match pool {
-        None => status.clone_into(&mut cluster.status),
-        Some(name) => {
-            let mut pools = cluster.node_pools.iter_mut();
-            if let Some(pool) = pools.find(|pool| pool.name == name) {
-                status.clone_into(&mut pool.status);
-            }
-        }
-    }
-}
-
-/// What is done when the creation or the deletion has ended well.
-pub fn complete(state: &mut State, key: &ClusterKey, pool: Option<&str>, change: &Change) {
-    match (change, pool) {
-        (Change::CreateCluster, _) => set_status(state, key, None, "RUNNING"),
-        (Change::DeleteCluster, _) => {
-            state.world.clusters.retain(|c| c.key() != *key);
-            state.kubes.remove(key);
-        }
-        (Change::CreateNodePool, Some(name)) => {
-            set_status(state, key, pool, "RUNNING");
-            let clusters = state.world.clusters.iter();
-            let made = clusters
-                .filter(|c| c.key() == *key)
-                .flat_map(|c| &c.node_pools)
-                .find(|pool| pool.name == name);
-            if let (Some(pool), Some(running)) = (made, state.kubes.get(key)) {
-                for node in 0..pool.nodes {
-                    running.kube.add_node(pool.node(&key.2, u64::from(node)));
-                }
-                running.kube.schedule();
-            }
-        }
-        (Change::DeleteNodePool, Some(name)) => {
-            if let Some(running) = state.kubes.get(key) {
-                running.kube.set_nodes(name, &[]);
-                running.kube.schedule();
-            }
-            let mut clusters = state.world.clusters.iter_mut();
-            if let Some(cluster) = clusters.find(|c| c.key() == *key) {
-                cluster.node_pools.retain(|pool| pool.name != name);
-            }
-        }
-        _ => {}
-    }
 }

@@ -7,6 +7,7 @@ pub mod pool;
 mod upgrade;
 
 mod clusters;
+mod completion;
 mod create;
 mod node_pools;
 mod rollout;
@@ -98,7 +99,7 @@ pub fn instance_groups(
     let found = clusters
         .flat_map(|c| c.node_pools.iter().map(move |pool| (c, pool)))
         .find(|(c, pool)| format!("{}-grp", pool.group(&c.name)) == **name);
-    let zones = found.map(|(cluster, pool)| pool.zones(cluster));
+    let zones = found.map(|(cluster, pool)| pool.zones(cluster.zones()));
     let at = zones
         .as_ref()
         .and_then(|z| z.iter().position(|z| z == zone));

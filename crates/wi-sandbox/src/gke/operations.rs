@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::cluster::{etag, location_kind};
 use super::operation::{Change, Operation};
-use super::{create, rollout, show};
+use super::{completion, rollout, show};
 use crate::clock::{self, Millis};
 use crate::errors::ApiError;
 use crate::faults;
@@ -237,7 +237,7 @@ fn complete(state: &mut State, op: &Operation, due: Millis) {
         }
         change => {
             let pool = op.node_pool.as_deref();
-            return create::complete(state, &op.key(), pool, &change);
+            return completion::complete(state, &op.key(), pool, &change);
         }
     }
     cluster.etag = etag(revision);

@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::cluster::{Cluster, is_running, running};
 use super::upgrade::Upgrade;
 use crate::ids::hash;
 use crate::kube::NodeSpec;
@@ -152,15 +151,15 @@ impl NodePool {
         format!("gke-{cluster}-{}-{unique:08x}", self.name)
     }
 
-    /// The zones of its nodes.
-    pub fn zones(&self, cluster: &Cluster) -> Vec<String> {
+    /// The zones of its nodes, in a cluster of these.
+    pub fn zones(&self, of_cluster: Vec<String>) -> Vec<String> {
         let own = self.extra.get("locations").and_then(Value::as_array);
         let own: Vec<String> = own
             .into_iter()
             .flatten()
             .filter_map(|zone| zone.as_str().map(str::to_owned))
             .collect();
-        if own.is_empty() { cluster.zones() } else { own }
+        if own.is_empty() { of_cluster } else { own }
     }
 }
 
@@ -174,4 +173,12 @@ fn default_account() -> String {
 
 fn is_default_account(account: &str) -> bool {
     account == "default"
+}
+
+pub(super) fn running() -> String {
+    "RUNNING".to_owned()
+}
+
+pub(super) fn is_running(status: &str) -> bool {
+    status == "RUNNING"
 }

@@ -225,7 +225,7 @@ pub fn node_pool(of: &NodePool, cluster: &Cluster, number: u64, busy: bool) -> V
     if let Some(mode) = of.workload_metadata {
         config["workloadMetadataConfig"] = json!({ "mode": mode });
     }
-    let zones = of.zones(cluster);
+    let zones = of.zones(cluster.zones());
     let group = of.group(&cluster.name);
     let groups = zones.iter().map(|zone| {
         format!(

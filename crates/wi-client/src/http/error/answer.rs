@@ -6,26 +6,11 @@ use wi_core::percent;
 use super::super::Secrets;
 use super::super::secrets::start_of;
 use super::hint::hint;
+use super::text::{CONSTRAINT, shown, text};
 use super::{ApiError, Cause, ErrorKind};
 
 /// The most causes that are kept.
 const MOST_CAUSES: usize = 50;
-
-/// The longest text of a server's that is kept, in characters: it is shown, and saved in plans.
-const LONGEST: usize = 1000;
-
-pub(super) fn text(value: &Value) -> String {
-    shown(value.as_str().unwrap_or_default())
-}
-
-/// A server's text, safe to show and of a length that somebody reads.
-pub(super) fn shown(text: &str) -> String {
-    let mut start: String = text.chars().take(LONGEST).collect();
-    if start.len() < text.len() {
-        start.push('…');
-    }
-    wi_core::words::safe(&start)
-}
 
 impl ApiError {
     /// Reads the answer of a refusing server: Google's shape, the older one of Storage, a
@@ -112,9 +97,6 @@ impl ApiError {
 
 /// The most violations of rules that are told.
 const MOST_VIOLATIONS: usize = 5;
-
-/// The prefix of an organization policy's constraint.
-pub(super) const CONSTRAINT: &str = "constraints/";
 
 /// Which rule is broken, and by what: `PreconditionFailure`, `QuotaFailure` and `BadRequest` of
 /// `google.rpc` (error_details.proto).

@@ -7,7 +7,7 @@ use wi_core::names::ProjectId;
 use wi_core::words::shell_word;
 
 use super::ApiError;
-use super::answer::{CONSTRAINT, shown, text};
+use super::text::{CONSTRAINT, shown, text};
 
 /// What to do about a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,12 +4,13 @@ mod answer;
 mod hint;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use wi_core::live::Seen;
 use wi_core::reason::Reason;
 
-use answer::shown;
 pub use hint::Hint;
+use text::shown;
 
 /// An API call that failed: what was tried, what came back.
 #[derive(Debug, Clone, thiserror::Error)]

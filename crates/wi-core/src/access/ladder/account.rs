@@ -1,15 +1,17 @@
 //! The Google service account and the right to be it: links 12 to 14, and the chain of an account alone.
 
 use super::grants::{Scene, Who, grant_links, restricted};
-use super::identity::ActsAs;
 use super::near::near;
-use super::{Asked, Caller, Fix, Ladder, Link, Rung, Situation, State, not_evaluated, verdict};
+use super::{
+    ActsAs, Asked, Caller, Fix, Ladder, Link, Rung, Situation, State, not_evaluated, verdict,
+};
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::access::answer::{Answer, Question, Reason};
 use crate::access::facts::{Facts, Look, look};
-use crate::access::question::{Answer, Question, Reason, ask};
+use crate::access::question::ask;
 use crate::access::{KsaPrincipal, Principal};
 use crate::address::Address;
 use crate::desired::Desired;

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::scopes::cover;
 use super::{Asked, Fix, Link, Rung, Situation, State};
+use crate::access::answer::{Answer, Question, Reason};
 use crate::access::facts::{Facts, Unseen};
-use crate::access::question::{Answer, Question, Reason, ask, held};
+use crate::access::question::{ask, held};
 use crate::access::{KsaPrincipal, Principal};
 use crate::address::BindingKey;
 use crate::desired::Desired;

@@ -4,13 +4,16 @@ use super::account::{account_links, apis_link, binding_links};
 use super::grants::{Scene, Who, grant_links};
 use super::node::{Server, cluster_links, node_account, pool_of, server_links};
 use super::program::{network_link, program_link};
-use super::{Caller, Fix, Ladder, Link, Rung, Situation, State, Workload, not_evaluated, verdict};
+use super::{
+    ActsAs, Caller, Fix, Ladder, Link, Rung, Situation, State, Workload, ksa_principal,
+    not_evaluated, verdict,
+};
 use crate::access::facts::{Look, look};
 use crate::access::{KsaPrincipal, Principal};
 use crate::address::{Address, KsaKey};
 use crate::desired::{DesiredKsa, GSA_ANNOTATION};
 use crate::live::Seen;
-use crate::names::{Email, KsaIdentity, KubeName};
+use crate::names::{Email, KubeName};
 
 /// All links of a Kubernetes service account, or of a pod or workload that runs as it.
 pub fn workload(s: &Situation<'_>) -> Ladder {
@@ -201,19 +204,6 @@ fn ksa_address(s: &Situation<'_>) -> Option<Address> {
     Some(key.address())
 }
 
-pub(super) fn ksa_principal(s: &Situation<'_>) -> KsaPrincipal {
-    KsaPrincipal {
-        identity: KsaIdentity {
-            pool: s.read.path.project.workload_pool(),
-            namespace: s.read.namespace.clone(),
-            name: s.read.name.clone(),
-        },
-        project: s.read.path.project.clone(),
-        cluster: s.read.path.clone(),
-        uid: s.read.ksa.as_ref().map(|m| m.uid.clone()),
-    }
-}
-
 fn binding_address(
     s: &Situation<'_>,
     spec: Option<&DesiredKsa>,
@@ -335,18 +325,6 @@ fn ksa_link(s: &Situation<'_>, spec: Option<&DesiredKsa>) -> Option<Link> {
         }
         Seen::Unknown(why) => Link::unseen(Rung::ServiceAccount, &what, why),
     })
-}
-
-/// As whom the annotation makes it act.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum ActsAs {
-    Account(Email),
-    Itself,
-    /// The annotation is no address.
-    NoAccount,
-    /// There is no such Kubernetes service account.
-    Absent,
-    Unknown,
 }
 
 /// 4.

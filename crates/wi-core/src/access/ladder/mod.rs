@@ -23,8 +23,9 @@ pub use identity::{acts_as, ksa, principals, workload};
 pub use near::NearMiss;
 pub use network::{NetworkPolicies, Reach};
 
+use super::KsaPrincipal;
+use super::answer::Answer;
 use super::facts::Facts;
-use super::question::Answer;
 use crate::address::Address;
 use crate::desired::Desired;
 use crate::live::{ConfigMaps, Seen};
@@ -364,5 +365,30 @@ fn verdict(links: &[Link], answer: Option<&Answer>, caller: &Caller) -> Verdict 
         _ if has(State::Broken) => Verdict::Denied,
         _ if has(State::Unseen) || *caller == Caller::Unknown => Verdict::Unknown,
         _ => Verdict::Allowed,
+    }
+}
+
+/// As whom the annotation makes it act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum ActsAs {
+    Account(Email),
+    Itself,
+    /// The annotation is no address.
+    NoAccount,
+    /// There is no such Kubernetes service account.
+    Absent,
+    Unknown,
+}
+
+fn ksa_principal(s: &Situation<'_>) -> KsaPrincipal {
+    KsaPrincipal {
+        identity: KsaIdentity {
+            pool: s.read.path.project.workload_pool(),
+            namespace: s.read.namespace.clone(),
+            name: s.read.name.clone(),
+        },
+        project: s.read.path.project.clone(),
+        cluster: s.read.path.clone(),
+        uid: s.read.ksa.as_ref().map(|m| m.uid.clone()),
     }
 }

@@ -1,8 +1,7 @@
 //! What the program in the container takes in place of it, and whether it may reach it.
 
-use super::identity::ksa_principal;
 use super::network::{Reach, reach};
-use super::{Fix, Link, Rung, Situation, State, WorkloadObject};
+use super::{Fix, Link, Rung, Situation, State, WorkloadObject, ksa_principal};
 use crate::access::credential::Credential;
 use crate::access::{ContainerKind, Given, MetadataServer, containers};
 use crate::live::Seen;

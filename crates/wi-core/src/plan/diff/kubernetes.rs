@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::desired::{Desired, DesiredCluster, DesiredKsa, GSA_ANNOTATION, KsaKey, NamespaceKey};
 use crate::live::{Live, Objects, Seen};
 use crate::names::{Email, KubeName};
-use crate::plan::ownership::{ADOPTED, FORMER, MANAGED_BY, OWNER, copied_mark, owner_of};
+use crate::plan::ownership::{
+    ADOPTED, FORMER, MANAGED_BY, OWNER, copied_mark, other_manager, owner_of,
+};
 use crate::plan::{Change, Edit, Ksa, KsaAfter, Namespace, Options, Plan, Was};
 use crate::wire::container::Cluster;
 use crate::wire::kubernetes::ObjectMeta;
@@ -34,37 +36,6 @@ fn mark<'a>(meta: &'a ObjectMeta, owner: &str) -> Mark<'a> {
 /// Whether an object carries this spec's mark.
 pub(in crate::plan) fn is_ours(meta: &ObjectMeta, owner: &str) -> bool {
     matches!(mark(meta, owner), Mark::Ours)
-}
-
-/// Another tool that says that an object is its own.
-pub(in crate::plan) fn other_manager(meta: &ObjectMeta) -> Option<String> {
-    let annotation = |name: &str| meta.annotations.get(name);
-    if let Some(release) = annotation("meta.helm.sh/release-name") {
-        return Some(format!("the Helm release {release}"));
-    }
-    let argo = annotation("argocd.argoproj.io/tracking-id")
-        .or_else(|| meta.labels.get("argocd.argoproj.io/instance"));
-    if let Some(app) = argo {
-        let app = app.split(':').next().unwrap_or_default();
-        return Some(format!("the Argo CD application {app}"));
-    }
-    if annotation("configmanagement.gke.io/managed").is_some_and(|v| v == "enabled") {
-        return Some("Config Sync".to_owned());
-    }
-    if meta
-        .annotations
-        .keys()
-        .any(|k| k.starts_with("cnrm.cloud.google.com/"))
-    {
-        return Some("Config Connector".to_owned());
-    }
-    // It marks nothing: its hand is seen by the fields that it has set.
-    let mut managers = meta.managed_fields.iter().map(|m| m.manager.as_str());
-    if let Some(manager) = managers.find(|m| matches!(*m, "HashiCorp" | "Terraform")) {
-        return Some(format!("Terraform (field manager {manager})"));
-    }
-    let tool = meta.labels.get(MANAGED_BY).filter(|t| *t != "wi")?;
-    Some(format!("{tool} (label {MANAGED_BY})"))
 }
 
 /// What is only referred to is neither made nor marked nor changed.

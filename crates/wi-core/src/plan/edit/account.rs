@@ -7,13 +7,13 @@ use super::{Edit, Kind, Phase};
 use crate::address::{AccountName, Address};
 use crate::desired::Desired;
 use crate::names::{Email, Member, ProjectId};
-use crate::plan::access::Right;
 use crate::plan::integrity::{Checked, OTHER, UNKNOWN, holds};
+use crate::plan::observe::Reader;
 use crate::plan::ownership::{owner_in_description, split_description};
 use crate::plan::permissions::Permission;
-use crate::plan::preconditions::Reader;
-use crate::plan::scope::Scope;
+use crate::plan::right::Right;
 use crate::plan::terraform::Terraform;
+use crate::plan::touches::Scope;
 use crate::plan::{Action, Attribute};
 use crate::resource::Resource;
 use crate::wire::iam::ServiceAccount;
@@ -290,7 +290,9 @@ impl Kind for Account {
     }
 
     fn observe(&self, reader: &mut Reader<'_>) {
-        reader.account(self.address(), &self.project, &self.email);
+        reader.account(self.address(), &self.project, &self.email, |account| {
+            AccountState::from(account).state()
+        });
     }
 
     fn seen(&self) -> Option<Value> {

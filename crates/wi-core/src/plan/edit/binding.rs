@@ -9,12 +9,12 @@ use super::{Edit, Kind, Phase};
 use crate::address::{AccountName, Address, BindingKey};
 use crate::desired::Desired;
 use crate::names::{Email, Member};
-use crate::plan::access::Right;
 use crate::plan::integrity::{Checked, OTHER, UNKNOWN, holds};
+use crate::plan::observe::Reader;
 use crate::plan::permissions::Permission;
-use crate::plan::preconditions::Reader;
-use crate::plan::scope::Scope;
+use crate::plan::right::Right;
 use crate::plan::terraform::{Terraform, iam_member};
+use crate::plan::touches::Scope;
 use crate::plan::{Action, Attribute};
 use crate::resource::Resource;
 

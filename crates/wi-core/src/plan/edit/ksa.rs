@@ -8,13 +8,13 @@ use super::{Edit, Kind, Phase};
 use crate::address::{Address, KsaKey};
 use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::names::{Email, Member};
-use crate::plan::access::Right;
 use crate::plan::integrity::{Checked, UNKNOWN, UNSHOWN, holds};
+use crate::plan::observe::Reader;
 use crate::plan::ownership::{ADOPTED, FORMER, MANAGED_BY, OWNER};
 use crate::plan::permissions::Permission;
-use crate::plan::preconditions::Reader;
-use crate::plan::scope::Scope;
+use crate::plan::right::Right;
 use crate::plan::terraform::Terraform;
+use crate::plan::touches::Scope;
 use crate::plan::{Action, Attribute};
 
 /// A Kubernetes service account.
@@ -210,7 +210,7 @@ impl Kind for Ksa {
     }
 
     fn observe(&self, reader: &mut Reader<'_>) {
-        reader.service_account(&self.key);
+        reader.service_account(&self.key, |meta| Was::from(meta).state());
         reader.namespace_of(&self.key);
     }
 

@@ -25,12 +25,12 @@ pub use object::Was;
 pub(super) use object::annotation_managers;
 pub use restore_settings::RestoreSettings;
 
-use super::access::Right;
 use super::integrity::Checked;
+use super::observe::Reader;
 use super::permissions::Permission;
-use super::preconditions::Reader;
-use super::scope::Scope;
+use super::right::Right;
 use super::terraform::Terraform;
+use super::touches::Scope;
 use super::{Action, Attribute, Change};
 use crate::address::Address;
 use crate::desired::Desired;

@@ -8,13 +8,13 @@ use super::{Edit, Kind, Phase};
 use crate::address::{Address, NamespaceKey};
 use crate::desired::Desired;
 use crate::names::Member;
-use crate::plan::access::Right;
 use crate::plan::integrity::{Checked, UNKNOWN, holds};
+use crate::plan::observe::Reader;
 use crate::plan::ownership::OWNER;
 use crate::plan::permissions::Permission;
-use crate::plan::preconditions::Reader;
-use crate::plan::scope::Scope;
+use crate::plan::right::Right;
 use crate::plan::terraform::Terraform;
+use crate::plan::touches::Scope;
 use crate::plan::{Action, Attribute};
 
 /// A namespace that is made; or one that is there, and is released.
@@ -86,7 +86,7 @@ impl Kind for Namespace {
     }
 
     fn observe(&self, reader: &mut Reader<'_>) {
-        reader.namespace(&self.key);
+        reader.namespace(&self.key, |meta| Was::from(meta).state());
     }
 
     fn seen(&self) -> Option<Value> {

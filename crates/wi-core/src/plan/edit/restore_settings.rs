@@ -8,12 +8,12 @@ use super::{Edit, Kind, Phase};
 use crate::address::Address;
 use crate::desired::Desired;
 use crate::names::Member;
-use crate::plan::access::Right;
 use crate::plan::integrity::Checked;
+use crate::plan::observe::Reader;
 use crate::plan::permissions::Permission;
-use crate::plan::preconditions::Reader;
-use crate::plan::scope::Scope;
+use crate::plan::right::Right;
 use crate::plan::terraform::{Terraform, of_node_pool};
+use crate::plan::touches::Scope;
 use crate::plan::{Action, Attribute};
 use crate::wire::upgrade::UpgradeSettings;
 

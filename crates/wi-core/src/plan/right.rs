@@ -1,0 +1,80 @@
+//! What somebody may do, as a plan gives and takes it.
+
+use std::collections::BTreeSet;
+
+use crate::names::{Condition, Email, Role};
+use crate::resource::Resource;
+
+/// What somebody may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Right {
+    /// All that a role has on a resource.
+    Role {
+        /// The role.
+        role: Role,
+        /// The resource.
+        on: Resource,
+        /// While this holds.
+        condition: Option<Condition>,
+    },
+    /// Whatever a Google service account may do.
+    ActAs {
+        /// The account.
+        account: Email,
+        /// While this holds.
+        condition: Option<Condition>,
+    },
+    /// Whatever the Google service account may do that its annotation names in one cluster: nothing takes
+    /// its place.
+    Identity {
+        /// The spec's name of the cluster.
+        cluster: String,
+        /// The account.
+        account: Email,
+        /// Whose pods act as it, or why that is not known.
+        workloads: Result<BTreeSet<String>, String>,
+    },
+    /// Whatever it had: nobody can act as it any more.
+    All {
+        /// Deleted, or else disabled.
+        deleted: bool,
+    },
+}
+
+impl Right {
+    /// `ROLE`, `ROLE (CONDITION)`, `the right to act as`, `its identity in cluster.NAME:` or `everything:`.
+    pub fn what(&self) -> String {
+        let (what, condition) = match self {
+            Self::Role {
+                role, condition, ..
+            } => (role.as_str(), condition),
+            Self::ActAs { condition, .. } => ("the right to act as", condition),
+            Self::Identity { cluster, .. } => return format!("its identity in cluster.{cluster}:"),
+            Self::All { .. } => return "everything:".to_owned(),
+        };
+        match condition {
+            Some(condition) => format!("{what} ({})", condition.name()),
+            None => what.to_owned(),
+        }
+    }
+
+    /// `on RESOURCE`, the account that it acts as (and whose pods do), or how it ends.
+    pub fn on_what(&self) -> String {
+        match self {
+            Self::Role { on, .. } => format!("on {on}"),
+            Self::ActAs { account, .. } => account.to_string(),
+            Self::Identity {
+                account, workloads, ..
+            } => match workloads {
+                Ok(names) if names.is_empty() => format!("{account}, as which no pod acts now"),
+                Ok(names) => {
+                    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                    format!("{account}, as which these act: {}", names.join(", "))
+                }
+                Err(why) => format!("{account}; whose pods act as that could not be read: {why}"),
+            },
+            Self::All { deleted: true } => "it is deleted".to_owned(),
+            Self::All { deleted: false } => "it is disabled".to_owned(),
+        }
+    }
+}

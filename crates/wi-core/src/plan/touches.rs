@@ -1,0 +1,89 @@
+//! What changes touch.
+
+use std::collections::BTreeSet;
+
+use crate::address::{BindingKey, NamespaceKey};
+use crate::desired::{Desired, DesiredKsa};
+use crate::names::{Email, Member, ProjectId};
+use crate::resource::Resource;
+
+/// What changes touch, as each edit says.
+#[derive(Debug, Default)]
+pub struct Scope {
+    pub(super) clusters: BTreeSet<String>,
+    /// Clusters of which all identities count.
+    pub(super) whole: BTreeSet<String>,
+    pub(super) namespaces: BTreeSet<NamespaceKey>,
+    pub(super) accounts: BTreeSet<Email>,
+    pub(super) projects: BTreeSet<ProjectId>,
+    pub(super) policies: BTreeSet<Resource>,
+    /// Rights to act as an account that are taken away: whether somebody uses them is looked at again, in all
+    /// clusters of their pools.
+    pub(super) users: BTreeSet<BindingKey>,
+}
+
+impl Scope {
+    pub(super) fn cluster(&mut self, cluster: &str) {
+        self.clusters.insert(cluster.to_owned());
+    }
+
+    pub(super) fn whole_cluster(&mut self, cluster: &str) {
+        self.cluster(cluster);
+        self.whole.insert(cluster.to_owned());
+    }
+
+    pub(super) fn namespace(&mut self, key: &NamespaceKey) {
+        self.cluster(&key.cluster);
+        self.namespaces.insert(key.clone());
+    }
+
+    pub(super) fn account(&mut self, email: &Email, project: &ProjectId) {
+        self.accounts.insert(email.clone());
+        self.projects.insert(project.clone());
+    }
+
+    pub(super) fn users(&mut self, key: &BindingKey) {
+        self.users.insert(key.clone());
+    }
+
+    /// The workload pools of those whose right goes.
+    pub(super) fn pools_of_users(&self) -> BTreeSet<&str> {
+        let users = self.users.iter();
+        users
+            .filter_map(|key| match &key.member {
+                Member::Ksa(ksa) => Some(ksa.pool.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(super) fn has_user(&self, ksa: &DesiredKsa) -> bool {
+        let mut users = self.users.iter();
+        users.any(|key| matches!(&key.member, Member::Ksa(identity) if *identity == ksa.identity))
+    }
+
+    pub(super) fn policy(&mut self, resource: &Resource) {
+        self.policies.insert(resource.clone());
+        if let Resource::ServiceAccount(email) = resource {
+            self.accounts.insert(email.clone());
+        }
+    }
+
+    /// The accounts that pods of clusters may act as whose node pools move.
+    pub(super) fn accounts_of_whole_clusters(&mut self, desired: &Desired) {
+        for (key, ksa) in &desired.ksas {
+            if self.whole.contains(&key.cluster) {
+                self.accounts.extend(ksa.account.clone());
+            }
+        }
+        for account in desired.accounts.values().filter(|a| a.managed) {
+            if self.accounts.contains(&account.email) {
+                self.projects.insert(account.project.clone());
+            }
+        }
+    }
+
+    pub(super) fn holds(&self, key: &NamespaceKey) -> bool {
+        self.whole.contains(&key.cluster) || self.namespaces.contains(key)
+    }
+}
