@@ -8,8 +8,8 @@ use wi_core::migrate::state::Standing;
 use wi_core::plan::Options;
 use wi_core::words::safe;
 
-use super::args::heading;
 use super::connect::{self, ConnectArgs, Session};
+use super::heading;
 use super::secrets::SecretsArgs;
 use super::validate::SpecArgs;
 use super::{Failure, Success};

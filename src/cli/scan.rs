@@ -13,6 +13,7 @@ use wi_core::names::ProjectId;
 use wi_core::words::safe;
 
 use super::connect::{self, ConnectArgs, Session};
+use super::heading;
 use super::secrets::SecretsArgs;
 use super::{Failure, Success};
 use crate::engine::pipeline::Input;

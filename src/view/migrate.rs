@@ -7,7 +7,7 @@ use wi_core::spec::migration::Until;
 use wi_core::words::{counted, safe, shell_word};
 
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
-use super::text::wrap;
+use super::wrap::wrap;
 use crate::migrate::emit::Emitted;
 use crate::migrate::{Account, KeyReport, WorkloadReport};
 
