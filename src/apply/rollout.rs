@@ -14,6 +14,7 @@ use wi_client::files;
 use wi_core::desired::{Desired, WaveSettings, Waves};
 use wi_core::live::{Live, Seen};
 use wi_core::plan::{self, Options, Plan};
+use wi_core::reason::Reason;
 use wi_core::words::duration as in_words;
 
 use super::{Bounds, Context, Outcome, Status, carry_out, failed_clusters, proof};
@@ -278,7 +279,7 @@ impl Rollout<'_> {
         &mut self,
         index: usize,
         addresses: &BTreeSet<Address>,
-    ) -> BTreeMap<Address, String> {
+    ) -> BTreeMap<Address, Reason> {
         let done: BTreeSet<&Address> = addresses
             .iter()
             .filter(|a| self.outcome.get(*a) == Some(&Status::Done))
@@ -322,7 +323,7 @@ impl Rollout<'_> {
                     untried.push(why);
                 }
                 Some((_, why)) => {
-                    failed.insert(subjects[&proof.key].clone(), why);
+                    failed.insert(subjects[&proof.key].clone(), why.into());
                 }
                 None => {}
             }
@@ -338,7 +339,7 @@ impl Rollout<'_> {
     }
 
     /// What was done and does not hold has failed.
-    fn fail(&mut self, unverified: BTreeMap<Address, String>) {
+    fn fail(&mut self, unverified: BTreeMap<Address, Reason>) {
         for (address, why) in unverified {
             if let Some(cluster) = self
                 .context

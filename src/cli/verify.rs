@@ -12,8 +12,8 @@ use wi_core::desired::{Desired, DesiredKsa, KsaKey};
 use wi_core::resource::Resource;
 use wi_core::words::{safe, shell_word};
 
-use super::args::heading;
 use super::connect::{self, ConnectArgs, Session};
+use super::heading;
 use super::{Failure, Success};
 use crate::engine::pipeline::{Found, Input};
 use crate::explain::{self, Query, Subject};
@@ -121,7 +121,7 @@ async fn prove(
     let found = input.on_all_clusters(&http).await?;
     let unlisted = found.unlisted.iter();
     let not_seen: Vec<(String, String)> = unlisted
-        .map(|(place, why)| (place.to_string(), why.clone()))
+        .map(|(place, why)| (place.to_string(), why.to_string()))
         .collect();
     let desired = &found.desired;
     let only = chosen(desired, subjects, &args.cluster)?;

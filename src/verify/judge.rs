@@ -18,7 +18,7 @@ pub(super) fn token(title: &str, e: &ApiError) -> Step {
     if e.is_not_found() {
         return no_account(title);
     }
-    let mut why = e.reason();
+    let mut why = e.reason().to_string();
     if e.is_denied() {
         why.push_str(". It takes `create` on serviceaccounts/token: container.serviceAccounts.createToken, as in roles/container.developer");
     }

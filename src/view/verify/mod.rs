@@ -13,7 +13,7 @@ use wi_core::words::{counted, safe, shell_word};
 
 use super::explain::fix_lines;
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
-use super::text::wrap;
+use super::wrap::wrap;
 use crate::verify::{Outcome, Proof, Step};
 
 /// What comes before a line that belongs to a step.

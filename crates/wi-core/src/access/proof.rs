@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn a_role_that_was_not_seen_proves_nothing() {
         let mut all = roles(&[VIEWER]);
-        all.insert(CREATOR.0.to_owned(), Seen::Unknown("denied".to_owned()));
+        all.insert(CREATOR.0.to_owned(), Seen::Unknown("denied".into()));
         let grants = [
             grant(VIEWER.0, "bucket/acme-b", None),
             grant(CREATOR.0, "bucket/acme-b", None),

@@ -15,7 +15,7 @@ pub(in crate::plan) fn check(desired: &Desired, live: &Live, options: &Options, 
         let keys = match live.keys.get(&account.email) {
             Some(Seen::Found(keys)) => keys,
             Some(Seen::Unknown(why)) => {
-                plan.unseen(format!("the keys of {}", account.email), why);
+                plan.unseen(format!("the keys of {}", account.email), why.clone());
                 continue;
             }
             // An account that is not there yet has none.
