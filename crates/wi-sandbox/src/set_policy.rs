@@ -100,7 +100,9 @@ fn check_bindings(
             check_role(state, &binding.role, resource)?;
         }
         if let Some(condition) = &binding.condition {
-            check_condition(&binding, condition, version)?;
+            let of_stored = stored.bindings.iter().filter_map(|b| b.condition.as_ref());
+            let is_held = of_stored.into_iter().any(|held| held == condition);
+            check_condition(&binding, condition, version, is_held)?;
         }
         let members = merged.entry((binding.role, binding.condition)).or_default();
         for member in &binding.members {
@@ -162,14 +164,20 @@ fn check_role(state: &State, role: &str, resource: &str) -> Result<(), ApiError>
     Ok(())
 }
 
-fn check_condition(binding: &Binding, condition: &Condition, version: i64) -> Result<(), ApiError> {
+/// What the policy has already needs neither a title nor an expression: it was there before they were asked for.
+fn check_condition(
+    binding: &Binding,
+    condition: &Condition,
+    version: i64,
+    is_held: bool,
+) -> Result<(), ApiError> {
     if version != 3 {
         return Err(ApiError::invalid(
             "Policies with conditions must have version 3 (specified policy version: \
              lower). Set the policy's `version` to 3.",
         ));
     }
-    if condition.expression.is_empty() || condition.title.is_empty() {
+    if !is_held && (condition.expression.is_empty() || condition.title.is_empty()) {
         return Err(ApiError::invalid(
             "A condition must have a title and an expression.",
         ));

@@ -43,6 +43,7 @@ pub fn complete(state: &mut State, key: &ClusterKey, pool: Option<&str>, change:
                 running.kube.schedule();
             }
         }
+        (Change::Size(nodes), Some(name)) => resize(state, key, name, *nodes),
         (Change::DeleteNodePool, Some(name)) => {
             if let Some(running) = state.kubes.get(key) {
                 running.kube.set_nodes(name, &[]);
@@ -54,5 +55,28 @@ pub fn complete(state: &mut State, key: &ClusterKey, pool: Option<&str>, change:
             }
         }
         _ => {}
+    }
+}
+
+/// Nodes of other names come; the last ones go, and their pods with them.
+fn resize(state: &mut State, key: &ClusterKey, name: &str, nodes: u32) {
+    let revision = state.next_revision();
+    let mut clusters = state.world.clusters.iter_mut();
+    let Some(cluster) = clusters.find(|c| c.key() == *key) else {
+        return;
+    };
+    let mut pools = cluster.node_pools.iter_mut();
+    let Some(pool) = pools.find(|pool| pool.name == name) else {
+        return;
+    };
+    pool.nodes = nodes;
+    if let Some(running) = state.kubes.get(key) {
+        let mut there = running.kube.nodes_of(name);
+        let had = u32::try_from(there.len()).unwrap_or(u32::MAX);
+        there.truncate(nodes as usize);
+        let more = (had..nodes).map(|n| pool.node(&key.2, (revision << 16) + u64::from(n)));
+        there.extend(more);
+        running.kube.set_nodes(name, &there);
+        running.kube.schedule();
     }
 }

@@ -59,6 +59,11 @@ pub fn handle(
                 ("POST", "", ["nodePools"]) => create::node_pool(state, &key, body),
                 ("GET", "", ["nodePools", pool]) => node_pools::get(state, &key, pool),
                 ("DELETE", "", ["nodePools", pool]) => create::delete_node_pool(state, &key, pool),
+                ("POST", "", ["nodePools", pool]) if pool.contains(':') => {
+                    let (pool, verb) = pool.split_once(':').unwrap_or((pool, ""));
+                    node_pools::set(state, &key, pool, verb, body)
+                        .unwrap_or_else(|| Err(request.not_simulated()))
+                }
                 ("PUT", "", ["nodePools", pool]) if path[0] == "locations" => {
                     node_pools::update(state, &key, pool, body)
                 }

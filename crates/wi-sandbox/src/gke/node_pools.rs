@@ -1,6 +1,6 @@
 //! Node pools: list, get, update.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::cluster::Cluster;
 use super::clusters::{check_etag, find as find_cluster, running};
@@ -12,6 +12,7 @@ use super::upgrade::Upgrade;
 use crate::errors::ApiError;
 use crate::ids::ClusterKey;
 use crate::state::State;
+use crate::wire;
 
 /// All node pools of a cluster.
 pub fn list(state: &State, key: &ClusterKey) -> Result<Value, ApiError> {
@@ -52,7 +53,8 @@ pub fn find<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a NodePool, ApiErr
         })
 }
 
-/// `PUT` of the metadata mode, for which the pool's nodes are recreated, or of the upgrade settings.
+/// `PUT` of the metadata mode, for which the pool's nodes are recreated, of the upgrade settings, or of what else a
+/// node pool has, which is shown from then on.
 pub fn update(
     state: &mut State,
     key: &ClusterKey,
@@ -74,21 +76,10 @@ pub fn update(
         return Ok(operations::start(state, key, Some(name), change));
     }
     let Some(config) = body.get("workloadMetadataConfig") else {
-        const NAMES: [&str; 5] = ["name", "projectId", "zone", "clusterId", "nodePoolId"];
-        let fields = body.as_object().into_iter().flatten();
-        if fields
-            .filter(|(name, _)| !NAMES.contains(&name.as_str()) && *name != "etag")
-            .count()
-            == 0
-        {
-            return Err(ApiError::invalid(
-                "At least one of ['node_version', 'image_type', 'locations', 'workload_metadata_config', 'upgrade_settings'] must be specified.",
-            ));
-        }
-        return Err(ApiError::new(
-            501,
-            "The sandbox only updates workloadMetadataConfig and upgradeSettings of node pools.",
-        ));
+        let fields = settings(body)?;
+        operations::ensure_idle(state, key)?;
+        let change = Change::NodePoolSetting(fields);
+        return Ok(operations::start(state, key, Some(name), change));
     };
     let mode = match config["mode"].as_str() {
         Some("GKE_METADATA") => MetadataMode::GkeMetadata,
@@ -112,4 +103,108 @@ pub fn update(
         Some(name),
         Change::WorkloadMetadata(mode),
     ))
+}
+
+/// What an update sets, in the shape of a node pool: `labels` becomes `config.labels`, `nodeVersion` `version`.
+fn settings(body: &Value) -> Result<Map<String, Value>, ApiError> {
+    const NAMES: [&str; 6] = [
+        "name",
+        "projectId",
+        "zone",
+        "clusterId",
+        "nodePoolId",
+        "etag",
+    ];
+    let (mut fields, mut config) = (Map::new(), Map::new());
+    let given = body.as_object().into_iter().flatten();
+    for (name, value) in given.filter(|(name, _)| !NAMES.contains(&name.as_str())) {
+        // Lists and maps come in a message of their own, which tells empty from not given.
+        let inner = match name.as_str() {
+            "labels" | "resourceLabels" => value.get("labels"),
+            "tags" => value.get("tags"),
+            "taints" => value.get("taints"),
+            _ => None,
+        };
+        let value = inner.unwrap_or(value).clone();
+        match name.as_str() {
+            "nodeVersion" => _ = fields.insert("version".to_owned(), value),
+            name if wire::has_field("container.NodeConfig", name) => {
+                config.insert(name.to_owned(), value);
+            }
+            name if wire::has_field("container.NodePool", name) => {
+                fields.insert(name.to_owned(), value);
+            }
+            name => {
+                return Err(ApiError::new(
+                    501,
+                    format!("The sandbox does not set {name} of node pools."),
+                ));
+            }
+        }
+    }
+    if !config.is_empty() {
+        fields.insert("config".to_owned(), config.into());
+    }
+    if fields.is_empty() {
+        return Err(ApiError::invalid(
+            "At least one of ['node_version', 'image_type', 'locations', 'workload_metadata_config', 'upgrade_settings'] must be specified.",
+        ));
+    }
+    Ok(fields)
+}
+
+/// `:setAutoscaling`, `:setManagement` and `:setSize`, as gcloud calls them; `None`: no such verb is simulated.
+pub fn set(
+    state: &mut State,
+    key: &ClusterKey,
+    name: &str,
+    verb: &str,
+    body: &Value,
+) -> Option<Result<Value, ApiError>> {
+    let field = match verb {
+        "setAutoscaling" => "autoscaling",
+        "setManagement" => "management",
+        "setSize" => "nodeCount",
+        _ => return None,
+    };
+    Some(set_field(state, key, name, field, body))
+}
+
+fn set_field(
+    state: &mut State,
+    key: &ClusterKey,
+    name: &str,
+    field: &str,
+    body: &Value,
+) -> Result<Value, ApiError> {
+    let cluster = find_cluster(state, key)?;
+    let pool = find(cluster, name)?;
+    if cluster.autopilot {
+        return Err(ApiError::invalid(
+            "Autopilot clusters do not support mutating node pools.",
+        ));
+    }
+    let change = match body.get(field) {
+        Some(Value::Object(_)) if field != "nodeCount" => {
+            let fields = Map::from_iter([(field.to_owned(), body[field].clone())]);
+            Change::NodePoolSetting(fields)
+        }
+        Some(count) if field == "nodeCount" => {
+            let each = count.as_u64().and_then(|n| u32::try_from(n).ok());
+            let zones = u32::try_from(pool.zones(cluster.zones()).len()).ok();
+            let nodes = each
+                .zip(zones)
+                .and_then(|(each, zones)| each.checked_mul(zones));
+            // More than any node pool has.
+            let nodes = nodes.filter(|n| *n <= 15_000);
+            Change::Size(nodes.ok_or_else(|| {
+                ApiError::invalid(format!("Invalid value for field \"node_count\": {count}."))
+            })?)
+        }
+        // proto3: what is not sent is zero.
+        None if field == "nodeCount" => Change::Size(0),
+        _ => return Err(ApiError::invalid(format!("{field} must be specified."))),
+    };
+    operations::ensure_idle(state, key)?;
+    Ok(operations::start(state, key, Some(name), change))
 }

@@ -106,6 +106,10 @@ pub enum Change {
     Upgrade(Upgrade),
     /// Other settings of the cluster, by their names in the API.
     Setting(Map<String, Value>),
+    /// Other settings of the node pool, in the shape in which the API shows it.
+    NodePoolSetting(Map<String, Value>),
+    /// How many nodes the node pool has, in all zones.
+    Size(u32),
     /// The cluster comes.
     CreateCluster,
     /// The cluster goes.

@@ -46,6 +46,7 @@ pub fn start(
         Change::DeleteCluster => "DELETE_CLUSTER",
         Change::CreateNodePool => "CREATE_NODE_POOL",
         Change::DeleteNodePool => "DELETE_NODE_POOL",
+        Change::Size(_) => "SET_NODE_POOL_SIZE",
         // The v1 API shows changes of a node pool's configuration as updates of the cluster.
         _ => "UPDATE_CLUSTER",
     };
@@ -233,6 +234,15 @@ fn complete(state: &mut State, op: &Operation, due: Millis) {
                     cluster.extra.entry(name.clone()).or_insert(Value::Null),
                     value,
                 );
+            }
+        }
+        Change::NodePoolSetting(fields) => {
+            let mut pools = cluster.node_pools.iter_mut();
+            if let Some(pool) = pools.find(|p| Some(&p.name) == op.node_pool.as_ref()) {
+                for (name, value) in &fields {
+                    show::merge(pool.extra.entry(name.clone()).or_insert(Value::Null), value);
+                }
+                pool.etag = self::etag(revision + 1_000_000_007);
             }
         }
         change => {

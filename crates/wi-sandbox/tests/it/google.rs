@@ -180,6 +180,132 @@ async fn a_cluster_and_a_node_pool_come_and_go() {
     );
 }
 
+/// `gcloud container node-pools update`, `gcloud container clusters resize`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_gcloud_sets_of_a_node_pool_is_shown() {
+    let sandbox = start(WORLD).await;
+    let mut client = Client::of(&sandbox);
+    let clusters = "/v1/projects/acme/locations/europe-west1-c/clusters";
+    let cluster =
+        json!({"cluster": {"name": "new", "nodePools": [{"name": "p", "initialNodeCount": 3}]}});
+    assert_eq!(client.json("POST", clusters, &cluster).status, 200);
+    sandbox.settle().await;
+    let pool = format!("{clusters}/new/nodePools/p");
+    let autoscaling = json!({"enabled": true, "maxNodeCount": 9});
+    let management = json!({"autoRepair": false, "autoUpgrade": true});
+    let taint = json!({"key": "gpu", "value": "yes", "effect": "NO_SCHEDULE"});
+    for (verb, path, body, kind) in [
+        (
+            "POST",
+            ":setAutoscaling",
+            json!({"autoscaling": autoscaling}),
+            "UPDATE_CLUSTER",
+        ),
+        (
+            "POST",
+            ":setManagement",
+            json!({"management": management}),
+            "UPDATE_CLUSTER",
+        ),
+        (
+            "POST",
+            ":setSize",
+            json!({"nodeCount": 5}),
+            "SET_NODE_POOL_SIZE",
+        ),
+        (
+            "PUT",
+            "",
+            json!({"labels": {"labels": {"team": "shop"}}, "tags": {"tags": ["web"]}}),
+            "UPDATE_CLUSTER",
+        ),
+        (
+            "PUT",
+            "",
+            json!({"taints": {"taints": [taint]}, "locations": ["europe-west1-c"]}),
+            "UPDATE_CLUSTER",
+        ),
+    ] {
+        let before = client.get(&pool).json()["etag"].clone();
+        let started = client.json(verb, &format!("{pool}{path}"), &body);
+        assert_eq!(
+            (started.status, &started.json()["operationType"]),
+            (200, &json!(kind)),
+            "{path}: {}",
+            started.body
+        );
+        // One at a time.
+        let again = client.json(verb, &format!("{pool}{path}"), &body);
+        assert_eq!(again.status, 400, "{path}: {}", again.body);
+        sandbox.settle().await;
+        let after = client.get(&pool).json()["etag"].clone();
+        assert!(path == ":setSize" || before != after, "{path}");
+    }
+    let shown = client.get(&pool).json();
+    assert_eq!(shown["autoscaling"], autoscaling);
+    assert_eq!(shown["management"], management);
+    assert_eq!(shown["config"]["labels"]["team"], "shop");
+    assert_eq!(shown["config"]["tags"], json!(["web"]));
+    assert_eq!(shown["config"]["taints"], json!([taint]));
+    let nodes = |client: &mut Client| {
+        client.get(&format!("{clusters}/new")).json()["currentNodeCount"].clone()
+    };
+    assert_eq!(nodes(&mut client), 5);
+    client.json("POST", &format!("{pool}:setSize"), &json!({"nodeCount": 2}));
+    sandbox.settle().await;
+    assert_eq!(nodes(&mut client), 2);
+    for (path, status) in [
+        (":setSize", 400),
+        (":rollback", 501),
+        (":setAutoscaling", 400),
+    ] {
+        let body = json!({"nodeCount": -1});
+        let answer = client.json("POST", &format!("{pool}{path}"), &body);
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+    }
+    let nowhere = client.json(
+        "POST",
+        &format!("{clusters}/new/nodePools/q:setSize"),
+        &json!({}),
+    );
+    assert_eq!(nowhere.status, 404);
+}
+
+/// A condition without a title, of somebody who set it long ago, is no reason to refuse a write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_condition_that_a_policy_has_is_taken_back_without_a_title() {
+    let world = "apiVersion: wi.sandbox/v1\nprojects:\n  acme:\n    policy:\n      bindings:\n        - { role: roles/browser, members: ['user:ann@example.com'], condition: { title: '', expression: 'request.time < timestamp(\"2099-01-01T00:00:00Z\")' } }\n";
+    let sandbox = start(world).await;
+    let mut client = Client::of(&sandbox);
+    let path = "/v3/projects/acme";
+    let asked = json!({"options": {"requestedPolicyVersion": 3}});
+    let mut policy = client
+        .json("POST", &format!("{path}:getIamPolicy"), &asked)
+        .json();
+    policy["bindings"]
+        .as_array_mut()
+        .expect("bindings")
+        .push(json!({"role": "roles/viewer", "members": ["user:bob@example.com"]}));
+    let back = client.json(
+        "POST",
+        &format!("{path}:setIamPolicy"),
+        &json!({"policy": policy}),
+    );
+    assert_eq!(back.status, 200, "{}", back.body);
+    let mut policy = back.json();
+    policy["bindings"][0]["condition"]["expression"] = json!("true");
+    let other = client.json(
+        "POST",
+        &format!("{path}:setIamPolicy"),
+        &json!({"policy": policy}),
+    );
+    assert_eq!(
+        other.status, 400,
+        "another condition needs one: {}",
+        other.body
+    );
+}
+
 /// Terraform's provider goes by these without looking whether they are there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_has_all_that_gke_always_sends() {
