@@ -1,15 +1,16 @@
 //! The HTTP layer against small servers that misbehave in one way each.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use wi_client::auth::TokenSource;
 use wi_client::google::{container, iam, policies};
 use wi_client::http::{Endpoints, Http, HttpOptions};
@@ -106,10 +107,10 @@ fn email() -> Email {
     Email::parse("checkout@acme-prod.iam.gserviceaccount.com").expect("valid")
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn retry_after_is_honoured_and_the_call_succeeds() {
     let server = Server::new(|n| match n {
-        0 => (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")], "{}").into_response(),
+        0 => (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "7")], "{}").into_response(),
         1 => answer(503, json!({})),
         _ => answer(200, json!({"clusters": []})),
     })
@@ -118,7 +119,8 @@ async fn retry_after_is_honoured_and_the_call_succeeds() {
     container::list_clusters(&server.client(), &project())
         .await
         .expect("in the end");
-    assert!(started.elapsed() >= Duration::from_secs(1));
+    let waited = started.elapsed();
+    assert!(waited >= Duration::from_secs(7), "{waited:?}");
     assert_eq!(server.seen().len(), 3);
 }
 
@@ -569,14 +571,13 @@ fn silent_server() -> (std::net::TcpListener, String) {
 }
 
 /// It is told while it lasts, and does not last for ever; whoever asks next is told sooner.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_server_that_never_answers_is_told_of_and_given_up() {
     let (_listener, url) = silent_server();
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let http = Http::new(HttpOptions {
         endpoints: Endpoints::all_at(&url).expect("loopback"),
         token: TokenSource::none(),
-        patience: Duration::from_millis(2400),
         notices: wi_client::http::Notices::to(move |text| drop(told.send(text.to_owned()))),
         ..HttpOptions::default()
     })
@@ -616,25 +617,17 @@ async fn a_server_that_never_answers_is_told_of_and_given_up() {
 }
 
 /// What is begun and does not go on is as silent.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_stops_half_way_is_given_up() {
-    use std::io::{Read, Write};
-    let (listener, url) = silent_server();
-    std::thread::spawn(move || {
-        let mut open = Vec::new();
-        while let Ok((mut stream, _)) = listener.accept() {
-            let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{");
-            open.push(stream);
-        }
-    });
-    let http = Http::new(HttpOptions {
-        endpoints: Endpoints::all_at(&url).expect("loopback"),
-        token: TokenSource::none(),
-        patience: Duration::from_millis(400),
-        ..HttpOptions::default()
+    let server = Server::new(|_| {
+        let begun = futures::stream::iter([Ok::<_, std::io::Error>("{")]);
+        Body::from_stream(begun.chain(futures::stream::pending())).into_response()
     })
-    .expect("a client");
-    let error = container::list_clusters(&http, &project()).await;
+    .await;
+    let started = Instant::now();
+    let error = container::list_clusters(&server.patient_client(), &project()).await;
     assert_eq!(error.expect_err("half an answer").code, 0);
+    let waited = started.elapsed();
+    assert!(waited >= Duration::from_secs(60), "{waited:?}");
+    assert!(!server.seen().is_empty());
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +12,7 @@ use wi_core::plan::{Action, Edit, Plan};
 use wi_sandbox::{Sandbox, World};
 
 use crate::support::client::{Client, options};
-use crate::support::size;
+use crate::support::{HANGS, size};
 
 /// A fleet, its waves, and the clusters whose operations fail.
 #[derive(Debug, Clone)]
@@ -124,7 +123,7 @@ async fn run(case: &Case) -> Result<(), TestCaseError> {
     in_order(&plan)?;
     let context = Arc::new(client.context(&plan, &live));
     let gates = Gates {
-        ready: Duration::from_secs(5),
+        ready: HANGS,
         ..Gates::default()
     };
     let stop = CancellationToken::new();

@@ -145,12 +145,29 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_hangs_is_stopped_with_its_children() {
         let directory = tempfile::tempdir().expect("a directory");
-        let late = directory.path().join("late");
-        let script = format!("(sleep 1; echo alive > {}) & sleep 600", late.display());
-        let failed = run(shell(&script), Duration::from_millis(200)).await;
-        assert!(matches!(failed, Err(Failure::TooSlow(_))));
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        assert!(!late.exists(), "its child has lived on");
+        let pipe = directory.path().join("pipe");
+        let made = Command::new("mkfifo").arg(&pipe).status().await;
+        assert!(made.expect("mkfifo").success());
+        // Read to its end once all have ended that hold it: the program and its child.
+        let held = tokio::task::spawn_blocking({
+            let pipe = pipe.clone();
+            move || std::fs::read_to_string(pipe)
+        });
+        let script = format!(
+            "exec 9>{}; echo begun >&9; sleep 600 & sleep 600",
+            pipe.display()
+        );
+        let mut patience = Duration::from_millis(200);
+        while !held.is_finished() {
+            // On a busy machine it may be stopped before it has begun.
+            let failed = run(shell(&script), patience).await;
+            assert!(matches!(failed, Err(Failure::TooSlow(_))));
+            patience *= 2;
+            let minute = Duration::from_secs(60);
+            assert!(patience < minute, "its child has lived on, or never began");
+        }
+        let text = held.await.expect("no panic").expect("it ends");
+        assert!(text.starts_with("begun"), "{text}");
     }
 
     #[tokio::test]

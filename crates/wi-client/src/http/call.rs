@@ -1,11 +1,12 @@
 //! From a request to its answer: tries, tokens, silence, bounds.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::RequestBuilder;
 use rustls::CertificateError;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 use zeroize::Zeroizing;
@@ -136,7 +137,7 @@ impl Http {
             let login = self.token.login(rejected.as_ref()).await;
             let login = login.map_err(|e| ApiError {
                 code: 401,
-                ..unanswered(e)
+                ..unanswered(e.to_string())
             })?;
             let call = self.clients.call(&request.method, &request.url, &login);
             let call = call.map_err(unanswered)?;
