@@ -172,8 +172,8 @@ pub(super) fn connect(args: &ConnectArgs) -> Result<Http, Failure> {
 /// Gets the first token, so that credentials which do not work are one error and not one a call. A key
 /// is what this tool is there to abolish.
 async fn sign_in(http: &Http) -> Result<(), Failure> {
-    let identity = http.identity().await?;
-    http.sign_in().await?;
+    let identity = http.identity().await.map_err(|e| e.to_string())?;
+    http.sign_in().await.map_err(|e| e.to_string())?;
     if identity.is_key {
         print::note(&format!(
             "Warning: wi runs with a service account key ({}). Keys do not expire; federation does without: `wi help real-projects`\n",

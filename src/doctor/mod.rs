@@ -186,8 +186,8 @@ pub async fn examine(http: &Http, desired: &Desired) -> Result<Report, String> {
 }
 
 async fn who(http: &Http) -> Result<(Section, Caller), String> {
-    let identity = http.identity().await?;
-    http.sign_in().await?;
+    let identity = http.identity().await.map_err(|e| e.to_string())?;
+    http.sign_in().await.map_err(|e| e.to_string())?;
     let caller = iam::caller(http).await;
     let mut section = Section::new("Credentials".to_owned());
     let place = if identity.place.is_empty() {

@@ -9,7 +9,8 @@ use serde_json::Value;
 use wi_core::words::safe;
 
 use super::{
-    Credentials, Found, external_account, gcloud, impersonate, metadata, oauth, service_account_key,
+    AuthError, Credentials, Found, external_account, gcloud, impersonate, metadata, oauth,
+    service_account_key,
 };
 
 const VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
@@ -65,7 +66,7 @@ pub fn universe_domain() -> Option<String> {
 }
 
 /// The first that there is. The error is for the user, and names where was looked.
-pub(super) async fn find() -> Result<Found, String> {
+pub(super) async fn find() -> Result<Found, AuthError> {
     if let Some((path, place)) = file() {
         return read(&path, place);
     }
@@ -86,24 +87,24 @@ pub(super) async fn find() -> Result<Found, String> {
         return found(Credentials::Gcloud, "gcloud auth login");
     }
     let well_known = well_known_file().map_or_else(String::new, |p| format!("{}, ", p.display()));
-    Err(format!(
+    Err(AuthError::Nowhere(format!(
         "there are no credentials: looked for {VARIABLE}, {well_known}a metadata server and gcloud. Run `gcloud auth application-default login`, or see `wi help real-projects`"
-    ))
+    )))
 }
 
-fn read(path: &Path, place: String) -> Result<Found, String> {
-    let text =
-        std::fs::read_to_string(path).map_err(|e| format!("the credentials in {place}: {e}"))?;
+fn read(path: &Path, place: String) -> Result<Found, AuthError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| AuthError::Unreadable(format!("the credentials in {place}: {e}")))?;
     // The parser's own message could quote the file.
     let json: Value = serde_json::from_str(&text).map_err(|e| {
-        format!(
-            "the credentials in {place} are not JSON (line {})",
-            e.line()
-        )
+        let line = e.line();
+        AuthError::Unreadable(format!(
+            "the credentials in {place} are not JSON (line {line})"
+        ))
     })?;
     let common: Common = serde_json::from_value(json.clone()).unwrap_or_default();
-    let credentials =
-        credentials(json, "the file").map_err(|e| format!("the credentials in {place}: {e}"))?;
+    let credentials = credentials(json, "the file")
+        .map_err(|e| AuthError::Unreadable(format!("the credentials in {place}: {e}")))?;
     Ok(Found {
         credentials,
         quota_project: common.quota_project_id,
@@ -112,16 +113,16 @@ fn read(path: &Path, place: String) -> Result<Found, String> {
 }
 
 /// Credentials of any kind, as JSON.
-pub(super) fn credentials(json: Value, what: &str) -> Result<Credentials, String> {
-    fn parsed<T: serde::de::DeserializeOwned>(json: Value, kind: &str) -> Result<T, String> {
+pub(super) fn credentials(json: Value, what: &str) -> Result<Credentials, AuthError> {
+    fn parsed<T: serde::de::DeserializeOwned>(json: Value, kind: &str) -> Result<T, AuthError> {
         serde_json::from_value(json).map_err(|e| {
             // Serde names the field that is missing, or the kind that is wrong, but may quote a value.
             let missing = e.to_string();
             let missing = missing.strip_prefix("missing field ").map(str::to_owned);
-            match missing {
+            AuthError::Unreadable(match missing {
                 Some(field) => format!("`{kind}` without {field}"),
                 None => format!("`{kind}` with a field of the wrong kind"),
-            }
+            })
         })
     }
     let kind = json["type"].as_str().unwrap_or_default().to_owned();
@@ -136,12 +137,12 @@ pub(super) fn credentials(json: Value, what: &str) -> Result<Credentials, String
             let file: impersonate::File = parsed(json, &kind)?;
             Credentials::Impersonated(Box::new(impersonate::Impersonated::of_file(file)?))
         }
-        "" => return Err(format!("{what} has no `type`")),
+        "" => return Err(AuthError::Unreadable(format!("{what} has no `type`"))),
         other => {
-            return Err(format!(
+            return Err(AuthError::Unreadable(format!(
                 "{what} is of a `type` that wi does not know: {}",
                 safe(other)
-            ));
+            )));
         }
     })
 }

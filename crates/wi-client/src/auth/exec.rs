@@ -14,7 +14,7 @@ use tokio::process::Command;
 use wi_core::words::safe;
 
 use super::subprocess::{Failure, run};
-use super::{Login, bearer};
+use super::{AuthError, Login, bearer};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -96,28 +96,30 @@ impl ExecPlugin {
     }
 
     /// Whether it can be run by us at all; the error is for the user.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), AuthError> {
         let name = safe(&self.command);
         if self.command.is_empty() {
-            return Err("it has an `exec` without a `command`".to_owned());
+            return Err(AuthError::Program(
+                "it has an `exec` without a `command`".to_owned(),
+            ));
         }
         if !VERSIONS.contains(&self.api_version.as_str()) {
-            return Err(format!(
+            return Err(AuthError::Program(format!(
                 "the plugin `{name}` is to be spoken to in {:?}, and wi speaks {}",
                 safe(&self.api_version),
                 VERSIONS.join(" and ")
-            ));
+            )));
         }
         if self.interactive_mode == "Always" {
-            return Err(format!(
+            return Err(AuthError::Program(format!(
                 "the plugin `{name}` needs a terminal to ask on (interactiveMode: Always), and wi lends it none. Log in by other means, and let it say `interactiveMode: IfAvailable`"
-            ));
+            )));
         }
         Ok(())
     }
 
     /// Runs it. The error is for the user, and quotes nothing of the output but its errors.
-    async fn run(&self) -> Result<Status, String> {
+    async fn run(&self) -> Result<Status, AuthError> {
         let mut command = Command::new(&self.command);
         let mut spec = json!({"interactive": false});
         if self.provide_cluster_info {
@@ -134,9 +136,8 @@ impl ExecPlugin {
                 Failure::NotRun(_) => safe(self.install_hint.trim()),
                 _ => String::new(),
             };
-            format!("the plugin `{name}` {e}. {hint}")
-                .trim_end_matches([' ', '.'])
-                .to_owned()
+            let why = format!("the plugin `{name}` {e}. {hint}");
+            AuthError::Program(why.trim_end_matches([' ', '.']).to_owned())
         })?;
         if !output.status.success() {
             let last = output.stderr.lines().rfind(|l| !l.trim().is_empty());
@@ -144,42 +145,48 @@ impl ExecPlugin {
                 .chars()
                 .take(300)
                 .collect();
-            return Err(format!("the plugin `{name}` says: {last}"));
+            return Err(AuthError::Program(format!(
+                "the plugin `{name}` says: {last}"
+            )));
         }
         // The parser's own message could quote a token.
         let credential = read(&output.stdout)
             .filter(|c| c.kind == "ExecCredential")
-            .ok_or_else(|| format!("the plugin `{name}` answers with no ExecCredential"))?;
+            .ok_or_else(|| {
+                AuthError::Program(format!(
+                    "the plugin `{name}` answers with no ExecCredential"
+                ))
+            })?;
         if credential.api_version != self.api_version {
-            return Err(format!(
+            return Err(AuthError::Program(format!(
                 "the plugin `{name}` is asked for {} and answers in {:?}: the `apiVersion` of its `exec` is wrong, or the plugin is old",
                 self.api_version,
                 safe(&credential.api_version)
-            ));
+            )));
         }
-        credential
-            .status
-            .ok_or_else(|| format!("the plugin `{name}` answers without a `status`"))
+        credential.status.ok_or_else(|| {
+            AuthError::Program(format!("the plugin `{name}` answers without a `status`"))
+        })
     }
 
     /// A token, a client certificate or both, and how long they last from now.
-    pub(super) async fn login(&self) -> Result<(Login, Option<Duration>), String> {
+    pub(super) async fn login(&self) -> Result<(Login, Option<Duration>), AuthError> {
         let status = self.run().await?;
         let name = safe(&self.command);
         let certificate = match (&*status.client_certificate_data, &*status.client_key_data) {
             ("", "") => None,
             ("", _) | (_, "") => {
-                return Err(format!(
+                return Err(AuthError::Program(format!(
                     "the plugin `{name}` gave a client certificate or its key, and not both"
-                ));
+                )));
             }
             (certificate, key) => Some(Arc::from(format!("{certificate}\n{key}").into_bytes())),
         };
         let headers = match &*status.token {
             "" if certificate.is_none() => {
-                return Err(format!(
+                return Err(AuthError::Program(format!(
                     "the plugin `{name}` gave neither a token nor a client certificate"
-                ));
+                )));
             }
             "" => HeaderMap::new(),
             token => HeaderMap::from_iter([(AUTHORIZATION, bearer(token)?)]),
@@ -188,7 +195,8 @@ impl ExecPlugin {
             "" => None,
             text => {
                 let end: jiff::Timestamp = text.parse().map_err(|_| {
-                    format!("the plugin `{name}` gave an expirationTimestamp that is no time")
+                    let why = "gave an expirationTimestamp that is no time";
+                    AuthError::Program(format!("the plugin `{name}` {why}"))
                 })?;
                 let left = end.duration_since(jiff::Timestamp::now());
                 Some(Duration::try_from(left).unwrap_or_default())

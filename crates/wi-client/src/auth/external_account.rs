@@ -16,7 +16,7 @@ use wi_core::words::safe;
 use super::impersonate::Impersonated;
 use super::subprocess::run;
 use super::token_endpoint::{Body, TokenRequest, safe_url};
-use super::{Credentials, Token, oauth};
+use super::{AuthError, Credentials, Token, oauth};
 
 const ALLOW_EXECUTABLES: &str = "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES";
 
@@ -99,22 +99,24 @@ pub(super) struct External {
 }
 
 /// The credentials of a file: those of an impersonated account, where it names one.
-pub(super) fn of_file(file: File) -> Result<Credentials, String> {
+pub(super) fn of_file(file: File) -> Result<Credentials, AuthError> {
     let from = file.credential_source;
     let source = if let Some(path) = from.file {
         SubjectTokenSource::File(path, from.format)
     } else if let Some(executable) = from.executable {
         SubjectTokenSource::Executable(executable)
     } else if from.environment_id.is_some() {
-        return Err("credentials of AWS are not supported: let `gcloud auth print-access-token` write a token to a file, and name it by --access-token-file".to_owned());
+        return Err(AuthError::Unreadable("credentials of AWS are not supported: let `gcloud auth print-access-token` write a token to a file, and name it by --access-token-file".to_owned()));
     } else if let Some(url) = from.url {
         SubjectTokenSource::Url(url, from.headers, from.format)
     } else if from.certificate.is_some() {
-        return Err(
+        return Err(AuthError::Unreadable(
             "X.509 credentials are not supported: name a token by --access-token-file".to_owned(),
-        );
+        ));
     } else {
-        return Err("`credential_source` has none of `file`, `url` and `executable`".to_owned());
+        return Err(AuthError::Unreadable(
+            "`credential_source` has none of `file`, `url` and `executable`".to_owned(),
+        ));
     };
     let url = file.service_account_impersonation_url;
     let email = url.as_deref().and_then(|url| {
@@ -141,7 +143,7 @@ pub(super) fn of_file(file: File) -> Result<Credentials, String> {
 
 impl External {
     /// Exchanges the other issuer's token at the Security Token Service.
-    pub async fn fetch(&self) -> Result<Token, String> {
+    pub async fn fetch(&self) -> Result<Token, AuthError> {
         let subject = self.subject_token().await?;
         let mut form = vec![
             (
@@ -178,21 +180,24 @@ impl External {
         Ok(answer.token())
     }
 
-    async fn subject_token(&self) -> Result<String, String> {
+    async fn subject_token(&self) -> Result<String, AuthError> {
         match &self.source {
             SubjectTokenSource::File(path, format) => {
                 let text = std::fs::read_to_string(path).map_err(|e| {
-                    format!(
-                        "the subject token in {} cannot be read: {e}",
-                        path.display()
-                    )
+                    let path = path.display();
+                    AuthError::Unreadable(format!(
+                        "the subject token in {path} cannot be read: {e}"
+                    ))
                 })?;
                 format.token_in(&text, &path.display().to_string())
             }
             SubjectTokenSource::Url(url, headers, format) => {
                 let mut ask = TokenRequest::get(url);
                 for (name, value) in headers {
-                    let bad = || format!("the header `{}` of credential_source", safe(name));
+                    let bad = || {
+                        let name = safe(name);
+                        AuthError::Unreadable(format!("the header `{name}` of credential_source"))
+                    };
                     let name: HeaderName = name.parse().map_err(|_| bad())?;
                     let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
                     value.set_sensitive(true);
@@ -231,20 +236,19 @@ fn is_near(url: &str) -> bool {
 
 impl Format {
     /// The token in a text; the error does not quote it.
-    fn token_in(&self, text: &str, place: &str) -> Result<String, String> {
+    fn token_in(&self, text: &str, place: &str) -> Result<String, AuthError> {
         if self.r#type != "json" {
             return Ok(text.trim().to_owned());
         }
         let field = &self.subject_token_field_name;
-        let value: Value =
-            serde_json::from_str(text).map_err(|_| format!("{} holds no JSON", safe(place)))?;
+        let value: Value = serde_json::from_str(text)
+            .map_err(|_| AuthError::Unreadable(format!("{} holds no JSON", safe(place))))?;
         let token = value[field.as_str()].as_str();
         token.map(str::to_owned).ok_or_else(|| {
-            format!(
-                "{} has no text in the field `{}` (subject_token_field_name)",
-                safe(place),
-                safe(field)
-            )
+            let (place, field) = (safe(place), safe(field));
+            AuthError::Unreadable(format!(
+                "{place} has no text in the field `{field}` (subject_token_field_name)"
+            ))
         })
     }
 }
@@ -271,18 +275,20 @@ impl Executable {
         audience: &str,
         token_type: &str,
         email: Option<&str>,
-    ) -> Result<String, String> {
+    ) -> Result<String, AuthError> {
         if std::env::var(ALLOW_EXECUTABLES).as_deref() != Ok("1") {
-            return Err(format!(
+            return Err(AuthError::NotAllowed(format!(
                 "the credentials run a program, `{}`. If it is one of yours, allow it: export {ALLOW_EXECUTABLES}=1",
                 safe(&self.command)
-            ));
+            )));
         }
         if let Some(token) = self.kept() {
             return Ok(token);
         }
         let mut words = words(&self.command).into_iter();
-        let program = words.next().ok_or("the executable's command is empty")?;
+        let program = words
+            .next()
+            .ok_or(AuthError::Unusable("the executable's command is empty"))?;
         let mut command = Command::new(&program);
         command
             .args(words)
@@ -298,25 +304,24 @@ impl Executable {
         let patience = Duration::from_millis(self.timeout_millis.unwrap_or(30_000));
         let output = run(command, patience)
             .await
-            .map_err(|e| format!("`{}` {e}", safe(&program)))?;
+            .map_err(|e| AuthError::Program(format!("`{}` {e}", safe(&program))))?;
         // What it prints may be a token: nothing of it is shown but its own message.
         let said: Said = serde_json::from_slice(&output.stdout).map_err(|_| {
-            format!(
-                "`{}` did not answer as documented ({})",
-                safe(&program),
-                output.status
-            )
+            let (name, status) = (safe(&program), output.status);
+            AuthError::Program(format!("`{name}` did not answer as documented ({status})"))
         })?;
         if !said.success {
-            return Err(format!(
+            return Err(AuthError::Program(format!(
                 "`{}` says: {} {}",
                 safe(&program),
                 safe(&said.code.unwrap_or_default()),
                 safe(&said.message.unwrap_or_default())
-            ));
+            )));
         }
-        said.token()
-            .ok_or_else(|| format!("`{}` gave no token that is still good", safe(&program)))
+        said.token().ok_or_else(|| {
+            let name = safe(&program);
+            AuthError::Program(format!("`{name}` gave no token that is still good"))
+        })
     }
 
     /// The token that the program left from the last time.

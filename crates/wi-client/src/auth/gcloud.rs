@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio::process::Command;
 use wi_core::words::safe;
 
-use super::{Token, subprocess};
+use super::{AuthError, Token, subprocess};
 
 /// gcloud is slow to start, and may have to renew the token itself.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,7 +35,7 @@ const PROGRAM: &str = if cfg!(windows) {
     "gcloud"
 };
 
-pub(super) async fn fetch() -> Result<Token, String> {
+pub(super) async fn fetch() -> Result<Token, AuthError> {
     let mut command = Command::new(PROGRAM);
     command.args([
         "config",
@@ -45,21 +45,23 @@ pub(super) async fn fetch() -> Result<Token, String> {
     ]);
     let output = subprocess::run(command, PATIENCE)
         .await
-        .map_err(|e| format!("gcloud {e}"))?;
+        .map_err(|e| AuthError::Program(format!("gcloud {e}")))?;
     if !output.status.success() {
         let said = output
             .stderr
             .lines()
             .find(|l| l.contains("ERROR"))
             .unwrap_or("it failed");
-        return Err(format!(
+        return Err(AuthError::Program(format!(
             "gcloud says: {}. Run: gcloud auth login",
             safe(said.trim_end_matches('.'))
-        ));
+        )));
     }
     // The parser's own message could quote the token.
-    let config: Config = serde_json::from_slice(&output.stdout)
-        .map_err(|_| "gcloud config config-helper answered in an unknown form".to_owned())?;
+    let config: Config = serde_json::from_slice(&output.stdout).map_err(|_| {
+        let why = "gcloud config config-helper answered in an unknown form";
+        AuthError::Program(why.to_owned())
+    })?;
     // Both are by this machine's clock.
     let ends = config.credential.token_expiry;
     let ends = ends.and_then(|e| e.parse::<jiff::Timestamp>().ok());

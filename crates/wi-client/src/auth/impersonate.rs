@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use wi_core::words::safe;
 
-use super::token_endpoint::{Body, TokenError, TokenRequest, safe_url};
-use super::{Credentials, Identity, SCOPES, Token, TokenSource, adc};
+use super::error::TokenError;
+use super::token_endpoint::{Body, TokenRequest, safe_url};
+use super::{AuthError, Credentials, Identity, SCOPES, Token, TokenSource, adc};
 
 /// The longest that needs no organization policy.
 const LIFETIME: Duration = Duration::from_secs(3600);
@@ -68,7 +69,7 @@ impl Impersonated {
     }
 
     /// As a file of credentials says.
-    pub fn of_file(file: File) -> Result<Self, String> {
+    pub fn of_file(file: File) -> Result<Self, AuthError> {
         let quota = file.source_credentials["quota_project_id"].as_str();
         let quota = quota.map(str::to_owned);
         let source = adc::credentials(file.source_credentials, "source_credentials")?;
@@ -87,7 +88,7 @@ impl Impersonated {
         url: &str,
         delegates: Vec<String>,
         seconds: Option<u64>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, AuthError> {
         let account = url.rsplit('/').next().unwrap_or_default();
         Ok(Self {
             source: SourceCredentials::Credentials { from, quota },
@@ -103,7 +104,7 @@ impl Impersonated {
         &self.account
     }
 
-    pub async fn source_identity(&self) -> Result<Identity, String> {
+    pub async fn source_identity(&self) -> Result<Identity, AuthError> {
         match &self.source {
             SourceCredentials::Tokens(tokens) => tokens.identity().await,
             SourceCredentials::Credentials { from, .. } => Ok(Identity {
@@ -120,7 +121,7 @@ impl Impersonated {
         matches!(&self.source, SourceCredentials::Credentials { from, .. } if from.is_key())
     }
 
-    pub async fn fetch(&self) -> Result<Token, String> {
+    pub async fn fetch(&self) -> Result<Token, AuthError> {
         let answer = match &self.source {
             SourceCredentials::Tokens(tokens) => {
                 let login = tokens.login(None).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::token_endpoint::TokenRequest;
-use super::{SCOPES, Token, oauth};
+use super::{AuthError, SCOPES, Token, oauth};
 use crate::http::{Redirects, Times, builder};
 
 const FLAVOR: HeaderName = HeaderName::from_static("metadata-flavor");
@@ -45,7 +45,7 @@ impl Server {
         answer.is_ok_and(|a| a.headers().get(FLAVOR) == Some(&google()))
     }
 
-    pub async fn fetch(&self) -> Result<Token, String> {
+    pub async fn fetch(&self) -> Result<Token, AuthError> {
         let url = format!(
             "{}/computeMetadata/v1/instance/service-accounts/default/token?scopes={}",
             self.base,

@@ -4,6 +4,7 @@
 //! sent: see docs/threat-model.md.
 
 mod adc;
+mod error;
 mod exec;
 mod external_account;
 mod gcloud;
@@ -24,6 +25,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::{Mutex, OnceCell};
 use zeroize::Zeroizing;
 
+pub use error::{AuthError, TokenError};
 pub use exec::ExecPlugin;
 pub(crate) use exec::nullable;
 
@@ -246,7 +248,7 @@ impl TokenSource {
     }
 
     /// The headers of [`TokenSource::login`].
-    pub(crate) async fn headers(&self) -> Result<HeaderMap, String> {
+    pub(crate) async fn headers(&self) -> Result<HeaderMap, AuthError> {
         Ok(self.login(None).await?.headers)
     }
 
@@ -254,7 +256,7 @@ impl TokenSource {
     /// unless somebody else has done so.
     ///
     /// The error is for the user, and quotes no secret.
-    pub(crate) async fn login(&self, rejected: Option<&Login>) -> Result<Login, String> {
+    pub(crate) async fn login(&self, rejected: Option<&Login>) -> Result<Login, AuthError> {
         if matches!(self.source, Source::None) {
             return Ok(Login::default());
         }
@@ -289,7 +291,7 @@ impl TokenSource {
     }
 
     /// A new login, and how long it lasts from now; `None` where that is not known.
-    async fn fetch(&self) -> Result<(Login, Option<Duration>), String> {
+    async fn fetch(&self) -> Result<(Login, Option<Duration>), AuthError> {
         if let Source::Exec(plugin) = &self.source {
             return plugin.login().await;
         }
@@ -298,9 +300,9 @@ impl TokenSource {
         Ok((Login::new(headers, None), token.lasts))
     }
 
-    async fn fetch_token(&self) -> Result<Token, String> {
+    async fn fetch_token(&self) -> Result<Token, AuthError> {
         match &self.source {
-            Source::None | Source::Exec(_) => Err("there is no token".to_owned()),
+            Source::None | Source::Exec(_) => Err(AuthError::Unusable("there is no token")),
             Source::Fixed(token, _) => Ok(Token {
                 token: token.to_string(),
                 lasts: None,
@@ -311,7 +313,8 @@ impl TokenSource {
                     (Err(_), Some(token)) => token.clone(),
                     (Err(e), None) => {
                         let path = path.display();
-                        return Err(format!("cannot read the access token file {path}: {e}"));
+                        let why = format!("cannot read the access token file {path}: {e}");
+                        return Err(AuthError::Unreadable(why));
                     }
                 };
                 Ok(Token {
@@ -322,13 +325,17 @@ impl TokenSource {
             Source::ApplicationDefault(cell) => {
                 let found = cell.get_or_try_init(adc::find).await?;
                 let token = found.credentials.fetch().await;
-                token.map_err(|e| format!("{} ({}): {e}", found.credentials.kind(), found.place))
+                token.map_err(|why| AuthError::Of {
+                    kind: found.credentials.kind(),
+                    place: found.place.clone(),
+                    why: Box::new(why),
+                })
             }
             Source::Impersonated(impersonated) => Box::pin(impersonated.fetch()).await,
         }
     }
 
-    fn headers_of(&self, token: &str) -> Result<HeaderMap, String> {
+    fn headers_of(&self, token: &str) -> Result<HeaderMap, AuthError> {
         let found = match &self.source {
             Source::ApplicationDefault(cell) => cell.get(),
             _ => None,
@@ -338,7 +345,7 @@ impl TokenSource {
     }
 
     /// What the credentials are, found first if need be.
-    pub(crate) async fn identity(&self) -> Result<Identity, String> {
+    pub(crate) async fn identity(&self) -> Result<Identity, AuthError> {
         let plain = |kind: &str, place: String| Identity {
             kind: kind.to_owned(),
             place,
@@ -405,7 +412,7 @@ impl Credentials {
     }
 
     /// A token; the error is for the user.
-    async fn fetch(&self) -> Result<Token, String> {
+    async fn fetch(&self) -> Result<Token, AuthError> {
         match self {
             Self::User(user) => user.fetch().await,
             Self::Key(key) => key.fetch().await,
@@ -419,22 +426,22 @@ impl Credentials {
 }
 
 /// The headers that go with a call, marked as sensitive.
-fn headers(token: &str, quota_project: Option<&str>) -> Result<HeaderMap, String> {
+fn headers(token: &str, quota_project: Option<&str>) -> Result<HeaderMap, AuthError> {
     let mut headers = HeaderMap::from_iter([(AUTHORIZATION, bearer(token)?)]);
     if let Some(project) = quota_project {
         let value = HeaderValue::from_str(project)
-            .map_err(|_| "the quota project is not the id of a project".to_owned())?;
+            .map_err(|_| AuthError::Unusable("the quota project is not the id of a project"))?;
         headers.insert(QUOTA_PROJECT, value);
     }
     Ok(headers)
 }
 
-fn bearer(token: &str) -> Result<HeaderValue, String> {
+fn bearer(token: &str) -> Result<HeaderValue, AuthError> {
     if token.is_empty() {
-        return Err("the access token is empty".to_owned());
+        return Err(AuthError::Unusable("the access token is empty"));
     }
     let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
-        .map_err(|_| "the access token has characters that no token has".to_owned())?;
+        .map_err(|_| AuthError::Unusable("the access token has characters that no token has"))?;
     value.set_sensitive(true);
     Ok(value)
 }

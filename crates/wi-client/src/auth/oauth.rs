@@ -9,8 +9,8 @@ use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use serde::Deserialize;
 
-use super::Token;
 use super::token_endpoint::{Body, TokenRequest, safe_url};
+use super::{AuthError, Token};
 
 /// What a token endpoint answers.
 #[derive(Deserialize)]
@@ -40,7 +40,7 @@ pub(super) struct User {
 }
 
 impl User {
-    pub async fn fetch(&self) -> Result<Token, String> {
+    pub async fn fetch(&self) -> Result<Token, AuthError> {
         let own = "https://oauth2.googleapis.com/token";
         let url = safe_url(self.token_uri.as_deref().unwrap_or(own), "token_uri")?;
         let form = Body::Form(vec![
@@ -71,7 +71,7 @@ pub(super) struct Workforce {
 }
 
 impl Workforce {
-    pub async fn fetch(&self) -> Result<Token, String> {
+    pub async fn fetch(&self) -> Result<Token, AuthError> {
         let url = safe_url(&self.token_url, "token_url")?;
         let form = Body::Form(vec![
             ("grant_type", "refresh_token".to_owned()),
@@ -92,10 +92,11 @@ impl Workforce {
 }
 
 /// HTTP basic authentication.
-pub(super) fn basic(user: &str, password: &str) -> Result<HeaderValue, String> {
+pub(super) fn basic(user: &str, password: &str) -> Result<HeaderValue, AuthError> {
     let encoded = STANDARD.encode(format!("{user}:{password}"));
-    let mut value = HeaderValue::from_str(&format!("Basic {encoded}"))
-        .map_err(|_| "the client's id or secret has characters that none has".to_owned())?;
+    let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).map_err(|_| {
+        AuthError::Unusable("the client's id or secret has characters that none has")
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

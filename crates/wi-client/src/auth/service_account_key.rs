@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::token_endpoint::{Body, TokenRequest, safe_url};
-use super::{SCOPES, Token, oauth};
+use super::{AuthError, SCOPES, Token, oauth};
 
 /// The longest that Google lets an assertion last.
 const HOUR: u64 = 3600;
@@ -38,7 +38,7 @@ impl Key {
 
     /// By a signed assertion (RFC 7523). A self-signed token would do for Google's APIs, but not for
     /// Kubernetes API servers.
-    pub async fn fetch(&self) -> Result<Token, String> {
+    pub async fn fetch(&self) -> Result<Token, AuthError> {
         let own = "https://oauth2.googleapis.com/token";
         let url = self.token_uri.as_deref().unwrap_or(own);
         let url = safe_url(url, "token_uri")?;
@@ -63,9 +63,12 @@ impl Key {
         Ok(answer.token())
     }
 
-    fn assertion(&self, audience: &str) -> Result<String, String> {
+    fn assertion(&self, audience: &str) -> Result<String, AuthError> {
         // None of the libraries' own messages: they could quote the key.
-        let unreadable = |_| format!("the private key of {} cannot be read", self.client_email);
+        let unreadable = |()| {
+            let email = &self.client_email;
+            AuthError::Unreadable(format!("the private key of {email} cannot be read"))
+        };
         let der = PrivatePkcs8KeyDer::from_pem_slice(self.private_key.as_bytes())
             .map_err(|_| unreadable(()))?;
         let pair = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| unreadable(()))?;

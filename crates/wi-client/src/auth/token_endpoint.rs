@@ -7,6 +7,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 use wi_core::words::safe;
 
+use super::error::{AuthError, TokenError};
 use crate::http::{
     Notices, Patience, Redirects, Secrets, Times, Waited, builder, causes, is_loopback, pauses,
     read_body, with_own_authorities,
@@ -40,31 +41,6 @@ pub(super) struct TokenRequest<'a> {
     pub secrets: Vec<&'a str>,
     /// Whether this server is on the machine's own network, and asked without a proxy.
     pub near: bool,
-}
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub(super) struct TokenError {
-    /// HTTP status; 0 if no answer came.
-    pub status: u16,
-    /// For the user.
-    pub message: String,
-}
-
-impl TokenError {
-    /// With what to do about it, where the answer's own words hold one of these.
-    pub fn hint(mut self, words: &[&str], what_to_do: &str) -> Self {
-        if words.iter().any(|w| self.message.contains(w)) {
-            self.message = format!("{}. {what_to_do}", self.message.trim_end_matches('.'));
-        }
-        self
-    }
-}
-
-impl From<TokenError> for String {
-    fn from(refused: TokenError) -> Self {
-        refused.message
-    }
 }
 
 pub(super) enum Body {
@@ -126,6 +102,7 @@ impl<'a> TokenRequest<'a> {
         // The parser's own message could quote a token.
         serde_json::from_slice(&body).map_err(|_| TokenError {
             status: 0,
+            code: String::new(),
             message: format!("{place} does not answer as documented"),
         })
     }
@@ -143,6 +120,7 @@ impl<'a> TokenRequest<'a> {
         let place = self.place();
         let failed = |status: u16, what: &str| TokenError {
             status,
+            code: String::new(),
             message: format!("{place} {what}"),
         };
         let mut client = builder(Times::within(ONE_TRY), Redirects::Refused);
@@ -199,11 +177,12 @@ impl<'a> TokenRequest<'a> {
         }
         let transient = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
         let words = self.clean(&words(&body));
-        let code = status.as_u16();
-        Err((
-            failed(code, &format!("answered {code}: {words}")),
-            transient,
-        ))
+        let status = status.as_u16();
+        let refused = TokenError {
+            code: code(&body),
+            ..failed(status, &format!("answered {status}: {words}"))
+        };
+        Err((refused, transient))
     }
 
     /// A server's words without what was sent to it.
@@ -223,6 +202,13 @@ impl<'a> TokenRequest<'a> {
             .take(LONGEST_MESSAGE)
             .collect()
     }
+}
+
+/// What kind of refusal it is, by its code.
+fn code(body: &[u8]) -> String {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let code = body["error"].as_str().or(body["error"]["status"].as_str());
+    code.unwrap_or_default().to_owned()
 }
 
 /// What a refusal says: of OAuth, of Google, or nothing. A body of another kind is not shown: it may
@@ -249,8 +235,8 @@ fn words(body: &[u8]) -> String {
 }
 
 /// A URL that a secret may be sent to: https, or this very machine.
-pub(super) fn safe_url(url: &str, what: &str) -> Result<String, String> {
+pub(super) fn safe_url(url: &str, what: &str) -> Result<String, AuthError> {
     crate::http::checked(url)
         .map(|_| url.to_owned())
-        .map_err(|e| format!("`{what}`: {}", safe(&e)))
+        .map_err(|e| AuthError::Unreadable(format!("`{what}`: {}", safe(&e))))
 }

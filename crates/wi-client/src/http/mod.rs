@@ -38,7 +38,7 @@ pub(crate) use secrets::Secrets;
 pub(crate) use server::{CertifiedAs, Server};
 pub use wi_core::api::Api;
 
-use crate::auth::TokenSource;
+use crate::auth::{AuthError, TokenSource};
 use crate::files::{self, Unread};
 
 /// What a client is made of.
@@ -201,7 +201,7 @@ impl Http {
     }
 
     /// What the credentials are, as far as they say themselves.
-    pub async fn identity(&self) -> Result<crate::auth::Identity, String> {
+    pub async fn identity(&self) -> Result<crate::auth::Identity, AuthError> {
         self.token.identity().await
     }
 
@@ -211,7 +211,7 @@ impl Http {
     }
 
     /// Gets a token, if there is none yet.
-    pub async fn sign_in(&self) -> Result<(), String> {
+    pub async fn sign_in(&self) -> Result<(), AuthError> {
         self.token.headers().await.map(drop)
     }
 

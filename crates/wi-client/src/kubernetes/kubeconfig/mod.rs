@@ -233,7 +233,7 @@ fn login(user: &User, cluster: &Cluster, directory: &Path, own: &Own<'_>) -> Res
     {
         return Ok(Login::Google(vouches));
     }
-    exec.check()?;
+    exec.check().map_err(|e| e.to_string())?;
     if !allowed() {
         let command = safe(&exec.command);
         return Err(format!(
