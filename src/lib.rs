@@ -16,6 +16,8 @@ pub mod doctor;
 
 pub mod explain;
 
+pub mod logs;
+
 pub mod scan;
 
 pub mod migrate;

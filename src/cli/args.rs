@@ -7,8 +7,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::{
-    apply, comment, completion, doctor, explain, graph, help, init, migrate, plan, sandbox, scan,
-    schema, show, validate, verify,
+    apply, comment, completion, doctor, explain, graph, help, init, logs, migrate, plan, sandbox,
+    scan, schema, show, validate, verify,
 };
 
 /// Workload Identity for GKE, planned like Terraform and applied without an outage.
@@ -119,6 +119,8 @@ pub(super) enum Command {
     Scan(scan::ScanArgs),
     /// Say how far accounts are off their static keys, and what comes next
     Migrate(migrate::MigrateArgs),
+    /// Find unusual token requests and uses of identities in audit logs
+    Logs(logs::LogsArgs),
     /// Print the dependency graph of the spec
     Graph(graph::GraphArgs),
     /// Print the JSON Schema of the spec
@@ -148,6 +150,7 @@ impl Command {
             Self::Verify(_) => "verify",
             Self::Scan(_) => "scan",
             Self::Migrate(_) => "migrate",
+            Self::Logs(_) => "logs",
             Self::Graph(_) => "graph",
             Self::Schema(_) => "schema",
             Self::Sandbox(_) => "sandbox",

@@ -36,6 +36,7 @@ const PAGES: &[Page] = &pages![
     "cli", "The command line, exit codes, environment";
     "keys", "Static keys: where they lie, who uses them";
     "migrating", "Off static keys: how far an account is, patches";
+    "logs", "Audit logs: what is unusual in them, who used what";
     "node-pools", "Who loses what when a node pool moves, and how nodes are recreated";
     "rollout", "Fleets: selectors, discovered clusters, waves";
     "ci", "Saved plans, JSON, comments on pull requests, workflows";

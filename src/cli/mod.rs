@@ -13,6 +13,7 @@ mod graph;
 mod heading;
 mod help;
 mod init;
+mod logs;
 mod migrate;
 mod plan;
 mod plan_file;
@@ -123,6 +124,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Verify(args) => verify::run(args),
         Command::Scan(args) => scan::run(args),
         Command::Migrate(args) => migrate::run(args),
+        Command::Logs(args) => logs::run(args),
         Command::Comment(args) => comment::run(args),
         Command::Show(args) => show::run(args),
         Command::Validate(args) => validate::run(args),

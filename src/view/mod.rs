@@ -7,6 +7,7 @@ pub mod findings;
 pub mod graph;
 mod impact;
 pub mod json;
+pub mod logs;
 pub mod markdown;
 pub mod migrate;
 pub mod outcome;

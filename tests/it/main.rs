@@ -33,6 +33,7 @@ mod kube_sandbox;
 mod kubeconfig;
 mod kubernetes_objects;
 mod log;
+mod logs;
 mod losses;
 mod machine_readable;
 mod made_later;

@@ -81,8 +81,9 @@ struct PlaceJson {
 struct AcceptedJson {
     /// In the words of the file.
     reason: String,
-    /// The last day, `2027-03-31`.
-    until: String,
+    /// The last day, `2027-03-31`; not there where it has no end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
 }
 
 /// Open findings by severity.
@@ -198,7 +199,7 @@ fn finding(finding: &Finding) -> FindingJson {
         fingerprint: finding.fingerprint(),
         accepted: finding.accepted.as_ref().map(|a| AcceptedJson {
             reason: a.reason.clone(),
-            until: a.until.to_string(),
+            until: a.until.map(|u| u.to_string()),
         }),
     }
 }

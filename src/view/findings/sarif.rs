@@ -91,7 +91,7 @@ fn result(finding: &Finding, index: Option<usize>) -> Value {
         "region": {"startLine": place.line.unwrap_or(1).max(1)},
     }});
     if let Some(object) = &place.object {
-        location["logicalLocations"] = json!([{"fullyQualifiedName": object}]);
+        location["logicalLocations"] = json!([{"fullyQualifiedName": safe(object)}]);
     }
     let mut text = format!("{}: {}", finding.subject, finding.what);
     for evidence in &finding.evidence {

@@ -19,8 +19,8 @@ pub const API_VERSION: &str = "wi.scan/v1";
 pub struct Acceptance {
     /// In the words of the file.
     pub reason: String,
-    /// The last day.
-    pub until: Date,
+    /// The last day; `None`: it has no end.
+    pub until: Option<Date>,
 }
 
 /// An entry of the file.
@@ -103,7 +103,7 @@ pub fn parse(text: &str, file: &str, today: Date) -> Result<Vec<Entry>, Vec<Stri
                 place: entry.place,
                 acceptance: Acceptance {
                     reason: entry.reason,
-                    until,
+                    until: Some(until),
                 },
                 line,
             }),
@@ -130,7 +130,8 @@ pub fn accept(findings: &mut Findings, entries: &[Entry], file: &str, today: Dat
                 && (f.subject == entry.subject || f.also.contains(&entry.subject))
                 && matches(&entry.place, f.place.name())
         };
-        let has_ended = entry.acceptance.until < today;
+        let until = entry.acceptance.until.unwrap_or(Date::MAX);
+        let has_ended = until < today;
         let mut count = 0;
         for finding in findings.all.iter_mut().filter(fits) {
             count += 1;
@@ -143,7 +144,6 @@ pub fn accept(findings: &mut Findings, entries: &[Entry], file: &str, today: Dat
             let text = format!("{file}:{line}: fits no finding: it can go");
             findings.warnings.push(text);
         } else if has_ended {
-            let until = entry.acceptance.until;
             let text =
                 format!("{file}:{line}: has ended on {until}: what it accepted counts again");
             findings.warnings.push(text);

@@ -58,6 +58,8 @@ pub struct Spec {
     pub guard: Guard,
     /// Accounts that get off their static keys, by their names.
     pub migrations: BTreeMap<String, Migration>,
+    /// What is expected of identities beyond what their roles explain.
+    pub audit: Audit,
     /// The files, and the SHA-256 of each.
     pub files: BTreeMap<String, String>,
 }
@@ -72,6 +74,50 @@ pub struct Guard {
     /// Whether accounts of the spec may have no user-managed keys, unless their own `keys` allows them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forbid_keys: Option<SourceLine>,
+}
+
+/// What is expected of identities beyond what their roles explain.
+#[derive(Debug, Clone, Default)]
+pub struct Audit {
+    /// Projects beside those of the spec that its identities may call into.
+    pub trusted_projects: BTreeSet<ProjectId>,
+    /// What they may do, though it is unusual.
+    pub expect: Vec<Expect>,
+}
+
+/// Something unusual that is expected.
+#[derive(Debug, Clone)]
+pub struct Expect {
+    /// Whose.
+    pub subject: Expected,
+    /// The service that is called; `None`: whichever.
+    pub service: Option<String>,
+    /// The detector: `L5`; `None`: whichever.
+    pub finding: Option<String>,
+    /// What the finding is about, with `*` for anything; `None`: anything.
+    pub about: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// The last day on which it is expected; `None`: for ever.
+    pub until: Option<jiff::civil::Date>,
+    /// Where it is declared.
+    pub place: SourceLine,
+}
+
+/// Whose unusual doing is expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// That of an account of [`Spec::accounts`].
+    Account(String),
+    /// That of a Kubernetes service account.
+    Ksa {
+        /// Its namespace.
+        namespace: KubeName,
+        /// Its name.
+        name: KubeName,
+    },
+    /// That of anybody whom this fits, with `*` for anything.
+    Principal(String),
 }
 
 /// A cluster of the spec.

@@ -46,6 +46,41 @@ pub struct Document {
     /// Google service accounts that get off their static keys, by the name that the spec uses for them:
     /// `wi migrate` says how far they are.
     pub migrate: Option<BTreeMap<String, Option<Migration>>>,
+    /// What is expected of identities beyond what their roles explain, for `wi logs`.
+    pub audit: Option<Audit>,
+}
+
+/// What is expected of identities beyond what their roles explain.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Audit {
+    /// Projects beside those of the spec that its identities may call into.
+    pub trusted_projects: Option<Vec<String>>,
+    /// What identities may do, though it is unusual.
+    pub expect: Option<Vec<Expect>>,
+}
+
+/// Something unusual that is expected: whose, what, and why.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Expect {
+    /// A Google service account, by the name that the spec uses for it.
+    pub account: Option<String>,
+    /// A Kubernetes service account: NAMESPACE/NAME.
+    pub service_account: Option<String>,
+    /// Anybody else, as entries name him; `*` stands for anything.
+    pub principal: Option<String>,
+    /// The service that is called: bigquery.googleapis.com.
+    pub service: Option<String>,
+    /// The detector, where it is not about a service.
+    #[schemars(extend("enum" = ["L1", "L2", "L3", "L4", "L5", "L6", "L7", "L8", "L9", "L10", "L11", "L12", "L13", "L14", "L15", "L16", null]))]
+    pub finding: Option<String>,
+    /// What the finding is about, as it says; `*` stands for anything.
+    pub about: Option<String>,
+    /// Why it is expected.
+    pub reason: String,
+    /// The last day on which it is: 2027-03-31.
+    pub until: Option<String>,
 }
 
 /// How far an account is to get off its static keys.

@@ -94,6 +94,54 @@ rules! {
     KEY_REFERENCE "key-reference" Low
         "A manifest expects a key"
         "It has no key in it, and mounts a Secret that a variable or flag takes for one.";
+    TOKEN_OUTSIDE_METADATA_SERVER "token-outside-metadata-server" High
+        "A pod's identity made a token outside of the metadata server"
+        "The metadata server makes tokens for pods. Where one was made by another program, a pod's token of Kubernetes was taken out of it. Find the program by its network and time.";
+    SERVICE_UNEXPLAINED "service-unexplained" High
+        "An identity called a service that none of its roles explains"
+        "What an identity is for is said by its roles. A call that none of them explains is somebody else's, or a role is missing. Accept it in audit.expect, or find who called.";
+    SERVICE_NEW "service-new" Medium
+        "An identity called a service that it never called before"
+        "It had days enough to call the service and never did. Look at what called it, and from where.";
+    CLASS_NEW "class-new" Medium
+        "An identity does more than it ever did with a service"
+        "It knew the service and did less with it. Look at what it wrote or gave away.";
+    MINTER_NEW "minter-new" High
+        "Somebody acts as an account whom the spec does not name"
+        "Whoever makes tokens of an account is the account. Take the right away, or name him in users.";
+    KEY_AFTER_MIGRATION "key-after-migration" High
+        "A key is used after its account went off keys"
+        "Its pods have tokens, so that nothing should need the key. Disable the key, and move what still uses it.";
+    DENIAL_BURST "denial-burst" Medium
+        "An identity is denied much more often than before"
+        "Somebody tries what it may not do, or a role is missing. Look at what was denied.";
+    NETWORK_NEW "network-new" High
+        "An identity called from a network that it never called from"
+        "A token that is used from elsewhere was taken out of the pod. Find out whose the network is; name networks that are known with --ip-map.";
+    IMPERSONATOR_FOREIGN "impersonator-foreign" High
+        "A person or a foreign account acts as an account of workloads"
+        "It is for pods, and somebody else acts as it. Take the right away, or name him in users.";
+    IDENTITY_CHANGED "identity-changed" High
+        "Something that identities rest on was changed, and not by wi"
+        "Keys, policies, roles and audit logs decide who an identity is. A change of one that wi did not make is undone by an apply, or is somebody's way in.";
+    POD_ENTERED "pod-entered" Medium
+        "Somebody entered a pod, or made a token, in a namespace with rights"
+        "Whoever is in a pod has its identity. Look at who it was and why.";
+    NODE_ACCOUNT_USED "node-account-used" Medium
+        "A node's account was used for more than nodes do"
+        "A pod that has the node's identity has no own one, or was taken over. Give it one, and move the node pool to the metadata server.";
+    IDENTITY_SILENT "identity-silent" Low
+        "An identity that called regularly no longer does"
+        "What used it is gone or broken. If it is not needed any more, take it out of the spec.";
+    PROJECT_FOREIGN "project-foreign" Medium
+        "An identity called into a project that is not of the spec"
+        "Data may leave by it. Accept the project in audit.trustedProjects, or find who called.";
+    REGION_NEW "region-new" Low
+        "An identity called a region that it never called"
+        "Data may be where it should not. Look at what was made there.";
+    ACCOUNT_GONE_USED "account-gone-used" High
+        "An account that is disabled or deleted is still acted as"
+        "Somebody still tries, and would be the account again if it came back. Find what asks.";
 }
 
 #[cfg(test)]

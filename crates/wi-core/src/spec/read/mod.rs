@@ -1,6 +1,7 @@
 //! From trees to the checked [`Spec`]: parses names, resolves references, and tells every mistake.
 
 mod accounts;
+mod audit;
 mod clusters;
 mod fleet;
 mod grants;
@@ -144,6 +145,7 @@ pub(super) fn read(
     let overrides = reader.overrides(documents, &context);
     let rollout = reader.rollout(documents, &context);
     let migrations = reader.migrations(&migration_entries, &context);
+    let audit = reader.audit(documents, &context);
     reader.tell_what_lacks();
     let mut spec = Spec {
         name: name?,
@@ -160,6 +162,7 @@ pub(super) fn read(
         removed,
         guard,
         migrations,
+        audit,
         files: documents
             .iter()
             .map(|d| (d.source.name.clone(), d.source.digest.clone()))

@@ -1,0 +1,128 @@
+//! From where identities call: L8.
+
+use std::collections::BTreeMap;
+
+use super::{Context, Detector, Severity, numbers};
+use crate::facts::{Kind, Stat};
+use crate::name;
+use crate::when::{self, MINUTE, Micros};
+
+/// Who changes its addresses is at the new ones at about the time at which it leaves the old ones.
+const MOVE: Micros = 60 * MINUTE;
+
+pub(super) fn look(context: &mut Context<'_>) {
+    let facts = context.facts;
+    let mut places: BTreeMap<&str, BTreeMap<&str, Stat>> = BTreeMap::new();
+    for (row, stat) in facts.of(Kind::Place) {
+        if context.is_workload(&row.who) {
+            places.entry(&row.who).or_default().insert(&row.a, *stat);
+        }
+    }
+    let mut nats: BTreeMap<&str, Micros> = BTreeMap::new();
+    for (who, own) in &places {
+        for (place, stat) in own {
+            let is_public = name::is_public(place);
+            let is_outside =
+                !is_public && !context.expected.networks.is_empty() && place.contains('/');
+            if !(is_public || is_outside) || context.expected.network(place).is_some() {
+                continue;
+            }
+            if context.base(who).is_some_and(|h| h.places.contains(*place)) {
+                continue;
+            }
+            if !context.knows(who, stat.first) {
+                continue;
+            }
+            if is_public && moved(context, &places, who, place, stat) {
+                let since = nats.entry(place).or_insert(stat.first);
+                *since = stat.first.min(*since);
+                continue;
+            }
+            let what = format!(
+                "{} called from {place}, where it never called from",
+                context.shown(who)
+            );
+            let others: Vec<String> = own
+                .keys()
+                .filter(|p| *p != place)
+                .map(|p| context.place(p))
+                .collect();
+            let mut evidence = vec![numbers(stat)];
+            if !others.is_empty() {
+                evidence.push(format!("otherwise it called from {}", others.join(", ")));
+            }
+            evidence.push(context.past(who, when::day_of(stat.first)).words());
+            let rule = (Detector::L8, Severity::High);
+            context.find(rule, who, place, what, evidence, Some(stat.first));
+        }
+    }
+    for (place, since) in nats {
+        context.notes.insert(format!(
+            "Calls come from {place} since {}, as those of others do, or instead of where they came from: addresses of a NAT have changed.",
+            when::shown(since)
+        ));
+    }
+}
+
+/// The workloads that share a way out: those of a pool, or of a project.
+fn group(who: &str) -> &str {
+    let pool = name::pool_of(who).and_then(|p| p.strip_suffix(".svc.id.goog"));
+    let project = who
+        .split_once('@')
+        .and_then(|(_, d)| d.strip_suffix(".iam.gserviceaccount.com"));
+    pool.or(project).unwrap_or("")
+}
+
+/// So many who share a way out are at a place before it is taken for one.
+const SHARED: usize = 3;
+
+/// Whether a new place is a new address of a NAT: whoever is there went through one before, and has left where
+/// it was; or at least half of those who share the way out, and some of them, are there, too. Somebody who has
+/// tokens of two of them does not make a NAT.
+fn moved(
+    context: &Context<'_>,
+    places: &BTreeMap<&str, BTreeMap<&str, Stat>>,
+    who: &str,
+    place: &str,
+    stat: &Stat,
+) -> bool {
+    let went_out = |who: &str, of: &BTreeMap<&str, Stat>| {
+        let base = context.base(who).into_iter().flat_map(|h| &h.places);
+        let all = of.keys().copied().chain(base.map(String::as_str));
+        all.into_iter().any(|p| p != place && name::is_public(p))
+    };
+    let Some(of) = places.get(who).filter(|of| went_out(who, of)) else {
+        return false;
+    };
+    let mut before = of
+        .iter()
+        .filter(|(p, _)| **p != place && name::is_public(p));
+    if before.all(|(_, s)| s.last <= stat.first + MOVE) {
+        return true;
+    }
+    let own = group(who);
+    let (mut all, mut there) = (0, 0);
+    for (other, of) in places {
+        if group(other) == own && went_out(other, of) {
+            all += 1;
+            there += usize::from(of.contains_key(place));
+        }
+    }
+    there >= SHARED && there * 2 >= all
+}
+
+impl Context<'_> {
+    /// A network as it is shown, with what it is.
+    pub(super) fn place(&self, place: &str) -> String {
+        match place {
+            "" => "an address that is not told".to_owned(),
+            "google" => "inside of Google".to_owned(),
+            "unknown" => "what is no address".to_owned(),
+            place => match self.expected.network(place) {
+                Some(label) => format!("{place} ({label})"),
+                None if name::is_public(place) => format!("{place} (the internet)"),
+                None => place.to_owned(),
+            },
+        }
+    }
+}

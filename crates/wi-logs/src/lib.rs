@@ -1,0 +1,21 @@
+//! Audit logs: what identities do, and what of it is unusual.
+//!
+//! ```text
+//! bytes -> records (source) -> entries (entry, read) -> rows (collect, facts) -> findings (detect)
+//!                                                                             -> baseline, summary
+//! ```
+
+pub mod baseline;
+pub mod collect;
+pub mod detect;
+pub mod digest;
+pub mod entry;
+pub mod expected;
+pub mod facts;
+pub mod history;
+pub mod name;
+pub mod read;
+pub mod services;
+pub mod source;
+pub mod summary;
+pub mod when;

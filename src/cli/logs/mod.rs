@@ -1,0 +1,75 @@
+//! `wi logs`: what is unusual in audit logs, who used what, and how to get at them.
+
+mod scan;
+mod used;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use wi_client::files;
+use wi_core::spec::model::Spec;
+use wi_logs::baseline::{self, Baseline};
+
+use super::{Failure, Success};
+
+#[derive(Debug, Args)]
+pub(super) struct LogsArgs {
+    #[command(subcommand)]
+    command: LogsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum LogsCommand {
+    /// Find what is unusual, by the spec and by the past
+    Scan(Box<scan::ScanArgs>),
+    /// Learn what is usual into a baseline
+    Learn(scan::LearnArgs),
+    /// Print who used what
+    Summary(used::SummaryArgs),
+    /// Print the permissions that somebody used
+    Permissions(used::PermissionsArgs),
+}
+
+pub(super) fn run(args: LogsArgs) -> Result<Success, Failure> {
+    match args.command {
+        LogsCommand::Scan(args) => scan::run(*args),
+        LogsCommand::Learn(args) => scan::learn(args),
+        LogsCommand::Summary(args) => used::summary(args),
+        LogsCommand::Permissions(args) => used::permissions(args),
+    }
+}
+
+/// The spec, if there is one: without any, the past alone decides.
+fn spec(paths: &[PathBuf]) -> Result<Option<Spec>, Failure> {
+    match crate::engine::load(paths) {
+        Ok(spec) => Ok(Some(spec)),
+        Err(errors) if errors.mistakes().iter().all(|m| m.code == "no_spec") => Ok(None),
+        Err(errors) => Err(errors.into()),
+    }
+}
+
+/// A baseline; an empty one, where a file that is to be written is not there yet.
+fn read_baseline(file: &Path, may_be_new: bool) -> Result<Baseline, Failure> {
+    let name = file.display();
+    if may_be_new && !file.exists() {
+        return Ok(Baseline::default());
+    }
+    let bytes = files::read(file, baseline::LARGEST as u64)
+        .map_err(|e| Failure::Message(format!("cannot read {name}: {e}")))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| Failure::Message(format!("{name} is not text")))?;
+    Baseline::parse(&text).map_err(|e| Failure::Message(format!("{name}:{e}")))
+}
+
+/// Writes a file by way of another, so that it is the old one or the new one.
+fn write_whole(file: &Path, text: &str) -> Result<(), Failure> {
+    let told =
+        |e: std::io::Error| Failure::Message(format!("cannot write {}: {e}", file.display()));
+    if let Some(directory) = file.parent().filter(|d| !d.as_os_str().is_empty()) {
+        std::fs::create_dir_all(directory).map_err(told)?;
+    }
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".new");
+    std::fs::write(&beside, text).map_err(told)?;
+    std::fs::rename(&beside, file).map_err(told)
+}
