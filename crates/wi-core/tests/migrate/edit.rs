@@ -94,6 +94,40 @@ fn only_the_key_goes_where_other_data_are_chosen_beside_it() {
 }
 
 #[test]
+fn file_that_is_mounted_by_itself_goes_and_its_sibling_of_the_same_volume_stays() {
+    let template = template(
+        r#"
+        volumes:
+          - name: key
+            secret: { secretName: mixed, items: [{ key: password, path: pw }, { key: key.json, path: sa.json }] }
+        containers:
+          - name: app
+            env: [{ name: GOOGLE_APPLICATION_CREDENTIALS, value: /etc/sa.json }]
+            volumeMounts:
+              - { name: key, mountPath: /etc/sa.json, subPath: sa.json }
+              - { name: key, mountPath: /etc/pw, subPath: pw }
+        "#,
+    );
+    let edited = Around::new().edit(&template);
+    assert_eq!(traps(&edited), [""; 0]);
+    let spec = &edited.template["spec"];
+    let paths = |list: &serde_json::Value, field: &str| -> Vec<String> {
+        let items = list.as_array().expect("a list").iter();
+        items
+            .map(|i| i[field].as_str().expect("a text").to_owned())
+            .collect()
+    };
+    assert_eq!(
+        paths(&spec["volumes"][0]["secret"]["items"], "path"),
+        ["pw"]
+    );
+    assert_eq!(
+        paths(&spec["containers"][0]["volumeMounts"], "mountPath"),
+        ["/etc/pw"]
+    );
+}
+
+#[test]
 fn source_of_a_projected_volume_goes_and_its_siblings_stay() {
     let projected = "projected: { sources: [{ secret: { name: checkout-key } }, { configMap: { name: conf } }] }";
     let edited = Around::new().edit(&with("secret: { secretName: checkout-key }", projected));
