@@ -107,6 +107,7 @@ async fn measure() -> (f64, f64) {
         plan,
         &desired,
         &live,
+        &Options::default(),
         Arc::new(wi::apply::Unobserved),
         Limits::default(),
     );

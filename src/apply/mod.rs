@@ -6,6 +6,7 @@ mod gke;
 mod observer;
 pub mod preflight;
 pub mod proof;
+mod recheck;
 pub mod rehearsal;
 pub mod rollout;
 mod steps;
@@ -29,7 +30,7 @@ use wi_core::address::Address;
 use wi_core::desired::Desired;
 use wi_core::live::{Live, to_connect};
 use wi_core::names::{ClusterPath, Email};
-use wi_core::plan::{Edit, Plan};
+use wi_core::plan::{Edit, Options, Plan};
 use wi_core::reason::Reason;
 use wi_core::resource::Resource;
 
@@ -108,18 +109,22 @@ pub struct Context {
     operations: std::sync::Mutex<BTreeMap<String, String>>,
     /// Whether IAM may not yet see what this very apply makes.
     makes_principals: bool,
+    /// What is looked at again before a node pool is moved.
+    recheck: recheck::Recheck,
 }
 
 impl Context {
-    /// Prepares to carry out `plan`, which was made of `desired` and `live`.
+    /// Prepares to carry out `plan`, which was made of `desired` and `live` with `options`.
     pub fn new(
         http: Http,
         plan: Plan,
         desired: &Desired,
         live: &Live,
+        options: &Options,
         observer: Arc<dyn Observer>,
         limits: Limits,
     ) -> Self {
+        let recheck = recheck::Recheck::of(&plan, desired, options);
         let kubes = live
             .clusters
             .iter()
@@ -164,6 +169,7 @@ impl Context {
             one_write,
             operations: std::sync::Mutex::default(),
             makes_principals,
+            recheck,
         }
     }
 

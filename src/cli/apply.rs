@@ -337,6 +337,7 @@ async fn carry_out(
         plan.clone(),
         desired,
         live,
+        options,
         Arc::<Progress>::clone(&progress),
         limits,
     ));

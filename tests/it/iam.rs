@@ -577,18 +577,7 @@ namespaces:
     );
     place.write("wi.yaml", &former);
     place.wi(&["apply", "--auto-approve"]).ok();
-    let git = |args: &[&str]| {
-        let status = std::process::Command::new("git")
-            .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
-            .args(args)
-            .current_dir(place.dir.path())
-            .output()
-            .expect("git runs");
-        assert!(status.status.success(), "{status:?}");
-    };
-    git(&["init", "-q"]);
-    git(&["add", "wi.yaml"]);
-    git(&["commit", "-qm", "former"]);
+    place.commit("wi.yaml");
     place.write(
         "wi.yaml",
         &format!("{SPEC}googleServiceAccounts:\n  checkout: {{}}\n"),
@@ -608,6 +597,8 @@ namespaces:
     ] {
         says(&plan.out, loses);
     }
+    // No search is allowed, and of what neither of them names nothing is known.
+    says(&plan.out, "that neither this spec names nor the former one");
     place
         .wi(&[
             "apply",

@@ -32,6 +32,7 @@ mod kube_sandbox;
 #[cfg(unix)]
 mod kubeconfig;
 mod kubernetes_objects;
+mod left_behind;
 mod log;
 mod logs;
 mod losses;

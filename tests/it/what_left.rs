@@ -506,7 +506,7 @@ async fn what_the_search_says_of_before_is_not_believed() {
     );
     let world = world.replace(
         "  acme-prod: {",
-        "  acme-prod: { serviceAccounts: { checkout: {} },",
+        "  acme-prod: { serviceAccounts: { checkout: { description: \"[wi:shop]\" } },",
     );
     let world = World::parse(&world, "world.yaml").expect("a world");
     let inside = Inside::start(&cut(&spec, &["secret/key"]), world).await;

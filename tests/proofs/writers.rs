@@ -258,6 +258,7 @@ async fn race(numbers: Vec<u32>, pause: u64) -> Result<(), TestCaseError> {
         plan.clone(),
         &client.desired,
         &live,
+        &crate::support::client::options(),
         Arc::new(wi::apply::Unobserved),
         limits,
     );

@@ -71,6 +71,7 @@ impl Client {
             plan.clone(),
             &self.desired,
             live,
+            &options(),
             Arc::new(wi::apply::Unobserved),
             limits,
         )

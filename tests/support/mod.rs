@@ -54,6 +54,23 @@ impl Place {
         self.dir.path().join(file)
     }
 
+    /// Commits a file, in a repository of its own.
+    pub fn commit(&self, file: &str) {
+        for args in [
+            &["init", "-q"][..],
+            &["add", file],
+            &["commit", "-qm", "former"],
+        ] {
+            let ran = Command::new("git")
+                .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
+                .args(args)
+                .current_dir(self.dir.path())
+                .output()
+                .expect("git runs");
+            assert!(ran.status.success(), "{args:?}: {ran:?}");
+        }
+    }
+
     pub fn write(&self, file: &str, text: &str) {
         let path = self.path(file);
         std::fs::create_dir_all(path.parent().expect("a directory")).expect(file);

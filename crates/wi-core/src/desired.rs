@@ -13,8 +13,8 @@ use crate::resource::Resource;
 use crate::spec::key_rule::Keys;
 use crate::spec::migration::Migration;
 use crate::spec::model::{
-    Access, AccountSpec, Grant, Guard, KsaAccess, NodePools, Parallel, SourceLine, Spec, UserSpec,
-    WorkloadPattern,
+    Access, AccountSpec, Grant, Guard, KsaAccess, NodePools, Parallel, Selector, SourceLine, Spec,
+    UserSpec, WorkloadPattern,
 };
 use crate::wire::container::{Cluster, NodePool};
 
@@ -52,10 +52,24 @@ pub struct Desired {
     pub accept_loss: Vec<WorkloadPattern>,
     /// Resources on which a former spec granted.
     pub removed: BTreeSet<Resource>,
+    /// Of a part of a spec: all resources but accounts on which the whole one has been looked at, where they say
+    /// what pods have whose node pool moves.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub looked_at: BTreeSet<Resource>,
+    /// Of a part of a spec: accounts that the whole one manages, so that they have not left it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub of_the_whole: BTreeSet<Email>,
     /// Kubernetes service accounts that a former spec named.
     pub former_ksas: BTreeSet<KsaIdentity>,
     /// Projects in which a former spec had accounts.
     pub former_projects: BTreeSet<ProjectId>,
+    /// Projects in which a former spec had clusters: pods there may have what it granted.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub former_clusters: BTreeSet<ProjectId>,
+    /// The Kubernetes service accounts of each namespace whose clusters labels select: on the others one may be
+    /// left over.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_labels: BTreeMap<KubeName, BTreeSet<KubeName>>,
     /// Where what left the spec is looked for; `None`: it is not, since this is a part of a spec.
     #[serde(skip)]
     pub leftovers: Option<Leftovers>,
@@ -222,6 +236,14 @@ pub struct DesiredKsa {
     pub place: SourceLine,
 }
 
+fn by_labels(spec: &Spec) -> BTreeMap<KubeName, BTreeSet<KubeName>> {
+    let namespaces = spec.namespaces.iter();
+    namespaces
+        .filter(|(_, of)| matches!(of.selector, Selector::Labels(_)))
+        .map(|(name, of)| (name.clone(), of.service_accounts.keys().cloned().collect()))
+        .collect()
+}
+
 fn yes() -> bool {
     true
 }
@@ -260,8 +282,12 @@ impl Desired {
             numbers: BTreeMap::new(),
             accept_loss: spec.accept_loss.clone(),
             removed: spec.removed.keys().cloned().collect(),
+            looked_at: BTreeSet::new(),
+            of_the_whole: BTreeSet::new(),
             former_ksas: BTreeSet::new(),
             former_projects: BTreeSet::new(),
+            former_clusters: BTreeSet::new(),
+            by_labels: by_labels(spec),
             leftovers: None,
             guard: spec.guard.clone(),
             migrations: spec.migrations.clone(),
@@ -384,8 +410,12 @@ impl Desired {
             numbers: self.numbers.clone(),
             accept_loss: self.accept_loss.clone(),
             removed: BTreeSet::new(),
+            looked_at: BTreeSet::new(),
+            of_the_whole: BTreeSet::new(),
             former_ksas: BTreeSet::new(),
             former_projects: BTreeSet::new(),
+            former_clusters: BTreeSet::new(),
+            by_labels: self.by_labels.clone(),
             leftovers: None,
             guard: self.guard.clone(),
             migrations: BTreeMap::new(),
@@ -453,6 +483,7 @@ impl Desired {
         };
         of_resources(&mut self.removed);
         of_projects(&mut self.former_projects);
+        of_projects(&mut self.former_clusters);
         if let Some(leftovers) = &mut self.leftovers {
             of_projects(&mut leftovers.projects);
             of_resources(&mut leftovers.scopes);
@@ -472,6 +503,9 @@ impl Desired {
         }
         self.former_ksas
             .extend(former.ksas.values().map(|k| k.identity.clone()));
+        let clusters = former.clusters.values();
+        self.former_clusters
+            .extend(clusters.map(|c| c.path.project.clone()));
         let accounts = former.accounts.values().filter(|a| a.managed);
         self.former_projects
             .extend(accounts.map(|a| a.project.clone()));

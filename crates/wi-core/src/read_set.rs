@@ -23,6 +23,8 @@ pub struct ReadSet {
     /// Projects whose accounts are listed for those that left the spec: a refusal is told, and nothing else
     /// rests on it.
     pub former_accounts: BTreeSet<ProjectId>,
+    /// Projects whose clusters are listed, whether the spec has one there or not: it had once.
+    pub former_clusters: BTreeSet<ProjectId>,
     /// The spec's name: accounts with its mark that it does not name have their policies read, too.
     pub marked_by: Option<String>,
     /// Google service accounts whose policies are read where those lists have them.
@@ -57,6 +59,8 @@ pub struct ReadCluster {
     pub namespaces: Vec<KubeName>,
     /// The Kubernetes service accounts that the spec names in it, by namespace and name.
     pub ksas: Vec<ReadKsa>,
+    /// Namespaces whose pods are read, and what makes them, since service accounts of them are to go.
+    pub pods_of: BTreeSet<String>,
 }
 
 /// A Kubernetes service account that the spec names.
@@ -84,6 +88,7 @@ impl ReadSet {
             // Former grants are most likely on the project of the account.
             set.policy(Resource::Project(account.project.clone()));
         }
+        set.former_clusters.clone_from(&desired.former_clusters);
         for project in &desired.former_projects {
             set.accounts.insert(project.clone());
             set.policy(Resource::Project(project.clone()));
@@ -102,12 +107,22 @@ impl ReadSet {
                 wanted: wanted.clone(),
                 namespaces: Vec::new(),
                 ksas: ksas.collect(),
+                pods_of: BTreeSet::new(),
             };
             set.clusters.insert(name.clone(), cluster);
         }
         for key in desired.namespaces.keys() {
             if let Some(cluster) = set.clusters.get_mut(&key.cluster) {
                 cluster.namespaces.push(key.namespace.clone());
+            }
+        }
+        for former in &desired.former_ksas {
+            let of_pool = |c: &&mut ReadCluster| {
+                c.wanted.path.project.workload_pool() == former.pool
+                    && c.ksa(&former.namespace, &former.name).is_none()
+            };
+            for cluster in set.clusters.values_mut().filter(of_pool) {
+                cluster.pods_of.insert(former.namespace.clone());
             }
         }
         let acted_as = desired.ksas.values().filter_map(|k| k.account.as_ref());
@@ -130,7 +145,7 @@ impl ReadSet {
             let (email, project) = (account.email.clone(), account.project.clone());
             set.keys.insert(email, project);
         }
-        for resource in &desired.removed {
+        for resource in desired.removed.iter().chain(&desired.looked_at) {
             set.policy(resource.clone());
         }
         set.grants(desired);

@@ -44,7 +44,7 @@ pub(in crate::apply) async fn change(target: &Target<'_>, edit: &Ksa) -> Result<
         let annotation = (GSA_ANNOTATION.to_owned(), account.to_owned());
         after.annotations.extend([annotation]);
     }
-    if edit.after == KsaAfter::Released {
+    if matches!(edit.after, KsaAfter::Released | KsaAfter::LetGo) {
         after = unmark(target, kind, after).await?;
     }
     if edit.drop_annotation && after.annotations.contains_key(GSA_ANNOTATION) {

@@ -1,4 +1,4 @@
-//! Makes or releases a namespace.
+//! Makes, takes over or releases a namespace.
 
 use wi_core::plan::Namespace;
 
@@ -10,10 +10,10 @@ pub(in crate::apply) async fn change(
 ) -> Result<(), WriteError> {
     let object = edit.configuration(target.owner);
     let before = edit.before.as_ref();
-    // What is there is ours, so that its fields are.
+    // The marks on what is there are ours, or are taken over.
     let force = before.is_some();
     let after = apply(target, Kind::Namespace, &object, before, force).await?;
-    if force {
+    if edit.is_released() {
         unmark(target, Kind::Namespace, after).await?;
     }
     Ok(())

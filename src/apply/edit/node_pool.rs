@@ -29,6 +29,12 @@ pub(super) async fn change(
         node_pool: &edit.node_pool,
     };
     let _alone = gke::queue(context, target.path).await?;
+    // After the wait for others, which may have been long.
+    let now = context.time();
+    context
+        .recheck
+        .node_pool(&context.http, &context.plan, address, now)
+        .await?;
     let metadata_server = Setting::MetadataServer {
         node_pool: target.node_pool,
         before: &edit.before,

@@ -34,7 +34,7 @@ pub(super) async fn read(http: &Http, set: &ReadSet, mut lists: Lists) -> Read {
     }
     // Where it was looked for clusters and none was found, too: one may have been there once.
     let looked_at: Vec<ProjectId> = lists.keys().cloned().collect();
-    for project in &looked_at {
+    for project in looked_at.iter().chain(&set.former_clusters) {
         by_project.entry(project).or_default();
     }
     let with_lists: Vec<_> = by_project
@@ -56,6 +56,9 @@ pub(super) async fn read(http: &Http, set: &ReadSet, mut lists: Lists) -> Read {
         let outside = async {
             match &list {
                 Ok(list) => unmanaged_clusters::read(http, set, project, list).await,
+                Err(e) if set.former_clusters.contains(project) => {
+                    vec![unmanaged_clusters::unlisted(project, e)]
+                }
                 Err(_) => Vec::new(),
             }
         };

@@ -121,6 +121,9 @@ fn accounts_of_others<'a>(
         .into_iter()
         .flat_map(|o| &o.service_accounts)
         .filter(move |((namespace, name), _)| used.contains(&(namespace.as_str(), name.as_str())))
-        .filter(move |((namespace, name), _)| asked.ksa(namespace, name).is_none())
-        .filter_map(|(_, meta)| Email::parse(meta.annotations.get(GSA_ANNOTATION)?).ok())
+        .filter_map(move |((namespace, name), meta)| {
+            let acts_as = Email::parse(meta.annotations.get(GSA_ANNOTATION)?).ok()?;
+            let wanted = asked.ksa(namespace, name).and_then(|k| k.account.as_ref());
+            (wanted != Some(&acts_as)).then_some(acts_as)
+        })
 }

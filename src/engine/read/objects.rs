@@ -15,7 +15,7 @@ use wi_core::reason::Reason;
 use wi_core::wire::container::Cluster;
 use wi_core::wire::kubernetes::ObjectMeta;
 use wi_core::wire::pods::{Pod, PodSpec};
-use wi_core::wire::workloads::WORKLOAD_KINDS;
+use wi_core::wire::workloads::{WORKLOAD_KINDS, WorkloadKind, WorkloadObject};
 
 use super::own_cluster::{self, Doubt, Listed};
 
@@ -109,7 +109,7 @@ async fn read_with(
             kube.list_pods(),
             nodes(),
             kube.list_budgets(),
-            list_templates(kube)
+            list_templates(|kind| kube.list_workloads(kind))
         );
         let (budgets, budgets_unseen) = match budgets {
             Ok(budgets) => (budgets, None),
@@ -154,7 +154,10 @@ async fn read_with(
         .collect();
     if workloads.is_none() {
         // Which pods get another identity is said by the service accounts.
-        let changing = namespaces_with_new_identities(asked, owner, &service_accounts);
+        let mut left = asked.pods_of.clone();
+        left.extend(namespaces_of_what_left(asked, owner, &service_accounts));
+        let mut changing = namespaces_with_new_identities(asked, owner, &service_accounts);
+        changing.extend(left.iter().cloned());
         if !changing.is_empty() {
             let nodes = async {
                 if cluster
@@ -167,7 +170,7 @@ async fn read_with(
                     Ok(Vec::new())
                 }
             };
-            let read = workloads_of(kube, &changing, nodes).await;
+            let read = workloads_of(kube, &changing, &left, nodes).await;
             workloads = Some(read.map_err(|e| e.reason()));
         }
     }
@@ -213,10 +216,15 @@ async fn of_namespaces(
 }
 
 /// What makes pods, and which kinds of that could not be read, with why.
-async fn list_templates(kube: &Kube) -> (Vec<Template>, BTreeMap<String, Reason>) {
+async fn list_templates<'a, F>(
+    list: impl Fn(&'a WorkloadKind) -> F,
+) -> (Vec<Template>, BTreeMap<String, Reason>)
+where
+    F: Future<Output = Result<Vec<WorkloadObject>, ApiError>>,
+{
     let lists = WORKLOAD_KINDS
         .iter()
-        .map(async |kind| (kind, kube.list_workloads(kind).await));
+        .map(async |kind| (kind, list(kind).await));
     let mut templates = Vec::new();
     let mut unseen = BTreeMap::new();
     for (kind, list) in join_all(lists).await {
@@ -265,8 +273,7 @@ pub async fn config_maps<'a>(
     .collect()
 }
 
-/// Namespaces in which an account that is there is adopted, is to get another identity, or to lose it since it
-/// left the spec.
+/// Namespaces in which an account that is there is adopted, or is to get another identity.
 fn namespaces_with_new_identities(
     asked: &ReadCluster,
     owner: Option<&str>,
@@ -281,29 +288,42 @@ fn namespaces_with_new_identities(
             is_adopted || account != ksa.account.as_ref().map(Email::as_str)
         })
     });
-    let left = there.values().filter(|meta| {
-        let account = meta.annotations.get(GSA_ANNOTATION);
-        owner.is_some_and(|owner| owner_of(meta) == Some(owner))
-            && account.is_some_and(|account| !account.is_empty())
-            && asked.ksa(&meta.namespace, &meta.name).is_none()
-    });
-    changing
-        .map(|ksa| ksa.identity.namespace.clone())
-        .chain(left.map(|meta| meta.namespace.clone()))
-        .collect()
+    changing.map(|ksa| ksa.identity.namespace.clone()).collect()
 }
 
+/// Namespaces of accounts that left the spec here: what runs as them is looked at before they go.
+fn namespaces_of_what_left(
+    asked: &ReadCluster,
+    owner: Option<&str>,
+    there: &ServiceAccounts,
+) -> BTreeSet<String> {
+    let left = there.values().filter(|meta| {
+        owner.is_some_and(|owner| owner_of(meta) == Some(owner))
+            && asked.ksa(&meta.namespace, &meta.name).is_none()
+    });
+    left.map(|meta| meta.namespace.clone()).collect()
+}
+
+/// Pods of some namespaces, and of those that service accounts leave what makes them, too.
 async fn workloads_of(
     kube: &Kube,
     namespaces: &BTreeSet<String>,
+    left: &BTreeSet<String>,
     nodes: impl Future<Output = Result<Vec<ObjectMeta>, ApiError>>,
 ) -> Result<Workloads, ApiError> {
     let pods = try_join_all(namespaces.iter().map(|ns| kube.list_pods_of(ns)));
-    let (pods, nodes) = tokio::try_join!(pods, nodes)?;
+    let templates = join_all(
+        left.iter()
+            .map(|ns| list_templates(move |kind| kube.list_workloads_of(kind, ns))),
+    );
+    let (pods, nodes, templates) = tokio::join!(pods, nodes, templates);
+    let (templates, unseen): (Vec<_>, Vec<_>) = templates.into_iter().unzip();
     Ok(Workloads {
-        pods: pods.into_iter().flatten().collect(),
+        pods: pods?.into_iter().flatten().collect(),
         namespaces: Some(namespaces.clone()),
-        pool_of_node: pool_of_node(nodes),
+        pool_of_node: pool_of_node(nodes?),
+        templates: templates.into_iter().flatten().collect(),
+        templates_unseen: unseen.into_iter().flatten().collect(),
         ..Workloads::default()
     })
 }

@@ -3,8 +3,8 @@
 //! time when the spec had the cluster.
 
 use futures::future::join_all;
-use wi_client::http::Http;
 use wi_client::http::seen;
+use wi_client::http::{ApiError, Http};
 use wi_client::kubernetes::Kube;
 use wi_core::live::{Outside, Seen};
 use wi_core::names::{ClusterPath, ProjectId};
@@ -54,4 +54,17 @@ pub(super) async fn read(
         cluster: Cluster::default(),
     }));
     all
+}
+
+/// What stands for all clusters of a project that could not be listed.
+pub(super) fn unlisted(project: &ProjectId, why: &ApiError) -> Outside {
+    Outside {
+        path: ClusterPath {
+            project: project.clone(),
+            location: "-".to_owned(),
+            name: "-".to_owned(),
+        },
+        service_accounts: Seen::Unknown(why.reason()),
+        cluster: Cluster::default(),
+    }
 }

@@ -38,7 +38,15 @@ pub async fn apply(inside: &Inside, spec: &str, timeout: Duration, propagation: 
             ..Limits::default()
         };
         let progress = Arc::new(wi::apply::Unobserved);
-        let context = Context::new(http, plan.clone(), &desired, &live, progress, limits);
+        let context = Context::new(
+            http,
+            plan.clone(),
+            &desired,
+            &live,
+            &Options::default(),
+            progress,
+            limits,
+        );
         let outcome = apply::apply(Arc::new(context), CancellationToken::new()).await;
         out.push_str(&view::outcome::text(&plan, &outcome, 80, false, "wi apply"));
         code = i32::from(outcome.values().any(|end| *end != Status::Done));

@@ -155,6 +155,16 @@ impl Kube {
         self.list(kind.path, "", "application/json").await
     }
 
+    /// All objects of a kind that makes pods, of one namespace, every page.
+    pub async fn list_workloads_of(
+        &self,
+        kind: &WorkloadKind,
+        namespace: &str,
+    ) -> Result<Vec<WorkloadObject>, ApiError> {
+        let path = in_namespace(kind.path, namespace);
+        self.list(&path, "", "application/json").await
+    }
+
     /// One pod.
     pub async fn get_pod(&self, namespace: &str, name: &str) -> Result<Pod, ApiError> {
         self.get_whole(&format!("/api/v1/namespaces/{namespace}/pods/{name}"))
@@ -168,8 +178,8 @@ impl Kube {
         namespace: &str,
         name: &str,
     ) -> Result<WorkloadObject, ApiError> {
-        self.get_whole(&of_namespace(kind.path, namespace, name))
-            .await
+        let of_namespace = in_namespace(kind.path, namespace);
+        self.get_whole(&format!("{of_namespace}/{name}")).await
     }
 
     /// One object that makes pods, with all that it has: values of variables may be secrets.
@@ -179,7 +189,7 @@ impl Kube {
         namespace: &str,
         name: &str,
     ) -> Result<Value, ApiError> {
-        self.get_whole(&of_namespace(kind.path, namespace, name))
+        self.get_whole(&format!("{}/{name}", in_namespace(kind.path, namespace)))
             .await
     }
 
@@ -435,10 +445,10 @@ impl Kube {
     }
 }
 
-/// The path of one object by that of its collection in all namespaces.
-fn of_namespace(collection: &str, namespace: &str, name: &str) -> String {
+/// The path of a namespace's collection by that of all namespaces.
+fn in_namespace(collection: &str, namespace: &str) -> String {
     match collection.rsplit_once('/') {
-        Some((group, plural)) => format!("{group}/namespaces/{namespace}/{plural}/{name}"),
+        Some((group, plural)) => format!("{group}/namespaces/{namespace}/{plural}"),
         None => collection.to_owned(),
     }
 }

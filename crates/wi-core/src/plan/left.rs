@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::diff::kubernetes::is_ours;
-use super::{Edit, HeldBack, HoldReason, Plan};
+use super::staying::Staying;
+use super::{Edit, HeldBack, HoldReason, Options, Plan, users};
 use crate::address::Address;
 use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::live::{Live, Seen};
@@ -57,7 +58,15 @@ impl Left {
     }
 
     /// Where an identity is that the spec does not name, and the spec does not look after it; in words.
-    fn elsewhere(&self, identity: &KsaIdentity, desired: &Desired, live: &Live) -> Vec<String> {
+    fn elsewhere(
+        &self,
+        identity: &KsaIdentity,
+        desired: &Desired,
+        live: &Live,
+        staying: &Staying<'_>,
+    ) -> Vec<String> {
+        let stays = staying.iter().filter(|(_, s)| s.identity == *identity);
+        let stays = stays.map(|(key, _)| format!("cluster.{}, where it is held back", key.cluster));
         let is = |meta: &&&ObjectMeta| {
             meta.name == identity.name && meta.namespace == identity.namespace
         };
@@ -81,12 +90,19 @@ impl Left {
                 "{path}, perhaps, which is not in the spec and could not be read"
             )),
         });
-        places.collect()
+        stays.chain(places).collect()
     }
 
     /// Says of removals why, and takes those out of the plan of what an identity has that is elsewhere, too;
     /// with the right to act as an account, all that this account has.
-    pub(super) fn hold(&self, desired: &Desired, live: &Live, plan: &mut Plan) {
+    pub(super) fn hold(
+        &self,
+        desired: &Desired,
+        live: &Live,
+        options: &Options,
+        staying: &Staying<'_>,
+        plan: &mut Plan,
+    ) {
         if desired.leftovers.is_none() {
             return;
         }
@@ -115,8 +131,11 @@ impl Left {
             {
                 *first = format!("{identity} left this spec, and this with it");
             }
-            let places = self.elsewhere(identity, desired, live);
-            if !places.is_empty() {
+            let places = self.elsewhere(identity, desired, live, staying);
+            let accept = &desired.accept_loss;
+            let accepted =
+                options.accept_loss || users::accepts(accept, &identity.namespace, &identity.name);
+            if !places.is_empty() && !accepted {
                 let why = format!("the same identity is in {}", places.join("; and in "));
                 if let Resource::ServiceAccount(email) = &binding.key.resource {
                     kept.insert(email.clone(), why.clone());

@@ -3,6 +3,7 @@
 //! Pure: values in, a [`Plan`] out.
 
 mod access;
+mod authority;
 mod checks;
 mod diff;
 mod digest;
@@ -25,6 +26,7 @@ mod restarts;
 mod right;
 pub mod saved;
 mod scope;
+mod staying;
 mod target;
 mod terraform;
 mod touches;
@@ -336,7 +338,8 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
         ..Plan::default()
     };
     let node_pools = clusters::diff(desired, live, options, &mut plan);
-    let reliance = reliance::Reliance::of(desired, live);
+    let staying = staying::Staying::of(desired, live, options);
+    let reliance = reliance::Reliance::of(desired, live, options, &staying);
     accounts::diff(desired, live, options, &reliance, &mut plan);
     let left = Left::of(desired, live);
     let held = bindings::diff(desired, live, options, &reliance, &left, &mut plan);
@@ -344,8 +347,8 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     two_owners::check(desired, live, options, &mut plan);
     bindings::note_inherited(live, &mut plan);
     bindings::note_ended(options.now, &mut plan);
-    kubernetes::diff(desired, live, options, &mut plan);
-    left.hold(desired, live, &mut plan);
+    kubernetes::diff(desired, live, options, &staying, &mut plan);
+    left.hold(desired, live, options, &staying, &mut plan);
     for (place, why) in &live.unlisted {
         plan.unseen(place, why.clone());
     }

@@ -79,7 +79,7 @@ impl<'a> Index<'a> {
                     namespace: ksa.key.namespace.to_string(),
                     name: ksa.key.name.to_string(),
                 };
-                if !matches!(ksa.after, KsaAfter::Kept { .. }) {
+                if ksa.leaves() {
                     let wave = desired.wave_of(&ksa.key.cluster);
                     let last = leaves.entry(identity.clone()).or_insert((wave, address));
                     *last = (*last).max((wave, address));
@@ -173,7 +173,7 @@ impl<'a> Index<'a> {
                 waits.extend(self.removals_of(&account.email));
             }
             // Whatever takes its place is there before: under another name, in another namespace.
-            Edit::Ksa(ksa) if !matches!(ksa.after, KsaAfter::Kept { .. }) => {
+            Edit::Ksa(ksa) if ksa.leaves() => {
                 let kept = self.kept.get(ksa.key.cluster.as_str());
                 waits.extend(kept.into_iter().flatten());
                 let is_last = |last: &&Address| **last == ksa.key.address();

@@ -132,6 +132,7 @@ pub(super) fn compare(
                 )]
             }
             HoldReason::Users(users) => users.in_words(),
+            HoldReason::InUse(by) => vec![by],
             _ => continue,
         };
         if plan.changes.contains_key(&held.address) {

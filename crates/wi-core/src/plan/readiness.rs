@@ -293,6 +293,7 @@ impl<'a> Sight<'a> {
         };
         match ksa.after {
             KsaAfter::Kept { .. } => self.ksa(&ksa.key).unread().cloned().collect(),
+            KsaAfter::LetGo => BTreeSet::new(), // nothing is taken from anybody
             KsaAfter::Released | KsaAfter::Deleted => {
                 let unready = self.ksas.iter().filter(|(key, _)| takes_its_place(key));
                 unready.flat_map(|(_, unread)| unread.clone()).collect()

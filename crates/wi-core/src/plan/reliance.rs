@@ -1,11 +1,13 @@
 //! What live annotations rely on that this spec does not write: those of Kubernetes service accounts that are
-//! only referred to (`existing: true`), until they read as they are to be; and those on clusters that have
-//! dropped out of the spec.
+//! only referred to (`existing: true`), until they read as they are to be; those on clusters that have
+//! dropped out of the spec; and those of service accounts that stay where labels select them no more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use super::checks::unmanaged_clusters::marked;
+use super::ownership::owner_of;
+use super::staying::Staying;
+use super::{Options, users};
 use crate::address::{BindingKey, KsaKey};
 use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::live::{Live, Seen};
@@ -14,101 +16,157 @@ use crate::resource::Resource;
 use crate::wire::kubernetes::ObjectMeta;
 
 /// Whose annotation relies on something.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum By<'a> {
     /// One that others write.
     Existing(&'a KsaKey),
     /// One on a cluster that is not in the spec any more.
     Dropped(&'a ClusterPath, &'a ObjectMeta),
+    /// One that stays where the spec does not name it any more.
+    Staying(KsaKey),
+}
+
+#[derive(Debug)]
+struct Relies<'a> {
+    by: By<'a>,
+    /// Whether the spec lets the same one act so elsewhere: what it takes from that it takes from all of them.
+    is_meant: bool,
 }
 
 /// Who relies on what.
 #[derive(Debug, Default)]
 pub(super) struct Reliance<'a> {
     /// Accounts that are still in an annotation, and those identities.
-    accounts: BTreeMap<Email, BTreeMap<KsaIdentity, By<'a>>>,
+    accounts: BTreeMap<Email, BTreeMap<KsaIdentity, Relies<'a>>>,
     /// Identities that still act as themselves.
-    themselves: BTreeMap<&'a KsaIdentity, By<'a>>,
-    /// Accounts that the spec has: what it takes from them is taken from whoever acts as them.
-    declared: BTreeSet<&'a Email>,
+    themselves: BTreeMap<KsaIdentity, By<'a>>,
 }
 
 impl<'a> Reliance<'a> {
-    pub(super) fn of(desired: &'a Desired, live: &'a Live) -> Self {
-        let mut reliance = Self {
-            declared: desired.accounts.values().map(|a| &a.email).collect(),
-            ..Self::default()
-        };
-        reliance.add_dropped(desired, live);
+    pub(super) fn of(
+        desired: &'a Desired,
+        live: &'a Live,
+        options: &Options,
+        staying: &Staying<'a>,
+    ) -> Self {
+        let mut reliance = Self::default();
+        reliance.add_left_behind(desired, live, options, staying);
         for (key, ksa) in desired.ksas.iter().filter(|(_, ksa)| ksa.existing) {
             let objects = live.kubernetes.get(&key.cluster).and_then(Seen::found);
             let name = (key.namespace.to_string(), key.name.to_string());
             let Some(there) = objects.and_then(|o| o.service_accounts.get(&name)) else {
                 continue;
             };
-            let now = there.annotations.get(GSA_ANNOTATION).map(String::as_str);
-            let wanted = ksa.account.as_ref().map(Email::as_str);
-            let by = By::Existing(key);
-            match now.filter(|now| !now.is_empty()) {
-                now if now == wanted => {}
-                None => {
-                    reliance.themselves.insert(&ksa.identity, by);
-                }
-                Some(now) => {
-                    if let Ok(account) = Email::parse(now) {
-                        let users = reliance.accounts.entry(account).or_default();
-                        users.insert(ksa.identity.clone(), by);
-                    }
-                }
+            if acts_as(there) != ksa.account.as_ref().map(Email::as_str) {
+                reliance.add(ksa.identity.clone(), there, By::Existing(key), false);
             }
         }
         reliance
     }
 
-    fn add_dropped(&mut self, desired: &Desired, live: &'a Live) {
+    /// Those that nobody took out of the spec where they are.
+    fn add_left_behind(
+        &mut self,
+        desired: &'a Desired,
+        live: &'a Live,
+        options: &Options,
+        staying: &Staying<'a>,
+    ) {
+        let elsewhere = Elsewhere::of(desired);
+        for (key, stays) in staying.iter() {
+            let is_meant = elsewhere.acts_so(stays.meta);
+            let by = By::Staying(key.clone());
+            self.add(stays.identity.clone(), stays.meta, by, is_meant);
+        }
         for outside in &live.outside {
-            for meta in marked(outside, &desired.owner) {
-                let account = meta.annotations.get(GSA_ANNOTATION);
-                let Some(account) = account.and_then(|a| Email::parse(a).ok()) else {
-                    continue; // it acts as itself, and what it has stays where its identity is elsewhere
-                };
+            for meta in outside.service_accounts.found().into_iter().flatten() {
+                let is_ours = owner_of(meta) == Some(desired.owner.as_str());
+                // One that others write may have been referred to, and is known by its annotation alone.
+                let is_referred = elsewhere.names(meta) && acts_as(meta).is_some();
+                let accept = &desired.accept_loss;
+                if !(is_ours || is_referred)
+                    || options.accept_loss
+                    || users::accepts(accept, &meta.namespace, &meta.name)
+                {
+                    continue;
+                }
                 let identity = KsaIdentity {
                     pool: outside.path.project.workload_pool(),
                     namespace: meta.namespace.clone(),
                     name: meta.name.clone(),
                 };
                 let by = By::Dropped(&outside.path, meta);
-                self.accounts
-                    .entry(account)
-                    .or_default()
-                    .insert(identity, by);
+                self.add(identity, meta, by, elsewhere.acts_so(meta));
             }
         }
     }
 
-    /// Who relies on an account.
-    pub(super) fn on_account(&self, email: &Email) -> Option<By<'a>> {
-        let users = self.accounts.get(email)?.values().copied();
-        let is_declared = self.declared.contains(email);
-        let mut users = users.filter(|by| !is_declared || matches!(by, By::Existing(_)));
-        users.next()
+    fn add(&mut self, identity: KsaIdentity, meta: &ObjectMeta, by: By<'a>, is_meant: bool) {
+        match acts_as(meta) {
+            None if is_meant => {}
+            None => _ = self.themselves.insert(identity, by),
+            Some(now) => {
+                if let Ok(account) = Email::parse(now) {
+                    let users = self.accounts.entry(account).or_default();
+                    users.insert(identity, Relies { by, is_meant });
+                }
+            }
+        }
+    }
+
+    /// Who relies on an account, for all that it has.
+    pub(super) fn on_account(&self, email: &Email) -> Option<&By<'a>> {
+        let mut users = self.accounts.get(email)?.values();
+        users.find(|r| !r.is_meant).map(|r| &r.by)
     }
 
     /// Who relies on a member of a policy.
-    pub(super) fn on_binding(&self, key: &BindingKey) -> Option<By<'a>> {
+    pub(super) fn on_binding(&self, key: &BindingKey) -> Option<&By<'a>> {
         match (&key.member, &key.resource) {
             (Member::ServiceAccount(email), _) => self.on_account(email),
             (Member::Ksa(ksa), Resource::ServiceAccount(email)) if key.is_impersonation() => {
-                self.accounts.get(email)?.get(ksa).copied()
+                Some(&self.accounts.get(email)?.get(ksa)?.by)
             }
-            (Member::Ksa(ksa), _) => self.themselves.get(ksa).copied(),
+            (Member::Ksa(ksa), _) => self.themselves.get(ksa),
             _ => None,
         }
     }
 }
 
+/// As which Google service account one acts; `None`: as itself.
+fn acts_as(meta: &ObjectMeta) -> Option<&str> {
+    let account = meta.annotations.get(GSA_ANNOTATION)?;
+    Some(account.as_str()).filter(|a| !a.is_empty())
+}
+
+/// As what the spec lets its service accounts act, by namespace and name, wherever they are.
+struct Elsewhere<'a>(HashMap<(&'a str, &'a str), BTreeSet<Option<&'a str>>>);
+
+impl<'a> Elsewhere<'a> {
+    fn of(desired: &'a Desired) -> Self {
+        let mut all: HashMap<_, BTreeSet<_>> = HashMap::new();
+        for (key, ksa) in &desired.ksas {
+            let as_what = ksa.account.as_ref().map(Email::as_str);
+            let name = (key.namespace.as_str(), key.name.as_str());
+            all.entry(name).or_default().insert(as_what);
+        }
+        Self(all)
+    }
+
+    fn names(&self, meta: &ObjectMeta) -> bool {
+        let name = (meta.namespace.as_str(), meta.name.as_str());
+        self.0.contains_key(&name)
+    }
+
+    fn acts_so(&self, meta: &ObjectMeta) -> bool {
+        let name = (meta.namespace.as_str(), meta.name.as_str());
+        let as_what = self.0.get(&name);
+        as_what.is_some_and(|all| all.contains(&acts_as(meta)))
+    }
+}
+
 /// What is said of what stays.
-pub(super) fn is_kept(what: &str, by: By<'_>) -> String {
+pub(super) fn is_kept(what: &str, by: &By<'_>) -> String {
     let (relies, once) = match by {
         By::Existing(ksa) => (
             format!("the annotation of {ksa}, which others write (`existing: true`), relies on it"),
@@ -120,6 +178,10 @@ pub(super) fn is_kept(what: &str, by: By<'_>) -> String {
                 ksa.namespace, ksa.name
             ),
             "it is gone or released",
+        ),
+        By::Staying(ksa) => (
+            format!("{ksa}, which is held back, relies on it"),
+            "that is gone or released",
         ),
     };
     kept(what, relies, once)
@@ -190,12 +252,18 @@ mod tests {
     }
 
     #[test]
-    fn what_the_spec_takes_from_an_account_that_it_has_is_taken_from_all() {
-        let spec = "googleServiceAccounts: { backend: {} }\n";
-        let mut case = case(spec, Some("backend"));
-        let member = "serviceAccount:backend@acme-prod.iam.gserviceaccount.com";
-        case.grant("project/acme-prod", LOGS, member);
-        let plan = case.plan();
-        assert_eq!(plan.counts().destroy, 1, "{:?}", plan.changes.keys());
+    fn what_the_spec_takes_from_an_account_is_taken_from_all_that_act_by_its_word() {
+        let granted = |rest: &str| {
+            let spec = format!("googleServiceAccounts: {{ backend: {{}} }}\n{rest}");
+            let mut case = case(&spec, Some("backend"));
+            let member = "serviceAccount:backend@acme-prod.iam.gserviceaccount.com";
+            case.grant("project/acme-prod", LOGS, member);
+            case.plan().counts().destroy
+        };
+        let same =
+            "namespaces: { apps: { serviceAccounts: { web: { impersonates: backend } } } }\n";
+        assert_eq!(granted(same), 1, "the spec lets the same one act as it");
+        assert_eq!(granted(""), 0, "it knows nothing of who does");
+        assert_eq!(granted(&same.replace("impersonates: backend", "")), 0);
     }
 }

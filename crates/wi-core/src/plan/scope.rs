@@ -7,6 +7,7 @@ use super::{Change, Edit, Plan};
 use crate::desired::Desired;
 use crate::names::{KsaIdentity, Member, ProjectId};
 use crate::read_set::ReadSet;
+use crate::resource::Resource;
 use crate::spec::model::NodePools;
 
 /// A part of what a spec asks for, and what is to be read for it.
@@ -26,6 +27,11 @@ impl Part {
         reads.accounts.extend(scope.projects.iter().cloned());
         for resource in &scope.policies {
             reads.policy(resource.clone());
+        }
+        for key in &scope.leaving {
+            if let Some(cluster) = reads.clusters.get_mut(&key.cluster) {
+                cluster.pods_of.insert(key.namespace.to_string());
+            }
         }
         reads.only_users = Some(scope.users.clone());
         Self { desired, reads }
@@ -97,8 +103,25 @@ fn narrowed(desired: &Desired, scope: &Scope) -> Desired {
         &desired.bindings,
         |key, _| matches!(&key.member, Member::Ksa(identity) if identities.contains(identity)),
     );
+    if !scope.whole.is_empty() {
+        part.looked_at = looked_at(desired);
+        let managed = desired.accounts.values().filter(|a| a.managed);
+        let managed = managed.map(|a| a.email.clone());
+        part.of_the_whole = managed.chain(desired.of_the_whole.clone()).collect();
+    }
     part.pools = pools(desired, &part);
     part
+}
+
+/// What a plan of `desired` has seen of who has what, beside accounts.
+fn looked_at(desired: &Desired) -> BTreeSet<Resource> {
+    let accounts = desired.accounts.values().filter(|a| a.managed);
+    let projects = accounts.map(|a| Resource::Project(a.project.clone()));
+    let granted = desired.bindings.keys().map(|key| key.resource.clone());
+    let former = desired.removed.iter().chain(&desired.looked_at).cloned();
+    let all = projects.chain(granted).chain(former);
+    all.filter(|r| !matches!(r, Resource::ServiceAccount(_)))
+        .collect()
 }
 
 fn chained(desired: &Desired, plan: &Plan, scope: &Scope) -> Desired {

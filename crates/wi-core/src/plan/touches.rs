@@ -14,6 +14,8 @@ pub struct Scope {
     /// Clusters of which all identities count.
     pub(super) whole: BTreeSet<String>,
     pub(super) namespaces: BTreeSet<NamespaceKey>,
+    /// Those in which service accounts are to go: what runs as them is looked at again.
+    pub(super) leaving: BTreeSet<NamespaceKey>,
     pub(super) accounts: BTreeSet<Email>,
     pub(super) projects: BTreeSet<ProjectId>,
     pub(super) policies: BTreeSet<Resource>,
@@ -35,6 +37,11 @@ impl Scope {
     pub(super) fn namespace(&mut self, key: &NamespaceKey) {
         self.cluster(&key.cluster);
         self.namespaces.insert(key.clone());
+    }
+
+    pub(super) fn leaving(&mut self, key: &NamespaceKey) {
+        self.namespace(key);
+        self.leaving.insert(key.clone());
     }
 
     pub(super) fn account(&mut self, email: &Email, project: &ProjectId) {

@@ -414,7 +414,7 @@ pub(super) fn accepted_in_words(used: &Use) -> String {
     }
 }
 
-fn accepts(patterns: &[WorkloadPattern], namespace: &str, name: &str) -> bool {
+pub(super) fn accepts(patterns: &[WorkloadPattern], namespace: &str, name: &str) -> bool {
     patterns
         .iter()
         .any(|p| p.matches(namespace, "ServiceAccount", name))

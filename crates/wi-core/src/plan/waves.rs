@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Edit, KsaAfter, Plan, restarts};
+use super::{Action, Edit, Plan, restarts};
 use crate::address::Address;
 use crate::desired::{Desired, Waves};
 use crate::live::Live;
@@ -31,10 +31,14 @@ pub(super) fn assign(desired: &Desired, plan: &mut Plan) {
     let with_last: BTreeMap<Address, usize> = plan
         .changes
         .iter()
-        .filter(|(_, c)| matches!(&c.edit, Edit::Ksa(ksa) if !matches!(ksa.after, KsaAfter::Kept { .. })))
+        .filter(|(_, c)| matches!(&c.edit, Edit::Ksa(ksa) if ksa.leaves()))
         .filter_map(|(address, c)| Some((&c.needs, *wave_of.get(address)?)))
         .flat_map(|(needs, wave)| needs.iter().map(move |n| (n.clone(), wave)))
-        .filter(|(need, _)| plan.changes.get(need).is_some_and(|c| matches!(&c.edit, Edit::Binding(b) if !b.adds())))
+        .filter(|(need, _)| {
+            plan.changes
+                .get(need)
+                .is_some_and(|c| matches!(&c.edit, Edit::Binding(b) if !b.adds()))
+        })
         .collect();
     for (address, change) in &plan.changes {
         if wave_of.contains_key(address) {

@@ -12,6 +12,7 @@
 //! kubernetes:  CLUSTER: { KIND: { NAMESPACE/NAME: the object } }; a text for Pod: pods could not be read
 //! outside:     PATH: { NAMESPACE/NAME: a Kubernetes service account }
 //! numbers, uniform, roles, ancestors, default_accounts, unlisted
+//! found_by_search: [RESOURCE]
 //! ```
 
 use std::collections::BTreeMap;
@@ -192,6 +193,7 @@ pub fn live(world: &Value) -> Live {
         "default_accounts",
         "outside",
         "unlisted",
+        "found_by_search",
     ];
     let unknown: Vec<&String> = world.as_object().expect("a world").keys().collect();
     assert!(
@@ -259,6 +261,10 @@ pub fn live(world: &Value) -> Live {
         live.default_accounts
             .insert(project(of), email(value.as_str().expect("an email")));
     }
+    let found = world["found_by_search"].as_array().into_iter().flatten();
+    live.found_by_search = found
+        .map(|r| resource(r.as_str().expect("a resource")))
+        .collect();
     for (of, value) in entries(world, "outside") {
         let service_accounts = seen(value, |value| {
             let accounts = value.as_object().into_iter().flatten();

@@ -22,9 +22,19 @@ pub(in crate::plan) fn warn(desired: &Desired, live: &Live, plan: &mut Plan) {
         ));
     }
     let by_former = desired.leftovers.as_ref().is_some_and(|l| l.by_former);
-    if !unseen.policies.is_empty() && !by_former {
+    if !unseen.policies.is_empty() {
+        let (what, otherwise) = match by_former {
+            true => (
+                "grants on resources that neither this spec names nor the former one",
+                "found",
+            ),
+            false => (
+                "grants on resources that the spec no longer names",
+                "found by --base GIT_REF (the former spec), and",
+            ),
+        };
         plan.warnings.push(format!(
-            "grants on resources that the spec no longer names cannot be seen in {}: {}. Otherwise they are found by --base GIT_REF (the former spec), and on resources that are listed under `removed:`",
+            "{what} cannot be seen in {}: {}. Otherwise they are {otherwise} on resources that are listed under `removed:`",
             list(unseen.policies.keys().map(ToString::to_string)),
             reasons(unseen.policies.values())
         ));

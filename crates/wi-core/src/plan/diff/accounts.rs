@@ -47,7 +47,8 @@ pub(in crate::plan) fn diff(
         for (email, account) in accounts.found().into_iter().flatten() {
             let ours = owner_in_description(&account.description) == Some(desired.owner.as_str());
             plan.owned += usize::from(ours);
-            if ours && desired.account_name(email).is_none() {
+            let is_known = desired.account_name(email).is_some();
+            if ours && !is_known && !desired.of_the_whole.contains(email) {
                 leave(desired, project, email, account, reliance, plan);
             }
         }

@@ -1,6 +1,7 @@
 //! Members of policies: authority by principal. Whom the spec does not manage is never touched.
 
 use std::borrow::Cow;
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -10,6 +11,7 @@ use crate::address::BindingKey;
 use crate::desired::Desired;
 use crate::live::{Live, Seen};
 use crate::names::{Email, KsaIdentity, Member};
+use crate::plan::authority::Authority;
 use crate::plan::left::Left;
 use crate::plan::ownership::{owner_in_description, split_description};
 use crate::plan::reliance::{Reliance, is_kept};
@@ -55,7 +57,9 @@ impl<'a> Managed<'a> {
                         .is_some_and(|mark| mark.fate() != OnRemove::Keep)
             })
             // One that is referred to by its email is let go with all that it has, too.
-            .filter(|(email, _)| desired.account_name(email).is_none())
+            .filter(|(email, _)| {
+                desired.account_name(email).is_none() && !desired.of_the_whole.contains(*email)
+            })
             .map(|(email, _)| email);
         let declared: BTreeSet<&Email> = declared.collect();
         Self {
@@ -216,6 +220,10 @@ pub(in crate::plan) fn diff(
 ) -> BTreeMap<BindingKey, Users> {
     let mut held = BTreeMap::new();
     let managed = Managed::of(desired, live, left).without_undeleted(plan);
+    // Looked for only where something is to go.
+    let authority = LazyCell::new(|| Authority::of(desired, live));
+    // What stays since others may have granted it, by why.
+    let mut kept: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut wanted_on: BTreeMap<&Resource, Vec<&BindingKey>> = BTreeMap::new();
     for key in desired.bindings.keys() {
         wanted_on.entry(&key.resource).or_default().push(key);
@@ -258,14 +266,29 @@ pub(in crate::plan) fn diff(
                 plan.warnings.push(is_kept(&address, by));
                 continue;
             }
+            if !managed.has_left(&key.member)
+                && let Some(why) = authority.is_kept(&key, options)
+            {
+                kept.entry(why).or_default().insert(in_words(&key));
+                continue;
+            }
             match managed.claim(desired, live, options, &key) {
                 Claim::Held(users) => _ = held.insert(key, *users),
                 Claim::Free(note) => remove(desired, key, spellings, note, plan),
             }
         }
     }
+    for (why, grants) in kept {
+        let grants: Vec<String> = grants.into_iter().collect();
+        plan.warnings
+            .push(format!("kept, since {why}: {}", grants.join("; ")));
+    }
     tell_nothing_to_remove(desired, live, plan);
     held
+}
+
+fn in_words(key: &BindingKey) -> String {
+    format!("{} has {} on {}", key.member, key.role, key.resource)
 }
 
 /// The policy of an account that is yet to be created is empty.

@@ -2,13 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::desired::{Desired, DesiredCluster, DesiredKsa, GSA_ANNOTATION, KsaKey, NamespaceKey};
+use crate::desired::{
+    Desired, DesiredCluster, DesiredKsa, DesiredNamespace, GSA_ANNOTATION, KsaKey, NamespaceKey,
+};
 use crate::live::{Live, Objects, Seen};
 use crate::names::{Email, KubeName};
 use crate::plan::ownership::{
     ADOPTED, FORMER, MANAGED_BY, OWNER, copied_mark, other_manager, owner_of,
 };
-use crate::plan::{Change, Edit, Ksa, KsaAfter, Namespace, Options, Plan, Was};
+use crate::plan::staying::Staying;
+use crate::plan::{
+    Change, Edit, HeldBack, HoldReason, Ksa, KsaAfter, Namespace, Options, Plan, Was,
+};
 use crate::wire::container::Cluster;
 use crate::wire::kubernetes::ObjectMeta;
 
@@ -67,10 +72,71 @@ fn refer_to(key: &KsaKey, wanted: &DesiredKsa, there: Option<&ObjectMeta>, plan:
     }
 }
 
-pub(in crate::plan) fn diff(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
+/// The mark of a spec that is taken over from becomes this one's.
+fn take_over(
+    key: &NamespaceKey,
+    wanted: &DesiredNamespace,
+    there: &ObjectMeta,
+    desired: &Desired,
+    options: &Options,
+    plan: &mut Plan,
+) {
+    let Mark::Other(owner) = mark(there, &desired.owner) else {
+        return;
+    };
+    if !options.adopt_from.contains(owner) {
+        return; // whose spec made it has the mark
+    }
+    let edit = Namespace {
+        key: key.clone(),
+        before: Some(there.into()),
+        taken_over: true,
+    };
+    let notes = vec![taken_over_from(owner)];
+    let change = Change::new(Edit::Namespace(edit), notes, Some(&wanted.place));
+    plan.insert(change);
+}
+
+fn taken_over_from(owner: &str) -> String {
+    format!("taken over from the spec named `{owner}`, as --adopt-from says")
+}
+
+/// What this spec had made or adopted, and only refers to now: the marks go, and nothing else.
+fn let_go(
+    key: &KsaKey,
+    wanted: &DesiredKsa,
+    there: Option<&ObjectMeta>,
+    desired: &Desired,
+    plan: &mut Plan,
+) {
+    let Some(there) = there.filter(|meta| is_ours(meta, &desired.owner)) else {
+        return;
+    };
+    let edit = Ksa {
+        key: key.clone(),
+        before: Some(there.into()),
+        after: KsaAfter::LetGo,
+        force: true,
+        drop_annotation: false,
+    };
+    let note = "let go: others make and annotate it from now on (`existing: true`); its annotation stays as it is";
+    let change = Change::new(Edit::Ksa(edit), vec![note.to_owned()], Some(&wanted.place));
+    plan.insert(change);
+}
+
+pub(in crate::plan) fn diff(
+    desired: &Desired,
+    live: &Live,
+    options: &Options,
+    staying: &Staying<'_>,
+    plan: &mut Plan,
+) {
     for (cluster, wanted) in &desired.clusters {
         match live.kubernetes.get(cluster) {
-            Some(Seen::Found(objects)) => diff_cluster(cluster, desired, objects, options, plan),
+            Some(Seen::Found(objects)) => {
+                diff_cluster(cluster, desired, objects, options, plan);
+                remove_what_left(cluster, desired, objects, staying, plan);
+            }
             Some(Seen::Unknown(why)) if told_apart(wanted, &live.clusters[cluster]) => {
                 plan.unseen(
                     format!("the Kubernetes objects of cluster.{cluster}"),
@@ -117,6 +183,8 @@ fn diff_cluster(
         if let Some(there) = objects.namespaces.get(key.namespace.as_str()) {
             if is_going(there) {
                 plan.unseen(format!("{key} and what is to be in it"), GOING);
+            } else if wanted.create {
+                take_over(key, wanted, there, desired, options, plan);
             }
             continue; // not adopted: it holds more than what the spec knows of
         }
@@ -127,6 +195,7 @@ fn diff_cluster(
         let edit = Namespace {
             key: key.clone(),
             before: None,
+            taken_over: false,
         };
         plan.insert(Change::new(
             Edit::Namespace(edit),
@@ -154,6 +223,7 @@ fn diff_cluster(
         }
         if wanted.existing {
             refer_to(key, wanted, there, plan);
+            let_go(key, wanted, there, desired, plan);
             continue;
         }
         if to_come.contains(&key.namespace) {
@@ -184,7 +254,6 @@ fn diff_cluster(
     }
     let marked = |m: &&ObjectMeta| matches!(mark(m, &desired.owner), Mark::Ours);
     plan.owned += objects.service_accounts.values().filter(marked).count();
-    remove_what_left(cluster, desired, objects, plan);
 }
 
 fn diff_ksa(
@@ -219,9 +288,7 @@ fn diff_ksa(
         Some(Mark::Other(owner)) if options.adopt_from.contains(owner) => {
             adopted |= there.is_some_and(|m| m.annotations.contains_key(ADOPTED));
             force = true;
-            reason = Some(format!(
-                "taken over from the spec named `{owner}`, as --adopt-from says"
-            ));
+            reason = Some(taken_over_from(owner));
         }
         Some(Mark::Other(owner)) => {
             return plan.error(
@@ -319,7 +386,13 @@ fn former(there: Option<&ObjectMeta>, after: Option<&str>, others: &[String]) ->
 }
 
 /// What carries our mark and left the spec: what `wi` made is deleted, what it adopted is released.
-fn remove_what_left(cluster: &str, desired: &Desired, objects: &Objects, plan: &mut Plan) {
+fn remove_what_left(
+    cluster: &str,
+    desired: &Desired,
+    objects: &Objects,
+    staying: &Staying<'_>,
+    plan: &mut Plan,
+) {
     let key = |meta: &ObjectMeta| {
         Some(KsaKey {
             cluster: cluster.to_owned(),
@@ -344,6 +417,13 @@ fn remove_what_left(cluster: &str, desired: &Desired, objects: &Objects, plan: &
             plan.warnings.push(format!(
                 "{key} left the spec and is being deleted already: it is gone once its finalizers are"
             ));
+            continue;
+        }
+        if let Some(stays) = staying.get(&key) {
+            plan.held_back.push(HeldBack {
+                address: key.address(),
+                why: HoldReason::InUse(stays.why.clone()),
+            });
             continue;
         }
         let was = Was::from(meta);
@@ -399,6 +479,7 @@ fn remove_what_left(cluster: &str, desired: &Desired, objects: &Objects, plan: &
         let edit = Namespace {
             key,
             before: Some(meta.into()),
+            taken_over: false,
         };
         let note = "released: no longer in the spec; wi never deletes a namespace, since all in it would go";
         plan.insert(Change::new(

@@ -50,6 +50,8 @@ pub enum KsaAfter {
     /// Our marks go, since it left the spec and was there before. The annotation is put back as it was, where
     /// that is known, and otherwise goes unless somebody else owns it, too.
     Released,
+    /// Our marks go, since others look after it from now on (`existing: true`); the annotation stays as it is.
+    LetGo,
     /// It is deleted, since it left the spec, which had made it.
     Deleted,
 }
@@ -58,6 +60,11 @@ impl Ksa {
     /// The Google service account that its annotation names now.
     pub fn account_before(&self) -> Option<Email> {
         Email::parse(self.before.as_ref()?.account()?).ok()
+    }
+
+    /// Whether it left the spec.
+    pub fn leaves(&self) -> bool {
+        matches!(self.after, KsaAfter::Released | KsaAfter::Deleted)
     }
 
     /// Whether its pods get another identity.
@@ -77,6 +84,7 @@ impl Ksa {
                     false => was.account(),
                 }
             }
+            KsaAfter::LetGo => self.before.as_ref()?.account(),
             KsaAfter::Deleted => None,
         }
     }
@@ -112,6 +120,15 @@ impl Ksa {
                 Some(object)
             }
             KsaAfter::Released => Some(object::released(kind, name, namespace)),
+            KsaAfter::LetGo => {
+                let mut object = object::released(kind, name, namespace);
+                // Left out of what we apply it would go, where nobody else owns it.
+                let ours = self.before.as_ref().filter(|was| was.annotation_is_ours());
+                if let Some(account) = ours.and_then(Was::account) {
+                    object["metadata"]["annotations"][GSA_ANNOTATION] = account.into();
+                }
+                Some(object)
+            }
             KsaAfter::Deleted => None,
         }
     }
@@ -140,7 +157,7 @@ impl Kind for Ksa {
         let mark = stays.then_some(owner);
         let former = match &self.after {
             KsaAfter::Kept { former, .. } => former.as_deref(),
-            KsaAfter::Released | KsaAfter::Deleted => None,
+            KsaAfter::Released | KsaAfter::LetGo | KsaAfter::Deleted => None,
         };
         let rows = [
             (GSA_ANNOTATION, self.account_after()),
@@ -206,7 +223,12 @@ impl Kind for Ksa {
     }
 
     fn scope(&self, scope: &mut Scope) {
-        scope.namespace(&self.key.namespace_key());
+        match self.after {
+            KsaAfter::Kept { .. } | KsaAfter::LetGo => {
+                scope.namespace(&self.key.namespace_key());
+            }
+            KsaAfter::Released | KsaAfter::Deleted => scope.leaving(&self.key.namespace_key()),
+        }
     }
 
     fn observe(&self, reader: &mut Reader<'_>) {
@@ -243,7 +265,7 @@ impl Kind for Ksa {
                     UNKNOWN,
                 )?;
             }
-            KsaAfter::Released | KsaAfter::Deleted => holds(ours, UNKNOWN)?,
+            KsaAfter::Released | KsaAfter::LetGo | KsaAfter::Deleted => holds(ours, UNKNOWN)?,
         }
         let loses =
             was.is_some_and(|was| was.account().is_some()) && self.account_after().is_none();

@@ -1,4 +1,4 @@
-//! A namespace: made, or released when it left the spec. It is never deleted: all in it would go.
+//! A namespace: made, taken over from another spec, or released when it left the spec. It is never deleted: all in it would go.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,23 +17,32 @@ use crate::plan::terraform::Terraform;
 use crate::plan::touches::Scope;
 use crate::plan::{Action, Attribute};
 
-/// A namespace that is made; or one that is there, and is released.
+/// A namespace that is made; or one that is there, and is released or taken over.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Namespace {
     /// In which cluster, and its name.
     pub key: NamespaceKey,
     /// As it is; `None` if it is not there.
     pub before: Option<Was>,
+    /// Whether the mark of another spec becomes this one's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken_over: bool,
 }
 
 impl Namespace {
     /// The whole applied configuration.
     pub fn configuration(&self, owner: &str) -> Value {
         let name = &self.key.namespace;
-        match self.before {
-            None => object::configuration("Namespace", name, None, owner, None, false),
-            Some(_) => object::released("Namespace", name, None),
+        if self.is_released() {
+            object::released("Namespace", name, None)
+        } else {
+            object::configuration("Namespace", name, None, owner, None, false)
         }
+    }
+
+    /// Whether the marks go.
+    pub fn is_released(&self) -> bool {
+        self.before.is_some() && !self.taken_over
     }
 }
 
@@ -53,9 +62,10 @@ impl Kind for Namespace {
         Some(&self.key.cluster)
     }
 
-    fn attributes(&self, _owner: &str) -> Vec<Attribute> {
+    fn attributes(&self, owner: &str) -> Vec<Attribute> {
         let was = self.before.as_ref();
-        let mark = was.and_then(|was| object::annotation(OWNER, Some(was), None));
+        let after = self.taken_over.then_some(owner);
+        let mark = was.and_then(|was| object::annotation(OWNER, Some(was), after));
         mark.into_iter().collect()
     }
 
@@ -104,6 +114,10 @@ impl Kind for Namespace {
     fn check(&self, plan: &Checked<'_>) -> Result<(), String> {
         plan.cluster(&self.key.cluster)?;
         match &self.before {
+            Some(was) if self.taken_over => {
+                plan.may_take(was.owner())?;
+                holds(was.owner().is_some() && !was.uid.is_empty(), UNKNOWN)
+            }
             Some(was) => holds(
                 was.owner() == Some(plan.owner) && !was.uid.is_empty(),
                 UNKNOWN,

@@ -224,7 +224,7 @@ fn tell_unseen_templates(
 }
 
 /// `None`: no name that Kubernetes takes.
-fn ksa_key(cluster: &str, namespace: &str, name: &str) -> Option<KsaKey> {
+pub(super) fn ksa_key(cluster: &str, namespace: &str, name: &str) -> Option<KsaKey> {
     Some(KsaKey {
         cluster: cluster.to_owned(),
         namespace: namespace.parse().ok()?,
