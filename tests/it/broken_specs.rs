@@ -143,6 +143,10 @@ const EDITS: &[(&str, &str)] = &[
     ("expires: 2027-01-01", "condition: { expression: 'true' }"),
     (
         "expires: 2027-01-01",
+        "condition: { title: x, expression: 'request.time < ' }",
+    ),
+    (
+        "expires: 2027-01-01",
         "expires: 2027-01-01, condition: { title: x, expression: 'true' }",
     ),
     (

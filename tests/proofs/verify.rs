@@ -45,15 +45,20 @@ fn of_grant(proof: &Proof) -> Option<&Step> {
     proof.steps.iter().find(asked)
 }
 
+/// As many as show all that can come out, of those that `wi explain` is tried on.
+fn worlds() -> usize {
+    size(WORLDS).min(300)
+}
+
 #[test]
 fn verify_proves_what_the_oracle_finds_over_random_worlds() {
     let mut runner = TestRunner::deterministic();
-    let worlds: Vec<Value> = (0..size(WORLDS))
+    let drawn: Vec<Value> = (0..worlds())
         .map(|_| random().new_tree(&mut runner).expect("a world").current())
         .collect();
     let (mut held, mut broken) = (0, 0);
     runtime().block_on(async {
-        for world in worlds {
+        for world in drawn {
             let (sandbox, http) = serve(&world).await;
             let (token, decision) = sandbox
                 .call(CLUSTER, "shop/web-1", READ, "bucket/acme-receipts")
@@ -93,8 +98,8 @@ fn verify_proves_what_the_oracle_finds_over_random_worlds() {
             }
         }
     });
-    assert!(held * 100 >= size(WORLDS), "{held} held, {broken} broken");
-    assert!(broken * 5 > size(WORLDS), "{held} held, {broken} broken");
+    assert!(held * 100 >= worlds(), "{held} held, {broken} broken");
+    assert!(broken * 5 > worlds(), "{held} held, {broken} broken");
 }
 
 /// The link that `wi verify` finds broken, of those that it tries.

@@ -219,8 +219,20 @@ impl Role {
         Self("roles/iam.workloadIdentityUser".to_owned())
     }
 
-    /// Whether this is one of owner, editor and viewer.
+    /// Whether it gives a part of everything in a project: owner, editor and viewer, and their successors admin, writer and
+    /// reader.
+    ///
+    /// <https://cloud.google.com/iam/docs/roles-overview#basic>
     pub fn is_basic(&self) -> bool {
+        let successor = matches!(
+            self.as_str(),
+            "roles/admin" | "roles/writer" | "roles/reader"
+        );
+        successor || self.takes_no_condition()
+    }
+
+    /// Whether it is one of owner, editor and viewer, which IAM grants under no condition; their successors it does.
+    pub fn takes_no_condition(&self) -> bool {
         matches!(
             self.as_str(),
             "roles/owner" | "roles/editor" | "roles/viewer"

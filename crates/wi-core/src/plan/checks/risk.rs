@@ -16,8 +16,9 @@ pub struct Risks<'a> {
 }
 
 /// Roles without `admin` or `owner` in their names that are as good as one that has.
-const POWERFUL: [&str; 4] = [
+const POWERFUL: [&str; 5] = [
     "roles/editor",
+    "roles/writer",
     "roles/iam.serviceAccountTokenCreator",
     "roles/iam.serviceAccountOpenIdTokenCreator",
     "roles/iam.serviceAccountUser",
@@ -100,6 +101,8 @@ mod tests {
     fn roles_that_lead_to_more_are_increases() {
         for role in [
             "roles/owner",
+            "roles/admin",
+            "roles/writer",
             "roles/storage.admin",
             "roles/resourcemanager.projectIamAdmin",
             "roles/bigquery.dataOwner",

@@ -5,10 +5,8 @@ use std::fmt::Write;
 
 use super::{NodeRoles, Workload};
 use crate::desired::Desired;
+use crate::names::Role;
 use crate::resource::Resource;
-
-/// Roles that nobody should hand to a workload just because the node has them.
-const BASIC: [&str; 3] = ["roles/owner", "roles/editor", "roles/viewer"];
 
 /// YAML that gives each one an identity, and YAML that accepts the loss instead.
 pub(super) fn lines(
@@ -56,14 +54,11 @@ fn grants(desired: &Desired, cluster: &str, roles: &NodeRoles) -> (String, &'sta
     let project = Resource::Project(desired.clusters[cluster].path.project.clone());
     let names: BTreeSet<&str> = held
         .iter()
-        .filter(|(_, resource)| *resource == project)
+        // Nobody should hand basic roles to a workload just because the node has them.
+        .filter(|(role, resource)| *resource == project && !is_basic(role))
         .map(|(role, _)| role.as_str())
         .collect();
-    let narrow: Vec<&str> = names
-        .iter()
-        .copied()
-        .filter(|r| !BASIC.contains(r))
-        .collect();
+    let narrow: Vec<&str> = names.into_iter().collect();
     if narrow.is_empty() {
         ("ROLE".to_owned(), "the roles that it needs")
     } else {
@@ -72,4 +67,8 @@ fn grants(desired: &Desired, cluster: &str, roles: &NodeRoles) -> (String, &'sta
             "as the node has; take out what it does not need",
         )
     }
+}
+
+fn is_basic(role: &str) -> bool {
+    Role::parse(role).is_ok_and(|role| role.is_basic())
 }

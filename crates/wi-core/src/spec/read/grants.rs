@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Entry, Reader, SourceSpan};
+use crate::cel::Expression;
 use crate::names::{Condition, ProjectId, Role};
 use crate::resource::Resource;
 use crate::spec::Document;
@@ -133,7 +134,17 @@ impl Reader<'_> {
         let text = |field: &str| node.get(field).and_then(Node::text);
         self.no_basic_role(entry, node, role);
         if let Some(expression) = node.get("expression") {
-            let count = operators(expression.text().unwrap_or_default());
+            let text = expression.text().unwrap_or_default();
+            if let Err(e) = Expression::parse(text) {
+                self.tell(
+                    "condition",
+                    &entry.at(expression.span),
+                    format!("the condition cannot be read: {e}"),
+                    "no expression of CEL",
+                    Some("Such as: request.time < timestamp(\"2027-01-01T00:00:00Z\")".to_owned()),
+                );
+            }
+            let count = operators(text);
             if count > MAX_OPERATORS {
                 self.tell(
                     "condition",
@@ -190,7 +201,7 @@ impl Reader<'_> {
     }
 
     fn no_basic_role(&mut self, entry: &Entry<'_>, node: &Node, role: Option<&Role>) {
-        if let Some(role) = role.filter(|r| r.is_basic()) {
+        if let Some(role) = role.filter(|r| r.takes_no_condition()) {
             self.tell(
                 "condition",
                 &entry.at(node.span),
