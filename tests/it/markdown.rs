@@ -278,7 +278,7 @@ fn hostile_texts_stay_text() {
     for (i, text) in HOSTILE.iter().enumerate() {
         let _ = writeln!(
             spec,
-            "  account-{i}:\n    displayName: \"{text}\"\n    grants:\n      - role: roles/storage.admin\n        resource: bucket/receipts\n        condition: {{ title: \"{text}\", expression: \"true || '{text}' == ''\" }}"
+            "  account-{i}:\n    displayName: \"{text}\"\n    grants:\n      - role: roles/storage.admin\n        resource: bucket/receipts\n        condition: {{ title: \"{text}\", expression: \"true || r'''{text}''' == ''\" }}"
         );
     }
     let world = "apiVersion: wi.sandbox/v1\nprojects: { acme-prod: {} }\nbuckets: { receipts: { project: acme-prod, uniformBucketLevelAccess: true } }\nclusters: [{ project: acme-prod, location: europe-west1, name: main, autopilot: true }]\n";
