@@ -3,6 +3,7 @@
 
 pub mod expected;
 pub mod files;
+pub mod live;
 pub mod report;
 
 use std::sync::Arc;

@@ -335,3 +335,148 @@ fn audit_of_the_spec_is_checked_with_its_words() {
     // Whoever is not declared is named as entries name him.
     assert!(BATCH.contains('@'));
 }
+
+/// A shop on the sandbox: `shop/web-1` is the pod of an account that is for Cloud SQL.
+fn sandbox(calls: &str, rest: &str) -> Place {
+    let spec = SPEC.replace(
+        "      - { role: roles/storage.objectViewer, resource: bucket/acme-receipts }\n",
+        "",
+    );
+    let world = format!(
+        r#"
+apiVersion: wi.sandbox/v1
+projects:
+  acme-prod:
+    policy:
+      auditConfigs:
+        - {{ service: iam.googleapis.com, auditLogConfigs: [{{ logType: ADMIN_READ }}, {{ logType: DATA_READ }}] }}
+        - {{ service: sts.googleapis.com, auditLogConfigs: [{{ logType: ADMIN_READ }}] }}
+        - {{ service: cloudsql.googleapis.com, auditLogConfigs: [{{ logType: DATA_READ }}] }}
+      bindings:
+        - {{ role: roles/cloudsql.client, members: ["serviceAccount:web-shop@acme-prod.iam.gserviceaccount.com"] }}
+    serviceAccounts:
+      web-shop:
+        policy:
+          bindings:
+            - {{ role: roles/iam.workloadIdentityUser, members: ["serviceAccount:acme-prod.svc.id.goog[shop/web]"] }}
+clusters:
+  - project: acme-prod
+    location: europe-west1
+    name: main
+    workloadPool: acme-prod.svc.id.goog
+    nodePools: [{{ name: p, nodes: 1, workloadMetadata: GKE_METADATA }}]
+    namespaces:
+      shop:
+        serviceAccounts:
+          web: {{ annotations: {{ iam.gke.io/gcp-service-account: web-shop@acme-prod.iam.gserviceaccount.com }} }}
+    pods:
+      - {{ namespace: shop, name: web-1, serviceAccountName: web, owner: {{ kind: StatefulSet, name: web }} }}
+podCalls:
+{calls}
+{rest}
+"#
+    );
+    Place::new(&spec, &world)
+}
+
+fn hours_ago(hours: i64) -> String {
+    let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours);
+    at.to_string()
+}
+
+fn sql_calls() -> String {
+    format!(
+        "  - {{ pod: shop/web-1, at: \"{}\", count: 30, service: cloudsql.googleapis.com, method: cloudsql.instances.connect, permission: cloudsql.instances.connect, resource: project/acme-prod }}\n",
+        hours_ago(30)
+    )
+}
+
+#[test]
+fn a_pod_that_is_taken_over_and_asks_bigquery_is_told_live() {
+    let place = sandbox(&sql_calls(), "");
+    let quiet = place.wi(&["logs", "scan", "--live", "--sandbox"]);
+    assert_eq!(quiet.code, Some(0), "{}{}", quiet.out, quiet.err);
+    quiet.says(&["60 audit entries"]);
+    let odd = format!(
+        "{}  - {{ pod: shop/web-1, at: \"{}\", count: 14, service: bigquery.googleapis.com, method: google.cloud.bigquery.v2.JobService.InsertJob, permission: bigquery.jobs.create, resource: project/acme-prod }}\n",
+        sql_calls(),
+        hours_ago(2)
+    );
+    // Pages come after empty ones, and the quota is used up twice.
+    let rest = "evidence: { emptyLogPages: true }\nfaults:\n  - { match: POST /v2/entries, status: 429, times: 2 }\n";
+    let place = sandbox(&odd, rest);
+    let ran = place.wi(&["logs", "scan", "--live", "--sandbox"]);
+    assert_eq!(ran.code, Some(2), "{}{}", ran.out, ran.err);
+    ran.says(&[
+        "L2: web-shop@acme-prod.iam.gserviceaccount.com (shop/web on main) asked BigQuery",
+        "InsertJob ×14",
+        "all denied",
+        "its roles: cloudsql.client",
+    ]);
+    assert!(
+        ran.err
+            .contains("is used up: asking for 12 hours at a time"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn live_scans_say_what_they_did_not_read_and_which_logs_are_off() {
+    let place = sandbox(&sql_calls(), "");
+    let ran = place
+        .wi(&["logs", "scan", "--live", "--sandbox", "--max-entries", "5"])
+        .fails();
+    ran.says(&["--max-entries 5 is reached", "Incomplete."]);
+    let denied = "faults:\n  - { match: POST /v2/entries, denied: true }\n";
+    let place = sandbox(&sql_calls(), denied);
+    let ran = place.wi(&["logs", "scan", "--live", "--sandbox"]).fails();
+    ran.says(&["audit logs of project acme-prod", "Incomplete."]);
+    let place = Place::new(
+        SPEC,
+        "apiVersion: wi.sandbox/v1\nprojects: { acme-prod: {} }\n",
+    );
+    let ran = place.wi(&["logs", "scan", "--live", "--sandbox"]).ok();
+    ran.says(&[
+        "Audit logs of project acme-prod are off",
+        "gcloud projects set-iam-policy acme-prod",
+    ]);
+}
+
+#[test]
+fn filters_a_sink_and_the_query_are_printed() {
+    let place = Place::new(SPEC, "");
+    let ran = place.wi(&["logs", "filters"]).ok();
+    ran.says(&[
+        "what web-shop@acme-prod.iam.gserviceaccount.com did (account: web)",
+        "serviceAccount:acme-prod.svc.id.goog[shop/web]",
+    ]);
+    let ran = place
+        .wi(&["logs", "sink", "--dataset", "acme-logs.audit"])
+        .ok();
+    ran.says(&[
+        "gcloud logging sinks create wi-identities",
+        "--project=acme-prod",
+        "datasets/audit",
+    ]);
+    let ran = place
+        .wi(&[
+            "logs",
+            "sql",
+            "--dataset",
+            "acme-logs.audit",
+            "--since",
+            "7d",
+        ])
+        .ok();
+    ran.says(&[
+        "FROM `acme-logs.audit.cloudaudit_googleapis_com_data_access`",
+        "timestamp >=",
+    ]);
+    for wrong in ["audit", "acme-logs.a`b", "acme-logs.a'; rm"] {
+        place
+            .wi(&["logs", "sql", "--dataset", wrong])
+            .fails()
+            .says(&["--dataset"]);
+    }
+}

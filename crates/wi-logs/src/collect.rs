@@ -1,12 +1,12 @@
 //! From entries to rows. Names are numbers while entries come, so that an entry costs a few look-ups.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use sha2::{Digest, Sha256};
 
-use crate::entry::{Entry, Text};
+use crate::entry::Entry;
 use crate::facts::{Counts, Facts, Kind, Name, Row, Stat};
 use crate::read::Take;
 use crate::when::{DAY, MINUTE, Micros};
@@ -74,7 +74,10 @@ enum As {
 
 /// Entries that were read already, by their name; shared by all who read.
 #[derive(Debug)]
-pub struct Seen(Vec<Mutex<[std::collections::HashSet<u64>; 2]>>);
+pub struct Seen(Vec<Mutex<[Names; 2]>>);
+
+/// Digests of names of entries, which Cloud Logging gives and nobody else.
+type Names = HashSet<u64, BuildHasherDefault<NumberHasher>>;
 
 /// So many are remembered by each of the parts at least, and twice as many at most.
 const REMEMBERED: usize = 40_000;
@@ -218,15 +221,15 @@ impl Collector {
         let service = self.name(As::Service, payload.service.as_str());
         let host = payload.request.attributes.host.as_str();
         for named in [host, payload.service.as_str()] {
-            if let (_, Some(region)) = services::service(named) {
+            if let Some((_, region)) = services::regional(named) {
                 let region = self.name(As::Plain, region);
                 let by_host = self.name(As::Plain, "host");
                 self.row(Kind::Region, [one.who, region, by_host, 0], 0, stat);
                 break;
             }
         }
-        for Text(region) in &payload.locations.current.0 {
-            let region = self.name(As::Plain, region);
+        for region in entry.regions() {
+            let region = self.name(As::Plain, &region);
             self.row(Kind::Region, [one.who, region, 0, 0], 0, stat);
         }
         let method = self.name(As::Plain, method);
@@ -287,28 +290,7 @@ impl Collector {
                 one.stat,
             );
         }
-        let delta = &payload.service_data.delta;
-        let mut details: Vec<String> = delta
-            .bindings
-            .0
-            .iter()
-            .map(|d| {
-                format!(
-                    "{} {} {}",
-                    action(&d.action),
-                    d.role.as_str(),
-                    d.member.as_str()
-                )
-            })
-            .collect();
-        details.extend(delta.audit.0.iter().map(|d| {
-            format!(
-                "{} audit {} {}",
-                action(&d.action),
-                d.service.as_str(),
-                d.log_type.as_str()
-            )
-        }));
+        let mut details = entry.changes();
         if details.is_empty() {
             details.push(match what {
                 Changed::Other => entry.project().to_owned(),
@@ -373,7 +355,7 @@ impl Collector {
         }
         let name = match kind {
             As::Principal => name::principal(raw),
-            As::Service => services::service(raw).0,
+            As::Service => services::service(raw),
             As::Place => name::place(raw),
             As::Agent => name::agent(raw),
             As::KeyId => key_id(raw),
@@ -472,15 +454,6 @@ fn changed(method: &str) -> Option<Changed> {
         _ if method.ends_with("hmacKeys.create") => Changed::Other,
         _ => return None,
     })
-}
-
-/// `ADD` or `REMOVE`, which some exports have as a number.
-fn action(action: &Text<'_>) -> &'static str {
-    match action.as_str() {
-        "ADD" | "1" => "ADD",
-        "REMOVE" | "2" => "REMOVE",
-        _ => "CHANGE",
-    }
 }
 
 /// The name of an entry, as a number.

@@ -225,6 +225,10 @@ fields! {
         metadata_json: Text<'a> = "metadataJson" | "metadatajson";
         /// What a policy's change changed.
         service_data: ServiceData<'a> = "serviceData" | "servicedata_v1_iam" | "servicedata";
+        /// Of a row: what a policy's change changed, and the regions, as text.
+        changed_json: Text<'a> = "wi_changed";
+        /// See above.
+        regions_json: Text<'a> = "wi_regions";
         /// In which regions.
         locations: ResourceLocation<'a> = "resourceLocation" | "resourcelocation";
     }
@@ -247,6 +251,8 @@ fields! {
         subject: Text<'a> = "principalSubject" | "principalsubject";
         /// `//iam.googleapis.com/projects/P/serviceAccounts/EMAIL/keys/ID`.
         key: Text<'a> = "serviceAccountKeyName" | "serviceaccountkeyname";
+        /// Of a row: through whom, as text.
+        delegation_json: Text<'a> = "wi_delegation";
         /// Through whom.
         delegation: List<Delegation<'a>> = "serviceAccountDelegationInfo" | "serviceaccountdelegationinfo";
     }
@@ -443,9 +449,7 @@ impl<'a> Entry<'a> {
                 .iter()
                 .map(|c| Cow::Borrowed(c.as_str())),
         );
-        if let Ok(metadata) =
-            serde_json::from_str::<Metadata<'_>>(self.payload.metadata_json.as_str())
-        {
+        if let Some(metadata) = of_text::<Metadata<'_>>(&self.payload.metadata_json) {
             all.extend(
                 metadata
                     .chain
@@ -454,8 +458,69 @@ impl<'a> Entry<'a> {
                     .map(|c| Cow::Owned(c.0.into_owned())),
             );
         }
+        let json = &self.payload.authentication.delegation_json;
+        if let Some(List(row)) = of_text::<List<Delegation<'_>>>(json) {
+            all.extend(row.iter().map(|d| {
+                Cow::Owned(match d.subject.as_str() {
+                    "" => d.first_party.email.0.to_string(),
+                    subject => subject.to_owned(),
+                })
+            }));
+        }
         all.retain(|name| !name.is_empty());
         all
+    }
+
+    /// Where it was done: regions and zones.
+    pub fn regions(&self) -> Vec<Cow<'_, str>> {
+        let own = &self.payload.locations.current.0;
+        let mut all: Vec<Cow<'_, str>> = own.iter().map(|r| Cow::Borrowed(r.as_str())).collect();
+        if let Some(List(row)) = of_text::<List<Text<'_>>>(&self.payload.regions_json) {
+            all.extend(row.into_iter().map(|r| Cow::Owned(r.0.into_owned())));
+        }
+        all
+    }
+
+    /// What a policy's change changed: `ADD roles/x MEMBER`, `REMOVE audit SERVICE TYPE`.
+    pub fn changes(&self) -> Vec<String> {
+        let row = of_text::<PolicyDelta<'_>>(&self.payload.changed_json).unwrap_or_default();
+        let of = |delta: &PolicyDelta<'_>| {
+            let bindings = delta.bindings.0.iter().map(|d| {
+                format!(
+                    "{} {} {}",
+                    action(&d.action),
+                    d.role.as_str(),
+                    d.member.as_str()
+                )
+            });
+            let audit = delta.audit.0.iter().map(|d| {
+                format!(
+                    "{} audit {} {}",
+                    action(&d.action),
+                    d.service.as_str(),
+                    d.log_type.as_str()
+                )
+            });
+            bindings.chain(audit).collect::<Vec<_>>()
+        };
+        let mut all = of(&self.payload.service_data.delta);
+        all.extend(of(&row));
+        all
+    }
+}
+
+/// What a text of JSON says; most entries have none.
+fn of_text<'t, T: Deserialize<'t>>(text: &'t Text<'_>) -> Option<T> {
+    let text = text.as_str();
+    (!text.is_empty()).then(|| serde_json::from_str(text).ok())?
+}
+
+/// `ADD` or `REMOVE`, which some exports have as a number.
+fn action(action: &Text<'_>) -> &'static str {
+    match action.as_str() {
+        "ADD" | "1" => "ADD",
+        "REMOVE" | "2" => "REMOVE",
+        _ => "CHANGE",
     }
 }
 

@@ -209,22 +209,24 @@ fn services(word: &str) -> Vec<String> {
 }
 
 /// A service by one name: `bigquery.us-east1.rep.googleapis.com` and `us-east1-bigquery.googleapis.com` are
-/// `bigquery.googleapis.com`, with the region that they name.
-pub fn service(host: &str) -> (String, Option<&str>) {
-    let Some(name) = host.strip_suffix(".googleapis.com") else {
-        return (host.to_owned(), None);
-    };
-    if let Some((service, region)) = name.strip_suffix(".rep").and_then(|n| n.split_once('.')) {
-        return (format!("{service}.googleapis.com"), Some(region));
+/// `bigquery.googleapis.com`.
+pub fn service(host: &str) -> String {
+    match regional(host) {
+        Some((service, _)) => format!("{service}.googleapis.com"),
+        None => host.to_owned(),
+    }
+}
+
+/// The service and the region that a host names, if it names one.
+pub fn regional(host: &str) -> Option<(&str, &str)> {
+    let name = host.strip_suffix(".googleapis.com")?;
+    if let Some(named) = name.strip_suffix(".rep") {
+        return named.split_once('.');
     }
     // REGION-SERVICE: a region ends with a digit (europe-west1).
-    if let Some((region, service)) = name.rsplit_once('-')
-        && region.contains('-')
-        && region.ends_with(|c: char| c.is_ascii_digit())
-    {
-        return (format!("{service}.googleapis.com"), Some(region));
-    }
-    (host.to_owned(), None)
+    let (region, service) = name.rsplit_once('-')?;
+    let is_region = region.contains('-') && region.ends_with(|c: char| c.is_ascii_digit());
+    is_region.then_some((service, region))
 }
 
 /// As people say it: `BigQuery`, or the first word of the host.
@@ -304,18 +306,13 @@ mod tests {
 
     #[test]
     fn regional_hosts_are_their_service() {
-        assert_eq!(
-            service("bigquery.us-east1.rep.googleapis.com"),
-            ("bigquery.googleapis.com".to_owned(), Some("us-east1"))
-        );
-        assert_eq!(
-            service("europe-west1-aiplatform.googleapis.com"),
-            ("aiplatform.googleapis.com".to_owned(), Some("europe-west1"))
-        );
-        assert_eq!(
-            service("storage.googleapis.com"),
-            ("storage.googleapis.com".to_owned(), None)
-        );
-        assert_eq!(service("k8s.io").0, "k8s.io");
+        let east = "bigquery.us-east1.rep.googleapis.com";
+        assert_eq!(service(east), "bigquery.googleapis.com");
+        assert_eq!(regional(east), Some(("bigquery", "us-east1")));
+        let west = "europe-west1-aiplatform.googleapis.com";
+        assert_eq!(service(west), "aiplatform.googleapis.com");
+        assert_eq!(regional(west), Some(("aiplatform", "europe-west1")));
+        assert_eq!(regional("storage.googleapis.com"), None);
+        assert_eq!(service("k8s.io"), "k8s.io");
     }
 }

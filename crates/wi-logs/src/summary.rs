@@ -115,7 +115,7 @@ impl Take for Permissions {
             return;
         }
         self.counts.entries += 1;
-        let (service, _) = services::service(entry.payload.service.as_str());
+        let service = services::service(entry.payload.service.as_str());
         let class = services::class(entry.payload.method.as_str());
         *self.services.entry(service.clone()).or_default() |= class == Class::Read;
         for right in &entry.payload.authorization.0 {

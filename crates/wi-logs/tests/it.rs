@@ -1,6 +1,7 @@
 //! Detectors on logs that are made up, with the truth beside them.
 
 mod made;
+mod sql;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

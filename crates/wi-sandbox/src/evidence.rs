@@ -1,5 +1,4 @@
-//! What services tell of the use of keys: Cloud Monitoring's series, the Activity Analyzer's last days,
-//! and audit logs. All of it comes from the `uses` of the world's keys; each has its own lag and reach.
+//! What services tell of the use of keys: Cloud Monitoring's series and the Activity Analyzer's last days. All of it comes from the `uses` of the world's keys; each has its own lag and reach.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +16,9 @@ const DAY: Millis = 24 * HOUR;
 /// The metric that there is.
 const METRIC: &str = "iam.googleapis.com/service_account/key/authn_events_count";
 
-/// Series are kept for six weeks, activities for ninety days, Data Access logs for thirty.
+/// Series are kept for six weeks, activities for ninety days.
 const METRIC_KEPT: Millis = 42 * DAY;
 const ACTIVITY_KEPT: Millis = 90 * DAY;
-const LOGS_KEPT: Millis = 30 * DAY;
 
 /// `monitoring.googleapis.com/v3/projects/P/timeSeries`.
 pub fn time_series(state: &State, project: &str, request: &Request) -> Result<Value, ApiError> {
@@ -162,162 +160,8 @@ pub fn activities(
     Ok(answer)
 }
 
-/// `logging.googleapis.com/v2/entries:list`: Data Access entries of calls with keys, for resources of
-/// projects whose audit configuration has them.
-pub fn entries(state: &State, request: &Request) -> Result<Value, ApiError> {
-    let names = request.body["resourceNames"].as_array();
-    let names = names.ok_or_else(|| ApiError::invalid("resourceNames is required."))?;
-    let filter = Filter::parse(request.body["filter"].as_str().unwrap_or_default())?;
-    let now = state.clock.now();
-    let mut found: Vec<(Millis, Value)> = Vec::new();
-    for name in names {
-        let project = name.as_str().and_then(|n| n.strip_prefix("projects/"));
-        let project = project
-            .ok_or_else(|| ApiError::invalid("resourceNames: only projects are simulated."))?;
-        let project = in_project(state, project, "logging.privateLogEntries.list")?;
-        if !is_logged(state, &project) {
-            continue;
-        }
-        for owner in state.world.projects.keys() {
-            for (_, account, key) in keys(state, owner) {
-                for (at, used) in uses(key).filter(|(at, _)| *at >= now - LOGS_KEPT && *at <= now) {
-                    let resource = used.project.as_deref().unwrap_or(owner);
-                    if resource == project {
-                        found.push((at, entry(&project, owner, account.as_str(), key, used, at)));
-                    }
-                }
-            }
-        }
-    }
-    found.retain(|(_, entry)| filter.admits(entry));
-    found.sort_by_key(|(at, _)| -at);
-    let entries: Vec<Value> = found
-        .into_iter()
-        .map(|(_, entry)| entry)
-        .take(1000)
-        .collect();
-    Ok(match entries.as_slice() {
-        [] => json!({}),
-        entries => json!({ "entries": entries }),
-    })
-}
-
-fn entry(
-    project: &str,
-    owner: &str,
-    account: &str,
-    key: &AccountKey,
-    used: &KeyUse,
-    at: Millis,
-) -> Value {
-    let mut entry = json!({
-        "logName": format!("projects/{project}/logs/cloudaudit.googleapis.com%2Fdata_access"),
-        "timestamp": text(at),
-        "protoPayload": {
-            "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
-            "serviceName": "storage.googleapis.com",
-            "methodName": used.method.as_deref().unwrap_or("storage.objects.get"),
-            "authenticationInfo": {
-                "principalEmail": account,
-                "serviceAccountKeyName":
-                    format!("//iam.googleapis.com/projects/{owner}/serviceAccounts/{account}/keys/{}", key.id),
-            },
-            "requestMetadata": {},
-        },
-    });
-    let about = &mut entry["protoPayload"]["requestMetadata"];
-    if let Some(ip) = &used.caller_ip {
-        about["callerIp"] = ip.clone().into();
-    }
-    if let Some(agent) = &used.user_agent {
-        about["callerSuppliedUserAgent"] = agent.clone().into();
-    }
-    entry
-}
-
-/// Whether Data Access logs are on in a project, for all services or for Cloud Storage.
-fn is_logged(state: &State, project: &str) -> bool {
-    let policy = &state.world.projects[project].policy;
-    policy.audit_configs.iter().any(|config| {
-        let service = config["service"].as_str().unwrap_or_default();
-        matches!(service, "allServices" | "storage.googleapis.com")
-    })
-}
-
-/// `FIELD OP "VALUE"` joined by AND and OR, AND before OR, with parentheses around values.
-struct Filter(Vec<Vec<Term>>);
-
-struct Term {
-    field: String,
-    op: &'static str,
-    /// One of them.
-    values: Vec<String>,
-}
-
-impl Filter {
-    fn parse(text: &str) -> Result<Self, ApiError> {
-        let bad = |part: &str| ApiError::invalid(format!("Unparseable filter: {part}"));
-        let mut any = Vec::new();
-        for all in text
-            .split(" OR ")
-            .filter(|_| !text.trim().is_empty() && !text.contains("(\""))
-        {
-            any.push(Self::terms(all, &bad)?);
-        }
-        if any.is_empty() && !text.trim().is_empty() {
-            any.push(Self::terms(text, &bad)?);
-        }
-        Ok(Self(any))
-    }
-
-    fn terms(text: &str, bad: &impl Fn(&str) -> ApiError) -> Result<Vec<Term>, ApiError> {
-        text.split(" AND ")
-            .map(|part| {
-                let part = part.trim();
-                let op = [">=", "<=", "=", ":"]
-                    .into_iter()
-                    .find(|op| part.contains(op));
-                let (op, (field, value)) = op
-                    .and_then(|op| Some((op, part.split_once(op)?)))
-                    .ok_or_else(|| bad(part))?;
-                let value = value.trim().trim_start_matches('(').trim_end_matches(')');
-                let values = value
-                    .split(" OR ")
-                    .map(|v| v.trim().trim_matches('"').to_owned());
-                Ok(Term {
-                    field: field.trim().to_owned(),
-                    op,
-                    values: values.collect(),
-                })
-            })
-            .collect()
-    }
-
-    fn admits(&self, entry: &Value) -> bool {
-        let admits = |term: &Term| {
-            let pointer = format!("/{}", term.field.replace('.', "/"));
-            let found = entry
-                .pointer(&pointer)
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            term.values.iter().any(|value| match term.op {
-                "=" => found == value,
-                ":" => found.contains(value.as_str()),
-                // Times of one form compare as texts do, but for their fractions.
-                op => match (parse(found), parse(value)) {
-                    (Some(found), Some(value)) => {
-                        (op == ">=") == (found >= value) || found == value
-                    }
-                    _ => false,
-                },
-            })
-        };
-        self.0.is_empty() || self.0.iter().any(|all| all.iter().all(admits))
-    }
-}
-
 /// All keys of a project, deleted ones too, with the account's unique id and email.
-fn keys<'a>(
+pub(super) fn keys<'a>(
     state: &'a State,
     project: &'a str,
 ) -> impl Iterator<Item = (&'a str, String, &'a AccountKey)> {
@@ -328,11 +172,15 @@ fn keys<'a>(
     })
 }
 
-fn uses(key: &AccountKey) -> impl Iterator<Item = (Millis, &KeyUse)> {
+pub(super) fn uses(key: &AccountKey) -> impl Iterator<Item = (Millis, &KeyUse)> {
     key.uses.iter().filter_map(|u| Some((parse(&u.at)?, u)))
 }
 
-fn in_project(state: &State, project: &str, permission: &str) -> Result<String, ApiError> {
+pub(super) fn in_project(
+    state: &State,
+    project: &str,
+    permission: &str,
+) -> Result<String, ApiError> {
     let id = state.project(project);
     id.ok_or_else(|| ApiError::permission(permission, &format!("projects/{project}")))
 }

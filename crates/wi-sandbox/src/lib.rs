@@ -21,6 +21,8 @@ mod gateway;
 mod gke;
 mod iam;
 mod ids;
+mod log_filter;
+mod logging;
 mod members;
 mod oracle;
 mod policies;

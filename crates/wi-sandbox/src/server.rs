@@ -24,8 +24,8 @@ use super::kube::Served;
 use super::request::{self, Request, decode};
 use super::state::State;
 use super::{
-    assets, crm, datasets, evidence, gateway, gke, iam, oracle, policies, restrictions, services,
-    serving, storage, tokens,
+    assets, crm, datasets, evidence, gateway, gke, iam, logging, oracle, policies, restrictions,
+    services, serving, storage, tokens,
 };
 
 /// Larger bodies than any policy.
@@ -349,7 +349,7 @@ fn route(state: &mut State, request: &Request) -> Result<Value, ApiError> {
             kind,
             "activities:query",
         ] => evidence::activities(state, project, kind, request),
-        ["v2", "entries:list"] => evidence::entries(state, request),
+        ["v2", "entries:list"] => logging::entries(state, request),
         [
             "v1",
             "projects",

@@ -111,6 +111,12 @@ pub struct World {
     /// How what is known of the use of keys comes.
     #[serde(default, skip_serializing_if = "is_default")]
     pub evidence: Evidence,
+    /// What pods ask for: audit logs have it, and the token for it, where they are on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pod_calls: Vec<PodCall>,
+    /// Entries of logs, as Cloud Logging has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_entries: Vec<Value>,
     /// Failures to inject.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
@@ -139,6 +145,8 @@ impl Default for World {
             operation_seconds: OperationSeconds::default(),
             propagation_seconds: PropagationSeconds::default(),
             evidence: Evidence::default(),
+            pod_calls: Vec::new(),
+            log_entries: Vec::new(),
             faults: Vec::new(),
         }
     }
@@ -333,6 +341,39 @@ pub struct Evidence {
     /// What Cloud Monitoring says that it cannot reach.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreachable: Vec<String>,
+    /// Whether each page of log entries comes after an empty one, as where a project has many others.
+    #[serde(skip_serializing_if = "is_default")]
+    pub empty_log_pages: bool,
+}
+
+/// A call of a pod, one a minute if they are many.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PodCall {
+    /// `NAMESPACE/NAME`.
+    pub pod: String,
+    /// `PROJECT/LOCATION/NAME`, or its name; absent: in any cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// When (RFC 3339, simulated).
+    pub at: String,
+    /// How many there are; 1 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// The service: `bigquery.googleapis.com`.
+    pub service: String,
+    /// As entries name it: `google.cloud.bigquery.v2.JobService.InsertJob`.
+    pub method: String,
+    /// What it takes: `bigquery.jobs.create`.
+    pub permission: String,
+    /// On what: `project/ID`, `bucket/NAME` or a full resource name.
+    pub resource: String,
+    /// From which address; absent: one that Google does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_ip: Option<String>,
+    /// By which program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
 }
 
 impl Default for Evidence {
@@ -341,6 +382,7 @@ impl Default for Evidence {
             metric_lag_seconds: 10_800,
             activity_lag_days: 2,
             unreachable: Vec::new(),
+            empty_log_pages: false,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `wi logs`: what is unusual in audit logs, who used what, and how to get at them.
 
+mod at_google;
 mod scan;
 mod used;
 
@@ -8,9 +9,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use wi_client::files;
 use wi_core::spec::model::Spec;
+use wi_core::words::safe;
 use wi_logs::baseline::{self, Baseline};
+use wi_logs::when::Micros;
 
 use super::{Failure, Success};
+use crate::logs::live;
 
 #[derive(Debug, Args)]
 pub(super) struct LogsArgs {
@@ -28,6 +32,12 @@ enum LogsCommand {
     Summary(used::SummaryArgs),
     /// Print the permissions that somebody used
     Permissions(used::PermissionsArgs),
+    /// Print filters of Cloud Logging for the spec's identities
+    Filters(at_google::FilterArgs),
+    /// Print the commands that make a log sink to BigQuery
+    Sink(at_google::SinkArgs),
+    /// Print the query that brings a sink's dataset down to what is looked at
+    Sql(at_google::SqlArgs),
 }
 
 pub(super) fn run(args: LogsArgs) -> Result<Success, Failure> {
@@ -36,6 +46,9 @@ pub(super) fn run(args: LogsArgs) -> Result<Success, Failure> {
         LogsCommand::Learn(args) => scan::learn(args),
         LogsCommand::Summary(args) => used::summary(args),
         LogsCommand::Permissions(args) => used::permissions(args),
+        LogsCommand::Filters(args) => at_google::filters(args),
+        LogsCommand::Sink(args) => at_google::sink(args),
+        LogsCommand::Sql(args) => at_google::sql(args),
     }
 }
 
@@ -46,6 +59,18 @@ fn spec(paths: &[PathBuf]) -> Result<Option<Spec>, Failure> {
         Err(errors) if errors.mistakes().iter().all(|m| m.code == "no_spec") => Ok(None),
         Err(errors) => Err(errors.into()),
     }
+}
+
+/// The moment that lies `7d` before another.
+fn since(text: &str, now: Micros) -> Result<Micros, Failure> {
+    let before = live::duration(text).ok_or_else(|| {
+        Failure::Message(format!(
+            "--since: `{}` is no time: 7d, 36h or 90m",
+            safe(text)
+        ))
+    })?;
+    let before = Micros::try_from(before.as_micros()).unwrap_or(Micros::MAX);
+    Ok(now.saturating_sub(before))
 }
 
 /// A baseline; an empty one, where a file that is to be written is not there yet.

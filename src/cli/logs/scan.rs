@@ -1,22 +1,26 @@
 //! `wi logs scan` and `wi logs learn`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use wi_core::findings::Severity;
-use wi_core::names::Email;
+use wi_core::findings::{NotSeen, Severity};
+use wi_core::names::{Email, ProjectId};
 use wi_core::spec::model::Spec;
 use wi_core::words::safe;
 use wi_logs::baseline::{self, Baseline};
+use wi_logs::collect::Collector;
 use wi_logs::detect::{self, Detector};
 use wi_logs::digest::Digests;
 use wi_logs::expected::Expected;
-use wi_logs::{name, when};
+use wi_logs::{filter, name, when};
 
+use super::super::connect::{self, ConnectArgs, Session};
 use super::super::heading;
 use super::super::{Failure, Success};
-use super::{read_baseline, spec, write_whole};
-use crate::logs::{self, expected, files, report};
+use super::{read_baseline, since, spec, write_whole};
+use crate::engine::pipeline::Input;
+use crate::logs::{self, expected, files, live, report};
 use crate::view::{findings as view, print};
 
 const READ: &str = "What is read";
@@ -31,6 +35,18 @@ pub(in crate::cli) struct ScanArgs {
     /// The result of the query that `wi logs sql` writes
     #[arg(long, value_name = "FILE", help_heading = READ)]
     pub from_bigquery: Vec<PathBuf>,
+    /// Ask Cloud Logging for the logs of the spec's projects
+    #[arg(long, help_heading = READ)]
+    pub live: bool,
+    /// Ask for this project's logs, too (repeatable)
+    #[arg(long, value_name = "PROJECT", requires = "live", help_heading = READ)]
+    pub project: Vec<String>,
+    /// Ask for so much of the past: 7d, 36h, 90m
+    #[arg(long, value_name = "TIME", default_value = "7d", requires = "live", help_heading = READ)]
+    pub since: String,
+    /// Read at most so many entries from Cloud Logging
+    #[arg(long, value_name = "N", default_value_t = 200_000, requires = "live", help_heading = READ)]
+    pub max_entries: u64,
     /// The spec: what its roles explain is expected
     #[arg(long, value_name = "PATH", default_value = ".", help_heading = JUDGED)]
     pub spec: Vec<PathBuf>,
@@ -67,6 +83,8 @@ pub(in crate::cli) struct ScanArgs {
     /// Write the findings to this file, and the text to standard output
     #[arg(long, value_name = "FILE", help_heading = heading::OUTPUT)]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
 }
 
 #[derive(Debug, Args)]
@@ -109,9 +127,10 @@ pub(super) const BASELINE: &str = ".wi/baseline.v1.jsonl";
 const LARGE: usize = baseline::LARGEST / 2;
 
 pub(in crate::cli) fn run(args: ScanArgs) -> Result<Success, Failure> {
-    if args.files.is_empty() && args.from_bigquery.is_empty() {
+    if args.files.is_empty() && args.from_bigquery.is_empty() && !args.live {
         return Err(Failure::Message(
-            "nothing to read: name files of logs, or `-` for standard input".to_owned(),
+            "nothing to read: name files of logs, `-` for standard input, or pass --live"
+                .to_owned(),
         ));
     }
     let only = detectors(&args.detectors)?;
@@ -125,10 +144,16 @@ pub(in crate::cli) fn run(args: ScanArgs) -> Result<Success, Failure> {
     let mut named = files::named(&args.files)?;
     named.extend(args.from_bigquery.iter().cloned());
     let count = named.len();
-    let read = logs::facts(files::inputs(named, args.learn.then(|| digests.clone())));
+    let mut read = logs::facts(files::inputs(named, args.learn.then(|| digests.clone())));
+    let seen = match args.live {
+        true => look(&args, &expected, &mut read)?,
+        false => Seen::default(),
+    };
     let today = when::day_of(jiff::Timestamp::now().as_microsecond());
     let found = detect::detect(&read.facts, &known, &expected, &only, today);
     let mut findings = report::findings(&found, &read, &expected);
+    findings.not_seen.extend(seen.not_seen);
+    findings.warnings.extend(seen.warnings);
     if spec.is_none() {
         let told = "No spec was read: the past alone decides. Name it with --spec.";
         findings.warnings.push(told.to_owned());
@@ -145,7 +170,9 @@ pub(in crate::cli) fn run(args: ScanArgs) -> Result<Success, Failure> {
             .baseline
             .clone()
             .unwrap_or_else(|| PathBuf::from(BASELINE));
-        add(&file, known, &read, &digests.all(), false)?;
+        let mut digests = digests.all();
+        digests.extend(seen.source);
+        add(&file, known, &read, &digests, false)?;
     }
     if !report.findings.is_complete() && !args.allow_incomplete {
         return Err(Failure::Message(
@@ -162,6 +189,66 @@ pub(in crate::cli) fn run(args: ScanArgs) -> Result<Success, Failure> {
     Ok(match report.findings.reaches(least) {
         true => Success::Findings,
         false => Success::Ok,
+    })
+}
+
+/// What Cloud Logging was asked for, besides entries.
+#[derive(Default)]
+struct Seen {
+    not_seen: Vec<NotSeen>,
+    warnings: Vec<String>,
+    /// What a baseline calls it.
+    source: Option<String>,
+}
+
+/// Reads the logs of the spec's projects, and whether they are on.
+fn look(args: &ScanArgs, expected: &Expected, read: &mut logs::Read) -> Result<Seen, Failure> {
+    let mut projects = Vec::new();
+    let own = expected.projects.iter().map(|p| ("the spec", p));
+    for (of, text) in own.chain(args.project.iter().map(|p| ("--project", p))) {
+        let id = ProjectId::parse(text).map_err(|e| format!("{of}: {}", e.0))?;
+        if !projects.contains(&id) {
+            projects.push(id);
+        }
+    }
+    if projects.is_empty() {
+        return Err(Failure::Message(
+            "--live: of which projects? Name a spec, or --project".to_owned(),
+        ));
+    }
+    connect::runtime()?.block_on(async {
+        let (http, session) = match args.connect.sandbox {
+            None => (connect::connect(&args.connect)?, None),
+            Some(_) => {
+                let input = Input::load(&args.spec, None)?;
+                let session = Session::open(&args.connect, &args.spec, || input.declared()).await?;
+                (session.http.clone(), Some(session))
+            }
+        };
+        let (mut warnings, mut not_seen) = live::switched_off(&http, &projects).await;
+        let ahead = http.clock_ahead().unwrap_or_default();
+        let now = (jiff::Timestamp::now() - ahead).as_microsecond();
+        let wanted = live::Wanted {
+            projects,
+            filter: filter::all(expected),
+            since: since(&args.since, now)?,
+            until: now,
+            most: args.max_entries,
+        };
+        let mut into = Collector::new(Arc::default());
+        not_seen.extend(live::read(&http, &wanted, &mut into, &mut print::note).await);
+        read.facts.merge(into.finish());
+        if let Some(session) = session {
+            session.close().await?;
+        }
+        warnings.sort();
+        let from = when::rfc3339(wanted.since);
+        let to = when::rfc3339(wanted.until);
+        Ok(Seen {
+            not_seen,
+            warnings,
+            source: Some(format!("live:{from}/{to}")),
+        })
     })
 }
 

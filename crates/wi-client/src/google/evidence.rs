@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use http::Method;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::json;
 use wi_core::names::ProjectId;
 use wi_core::percent;
 
-use crate::http::{Api, ApiError, Http, ListBudget, Request};
+use super::logging::{Entries, First};
+use crate::http::{Api, ApiError, Http, ListBudget, Request, Retry};
 
 /// Events of keys in a time, as far as Cloud Monitoring has them.
 #[derive(Debug, Clone, Default)]
@@ -184,12 +184,6 @@ pub async fn key_callers(
 ) -> Result<BTreeMap<String, usize>, ApiError> {
     #[derive(Default, Deserialize)]
     #[serde(rename_all = "camelCase", default)]
-    struct Page {
-        entries: Vec<Entry>,
-        next_page_token: String,
-    }
-    #[derive(Default, Deserialize)]
-    #[serde(rename_all = "camelCase", default)]
     struct Entry {
         proto_payload: Payload,
     }
@@ -209,22 +203,13 @@ pub async fn key_callers(
         "logName=\"projects/{project}/logs/cloudaudit.googleapis.com%2Fdata_access\" AND timestamp>=\"{from}\" AND protoPayload.authenticationInfo.serviceAccountKeyName=\"//iam.googleapis.com/{key_name}\""
     );
     let mut callers = BTreeMap::new();
-    let (mut token, mut budget) = (String::new(), ListBudget::of_pages(20));
-    loop {
-        let body = json!({
-            "resourceNames": [format!("projects/{project}")],
-            "filter": filter,
-            "orderBy": "timestamp desc",
-            "pageSize": 1000,
-            "pageToken": token,
-        });
-        let url = http.url(Api::Logging, "v2/entries:list");
-        let request = Request::new(Method::POST, url).body(body);
-        let page: Page = http
-            .page(request, &mut budget, |p: &Page| p.entries.len())
-            .await?;
-        for entry in page.entries {
-            let payload = entry.proto_payload;
+    let mut pages = Entries::new(project, filter, First::Newest, 20);
+    while let Some(page) = pages.next(http, Retry::Always).await? {
+        for entry in page {
+            // What has another shape names nobody.
+            let payload = serde_json::from_value::<Entry>(entry)
+                .unwrap_or_default()
+                .proto_payload;
             let about = payload.request_metadata;
             let mut caller = match about.caller_ip.as_str() {
                 "" => "an address that is not told".to_owned(),
@@ -236,10 +221,6 @@ pub async fn key_callers(
             caller.push_str(&format!(", {}", payload.method_name));
             *callers.entry(caller).or_default() += 1;
         }
-        // An empty page with a token is no end.
-        token = page.next_page_token;
-        if token.is_empty() {
-            return Ok(callers);
-        }
     }
+    Ok(callers)
 }

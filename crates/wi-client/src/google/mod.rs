@@ -7,6 +7,7 @@ mod datasets;
 pub mod evidence;
 pub mod iam;
 pub mod keys;
+pub mod logging;
 pub mod policies;
 mod policy_url;
 pub mod projects;

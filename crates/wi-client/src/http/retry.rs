@@ -16,6 +16,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 pub enum Retry {
     /// Reads, and writes that a version or etag guards.
     Always,
+    /// A read of which one can ask less: a used up quota is told at once.
+    UnlessQuota,
     /// A write that must not happen twice: tried again only if the server cannot have begun it.
     IfRefused,
 }
@@ -35,10 +37,10 @@ pub(super) fn may_retry(error: &ApiError, retry: Retry, connected: bool) -> bool
         return false; // whoever called knows how to wait for the operation
     }
     match error.code {
-        429 => true,
-        403 => error.is_quota(),
-        500 | 502 | 503 | 504 => retry == Retry::Always,
-        0 => retry == Retry::Always || !connected,
+        429 => retry != Retry::UnlessQuota,
+        403 => retry != Retry::UnlessQuota && error.is_quota(),
+        500 | 502 | 503 | 504 => retry != Retry::IfRefused,
+        0 => retry != Retry::IfRefused || !connected,
         _ => false,
     }
 }
