@@ -21,6 +21,19 @@ pub struct KsaIdentity {
 }
 
 impl KsaIdentity {
+    /// `pool` is the workload pool, `PROJECT.svc.id.goog`.
+    pub fn new(
+        pool: impl Into<String>,
+        namespace: impl Into<String>,
+        name: impl Into<String>,
+    ) -> Self {
+        Self {
+            pool: pool.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+
     /// `serviceAccount:POOL[NS/KSA]`, the spelling used on a Google service account's own policy.
     pub fn legacy_member(&self) -> String {
         format!(

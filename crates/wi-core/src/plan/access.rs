@@ -20,7 +20,7 @@ pub struct AccessChange {
 impl AccessChange {
     fn of_loss(loss: &IdentityLoss) -> Self {
         let names = loss.workloads.iter();
-        let names = names.map(|w| format!("{} {}/{}", w.kind, w.namespace, w.name));
+        let names = names.map(ToString::to_string);
         Self {
             gains: false,
             principal: Member::Ksa(loss.identity.clone()),

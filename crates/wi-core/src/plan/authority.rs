@@ -32,11 +32,7 @@ impl<'a> Authority<'a> {
             let Some(owner) = owner_of(meta) else {
                 return;
             };
-            let identity = || KsaIdentity {
-                pool: pool.to_owned(),
-                namespace: meta.namespace.clone(),
-                name: meta.name.clone(),
-            };
+            let identity = || KsaIdentity::new(pool, &meta.namespace, &meta.name);
             marked.insert(identity());
             if owner != desired.owner {
                 others.insert(owner);

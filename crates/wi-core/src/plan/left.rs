@@ -31,7 +31,7 @@ impl Left {
         left.0.extend(former.map(|k| (k, BTreeSet::new())));
         for (pool, _, accounts) in clusters(desired, live) {
             for meta in accounts.found().into_iter().flatten() {
-                let identity = identity(&pool, meta);
+                let identity = KsaIdentity::new(&pool, &meta.namespace, &meta.name);
                 if !wanted.contains(&identity) && is_ours(meta, &desired.owner) {
                     let annotation = meta.annotations.get(GSA_ANNOTATION);
                     let account = annotation.and_then(|a| Email::parse(a).ok());
@@ -206,12 +206,4 @@ fn clusters<'a>(
         (pool, Place::Outside(cluster.path.to_string()), accounts)
     });
     ours.chain(outside)
-}
-
-fn identity(pool: &str, meta: &ObjectMeta) -> KsaIdentity {
-    KsaIdentity {
-        pool: pool.to_owned(),
-        namespace: meta.namespace.clone(),
-        name: meta.name.clone(),
-    }
 }

@@ -57,11 +57,11 @@ fn loss(ksa: &Ksa, desired: &Desired, live: &Live) -> Option<IdentityLoss> {
         None => (BTreeSet::new(), Some("they were not listed".to_owned())),
     };
     Some(IdentityLoss {
-        identity: KsaIdentity {
-            pool: cluster.project.workload_pool(),
-            namespace: key.namespace.to_string(),
-            name: key.name.to_string(),
-        },
+        identity: KsaIdentity::new(
+            cluster.project.workload_pool(),
+            key.namespace.as_str(),
+            key.name.as_str(),
+        ),
         cluster: key.cluster.clone(),
         account,
         workloads,

@@ -74,11 +74,11 @@ impl<'a> Index<'a> {
             if let Edit::Ksa(ksa) = &change.edit
                 && let Some(cluster) = desired.clusters.get(&ksa.key.cluster)
             {
-                let identity = KsaIdentity {
-                    pool: cluster.path.project.workload_pool(),
-                    namespace: ksa.key.namespace.to_string(),
-                    name: ksa.key.name.to_string(),
-                };
+                let identity = KsaIdentity::new(
+                    cluster.path.project.workload_pool(),
+                    ksa.key.namespace.as_str(),
+                    ksa.key.name.as_str(),
+                );
                 if ksa.leaves() {
                     let wave = desired.wave_of(&ksa.key.cluster);
                     let last = leaves.entry(identity.clone()).or_insert((wave, address));

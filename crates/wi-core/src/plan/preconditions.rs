@@ -174,9 +174,7 @@ fn losers(impact: &Impact) -> Value {
             IdentityEffect::Loses(_) | IdentityEffect::LosesAccepted => "lose the node's identity",
             IdentityEffect::Gets(_) | IdentityEffect::Keeps(_) => continue,
         };
-        let names = workloads
-            .iter()
-            .map(|w| format!("{} {}/{}", w.kind, w.namespace, w.name));
+        let names = workloads.iter().map(ToString::to_string);
         losers.entry(fate).or_default().extend(names);
     }
     json!(losers)

@@ -90,11 +90,11 @@ impl<'a> Reliance<'a> {
                 {
                     continue;
                 }
-                let identity = KsaIdentity {
-                    pool: outside.path.project.workload_pool(),
-                    namespace: meta.namespace.clone(),
-                    name: meta.name.clone(),
-                };
+                let identity = KsaIdentity::new(
+                    outside.path.project.workload_pool(),
+                    &meta.namespace,
+                    &meta.name,
+                );
                 let by = By::Dropped(&outside.path, meta);
                 self.add(identity, meta, by, elsewhere.acts_so(meta));
             }

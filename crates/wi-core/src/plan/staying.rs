@@ -34,11 +34,8 @@ impl<'a> Staying<'a> {
                 continue;
             };
             for meta in objects.service_accounts.values() {
-                let identity = KsaIdentity {
-                    pool: of.path.project.workload_pool(),
-                    namespace: meta.namespace.clone(),
-                    name: meta.name.clone(),
-                };
+                let identity =
+                    KsaIdentity::new(of.path.project.workload_pool(), &meta.namespace, &meta.name);
                 let was_named =
                     is_ours(meta, &desired.owner) || desired.former_ksas.contains(&identity);
                 let key = super::impact::ksa_key(cluster, &meta.namespace, &meta.name);
@@ -156,9 +153,7 @@ fn in_words(by: &Used, key: &KsaKey) -> String {
     let who = match by {
         Ok(workloads) => {
             let workloads = workloads.iter();
-            let names: Vec<String> = workloads
-                .map(|w| format!("{} {}/{}", w.kind, w.namespace, w.name))
-                .collect();
+            let names: Vec<String> = workloads.map(ToString::to_string).collect();
             format!("these run as it: {}", names.join(", "))
         }
         Err(why) => format!("what runs as it could not be read: {why}"),

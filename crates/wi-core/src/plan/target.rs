@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Edit, Plan, Subject, restarts};
 use crate::address::Address;
-use crate::desired::Desired;
+use crate::desired::{Desired, DesiredKsa};
 use crate::graph::Graph;
 use crate::live::{Live, Seen};
 use crate::names::{Email, KsaIdentity, Member};
@@ -30,26 +30,15 @@ pub fn restrict_to_clusters(
     clusters: &BTreeSet<String>,
 ) {
     let here = desired.ksas.iter();
-    let here: Vec<_> = here
-        .filter(|(key, _)| clusters.contains(&key.cluster))
-        .collect();
-    let accounts: BTreeSet<&Email> = here
-        .iter()
-        .filter_map(|(_, k)| k.account.as_ref())
-        .collect();
-    let is_here = |ksa: &KsaIdentity| {
-        here.iter().any(|(key, _)| {
-            (key.namespace.as_str(), key.name.as_str())
-                == (ksa.namespace.as_str(), ksa.name.as_str())
-                && desired
-                    .clusters_of_pool(&ksa.pool)
-                    .any(|c| c == key.cluster)
-        })
-    };
+    let here = here.filter(|(key, _)| clusters.contains(&key.cluster));
+    let here: Vec<&DesiredKsa> = here.map(|(_, ksa)| ksa).collect();
+    let accounts = here.iter().filter_map(|ksa| ksa.account.as_ref());
+    let accounts: BTreeSet<&Email> = accounts.collect();
+    let identities: BTreeSet<&KsaIdentity> = here.iter().map(|ksa| &ksa.identity).collect();
     let given = |edit: &Edit| match edit {
         Edit::Account(account) => accounts.contains(&account.email),
         Edit::Binding(binding) if binding.adds() => match &binding.key.member {
-            Member::Ksa(ksa) => is_here(ksa),
+            Member::Ksa(ksa) => identities.contains(ksa),
             Member::ServiceAccount(email) => accounts.contains(email),
             _ => false,
         },

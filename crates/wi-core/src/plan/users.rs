@@ -47,11 +47,7 @@ impl fmt::Display for User {
         if let Some(owner) = &self.owner {
             write!(f, ", of {owner}")?;
         }
-        let workloads: Vec<String> = self
-            .workloads
-            .iter()
-            .map(|w| format!("{} {}/{}", w.kind, w.namespace, w.name))
-            .collect();
+        let workloads: Vec<String> = self.workloads.iter().map(ToString::to_string).collect();
         if !workloads.is_empty() {
             write!(f, ": {}", workloads.join(", "))?;
         }

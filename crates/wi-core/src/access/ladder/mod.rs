@@ -382,11 +382,11 @@ enum ActsAs {
 
 fn ksa_principal(s: &Situation<'_>) -> KsaPrincipal {
     KsaPrincipal {
-        identity: KsaIdentity {
-            pool: s.read.path.project.workload_pool(),
-            namespace: s.read.namespace.clone(),
-            name: s.read.name.clone(),
-        },
+        identity: KsaIdentity::new(
+            s.read.path.project.workload_pool(),
+            &s.read.namespace,
+            &s.read.name,
+        ),
         project: s.read.path.project.clone(),
         cluster: s.read.path.clone(),
         uid: s.read.ksa.as_ref().map(|m| m.uid.clone()),

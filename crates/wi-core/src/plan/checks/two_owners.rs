@@ -49,11 +49,7 @@ fn marked_by_others(
         if owner == desired.owner || options.adopt_from.contains(owner) {
             return;
         }
-        let identity = KsaIdentity {
-            pool: pool.to_owned(),
-            namespace: meta.namespace.clone(),
-            name: meta.name.clone(),
-        };
+        let identity = KsaIdentity::new(pool, &meta.namespace, &meta.name);
         marked.entry(identity).or_insert_with(|| Mark {
             owner: owner.to_owned(),
             place: place(),

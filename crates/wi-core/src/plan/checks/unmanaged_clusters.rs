@@ -72,11 +72,7 @@ pub(in crate::plan) fn warn(live: &Live, plan: &mut Plan) {
         let pool = outside.path.project.workload_pool();
         let same: BTreeSet<String> = there
             .iter()
-            .map(|meta| KsaIdentity {
-                pool: pool.clone(),
-                namespace: meta.namespace.clone(),
-                name: meta.name.clone(),
-            })
+            .map(|meta| KsaIdentity::new(&pool, &meta.namespace, &meta.name))
             .filter(|k| touched.contains(k))
             .map(|k| format!("{}/{}", k.namespace, k.name))
             .collect();

@@ -448,11 +448,7 @@ impl Pool<'_> {
             .service_accounts
             .get(&(namespace.to_owned(), name.to_owned()));
         let path = &self.desired.clusters[self.cluster].path;
-        let identity = KsaIdentity {
-            pool: path.project.workload_pool(),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        };
+        let identity = KsaIdentity::new(path.project.workload_pool(), namespace, name);
         let now = there
             .and_then(|m| m.annotations.get(GSA_ANNOTATION))
             .map(String::as_str);

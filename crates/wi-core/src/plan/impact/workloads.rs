@@ -1,6 +1,7 @@
 //! From pods to the workloads that make them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,13 @@ pub struct Workload {
     pub name: String,
     /// The Kubernetes service account that its pods run as.
     pub service_account: String,
+}
+
+/// `Deployment shop/checkout`.
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+    }
 }
 
 impl Workload {
