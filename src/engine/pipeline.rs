@@ -186,6 +186,10 @@ pub async fn make(
 ) -> Result<Made, Error> {
     let found = input.on_all_clusters(http).await?;
     let desired = found.desired;
+    let is_unknown = |name: &&String| !desired.clusters.contains_key(*name);
+    if let Some(name) = part.clusters.iter().find(is_unknown) {
+        return Err(Error::Message(unknown_cluster(&desired, name)));
+    }
     let reads = ReadSet::of(&desired);
     let (mut live, searched) = tokio::join!(
         read::read_with(http, &reads, found.lists),
@@ -214,11 +218,6 @@ pub async fn make(
         }
     }
     if !part.clusters.is_empty() {
-        for name in &part.clusters {
-            if !desired.clusters.contains_key(name) {
-                return Err(Error::Message(unknown_cluster(&desired, name)));
-            }
-        }
         plan::restrict_to_clusters(&mut plan, &desired, &live, &part.clusters);
     }
     only_waves(&mut plan, &live, part)?;
