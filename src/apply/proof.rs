@@ -4,29 +4,56 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wi_core::address::Address;
 use wi_core::desired::{Desired, DesiredKsa, KsaKey};
-use wi_core::names::Member;
+use wi_core::names::{Email, KsaIdentity, Member};
 use wi_core::plan::{Action, Change, Edit, Plan};
 
 use super::rollout::Gates;
 use crate::verify::{self, Outcome, Proof, Wanted};
 use wi_client::http::Http;
 
-/// Whether a service account has its access by what a change is about.
-pub(super) fn rests_on(change: &Change, key: &KsaKey, ksa: &DesiredKsa) -> bool {
-    if change.action() == Action::Delete {
-        return false;
-    }
-    match &change.edit {
-        Edit::Binding(binding) => match &binding.key.member {
-            Member::Ksa(identity) => *identity == ksa.identity,
-            Member::ServiceAccount(email) => ksa.account.as_ref() == Some(email),
-            _ => false,
-        },
-        Edit::Account(account) => {
-            !account.only_describes() && ksa.account.as_ref() == Some(&account.email)
+/// The first of some changes by which each identity, account and cluster has its access.
+#[derive(Debug, Default)]
+pub(super) struct Access<'a> {
+    of_identity: BTreeMap<&'a KsaIdentity, &'a Address>,
+    of_account: BTreeMap<&'a Email, &'a Address>,
+    of_cluster: BTreeMap<&'a str, &'a Address>,
+}
+
+impl<'a> Access<'a> {
+    /// `changes` in the order of their addresses; what takes something away gives no access.
+    pub(super) fn of(changes: impl IntoIterator<Item = (&'a Address, &'a Change)>) -> Self {
+        let mut access = Self::default();
+        let changes = changes.into_iter();
+        for (address, change) in changes.filter(|(_, c)| c.action() != Action::Delete) {
+            match &change.edit {
+                Edit::Binding(binding) => match &binding.key.member {
+                    Member::Ksa(identity) => {
+                        access.of_identity.entry(identity).or_insert(address);
+                    }
+                    Member::ServiceAccount(email) => {
+                        access.of_account.entry(email).or_insert(address);
+                    }
+                    _ => {}
+                },
+                Edit::Account(account) if !account.only_describes() => {
+                    access.of_account.entry(&account.email).or_insert(address);
+                }
+                Edit::ClusterPool(pool) => {
+                    access.of_cluster.entry(&pool.cluster).or_insert(address);
+                }
+                _ => {}
+            }
         }
-        Edit::ClusterPool(pool) => pool.cluster == key.cluster,
-        _ => false,
+        access
+    }
+
+    /// The first by which a service account has its access.
+    pub(super) fn first(&self, key: &KsaKey, ksa: &DesiredKsa) -> Option<&'a Address> {
+        let account = ksa.account.as_ref().and_then(|a| self.of_account.get(a));
+        let identity = self.of_identity.get(&ksa.identity);
+        let cluster = self.of_cluster.get(key.cluster.as_str());
+        let all = [identity, account, cluster].into_iter().flatten();
+        all.copied().min()
     }
 }
 
@@ -38,17 +65,14 @@ pub fn subjects(
     done: &BTreeSet<&Address>,
     on: impl Fn(&str) -> bool,
 ) -> BTreeMap<KsaKey, Address> {
+    let access = Access::of(done.iter().map(|a| (*a, &plan.changes[*a])));
     let ksas = desired.ksas.iter().filter(|(key, _)| on(&key.cluster));
     ksas.filter_map(|(key, ksa)| {
         let own = key.address();
         let is_changed = done.contains(&own) && plan.changes[&own].action() != Action::Delete;
         let about = match is_changed {
             true => own,
-            false => {
-                let mut all = done.iter();
-                let address = all.find(|a| rests_on(&plan.changes[**a], key, ksa))?;
-                (*address).clone()
-            }
+            false => access.first(key, ksa)?.clone(),
         };
         Some((key.clone(), about))
     })

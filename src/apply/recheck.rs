@@ -4,7 +4,7 @@
 use wi_client::http::Http;
 use wi_core::address::Address;
 use wi_core::desired::Desired;
-use wi_core::plan::{self, Change, Edit, HoldReason, Options, Plan, Workload};
+use wi_core::plan::{self, Change, Edit, HoldReason, Options, Plan};
 
 use crate::engine::read;
 
@@ -49,7 +49,7 @@ impl Recheck {
             Some(HoldReason::Loss) => {
                 let impact = fresh.impact.get(address);
                 let losers = impact.iter().flat_map(|i| i.losers());
-                let names: Vec<String> = losers.map(name).collect();
+                let names: Vec<String> = losers.map(ToString::to_string).collect();
                 Err(format!(
                     "it is not moved: since it was planned, there are workloads on it that would silently lose the node's identity: {}. Plan again",
                     names.join(", ")
@@ -77,8 +77,4 @@ fn only(plan: &Plan, keep: impl Fn(&Address, &Change) -> bool) -> Plan {
         changes: changes.map(|(a, c)| (a.clone(), c.clone())).collect(),
         ..Plan::default()
     }
-}
-
-fn name(workload: &Workload) -> String {
-    format!("{} {}/{}", workload.kind, workload.namespace, workload.name)
 }

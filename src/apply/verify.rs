@@ -15,7 +15,7 @@ use wi_core::plan::{self, Action, Edit, Options, Plan, Workload};
 use wi_core::reason::Reason;
 use wi_core::wire::pods::Pod;
 
-use super::proof::rests_on;
+use super::proof::Access;
 use super::wait::Wait;
 use super::{Context, Outcome, Status};
 use crate::engine::read;
@@ -59,19 +59,19 @@ pub(super) async fn wave(
         }
     }
     // A link of the chain that is missing is a failure of the accounts that need it.
-    for (address, change) in &fresh.changes {
-        let ksas = wanted.desired.ksas.iter();
-        for (key, _) in ksas.filter(|(k, ksa)| rests_on(change, k, ksa)) {
-            let ksa = key.address();
-            if done.contains(&ksa) {
-                let how = match change.action() {
-                    Action::Create => "there",
-                    Action::Update | Action::Delete => "as it has to be",
-                };
-                failed
-                    .entry(ksa)
-                    .or_insert_with(|| format!("{address}, which it needs, is not {how}").into());
-            }
+    let access = Access::of(&fresh.changes);
+    for (key, ksa) in &wanted.desired.ksas {
+        let own = key.address();
+        if let Some(address) = access.first(key, ksa)
+            && done.contains(&own)
+        {
+            let how = match fresh.changes[address].action() {
+                Action::Create => "there",
+                Action::Update | Action::Delete => "as it has to be",
+            };
+            failed
+                .entry(own)
+                .or_insert_with(|| format!("{address}, which it needs, is not {how}").into());
         }
     }
     failed.extend(pods(context, before, &done, ready, stop).await);
@@ -112,7 +112,7 @@ async fn pods(
                 Ok(pods) => {
                     let new: Vec<String> = unready(&pods)
                         .difference(&was)
-                        .map(|w| format!("{} {}/{}", w.kind, w.namespace, w.name))
+                        .map(ToString::to_string)
                         .collect();
                     if new.is_empty() {
                         return None;
