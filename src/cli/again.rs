@@ -10,16 +10,27 @@ use super::connect::ConnectArgs;
 
 /// `wi apply PATH... --target ... --sandbox`.
 pub(super) fn apply(paths: &[PathBuf], choice: &ChoiceArgs, connect: &ConnectArgs) -> String {
-    typed(paths, choice.words().into_iter().chain(connect.words()))
+    typed(
+        "apply",
+        paths,
+        choice.words().into_iter().chain(connect.words()),
+    )
 }
 
 /// The command that would make a saved plan anew and carry it out.
 pub(super) fn saved(file: &PlanFile) -> String {
-    typed(&file.spec, file.choices.iter().cloned())
+    typed("apply", &file.spec, file.choices.iter().cloned())
 }
 
-fn typed(paths: &[PathBuf], choices: impl Iterator<Item = String>) -> String {
-    let mut words = vec!["wi".to_owned(), "apply".to_owned()];
+/// `wi explain PATH...`, and what comes behind the subject.
+pub(super) fn explain(paths: &[PathBuf], connect: &ConnectArgs) -> (String, String) {
+    let end = connect.words();
+    let end = end.iter().map(|w| format!(" {}", shell_word(w)));
+    (typed("explain", paths, std::iter::empty()), end.collect())
+}
+
+fn typed(command: &str, paths: &[PathBuf], choices: impl Iterator<Item = String>) -> String {
+    let mut words = vec!["wi".to_owned(), command.to_owned()];
     if paths != [Path::new(".")] {
         words.extend(paths.iter().map(|p| p.display().to_string()));
     }

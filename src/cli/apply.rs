@@ -419,7 +419,7 @@ async fn prove(
             proofs,
             not_seen: Vec::new(),
             because: std::collections::BTreeMap::new(),
-            explain: super::verify::explain_again(spec, &args.connect),
+            explain: again::explain(spec, &args.connect),
         };
         print::data(&view::verify::text(&report, print::width()))?;
     }

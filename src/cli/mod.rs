@@ -17,6 +17,7 @@ mod logs;
 mod migrate;
 mod plan;
 mod plan_file;
+mod report;
 mod sandbox;
 mod scan;
 mod schema;

@@ -1,7 +1,6 @@
 //! `wi scan`: static keys, where they lie, and who uses them.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -14,6 +13,7 @@ use wi_core::words::safe;
 
 use super::connect::{self, ConnectArgs, Session};
 use super::heading;
+use super::report::{Format, put, write};
 use super::secrets::SecretsArgs;
 use super::{Failure, Success};
 use crate::engine::pipeline::Input;
@@ -117,16 +117,6 @@ pub(super) enum Level {
     Medium,
     High,
     Critical,
-}
-
-/// The languages that findings are told in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    Text,
-    Json,
-    Sarif,
-    Markdown,
-    Junit,
 }
 
 /// The file of accepted findings, where none is named.
@@ -305,41 +295,15 @@ fn read_baseline(file: &Path, today: jiff::civil::Date) -> Result<Vec<accepted::
 }
 
 fn show(report: &Report, args: &ScanArgs) -> Result<(), Failure> {
-    let findings = &report.findings;
     let text = || {
         let width = print::width();
         let keys = view::keys::text(&report.keys, width);
-        keys + &view::text::findings(findings, &report.looked_at, width)
+        keys + &view::text::findings(&report.findings, &report.looked_at, width)
     };
     let graph = args.graph.map(|graph| match graph {
         Graph::Dot => view::keys::graph(&report.keys, view::keys::Language::Dot),
         Graph::Mermaid => view::keys::graph(&report.keys, view::keys::Language::Mermaid),
     });
-    let told = match args.format {
-        _ if graph.is_some() => graph.unwrap_or_default(),
-        Format::Text => text(),
-        Format::Json => view::json::report(report),
-        Format::Sarif => view::sarif::findings(findings),
-        Format::Markdown => view::markdown::findings(findings),
-        Format::Junit => view::junit::findings(findings),
-    };
-    match &args.out {
-        Some(file) => {
-            write_plain(file, &told)?;
-            print::data(&text())?;
-        }
-        None => print::data(&told)?,
-    }
-    Ok(())
-}
-
-/// Writes what is printed, without its colours.
-pub(super) fn write_plain(file: &Path, text: &str) -> Result<(), Failure> {
-    write(file, &anstream::adapter::strip_str(text).to_string())
-}
-
-fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::File::create(file)
-        .and_then(|mut f| f.write_all(text.as_bytes()))
-        .map_err(|e| Failure::Message(format!("cannot write {}: {e}", file.display())))
+    let told = graph.unwrap_or_else(|| args.format.of(report, text));
+    put(&told, args.out.as_deref(), text)
 }

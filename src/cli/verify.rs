@@ -10,11 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 use wi_core::access::ladder::Link;
 use wi_core::desired::{Desired, DesiredKsa, KsaKey};
 use wi_core::resource::Resource;
-use wi_core::words::{safe, shell_word};
+use wi_core::words::safe;
 
 use super::connect::{self, ConnectArgs, Session};
 use super::heading;
-use super::{Failure, Success};
+use super::report::put;
+use super::{Failure, Success, again};
 use crate::engine::pipeline::{Found, Input};
 use crate::explain::{self, Query, Subject};
 use crate::verify::{self, Outcome, Proof, Wanted};
@@ -148,19 +149,8 @@ async fn prove(
         proofs,
         not_seen,
         because,
-        explain: explain_again(paths, &args.connect),
+        explain: again::explain(paths, &args.connect),
     })
-}
-
-/// `wi explain` with the same paths, and what comes behind the subject.
-pub(super) fn explain_again(paths: &[PathBuf], connect: &ConnectArgs) -> (String, String) {
-    let mut start = vec!["wi".to_owned(), "explain".to_owned()];
-    if paths != [Path::new(".")] {
-        start.extend(paths.iter().map(|p| shell_word(&p.display().to_string())));
-    }
-    let end = connect.words();
-    let end = end.iter().map(|w| format!(" {}", shell_word(w)));
-    (start.join(" "), end.collect())
 }
 
 /// What is a path comes first; what is none is a subject.
@@ -321,12 +311,7 @@ fn show(args: &VerifyArgs, report: &Report) -> Result<(), Failure> {
         Format::Json => view::json::proofs(report),
         Format::Junit => view::junit(report),
     };
-    match &args.out {
-        None => print::data(&rendered)?,
-        Some(file) => {
-            super::scan::write_plain(file, &rendered)?;
-            print::data(&view::text(report, print::width()))?;
-        }
-    }
-    Ok(())
+    put(&rendered, args.out.as_deref(), || {
+        view::text(report, print::width())
+    })
 }

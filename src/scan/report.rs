@@ -6,6 +6,7 @@ use wi_core::findings::rules::{self, Rule};
 use wi_core::findings::{Finding, Findings, Place};
 use wi_core::words::shell_word;
 use wi_keys::{Found, Key, Kind};
+use wi_logs::detect::thousands;
 
 use super::files::Walked;
 use super::history::History;
@@ -347,14 +348,14 @@ pub fn of(walked: &Walked, history: Option<&History>, in_clusters: Vec<Sighting>
     };
     let mut looked_at = vec![format!(
         "{} files, {}",
-        grouped(walked.files),
+        thousands(walked.files),
         size(walked.bytes)
     )];
     if let Some(history) = history {
         findings.not_seen.extend(history.not_seen.clone());
         looked_at.push(format!(
             "{} blobs of Git's history, {}",
-            grouped(history.blobs),
+            thousands(history.blobs),
             size(history.bytes)
         ));
     } else {
@@ -362,7 +363,7 @@ pub fn of(walked: &Walked, history: Option<&History>, in_clusters: Vec<Sighting>
         findings.out_of_reach.push(told);
     }
     if walked.links > 0 {
-        let told = format!("{} symbolic links", grouped(walked.links));
+        let told = format!("{} symbolic links", thousands(walked.links));
         findings.out_of_reach.push(told);
     }
     findings.out_of_reach.extend(
@@ -398,19 +399,6 @@ fn of_manifests(walked: &Walked, findings: &mut Vec<Finding>) {
         let place = Place::file(&maker.path, Some(maker.line));
         findings.push(Finding::new(&rules::KEY_MAKER, &maker.what, &what, place));
     }
-}
-
-/// `12,345`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// `1.2 GB`.
@@ -486,7 +474,7 @@ mod tests {
 
     #[test]
     fn numbers_are_readable() {
-        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(thousands(1_234_567), "1,234,567");
         assert_eq!(size(1_250_000), "1.2 MB");
         assert_eq!(size(12), "12 bytes");
     }

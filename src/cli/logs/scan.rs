@@ -17,6 +17,7 @@ use wi_logs::{filter, name, when};
 
 use super::super::connect::{self, ConnectArgs, Session};
 use super::super::heading;
+use super::super::report::Format;
 use super::super::{Failure, Success};
 use super::{read_baseline, since, spec, write_whole};
 use crate::engine::pipeline::Input;
@@ -108,16 +109,6 @@ pub(in crate::cli) enum Level {
     High,
     /// Exit with 0 whatever is found
     None,
-}
-
-/// The languages that findings are told in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Format {
-    Text,
-    Json,
-    Sarif,
-    Markdown,
-    Junit,
 }
 
 /// The baseline, where none is named.
@@ -356,15 +347,8 @@ fn expectation(args: &ScanArgs, spec: Option<&Spec>) -> Result<Expected, Failure
 }
 
 fn show(report: &crate::scan::Report, args: &ScanArgs) -> Result<(), Failure> {
-    let findings = &report.findings;
-    let text = || view::text::findings(findings, &report.looked_at, print::width());
-    let told = match args.format {
-        Format::Text => text(),
-        Format::Json => view::json::report(report),
-        Format::Sarif => view::sarif::findings(findings),
-        Format::Markdown => view::markdown::findings(findings),
-        Format::Junit => view::junit::findings(findings),
-    };
+    let text = || view::text::findings(&report.findings, &report.looked_at, print::width());
+    let told = args.format.of(report, text);
     match &args.out {
         Some(file) => {
             write_whole(file, &anstream::adapter::strip_str(&told).to_string())?;
