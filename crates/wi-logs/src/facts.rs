@@ -182,17 +182,7 @@ impl Facts {
 
     /// Rows of a kind, in order.
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = (&Row, &Stat)> {
-        let none: Name = Arc::from("");
-        let start = Row {
-            kind,
-            who: none.clone(),
-            a: none.clone(),
-            b: none.clone(),
-            c: none,
-            n: i64::MIN,
-        };
-        self.rows
-            .range(start..)
+        self.from(kind, "")
             .take_while(move |(row, _)| row.kind == kind)
     }
 
@@ -202,6 +192,12 @@ impl Facts {
         kind: Kind,
         who: &'a str,
     ) -> impl Iterator<Item = (&'a Row, &'a Stat)> {
+        self.from(kind, who)
+            .take_while(move |(row, _)| row.kind == kind && &*row.who == who)
+    }
+
+    /// Rows from the first that a kind can have about somebody on, in order.
+    fn from(&self, kind: Kind, who: &str) -> impl Iterator<Item = (&Row, &Stat)> + use<'_> {
         let none: Name = Arc::from("");
         let start = Row {
             kind,
@@ -211,9 +207,7 @@ impl Facts {
             c: none,
             n: i64::MIN,
         };
-        self.rows
-            .range(start..)
-            .take_while(move |(row, _)| row.kind == kind && &*row.who == who)
+        self.rows.range(start..)
     }
 
     /// All principals that were active.

@@ -160,6 +160,14 @@ fn indentation(head: &[u8]) -> usize {
     start.unwrap_or(0)
 }
 
+/// Reads on up to a block; with whether that was the end, or the last that could be read.
+fn fill(buffer: &mut Vec<u8>, from: &mut impl Read) -> (io::Result<usize>, bool) {
+    let wanted = BLOCK.saturating_sub(buffer.len()).max(64 << 10);
+    let read = from.by_ref().take(wanted as u64).read_to_end(buffer);
+    let is_end = read.as_ref().map_or(true, |n| *n < wanted);
+    (read, is_end)
+}
+
 fn lines(
     mut buffer: Vec<u8>,
     from: &mut impl Read,
@@ -169,12 +177,7 @@ fn lines(
     // Whether what comes is the rest of a line that is too long.
     let mut is_skipping = false;
     loop {
-        let wanted = BLOCK.saturating_sub(buffer.len()).max(64 << 10);
-        let read = from.by_ref().take(wanted as u64).read_to_end(&mut buffer);
-        let is_end = match &read {
-            Ok(n) => *n < wanted,
-            Err(_) => true,
-        };
+        let (read, is_end) = fill(&mut buffer, from);
         if is_skipping {
             match memchr(b'\n', &buffer) {
                 Some(end) => {
@@ -251,12 +254,7 @@ impl Cutter {
         each: &mut impl FnMut(Vec<u8>, Vec<Range<usize>>) -> bool,
     ) -> io::Result<()> {
         loop {
-            let wanted = BLOCK.saturating_sub(buffer.len()).max(64 << 10);
-            let read = from.by_ref().take(wanted as u64).read_to_end(&mut buffer);
-            let is_end = match &read {
-                Ok(n) => *n < wanted,
-                Err(_) => true,
-            };
+            let (read, is_end) = fill(&mut buffer, from);
             let records = self.cut(&buffer, counts);
             if let Some(open) = self.open
                 && self.at - open > LARGEST_RECORD

@@ -53,6 +53,22 @@ pub fn find<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a NodePool, ApiErr
         })
 }
 
+/// The node pool of a cluster whose node pools are its user's; it and its cluster, or the refusal.
+fn find_mutable<'a>(
+    state: &'a State,
+    key: &ClusterKey,
+    name: &str,
+) -> Result<(&'a Cluster, &'a NodePool), ApiError> {
+    let cluster = find_cluster(state, key)?;
+    let pool = find(cluster, name)?;
+    if cluster.autopilot {
+        return Err(ApiError::invalid(
+            "Autopilot clusters do not support mutating node pools.",
+        ));
+    }
+    Ok((cluster, pool))
+}
+
 /// `PUT` of the metadata mode, for which the pool's nodes are recreated, of the upgrade settings, or of what else a
 /// node pool has, which is shown from then on.
 pub fn update(
@@ -61,13 +77,7 @@ pub fn update(
     name: &str,
     body: &Value,
 ) -> Result<Value, ApiError> {
-    let cluster = find_cluster(state, key)?;
-    let pool = find(cluster, name)?;
-    if cluster.autopilot {
-        return Err(ApiError::invalid(
-            "Autopilot clusters do not support mutating node pools.",
-        ));
-    }
+    let (cluster, pool) = find_mutable(state, key, name)?;
     check_etag(body.get("etag"), &pool.etag)?;
     if let Some(settings) = body.get("upgradeSettings") {
         let upgrade = Upgrade::read(settings).map_err(ApiError::invalid)?;
@@ -177,13 +187,7 @@ fn set_field(
     field: &str,
     body: &Value,
 ) -> Result<Value, ApiError> {
-    let cluster = find_cluster(state, key)?;
-    let pool = find(cluster, name)?;
-    if cluster.autopilot {
-        return Err(ApiError::invalid(
-            "Autopilot clusters do not support mutating node pools.",
-        ));
-    }
+    let (cluster, pool) = find_mutable(state, key, name)?;
     let change = match body.get(field) {
         Some(Value::Object(_)) if field != "nodeCount" => {
             let fields = Map::from_iter([(field.to_owned(), body[field].clone())]);
