@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Place, Ran};
 
+const SCHEMA: &str = include_str!("../../schemas/wi-findings.v1.schema.json");
+
 const SPEC: &str = r#"
 apiVersion: wi/v1
 name: shop
@@ -46,18 +48,6 @@ fn logs(days: std::ops::Range<i64>, planted: &[&str]) -> String {
         made.plant(detector, last);
     }
     made.lines().join("\n")
-}
-
-fn json_of(ran: &Ran) -> Value {
-    let value: Value = serde_json::from_str(&ran.out).expect("one JSON document");
-    let schema = serde_json::from_str(include_str!("../../schemas/wi-findings.v1.schema.json"));
-    let validator = jsonschema::validator_for(&schema.expect("JSON")).expect("a schema");
-    let errors: Vec<String> = validator
-        .iter_errors(&value)
-        .map(|e| e.to_string())
-        .collect();
-    assert!(errors.is_empty(), "{errors:#?}");
-    value
 }
 
 #[test]
@@ -98,7 +88,9 @@ fn thirty_quiet_days_are_fit_for_a_job_and_each_format_tells_a_finding() {
         assert_eq!(ran.code, Some(2), "{}", ran.err);
         assert!(ran.out.contains(part), "{format}: {}", ran.out);
     }
-    let found = json_of(&place.wi(&["logs", "scan", "odd.json", "--format", "json"]));
+    let found = place
+        .wi(&["logs", "scan", "odd.json", "--format", "json"])
+        .json(SCHEMA);
     assert_eq!(found["command"], "logs scan");
     let mut prints: Vec<&str> = found["findings"]
         .as_array()
@@ -109,15 +101,17 @@ fn thirty_quiet_days_are_fit_for_a_job_and_each_format_tells_a_finding() {
     assert_eq!(prints.len(), 3);
     prints.dedup();
     assert_eq!(prints.len(), 3, "each has its own");
-    let one = json_of(&place.wi(&[
-        "logs",
-        "scan",
-        "odd.json",
-        "--format",
-        "json",
-        "--detectors",
-        "L5",
-    ]));
+    let one = place
+        .wi(&[
+            "logs",
+            "scan",
+            "odd.json",
+            "--format",
+            "json",
+            "--detectors",
+            "L5",
+        ])
+        .json(SCHEMA);
     assert_eq!(one["findings"].as_array().expect("findings").len(), 1);
 }
 

@@ -15,6 +15,8 @@ use serde_json::Value;
 
 use crate::support::{Place, Ran};
 
+const SCHEMA: &str = include_str!("../../schemas/wi-findings.v1.schema.json");
+
 /// A directory without a spec.
 fn empty() -> Place {
     let place = Place::new("", "");
@@ -38,16 +40,7 @@ fn scan(place: &Place, args: &[&str]) -> Ran {
 }
 
 fn json(place: &Place, args: &[&str]) -> Value {
-    let ran = scan(place, &[args, &["--format", "json"]].concat());
-    let value: Value = serde_json::from_str(&ran.out).expect("one JSON document");
-    let schema = serde_json::from_str(include_str!("../../schemas/wi-findings.v1.schema.json"));
-    let validator = jsonschema::validator_for(&schema.expect("JSON")).expect("a schema");
-    let errors: Vec<String> = validator
-        .iter_errors(&value)
-        .map(|e| e.to_string())
-        .collect();
-    assert!(errors.is_empty(), "{errors:#?}");
-    value
+    scan(place, &[args, &["--format", "json"]].concat()).json(SCHEMA)
 }
 
 /// `RULE PATH:LINE` of all findings.

@@ -74,18 +74,6 @@ fn verify(served: &Served, args: &[&str]) -> Ran {
     served.wi(&[&["verify"], args].concat())
 }
 
-fn of_json(ran: &Ran) -> Value {
-    let value: Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
-    let schema = serde_json::from_str(SCHEMA).expect("JSON");
-    let validator = jsonschema::validator_for(&schema).expect("a schema");
-    let errors: Vec<String> = validator
-        .iter_errors(&value)
-        .map(|e| e.to_string())
-        .collect();
-    assert!(errors.is_empty(), "{errors:#?}");
-    value
-}
-
 #[test]
 fn committed_schema_of_proofs_is_the_one_that_wi_prints() {
     let ran = Place::new(SPEC, "").wi(&["schema", "verify"]).ok();
@@ -154,7 +142,7 @@ fn verify_proves_every_grant_with_the_workloads_own_token_and_shows_none() {
     has_no_token(&served, &logged);
     let json = verify(&served, &["--format", "json"]).ok();
     has_no_token(&served, &json);
-    let answer = of_json(&json);
+    let answer = json.json(SCHEMA);
     assert_eq!(
         answer["counts"],
         json!({"holds": 22, "broken": 0, "untried": 0, "skipped": 0})
@@ -282,7 +270,7 @@ fn verify_says_what_keeps_a_workload_from_its_identity() {
         let served = served(edit);
         let ran = verify(&served, &["eu/shop/web", "--format", "json"]);
         assert_eq!(ran.code, Some(2), "{link}: {ran:?}");
-        let answer = of_json(&ran);
+        let answer = ran.json(SCHEMA);
         assert_eq!(
             not_held(&answer, "eu", "web"),
             pair(link, "broken"),
@@ -321,7 +309,7 @@ fn verify_takes_what_could_not_be_tried_for_neither() {
         served.inject(&json!({"match": fault, "denied": true}));
         let ran = verify(&served, &["eu/shop/web", "--format", "json"]);
         assert_eq!(ran.code, Some(1), "{fault}: {ran:?}");
-        let answer = of_json(&ran);
+        let answer = ran.json(SCHEMA);
         assert_eq!(
             not_held(&answer, "eu", "web"),
             pair(link, "untried"),
@@ -347,7 +335,7 @@ fn verify_of_a_cluster_that_cannot_be_reached_tries_the_others() {
     served.inject(&json!({"match": "TLS acme-prod/europe-west1/main", "tls": "otherAuthority"}));
     let ran = verify(&served, &["--format", "json"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    let answer = of_json(&ran);
+    let answer = ran.json(SCHEMA);
     assert!(not_held(&answer, "us", "web").is_empty(), "{answer:#}");
     let eu = not_held(&answer, "eu", "web");
     assert!(
@@ -401,7 +389,9 @@ fn verify_waits_for_policies_where_that_is_wanted() {
 fn verify_of_what_is_named_alone() {
     let served = served(|_| ());
     let names = |args: &[&str]| -> Vec<String> {
-        let answer = of_json(&verify(&served, &[args, &["--format", "json"]].concat()).ok());
+        let answer = verify(&served, &[args, &["--format", "json"]].concat())
+            .ok()
+            .json(SCHEMA);
         let of = |p: &Value| {
             format!(
                 "{}/{}",

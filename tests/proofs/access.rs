@@ -600,15 +600,20 @@ fn explain_names_the_first_of_the_links_that_are_broken() {
     });
 }
 
+/// The world in which every link holds, and it with each of them broken alone.
+pub fn whole_and_broken() -> Vec<Value> {
+    let broken = BREAKS.iter().map(|(_, breaks)| {
+        let mut world = whole();
+        breaks(&mut world);
+        world
+    });
+    std::iter::once(whole()).chain(broken).collect()
+}
+
 #[test]
 fn explain_takes_what_it_may_not_read_for_neither_broken_nor_whole() {
     runtime().block_on(async {
-        let mut worlds = vec![whole()];
-        for (_, breaks) in BREAKS {
-            let mut world = whole();
-            breaks(&mut world);
-            worlds.push(world);
-        }
+        let mut worlds = whole_and_broken();
         // A ConfigMap that says that the container has a key.
         let mut by_map = whole();
         pod(&mut by_map)["containers"] = json!([{"name": "app", "image": "acme/app", "envFrom": [{"configMapRef": {"name": "env"}}],

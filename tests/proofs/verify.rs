@@ -12,7 +12,7 @@ use wi_core::access::ladder::Rung;
 use wi_core::desired::Desired;
 use wi_sandbox::{Fault, Token};
 
-use crate::access::{BREAKS, CLUSTER, READ, SPEC, WORLDS, random, serve, whole};
+use crate::access::{BREAKS, CLUSTER, READ, SPEC, WORLDS, random, serve, whole, whole_and_broken};
 use crate::support::inside::{calls_as_matches, runtime};
 use crate::support::size;
 
@@ -154,12 +154,7 @@ fn verify_stops_at_the_first_of_the_links_that_are_broken() {
 #[test]
 fn verify_takes_what_is_refused_for_neither_broken_nor_whole() {
     runtime().block_on(async {
-        let mut worlds = vec![whole()];
-        for (_, breaks) in BREAKS {
-            let mut world = whole();
-            breaks(&mut world);
-            worlds.push(world);
-        }
+        let worlds = whole_and_broken();
         let mut tried = 0;
         for (n, world) in worlds.iter().enumerate() {
             let (sandbox, http) = serve(world).await;

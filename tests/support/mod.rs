@@ -177,6 +177,20 @@ pub fn line_with(lines: &mut impl BufRead, part: &str) -> String {
 }
 
 impl Ran {
+    /// What it printed, as one JSON document that fits this schema.
+    #[track_caller]
+    pub fn json(&self, schema: &str) -> serde_json::Value {
+        let value = serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:?}"));
+        let schema = serde_json::from_str(schema).expect("JSON");
+        let validator = jsonschema::validator_for(&schema).expect("a schema");
+        let errors = validator.iter_errors(&value);
+        let errors: Vec<String> = errors
+            .map(|e| format!("{}: {e}", e.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+        value
+    }
+
     pub fn of(command: &mut Command) -> Self {
         let what = format!("{command:?}");
         let (ended, hangs) = std::sync::mpsc::channel::<()>();

@@ -104,17 +104,7 @@ impl Place {
 
     fn json(&self, args: &[&str]) -> Value {
         let ran = self.scan(&[args, &["--format", "json"]].concat());
-        let found: Value = serde_json::from_str(&ran.out)
-            .unwrap_or_else(|e| panic!("{e}\n{}\n{}", ran.out, ran.err));
-        let schema =
-            serde_json::from_str(include_str!("../../../schemas/wi-findings.v1.schema.json"));
-        let validator = jsonschema::validator_for(&schema.expect("JSON")).expect("a schema");
-        let errors: Vec<String> = validator
-            .iter_errors(&found)
-            .map(|e| e.to_string())
-            .collect();
-        assert!(errors.is_empty(), "{errors:#?}");
-        found
+        ran.json(super::SCHEMA)
     }
 
     fn calls(&self, part: &str) -> Vec<String> {
