@@ -296,9 +296,21 @@ impl Rollout<'_> {
             wave.is_none_or(|w| *w <= index)
         };
         let mut subjects = proof::subjects(&wanted.desired, &part, &done, is_there);
-        // What was read back and is not right has been told.
-        subjects
-            .retain(|key, _| !matches!(self.outcome.get(&key.address()), Some(Status::Failed(_))));
+        // One whose access rests on what failed or was not come to cannot have it yet, and what failed has been told.
+        let open = proof::Access::of(
+            self.context
+                .plan
+                .changes
+                .iter()
+                .filter(|(a, c)| c.wave <= index && self.outcome.get(*a) != Some(&Status::Done)),
+        );
+        subjects.retain(|key, _| {
+            let own = key.address();
+            let is_done = |a| self.outcome.get(a) == Some(&Status::Done);
+            let ksa = &wanted.desired.ksas[key];
+            (is_done(&own) || !self.context.plan.changes.contains_key(&own))
+                && open.first(key, ksa).is_none()
+        });
         if subjects.is_empty() {
             return BTreeMap::new();
         }

@@ -226,6 +226,32 @@ fn a_link_that_is_taken_away_meanwhile_fails_the_wave_of_a_saved_plan_too() {
 }
 
 #[test]
+fn a_cluster_that_was_begun_when_another_failed_is_not_told_as_failed() {
+    let one =
+        "rollout:\n  waves:\n    - { name: all, clusters: remaining, gate: { verify: true } }\n";
+    let served = three(one, "");
+    let spec = std::fs::read_to_string(served.place.path("wi.yaml")).expect("a spec");
+    // By its own grants, which it shares with the one that fails, and which are there in time.
+    let direct = "{ grants: [{ role: roles/browser, resource: project/acme-prod }] }";
+    let with = format!("{{ serviceAccounts: {{ direct: {direct}, checkout:");
+    served.place.write(
+        "wi.yaml",
+        &spec.replace("{ serviceAccounts: { checkout:", &with),
+    );
+    served.inject(&json!({ "operation": "clusters/a/nodePools", "error": "no quota" }));
+    served.inject(&json!({ "operation": "clusters/b", "stuck": true }));
+    let mut child = spawn(&mut served.command(&["apply", "--auto-approve"]));
+    let mut stderr = BufReader::new(child.stderr.take().expect("stderr"));
+    line_with(&mut stderr, "nodepool.a/p: failed");
+    served.sandbox.heal();
+    line_with(&mut stderr, "1 cluster failed (a)");
+    let ran = Ran::from(child.wait_with_output().expect("it ends")).fails();
+    assert!(ran.out.contains("· ksa.b/shop/direct"), "{}", ran.out);
+    assert!(!ran.out.contains("does not hold"), "{}", ran.out);
+    assert_eq!(ran.out.matches('✗').count(), 1, "{}", ran.out);
+}
+
+#[test]
 fn waves_can_be_applied_one_by_one() {
     let served = three(MANUAL, "");
     let ran = served.wi(&["plan", "--wave", "rest"]).fails();
