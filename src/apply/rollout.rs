@@ -297,13 +297,12 @@ impl Rollout<'_> {
         };
         let mut subjects = proof::subjects(&wanted.desired, &part, &done, is_there);
         // One whose access rests on what failed or was not come to cannot have it yet, and what failed has been told.
-        let open = proof::Access::of(
-            self.context
-                .plan
-                .changes
-                .iter()
-                .filter(|(a, c)| c.wave <= index && self.outcome.get(*a) != Some(&Status::Done)),
-        );
+        let open =
+            proof::Access::of(
+                self.context.plan.changes.iter().filter(|(a, c)| {
+                    c.wave <= index && self.outcome.get(*a) != Some(&Status::Done)
+                }),
+            );
         subjects.retain(|key, _| {
             let own = key.address();
             let is_done = |a| self.outcome.get(a) == Some(&Status::Done);
