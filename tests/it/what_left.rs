@@ -401,6 +401,48 @@ fn grants_on_resources_that_the_spec_no_longer_names_are_found_and_removed() {
     nothing_is_left_to_do(&place);
 }
 
+/// Cloud Asset names secrets and repositories by the number of their project, and managed zones by their own.
+#[test]
+fn what_a_search_names_by_numbers_is_what_the_spec_names() {
+    let (spec, world) = granted("");
+    let resources = "resources:
+  //artifactregistry.googleapis.com/projects/acme-prod/locations/europe-west1/repositories/images: {}
+  //dns.googleapis.com/projects/acme-prod/managedZones/shop: {}
+";
+    let world = world.replace("resources:\n", resources);
+    let more =
+        "      - { role: roles/artifactregistry.reader, resource: repository/europe-west1/images }
+      - { role: roles/dns.reader, resource: dns-zone/shop }
+";
+    let (before, after) = spec.split_once("namespaces:").expect("namespaces");
+    let spec = format!("{before}{more}namespaces:{after}");
+    let place = Place::new(&spec, &world);
+    place.wi(&APPLY).ok();
+    nothing_is_left_to_do(&place);
+    let had = members(&place.state(), "checkout@acme-prod");
+    place.wi(&APPLY).ok();
+    assert_eq!(members(&place.state(), "checkout@acme-prod"), had);
+    // And what the spec names no more goes, by whatever name it was found.
+    place.write(
+        "wi.yaml",
+        &cut(&spec, &["secret/key", "images", "dns-zone"]),
+    );
+    let plan = place.wi(&PLAN).ok();
+    for name in [
+        "secret/acme-prod/key",
+        "dns-zone/acme-prod/shop",
+        "europe-west1/images",
+    ] {
+        assert!(flat(&plan.out).contains(name), "{name}: {}", plan.out);
+    }
+    place.wi(&APPLY).ok();
+    assert_eq!(
+        members(&place.state(), "checkout@acme-prod").len(),
+        had.len() - 3
+    );
+    nothing_is_left_to_do(&place);
+}
+
 #[test]
 fn wider_places_are_searched_where_the_spec_says_so() {
     let (spec, world) = granted("");

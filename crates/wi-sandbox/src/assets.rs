@@ -51,8 +51,41 @@ fn all(state: &State) -> BTreeMap<String, &Policy> {
         }
     }
     let named = world.resources.iter();
-    all.extend(named.map(|(name, resource)| (name.clone(), &resource.policy)));
+    all.extend(named.map(|(name, resource)| (asset_name(state, name), &resource.policy)));
     all
+}
+
+/// Services whose resources Cloud Asset names by their project's number.
+const BY_NUMBER: [&str; 2] = ["secretmanager", "artifactregistry"];
+
+/// The name that Cloud Asset has for a resource: those of some services by the number of their project, managed
+/// zones by their own.
+fn asset_name(state: &State, name: &str) -> String {
+    let mut parts: Vec<String> = name.split('/').map(str::to_owned).collect();
+    // `//SERVICE.googleapis.com/projects/ID/…`
+    let service = parts.get(2).and_then(|s| s.strip_suffix(".googleapis.com"));
+    match service {
+        Some(service) if BY_NUMBER.contains(&service) => {
+            if let Some(id) = parts.get_mut(4) {
+                *id = state.number(id).to_string();
+            }
+        }
+        Some("dns") => {
+            if let Some(zone) = parts.last_mut() {
+                *zone = zone_number(name).to_string();
+            }
+        }
+        _ => {}
+    }
+    parts.join("/")
+}
+
+/// The number of a managed zone, by its full name: Cloud DNS gives each one, at random.
+pub fn zone_number(name: &str) -> u64 {
+    let digits = name.bytes().fold(7_u64, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(u64::from(byte))
+    });
+    1_000_000_000 + digits % 9_000_000_000_000_000_000
 }
 
 /// Takes in what has been written since it was called last; `delay` later it is found.

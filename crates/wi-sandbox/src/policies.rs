@@ -170,7 +170,7 @@ const APIS: &[(&str, &str, Ask, bool)] = &[
 
 /// Answers a request if its path is one of these APIs'.
 pub fn handle(state: &mut State, request: &Request) -> Option<Result<Value, ApiError>> {
-    let path = request.path.trim_start_matches('/');
+    let path = &by_names(state, request.path.trim_start_matches('/'));
     if request.method == "GET"
         && let Some(answer) = plain(state, path, request)
     {
@@ -182,8 +182,37 @@ pub fn handle(state: &mut State, request: &Request) -> Option<Result<Value, ApiE
     Some(answer(state, &name, verb, request, ask, mask))
 }
 
+/// A path with names in place of the numbers by which all APIs take projects, and Cloud DNS its zones.
+fn by_names(state: &State, path: &str) -> String {
+    let mut parts: Vec<String> = path.split('/').map(str::to_owned).collect();
+    if let Some(at) = parts.iter().position(|p| p == "projects")
+        && let Some(project) = parts.get_mut(at + 1)
+        && project.bytes().all(|b| b.is_ascii_digit())
+        && let Some(id) = state.project(project)
+    {
+        *project = id;
+    }
+    let path = parts.join("/");
+    let (rest, verb) = match path.rsplit_once(':') {
+        Some((rest, verb)) => (rest, format!(":{verb}")),
+        None => (path.as_str(), String::new()),
+    };
+    if !fits("dns/v1/projects/*/managedZones/*", rest) {
+        return path;
+    }
+    let zone = rest.rsplit('/').next().unwrap_or_default();
+    let mut names = state.world.resources.keys();
+    let named = names
+        .find(|n| n.starts_with("//dns.") && super::assets::zone_number(n).to_string() == zone);
+    match named.and_then(|n| n.strip_prefix("//dns.googleapis.com/")) {
+        Some(name) => format!("dns/v1/{name}{verb}"),
+        None => path,
+    }
+}
+
 /// Resources that clients look at before they ask for their policies: one, or those of a project.
-const PLAIN: [(&str, &str, &str); 4] = [
+const PLAIN: [(&str, &str, &str); 5] = [
+    ("dns/v1/projects/*/managedZones", "dns", "managedZones"),
     ("v1/projects/*/secrets", "secretmanager", "secrets"),
     (
         "v1/projects/*/locations/*/secrets",
@@ -225,7 +254,7 @@ fn plain(state: &State, path: &str, request: &Request) -> Option<Result<Value, A
     }))
 }
 
-/// What is known of a secret, a topic or a subscription: that it is there.
+/// What is known of a secret, a topic, a subscription or a zone: that it is there.
 fn show(state: &State, name: &str, kind: &str) -> Value {
     let rest = name.trim_start_matches("//");
     let rest = rest.split_once('/').map_or(rest, |(_, rest)| rest);
@@ -245,6 +274,12 @@ fn show(state: &State, name: &str, kind: &str) -> Value {
                 "etag": "\"16\"",
             })
         }
+        "managedZones" => json!({
+            "kind": "dns#managedZone",
+            "id": super::assets::zone_number(name).to_string(),
+            "name": rest.rsplit('/').next(),
+            "visibility": "public",
+        }),
         "subscriptions" => json!({ "name": rest, "topic": "_deleted-topic_", "state": "ACTIVE" }),
         _ => json!({ "name": rest, "state": "ACTIVE" }),
     }

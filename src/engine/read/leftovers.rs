@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
-use wi_client::google::{assets, projects};
+use wi_client::google::{assets, dns, projects};
 use wi_client::http::{ApiError, Http};
 use wi_core::desired::Desired;
 use wi_core::live::{Live, Seen};
 use wi_core::names::{Member, ProjectId};
 use wi_core::plan::{Left, Managed};
+use wi_core::reason::Reason;
 use wi_core::resource::Resource;
 use wi_core::wire::asset::FoundPolicy;
 use wi_core::words::safe;
@@ -78,8 +79,9 @@ pub async fn read(http: &Http, desired: &Desired, searched: Searched, live: &mut
     }
     // Who may act as an account is read with the account, or its owner's to say.
     found.retain(|name, _| !name.starts_with("//iam.googleapis.com/projects/"));
+    let ids = project_ids(http, found.keys(), live).await;
     let named = join_all(found.into_iter().map(async |(name, has)| {
-        let resource = resource(http, &name).await;
+        let resource = resource(http, &name, &ids).await;
         (name, has, resource)
     }));
     let mut wanted: BTreeMap<Resource, BTreeSet<String>> = BTreeMap::new();
@@ -90,7 +92,7 @@ pub async fn read(http: &Http, desired: &Desired, searched: Searched, live: &mut
             }
             Err(why) => {
                 let unseen = &mut live.leftovers_unseen.out_of_reach;
-                unseen.insert(safe(&name), (has, why));
+                unseen.insert(safe(&name), (has, why.to_string()));
             }
         }
     }
@@ -119,14 +121,55 @@ pub async fn read(http: &Http, desired: &Desired, searched: Searched, live: &mut
     live.leftovers_unseen.policies = searched.refused;
 }
 
-/// What Cloud Asset's name means; an error says that `wi` cannot write there.
-async fn resource(http: &Http, name: &str) -> Result<Resource, String> {
-    let number = name.strip_prefix("//cloudresourcemanager.googleapis.com/projects/");
-    if let Some(number) = number.and_then(|n| n.parse::<u64>().ok()) {
-        let id: Result<ProjectId, ApiError> = projects::project_id(http, number).await;
-        return id.map(Resource::Project).map_err(|e| e.reason().into());
-    }
-    Resource::from_asset(name).map_err(|_| {
-        "It is of a kind that the spec has no name for: take it away by other means".to_owned()
-    })
+type Ids = BTreeMap<u64, Result<ProjectId, Reason>>;
+
+/// The ids of the projects that these names have by their numbers, each asked for once.
+async fn project_ids(http: &Http, names: impl Iterator<Item = &String>, live: &Live) -> Ids {
+    let known = live.numbers.iter();
+    let mut ids: Ids = known
+        .filter_map(|(id, number)| Some((*number.found()?, Ok(id.clone()))))
+        .collect();
+    let number = |name: &String| {
+        name.split_once("/projects/")?
+            .1
+            .split('/')
+            .next()?
+            .parse()
+            .ok()
+    };
+    let mut unknown: BTreeSet<u64> = names.filter_map(number).collect();
+    unknown.retain(|number| !ids.contains_key(number));
+    ids.extend(
+        join_all(unknown.into_iter().map(async |number| {
+            let id = projects::project_id(http, number).await;
+            (number, id.map_err(|e| e.reason()))
+        }))
+        .await,
+    );
+    ids
+}
+
+/// What Cloud Asset's name means; an error says that `wi` cannot write there. A resource has one name in a plan,
+/// and Cloud Asset has some by numbers: what the spec grants there would be taken for a grant on something that it
+/// does not name.
+async fn resource(http: &Http, name: &str, ids: &Ids) -> Result<Resource, Reason> {
+    let found = Resource::from_asset(name).map_err(
+        |_| "It is of a kind that the spec has no name for: take it away by other means",
+    )?;
+    let found = match found.project_number().and_then(|n| ids.get(&n)) {
+        Some(Ok(id)) => found.in_project(id),
+        Some(Err(why)) => return Err(why.clone()),
+        None => found,
+    };
+    let names = found.names();
+    let zone = match (found.kind().short, names.as_slice()) {
+        ("dns-zone", [project, zone]) => zone.parse().ok().map(|number: u64| (project, number)),
+        _ => None,
+    };
+    let Some((project, number)) = zone else {
+        return Ok(found);
+    };
+    let zone = dns::zone_name(http, project, number).await;
+    let zone = zone.map_err(|e| e.reason())?;
+    Resource::parse(&format!("dns-zone/{project}/{zone}"), None).map_err(|e| e.to_string().into())
 }

@@ -4,6 +4,7 @@ pub mod assets;
 pub mod buckets;
 pub mod container;
 mod datasets;
+pub mod dns;
 pub mod evidence;
 pub mod iam;
 pub mod keys;

@@ -41,7 +41,7 @@ APIS = {
     "cloudfunctions.v2": [rf"projects\.locations\.functions\.({POLICY})"],
     "cloudtasks.v2": [rf"projects\.locations\.queues\.({POLICY})"],
     "bigtableadmin.v2": [rf"projects\.instances\.(tables\.|)({POLICY})"],
-    "dns.v1": [rf"managedZones\.({POLICY})"],
+    "dns.v1": [rf"managedZones\.(get|list|{POLICY})"],
     "compute.v1": [r"instanceGroupManagers\.get"],
 }
 # Google's older APIs ignore what they do not know.
