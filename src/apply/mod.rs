@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::scan::live::ReadSecrets;
 pub use observer::{Observer, Unobserved};
 use steps::{Step, Steps};
 use tokio::sync::Mutex;
@@ -79,6 +80,8 @@ pub struct Limits {
     pub poll: Duration,
     /// Move node pools within their clusters' maintenance exclusions, too.
     pub ignore_exclusions: bool,
+    /// Which Secrets may be opened where it is looked again who has a key.
+    pub read_secrets: ReadSecrets,
 }
 
 impl Default for Limits {
@@ -88,6 +91,7 @@ impl Default for Limits {
             propagation: Duration::from_secs(300),
             poll: Duration::from_millis(500),
             ignore_exclusions: false,
+            read_secrets: ReadSecrets::None,
         }
     }
 }
@@ -124,7 +128,7 @@ impl Context {
         observer: Arc<dyn Observer>,
         limits: Limits,
     ) -> Self {
-        let recheck = recheck::Recheck::of(&plan, desired, options);
+        let recheck = recheck::Recheck::of(&plan, desired, options, limits.read_secrets);
         let kubes = live
             .clusters
             .iter()

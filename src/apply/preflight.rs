@@ -26,7 +26,7 @@ pub struct Missing {
 }
 
 /// Permissions of changes that are not policies, with their smallest predefined role.
-const ROLES: [(&str, &str); 7] = [
+const ROLES: [(&str, &str); 10] = [
     ("container.clusters.update", "roles/container.clusterAdmin"),
     (
         "iam.serviceAccounts.create",
@@ -51,6 +51,18 @@ const ROLES: [(&str, &str); 7] = [
     (
         "iam.serviceAccounts.undelete",
         "roles/iam.serviceAccountAdmin",
+    ),
+    (
+        "iam.serviceAccountKeys.disable",
+        "roles/iam.serviceAccountKeyAdmin",
+    ),
+    (
+        "iam.serviceAccountKeys.enable",
+        "roles/iam.serviceAccountKeyAdmin",
+    ),
+    (
+        "iam.serviceAccountKeys.delete",
+        "roles/iam.serviceAccountKeyAdmin",
     ),
 ];
 

@@ -1,12 +1,24 @@
-//! Before a node pool is moved, it is looked at again who is on it and what they have: hours may have passed
-//! since the plan was made, and others are at work.
+//! Before a node pool is moved, it is looked at again who is on it and what they have, and before a key ends, who has
+//! it and uses it: hours may have passed since the plan was made, and others are at work.
 
-use wi_client::http::Http;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use tokio::sync::Mutex;
+use wi_client::google::keys;
+use wi_client::http::{Http, seen};
 use wi_core::address::Address;
 use wi_core::desired::Desired;
+use wi_core::live::Live;
+use wi_core::live::keys::KeysOf;
+use wi_core::names::Email;
 use wi_core::plan::{self, Change, Edit, HoldReason, Options, Plan};
 
 use crate::engine::read;
+use crate::scan::live::{ReadSecrets, off_keys};
+
+/// Several keys end by what was looked at once, if that was just now.
+const JUST_NOW: Duration = Duration::from_secs(60);
 
 /// What it takes to look again.
 #[derive(Debug)]
@@ -14,15 +26,88 @@ pub(super) struct Recheck {
     /// Of the spec what is on the clusters whose node pools move.
     desired: Desired,
     options: Options,
+    /// Of the spec the clusters that may have keys that end, and their accounts.
+    of_keys: Desired,
+    secrets: ReadSecrets,
+    looked: Mutex<Option<(Instant, Live)>>,
 }
 
 impl Recheck {
-    pub(super) fn of(plan: &Plan, desired: &Desired, options: &Options) -> Self {
+    pub(super) fn of(
+        plan: &Plan,
+        desired: &Desired,
+        options: &Options,
+        secrets: ReadSecrets,
+    ) -> Self {
         let moves = |change: &Change| matches!(change.edit, Edit::NodePool(_));
+        let of_keys = |change: &Change| matches!(change.edit, Edit::Key(_) | Edit::Secret(_));
         Self {
+            of_keys: plan::touched(desired, &only(plan, |_, change| of_keys(change))).desired,
+            secrets,
+            looked: Mutex::default(),
             desired: plan::touched(desired, &only(plan, |_, change| moves(change))).desired,
             options: options.clone(),
         }
+    }
+
+    /// Whether a key or a Secret may still end, or come back, by all that can be seen now; what was seen of the account.
+    ///
+    /// # Errors
+    /// What stands against it now.
+    pub(super) async fn keys(
+        &self,
+        http: &Http,
+        edit: &Edit,
+        email: &Email,
+        now: jiff::Timestamp,
+    ) -> Result<KeysOf, String> {
+        let desired = &self.of_keys;
+        let name = desired.account_name(email);
+        let name = name.ok_or("its account is not in the spec")?;
+        let mut looked = self.looked.lock().await;
+        let live = match looked.take() {
+            Some((at, live)) if at.elapsed() < JUST_NOW => looked.insert((at, live)),
+            _ => {
+                let began = Instant::now();
+                looked.insert((began, self.look_at_keys(http).await?))
+            }
+        };
+        let live = &live.1;
+        let seen = live.off_keys.get(name).cloned();
+        let seen = seen.ok_or("it is not as it was. Plan again")?;
+        let options = Options {
+            now: Some(now),
+            ..self.options.clone()
+        };
+        match plan::stands_against(desired, live, &options, edit) {
+            Ok(()) => Ok(seen),
+            Err(why) => Err(format!(
+                "it stays as it is, by what was looked at again just now: {why}. Plan again"
+            )),
+        }
+    }
+
+    async fn look_at_keys(&self, http: &Http) -> Result<Live, String> {
+        let desired = &self.of_keys;
+        let accounts = desired.accounts.iter();
+        let accounts = accounts.filter(|(name, _)| desired.migrations.contains_key(*name));
+        let read = accounts.map(async |(_, account)| {
+            let read = keys::user_managed(http, &account.project, &account.email);
+            (account.email.clone(), seen(read.await))
+        });
+        let mut live = Live {
+            keys: join_all(read).await.into_iter().collect(),
+            ..Live::default()
+        };
+        // Whoever began the run has said so.
+        let consent = |_: &[_]| Ok::<(), String>(());
+        off_keys::add(http, desired, &mut live, self.secrets, consent).await?;
+        Ok(live)
+    }
+
+    /// What was looked at is not so any more.
+    pub(super) async fn forget_keys(&self) {
+        *self.looked.lock().await = None;
     }
 
     /// # Errors

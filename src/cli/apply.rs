@@ -16,6 +16,7 @@ use wi_core::plan::{Options, Plan, protect};
 use super::choice::ChoiceArgs;
 use super::connect::{self, ConnectArgs, Session};
 use super::heading;
+use super::secrets::OpenArgs;
 use crate::engine::pipeline::{self, Input, Made};
 
 use super::{Failure, Success, again, plan, plan_file};
@@ -64,6 +65,8 @@ pub(super) struct ApplyArgs {
     /// Print a JSON object a line, as Terraform's machine-readable UI does
     #[arg(long, help_heading = heading::OUTPUT)]
     pub json: bool,
+    #[command(flatten)]
+    pub secrets: OpenArgs,
     #[command(flatten)]
     pub connect: ConnectArgs,
 }
@@ -134,7 +137,13 @@ async fn plan_and_apply(
         desired,
         live,
         plan,
-    } = pipeline::make(&session.http, input, &options, &args.choice.part()).await?;
+    } = {
+        let look = async |desired: &Desired, live: &mut Live| {
+            args.secrets.look(&session.http, desired, live).await
+        };
+        let part = args.choice.part();
+        pipeline::make(&session.http, input, &options, &part, look).await?
+    };
     if let Some(text) = view::reached_by(&live.reached_by) {
         print::note(&text);
     }
@@ -214,7 +223,11 @@ async fn check_and_apply(
         return Ok(Success::Ok);
     }
     let touched = file.touched();
-    let live = read::read(&session.http, &touched.reads).await;
+    let mut live = read::read(&session.http, &touched.reads).await;
+    let looked = args
+        .secrets
+        .look(&session.http, &touched.desired, &mut live);
+    looked.await?;
     if let Some(text) = view::reached_by(&live.reached_by).filter(|_| !args.json) {
         print::note(&text);
     }
@@ -330,6 +343,7 @@ async fn carry_out(
     let limits = Limits {
         operation: Duration::from_secs(args.operation_timeout.saturating_mul(60)),
         ignore_exclusions: options.ignore_exclusions,
+        read_secrets: args.secrets.read_secrets.mode(),
         ..Limits::default()
     };
     let context = Arc::new(Context::new(

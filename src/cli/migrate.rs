@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
+use wi_core::desired::Desired;
+use wi_core::live::Live;
 use wi_core::migrate::state::Standing;
 use wi_core::plan::Options;
 use wi_core::words::safe;
@@ -15,7 +17,7 @@ use super::validate::SpecArgs;
 use super::{Failure, Success};
 use crate::engine::pipeline::{self, Input, Part};
 use crate::migrate::{self, Account, emit};
-use crate::scan::live::{read, see};
+use crate::scan::live::{off_keys, read, see};
 use crate::view::{self, print};
 
 #[derive(Debug, Args)]
@@ -52,19 +54,29 @@ pub(super) fn run(args: MigrateArgs) -> Result<Success, Failure> {
             now: Some(jiff::Timestamp::now()),
             ..Options::default()
         };
-        let made = pipeline::make(http, input, &options, &Part::default()).await?;
-        let desired = &made.desired;
-        let accounts = desired.accounts.values().map(|a| a.project.clone());
-        let ids: BTreeSet<_> = accounts.collect();
         let wanted = read::Wanted {
             secrets: args.secrets.mode(),
             custom: true,
             metrics: true,
             activity: true,
             logs: false,
+            only: None,
         };
         let consent = |looked: &[read::Looked]| args.secrets.consent(looked);
-        let live = see(http, Some(desired), &ids, &wanted, &[], consent).await?;
+        let mut seen = None;
+        let look = async |desired: &Desired, live: &mut Live| {
+            let accounts = desired.accounts.values().map(|a| a.project.clone());
+            let ids: BTreeSet<_> = accounts.collect();
+            let looked = see(http, Some(desired), &ids, &wanted, &[], consent).await?;
+            let names = off_keys::add_logs(http, desired, live).await;
+            let mode = args.secrets.mode();
+            let of = off_keys::of_live(http, desired, &looked, &names, mode).await;
+            live.off_keys.extend(of);
+            seen = Some(looked);
+            Ok::<(), Failure>(())
+        };
+        let made = pipeline::make(http, input, &options, &Part::default(), look).await?;
+        let live = seen.ok_or_else(|| "nothing was looked at".to_owned())?;
         let accounts = migrate::look(&made, &live, &args.account).await;
         session.close().await?;
         print::data(&view::migrate::accounts(&accounts, print::width()))?;

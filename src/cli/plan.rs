@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use wi_core::desired::Desired;
+use wi_core::live::Live;
 use wi_core::plan::Plan;
 use wi_core::plan::saved::PlanFile;
 
 use super::choice::ChoiceArgs;
 use super::connect::{self, ConnectArgs, Session};
 use super::heading;
+use super::secrets::OpenArgs;
 use super::show::OutputArgs;
 use super::validate::SpecArgs;
 use super::{Failure, Success, again, plan_file, show};
@@ -31,6 +34,8 @@ pub(super) struct PlanArgs {
     #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]
+    pub secrets: OpenArgs,
+    #[command(flatten)]
     pub connect: ConnectArgs,
 }
 
@@ -39,7 +44,11 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
     connect::runtime()?.block_on(async {
         let session = Session::open(&args.connect, &args.spec.paths, || input.declared()).await?;
         let options = args.choice.options();
-        let made = pipeline::make(&session.http, input, &options, &args.choice.part()).await;
+        let look = async |desired: &Desired, live: &mut Live| {
+            args.secrets.look(&session.http, desired, live).await
+        };
+        let part = args.choice.part();
+        let made = pipeline::make(&session.http, input, &options, &part, look).await;
         let made_on = session.in_words();
         session.close().await?;
         let Made {

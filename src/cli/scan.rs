@@ -253,6 +253,7 @@ async fn seen(
         metrics: args.evidence.contains(&Source::Metrics),
         activity: args.evidence.contains(&Source::Activity),
         logs: args.evidence.contains(&Source::Logs),
+        only: None,
     };
     let consent = |looked: &[read::Looked]| args.secrets.consent(looked);
     let mut live = see(http, desired, &ids, &wanted, in_files, consent).await?;

@@ -1,13 +1,16 @@
 //! Which Secrets may be opened, and the question before the first one is: the arguments that `wi scan` and
-//! `wi migrate` share.
+//! `wi migrate` share; `wi plan` and `wi apply` take the flag alone for a yes.
 
 use std::io::IsTerminal;
 
 use clap::{Args, ValueEnum};
+use wi_client::http::Http;
+use wi_core::desired::Desired;
+use wi_core::live::Live;
 use wi_core::words::{counted, safe};
 
 use super::Failure;
-use crate::scan::live::{ReadSecrets, read};
+use crate::scan::live::{ReadSecrets, off_keys, read};
 use crate::view::print;
 
 #[derive(Debug, Args)]
@@ -36,36 +39,13 @@ pub(super) enum Secrets {
 
 impl SecretsArgs {
     pub fn mode(&self) -> ReadSecrets {
-        match self.read_secrets {
-            Secrets::None => ReadSecrets::None,
-            Secrets::Referenced => ReadSecrets::Referenced,
-            Secrets::All => ReadSecrets::All,
-        }
+        self.read_secrets.mode()
     }
 
     /// Says which Secrets are to be opened, and asks.
     pub fn consent(&self, looked: &[read::Looked]) -> Result<(), Failure> {
-        let text = match self.read_secrets {
-            Secrets::None => return Ok(()),
-            Secrets::Referenced => {
-                let named = read::named(looked);
-                if named.is_empty() {
-                    return Ok(());
-                }
-                let list: Vec<String> = named
-                    .iter()
-                    .map(|s| format!("cluster.{} {}/{}", s.cluster, s.namespace, s.name))
-                    .collect();
-                format!(
-                    "wi will open {} that workloads and custom resources name; what is in them stays in memory:\n  {}\n",
-                    counted(named.len(), "Secret"),
-                    safe(&list.join("\u{1f}")).replace("\\u{1f}", "\n  ")
-                )
-            }
-            Secrets::All => format!(
-                "wi will open all Secrets of {}; what is in them stays in memory.\n",
-                counted(looked.len(), "cluster")
-            ),
+        let Some(text) = self.read_secrets.in_words(looked) else {
+            return Ok(());
         };
         print::note(&text);
         if self.auto_approve {
@@ -80,5 +60,74 @@ impl SecretsArgs {
             "yes" => Ok(()),
             _ => Err(Failure::Message("no Secret was opened".to_owned())),
         }
+    }
+}
+
+/// Which Secrets are opened for a plan.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Secrets")]
+pub(super) struct OpenArgs {
+    /// Which Secrets are opened, to tell who has a static key that `migrate` of the spec ends
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = Secrets::None,
+        env = "WI_READ_SECRETS"
+    )]
+    pub read_secrets: Secrets,
+}
+
+impl OpenArgs {
+    /// Looks at who has keys that the spec's migrations end. Whoever passes the flag has said yes to what is opened.
+    pub async fn look(
+        &self,
+        http: &Http,
+        desired: &Desired,
+        live: &mut Live,
+    ) -> Result<(), Failure> {
+        let secrets = self.read_secrets;
+        let tell = |looked: &[read::Looked]| {
+            if let Some(text) = secrets.in_words(looked) {
+                print::note(&text);
+            }
+            Ok(())
+        };
+        off_keys::add(http, desired, live, secrets.mode(), tell).await
+    }
+}
+
+impl Secrets {
+    pub fn mode(self) -> ReadSecrets {
+        match self {
+            Self::None => ReadSecrets::None,
+            Self::Referenced => ReadSecrets::Referenced,
+            Self::All => ReadSecrets::All,
+        }
+    }
+
+    /// Which would be opened; `None`: none.
+    fn in_words(self, looked: &[read::Looked]) -> Option<String> {
+        Some(match self {
+            Self::None => return None,
+            Self::Referenced => {
+                let named = read::named(looked);
+                if named.is_empty() {
+                    return None;
+                }
+                let list: Vec<String> = named
+                    .iter()
+                    .map(|s| format!("cluster.{} {}/{}", s.cluster, s.namespace, s.name))
+                    .collect();
+                format!(
+                    "wi will open {} that workloads and custom resources name; what is in them stays in memory:\n  {}\n",
+                    counted(named.len(), "Secret"),
+                    safe(&list.join("\u{1f}")).replace("\\u{1f}", "\n  ")
+                )
+            }
+            Self::All => format!(
+                "wi will open all Secrets of {}; what is in them stays in memory.\n",
+                counted(looked.len(), "cluster")
+            ),
+        })
     }
 }

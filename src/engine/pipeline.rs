@@ -177,18 +177,19 @@ pub struct Made {
     pub plan: Plan,
 }
 
-/// Finds the clusters, reads the live state, and plans.
-pub async fn make(
+/// Finds the clusters, reads the live state, and plans. `look` adds to the live state what only some ask for.
+pub async fn make<E: From<Error>>(
     http: &Http,
     input: Input,
     options: &Options,
     part: &Part,
-) -> Result<Made, Error> {
+    look: impl AsyncFnOnce(&Desired, &mut Live) -> Result<(), E>,
+) -> Result<Made, E> {
     let found = input.on_all_clusters(http).await?;
     let desired = found.desired;
     let is_unknown = |name: &&String| !desired.clusters.contains_key(*name);
     if let Some(name) = part.clusters.iter().find(is_unknown) {
-        return Err(Error::Message(unknown_cluster(&desired, name)));
+        return Err(Error::Message(unknown_cluster(&desired, name)).into());
     }
     let reads = ReadSet::of(&desired);
     let (mut live, searched) = tokio::join!(
@@ -197,6 +198,7 @@ pub async fn make(
     );
     read::leftovers::read(http, &desired, searched, &mut live).await;
     live.unlisted = found.unlisted;
+    look(&desired, &mut live).await?;
     // The servers' clock: this machine's may be wrong.
     let ahead = http.clock_ahead().unwrap_or_default();
     let options = Options {
@@ -213,7 +215,7 @@ pub async fn make(
                 plan.warnings
                     .push(format!("--target {target} matches no change of this plan"));
             } else {
-                return Err(Error::Message(unknown_target(&addresses, &target)));
+                return Err(Error::Message(unknown_target(&addresses, &target)).into());
             }
         }
     }

@@ -10,7 +10,7 @@ use wi_core::desired::{Desired, DesiredKsa, GSA_ANNOTATION};
 use wi_core::live::{Live, Seen};
 use wi_core::migrate::state::Bound;
 use wi_core::names::{Email, Member};
-use wi_core::plan::{Edit, Plan};
+use wi_core::plan::{Edit, HoldReason, Plan};
 use wi_core::resource::Resource;
 
 use crate::engine::pipeline::Made;
@@ -78,7 +78,7 @@ pub fn of(made: &Made, workload: &Workload, email: &Email, now: Timestamp) -> Bo
 fn waits(plan: &Plan, key: &KsaKey, ksa: &DesiredKsa, email: &Email) -> BTreeSet<Address> {
     let concerns = |edit: &Edit| match edit {
         Edit::ClusterPool(_) | Edit::NodePool(_) => edit.cluster() == Some(key.cluster.as_str()),
-        Edit::RestoreSettings(_) => false,
+        Edit::RestoreSettings(_) | Edit::Key(_) | Edit::Secret(_) => false,
         Edit::Namespace(_) => edit.address() == key.namespace_key().address(),
         Edit::Ksa(_) => edit.address() == key.address(),
         Edit::Account(account) => account.email == *email,
@@ -89,7 +89,9 @@ fn waits(plan: &Plan, key: &KsaKey, ksa: &DesiredKsa, email: &Email) -> BTreeSet
     };
     let changes = plan.changes.iter();
     let changes = changes.filter(|(_, change)| concerns(&change.edit));
-    let held = plan.held_back.iter().map(|h| &h.address);
+    let held = plan.held_back.iter();
+    let held = held.filter(|h| !matches!(h.why, HoldReason::Keys { .. }));
+    let held = held.map(|h| &h.address);
     let held = held.filter(|a| a.cluster() == Some(key.cluster.as_str()));
     changes
         .map(|(address, _)| address)

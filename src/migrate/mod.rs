@@ -1,6 +1,6 @@
 //! Off static keys: where each account stands, what it waits for, and what comes next. It reads and tells;
-//! what is to be changed in IAM and on Kubernetes service accounts is `wi apply`'s, templates are changed where
-//! they are kept ([`emit`] writes the patches), and no key is touched.
+//! what is to be changed in IAM, on Kubernetes service accounts and of keys is `wi apply`'s, and templates are changed
+//! where they are kept ([`emit`] writes the patches).
 
 mod bound;
 pub mod emit;
@@ -10,12 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use jiff::SignedDuration;
 use serde_json::Value;
+use wi_core::address::{AccountName, Address};
 use wi_core::desired::Desired;
 use wi_core::live::ConfigMaps;
 use wi_core::migrate::edit::{Edited, Wanted, without_keys};
 use wi_core::migrate::state::{self, Bound, Standing};
 use wi_core::migrate::{DataKey, owners};
 use wi_core::names::Email;
+use wi_core::plan::{Edit, HoldReason};
 use wi_core::spec::migration::{Migration, Until};
 use wi_core::wire::kubernetes::ObjectMeta;
 use wi_core::wire::workloads::WORKLOAD_KINDS;
@@ -35,6 +37,8 @@ pub struct Account {
     pub migration: Option<Migration>,
     /// Its user-managed keys.
     pub keys: Vec<KeyReport>,
+    /// What becomes of keys, and of Secrets that held them, by the plan.
+    pub ends: Vec<End>,
     /// Workloads that have a key of it, or are to act as it.
     pub workloads: Vec<WorkloadReport>,
     /// Whatever else has a key: custom resources, ConfigMaps, pods without a template.
@@ -62,6 +66,17 @@ pub struct KeyReport {
     pub is_disabled: bool,
     /// Why it is not the time to disable it, if it is not.
     pub not_yet: Vec<String>,
+}
+
+/// A key or a Secret that is to end, or a key that comes back.
+#[derive(Debug)]
+pub struct End {
+    /// Its address.
+    pub address: Address,
+    /// What `wi apply` does, such as `will be disabled`; or why it does nothing yet.
+    pub next: Result<&'static str, Vec<String>>,
+    /// Whether what holds it passes with time.
+    pub passes: bool,
 }
 
 /// A workload.
@@ -216,6 +231,7 @@ async fn of_account(
         migration: migration.cloned(),
         standing: state::standing(states, others.len(), until, &unseen),
         keys: Vec::new(),
+        ends: ends(made, name, email),
         workloads,
         others: others.into_iter().collect(),
         revisions: revisions.collect::<BTreeSet<_>>().into_iter().collect(),
@@ -223,7 +239,52 @@ async fn of_account(
         outside: outside(made, email),
     };
     account.keys = keys(live, email, &account);
+    let of_ends = account.ends.iter().map(|end| match end.next {
+        Err(_) if !end.passes => Standing::Held,
+        _ => Standing::Waits,
+    });
+    account.standing = of_ends
+        .chain([account.standing])
+        .max()
+        .unwrap_or(account.standing);
     account
+}
+
+/// What the plan says of the account's keys, and of Secrets that held them.
+fn ends(made: &Made, name: &str, email: &Email) -> Vec<End> {
+    let plan = &made.plan;
+    let planned = plan.changes.iter().filter_map(|(address, change)| {
+        let of = match &change.edit {
+            Edit::Key(key) => &key.email,
+            Edit::Secret(secret) => &secret.email,
+            _ => return None,
+        };
+        (of == email).then(|| End {
+            address: address.clone(),
+            next: Ok(change.edit.verb()),
+            passes: true,
+        })
+    });
+    let own = AccountName::of_spec(name);
+    let seen = made.live.off_keys.get(name);
+    let secrets = seen.into_iter().flat_map(|of| &of.secrets);
+    let secrets: BTreeSet<String> = secrets
+        .map(|s| format!("secret.{}/{}/{}", s.cluster, s.namespace, s.name))
+        .collect();
+    let keys = format!("key.{}", own.as_str());
+    let held = plan.held_back.iter().filter_map(|held| match &held.why {
+        HoldReason::Keys { why, passes }
+            if held.address.is_in(&keys) || secrets.contains(&*held.address) =>
+        {
+            Some(End {
+                address: held.address.clone(),
+                next: Err(why.clone()),
+                passes: *passes,
+            })
+        }
+        _ => None,
+    });
+    planned.chain(held).collect()
 }
 
 /// What leads to the key, and where it is.

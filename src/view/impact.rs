@@ -129,6 +129,11 @@ pub(super) fn held_back(held: &HeldBack, impact: Option<&Impact>, width: usize, 
             let _ = write!(text, "The spec does not ask for it, but {}.", safe(by));
         }
         (HoldReason::Users(users), _) => others(users, &mut text),
+        (HoldReason::Keys { why, .. }, _) => {
+            for line in why {
+                let _ = write!(text, "\n- {}", safe(line));
+            }
+        }
         (HoldReason::Loss, None) => {}
         (HoldReason::Loss, Some(impact)) => loss(impact, &mut text),
     }

@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use wi_core::migrate::state::{Next, Rung, Standing};
 use wi_core::spec::migration::Until;
-use wi_core::words::{counted, safe, shell_word};
+use wi_core::words::{counted, safe};
 
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
 use super::wrap::wrap;
 use crate::migrate::emit::Emitted;
-use crate::migrate::{Account, KeyReport, WorkloadReport};
+use crate::migrate::{Account, End, KeyReport, WorkloadReport};
 
 /// All of them.
 pub fn accounts(accounts: &[Account], width: usize) -> String {
@@ -74,6 +74,9 @@ impl Page {
         for key in &account.keys {
             self.key(account, key);
         }
+        for end in &account.ends {
+            self.end(end);
+        }
         if account.keys.is_empty() {
             self.line(2, DIM, "no user-managed key was listed");
         }
@@ -119,22 +122,40 @@ impl Page {
         for source in &key.last_use {
             self.line(6, DIM, source);
         }
-        if key.is_disabled {
+        let ends = account
+            .migration
+            .as_ref()
+            .is_some_and(|m| m.until.ends_keys());
+        if key.is_disabled || ends {
             return;
         }
         for why in &key.not_yet {
             self.line(6, DIM, &format!("not to be disabled yet: {why}"));
         }
         if key.not_yet.is_empty() {
-            let (id, email) = (shell_word(id), shell_word(account.email.as_str()));
-            let command =
-                format!("gcloud iam service-accounts keys disable {id} --iam-account={email}");
-            self.line(
-                6,
-                GREEN,
-                "nothing that was looked at has it. wi touches no key yet; by hand:",
-            );
-            let _ = writeln!(self.out, "        {}", safe(&command));
+            let text =
+                "nothing that was looked at has it: with `until: disabled` wi apply disables it";
+            self.line(6, GREEN, text);
+        }
+    }
+
+    fn end(&mut self, end: &End) {
+        let address = &end.address;
+        match &end.next {
+            Ok(verb) => {
+                let text = format!("{address} {verb} by the next wi apply");
+                self.line(2, GREEN, &text);
+            }
+            Err(why) => {
+                let (style, how) = match end.passes {
+                    true => (YELLOW, "waits"),
+                    false => (RED, "is held back"),
+                };
+                self.line(2, style, &format!("{address} {how}:"));
+                for line in why {
+                    self.line(6, anstyle::Style::new(), line);
+                }
+            }
         }
     }
 

@@ -28,9 +28,10 @@ const CORE: &[&[&str]] = &[
 /// A command is a line's part: none uses another.
 const PROGRAM: &[&[&str]] = &[
     &["engine"],
+    &["scan"],
     &["verify"],
     &["apply"],
-    &["doctor", "scan", "explain", "audit", "logs", "import"],
+    &["doctor", "explain", "audit", "logs", "import"],
     &["migrate"],
     &["view"],
     &["cli"],

@@ -40,7 +40,7 @@ fn changes_look_like_those_of_terraforms_providers() {
     let place = Place::example("shop");
     let (ran, plan) = plan(&place);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert_eq!(plan["format_version"], "1.2");
+    assert_eq!(plan["format_version"], "1.3");
     assert_eq!(plan["applyable"], true);
     assert_eq!(plan["complete"], true);
     assert_eq!(plan["errored"], false);

@@ -40,6 +40,7 @@ mod machine_readable;
 mod made_later;
 mod markdown;
 mod migrate;
+mod off_keys;
 mod part_of_a_cluster;
 mod quickstart;
 mod rehearsal;

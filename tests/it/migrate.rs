@@ -11,27 +11,27 @@ use crate::scan::made::Account;
 use crate::support::inside::{Inside, runtime};
 use crate::support::{Ran, flat};
 
-const OPEN: [&str; 3] = ["--read-secrets", "referenced", "--auto-approve"];
+pub(crate) const OPEN: [&str; 3] = ["--read-secrets", "referenced", "--auto-approve"];
 
-const DECLARED: &str =
+pub(crate) const DECLARED: &str =
     "namespaces: { shop: { serviceAccounts: { web: { impersonates: ACCOUNT } } } }\n";
 
-fn short(account: &Account) -> &str {
+pub(crate) fn short(account: &Account) -> &str {
     account.email.split('@').next().expect("an email")
 }
 
 /// A spec with the account, and this.
-fn spec(account: &Account, more: &str) -> String {
+pub(crate) fn spec(account: &Account, more: &str) -> String {
     let head = "apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters: { main: { location: europe-west1 } }\ngoogleServiceAccounts: { ACCOUNT: {} }\n";
     format!("{head}{more}").replace("ACCOUNT", short(account))
 }
 
-fn migrating(account: &Account, more: &str) -> String {
+pub(crate) fn migrating(account: &Account, more: &str) -> String {
     let text = format!("{DECLARED}migrate: {{ ACCOUNT: {{ until: cutover{more} }} }}\n");
     spec(account, &text)
 }
 
-fn secret(account: &Account) -> Value {
+pub(crate) fn secret(account: &Account) -> Value {
     json!({
         "kind": "Secret",
         "metadata": {"name": "key", "namespace": "shop"},
@@ -41,7 +41,7 @@ fn secret(account: &Account) -> Value {
 
 const CANARY: &str = "hunter2-in-a-variable";
 
-fn pod_spec() -> Value {
+pub(crate) fn pod_spec() -> Value {
     json!({
         "serviceAccountName": "web",
         "containers": [{
@@ -53,7 +53,7 @@ fn pod_spec() -> Value {
     })
 }
 
-fn deployment(name: &str, pod: &Value) -> Value {
+pub(crate) fn deployment(name: &str, pod: &Value) -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": name, "namespace": "shop"},
@@ -61,7 +61,7 @@ fn deployment(name: &str, pod: &Value) -> Value {
     })
 }
 
-fn replica_set(of: &str, pod: &Value) -> Value {
+pub(crate) fn replica_set(of: &str, pod: &Value) -> Value {
     let owner = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": of, "uid": "1", "controller": true});
     let mut object = deployment(&format!("{of}-1"), pod);
     object["kind"] = json!("ReplicaSet");
@@ -71,7 +71,7 @@ fn replica_set(of: &str, pod: &Value) -> Value {
 }
 
 /// A running pod of `web-1`.
-fn pod(spec: &Value) -> Value {
+pub(crate) fn pod(spec: &Value) -> Value {
     json!({
         "name": "web-1-a", "namespace": "shop", "serviceAccountName": "web", "phase": "Running",
         "owner": {"kind": "ReplicaSet", "name": "web-1"},
@@ -79,12 +79,12 @@ fn pod(spec: &Value) -> Value {
     })
 }
 
-fn without_key() -> Value {
+pub(crate) fn without_key() -> Value {
     json!({"serviceAccountName": "web", "containers": [{"name": "app", "image": "shop/app", "env": [{"name": "PASSWORD", "value": CANARY}]}]})
 }
 
 /// A world in which the account's key was used so many hours ago.
-fn world(account: &Account, hours: i64, objects: &[Value], pods: &[Value]) -> Value {
+pub(crate) fn world(account: &Account, hours: i64, objects: &[Value], pods: &[Value]) -> Value {
     let at = Timestamp::now() - SignedDuration::from_hours(hours);
     let uses = json!([{"at": at.to_string(), "count": 7}]);
     let key = json!({"id": account.id, "uses": uses, "publicKey": account.rsa.public_pem()});
@@ -98,13 +98,13 @@ fn world(account: &Account, hours: i64, objects: &[Value], pods: &[Value]) -> Va
     })
 }
 
-struct Stage {
-    inside: Inside,
+pub(crate) struct Stage {
+    pub inside: Inside,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Stage {
-    fn new(spec: &str, world: &Value) -> Self {
+    pub fn new(spec: &str, world: &Value) -> Self {
         let runtime = runtime();
         let world = World::parse(&world.to_string(), "world").expect("a valid world");
         let inside = runtime.block_on(Inside::start(spec, world));
@@ -112,7 +112,7 @@ impl Stage {
         Self { inside, runtime }
     }
 
-    fn wi(&self, args: &[&str]) -> Ran {
+    pub fn wi(&self, args: &[&str]) -> Ran {
         let ran = self.runtime.block_on(self.inside.wi(args));
         for text in [&ran.out, &ran.err] {
             assert!(!text.contains(CANARY), "{text}");
@@ -120,11 +120,11 @@ impl Stage {
         ran
     }
 
-    fn migrate(&self, args: &[&str]) -> Ran {
+    pub fn migrate(&self, args: &[&str]) -> Ran {
         self.wi(&[&["migrate"], &OPEN[..], args].concat())
     }
 
-    fn apply(&self) {
+    pub fn apply(&self) {
         self.wi(&["apply", "--auto-approve"]).ok();
     }
 
@@ -140,7 +140,7 @@ impl Stage {
     }
 }
 
-fn code(ran: &Ran) -> i32 {
+pub(crate) fn code(ran: &Ran) -> i32 {
     ran.code.expect("an exit code")
 }
 
@@ -188,7 +188,7 @@ fn migration_goes_from_rung_to_rung_by_what_is_live_alone() {
         said.contains("next: take the key out of its template"),
         "{said}"
     );
-    assert!(!said.contains("keys disable"), "{said}");
+    assert!(!said.contains("`until: disabled`"), "{said}");
 
     // The template is free of it, and a pod of before runs: the rollout is not done.
     let after = [
@@ -212,10 +212,7 @@ fn migration_goes_from_rung_to_rung_by_what_is_live_alone() {
     let said = flat(&ran.out);
     assert!(said.contains("cut over: Deployment shop/web"), "{said}");
     assert!(
-        said.contains(&format!(
-            "gcloud iam service-accounts keys disable {}",
-            account.id
-        )),
+        said.contains("with `until: disabled` wi apply disables it"),
         "{said}"
     );
 
@@ -223,7 +220,7 @@ fn migration_goes_from_rung_to_rung_by_what_is_live_alone() {
     let stage = stage.with(&all, &[pod(&without_key())]);
     let ran = stage.migrate(&[]);
     assert_eq!(code(&ran), 3, "{}{}", ran.out, ran.err);
-    assert!(!ran.out.contains("keys disable"), "{}", ran.out);
+    assert!(!ran.out.contains("`until: disabled`"), "{}", ran.out);
 }
 
 #[test]
@@ -239,7 +236,7 @@ fn key_that_was_used_today_is_not_offered_to_be_disabled() {
         let ran = stage.migrate(&[]);
         assert_eq!(code(&ran), 0, "{}{}", ran.out, ran.err);
         assert_eq!(
-            ran.out.contains("keys disable"),
+            ran.out.contains("`until: disabled`"),
             offered,
             "{hours} h: {}",
             ran.out
@@ -261,7 +258,7 @@ fn without_leave_no_secret_is_opened_and_nothing_is_reached() {
         "{}",
         ran.out
     );
-    assert!(!ran.out.contains("keys disable"), "{}", ran.out);
+    assert!(!ran.out.contains("`until: disabled`"), "{}", ran.out);
     let counts = stage.inside.counts();
     assert!(
         !counts.keys().any(|call| call.contains("/secrets/")),
@@ -290,7 +287,11 @@ fn what_cannot_be_read_is_never_free() {
         let stage = Stage::new(&migrating(&account, ""), &world);
         let ran = stage.migrate(&[]);
         assert_eq!(code(&ran), 1, "{denied}: {}{}", ran.out, ran.err);
-        assert!(!ran.out.contains("keys disable"), "{denied}: {}", ran.out);
+        assert!(
+            !ran.out.contains("`until: disabled`"),
+            "{denied}: {}",
+            ran.out
+        );
         assert!(ran.out.contains("not looked at:"), "{denied}: {}", ran.out);
     }
 }
@@ -313,7 +314,7 @@ fn cluster_that_the_spec_does_not_mention_keeps_the_key() {
         "{said}"
     );
     assert!(
-        said.contains("edge") && !said.contains("keys disable"),
+        said.contains("edge") && !said.contains("`until: disabled`"),
         "{said}"
     );
 }
@@ -339,7 +340,7 @@ fn custom_resource_that_has_the_key_is_waited_for_with_its_way_to_do_without() {
             && said.contains("workloadIdentity"),
         "{said}"
     );
-    assert!(!said.contains("keys disable"), "{said}");
+    assert!(!said.contains("`until: disabled`"), "{said}");
 }
 
 #[test]
@@ -364,7 +365,7 @@ fn what_stands_against_it_holds_it_until_it_is_accepted_in_the_spec() {
     let ran = stage.migrate(&[]);
     assert_eq!(code(&ran), 0, "{}{}", ran.out, ran.err);
     assert!(
-        ran.out.contains("(excluded)") && !ran.out.contains("keys disable"),
+        ran.out.contains("(excluded)") && !ran.out.contains("`until: disabled`"),
         "{}",
         ran.out
     );

@@ -65,6 +65,7 @@ impl Client {
             propagation,
             poll: Duration::from_millis(3),
             ignore_exclusions: false,
+            ..Limits::default()
         };
         Context::new(
             self.http.clone(),

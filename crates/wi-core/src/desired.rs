@@ -75,7 +75,7 @@ pub struct Desired {
     pub leftovers: Option<Leftovers>,
     /// What a plan must not do.
     pub guard: Guard,
-    /// Accounts that get off their static keys, by the spec's names. No change comes of it yet.
+    /// Accounts that get off their static keys, by the spec's names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub migrations: BTreeMap<String, Migration>,
     /// The spec's files, and the SHA-256 of each.

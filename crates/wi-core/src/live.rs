@@ -1,5 +1,7 @@
 //! The live state, as far as it was read. Values only: reading is the engine's.
 
+pub mod keys;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -112,8 +114,11 @@ pub struct Live {
     pub clusters: BTreeMap<String, Seen<Cluster>>,
     /// The accounts of each project that has managed ones.
     pub accounts: BTreeMap<ProjectId, Seen<BTreeMap<Email, ServiceAccount>>>,
-    /// User-managed keys of accounts of which the spec says which they may have.
+    /// User-managed keys of accounts of which the spec says which they may have, or that it takes off their keys.
     pub keys: BTreeMap<Email, Seen<Vec<ServiceAccountKey>>>,
+    /// What was seen of who has and uses keys that are to end, or may come back, by the spec's names of the accounts.
+    /// An account of which nothing was asked is not there.
+    pub off_keys: BTreeMap<String, keys::KeysOf>,
     /// Policies by resource. Those of accounts that do not exist are absent.
     pub policies: BTreeMap<Resource, Seen<Policy>>,
     /// The Kubernetes objects of each cluster, by the spec's name.

@@ -9,6 +9,7 @@ use crate::address::BindingKey;
 use crate::desired::{Desired, DesiredCluster};
 use crate::names::{Email, KsaIdentity, KubeName, Member, ProjectId, Role};
 use crate::resource::Resource;
+use crate::spec::model::AccountSpec;
 
 /// All that one reading asks for.
 #[derive(Debug, Clone, Default)]
@@ -137,11 +138,10 @@ impl ReadSet {
                 set.accounts_of_others.insert(email.clone());
             }
         }
-        for account in desired
-            .accounts
-            .values()
-            .filter(|a| desired.restricts_keys(a))
-        {
+        let is_asked = |(name, account): &(&String, &AccountSpec)| {
+            desired.restricts_keys(account) || desired.migrations.contains_key(*name)
+        };
+        for (_, account) in desired.accounts.iter().filter(is_asked) {
             let (email, project) = (account.email.clone(), account.project.clone());
             set.keys.insert(email, project);
         }

@@ -13,8 +13,9 @@ use super::request::Request;
 use super::state::{State, email};
 use super::world::{AccountKey, KeyUse, PodCall};
 
-/// Data Access logs are kept for thirty days.
+/// Data Access logs are kept for thirty days, Admin Activity logs for 400.
 const KEPT: Millis = 30 * 24 * 3_600_000;
+const ACTIVITY_KEPT: Millis = 400 * 24 * 3_600_000;
 
 /// A page has so many, and at most so many.
 const USUAL: usize = 50;
@@ -55,7 +56,7 @@ pub fn entries(state: &State, request: &Request) -> Result<Value, ApiError> {
             Some((at, entry.clone()))
         }));
     }
-    found.retain(|(at, entry)| (now - KEPT..=now).contains(at) && filter.admits(entry));
+    found.retain(|(at, entry)| (now - kept(entry)..=now).contains(at) && filter.admits(entry));
     found.sort_by_key(|(at, _)| *at);
     match request.body["orderBy"].as_str() {
         Some("timestamp desc") => found.reverse(),
@@ -67,6 +68,36 @@ pub fn entries(state: &State, request: &Request) -> Result<Value, ApiError> {
         }
     }
     page(state, request, found, size)
+}
+
+fn kept(entry: &Value) -> Millis {
+    let log = entry["logName"].as_str().unwrap_or_default();
+    if log.ends_with("%2Factivity") {
+        ACTIVITY_KEPT
+    } else {
+        KEPT
+    }
+}
+
+/// Writes a call of IAM into the Admin Activity log, which is always on.
+pub(super) fn admin_activity(
+    state: &mut State,
+    project: &str,
+    method: &str,
+    resource: &str,
+    request: &Request,
+) {
+    let now = state.clock.now();
+    let mut entry = entry(project, "iam.googleapis.com", method, now);
+    entry["logName"] =
+        format!("projects/{project}/logs/cloudaudit.googleapis.com%2Factivity").into();
+    let payload = &mut entry["protoPayload"];
+    payload["resourceName"] = resource.into();
+    payload["authenticationInfo"] = json!({ "principalEmail": state.world.caller });
+    payload["requestMetadata"] = json!({
+        "callerIp": "192.0.2.1", "callerSuppliedUserAgent": request.user_agent,
+    });
+    state.world.log_entries.push(entry);
 }
 
 /// A page from a token on: `N`, or `N.` where an empty page has been there.

@@ -24,6 +24,8 @@ pub struct Request {
     pub holder: Option<Holder>,
     /// The `If-Match` header.
     pub if_match: Option<String>,
+    /// What the program calls itself.
+    pub user_agent: String,
     query: Vec<(String, String)>,
 }
 
@@ -124,6 +126,12 @@ pub fn read(parts: &http::request::Parts, body: &Bytes) -> Result<Request, ApiEr
             .get(http::header::IF_MATCH)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned),
+        user_agent: parts
+            .headers
+            .get(http::header::USER_AGENT)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned(),
         query: pairs.collect(),
     })
 }

@@ -3,11 +3,13 @@
 mod account;
 pub(super) mod binding;
 mod cluster_pool;
+mod key;
 pub(super) mod ksa;
 pub(super) mod namespace;
 mod node_pool;
 pub(super) mod object;
 mod restore_settings;
+mod secret;
 
 use wi_core::address::Address;
 use wi_core::plan::Edit;
@@ -32,6 +34,8 @@ pub(super) async fn carry_out(context: &Context, address: &Address) -> Result<()
             let written = ksa::change(&target, edit).await;
             written.map_err(Reason::from)
         }
+        Edit::Key(edit) => key::change(context, address, edit).await,
+        Edit::Secret(edit) => secret::change(context, address, edit).await,
         Edit::Binding(edit) => {
             // Bindings are always steps of their policy.
             Err(format!("{} was not grouped with its policy", edit.key.resource).into())

@@ -1,6 +1,7 @@
 //! Who uses which key, live: what was seen, as values. [`read`] reads them, [`verdict`] judges, and
 //! [`tell`] puts them into words.
 
+pub mod off_keys;
 pub mod read;
 pub mod resources;
 mod secrets;
@@ -120,6 +121,12 @@ pub struct Opened {
     pub changed: Option<Timestamp>,
     /// What makes it, if something does.
     pub made_by: Option<String>,
+    /// Keys of its data that are a key of a Google service account each, and nothing else.
+    pub whole_keys: BTreeSet<String>,
+    /// Another Secret of that name has another one.
+    pub uid: String,
+    /// Its resource version.
+    pub version: String,
 }
 
 /// What was seen of clusters.

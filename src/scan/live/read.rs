@@ -43,6 +43,8 @@ pub struct Wanted {
     pub activity: bool,
     /// Whether audit logs are, for keys whose user was not seen.
     pub logs: bool,
+    /// Accounts whose keys alone are read, and the project of each; `None`: those of all accounts of the projects.
+    pub only: Option<BTreeMap<Email, ProjectId>>,
 }
 
 /// A cluster that can be read, and what it has without opening a Secret.
@@ -517,8 +519,10 @@ impl Looked {
 pub async fn projects(http: &Http, ids: &BTreeSet<ProjectId>, wanted: &Wanted) -> Projects {
     let mut all = Projects::default();
     let read = ids.iter().map(async |project| {
-        let (keys, evidence) =
-            tokio::join!(keys_of(http, project), evidence_of(http, project, wanted));
+        let (keys, evidence) = tokio::join!(
+            keys_of(http, project, wanted),
+            evidence_of(http, project, wanted)
+        );
         (project.clone(), keys, evidence)
     });
     for (project, (keys, accounts, not_seen), evidence) in join_all(read).await {
@@ -533,18 +537,35 @@ pub async fn projects(http: &Http, ids: &BTreeSet<ProjectId>, wanted: &Wanted) -
     all
 }
 
-async fn keys_of(http: &Http, project: &ProjectId) -> (Vec<LiveKey>, Vec<Email>, Vec<NotSeen>) {
-    let listed: Result<Vec<_>, ApiError> = iam::service_accounts(http, project).try_collect().await;
-    let listed = match listed {
-        Ok(listed) => listed,
+/// The accounts of a project, or those of them that are asked for.
+async fn accounts_of(
+    http: &Http,
+    project: &ProjectId,
+    wanted: &Wanted,
+) -> Result<Vec<Email>, ApiError> {
+    if let Some(only) = &wanted.only {
+        let own = only.iter().filter(|(_, of)| *of == project);
+        return Ok(own.map(|(email, _)| email.clone()).collect());
+    }
+    let listed: Vec<_> = iam::service_accounts(http, project).try_collect().await?;
+    let emails = listed.iter().filter_map(|a| Email::parse(&a.email).ok());
+    Ok(emails.collect())
+}
+
+async fn keys_of(
+    http: &Http,
+    project: &ProjectId,
+    wanted: &Wanted,
+) -> (Vec<LiveKey>, Vec<Email>, Vec<NotSeen>) {
+    let emails = match accounts_of(http, project, wanted).await {
+        Ok(emails) => emails,
         Err(e) => {
             let what = format!("the service accounts of project/{project}");
             let why = e.reason().into();
             return (Vec::new(), Vec::new(), vec![NotSeen { what, why }]);
         }
     };
-    let emails = listed.iter().filter_map(|a| Email::parse(&a.email).ok());
-    let read = emails.map(async |email| {
+    let read = emails.into_iter().map(async |email| {
         let keys = keys::user_managed(http, project, &email).await;
         (email, keys)
     });

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::Deserialize;
 use wi_keys::Found;
@@ -65,6 +67,10 @@ struct Meta<'a> {
     namespace: Cow<'a, str>,
     #[serde(borrow)]
     creation_timestamp: Cow<'a, str>,
+    #[serde(borrow)]
+    uid: Cow<'a, str>,
+    #[serde(borrow)]
+    resource_version: Cow<'a, str>,
     managed_fields: Vec<Managed>,
     owner_references: Vec<Owner>,
     labels: BTreeMap<String, String>,
@@ -148,18 +154,43 @@ fn content(object: Object<'_>) -> Content {
         let key = starts.get(at.saturating_sub(1)).map_or("", |(_, key)| key);
         (key.to_owned(), found)
     });
-    let found = found.collect();
+    let found: Vec<(String, Found)> = found.collect();
+    let whole = found.iter().filter(|(key, _)| {
+        let value = data.get(key.as_str()).or_else(|| binary.get(key.as_str()));
+        value.is_some_and(|value| is_one_key(&value.0))
+    });
+    let whole_keys = whole.map(|(key, _)| key.clone()).collect();
     Content {
         found,
         is_partial: scan.is_partial,
         opened: Opened {
-            data: data.keys().map(|k| k.clone().into_owned()).collect(),
+            data: data
+                .keys()
+                .chain(binary.keys())
+                .map(|k| k.clone().into_owned())
+                .collect(),
+            whole_keys,
+            uid: object.metadata.uid.clone().into_owned(),
+            version: object.metadata.resource_version.clone().into_owned(),
             changed: changed(&object.metadata),
             made_by: made_by(&object.metadata),
         },
         namespace: object.metadata.namespace.into_owned(),
         name: object.metadata.name.into_owned(),
     }
+}
+
+/// Whether a Secret's value is a key file and nothing beside.
+fn is_one_key(value: &str) -> bool {
+    #[derive(Deserialize)]
+    struct File<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(value.len()));
+    let decoded = STANDARD.decode_vec(value, &mut bytes);
+    decoded.is_ok()
+        && serde_json::from_slice::<File<'_>>(&bytes).is_ok_and(|f| f.kind == "service_account")
 }
 
 /// When it was last written, as far as its managers tell.

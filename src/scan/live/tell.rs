@@ -36,6 +36,11 @@ pub fn account_of(key: &Key, projects: &Projects) -> Option<Email> {
     live.or_else(|| Email::parse(key.email.as_deref()?).ok())
 }
 
+/// The id of the live key that a private one is.
+pub fn id_of(key: &Key, projects: &Projects) -> Option<String> {
+    matched(key, projects).map(|live| live.key.id().to_owned())
+}
+
 /// The key that a private one is: by its public half, or else by what it says.
 fn matched<'a>(key: &Key, projects: &'a Projects) -> Option<&'a LiveKey> {
     let by_half = projects

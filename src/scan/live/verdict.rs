@@ -2,6 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use wi_core::live::keys::Last;
+
 /// What is known of one key.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -21,17 +23,6 @@ pub struct Facts {
     pub users: usize,
     /// Why not all users can be known.
     pub unseen: Vec<String>,
-}
-
-/// When something was last, by one source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Last {
-    /// Then.
-    At(Timestamp),
-    /// Not between these two.
-    NotIn(Timestamp, Timestamp),
-    /// That could not be read, or not all of it; why.
-    Unknown(String),
 }
 
 /// What can be said. There is no "unused": nothing that was seen says so.

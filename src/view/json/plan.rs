@@ -14,7 +14,7 @@ use wi_core::plan::{
 use wi_core::spec::model::SourceLine;
 
 /// The version of the format: a minor one adds fields, a major one changes them.
-pub const FORMAT: &str = "1.2";
+pub const FORMAT: &str = "1.3";
 
 /// A plan, as `terraform show -json` shows one.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -194,12 +194,16 @@ struct WorkloadName {
 #[derive(Debug, Serialize, JsonSchema)]
 struct Held {
     address: String,
-    /// `loss`, `unread`, `maintenance_exclusion`, `in_use`, or of a right to act as an
-    /// account that others have `use_unseen`.
+    /// `loss`, `unread`, `maintenance_exclusion`, `in_use`, of a right to act as an
+    /// account that others have `use_unseen`, of a static key or a Secret `key`, and `key_soaks` where that
+    /// passes with time.
     reason: &'static str,
     /// By whom it is used, and what cannot be seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     users: Option<Vec<String>>,
+    /// What stands against ending a key, or a Secret that held one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<Vec<String>>,
     /// Until when, for a maintenance exclusion.
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
@@ -398,15 +402,22 @@ fn held(held: &HeldBack) -> Held {
         HoldReason::Exclusion { until, .. } => ("maintenance_exclusion", Some(until.clone())),
         HoldReason::Users(users) if users.seen.is_empty() => ("use_unseen", None),
         HoldReason::Users(_) => ("in_use", None),
+        HoldReason::Keys { passes: true, .. } => ("key_soaks", None),
+        HoldReason::Keys { .. } => ("key", None),
     };
     let users = match &held.why {
         HoldReason::Users(users) => Some(users.in_words()),
+        _ => None,
+    };
+    let because = match &held.why {
+        HoldReason::Keys { why, .. } => Some(why.clone()),
         _ => None,
     };
     Held {
         address: held.address.to_string(),
         reason,
         users,
+        because,
         until,
     }
 }

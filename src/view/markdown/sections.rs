@@ -261,6 +261,10 @@ pub(super) fn held_back(plan: &Plan, about: &About) -> Section {
                 let account = code(users.account.as_str());
                 format!("others may act as {account}: {}", lines.join(", "))
             }
+            HoldReason::Keys { why, .. } => {
+                let lines: Vec<String> = why.iter().map(|l| code(l)).collect();
+                lines.join(", ")
+            }
             HoldReason::Loss => {
                 let losers: Vec<String> = plan
                     .impact

@@ -1,8 +1,9 @@
-//! Keys of service accounts: `iam.googleapis.com/v1`, `projects.serviceAccounts.keys`. They are looked at, and
-//! never made.
+//! Keys of service accounts: `iam.googleapis.com/v1`, `projects.serviceAccounts.keys`. They are looked at, disabled,
+//! enabled and deleted, and never made.
 
 use http::Method;
 use serde::Deserialize;
+use serde_json::json;
 use wi_core::names::{Email, ProjectId};
 use wi_core::percent;
 use wi_core::wire::iam::ServiceAccountKey;
@@ -38,4 +39,56 @@ pub async fn with_public_key(
     );
     http.json(Request::new(Method::GET, http.url(Api::Iam, &path)))
         .await
+}
+
+/// `keys.get`.
+pub async fn get(
+    http: &Http,
+    project: &ProjectId,
+    email: &Email,
+    id: &str,
+) -> Result<ServiceAccountKey, ApiError> {
+    let request = Request::new(Method::GET, http.url(Api::Iam, &path(project, email, id)));
+    http.json(request).await
+}
+
+/// `keys.disable`: nobody gets a token with it any more. Those that are out are good for an hour still.
+pub async fn disable(
+    http: &Http,
+    project: &ProjectId,
+    email: &Email,
+    id: &str,
+) -> Result<(), ApiError> {
+    let path = format!("{}:disable", path(project, email, id));
+    let request = Request::new(Method::POST, http.url(Api::Iam, &path)).body(json!({}));
+    http.send(&request).await.map(drop)
+}
+
+/// `keys.enable`.
+pub async fn enable(
+    http: &Http,
+    project: &ProjectId,
+    email: &Email,
+    id: &str,
+) -> Result<(), ApiError> {
+    let path = format!("{}:enable", path(project, email, id));
+    let request = Request::new(Method::POST, http.url(Api::Iam, &path)).body(json!({}));
+    http.send(&request).await.map(drop)
+}
+
+/// `keys.delete`: there is no way back.
+pub async fn delete(
+    http: &Http,
+    project: &ProjectId,
+    email: &Email,
+    id: &str,
+) -> Result<(), ApiError> {
+    let url = http.url(Api::Iam, &path(project, email, id));
+    let request = Request::new(Method::DELETE, url);
+    http.send(&request).await.map(drop)
+}
+
+fn path(project: &ProjectId, email: &Email, id: &str) -> String {
+    let id = percent::segment(id);
+    format!("v1/projects/{project}/serviceAccounts/{email}/keys/{id}")
 }

@@ -426,6 +426,28 @@ impl Kube {
         Ok(self.http.secret::<Answer>(request).await?.status.token)
     }
 
+    /// Deletes the Secret of this name if it is the one with this uid, in this version.
+    pub async fn delete_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+        version: &str,
+    ) -> Result<(), ApiError> {
+        let (namespace, name) = (percent::segment(namespace), percent::segment(name));
+        let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
+        let mut body = json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": uid, "resourceVersion": version},
+        });
+        if self.dry_run {
+            body["dryRun"] = json!(["All"]);
+        }
+        let request = Request::new(Method::DELETE, self.url(&path)).body(body);
+        self.http.send(&request).await.map(drop)
+    }
+
     /// Deletes just the object that was seen, in the version that was seen.
     pub async fn delete_service_account(&self, seen: &ObjectMeta) -> Result<(), ApiError> {
         let path = format!(

@@ -30,6 +30,24 @@ pub struct KsaKey {
     pub name: KubeName,
 }
 
+/// A Secret in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SecretKey {
+    /// The spec's name of the cluster.
+    pub cluster: String,
+    /// Its namespace.
+    pub namespace: KubeName,
+    /// Its name.
+    pub name: KubeName,
+}
+
+impl SecretKey {
+    /// `secret.CLUSTER/NAMESPACE/NAME`.
+    pub fn address(&self) -> Address {
+        Address::secret(&self.cluster, &self.namespace, &self.name)
+    }
+}
+
 /// One member of one binding of one policy: the unit of adding and removing access.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BindingKey {

@@ -15,7 +15,7 @@ mod keys;
 #[cfg(test)]
 mod tests;
 
-pub use keys::{AccountName, BindingKey, KsaKey, NamespaceKey};
+pub use keys::{AccountName, BindingKey, KsaKey, NamespaceKey, SecretKey};
 
 use crate::digest::sha256;
 use crate::names::{Condition, Email, KubeName, Member, NameError};
@@ -31,9 +31,11 @@ enum Kind {
     Binding,
     Namespace,
     Ksa,
+    Key,
+    Secret,
 }
 
-const KINDS: [(&str, Kind); 7] = [
+const KINDS: [(&str, Kind); 9] = [
     ("cluster", Kind::Cluster),
     ("nodepool", Kind::NodePool),
     ("gsa", Kind::Account),
@@ -41,6 +43,8 @@ const KINDS: [(&str, Kind); 7] = [
     ("binding", Kind::Binding),
     ("namespace", Kind::Namespace),
     ("ksa", Kind::Ksa),
+    ("key", Kind::Key),
+    ("secret", Kind::Secret),
 ];
 
 /// Separators, escaped in a name.
@@ -62,8 +66,8 @@ impl Address {
         };
         let good = match kind_and_name(text) {
             Some((Kind::Cluster | Kind::Account, rest)) => names(rest, 1),
-            Some((Kind::NodePool | Kind::Namespace, rest)) => names(rest, 2),
-            Some((Kind::Ksa, rest)) => names(rest, 3),
+            Some((Kind::NodePool | Kind::Namespace | Kind::Key, rest)) => names(rest, 2),
+            Some((Kind::Ksa | Kind::Secret, rest)) => names(rest, 3),
             Some((Kind::Binding, rest)) => rest
                 .split_once('/')
                 .is_some_and(|(a, w)| !a.is_empty() && !w.is_empty()),
@@ -110,6 +114,19 @@ impl Address {
         Self::of(format!("ksa.{}/{namespace}/{name}", escaped(cluster, NAME)))
     }
 
+    /// `key.ACCOUNT/ID`: a static key of a Google service account.
+    pub fn key(account: &AccountName, id: &str) -> Self {
+        Self::of(format!("key.{}/{}", account.as_str(), escaped(id, NAME)))
+    }
+
+    /// `secret.CLUSTER/NAMESPACE/NAME`.
+    pub fn secret(cluster: &str, namespace: &KubeName, name: &KubeName) -> Self {
+        Self::of(format!(
+            "secret.{}/{namespace}/{name}",
+            escaped(cluster, NAME)
+        ))
+    }
+
     /// `binding.ACCOUNT/WHO` for impersonation, `grant.WHO:ROLE@RESOURCE` for the rest; under a condition
     /// with `?TITLE#DIGEST` at its end. `name` says by which name an account goes.
     pub fn binding<'a>(key: &BindingKey, name: impl Fn(&Email) -> Cow<'a, AccountName>) -> Self {
@@ -136,8 +153,10 @@ impl Address {
     pub fn cluster(&self) -> Option<&str> {
         match kind_and_name(&self.0)? {
             (Kind::Cluster, name) => Some(name),
-            (Kind::NodePool | Kind::Namespace | Kind::Ksa, rest) => rest.split('/').next(),
-            (Kind::Account | Kind::Grant | Kind::Binding, _) => None,
+            (Kind::NodePool | Kind::Namespace | Kind::Ksa | Kind::Secret, rest) => {
+                rest.split('/').next()
+            }
+            (Kind::Account | Kind::Grant | Kind::Binding | Kind::Key, _) => None,
         }
     }
 

@@ -2,9 +2,10 @@
 //!
 //! [`edit`] takes a key out of a pod template, whoever then makes the change; [`patch`] writes that down
 //! for those who keep the template elsewhere; [`owners`] tells who does; [`state`] says how far an account
-//! has come, from what is live and from nothing else.
+//! has come, from what is live and from nothing else; [`keys`] decides when a key may end, and a Secret.
 
 pub mod edit;
+pub mod keys;
 pub mod owners;
 pub mod patch;
 pub mod state;

@@ -121,7 +121,8 @@ fn placeless(mut desired: Desired) -> Desired {
         .chain(removals)
         .for_each(|place| *place = nowhere());
     desired.guard.forbid_keys = None;
-    desired.migrations = BTreeMap::new();
+    let migrations = desired.migrations.values_mut();
+    migrations.for_each(|migration| migration.place = nowhere());
     desired
 }
 

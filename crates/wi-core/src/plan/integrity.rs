@@ -8,6 +8,7 @@ use super::{Options, Plan};
 use crate::address::AccountName;
 use crate::desired::Desired;
 use crate::names::{ClusterPath, Email};
+use crate::spec::migration::Until;
 use crate::spec::model::Parallel;
 
 pub(super) const OTHER: &str = "is another object than its address says";
@@ -39,6 +40,12 @@ impl<'a> Checked<'a> {
     pub(super) fn cluster(&self, name: &str) -> Result<&'a ClusterPath, String> {
         let cluster = self.desired.clusters.get(name);
         cluster.map(|c| &c.path).ok_or_else(|| OTHER.to_owned())
+    }
+
+    /// How far an account is to get off its keys.
+    pub(super) fn until(&self, email: &Email) -> Option<Until> {
+        let name = self.desired.account_name(email)?;
+        self.desired.migrations.get(name).map(|m| m.until)
     }
 
     /// Whether an account that is changed, or whose policy is, goes by this name: the spec's, or one of its

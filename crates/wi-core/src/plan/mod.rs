@@ -34,7 +34,7 @@ mod users;
 pub mod waves;
 
 use checks::{brakes, keys, leftovers, two_owners, unmanaged_clusters};
-use diff::{accounts, bindings, clusters, kubernetes};
+use diff::{accounts, bindings, clusters, keys as off_keys, kubernetes};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -47,9 +47,10 @@ pub use checks::risk::Risks;
 pub use checks::self_lockout::{Caller, protect, takes_from_accounts};
 pub use diff::bindings::Managed;
 pub use diff::clusters::meant as meant_cluster;
+pub use diff::keys::stands_against;
 pub use edit::{
-    Account, AccountAfter, AccountState, Binding, ClusterPool, Edit, Kind, Ksa, KsaAfter,
-    Namespace, NodePool, Phase, RestoreSettings, RunSettings, Was,
+    Account, AccountAfter, AccountState, Binding, ClusterPool, Edit, Key, KeyAfter, Kind, Ksa,
+    KsaAfter, Namespace, NodePool, Phase, RestoreSettings, RunSettings, Secret, Was,
 };
 pub use impact::{HeldBack, HoldReason, IdentityEffect, Impact, NodeRoles, Workload};
 pub use left::Left;
@@ -349,6 +350,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     bindings::note_ended(options.now, &mut plan);
     kubernetes::diff(desired, live, options, &staying, &mut plan);
     left.hold(desired, live, options, &staying, &mut plan);
+    off_keys::diff(desired, live, options, &mut plan);
     for (place, why) in &live.unlisted {
         plan.unseen(place, why.clone());
     }

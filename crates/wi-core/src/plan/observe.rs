@@ -6,7 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::address::{Address, KsaKey, NamespaceKey};
+use crate::address::{Address, KsaKey, NamespaceKey, SecretKey};
+use crate::live::keys::SecretSeen;
 use crate::live::{Live, Objects, Seen};
 use crate::names::{Email, ProjectId};
 use crate::resource::Resource;
@@ -132,6 +133,39 @@ impl<'a> Reader<'a> {
             Some(Seen::Unknown(why)) => self.unread(basis, why),
             Some(Seen::Absent) | None => self.unread(basis, "its project's list was not read"),
         }
+    }
+
+    /// `state` makes what counts of it of whether it is disabled.
+    pub(super) fn key(
+        &mut self,
+        address: Address,
+        email: &Email,
+        id: &str,
+        state: impl Fn(bool) -> Value,
+    ) {
+        let basis = Precondition::Resource(address);
+        match self.live.keys.get(email) {
+            Some(Seen::Found(keys)) => {
+                let key = keys.iter().find(|k| k.id() == id);
+                self.seen(basis, "", key.map_or(Value::Null, |k| state(k.disabled)));
+            }
+            Some(Seen::Unknown(why)) => self.unread(basis, why),
+            Some(Seen::Absent) | None => self.unread(basis, "its account's keys were not read"),
+        }
+    }
+
+    /// `state` makes what counts of it of its uid.
+    pub(super) fn secret(&mut self, key: &SecretKey, email: &Email, state: impl Fn(&str) -> Value) {
+        let basis = Precondition::Resource(key.address());
+        let Some(of) = self.live.off_keys.values().find(|of| of.email == *email) else {
+            return self.unread(basis, "it was not looked for");
+        };
+        let is_it = |s: &&SecretSeen| {
+            (s.cluster.as_str(), s.namespace.as_str(), s.name.as_str())
+                == (&*key.cluster, key.namespace.as_str(), key.name.as_str())
+        };
+        let found = of.secrets.iter().find(is_it);
+        self.seen(basis, "", found.map_or(Value::Null, |s| state(&s.uid)));
     }
 
     pub(super) fn policy(&mut self, resource: &Resource) {

@@ -31,6 +31,8 @@ struct Index<'a> {
     grants_of_left: BTreeMap<&'a KsaIdentity, Vec<&'a Address>>,
     /// Node pools whose pods live on an account until the pool is moved.
     node_pools: BTreeMap<Email, Vec<&'a Address>>,
+    /// Keys that end.
+    keys: BTreeMap<&'a Email, Vec<&'a Address>>,
 }
 
 impl<'a> Index<'a> {
@@ -58,6 +60,9 @@ impl<'a> Index<'a> {
                         let kept = index.kept.entry(&ksa.key.cluster).or_default();
                         kept.push(address);
                     }
+                }
+                Edit::Key(key) if key.ends_it() => {
+                    index.keys.entry(&key.email).or_default().push(address);
                 }
                 Edit::NodePool(pool) => {
                     if let Some(account) =
@@ -137,6 +142,22 @@ impl<'a> Index<'a> {
         self.node_pools.get(email).map_or(&[], Vec::as_slice)
     }
 
+    /// All that gives pods an account: itself, what it is granted, and who acts as it.
+    fn identity_of<'b>(&self, plan: &'b Plan, email: &Email) -> Vec<&'b Address> {
+        let gives = |change: &Change| match &change.edit {
+            Edit::Account(account) => account.email == *email,
+            Edit::Binding(binding) => {
+                binding.adds()
+                    && (matches!(&binding.key.member, Member::ServiceAccount(e) if e == email)
+                        || matches!(&binding.key.resource, Resource::ServiceAccount(e) if e == email))
+            }
+            Edit::Ksa(ksa) => ksa.account_after() == Some(email.as_str()),
+            _ => false,
+        };
+        let all = plan.changes.iter().filter(|(_, c)| gives(c));
+        all.map(|(address, _)| address).collect()
+    }
+
     /// What a removal waits for; `None` for what is no removal.
     fn waits_for(&self, plan: &'a Plan, change: &Change) -> Option<Vec<&'a Address>> {
         let mut waits = Vec::new();
@@ -171,6 +192,14 @@ impl<'a> Index<'a> {
                 // Deleted first, its members would turn into dead ones under our hands; disabled first, and let
                 // go, the next plan would not know that they are to go.
                 waits.extend(self.removals_of(&account.email));
+            }
+            // Whatever is to take the key's place is there before.
+            Edit::Key(key) if key.ends_it() => {
+                waits.extend(self.identity_of(plan, &key.email));
+            }
+            // While it is there, a key that is disabled can come back into use.
+            Edit::Secret(secret) => {
+                waits.extend(self.keys.get(&secret.email).into_iter().flatten());
             }
             // Whatever takes its place is there before: under another name, in another namespace.
             Edit::Ksa(ksa) if ksa.leaves() => {

@@ -133,6 +133,7 @@ pub(super) fn compare(
             }
             HoldReason::Users(users) => users.in_words(),
             HoldReason::InUse(by) => vec![by],
+            HoldReason::Keys { why, .. } => why,
             _ => continue,
         };
         if plan.changes.contains_key(&held.address) {

@@ -329,6 +329,8 @@ impl<'a> Sight<'a> {
             Edit::Account(account) if account.ends_it() => self.account_end().collect(),
             Edit::Ksa(ksa) => self.ksa_edit(ksa),
             Edit::NodePool(pool) => self.node_pool(&pool.cluster, &pool.node_pool),
+            // Who has them was looked at by itself, and what of that was not seen holds them.
+            Edit::Key(_) | Edit::Secret(_) => BTreeSet::new(),
             // They take nothing from anybody, whatever else there is.
             Edit::Binding(_)
             | Edit::Account(_)

@@ -34,6 +34,13 @@ pub enum Right {
         /// Whose pods act as it, or why that is not known.
         workloads: Result<BTreeSet<String>, String>,
     },
+    /// Whoever has this key of it acts as it.
+    Key {
+        /// The key's id.
+        id: String,
+        /// Whether it ends for good.
+        deleted: bool,
+    },
     /// Whatever it had: nobody can act as it any more.
     All {
         /// Deleted, or else disabled.
@@ -42,7 +49,7 @@ pub enum Right {
 }
 
 impl Right {
-    /// `ROLE`, `ROLE (CONDITION)`, `the right to act as`, `its identity in cluster.NAME:` or `everything:`.
+    /// `ROLE`, `ROLE (CONDITION)`, `the right to act as`, `its identity in cluster.NAME:`, `key ID:` or `everything:`.
     pub fn what(&self) -> String {
         let (what, condition) = match self {
             Self::Role {
@@ -50,6 +57,7 @@ impl Right {
             } => (role.as_str(), condition),
             Self::ActAs { condition, .. } => ("the right to act as", condition),
             Self::Identity { cluster, .. } => return format!("its identity in cluster.{cluster}:"),
+            Self::Key { id, .. } => return format!("key {id}:"),
             Self::All { .. } => return "everything:".to_owned(),
         };
         match condition {
@@ -73,6 +81,10 @@ impl Right {
                 }
                 Err(why) => format!("{account}; whose pods act as that could not be read: {why}"),
             },
+            Self::Key { deleted: true, .. } => {
+                "whoever has it can never act as the account with it again".to_owned()
+            }
+            Self::Key { .. } => "with it whoever has it acts as the account".to_owned(),
             Self::All { deleted: true } => "it is deleted".to_owned(),
             Self::All { deleted: false } => "it is disabled".to_owned(),
         }

@@ -77,6 +77,7 @@ fn narrowed(desired: &Desired, scope: &Scope) -> Desired {
     let of_users = scope.pools_of_users();
     part.clusters = chosen(&desired.clusters, |name, cluster| {
         scope.clusters.contains(name)
+            || !scope.keys_of.is_empty()
             || of_users.contains(cluster.path.project.workload_pool().as_str())
     });
     for (name, cluster) in &mut part.clusters {
@@ -91,6 +92,10 @@ fn narrowed(desired: &Desired, scope: &Scope) -> Desired {
     });
     part.accounts = chosen(&desired.accounts, |_, account| {
         scope.accounts.contains(&account.email)
+    });
+    part.migrations = chosen(&desired.migrations, |name, _| {
+        let account = desired.accounts.get(name);
+        account.is_some_and(|a| scope.keys_of.contains(&a.email))
     });
     // The policies that say what pods have whose node pool moves.
     let identities: BTreeSet<&KsaIdentity> = desired

@@ -45,7 +45,10 @@ pub fn restrict_to_clusters(
         _ => false,
     };
     let wanted = plan.changes.iter().filter(|(_, change)| {
-        let cluster = change.cluster();
+        // A Secret goes after the key that it held, which other clusters may have, too.
+        let cluster = change
+            .cluster()
+            .filter(|_| !matches!(change.edit, Edit::Secret(_)));
         cluster.is_some_and(|c| clusters.contains(c))
             || change.action() != Action::Delete && given(&change.edit)
     });

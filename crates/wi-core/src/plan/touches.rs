@@ -22,6 +22,8 @@ pub struct Scope {
     /// Rights to act as an account that are taken away: whether somebody uses them is looked at again, in all
     /// clusters of their pools.
     pub(super) users: BTreeSet<BindingKey>,
+    /// Accounts whose keys end or come back: who has them is looked at again, in all clusters.
+    pub(super) keys_of: BTreeSet<Email>,
 }
 
 impl Scope {
@@ -51,6 +53,11 @@ impl Scope {
 
     pub(super) fn users(&mut self, key: &BindingKey) {
         self.users.insert(key.clone());
+    }
+
+    pub(super) fn keys(&mut self, email: &Email) {
+        self.accounts.insert(email.clone());
+        self.keys_of.insert(email.clone());
     }
 
     /// The workload pools of those whose right goes.

@@ -19,7 +19,12 @@ pub(super) fn assign(desired: &Desired, plan: &mut Plan) {
     let last = waves.waves.len().saturating_sub(1);
     let mut wave_of: BTreeMap<Address, usize> = BTreeMap::new();
     for (address, change) in &plan.changes {
-        if let Some(cluster) = change.cluster() {
+        // What ends with the account's keys ends after the last cluster that may have one.
+        if matches!(&change.edit, Edit::Secret(_))
+            || matches!(&change.edit, Edit::Key(key) if key.ends_it())
+        {
+            wave_of.insert(address.clone(), last);
+        } else if let Some(cluster) = change.cluster() {
             let wave = waves.wave_of.get(cluster).copied().unwrap_or(last);
             wave_of.insert(address.clone(), wave);
         }

@@ -1,6 +1,7 @@
 //! How an account gets off its static keys, as the spec has it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,45 +15,90 @@ pub enum Until {
     Bound,
     /// No workload has a key of it any more.
     Cutover,
+    /// Its keys are disabled: nobody can authenticate with one.
+    Disabled,
+    /// Its keys are gone, for good.
+    Deleted,
+    /// So are the Secrets that held nothing but them.
+    Pruned,
 }
 
 impl Until {
+    /// All of them, in their order.
+    pub const ALL: [Self; 5] = [
+        Self::Bound,
+        Self::Cutover,
+        Self::Disabled,
+        Self::Deleted,
+        Self::Pruned,
+    ];
+
     /// As the spec writes it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bound => "bound",
             Self::Cutover => "cutover",
+            Self::Disabled => "disabled",
+            Self::Deleted => "deleted",
+            Self::Pruned => "pruned",
         }
     }
 
     /// Reads it.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Bound, Self::Cutover]
-            .into_iter()
-            .find(|u| u.name() == text)
+        Self::ALL.into_iter().find(|u| u.name() == text)
+    }
+
+    /// Whether keys are to end.
+    pub fn ends_keys(self) -> bool {
+        self >= Self::Disabled
     }
 }
 
+/// How long to wait before the next step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Soak {
+    /// How long a key has to be silent before it is disabled.
+    pub quiet: Duration,
+    /// How long it has to be disabled before it is deleted.
+    pub disabled: Duration,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Default for Soak {
+    fn default() -> Self {
+        Self {
+            quiet: DAY * 7,
+            disabled: DAY * 7,
+        }
+    }
+}
+
+impl Soak {
+    /// What each may be, from and to: Cloud Monitoring keeps six weeks, and tokens that were made with a key outlive it
+    /// by an hour.
+    pub const QUIET: (Duration, Duration) = (DAY, Duration::from_secs(40 * 24 * 3600));
+    /// As above.
+    pub const DISABLED: (Duration, Duration) = (
+        Duration::from_secs(75 * 60),
+        Duration::from_secs(365 * 24 * 3600),
+    );
+}
+
 /// Values of `until` that `wi` does not take yet, each with the way on.
-pub const LATER: [(&str, &str); 5] = [
-    ("shadow", BY_HAND),
-    ("canary", BY_HAND),
-    ("disabled", BY_COMMAND),
-    ("deleted", BY_COMMAND),
-    ("pruned", BY_COMMAND),
-];
+pub const LATER: [(&str, &str); 2] = [("shadow", BY_HAND), ("canary", BY_HAND)];
 
 const BY_HAND: &str = "`until: cutover` waits for the templates to change; `wi migrate --emit DIR` writes the patches.";
-
-const BY_COMMAND: &str = "wi touches no key yet. With `until: cutover`, `wi migrate` says when none of what it sees has the key, and how to disable it by hand.";
 
 /// Fields of a migration that `wi` does not take yet, each with the way on.
 pub fn later_field(name: &str) -> Option<&'static str> {
     match name {
         "to" => Some("Workloads come to act as the account that the key is of."),
         "strategy" => Some(BY_HAND),
-        "soak" | "shares" | "prove" => Some(
-            "wi changes no template and no key itself yet: how long you wait, and what proves it, is yours.",
+        "shares" | "prove" => Some(
+            "wi changes no template itself yet: what proves that it works without a key is yours.",
         ),
         _ => None,
     }
@@ -98,6 +144,8 @@ pub struct Migration {
     pub exclude: Vec<WorkloadPattern>,
     /// What somebody vouches for.
     pub accept: BTreeSet<Accept>,
+    /// How long to wait before each step.
+    pub soak: Soak,
     /// Where it is declared.
     pub place: SourceLine,
 }

@@ -87,8 +87,9 @@ pub struct Expect {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Migration {
-    /// bound: its workloads could do without a key. cutover: none has one any more.
-    #[schemars(regex(pattern = r"^(bound|cutover)$"))]
+    /// bound: its workloads could do without a key. cutover: none has one any more. disabled: its keys are. deleted:
+    /// its keys are, for good. pruned: so are the Secrets that held nothing but them.
+    #[schemars(regex(pattern = r"^(bound|cutover|disabled|deleted|pruned)$"))]
     pub until: String,
     /// Workloads that keep their key: NAMESPACE/*, NAMESPACE/NAME or NAMESPACE/KIND/NAME.
     pub exclude: Option<Vec<String>>,
@@ -96,6 +97,18 @@ pub struct Migration {
     /// it does without), mentions (so does what mentions its path), set-elsewhere (what else may set a variable
     /// that is taken away leads to no other credential).
     pub accept: Option<Vec<String>>,
+    /// How long to wait before each step.
+    pub soak: Option<MigrationSoak>,
+}
+
+/// How long to wait before each step of a migration.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MigrationSoak {
+    /// How long a key has to be silent before it is disabled: 168h if left out, at least 24h.
+    pub quiet: Option<String>,
+    /// How long it has to be disabled before it is deleted: 168h if left out, at least 75m.
+    pub disabled: Option<String>,
 }
 
 /// What the spec must not ask for; `*` stands for anything.

@@ -17,6 +17,7 @@ mod keys;
 mod kubernetes;
 mod left_behind;
 mod node_pools;
+mod off_keys;
 mod order;
 mod parts;
 mod placement;

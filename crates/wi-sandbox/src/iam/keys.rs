@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{account, account_mut, email};
 use crate::errors::ApiError;
+use crate::logging;
 use crate::request::Request;
 use crate::state::State;
 use crate::world::AccountKey;
@@ -23,37 +24,46 @@ pub fn handle(
         };
     };
     let (name, verb) = name.split_once(':').unwrap_or((name, ""));
+    let unique_id = account(state, owner, id).unique_id.clone();
     let keys = &mut account_mut(state, owner, id).keys;
     let at = keys.iter().position(|k| k.id == name && !k.deleted);
     let at = at.ok_or_else(|| {
         ApiError::not_found(format!("Service account key {name} does not exist."))
     })?;
-    match (request.method.as_str(), verb) {
+    let method = match (request.method.as_str(), verb) {
         ("GET", "") => {
             let kind = request.query("publicKeyType").unwrap_or_default();
             let mut shown = show(owner, id, &keys[at]);
             if !matches!(kind, "" | "TYPE_NONE") && !keys[at].public_key.is_empty() {
                 shown["publicKeyData"] = crate::state::encoded(&keys[at].public_key).into();
             }
-            Ok(shown)
+            return Ok(shown);
         }
         ("DELETE", "") => {
             keys[at].deleted = true;
-            Ok(json!({}))
+            "DeleteServiceAccountKey"
         }
         ("POST", "disable") => {
             keys[at].disabled = true;
             "SERVICE_ACCOUNT_KEY_DISABLE_REASON_USER_INITIATED"
                 .clone_into(&mut keys[at].disable_reason);
-            Ok(json!({}))
+            "DisableServiceAccountKey"
         }
         ("POST", "enable") => {
             keys[at].disabled = false;
             keys[at].disable_reason.clear();
-            Ok(json!({}))
+            "EnableServiceAccountKey"
         }
-        _ => Err(request.not_simulated()),
-    }
+        _ => return Err(request.not_simulated()),
+    };
+    logging::admin_activity(
+        state,
+        owner,
+        &format!("google.iam.admin.v1.{method}"),
+        &format!("projects/-/serviceAccounts/{unique_id}/keys/{name}"),
+        request,
+    );
+    Ok(json!({}))
 }
 
 /// All of them: there are no pages. `keys` is left out where there is none.

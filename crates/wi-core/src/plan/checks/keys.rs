@@ -11,7 +11,8 @@ use crate::wire::iam::ServiceAccountKey;
 
 /// Warns of them, or, where the guard forbids keys, makes those that are enabled an error.
 pub(in crate::plan) fn check(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
-    for account in desired.accounts.values() {
+    let restricted = desired.accounts.values();
+    for account in restricted.filter(|a| desired.restricts_keys(a)) {
         let keys = match live.keys.get(&account.email) {
             Some(Seen::Found(keys)) => keys,
             Some(Seen::Unknown(why)) => {
@@ -22,7 +23,15 @@ pub(in crate::plan) fn check(desired: &Desired, live: &Live, options: &Options, 
             Some(Seen::Absent) | None => continue,
         };
         let address = desired.account_address(&account.email);
-        for key in keys.iter().filter(|k| is_unwanted(account, k, options.now)) {
+        let is_ending = |id: &str| {
+            let own = format!("key.{}/{id}", address.name());
+            let mut held = plan.held_back.iter();
+            plan.changes.contains_key(own.as_str()) || held.any(|h| *h.address == *own)
+        };
+        let unwanted = keys.iter().filter(|k| is_unwanted(account, k, options.now));
+        // What is told as a change, or as held back, is told once.
+        let unwanted: Vec<_> = unwanted.filter(|k| !is_ending(k.id())).collect();
+        for key in unwanted {
             let state = if key.disabled { ", disabled" } else { "" };
             let made = key.valid_after_time.get(..10).unwrap_or_default();
             let what = format!(

@@ -36,6 +36,8 @@ impl Caller {
     fn loses_by(&self, edit: &Edit) -> bool {
         match edit {
             Edit::Account(account) => account.ends_it() && self.is(&account.email),
+            // It may be the one that `wi` runs with.
+            Edit::Key(key) => key.ends_it() && self.is(&key.email),
             Edit::Binding(binding) if !binding.adds() => {
                 let key = &binding.key;
                 let is_member = match &key.member {
@@ -73,6 +75,7 @@ impl Caller {
 pub fn takes_from_accounts(plan: &Plan) -> bool {
     plan.changes.values().any(|c| match &c.edit {
         Edit::Account(account) => account.ends_it(),
+        Edit::Key(key) => key.ends_it(),
         Edit::Binding(binding) => {
             !binding.adds()
                 && (matches!(binding.key.member, Member::ServiceAccount(_))

@@ -3,5 +3,6 @@
 pub(super) mod accounts;
 pub(super) mod bindings;
 pub(super) mod clusters;
+pub(super) mod keys;
 pub(super) mod kubernetes;
 mod node_pools;

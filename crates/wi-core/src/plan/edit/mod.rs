@@ -4,11 +4,13 @@
 mod account;
 mod binding;
 mod cluster_pool;
+mod key;
 mod ksa;
 mod namespace;
 mod node_pool;
 mod object;
 mod restore_settings;
+mod secret;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -18,12 +20,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use account::{Account, AccountAfter, AccountState};
 pub use binding::Binding;
 pub use cluster_pool::ClusterPool;
+pub use key::{Key, KeyAfter};
 pub use ksa::{Ksa, KsaAfter};
 pub use namespace::Namespace;
 pub use node_pool::{NodePool, RunSettings};
 pub use object::Was;
 pub(super) use object::annotation_managers;
 pub use restore_settings::RestoreSettings;
+pub use secret::Secret;
 
 use super::integrity::Checked;
 use super::observe::Reader;
@@ -53,6 +57,10 @@ pub enum Edit {
     Namespace(Namespace),
     /// A Kubernetes service account.
     Ksa(Ksa),
+    /// A static key of a Google service account.
+    Key(Key),
+    /// A Secret that held such keys.
+    Secret(Secret),
 }
 
 impl Deref for Edit {
@@ -67,6 +75,8 @@ impl Deref for Edit {
             Self::Binding(edit) => edit,
             Self::Namespace(edit) => edit,
             Self::Ksa(edit) => edit,
+            Self::Key(edit) => edit,
+            Self::Secret(edit) => edit,
         }
     }
 }

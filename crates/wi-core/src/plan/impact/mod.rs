@@ -117,6 +117,13 @@ pub enum HoldReason {
     InUse(String),
     /// Others may act as an account by it, and use that, or may.
     Users(Box<Users>),
+    /// A key that is to end, or a Secret that held one: what stands against it, for the reader.
+    Keys {
+        /// A line each.
+        why: Vec<String>,
+        /// Whether all of it passes with time.
+        passes: bool,
+    },
 }
 
 /// Says what moving each node pool means, and takes those out of the plan that must not be moved.

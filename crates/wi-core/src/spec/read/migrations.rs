@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Context, Entry, Reader};
-use crate::spec::migration::{self, Accept, Migration, Until};
+use crate::spec::migration::{self, Accept, Migration, Soak, Until};
 use crate::spec::tree::Node;
+use crate::words::duration as in_words;
 
 impl Reader<'_> {
     pub(super) fn migrations(
@@ -20,6 +21,7 @@ impl Reader<'_> {
                 None => Vec::new(),
             };
             let accept = self.accepted(entry);
+            let soak = self.soak(entry);
             let Some(until) = self.until(entry) else {
                 continue;
             };
@@ -27,6 +29,7 @@ impl Reader<'_> {
                 until,
                 exclude,
                 accept,
+                soak,
                 place: entry.at.place(),
             };
             migrations.insert(entry.name.to_owned(), migration);
@@ -43,13 +46,13 @@ impl Reader<'_> {
             let (message, label, help) = match later {
                 Some((_, help)) => (
                     format!("`until: {text}` is not built yet"),
-                    "bound or cutover",
+                    "not yet",
                     *help,
                 ),
                 None => (
                     format!("an account is not migrated until `{text}`"),
-                    "bound or cutover",
-                    "bound: its workloads could do without a key. cutover: none has one any more.",
+                    "bound, cutover, disabled, deleted or pruned",
+                    "bound: its workloads could do without a key. cutover: none has one any more. disabled, deleted: its keys are. pruned: so are the Secrets that held them.",
                 ),
             };
             self.tell(
@@ -61,6 +64,36 @@ impl Reader<'_> {
             );
         }
         until
+    }
+
+    fn soak(&mut self, entry: &Entry<'_>) -> Soak {
+        let mut soak = Soak::default();
+        let Some(node) = entry.node.get("soak") else {
+            return soak;
+        };
+        for (field, (least, most), value) in [
+            ("quiet", Soak::QUIET, &mut soak.quiet),
+            ("disabled", Soak::DISABLED, &mut soak.disabled),
+        ] {
+            let Some(node) = node.get(field) else {
+                continue;
+            };
+            let Some(asked) = self.duration(entry, Some(node)) else {
+                continue;
+            };
+            if asked < least || asked > most {
+                self.tell(
+                    "migration",
+                    &entry.at(node.span),
+                    format!("`{field}` is not between {} and {}", in_words(least), in_words(most)),
+                    "too short, or too long",
+                    Some("Evidence of use is hours late and kept for six weeks, and tokens that were made with a key outlive it by an hour.".to_owned()),
+                );
+                continue;
+            }
+            *value = asked;
+        }
+        soak
     }
 
     fn accepted(&mut self, entry: &Entry<'_>) -> BTreeSet<Accept> {

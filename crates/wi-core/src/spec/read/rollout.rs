@@ -222,18 +222,20 @@ impl Reader<'_> {
         }
     }
 
-    fn duration(&mut self, entry: &Entry<'_>, node: Option<&Node>) -> Option<Duration> {
+    pub(super) fn duration(&mut self, entry: &Entry<'_>, node: Option<&Node>) -> Option<Duration> {
         let node = node?;
         let text = node.text()?;
-        let parsed: Option<jiff::SignedDuration> = text.parse().ok();
-        match parsed.and_then(|d| Duration::try_from(d).ok()) {
+        let days = text.strip_suffix('d').and_then(|n| n.parse::<u32>().ok());
+        let days = days.map(|n| Duration::from_secs(u64::from(n) * 24 * 3600));
+        let parsed = || text.parse::<jiff::SignedDuration>().ok();
+        match days.or_else(|| Duration::try_from(parsed()?).ok()) {
             Some(duration) => Some(duration),
             None => {
                 self.tell(
                     "name",
                     &entry.at(node.span),
                     format!("`{text}` is no duration"),
-                    "such as 90s, 30m, 2h",
+                    "such as 90s, 30m, 2h, 7d",
                     None,
                 );
                 None

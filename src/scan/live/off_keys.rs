@@ -1,0 +1,401 @@
+//! Who has and uses the keys of accounts that are on their way off them: what a plan decides by, as values, read when
+//! it is made and again before it is carried out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use wi_client::google::{container, evidence};
+use wi_client::http::Http;
+use wi_core::desired::Desired;
+use wi_core::live::Live as PlanLive;
+use wi_core::live::keys::{Disabling, Holder, KeySeen, KeysOf, Last, SecretSeen};
+use wi_core::migrate::keys::{Look, to_look_at};
+use wi_core::names::{Email, ProjectId};
+use wi_core::spec::migration::Soak;
+use wi_core::wire::iam::ServiceAccountKey;
+
+use super::{Live, ReadSecrets, SecretName, User, read, see, tell};
+
+/// What `wi` calls itself in the audit logs, from its beginning on.
+const OWN_AGENT: &str = "wi/";
+
+/// Admin Activity logs are kept for so long.
+const LOGS: SignedDuration = SignedDuration::from_hours(400 * 24);
+
+/// After a key was disabled, tokens that were made with it are used for so long.
+const AFTERGLOW: SignedDuration = SignedDuration::from_hours(2);
+
+/// Looks at what the migrations of `desired` need, and puts it into `live`. Clusters are looked at only where a key is
+/// to end. `consent` is asked before a Secret is opened.
+///
+/// # Errors
+/// What `consent` says.
+pub async fn add<E>(
+    http: &Http,
+    desired: &Desired,
+    live: &mut PlanLive,
+    secrets: ReadSecrets,
+    consent: impl FnOnce(&[read::Looked]) -> Result<(), E>,
+) -> Result<(), E> {
+    let all = add_logs(http, desired, live).await;
+    if !all.is_empty() {
+        let looked = look(http, desired, &all, secrets, consent).await?;
+        live.off_keys.extend(looked);
+    }
+    Ok(())
+}
+
+/// As [`add`], where no cluster is looked at; the accounts for which that has to be done.
+pub async fn add_logs(http: &Http, desired: &Desired, live: &mut PlanLive) -> BTreeSet<String> {
+    let wanted = to_look_at(desired, live, Some(read::now(http)));
+    let (all, logs): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(_, l)| *l == Look::All);
+    let logs = logs.into_iter().filter_map(|(name, _)| {
+        let account = desired.accounts.get(&name)?;
+        let keys = live.keys.get(&account.email)?.found()?;
+        Some((name, account, keys))
+    });
+    let of_logs = join_all(logs.map(async |(name, account, keys)| {
+        let now = read::now(http);
+        let disabled = ids_of_disabled(keys.iter());
+        let disablings = disablings(http, &account.project, &disabled, now).await;
+        let of = KeysOf {
+            keys: keys.iter().map(|key| unasked(key, &disablings)).collect(),
+            ..nothing(&account.email, &account.project, now)
+        };
+        (name, of)
+    }))
+    .await;
+    live.off_keys.extend(of_logs);
+    all.into_iter().map(|(name, _)| name).collect()
+}
+
+fn nothing(email: &Email, project: &ProjectId, now: Timestamp) -> KeysOf {
+    KeysOf {
+        email: email.clone(),
+        project: project.clone(),
+        keys: Vec::new(),
+        holders: BTreeSet::new(),
+        secrets: Vec::new(),
+        unseen: BTreeSet::new(),
+        outside: BTreeSet::new(),
+        all_secrets: false,
+        now,
+    }
+}
+
+/// A key of which only is known who disabled it.
+fn unasked(key: &ServiceAccountKey, disablings: &BTreeMap<String, Disabling>) -> KeySeen {
+    let not_asked = || "it was not asked".to_owned();
+    KeySeen {
+        id: key.id().to_owned(),
+        disabled: key.disabled,
+        exposure: key.exposure(),
+        made: key.valid_after_time.parse().ok(),
+        events: Last::Unknown(not_asked()),
+        activity: Last::Unknown(not_asked()),
+        callers: Err(not_asked()),
+        disabling: disabling(disablings, key.id()),
+    }
+}
+
+fn ids_of_disabled<'a>(keys: impl Iterator<Item = &'a ServiceAccountKey>) -> BTreeSet<String> {
+    let disabled = keys.filter(|k| k.disabled);
+    disabled.map(|k| k.id().to_owned()).collect()
+}
+
+fn disabling(disablings: &BTreeMap<String, Disabling>, id: &str) -> Disabling {
+    let told = disablings.get(id).cloned();
+    told.unwrap_or_else(|| Disabling::Unknown("it is enabled".to_owned()))
+}
+
+/// Who disabled these keys.
+async fn disablings(
+    http: &Http,
+    project: &ProjectId,
+    ids: &BTreeSet<String>,
+    now: Timestamp,
+) -> BTreeMap<String, Disabling> {
+    if ids.is_empty() {
+        return BTreeMap::new();
+    }
+    let told = evidence::key_changes(http, project, ids, now - LOGS).await;
+    let of = |id: &String| match &told {
+        Err(e) => Disabling::Unknown(format!(
+            "the audit logs of project/{project} could not be read: {}",
+            e.reason()
+        )),
+        Ok(changes) => match changes.get(id) {
+            Some(change) if change.disables => Disabling::At {
+                at: change.at,
+                by: change.by.clone(),
+                by_wi: change.agent.starts_with(OWN_AGENT),
+            },
+            Some(_) => {
+                Disabling::Unknown("the audit logs tell last that it was enabled".to_owned())
+            }
+            None => Disabling::Unknown("the audit logs do not tell of it".to_owned()),
+        },
+    };
+    ids.iter().map(|id| (id.clone(), of(id))).collect()
+}
+
+/// Looks at all clusters of the spec, at the keys of these accounts, and at what is known of their use.
+///
+/// # Errors
+/// What `consent` says.
+async fn look<E>(
+    http: &Http,
+    desired: &Desired,
+    names: &BTreeSet<String>,
+    secrets: ReadSecrets,
+    consent: impl FnOnce(&[read::Looked]) -> Result<(), E>,
+) -> Result<BTreeMap<String, KeysOf>, E> {
+    let accounts = desired.accounts.iter().filter(|(n, _)| names.contains(*n));
+    let of: BTreeMap<Email, ProjectId> = accounts
+        .map(|(_, a)| (a.email.clone(), a.project.clone()))
+        .collect();
+    let ids: BTreeSet<ProjectId> = of.values().cloned().collect();
+    let wanted = read::Wanted {
+        secrets,
+        custom: true,
+        metrics: true,
+        activity: true,
+        logs: false,
+        only: Some(of),
+    };
+    let live = see(http, Some(desired), &ids, &wanted, &[], consent).await?;
+    Ok(of_live(http, desired, &live, names, secrets).await)
+}
+
+/// What was seen of these accounts, with what is asked of them beside: the clusters of their projects, and the audit
+/// logs.
+pub async fn of_live(
+    http: &Http,
+    desired: &Desired,
+    live: &Live,
+    names: &BTreeSet<String>,
+    secrets: ReadSecrets,
+) -> BTreeMap<String, KeysOf> {
+    let accounts = desired.accounts.iter().filter(|(n, _)| names.contains(*n));
+    let accounts: Vec<_> = accounts.collect();
+    let own: BTreeSet<&ProjectId> = accounts.iter().map(|(_, a)| &a.project).collect();
+    let outside = outside(http, desired, &own).await;
+    let seen = accounts.into_iter().map(async |(name, account)| {
+        let soak = desired.migrations.get(name).map(|m| m.soak);
+        let soak = soak.unwrap_or_default();
+        let of = of_account(http, live, &account.email, &account.project, soak).await;
+        let mut of = KeysOf {
+            all_secrets: secrets == ReadSecrets::All,
+            ..of
+        };
+        for (what, found) in &outside {
+            match found {
+                Ok(clusters) => of.outside.extend(clusters.iter().cloned()),
+                Err(why) => _ = of.unseen.insert(format!("{what}: {why}")),
+            }
+        }
+        (name.clone(), of)
+    });
+    join_all(seen).await.into_iter().collect()
+}
+
+/// Clusters that the spec does not mention, in the projects of its clusters and of the accounts; or why they are not
+/// known. A key needs no workload pool: any cluster may have it.
+async fn outside(
+    http: &Http,
+    desired: &Desired,
+    own: &BTreeSet<&ProjectId>,
+) -> Vec<(String, Result<BTreeSet<String>, String>)> {
+    let of_clusters = desired.clusters.values().map(|c| &c.path.project);
+    let projects: BTreeSet<&ProjectId> = of_clusters.chain(own.iter().copied()).collect();
+    let listed = projects.into_iter().map(async |project| {
+        let what = format!("the clusters of project/{project}");
+        let list = match container::list_clusters(http, project).await {
+            Ok(list) => list,
+            Err(e) => return (what, Err(e.reason().to_string())),
+        };
+        if !list.missing_zones.is_empty() {
+            let zones = list.missing_zones.join(", ");
+            return (what, Err(format!("GKE did not hear from {zones}")));
+        }
+        let is_ours = |cluster: &&wi_core::wire::container::Cluster| {
+            desired.clusters.values().any(|d| {
+                d.path.project == *project
+                    && d.path.name == cluster.name
+                    && d.path.location == cluster.location
+            })
+        };
+        let others = list.clusters.iter().filter(|c| !is_ours(c));
+        let others = others.map(|c| format!("{project}/{}/{}", c.location, c.name));
+        (what, Ok(others.collect()))
+    });
+    join_all(listed).await
+}
+
+async fn of_account(
+    http: &Http,
+    live: &Live,
+    email: &Email,
+    project: &ProjectId,
+    soak: Soak,
+) -> KeysOf {
+    let mut of = nothing(email, project, live.now);
+    let not_seen = live.clusters.not_seen.iter().chain(&live.projects.not_seen);
+    of.unseen
+        .extend(not_seen.map(|n| format!("{}: {}", n.what, n.why)));
+    of.unseen.extend(live.clusters.unopened.iter().map(|s| {
+        format!(
+            "Secret {}/{} of cluster.{} was not opened (--read-secrets referenced)",
+            s.namespace, s.name, s.cluster
+        )
+    }));
+    if !live.projects.accounts.contains(email) {
+        of.unseen.insert(format!("the keys of {email}"));
+    }
+    place(live, email, &mut of);
+    let own: Vec<_> = live.projects.keys.iter().collect();
+    let own: Vec<_> = own.into_iter().filter(|((e, _), _)| e == email).collect();
+    let disabled = ids_of_disabled(own.iter().map(|(_, key)| &key.key));
+    let disablings = disablings(http, project, &disabled, live.now).await;
+    let keys = own.into_iter().filter_map(|(name, key)| {
+        let facts = live.judged.get(name)?.facts();
+        Some((key, facts))
+    });
+    let keys = keys.map(async |(key, facts)| {
+        let disabling = disabling(&disablings, key.key.id());
+        let from = match &disabling {
+            Disabling::At { at, .. } => *at + AFTERGLOW,
+            Disabling::Unknown(_) => {
+                live.now - SignedDuration::try_from(soak.quiet).unwrap_or(read::WINDOW)
+            }
+        };
+        let callers = evidence::key_callers(http, project, &key.key.name, from).await;
+        let callers = callers.map(|found| found.into_keys().collect());
+        KeySeen {
+            id: key.key.id().to_owned(),
+            disabled: key.key.disabled,
+            exposure: key.key.exposure(),
+            made: key.key.valid_after_time.parse().ok(),
+            events: facts.events.clone(),
+            activity: facts.activity.clone(),
+            callers: callers.map_err(|e| e.reason().to_string()),
+            disabling,
+        }
+    });
+    of.keys = join_all(keys).await;
+    of
+}
+
+/// Which keys of the account a sighting is: empty where that cannot be told; `None`: none that lives.
+fn ids(live: &Live, email: &Email, key: &wi_keys::Key) -> Option<BTreeSet<String>> {
+    if let Some(id) = tell::id_of(key, &live.projects) {
+        return Some(BTreeSet::from([id]));
+    }
+    let mut own = live.projects.keys.iter().filter(|((e, _), _)| e == email);
+    let is_told = key.public_key.is_some() && own.all(|(_, k)| k.public_key.is_some());
+    (!is_told).then(BTreeSet::new)
+}
+
+/// Where keys of the account are, and who has them.
+fn place(live: &Live, email: &Email, of: &mut KeysOf) {
+    let clusters = &live.clusters;
+    let mut secrets: BTreeMap<&SecretName, BTreeMap<&str, Option<BTreeSet<String>>>> =
+        BTreeMap::new();
+    for (secret, sighting) in &clusters.sightings {
+        let key = &sighting.found.key;
+        if tell::account_of(key, &live.projects).as_ref() != Some(email) {
+            continue;
+        }
+        let found = ids(live, email, key);
+        match secret {
+            Some((name, data)) => {
+                let keys = secrets.entry(name).or_default();
+                let known = keys.entry(data).or_insert_with(|| found.clone());
+                // Two in one place: both, or any.
+                *known = match (known.take(), found) {
+                    (Some(a), Some(b)) if a.is_empty() || b.is_empty() => Some(BTreeSet::new()),
+                    (Some(a), Some(b)) => Some(a.union(&b).cloned().collect()),
+                    (a, b) => a.or(b),
+                };
+            }
+            None => {
+                if let Some(keys) = found {
+                    let what = format!("it lies openly in {}", sighting.place);
+                    of.holders.insert(Holder { what, keys });
+                }
+            }
+        }
+    }
+    for (secret, data) in secrets {
+        let has = |key: Option<&String>| {
+            let of = data.iter().filter(|(d, _)| key.is_none_or(|k| k == *d));
+            let of: Vec<&BTreeSet<String>> = of.filter_map(|(_, ids)| ids.as_ref()).collect();
+            let any = of.iter().any(|ids| ids.is_empty());
+            let all: BTreeSet<String> = of.iter().flat_map(|ids| ids.iter().cloned()).collect();
+            (!of.is_empty()).then(|| if any { BTreeSet::new() } else { all })
+        };
+        let own = clusters.users.iter().filter(|u| u.secret == *secret);
+        let (old, users): (Vec<&User>, Vec<&User>) = own.partition(|u| u.is_old);
+        for user in &users {
+            if let Some(keys) = has(user.key.as_ref()) {
+                let what = in_words(user);
+                of.holders.insert(Holder { what, keys });
+            }
+        }
+        let pods = clusters.pod_users.iter().filter(|p| p.secret == *secret);
+        let pods: Vec<_> = pods.collect();
+        for pod in &pods {
+            if let Some(keys) = has(pod.key.as_ref()) {
+                let (kind, name) = &pod.workload;
+                let what = format!(
+                    "pod {}/{} in cluster.{}, of {kind} {name}",
+                    secret.namespace, pod.pod, secret.cluster
+                );
+                of.holders.insert(Holder { what, keys });
+            }
+        }
+        let Some(opened) = clusters.opened.get(secret) else {
+            continue;
+        };
+        // A key that is dead has an id, too, as far as it says.
+        let said = clusters.sightings.iter().filter_map(|(s, sighting)| {
+            let (name, _) = s.as_ref()?;
+            (name == secret)
+                .then(|| sighting.found.key.id.clone())
+                .flatten()
+        });
+        let is_any = data.values().flatten().any(BTreeSet::is_empty);
+        let live_ids = data.values().flatten().flatten().cloned();
+        let is_own = |d: &&String| data.contains_key(d.as_str()) && opened.whole_keys.contains(*d);
+        of.secrets.push(SecretSeen {
+            cluster: secret.cluster.clone(),
+            namespace: secret.namespace.clone(),
+            name: secret.name.clone(),
+            uid: opened.uid.clone(),
+            version: opened.version.clone(),
+            keys: (!is_any).then(|| live_ids.chain(said).collect()),
+            others: opened.data.iter().filter(|d| !is_own(d)).cloned().collect(),
+            users: users
+                .iter()
+                .map(|u| in_words(u))
+                .chain(
+                    pods.iter()
+                        .map(|p| format!("pod {}/{}", secret.namespace, p.pod)),
+                )
+                .collect(),
+            revisions: old
+                .iter()
+                .map(|u| format!("{} in cluster.{}", u.object, secret.cluster))
+                .collect(),
+            made_by: opened.made_by.clone(),
+        });
+    }
+}
+
+fn in_words(user: &User) -> String {
+    format!(
+        "{} in cluster.{} ({}, Secret {})",
+        user.object, user.secret.cluster, user.way, user.secret.name
+    )
+}
