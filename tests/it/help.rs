@@ -43,6 +43,7 @@ fn plan_and_apply_have_their_flags_in_groups() {
         "Rollout",
         "How nodes are recreated (in this run; the settings are put back)",
         "Output",
+        "Secrets",
         "Sandbox",
         "Connection",
         "General options",
