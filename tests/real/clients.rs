@@ -39,7 +39,7 @@ fn client(served: &Served, program: &str, args: &[&str]) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
-fn is_there(program: &str) -> bool {
+pub fn is_there(program: &str) -> bool {
     let there = Command::new(program)
         .arg("--help")
         .stdout(Stdio::null())

@@ -8,3 +8,4 @@ mod support;
 mod apiserver;
 mod clients;
 mod gcloud;
+mod rollouts;

@@ -14,6 +14,8 @@ pub struct Clock {
     started: Option<Instant>,
     base: Millis,
     scale: f64,
+    /// The time that is shown while what was due before now is done.
+    at: Option<Millis>,
 }
 
 impl Clock {
@@ -25,6 +27,7 @@ impl Clock {
             started: Some(Instant::now()),
             base: saved.and_then(parse).map_or(now, |saved| saved.max(now)),
             scale,
+            at: None,
         }
     }
 
@@ -34,9 +37,27 @@ impl Clock {
         reason = "saturates; a clock that far on is useless"
     )]
     pub fn now(&self) -> Millis {
+        if let Some(at) = self.at {
+            return at;
+        }
         let elapsed = self.started.map(|s| s.elapsed()).unwrap_or_default();
         let elapsed = elapsed.as_secs_f64() * self.scale * 1000.0;
         self.base.saturating_add(elapsed as Millis)
+    }
+
+    /// Shows this time until it looks forward again: something that was due then is done.
+    pub fn look_back(&mut self, at: Millis) {
+        self.at = Some(at);
+    }
+
+    /// Shows the time that it is.
+    pub fn look_forward(&mut self) {
+        self.at = None;
+    }
+
+    /// Shows so much more from now on.
+    pub fn pass(&mut self, millis: Millis) {
+        self.base = self.base.saturating_add(millis);
     }
 
     /// Stands still where it is.

@@ -7,6 +7,7 @@ pub mod kube;
 pub mod world;
 
 mod access;
+mod apps;
 mod assets;
 mod calls;
 mod clock;
@@ -29,6 +30,7 @@ mod policies;
 mod policy;
 mod predefined;
 mod request;
+mod requests;
 mod restrictions;
 mod roles;
 mod serde_help;
@@ -38,6 +40,7 @@ mod serving;
 mod set_policy;
 mod state;
 mod storage;
+mod timeline;
 mod tokens;
 mod uses;
 mod wire;
@@ -54,6 +57,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use access::{Granted, PodAccess, Sample, Token};
+pub use apps::{App, AppCall, By, Traffic};
 pub use constraints::OrganizationPolicy;
 pub use container::Source;
 pub use faults::{BrokenTls, Fault, Hold, Verdict};
@@ -61,10 +65,10 @@ pub use gke::cluster::Cluster;
 pub use gke::operation::{Change, Operation, OperationSeconds};
 pub use gke::pool::{MetadataMode, NodePool};
 pub use oracle::Decision;
+pub use requests::{RequestSample, Requests};
 pub use uses::Use;
 pub use world::World;
 
-use gke::operations;
 use server::Core;
 use state::{RunningKube, State};
 
@@ -191,7 +195,7 @@ impl Sandbox {
     /// The whole state, itself a valid world file.
     pub fn snapshot(&self) -> World {
         let mut state = self.core.state();
-        operations::advance(&mut state);
+        timeline::advance(&mut state);
         state.snapshot()
     }
 
@@ -240,7 +244,7 @@ impl Sandbox {
     /// Which token each running pod gets now, and which roles come with it.
     pub fn access(&self) -> Vec<PodAccess> {
         let mut state = self.core.state();
-        operations::advance(&mut state);
+        timeline::advance(&mut state);
         oracle::of_pods(&state)
     }
 
@@ -255,7 +259,7 @@ impl Sandbox {
         resource: &str,
     ) -> Option<(Token, Decision)> {
         let mut state = self.core.state();
-        operations::advance(&mut state);
+        timeline::advance(&mut state);
         let (cluster, pod) = oracle::find_pod(&state, Some(cluster), pod)?;
         Some(oracle::of_call(&state, cluster, &pod, permission, resource))
     }
@@ -264,7 +268,7 @@ impl Sandbox {
     /// world's objects would make.
     pub fn uses(&self) -> Vec<Use> {
         let mut state = self.core.state();
-        operations::advance(&mut state);
+        timeline::advance(&mut state);
         uses::all(&state)
     }
 
@@ -283,13 +287,38 @@ impl Sandbox {
             .unwrap_or_default()
     }
 
-    /// Waits until no operation runs.
+    /// Lets so much simulated time pass at once: all that is due in it happens, in its order.
+    pub fn pass(&self, time: Duration) {
+        let mut state = self.core.state();
+        let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 4);
+        timeline::pass(&mut state, millis);
+        drop(state);
+        self.core.moved.notify_one();
+        self.core.changed.notify_one();
+    }
+
+    /// Takes a sample of what comes of requests now and after every mutation from now on, and counts those of each
+    /// simulated minute. The world has to have `apps`.
+    pub fn record_requests(&self) {
+        let mut state = self.core.state();
+        timeline::advance(&mut state);
+        requests::start_recording(&mut state);
+    }
+
+    /// The samples since [`Sandbox::record_requests`], each different from the one before.
+    pub fn recorded_requests(&self) -> Vec<RequestSample> {
+        let mut state = self.core.state();
+        timeline::advance(&mut state);
+        requests::samples(&state)
+    }
+
+    /// Waits until no operation runs and the controllers of clusters rest, but for what comes by a schedule.
     pub async fn settle(&self) {
         loop {
             let wait = {
                 let mut state = self.core.state();
-                operations::advance(&mut state);
-                match operations::next_due(&state) {
+                timeline::advance(&mut state);
+                match timeline::next_due(&state, false) {
                     None => return,
                     Some(due) => state.clock.until(due),
                 }
@@ -325,10 +354,10 @@ async fn move_on(core: Arc<Core>, stop: CancellationToken) {
     loop {
         let wait = {
             let mut state = core.state();
-            if operations::advance(&mut state) {
+            if timeline::advance(&mut state) {
                 core.changed.notify_one();
             }
-            operations::next_due(&state).map(|due| state.clock.until(due))
+            timeline::next_due(&state, true).map(|due| state.clock.until(due))
         };
         core.drop_served();
         let pause = async {

@@ -7,6 +7,8 @@ use super::access::Token;
 use super::clock::{Millis, parse, text};
 use super::errors::ApiError;
 use super::evidence::{in_project, keys, uses};
+use super::gke::cluster::Cluster;
+use super::kube::PodState;
 use super::log_filter::Filter;
 use super::oracle;
 use super::request::Request;
@@ -233,6 +235,39 @@ fn of_pods(state: &State, project: &str) -> Vec<(Millis, Value)> {
                     found.push((at, entry));
                 }
             }
+        }
+    }
+    found
+}
+
+/// What one call of a program leaves in the logs of all projects: the token's entry, and its own.
+pub fn of_call(
+    state: &State,
+    cluster: &Cluster,
+    pod: &PodState,
+    token: &Token,
+    call: &PodCall,
+    allowed: bool,
+    id: &str,
+) -> Vec<Value> {
+    let at = parse(&call.at).unwrap_or_default();
+    let ksa = cluster.workload_pool.as_ref().map(|pool| {
+        let (namespace, name) = (&pod.namespace, &pod.service_account_name);
+        format!("serviceAccount:{pool}[{namespace}/{name}]")
+    });
+    let of = match call.resource.strip_prefix("project/") {
+        Some(project) => project.to_owned(),
+        None => state.project_of(&call.resource).unwrap_or_default(),
+    };
+    let mut found = Vec::new();
+    for project in state.world.projects.keys() {
+        found.extend(token_entry(state, project, token, ksa.as_deref(), at, id));
+        if of == *project && is_logged(state, project, &call.service) {
+            let entry = call_entry(project, call, token, ksa.as_deref(), allowed, at);
+            found.extend(entry.map(|mut entry| {
+                entry["insertId"] = id.into();
+                entry
+            }));
         }
     }
     found

@@ -14,6 +14,7 @@ use super::gke::cluster::Cluster;
 use super::gke::pool::NodePool;
 use super::kube::{NodeServer, PodState};
 use super::request::Request;
+use super::requests;
 use super::restrictions;
 use super::roles;
 use super::state::{State, email};
@@ -29,8 +30,9 @@ pub fn start_recording(state: &mut State) {
     record(state, "start");
 }
 
-/// Takes a sample after a mutation, if anybody wants it.
+/// Takes samples after a mutation, if anybody wants them.
 pub fn record(state: &mut State, after: &str) {
+    requests::record(state, after);
     if state.recorder.samples.is_none() {
         return;
     }
@@ -546,6 +548,26 @@ pub fn of_call(
         }
     }
     (token, decision)
+}
+
+/// What the metadata address answers to a pod, wherever it is.
+pub fn token_of(state: &State, cluster: &Cluster, pod: &PodState) -> Token {
+    let nodes = state.kubes.get(&cluster.key());
+    let nodes = nodes.map(|running| running.kube.node_servers());
+    token(state, cluster, &nodes.unwrap_or_default(), pod)
+}
+
+/// Whether a call would be allowed by a token that a pod has from elsewhere.
+pub fn of_token(
+    state: &State,
+    cluster: &Cluster,
+    pod: &PodState,
+    token: &Token,
+    permission: &str,
+    resource: &str,
+) -> Decision {
+    let members = members(state, cluster, who(pod), token);
+    decide(state, cluster, &members, permission, resource)
 }
 
 /// Tokens of a node have its scopes, and are good for nothing else.

@@ -18,14 +18,13 @@ use tokio_util::sync::CancellationToken;
 use super::calls::Call;
 use super::errors::{ApiError, BUG};
 use super::faults::{self, Fault, Hold, Verdict};
-use super::gke::operations;
 use super::ids::ClusterKey;
 use super::kube::Served;
 use super::request::{self, Request, decode};
 use super::state::State;
 use super::{
-    assets, crm, datasets, evidence, gateway, gke, iam, logging, oracle, policies, restrictions,
-    services, serving, storage, tokens,
+    assets, crm, datasets, evidence, gateway, gke, iam, logging, oracle, policies, requests,
+    restrictions, services, serving, storage, timeline, tokens,
 };
 
 /// Larger bodies than any policy.
@@ -83,7 +82,7 @@ impl Core {
     }
 
     fn stand_still(&self, state: &mut State, goes_on: CancellationToken) {
-        operations::advance(state);
+        timeline::advance(state);
         state.clock.stop();
         state.stands_still = Some(goes_on);
         self.stood.notify_waiters();
@@ -253,7 +252,7 @@ fn answer(core: &Arc<Core>, parts: &http::request::Parts, body: &Bytes) -> Resul
     }
     let answer = {
         let mut state = core.state();
-        operations::advance(&mut state);
+        timeline::advance(&mut state);
         let answer = route(&mut state, &request)?;
         if request.method != "GET" {
             let delay = i64::from(state.world.propagation_seconds.policy_search) * 1000;
@@ -429,12 +428,29 @@ fn debug(core: &Core, request: &Request) -> Result<Value, ApiError> {
             Ok(json!({}))
         }
         ("GET", "/sandbox/v1/world") => {
-            operations::advance(&mut state);
+            timeline::advance(&mut state);
             Ok(json!(state.snapshot()))
         }
         ("GET", "/sandbox/v1/access") => {
-            operations::advance(&mut state);
+            timeline::advance(&mut state);
             oracle::answer(&state, request)
+        }
+        ("GET", "/sandbox/v1/requests") => {
+            timeline::advance(&mut state);
+            Ok(requests::answer(&mut state))
+        }
+        ("DELETE", "/sandbox/v1/requests") => {
+            timeline::advance(&mut state);
+            requests::start_recording(&mut state);
+            Ok(json!({}))
+        }
+        ("POST", "/sandbox/v1/clock") => {
+            let seconds = request.body["passSeconds"].as_i64().filter(|s| *s >= 0);
+            let seconds = seconds.ok_or_else(|| ApiError::invalid("`passSeconds` is a number"))?;
+            timeline::pass(&mut state, seconds.saturating_mul(1000));
+            core.moved.notify_one();
+            core.changed.notify_one();
+            Ok(json!({ "clock": super::clock::text(state.clock.now()) }))
         }
         ("POST", "/sandbox/v1/faults") => {
             let list = if request.body.is_array() {

@@ -8,10 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use super::calls::Call;
 use super::faults::Verdict;
 use super::gke::cluster::Cluster;
-use super::kube::{self, KubeCluster};
+use super::kube::{self, Healths, KubeCluster};
 use super::oracle;
 use super::server::Core;
 use super::state::RunningKube;
+use super::timeline;
 use super::tokens;
 
 /// Serves the clusters that are not served yet. Within a runtime.
@@ -32,6 +33,7 @@ pub fn serve_clusters(core: &Arc<Core>) -> std::io::Result<()> {
     for cluster in new {
         let kube = KubeCluster::new(cluster.kube());
         kube.schedule();
+        kube.reconcile(core.state().clock.now(), Healths::new());
         let api = api(core, &kube, &cluster);
         let served = api.clone().serve()?;
         let running = RunningKube {
@@ -58,7 +60,11 @@ fn api(core: &Arc<Core>, kube: &KubeCluster, cluster: &Cluster) -> kube::Api {
         Arc::new(move |token| accepting.upgrade().is_some_and(|core| core.token == token)),
         Arc::new(move || {
             if let Some(core) = changing.upgrade() {
-                oracle::record(&mut core.state(), "a write to a Kubernetes API");
+                let mut state = core.state();
+                oracle::record(&mut state, "a write to a Kubernetes API");
+                timeline::advance(&mut state);
+                drop(state);
+                core.moved.notify_one();
                 core.changed.notify_one();
             }
         }),

@@ -13,6 +13,7 @@ use super::clock::{self, Clock, Millis};
 use super::ids::{ClusterKey, hash, unique_id};
 use super::kube::{self, KubeCluster};
 use super::policy;
+use super::requests;
 use super::tokens::Tokens;
 use super::world::{Binding, Bucket, DeletedServiceAccount, Policy, ServiceAccount, World};
 
@@ -44,6 +45,8 @@ pub struct State {
     pub calls: Calls,
     /// Samples of all pods' access.
     pub recorder: Recorder,
+    /// What the request oracle remembers.
+    pub requests: requests::Record,
     /// What a search of policies finds.
     pub index: Index,
     /// Tokens that were given out.
@@ -71,6 +74,7 @@ impl State {
             kubes: BTreeMap::new(),
             calls: Calls::default(),
             recorder: Recorder::default(),
+            requests: requests::Record::default(),
             index: Index::default(),
             tokens: Tokens::default(),
             hold_after: None,

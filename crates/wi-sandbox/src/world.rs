@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::apps::{App, Traffic};
 use super::constraints::OrganizationPolicy;
 use super::faults::Fault;
 use super::gke::cluster::Cluster;
@@ -114,6 +115,12 @@ pub struct World {
     /// What pods ask for: audit logs have it, and the token for it, where they are on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pod_calls: Vec<PodCall>,
+    /// Programs in containers, by their images.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub apps: Vec<App>,
+    /// How many requests Services have; 60 a minute where nothing is said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traffic: Vec<Traffic>,
     /// Entries of logs, as Cloud Logging has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log_entries: Vec<Value>,
@@ -146,6 +153,8 @@ impl Default for World {
             propagation_seconds: PropagationSeconds::default(),
             evidence: Evidence::default(),
             pod_calls: Vec::new(),
+            apps: Vec::new(),
+            traffic: Vec::new(),
             log_entries: Vec::new(),
             faults: Vec::new(),
         }

@@ -147,7 +147,9 @@ async fn discovery_tells_of_the_group() {
         [
             "apps",
             "authorization.k8s.io",
+            "autoscaling",
             "batch",
+            "discovery.k8s.io",
             "networking.k8s.io",
             "policy"
         ]
@@ -162,7 +164,8 @@ async fn discovery_tells_of_the_group() {
     assert_eq!(resources["resources"][0]["shortNames"], json!(["pdb"]));
     let (_, core) = server.get("/api/v1").await;
     assert!(!core.to_string().contains("poddisruptionbudgets"));
-    assert_eq!(server.get("/apis/autoscaling").await.0, 404);
+    assert_eq!(server.get("/apis/storage.k8s.io").await.0, 404);
+    assert_eq!(server.get("/apis/autoscaling/v1").await.0, 404);
 
     let accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
     let request = server.request(Method::GET, "/apis");

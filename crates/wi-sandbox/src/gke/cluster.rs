@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use super::pool::{MetadataMode, NodePool, is_running, running};
 use crate::ids::{ClusterKey, hash};
 use crate::kube::{
-    KubeState, NamespaceState, NodeSpec, PodDisruptionBudgetState, PodState, Webhook, budgets, kept,
+    Controllers, KubeState, NamespaceState, NodeSpec, PodDisruptionBudgetState, PodState, Webhook,
+    budgets, kept,
 };
 use crate::serde_help::{is_default, nullable_values};
 
@@ -87,10 +88,13 @@ pub struct Cluster {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub pod_disruption_budgets: Vec<PodDisruptionBudgetState>,
-    /// What makes pods (Deployments and the like), ConfigMaps and Secrets, as manifests. Nothing makes pods by
-    /// them here: `pods` are those that there are.
+    /// What makes pods (Deployments and the like), ConfigMaps and Secrets, as manifests. Without `controllers` nothing
+    /// makes pods by them: `pods` are those that there are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<Value>,
+    /// The controllers and kubelets: with them `objects` make pods, as in a real cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controllers: Option<Controllers>,
     /// Custom resources, as manifests with the `apiVersion` of their group. They are read only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub custom_objects: Vec<Value>,
@@ -169,6 +173,7 @@ impl Cluster {
             nodes: Vec::new(),
             pod_disruption_budgets: Vec::new(),
             objects: Vec::new(),
+            controllers: None,
             custom_objects: Vec::new(),
             denied: Vec::new(),
             webhooks: Vec::new(),
@@ -261,6 +266,7 @@ impl Cluster {
             denied: self.denied.clone(),
             webhooks: self.webhooks.clone(),
             objects: self.objects.clone(),
+            controllers: self.controllers.clone(),
             custom_objects: self.custom_objects.clone(),
             pod_disruption_budgets: self.pod_disruption_budgets.clone(),
         }

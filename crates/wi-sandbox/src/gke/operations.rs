@@ -102,10 +102,8 @@ fn about(state: &State, op: &Operation) -> String {
     format!("{} {}", op.operation_type, op.target(&parent))
 }
 
-/// Does all that was due by now. Says if anything happened.
-pub fn advance(state: &mut State) -> bool {
-    let now = state.clock.now();
-    let mut any = false;
+/// Does all that was due by a time.
+pub fn advance_to(state: &mut State, now: Millis) {
     while let Some(due) = next_due(state).filter(|due| *due <= now) {
         let is_next = |op: &Operation| op.is_running() && self::due(state, op) == Some(due);
         let at = state.world.operations.iter().position(is_next);
@@ -115,9 +113,7 @@ pub fn advance(state: &mut State) -> bool {
         let after = format!("a step of {} on {}", op.name, op.cluster);
         state.world.operations[at] = op;
         oracle::record(state, &after);
-        any = true;
     }
-    any
 }
 
 /// One step of one operation, at the simulated time `due`.

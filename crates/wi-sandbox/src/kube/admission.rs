@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::kind::Kind;
 use super::manifest;
 use super::objects::{Key, Objects};
-use super::patch::{PatchKind, merge_patch};
+use super::patch::merge_patch;
 use super::status::Status;
 use crate::faults::matches;
 
@@ -89,7 +89,7 @@ pub fn admit(
         return Err(Status::bad_request(message));
     }
     for hook in asked() {
-        merge_patch(&mut object, &hook.rewrite_of(), PatchKind::Merge);
+        merge_patch(&mut object, &hook.rewrite_of());
     }
     // Those that validate are asked when all have rewritten.
     for hook in asked() {

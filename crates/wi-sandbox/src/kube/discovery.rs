@@ -2,13 +2,21 @@
 
 use serde_json::{Value, json};
 
-use super::kind::Kind;
+use super::kind::{Kind, version_of};
 
 /// The content type of the aggregated form, which kubectl asks for first.
 pub const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// The groups under `/apis`; `/api` is the core group.
-pub const GROUPS: [&str; 5] = ["apps", REVIEW_GROUP, "batch", "networking.k8s.io", "policy"];
+pub const GROUPS: [&str; 7] = [
+    "apps",
+    REVIEW_GROUP,
+    "autoscaling",
+    "batch",
+    "discovery.k8s.io",
+    "networking.k8s.io",
+    "policy",
+];
 
 const REVIEW_GROUP: &str = "authorization.k8s.io";
 const REVIEWS: &str = "selfsubjectaccessreviews";
@@ -35,10 +43,14 @@ fn openapi() -> Value {
             let definition = json!({
                 "type": "object",
                 "x-kubernetes-group-version-kind": [
-                    { "group": kind.group(), "version": "v1", "kind": kind.name() },
+                    { "group": kind.group(), "version": version_of(kind.group()), "kind": kind.name() },
                 ],
             });
-            (format!("io.k8s.api.{group}.v1.{}", kind.name()), definition)
+            (format!(
+                "io.k8s.api.{group}.{}.{}",
+                version_of(group),
+                kind.name()
+            ), definition)
         })
         .collect();
     json!({
@@ -79,9 +91,10 @@ pub fn document(path: &str, aggregated: bool) -> Option<Value> {
         }),
         (path, _) => {
             let rest = path.strip_prefix("/apis/")?;
-            let name = rest.strip_suffix("/v1").unwrap_or(rest);
+            let name = rest.split('/').next()?;
             GROUPS.contains(&name).then_some(())?;
             if rest != name {
+                (rest == format!("{name}/{}", version_of(name))).then_some(())?;
                 return Some(resource_list(rest, name));
             }
             let mut group = group(name);
@@ -112,7 +125,8 @@ fn resource_list(group_version: &str, group: &str) -> Value {
 }
 
 fn group(name: &str) -> Value {
-    let version = json!({ "groupVersion": format!("{name}/v1"), "version": "v1" });
+    let served = version_of(name);
+    let version = json!({ "groupVersion": format!("{name}/{served}"), "version": served });
     json!({
         "name": name,
         "versions": [version],
@@ -160,14 +174,14 @@ fn aggregated_group(group: &str) -> Value {
     }
     json!({
         "metadata": metadata,
-        "versions": [{ "version": "v1", "resources": resources, "freshness": "Current" }],
+        "versions": [{ "version": version_of(group), "resources": resources, "freshness": "Current" }],
     })
 }
 
 fn aggregated_resource(kind: Kind) -> Value {
     json!({
         "resource": kind.plural(),
-        "responseKind": { "group": kind.group(), "version": "v1", "kind": kind.name() },
+        "responseKind": { "group": kind.group(), "version": version_of(kind.group()), "kind": kind.name() },
         "scope": if kind.namespaced() { "Namespaced" } else { "Cluster" },
         "singularResource": kind.name().to_lowercase(),
         "verbs": VERBS,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::budget::{IntOrPercent, LabelOperator, LabelSelector, PodDisruptionBudgetState};
+use super::controllers;
+use super::deletion::Preconditions;
 use super::kind::Kind;
 use super::manifest;
 use super::objects::{Key, Objects};
@@ -26,11 +28,10 @@ struct Figures {
 
 impl Figures {
     fn of(budget: &PodDisruptionBudgetState, objects: &Objects) -> Self {
-        let phases: Vec<&str> = matching(budget, objects)
-            .map(|pod| pod["status"]["phase"].as_str().unwrap_or_default())
-            .filter(|phase| !has_ended(phase))
+        let pods: Vec<&Arc<Value>> = matching(budget, objects)
+            .filter(|pod| !has_ended(pod["status"]["phase"].as_str().unwrap_or_default()))
             .collect();
-        let expected = phases.len();
+        let expected = pods.len();
         let desired = match (budget.max_unavailable, budget.min_available) {
             (Some(limit), _) => expected.saturating_sub(limit.of(expected)),
             (None, Some(limit)) => limit.of(expected),
@@ -38,7 +39,7 @@ impl Figures {
         };
         Self {
             expected,
-            healthy: phases.iter().filter(|phase| **phase == "Running").count(),
+            healthy: pods.iter().filter(|pod| is_healthy(pod)).count(),
             desired,
         }
     }
@@ -128,6 +129,44 @@ pub fn check(key: &Key, spec: &Value) -> Result<(), Status> {
 }
 
 impl Store {
+    /// `create` of a pod's `eviction`: it ends, if its budget lets it.
+    ///
+    /// # Errors
+    /// 429 where a budget does not; 500 where several mean the pod.
+    pub fn evict(&mut self, key: &Key, options: &Preconditions) -> Result<(), Status> {
+        let pod = self.get(key)?;
+        let budgets: Vec<PodDisruptionBudgetState> = self
+            .of_kind(Kind::PodDisruptionBudget)
+            .map(|(_, object)| manifest::disruption_budget_state(object))
+            .filter(|budget| budget.namespace == key.namespace)
+            .filter(|budget| {
+                let mut meant = matching(budget, &self.objects);
+                meant.any(|other| other["metadata"]["name"] == key.name.as_str())
+            })
+            .collect();
+        if budgets.len() > 1 {
+            let why = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+            return Err(Status::new(500, "InternalError", why));
+        }
+        let phase = pod["status"]["phase"].as_str().unwrap_or_default();
+        let needs_leave = !has_ended(phase) && phase != "Pending" && is_healthy(&pod);
+        if let (Some(budget), true) = (budgets.first(), needs_leave) {
+            let figures = Figures::of(budget, &self.objects);
+            if figures.healthy <= figures.desired {
+                let why = format!(
+                    "The disruption budget {} needs {} healthy pods and has {} currently",
+                    budget.name, figures.desired, figures.healthy
+                );
+                let message = "Cannot evict pod as it would violate the pod's disruption budget.";
+                let status = Status::new(429, "TooManyRequests", message);
+                return Err(status.because(json!([
+                    { "reason": "DisruptionBudget", "message": why },
+                ])));
+            }
+        }
+        self.delete(key, options).map(drop)
+    }
+
     /// The object as the API shows it.
     pub fn shown(&self, kind: Kind, object: &Arc<Value>) -> Arc<Value> {
         shown(&self.objects, kind, object)
@@ -142,6 +181,14 @@ impl Store {
             .find(|budget| Figures::of(budget, &self.objects).never_admit())?;
         Some(format!("{}/{}", blocking.namespace, blocking.name))
     }
+}
+
+/// Whether a pod is ready and stays. Where no kubelets tell, one that runs is.
+fn is_healthy(pod: &Value) -> bool {
+    if pod["status"]["conditions"].is_null() {
+        return pod["status"]["phase"] == "Running";
+    }
+    controllers::is_ready(pod) && pod["metadata"]["deletionTimestamp"].is_null()
 }
 
 /// The pods that a budget's selector matches.

@@ -1,13 +1,15 @@
 //! `metadata.managedFields`: who owns which field, and server-side apply on top of it.
 //!
 //! A field is the path of its leaf, such as `metadata`, `annotations`, `iam.gke.io/gcp-service-account`.
-//! Lists are leaves (atomic), and so are empty maps and selectors.
+//! An item of a list with keys is a part such as `k:{"name":"web"}` (see [`lists`]), and a field itself: that the item
+//! is there. Other lists are leaves (atomic), and so are empty maps and selectors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
 use super::kind::Kind;
+use super::lists;
 use super::manifest::now;
 use super::status::Status;
 
@@ -29,23 +31,34 @@ const UNOWNED_META: [&str; 7] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manager(pub String);
 
+/// The subresource by which replicas are set.
+pub const SCALE: &str = "scale";
+
 /// One entry of `managedFields`.
 #[derive(Debug, Clone)]
 struct Entry {
     manager: String,
     operation: String,
+    /// Empty but for who wrote by one.
+    subresource: String,
     time: String,
     fields: FieldSet,
 }
 
 impl Entry {
-    fn is(&self, manager: &Manager, operation: &str) -> bool {
-        self.manager == manager.0 && self.operation == operation
+    fn is(&self, manager: &Manager, operation: &str, subresource: &str) -> bool {
+        self.manager == manager.0 && self.operation == operation && self.subresource == subresource
     }
 
     /// How a conflict names it; the API version is shown for `Update` only.
     fn label(&self, kind: Kind) -> String {
         match self.operation.as_str() {
+            "Update" if !self.subresource.is_empty() => format!(
+                "{:?} with subresource {:?} using {}",
+                self.manager,
+                self.subresource,
+                kind.api_version()
+            ),
             "Update" => format!("{:?} using {}", self.manager, kind.api_version()),
             _ => format!("{:?}", self.manager),
         }
@@ -74,9 +87,14 @@ pub fn apply(
     let wanted = leaves(applied);
 
     let mut conflicts: Vec<(String, Path)> = Vec::new();
-    for entry in entries.iter().filter(|entry| !entry.is(manager, "Apply")) {
+    for entry in entries
+        .iter()
+        .filter(|entry| !entry.is(manager, "Apply", ""))
+    {
         for path in &wanted {
-            if entry.fields.contains(path) && at(live, path) != at(applied, path) {
+            // Two may want that an item is there.
+            let differs = !is_item(path) && at(live, path) != at(applied, path);
+            if differs && entry.fields.contains(path) {
                 conflicts.push((entry.label(kind), path.clone()));
             }
         }
@@ -90,7 +108,9 @@ pub fn apply(
         // An empty map, or none, asks for the map to be there, not for what others keep in it to go.
         let holds_map = holds_fields(&object, path);
         match at(applied, path) {
-            Some(Value::Object(_)) if holds_map => {}
+            // What is in it comes after it, as fields of its own.
+            Some(_) if is_item(path) => add_item(&mut object, path),
+            Some(Value::Object(_) | Value::Array(_)) if holds_map => {}
             // A text that is null is an empty one.
             Some(Value::Null) if is_text(path) => set(&mut object, path, json!("")),
             Some(Value::Null) | None => {}
@@ -100,17 +120,22 @@ pub fn apply(
     // Taking over with force: a field that changed hands has one owner.
     for entry in entries
         .iter_mut()
-        .filter(|entry| !entry.is(manager, "Apply"))
+        .filter(|entry| !entry.is(manager, "Apply", ""))
     {
         entry
             .fields
             .retain(|path| !conflicts.iter().any(|(_, taken)| taken == path));
     }
-    let owned = take_fields(&mut entries, manager, "Apply");
+    let owned = take_fields(&mut entries, manager, "Apply", "");
     let (former, former_time) = owned.unwrap_or_default();
     for path in former.difference(&wanted) {
-        let shared = entries.iter().any(|entry| entry.fields.contains(path));
-        if !shared && !holds_fields(&object, path) {
+        let shared = |path: &Path| {
+            let within = |other: &Path| is_item(path) && other.starts_with(path);
+            let mut fields = entries.iter().flat_map(|entry| &entry.fields);
+            fields.any(|other| other == path || within(other))
+        };
+        // The keys of an item go with the item, and not before it.
+        if !shared(path) && !is_key(path) && (is_item(path) || !holds_fields(&object, path)) {
             remove(&mut object, path);
         }
     }
@@ -119,6 +144,7 @@ pub fn apply(
     entries.push(Entry {
         manager: manager.0.clone(),
         operation: "Apply".to_owned(),
+        subresource: String::new(),
         time: if unchanged { former_time } else { now() },
         fields: wanted,
     });
@@ -128,11 +154,17 @@ pub fn apply(
 
 /// Books every field in which `object` differs from `live` to `manager`, operation `Update`. The entries so far are
 /// those in `object`. An object that nobody is named for stays so, until it is applied for the first time.
-pub fn record_update(
+pub fn record_update(kind: Kind, live: Option<&Value>, object: Value, manager: &Manager) -> Value {
+    record_update_by(kind, live, object, manager, "")
+}
+
+/// The same by a subresource.
+pub fn record_update_by(
     kind: Kind,
     live: Option<&Value>,
     mut object: Value,
     manager: &Manager,
+    subresource: &str,
 ) -> Value {
     let empty = json!({ "metadata": {} });
     let mut entries = entries_of(&object);
@@ -147,11 +179,13 @@ pub fn record_update(
             .retain(|path| !changed.contains(path) && (at(&object, path).is_some()));
     }
     if !changed.is_empty() {
-        let (mut fields, _) = take_fields(&mut entries, manager, "Update").unwrap_or_default();
+        let former = take_fields(&mut entries, manager, "Update", subresource);
+        let (mut fields, _) = former.unwrap_or_default();
         fields.extend(changed);
         entries.push(Entry {
             manager: manager.0.clone(),
             operation: "Update".to_owned(),
+            subresource: subresource.to_owned(),
             time: now(),
             fields,
         });
@@ -187,6 +221,7 @@ impl Entry {
         (!fields.is_empty()).then(|| Self {
             manager: manager.to_owned(),
             operation: "Update".to_owned(),
+            subresource: String::new(),
             time: now(),
             fields,
         })
@@ -197,7 +232,10 @@ impl Entry {
 fn changed(before: &Value, object: &Value) -> FieldSet {
     let mut changed: FieldSet = leaves(object)
         .into_iter()
-        .filter(|path| at(before, path) != at(object, path))
+        .filter(|path| match is_item(path) {
+            true => at(before, path).is_none(),
+            false => at(before, path) != at(object, path),
+        })
         .collect();
     // Who makes a map owns it beside what is in it: `.` in `fieldsV1`.
     for map in ["annotations", "labels"] {
@@ -244,7 +282,14 @@ fn conflict_status(conflicts: &[(String, Path)]) -> Status {
 }
 
 fn dotted(path: &Path) -> String {
-    path.iter().map(|part| format!(".{part}")).collect()
+    let shown = path.iter().map(|part| match lists::keys_of(part) {
+        Some(Value::Object(keys)) => {
+            let keys: Vec<String> = keys.iter().map(|(k, v)| format!("{k}={v}")).collect();
+            format!("[{}]", keys.join(","))
+        }
+        _ => format!(".{part}"),
+    });
+    shown.collect()
 }
 
 /// The fields that an object sets, without those that nobody owns.
@@ -280,20 +325,67 @@ fn collect(value: &Value, path: &mut Path, set: &mut FieldSet) {
                 path.pop();
             }
         }
+        Value::Array(items) if !items.is_empty() && lists::keys(path).is_some() => {
+            let keys = lists::keys(path).unwrap_or_default();
+            for item in items {
+                path.push(lists::part(keys, item));
+                set.insert(path.clone());
+                collect(item, path, set);
+                path.pop();
+            }
+        }
         _ => {
             set.insert(path.clone());
         }
     }
 }
 
-fn at<'a>(object: &'a Value, path: &Path) -> Option<&'a Value> {
-    path.iter().try_fold(object, |value, key| value.get(key))
+/// Whether a field is that an item of a list is there.
+fn is_item(path: &[String]) -> bool {
+    path.last().is_some_and(|part| part.starts_with("k:{"))
 }
 
-/// A map with something in it, which has fields of its own.
+/// Whether a field is one by which an item is known.
+fn is_key(path: &[String]) -> bool {
+    match path {
+        [.., item, field] => lists::keys_of(item).is_some_and(|keys| keys.get(field).is_some()),
+        _ => false,
+    }
+}
+
+/// Puts an item into its list, if it is not there yet.
+fn add_item(object: &mut Value, path: &Path) {
+    let (Some(part), list) = (path.last(), &path[..path.len() - 1]) else {
+        return;
+    };
+    let Some(keys) = lists::keys_of(part) else {
+        return;
+    };
+    let place = place_of(object, list);
+    if !place.is_array() {
+        *place = json!([]);
+    }
+    if let Some(list) = place.as_array_mut()
+        && lists::position(list, part).is_none()
+    {
+        list.push(keys);
+    }
+}
+
+fn at<'a>(object: &'a Value, path: &Path) -> Option<&'a Value> {
+    path.iter().try_fold(object, |value, part| match value {
+        Value::Array(list) => list.get(lists::position(list, part)?),
+        value => value.get(part),
+    })
+}
+
+/// A map, or a list that is one by keys, with something in it: it has fields of its own.
 fn holds_fields(object: &Value, path: &Path) -> bool {
-    let map = at(object, path).and_then(Value::as_object);
-    !is_atomic(path) && map.is_some_and(|map| !map.is_empty())
+    match at(object, path) {
+        Some(Value::Object(map)) => !map.is_empty() && !is_atomic(path),
+        Some(Value::Array(list)) => !list.is_empty() && lists::keys(path).is_some(),
+        _ => false,
+    }
 }
 
 /// The value of a label or an annotation.
@@ -303,22 +395,50 @@ fn is_text(path: &Path) -> bool {
 
 /// A map that has one owner, whatever is in it: `LabelSelector` has `structType=atomic`.
 fn is_atomic(path: &[String]) -> bool {
-    matches!(path, [first, second] if first == "spec" && second == "selector")
+    let last = path.last().map(String::as_str);
+    let selector = path.len() == 2 && last == Some("selector");
+    let references = [
+        "configMapKeyRef",
+        "fieldRef",
+        "nodeSelector",
+        "resourceFieldRef",
+        "secretKeyRef",
+    ];
+    path.first().is_some_and(|first| first == "spec")
+        && (selector || last.is_some_and(|last| references.contains(&last)))
 }
 
 fn set(object: &mut Value, path: &Path, value: Value) {
+    *place_of(object, path) = value;
+}
+
+/// Where a field is, made if it is not there.
+fn place_of<'a>(object: &'a mut Value, path: &[String]) -> &'a mut Value {
     let mut place = object;
-    for key in path {
+    for part in path {
+        let item = place.as_array().and_then(|l| lists::position(l, part));
+        if let Some(index) = item {
+            place = &mut place[index];
+            continue;
+        }
         if !place.is_object() {
             *place = json!({});
         }
-        place = &mut place[key.as_str()];
+        place = &mut place[part.as_str()];
     }
-    *place = value;
+    place
 }
 
 /// Removes a leaf, and the maps that it leaves empty.
 fn remove(object: &mut Value, path: &[String]) {
+    if let (Value::Array(list), [part, rest @ ..]) = (&mut *object, path) {
+        match lists::position(list, part) {
+            Some(index) if rest.is_empty() => drop(list.remove(index)),
+            Some(index) => remove(&mut list[index], rest),
+            None => {}
+        }
+        return;
+    }
     let (Some(map), [key, rest @ ..]) = (object.as_object_mut(), path) else {
         return;
     };
@@ -330,7 +450,9 @@ fn remove(object: &mut Value, path: &[String]) {
         return;
     };
     remove(inner, rest);
-    if inner.as_object().is_some_and(Map::is_empty) {
+    let nothing =
+        inner.as_object().is_some_and(Map::is_empty) || inner.as_array().is_some_and(Vec::is_empty);
+    if nothing {
         map.remove(key);
     }
 }
@@ -339,10 +461,11 @@ fn take_fields(
     entries: &mut Vec<Entry>,
     manager: &Manager,
     operation: &str,
+    subresource: &str,
 ) -> Option<(FieldSet, String)> {
     let index = entries
         .iter()
-        .position(|entry| entry.is(manager, operation))?;
+        .position(|entry| entry.is(manager, operation, subresource))?;
     let entry = entries.remove(index);
     Some((entry.fields, entry.time))
 }
@@ -366,6 +489,7 @@ fn entries_of(object: &Value) -> Vec<Entry> {
             Entry {
                 manager: word("manager"),
                 operation: word("operation"),
+                subresource: word("subresource"),
                 time: word("time"),
                 fields,
             }
@@ -389,6 +513,9 @@ fn store_entries(kind: Kind, object: &mut Value, mut entries: Vec<Entry>) {
                 "fieldsType": "FieldsV1",
                 "fieldsV1": encode(&entry.fields),
             });
+            if !entry.subresource.is_empty() {
+                shown["subresource"] = json!(entry.subresource);
+            }
             if !entry.time.is_empty() {
                 shown["time"] = json!(entry.time);
             }
@@ -411,7 +538,11 @@ fn encode(fields: &FieldSet) -> Value {
     for path in fields {
         let mut place = &mut tree;
         for part in path {
-            place = &mut place[format!("f:{part}")];
+            let part = match part.starts_with("k:{") {
+                true => part.clone(),
+                false => format!("f:{part}"),
+            };
+            place = &mut place[part];
             if place.is_null() {
                 *place = json!({});
             }
@@ -428,11 +559,12 @@ fn decode(tree: &Value, path: &mut Path, set: &mut FieldSet) {
     let Some(map) = tree.as_object() else { return };
     let mut inner = false;
     for (key, value) in map {
-        // `k:` and `v:` of a real cluster's dump end in the field above them.
+        // `v:` of a real cluster's dump ends in the field above it.
         if key == "." && !path.is_empty() {
             set.insert(path.clone());
         }
-        if let Some(part) = key.strip_prefix("f:") {
+        let item = key.starts_with("k:{").then_some(key.as_str());
+        if let Some(part) = key.strip_prefix("f:").or(item) {
             inner = true;
             path.push(part.to_owned());
             decode(value, path, set);

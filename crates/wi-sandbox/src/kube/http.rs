@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use super::super::errors::{ApiError, BUG};
 use super::super::faults::{self, BrokenTls, Verdict};
 use super::super::tokens::Claims;
-use super::kind::Kind;
+use super::deletion::Preconditions;
+use super::kind::{Kind, version_of};
 use super::list::ListQuery;
 use super::manifest;
 use super::objects::Key;
@@ -24,9 +25,9 @@ use super::request::{APPLY, Call, PROTOBUF, query_of};
 use super::response::{Answer, Takes, plain, respond};
 use super::serve::Stop;
 use super::status::{self, Status};
-use super::store::{Preconditions, Store};
+use super::store::Store;
 use super::watching::{self, Watch};
-use super::{KubeCluster, Served, custom, discovery, protobuf, serve};
+use super::{KubeCluster, Served, custom, discovery, protobuf, serve, subresources};
 
 /// The largest body that is read, as by the API server.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -236,7 +237,9 @@ fn route(api: &Api, path: &str, call: &Call) -> Result<Answer, Status> {
             _ => Err(Status::method_not_allowed()),
         },
         ["api", "v1", rest @ ..] => group(api, call, "", rest),
-        ["apis", name, "v1", rest @ ..] if !name.is_empty() => group(api, call, name, rest),
+        ["apis", name, version, rest @ ..] if !name.is_empty() && *version == version_of(name) => {
+            group(api, call, name, rest)
+        }
         _ => Err(Status::no_such_path()),
     }
 }
@@ -443,6 +446,10 @@ fn resource(
             let key = Key::new(kind, namespace.unwrap_or_default(), name);
             item(api, call, form, &key, verb)
         }
+        ([name, subresource], _) if namespace.is_some() => {
+            let key = Key::new(kind, namespace.unwrap_or_default(), name);
+            subresources::answer(api, call, &key, subresource)
+        }
         ([], _) => Err(Status::method_not_allowed()),
         _ => Err(Status::no_such_path()),
     }
@@ -527,9 +534,17 @@ fn item(
             Ok(Answer::ok(form.object(kind, &object)).warning(patch.warnings))
         }
         "DELETE" => {
-            let (preconditions, dry_run) = delete_options(call)?;
+            let (mut preconditions, dry_run) = delete_options(call)?;
+            let mut warnings = Vec::new();
+            if kind == Kind::Job && preconditions.propagation.is_none() {
+                // batch/v1 keeps the first Jobs' default.
+                preconditions.propagation = Some("Orphan".to_owned());
+                warnings.push("child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning".to_owned());
+            }
             let object = change(api, dry_run, |store| store.delete(key, &preconditions))?;
+            let waits = !object["metadata"]["deletionTimestamp"].is_null();
             Ok(Answer::ok(match kind {
+                kind if waits && kind.is_kept_as_written() => form.object(kind, &object),
                 kind if kind.is_kept_as_written()
                     || matches!(kind, Kind::Node | Kind::PodDisruptionBudget) =>
                 {
@@ -544,7 +559,8 @@ fn item(
                     })
                 }
                 _ => form.object(kind, &deleted(kind, &object)),
-            }))
+            })
+            .warning(warnings))
         }
         _ => Err(Status::method_not_allowed()),
     }
@@ -565,8 +581,14 @@ fn deleted(kind: Kind, object: &Arc<Value>) -> Arc<Value> {
 /// The preconditions of a delete, and whether it is a dry run. A body stands for all parameters of the
 /// query; one that is no `DeleteOptions` is an error of the server's own.
 fn delete_options(call: &Call) -> Result<(Preconditions, bool), Status> {
+    let parameter = |name: &str| Some(call.parameter(name).to_owned()).filter(|p| !p.is_empty());
     if call.body.is_empty() {
-        return Ok((Preconditions::default(), call.is_dry_run()?));
+        let preconditions = Preconditions {
+            propagation: parameter("propagationPolicy"),
+            grace_period_seconds: parameter("gracePeriodSeconds").and_then(|s| s.parse().ok()),
+            ..Preconditions::default()
+        };
+        return Ok((preconditions, call.is_dry_run()?));
     }
     if call.content_type() == PROTOBUF {
         let options = protobuf::delete_options(&call.body).ok_or_else(Status::unsupported_body)?;
@@ -574,6 +596,10 @@ fn delete_options(call: &Call) -> Result<(Preconditions, bool), Status> {
         let preconditions = Preconditions {
             uid: options.uid,
             resource_version: options.resource_version,
+            propagation: options
+                .propagation
+                .or_else(|| parameter("propagationPolicy")),
+            grace_period_seconds: options.grace_period_seconds,
         };
         return Ok((preconditions, dry_run));
     }
@@ -588,6 +614,8 @@ fn delete_options(call: &Call) -> Result<(Preconditions, bool), Status> {
     let preconditions = Preconditions {
         uid: manifest::text(&options, "/preconditions/uid"),
         resource_version: manifest::text(&options, "/preconditions/resourceVersion"),
+        propagation: manifest::text(&options, "/propagationPolicy"),
+        grace_period_seconds: options["gracePeriodSeconds"].as_i64(),
     };
     Ok((preconditions, options["dryRun"] == json!(["All"])))
 }
@@ -620,7 +648,7 @@ fn apply(api: &Api, call: &Call, form: Representation, key: &Key) -> Result<Answ
 }
 
 /// Runs a write, on a copy for a dry run, and tells the owner when the state has changed.
-fn change<T>(
+pub(super) fn change<T>(
     api: &Api,
     dry_run: bool,
     write: impl FnOnce(&mut Store) -> Result<T, Status>,
@@ -641,7 +669,7 @@ fn change<T>(
     Ok(result)
 }
 
-fn decode(body: &[u8]) -> Result<Value, Status> {
+pub(super) fn decode(body: &[u8]) -> Result<Value, Status> {
     serde_json::from_slice(body)
         .map_err(|error| Status::bad_request(format!("error decoding the body: {error}")))
 }

@@ -2,6 +2,14 @@
 
 use std::borrow::Cow;
 
+/// The one version that a group is served in.
+pub fn version_of(group: &str) -> &'static str {
+    match group {
+        "autoscaling" => "v2",
+        _ => "v1",
+    }
+}
+
 /// A kind; the order is that of the saved state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -11,32 +19,40 @@ pub enum Kind {
     PodDisruptionBudget,
     ServiceAccount,
     ConfigMap,
+    ControllerRevision,
     CronJob,
     DaemonSet,
     Deployment,
+    EndpointSlice,
+    HorizontalPodAutoscaler,
     Job,
     NetworkPolicy,
     ReplicaSet,
     ReplicationController,
+    Service,
     StatefulSet,
     Secret,
 }
 
 impl Kind {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::Namespace,
         Self::Node,
         Self::Pod,
         Self::PodDisruptionBudget,
         Self::ServiceAccount,
         Self::ConfigMap,
+        Self::ControllerRevision,
         Self::CronJob,
         Self::DaemonSet,
         Self::Deployment,
+        Self::EndpointSlice,
+        Self::HorizontalPodAutoscaler,
         Self::Job,
         Self::NetworkPolicy,
         Self::ReplicaSet,
         Self::ReplicationController,
+        Self::Service,
         Self::StatefulSet,
         Self::Secret,
     ];
@@ -49,13 +65,17 @@ impl Kind {
             Self::PodDisruptionBudget => "PodDisruptionBudget",
             Self::ServiceAccount => "ServiceAccount",
             Self::ConfigMap => "ConfigMap",
+            Self::ControllerRevision => "ControllerRevision",
             Self::CronJob => "CronJob",
             Self::DaemonSet => "DaemonSet",
             Self::Deployment => "Deployment",
+            Self::EndpointSlice => "EndpointSlice",
+            Self::HorizontalPodAutoscaler => "HorizontalPodAutoscaler",
             Self::Job => "Job",
             Self::NetworkPolicy => "NetworkPolicy",
             Self::ReplicaSet => "ReplicaSet",
             Self::ReplicationController => "ReplicationController",
+            Self::Service => "Service",
             Self::StatefulSet => "StatefulSet",
             Self::Secret => "Secret",
         }
@@ -69,13 +89,17 @@ impl Kind {
             Self::PodDisruptionBudget => "poddisruptionbudgets",
             Self::ServiceAccount => "serviceaccounts",
             Self::ConfigMap => "configmaps",
+            Self::ControllerRevision => "controllerrevisions",
             Self::CronJob => "cronjobs",
             Self::DaemonSet => "daemonsets",
             Self::Deployment => "deployments",
+            Self::EndpointSlice => "endpointslices",
+            Self::HorizontalPodAutoscaler => "horizontalpodautoscalers",
             Self::Job => "jobs",
             Self::NetworkPolicy => "networkpolicies",
             Self::ReplicaSet => "replicasets",
             Self::ReplicationController => "replicationcontrollers",
+            Self::Service => "services",
             Self::StatefulSet => "statefulsets",
             Self::Secret => "secrets",
         }
@@ -92,16 +116,18 @@ impl Kind {
             Self::CronJob => &["cj"],
             Self::DaemonSet => &["ds"],
             Self::Deployment => &["deploy"],
-            Self::Job => &[],
+            Self::HorizontalPodAutoscaler => &["hpa"],
+            Self::ControllerRevision | Self::EndpointSlice | Self::Job => &[],
             Self::NetworkPolicy => &["netpol"],
             Self::ReplicaSet => &["rs"],
             Self::ReplicationController => &["rc"],
+            Self::Service => &["svc"],
             Self::StatefulSet => &["sts"],
             Self::Secret => &[],
         }
     }
 
-    /// The API group, empty for the core group. Every kind here is served as its `v1`.
+    /// The API group, empty for the core group.
     pub fn group(self) -> &'static str {
         match self {
             Self::Namespace
@@ -110,11 +136,18 @@ impl Kind {
             | Self::ServiceAccount
             | Self::ConfigMap
             | Self::Secret
+            | Self::Service
             | Self::ReplicationController => "",
             Self::PodDisruptionBudget => "policy",
             Self::CronJob | Self::Job => "batch",
             Self::NetworkPolicy => "networking.k8s.io",
-            Self::DaemonSet | Self::Deployment | Self::ReplicaSet | Self::StatefulSet => "apps",
+            Self::HorizontalPodAutoscaler => "autoscaling",
+            Self::EndpointSlice => "discovery.k8s.io",
+            Self::ControllerRevision
+            | Self::DaemonSet
+            | Self::Deployment
+            | Self::ReplicaSet
+            | Self::StatefulSet => "apps",
         }
     }
 
@@ -122,7 +155,7 @@ impl Kind {
     pub fn api_version(self) -> Cow<'static, str> {
         match self.group() {
             "" => "v1".into(),
-            group => format!("{group}/v1").into(),
+            group => format!("{group}/{}", version_of(group)).into(),
         }
     }
 

@@ -465,7 +465,11 @@ fn surplus(object: &Value, built: &Value) -> Option<Value> {
 
 /// The current time as the API writes it: RFC 3339, whole seconds, UTC.
 pub fn now() -> String {
-    jiff::Timestamp::now()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
-        .to_string()
+    now_and(0)
+}
+
+/// The time so many seconds from now.
+pub fn now_and(seconds: i64) -> String {
+    let then = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
+    then.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -5,14 +5,17 @@
 
 mod admission;
 mod budget;
+mod controllers;
 mod custom;
 mod decode;
+mod deletion;
 mod discovery;
 mod disruption;
 mod fields;
 mod http;
 mod kind;
 mod list;
+mod lists;
 mod manifest;
 mod names;
 mod nodes;
@@ -27,10 +30,13 @@ mod serve;
 mod state;
 mod status;
 mod store;
+mod strategic;
+mod subresources;
 mod tls;
 mod uid;
 mod validation;
 mod watching;
+mod workloads;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Deref, DerefMut};
@@ -40,6 +46,7 @@ pub use admission::Webhook;
 pub use budget::{
     IntOrPercent, LabelOperator, LabelRequirement, LabelSelector, PodDisruptionBudgetState, budgets,
 };
+pub use controllers::{Controllers, Health, Healths, Maker, Order, Owner};
 pub use http::Api;
 pub use nodes::NodeServer;
 pub use serve::Served;
@@ -155,6 +162,17 @@ impl KubeCluster {
         objects.map(|(_, object)| object.clone()).collect()
     }
 
+    /// An object of a kind, by its namespace and name.
+    pub fn object(
+        &self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Arc<serde_json::Value>> {
+        let key = Key::new(Kind::named(kind)?, namespace, name);
+        self.lock().get(&key).ok()
+    }
+
     /// All pods as the API serves them.
     pub fn pod_objects(&self) -> Vec<Arc<serde_json::Value>> {
         let store = self.lock();
@@ -184,6 +202,44 @@ impl KubeCluster {
     /// on `node`: it wants as many healthy pods as there are.
     pub fn blocks_eviction(&self, node: &str) -> Option<String> {
         self.lock().blocks_eviction(node)
+    }
+
+    /// When its controllers have something to do, simulated: 0 for at once. `all`: by schedules, too. `None`: they rest,
+    /// or there are none.
+    pub fn next_due(&self, all: bool) -> Option<crate::clock::Millis> {
+        self.lock().next_due(all)
+    }
+
+    /// Whether controllers run.
+    pub fn has_controllers(&self) -> bool {
+        self.lock().clockwork.is_some()
+    }
+
+    /// Tells its kubelets how the programs in its pods are, and says whether that is anything new.
+    pub fn hear(&self, healths: Healths) -> bool {
+        self.lock().hear(healths)
+    }
+
+    /// Lets its controllers and kubelets do what there is to do at a time.
+    pub fn reconcile(&self, now: crate::clock::Millis, healths: Healths) {
+        self.lock().reconcile(now, healths);
+    }
+
+    /// The keys that makers have asked for since the last time, and the id of the key that each one's Secret holds.
+    pub fn take_orders(&self) -> Vec<(Order, Option<String>)> {
+        let mut store = self.lock();
+        let orders = store.take_orders().into_iter();
+        orders
+            .map(|order| {
+                let id = store.ordered_key(&order);
+                (order, id)
+            })
+            .collect()
+    }
+
+    /// Writes a key file into an order's Secret.
+    pub fn deliver(&self, order: &Order, file: &serde_json::Value) {
+        self.lock().deliver(order, file);
     }
 
     /// The annotations and the uid of a service account, `None` when there is no such account.

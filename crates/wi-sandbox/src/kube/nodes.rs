@@ -95,7 +95,9 @@ impl Store {
 
     /// Remembers what a pod of a DaemonSet is like.
     pub(super) fn note_daemon(&mut self, pod: &Value) {
-        if pod.pointer("/metadata/ownerReferences/0/kind") != Some(&json!("DaemonSet")) {
+        let of_daemons =
+            pod.pointer("/metadata/ownerReferences/0/kind") == Some(&json!("DaemonSet"));
+        if !of_daemons || self.clockwork.is_some() {
             return;
         }
         let mut pod = manifest::pod_state(pod);
@@ -132,7 +134,9 @@ impl Store {
             .collect();
         for pod in evicted {
             self.remove(&Key::new(Kind::Pod, &pod.namespace, &pod.name));
-            if let Some(successor) = successor(pod) {
+            // Where controllers run, they make another.
+            let successor = self.clockwork.is_none().then(|| successor(pod)).flatten();
+            if let Some(successor) = successor {
                 let key = Key::new(Kind::Pod, &successor.namespace, &successor.name);
                 self.adopt(key, manifest::pod(&successor));
             }
@@ -183,8 +187,11 @@ impl Store {
             seats[at].pods += 1;
             let mut object = (**pod).clone();
             object["spec"]["nodeName"] = json!(seats[at].node);
-            object["status"]["phase"] = json!("Running");
-            object["status"]["startTime"] = json!(manifest::now());
+            // Where kubelets run, they say when it does.
+            if self.clockwork.is_none() {
+                object["status"]["phase"] = json!("Running");
+                object["status"]["startTime"] = json!(manifest::now());
+            }
             self.put(key, object);
         }
     }

@@ -46,11 +46,8 @@ pub fn check_lock(key: &Key, live: &Value, body: &Value, is_put: bool) -> Result
     }
 }
 
-/// RFC 7396, with the directives of a strategic merge patch skipped.
-///
-/// Lists are replaced: the kinds here have none whose elements people merge. So is the one map with
-/// `patchStrategy: replace` that they have, the selector of a PodDisruptionBudget.
-pub fn merge_patch(target: &mut Value, patch: &Value, kind: PatchKind) {
+/// RFC 7396.
+pub fn merge_patch(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
         return;
@@ -59,17 +56,10 @@ pub fn merge_patch(target: &mut Value, patch: &Value, kind: PatchKind) {
         *target = json!({});
     }
     for (key, value) in patch {
-        if kind == PatchKind::StrategicMerge && key.starts_with('$') {
-            continue;
-        }
-        if value.is_null() {
-            if let Some(target) = target.as_object_mut() {
-                target.remove(key);
-            }
-        } else if kind == PatchKind::StrategicMerge && key == "selector" {
-            target[key.as_str()] = value.clone();
-        } else {
-            merge_patch(&mut target[key.as_str()], value, kind);
+        if !value.is_null() {
+            merge_patch(&mut target[key.as_str()], value);
+        } else if let Some(target) = target.as_object_mut() {
+            target.remove(key);
         }
     }
 }

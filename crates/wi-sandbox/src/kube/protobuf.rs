@@ -44,6 +44,8 @@ pub fn object(kind: Kind, body: &[u8]) -> Option<Value> {
 pub struct DeleteOptions {
     pub uid: Option<String>,
     pub resource_version: Option<String>,
+    pub propagation: Option<String>,
+    pub grace_period_seconds: Option<i64>,
     pub dry_run: bool,
 }
 
@@ -58,6 +60,10 @@ pub fn delete_options(body: &[u8]) -> Option<DeleteOptions> {
                 options.uid = read(1).filter(|uid| !uid.is_empty()).map(str::to_owned);
                 options.resource_version = read(2).filter(|v| !v.is_empty()).map(str::to_owned);
             }
+            (1, Wire::Number(seconds)) => {
+                options.grace_period_seconds = i64::try_from(seconds).ok()
+            }
+            (4, Wire::Bytes(policy)) => options.propagation = text(policy).map(str::to_owned),
             (5, Wire::Bytes(stage)) => options.dry_run |= stage == b"All",
             _ => {}
         }

@@ -237,8 +237,18 @@ fn cells(kind: Kind, object: &Value) -> Vec<Value> {
             let containers = object["spec"]["containers"].as_array();
             let all = containers.map_or(1, Vec::len);
             let phase = text("/status/phase");
-            let ready = if phase == "Running" { all } else { 0 };
-            let (ready, restarts) = (format!("{ready}/{all}"), "0".to_owned());
+            let told = object["status"]["containerStatuses"].as_array();
+            let (ready, restarts) = match told {
+                Some(told) => {
+                    let restarts = told.iter().filter_map(|c| c["restartCount"].as_i64());
+                    (
+                        told.iter().filter(|c| c["ready"] == true).count(),
+                        restarts.sum(),
+                    )
+                }
+                None => (if phase == "Running" { all } else { 0 }, 0),
+            };
+            let (ready, restarts) = (format!("{ready}/{all}"), restarts.to_string());
             let (ip, node) = (text("/status/podIP"), text("/spec/nodeName"));
             vec![name, ready, phase, restarts, age, ip, node, none(), none()]
         }

@@ -14,6 +14,8 @@ use super::watching::Watch;
 /// Bodies from this size on are compressed when the client accepts gzip.
 const GZIP_FROM: usize = 1024;
 
+const TEXT: &str = "text/plain";
+
 /// A status code and a JSON body, with the content type where it is not plain JSON.
 pub struct Answer {
     pub code: StatusCode,
@@ -33,6 +35,19 @@ impl Answer {
             content_type: "application/json",
             warnings: Vec::new(),
             watch: None,
+        }
+    }
+
+    /// Text, such as a log.
+    pub fn text(text: String) -> Self {
+        Self {
+            content_type: TEXT,
+            code: if text.is_empty() {
+                StatusCode::NO_CONTENT
+            } else {
+                StatusCode::OK
+            },
+            ..Self::ok(Value::String(text))
         }
     }
 
@@ -108,7 +123,11 @@ pub fn respond(answer: &Answer, takes: Takes) -> Response {
         None => answer.content_type,
     };
     let gzip = takes.gzip;
-    let body = yaml.unwrap_or_else(|| answer.body.to_string()).into_bytes();
+    let body = yaml.unwrap_or_else(|| match &answer.body {
+        Value::String(text) if answer.content_type == TEXT => text.clone(),
+        body => body.to_string(),
+    });
+    let body = body.into_bytes();
     let compressed = (gzip && body.len() >= GZIP_FROM)
         .then(|| compress(&body))
         .flatten();

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::admission::Webhook;
 use super::budget::{PodDisruptionBudgetState, budgets};
+use super::controllers::Controllers;
 use crate::serde_help::nullable_values;
 
 /// Everything that the API server of one cluster holds.
@@ -33,10 +34,13 @@ pub struct KubeState {
     pub pod_disruption_budgets: Vec<PodDisruptionBudgetState>,
     /// Nodes of all node pools.
     pub nodes: Vec<NodeSpec>,
-    /// What makes pods (Deployments and the like), ConfigMaps and Secrets, as manifests. Nothing makes pods by
-    /// them here: `pods` are those that there are.
+    /// What makes pods (Deployments and the like), ConfigMaps and Secrets, as manifests. Without `controllers` nothing
+    /// makes pods by them: `pods` are those that there are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<Value>,
+    /// The controllers and kubelets, where they run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub controllers: Option<Controllers>,
     /// Custom resources, as manifests; read only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub custom_objects: Vec<Value>,

@@ -67,6 +67,20 @@ impl Status {
         )
     }
 
+    /// What a real server does and this one does not.
+    pub fn not_simulated(what: &str) -> Self {
+        Self::new(
+            501,
+            "NotImplemented",
+            format!("the sandbox does not simulate {what}"),
+        )
+    }
+
+    /// In words.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     pub fn method_not_allowed() -> Self {
         Self::generic(
             405,

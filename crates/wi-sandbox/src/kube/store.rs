@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::admission::{self, Operation, Webhook};
+use super::controllers::Clockwork;
+use super::deletion::has_finalizers;
 use super::fields::{self, Manager};
 use super::kind::Kind;
 use super::manifest;
@@ -13,15 +15,9 @@ use super::objects::{Key, Objects};
 use super::patch::{PatchKind, check_lock, json_patch, merge_patch};
 use super::state::{KubeState, PodState};
 use super::status::Status;
+use super::strategic;
 use super::watching::Changes;
-use super::{uid, validation};
-
-/// What must hold for a delete.
-#[derive(Debug, Clone, Default)]
-pub struct Preconditions {
-    pub uid: Option<String>,
-    pub resource_version: Option<String>,
-}
+use super::{uid, validation, workloads};
 
 /// The store. A clone is cheap, so a dry run works on one and drops it.
 #[derive(Debug, Clone)]
@@ -34,11 +30,13 @@ pub struct Store {
     cluster_id: String,
     denied: Vec<String>,
     pub(super) custom: Arc<Vec<Value>>,
-    webhooks: Vec<Webhook>,
+    pub(super) webhooks: Vec<Webhook>,
     /// What pods of DaemonSets are like, by namespace and name of the DaemonSet.
     pub(super) daemons: BTreeMap<(String, String), PodState>,
     /// Writes get no version of their own: what a dry run is answered.
     pub(super) dry_run: bool,
+    /// The controllers, where they run.
+    pub(super) clockwork: Option<Clockwork>,
 }
 
 impl Store {
@@ -68,6 +66,7 @@ impl Store {
             webhooks: state.webhooks,
             daemons: BTreeMap::new(),
             dry_run: false,
+            clockwork: state.controllers.map(Clockwork::new),
         };
         let mut loaded = Vec::new();
         for (name, namespace) in &state.namespaces {
@@ -101,7 +100,20 @@ impl Store {
         for node in &state.nodes {
             loaded.push((Key::new(Kind::Node, "", &node.name), manifest::node(node)));
         }
-        loaded.extend(state.objects.iter().filter_map(|o| manifest::kept(o).ok()));
+        for object in &state.objects {
+            let Ok((key, mut object)) = manifest::kept(object) else {
+                continue;
+            };
+            if store.clockwork.is_some() && object["metadata"]["managedFields"].is_null() {
+                let status = object["status"].take();
+                object = workloads::completed(&key, validation::tidied(object), None);
+                object = managed(key.kind, object, true, None);
+                if !status.is_null() {
+                    object["status"] = status;
+                }
+            }
+            loaded.push((key, object));
+        }
         // Given versions count first, so that none is handed out twice.
         for (_, object) in &loaded {
             let version = manifest::text(object, "/metadata/resourceVersion");
@@ -133,6 +145,7 @@ impl Store {
             denied: self.denied.clone(),
             custom_objects: self.custom.to_vec(),
             webhooks: self.webhooks.clone(),
+            controllers: self.clockwork.as_ref().map(Clockwork::settings),
             resource_version: self.revision,
             ..KubeState::default()
         };
@@ -231,7 +244,8 @@ impl Store {
                 json_patch(&mut object, patch)?;
                 validation::shape(key.kind, &object)?;
             }
-            kind => merge_patch(&mut object, patch, kind),
+            PatchKind::Merge => merge_patch(&mut object, patch),
+            PatchKind::StrategicMerge => strategic::patch(key.kind, &mut object, patch)?,
         }
         check_lock(key, &live, &object, false)?;
         self.write(key, &live, object, manager)
@@ -274,81 +288,29 @@ impl Store {
         }
     }
 
-    /// `DELETE` on an object; the object as it was.
-    pub fn delete(
+    /// Sets `spec.replicas` by the subresource `scale`.
+    pub fn set_scale(
         &mut self,
         key: &Key,
-        preconditions: &Preconditions,
+        replicas: i64,
+        version: Option<&str>,
+        manager: &Manager,
     ) -> Result<Arc<Value>, Status> {
         let live = self.get(key)?;
-        for (wanted, field, label, so) in [
-            (
-                &preconditions.uid,
-                "/metadata/uid",
-                "UID",
-                "deleted and then recreated",
-            ),
-            (
-                &preconditions.resource_version,
-                "/metadata/resourceVersion",
-                "ResourceVersion",
-                "modified",
-            ),
-        ] {
-            let found = manifest::text(&live, field).unwrap_or_default();
-            if let Some(wanted) = wanted
-                && *wanted != found
-            {
-                let why = format!(
-                    "the {label} in the precondition ({wanted}) does not match the {label} in record ({found}). The object might have been {so}"
-                );
-                return Err(Status::precondition(key.kind, &key.name, &why));
-            }
+        let mut object = (*live).clone();
+        object["spec"]["replicas"] = json!(replicas);
+        if let Some(version) = version {
+            let wanted = json!({ "metadata": { "resourceVersion": version } });
+            check_lock(key, &live, &wanted, true)?;
         }
-        let going = (*live).clone();
-        admission::admit(&self.webhooks, key, Operation::Delete, going, self.dry_run)?;
-        if key.kind != Kind::Namespace && has_finalizers(&live) {
-            return Ok(self.begin_to_end(key, &live));
-        }
-        match key.kind {
-            Kind::Namespace if matches!(key.name.as_str(), "default" | "kube-system") => {
-                let why = "this namespace may not be deleted";
-                return Err(Status::forbidden(key.kind, &key.name, why));
-            }
-            Kind::Namespace => {
-                let inside = self.objects.iter();
-                let inside = inside.filter(|(other, _)| other.namespace == key.name);
-                let inside: Vec<Key> = inside.map(|(other, _)| other.clone()).collect();
-                for gone in inside.iter().chain([key]) {
-                    self.remove(gone);
-                }
-            }
-            Kind::Node => self.remove_node(&key.name),
-            Kind::ServiceAccount => {
-                self.remove(key);
-                // The controller brings the default account back at once.
-                self.ensure_default_account(&key.namespace);
-            }
-            _ => self.remove(key),
-        }
-        Ok(live)
-    }
-
-    /// An object with finalizers stays until they are gone.
-    fn begin_to_end(&mut self, key: &Key, live: &Value) -> Arc<Value> {
-        let mut object = live.clone();
-        let meta = &mut object["metadata"];
-        if meta["deletionTimestamp"].is_null() {
-            meta["deletionTimestamp"] = json!(manifest::now());
-            meta["deletionGracePeriodSeconds"] = json!(0);
-        }
-        self.put(key.clone(), object)
+        self.write_by(key, &live, object, manager, workloads::SCALE)
     }
 
     /// Stores what a write made of an object; one that is going and has no finalizer left is gone.
     fn end(&mut self, key: &Key, object: Value) -> Result<Arc<Value>, Status> {
         let going = !object["metadata"]["deletionTimestamp"].is_null();
-        if going && key.kind != Kind::Namespace && !has_finalizers(&object) {
+        let by_kubelet = key.kind == Kind::Pod && self.clockwork.is_some();
+        if going && !by_kubelet && key.kind != Kind::Namespace && !has_finalizers(&object) {
             self.remove(key);
             if key.kind == Kind::ServiceAccount {
                 self.ensure_default_account(&key.namespace);
@@ -393,7 +355,7 @@ impl Store {
             meta["uid"] = json!(self.new_uid(&key));
         }
         if meta["creationTimestamp"].is_null() {
-            meta["creationTimestamp"] = json!(manifest::now());
+            meta["creationTimestamp"] = json!(self.stamp());
         }
         if meta["resourceVersion"].is_null() {
             self.revision += 1;
@@ -401,6 +363,13 @@ impl Store {
         }
         if key.kind == Kind::Pod {
             self.note_daemon(&object);
+        }
+        if self.clockwork.is_some() {
+            let given = object["status"].clone();
+            object = workloads::completed(&key, object, None);
+            if !given.is_null() {
+                object["status"] = given;
+            }
         }
         let object = Arc::new(object);
         let before = self.objects.get(&key).cloned();
@@ -424,8 +393,19 @@ impl Store {
         &mut self,
         key: &Key,
         live: &Arc<Value>,
+        body: Value,
+        manager: &Manager,
+    ) -> Result<Arc<Value>, Status> {
+        self.write_by(key, live, body, manager, "")
+    }
+
+    fn write_by(
+        &mut self,
+        key: &Key,
+        live: &Arc<Value>,
         mut body: Value,
         manager: &Manager,
+        subresource: &str,
     ) -> Result<Arc<Value>, Status> {
         if let Some(meta) = body["metadata"].as_object_mut() {
             let given = meta.remove("managedFields");
@@ -438,7 +418,7 @@ impl Store {
         if object == **live {
             return Ok(live.clone());
         }
-        let object = fields::record_update(key.kind, Some(live), object, manager);
+        let object = fields::record_update_by(key.kind, Some(live), object, manager, subresource);
         let object =
             admission::admit(&self.webhooks, key, Operation::Update, object, self.dry_run)?;
         self.end(key, object)
@@ -469,7 +449,7 @@ impl Store {
             }
             None => {
                 meta["uid"] = json!(self.new_uid(key));
-                meta["creationTimestamp"] = json!(manifest::now());
+                meta["creationTimestamp"] = json!(self.stamp());
                 for field in [
                     "resourceVersion",
                     "deletionTimestamp",
@@ -480,6 +460,10 @@ impl Store {
             }
         }
         complete(key, &mut object);
+        if self.clockwork.is_some() {
+            object = workloads::completed(key, object, live);
+            workloads::check(key, &object, live)?;
+        }
         Ok(object)
     }
 
@@ -523,7 +507,7 @@ impl Store {
         }
     }
 
-    fn ensure_default_account(&mut self, namespace: &str) {
+    pub(super) fn ensure_default_account(&mut self, namespace: &str) {
         let key = Key::new(Kind::ServiceAccount, namespace, "default");
         if !self.objects.contains(&key) {
             let account = manifest::service_account(namespace, "default", &Default::default());
@@ -563,11 +547,6 @@ fn forget(meta: &mut Value, field: &str) {
     if let Some(meta) = meta.as_object_mut() {
         meta.remove(field);
     }
-}
-
-fn has_finalizers(object: &Value) -> bool {
-    let list = object["metadata"]["finalizers"].as_array();
-    list.is_some_and(|list| !list.is_empty())
 }
 
 /// Fields that the server itself adds to any object of a kind.

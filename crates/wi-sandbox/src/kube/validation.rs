@@ -54,6 +54,15 @@ fn known_fields(kind: Kind) -> &'static [&'static str] {
             "type",
             "immutable",
         ],
+        Kind::ControllerRevision => &["apiVersion", "kind", "metadata", "data", "revision"],
+        Kind::EndpointSlice => &[
+            "apiVersion",
+            "kind",
+            "metadata",
+            "addressType",
+            "endpoints",
+            "ports",
+        ],
         Kind::ServiceAccount => &[
             "apiVersion",
             "kind",

@@ -2,6 +2,8 @@
 
 mod access;
 mod assets;
+mod controllers;
 mod google;
 mod kubernetes;
+mod requests;
 mod support;
