@@ -105,12 +105,8 @@ impl Store {
                 continue;
             };
             if store.clockwork.is_some() && object["metadata"]["managedFields"].is_null() {
-                let status = object["status"].take();
-                object = workloads::completed(&key, validation::tidied(object), None);
+                object = workloads::loaded(&key, validation::tidied(object));
                 object = managed(key.kind, object, true, None);
-                if !status.is_null() {
-                    object["status"] = status;
-                }
             }
             loaded.push((key, object));
         }
@@ -365,11 +361,7 @@ impl Store {
             self.note_daemon(&object);
         }
         if self.clockwork.is_some() {
-            let given = object["status"].clone();
-            object = workloads::completed(&key, object, None);
-            if !given.is_null() {
-                object["status"] = given;
-            }
+            object = workloads::loaded(&key, object);
         }
         let object = Arc::new(object);
         let before = self.objects.get(&key).cloned();

@@ -144,6 +144,20 @@ pub fn completed(key: &Key, mut object: Value, live: Option<&Value>) -> Value {
     object
 }
 
+/// An object of a world file: with the server's defaults, and the status and the generation that the file says.
+pub fn loaded(key: &Key, object: Value) -> Value {
+    let status = object["status"].clone();
+    let generation = object["metadata"]["generation"].clone();
+    let mut object = completed(key, object, None);
+    if !status.is_null() {
+        object["status"] = status;
+    }
+    if !generation.is_null() {
+        object["metadata"]["generation"] = generation;
+    }
+    object
+}
+
 /// The defaults of a pod's spec. `serviceAccount` is the former name of `serviceAccountName`: whichever is there
 /// gives the other its value, and a name that is taken away comes back by it.
 fn complete_pod(spec: &mut Value, former: Option<&Value>) {

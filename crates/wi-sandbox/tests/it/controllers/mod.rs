@@ -73,6 +73,13 @@ impl Cluster {
         Self { sandbox, client }
     }
 
+    /// Another sandbox that begins where this one ends.
+    pub async fn saved(self) -> Self {
+        let sandbox = start(&self.sandbox.snapshot().to_yaml()).await;
+        let client = Client::of(&sandbox);
+        Self { sandbox, client }
+    }
+
     pub fn pass(&self, seconds: u64) {
         self.sandbox.pass(Duration::from_secs(seconds));
     }

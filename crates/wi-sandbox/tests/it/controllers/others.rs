@@ -47,6 +47,13 @@ fn images(cluster: &mut Cluster) -> Vec<(String, String)> {
 async fn a_stateful_set_rolls_from_the_last_to_its_partition() {
     let mut cluster = Cluster::of(&[made("StatefulSet", "db", json!({ "replicas": 3 }))]).await;
     assert_eq!(cluster.ready().len(), 3);
+    let uids = |cluster: &mut Cluster| -> Vec<Value> {
+        let pods = cluster.pods();
+        pods.iter()
+            .map(|pod| pod["metadata"]["uid"].clone())
+            .collect()
+    };
+    let before = uids(&mut cluster);
     let patch = json!({ "spec": {
         "updateStrategy": { "rollingUpdate": { "partition": 2 } },
         "template": { "spec": { "containers": [{ "name": "app", "image": "db:2" }] } },
@@ -60,6 +67,11 @@ async fn a_stateful_set_rolls_from_the_last_to_its_partition() {
     };
     let all = images(&mut cluster);
     assert_eq!(of(&all), ["db:1", "db:1", "db:2"]);
+    assert_eq!(
+        uids(&mut cluster)[..2],
+        before[..2],
+        "those below it are let be"
+    );
     let db = cluster.get(STATEFUL);
     assert_ne!(
         db["status"]["currentRevision"],
@@ -219,4 +231,39 @@ async fn nodes_that_go_take_their_pods_and_controllers_make_others() {
     assert_eq!(pods.iter().filter(|p| image(p) == "web:1").count(), 3);
     assert_eq!(pods.iter().filter(|p| image(p) == "agent:1").count(), 2);
     assert!(pods.iter().all(is_ready));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_saved_state_goes_on_with_the_same_objects() {
+    let objects = [
+        deployment("web", 2),
+        made("StatefulSet", "db", json!({ "replicas": 2 })),
+        made("DaemonSet", "agent", json!({})),
+        service("web", json!({ "app": "web" })),
+    ];
+    let mut cluster = Cluster::of(&objects).await;
+    cluster.merge(WEB, &json!({ "spec": { "replicas": 3 } }));
+    cluster.pass(60);
+    let all = |cluster: &mut Cluster| -> Vec<Value> {
+        let mut all = Vec::new();
+        for list in [
+            "/api/v1/namespaces/shop/pods",
+            "/apis/apps/v1/namespaces/shop/deployments",
+            "/apis/apps/v1/namespaces/shop/replicasets",
+            "/apis/apps/v1/namespaces/shop/statefulsets",
+            "/apis/apps/v1/namespaces/shop/controllerrevisions",
+            "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices",
+        ] {
+            all.extend(cluster.list(list));
+        }
+        all
+    };
+    let before = all(&mut cluster);
+    let mut again = cluster.saved().await;
+    again.pass(60);
+    let after = all(&mut again);
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(before, after);
+    }
+    assert_eq!(before.len(), after.len());
 }
