@@ -1,5 +1,7 @@
 //! The request oracle: which requests are served, by which identity, and what it must be able to show.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use serde_json::{Value, json};
 use wi_sandbox::{By, RequestSample, Token};
@@ -216,6 +218,10 @@ async fn a_variable_without_its_file_is_no_reason_to_ask_the_metadata_server() {
         told["state"]["waiting"]["reason"] == "CrashLoopBackOff" && told["restartCount"] != json!(0)
     });
     assert!(crashed);
+    // A crash loop has no end, and is not waited for once the rollout has given up.
+    cluster.pass(700);
+    let settled = tokio::time::timeout(Duration::from_secs(60), cluster.sandbox.settle());
+    settled.await.expect("it rests");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,8 +12,6 @@ use crate::kube::objects::Key;
 use crate::kube::store::Store;
 use crate::kube::uid;
 
-/// How often a program is asked again that is not ready.
-const PROBE: i64 = 10;
 /// The first and the longest pause before a container that crashed is started again.
 const BACK_OFF: (i64, i64) = (10, 300);
 
@@ -70,8 +68,8 @@ impl Store {
         }
         let started = moments.started.unwrap_or(now);
         if started > now {
-            // Its container has crashed and waits.
-            self.wake(started);
+            // Its container has crashed and waits; that has no end.
+            self.wake_by_schedule(started);
             self.set_moments(pod, moments);
             return;
         }
@@ -81,7 +79,7 @@ impl Store {
             moments.restarts += 1;
             moments.started = Some(now + seconds(pause));
             moments.ready = None;
-            self.wake(now + seconds(pause));
+            self.wake_by_schedule(now + seconds(pause));
             self.set_moments(pod, moments);
             let waits = Some(("CrashLoopBackOff", why.as_str()));
             return self.show(key, pod, "Running", waits, &moments);
@@ -99,8 +97,7 @@ impl Store {
         if answers > now {
             self.wake(answers);
         } else if health.unready.is_some() {
-            moments.ready = None;
-            self.wake(now + seconds(PROBE));
+            moments.ready = None; // it is told when it answers
         } else if moments.ready.is_none() {
             moments.ready = Some(if self.is_beginning() { now - DAY } else { now });
         }
