@@ -139,7 +139,9 @@ async fn plan_and_apply(
         plan,
     } = {
         let look = async |desired: &Desired, live: &mut Live| {
-            args.secrets.look(&session.http, desired, live).await
+            args.secrets
+                .look(&session.http, desired, live, &args.paths)
+                .await
         };
         let part = args.choice.part();
         pipeline::make(&session.http, input, &options, &part, look).await?
@@ -226,7 +228,7 @@ async fn check_and_apply(
     let mut live = read::read(&session.http, &touched.reads).await;
     let looked = args
         .secrets
-        .look(&session.http, &touched.desired, &mut live);
+        .look(&session.http, &touched.desired, &mut live, &file.spec);
     looked.await?;
     if let Some(text) = view::reached_by(&live.reached_by).filter(|_| !args.json) {
         print::note(&text);

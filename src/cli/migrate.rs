@@ -12,7 +12,7 @@ use wi_core::words::safe;
 
 use super::connect::{self, ConnectArgs, Session};
 use super::heading;
-use super::secrets::SecretsArgs;
+use super::secrets::{SecretsArgs, in_files};
 use super::validate::SpecArgs;
 use super::{Failure, Success};
 use crate::engine::pipeline::{self, Input, Part};
@@ -31,6 +31,9 @@ pub(super) struct MigrateArgs {
     /// Write the patches of templates that are to be changed next below this directory
     #[arg(long, value_name = "DIR", help_heading = heading::OUTPUT)]
     pub emit: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, help_heading = heading::OUTPUT)]
+    pub json: bool,
     #[command(flatten)]
     pub secrets: SecretsArgs,
     #[command(flatten)]
@@ -67,10 +70,11 @@ pub(super) fn run(args: MigrateArgs) -> Result<Success, Failure> {
         let look = async |desired: &Desired, live: &mut Live| {
             let accounts = desired.accounts.values().map(|a| a.project.clone());
             let ids: BTreeSet<_> = accounts.collect();
-            let looked = see(http, Some(desired), &ids, &wanted, &[], consent).await?;
+            let in_files = in_files(&args.spec.paths);
+            let looked = see(http, Some(desired), &ids, &wanted, &in_files, consent).await?;
             let names = off_keys::add_logs(http, desired, live).await;
             let mode = args.secrets.mode();
-            let of = off_keys::of_live(http, desired, &looked, &names, mode).await;
+            let of = off_keys::of_live(http, desired, &looked, &names, mode, &in_files).await;
             live.off_keys.extend(of);
             seen = Some(looked);
             Ok::<(), Failure>(())
@@ -79,7 +83,10 @@ pub(super) fn run(args: MigrateArgs) -> Result<Success, Failure> {
         let live = seen.ok_or_else(|| "nothing was looked at".to_owned())?;
         let accounts = migrate::look(&made, &live, &args.account).await;
         session.close().await?;
-        print::data(&view::migrate::accounts(&accounts, print::width()))?;
+        match args.json {
+            true => print::data(&view::migrate::json::accounts(&accounts))?,
+            false => print::data(&view::migrate::accounts(&accounts, print::width()))?,
+        }
         if accounts.is_empty() {
             print::note("No account of the spec has a static key that was seen, and `migrate:` names none.\n");
         }

@@ -45,7 +45,9 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
         let session = Session::open(&args.connect, &args.spec.paths, || input.declared()).await?;
         let options = args.choice.options();
         let look = async |desired: &Desired, live: &mut Live| {
-            args.secrets.look(&session.http, desired, live).await
+            args.secrets
+                .look(&session.http, desired, live, &args.spec.paths)
+                .await
         };
         let part = args.choice.part();
         let made = pipeline::make(&session.http, input, &options, &part, look).await;

@@ -24,6 +24,8 @@ pub(super) enum SchemaKind {
     Findings,
     /// Of what `wi verify --format json` prints
     Verify,
+    /// Of what `wi migrate --json` prints
+    Migrate,
 }
 
 pub(super) fn run(args: SchemaArgs) -> Result<Success, Failure> {
@@ -32,6 +34,7 @@ pub(super) fn run(args: SchemaArgs) -> Result<Success, Failure> {
         SchemaKind::Plan => crate::view::json::schema(),
         SchemaKind::Findings => crate::view::findings::json::schema(),
         SchemaKind::Verify => crate::view::verify::json::schema(),
+        SchemaKind::Migrate => crate::view::migrate::json::schema(),
         SchemaKind::World => wi_sandbox::world::json_schema(),
     };
     print::data(&format!("{schema:#}\n"))?;

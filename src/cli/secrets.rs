@@ -2,6 +2,7 @@
 //! `wi migrate` share; `wi plan` and `wi apply` take the flag alone for a yes.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use wi_client::http::Http;
@@ -11,6 +12,8 @@ use wi_core::words::{counted, safe};
 
 use super::Failure;
 use crate::scan::live::{ReadSecrets, off_keys, read};
+use crate::scan::report::{self, Sighting};
+use crate::scan::{Progress, files};
 use crate::view::print;
 
 #[derive(Debug, Args)]
@@ -84,6 +87,7 @@ impl OpenArgs {
         http: &Http,
         desired: &Desired,
         live: &mut Live,
+        spec: &[PathBuf],
     ) -> Result<(), Failure> {
         let secrets = self.read_secrets;
         let tell = |looked: &[read::Looked]| {
@@ -92,8 +96,14 @@ impl OpenArgs {
             }
             Ok(())
         };
-        off_keys::add(http, desired, live, secrets.mode(), tell).await
+        let in_files = || in_files(spec);
+        off_keys::add(http, desired, live, secrets.mode(), in_files, tell).await
     }
+}
+
+/// Keys in the files beside a spec.
+pub(super) fn in_files(spec: &[PathBuf]) -> Vec<Sighting> {
+    report::sightings(&files::scan(spec, &Progress::default()), None)
 }
 
 impl Secrets {

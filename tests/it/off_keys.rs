@@ -8,7 +8,10 @@ use crate::migrate::{
     Stage, code, deployment, migrating, pod, pod_spec, secret, short, spec, without_key, world,
 };
 use crate::scan::made::Account;
+use crate::support::inside::calls_as_matches;
 use crate::support::{Ran, flat};
+
+const SCHEMA: &str = include_str!("../../schemas/wi-migrate.v1.schema.json");
 
 const OPEN: [&str; 2] = ["--read-secrets", "referenced"];
 const ALL: [&str; 2] = ["--read-secrets", "all"];
@@ -140,6 +143,15 @@ fn account_goes_down_the_ladder_and_back_up_until_the_key_is_gone() {
     assert!(flat(&ran.out).contains("soaks until"), "{}", ran.out);
     assert_eq!(code(&stage.migrate(&[])), 3);
     assert_eq!(stage.key(&account), "disabled");
+    let comment = stage
+        .plan(&["--read-secrets", "referenced", "--markdown"])
+        .ok();
+    let row = comment.out.lines().find(|l| l.contains(&address(&account)));
+    assert!(
+        row.is_some_and(|r| r.contains("soaks until")),
+        "{}",
+        comment.out
+    );
     let stage = stage.later(169);
     let ran = stage.plan(&OPEN).ok();
     assert!(
@@ -416,7 +428,104 @@ fn status_says_what_comes_next_of_each_key() {
         address(&account)
     );
     assert!(flat(&ran.out).contains(&told), "{}", ran.out);
+    let said = stage.migrate(&["--json"]).json(SCHEMA);
+    let of = &said["accounts"][0];
+    assert_eq!(
+        (&of["until"], &of["standing"]),
+        (&json!("disabled"), &json!("waits"))
+    );
+    assert_eq!(of["ends"][0]["address"], json!(address(&account)));
+    assert_eq!(of["ends"][0]["next"], "will be disabled");
+    assert_eq!(of["workloads"][0]["rung"], "cut_over");
     stage.carry_out(&OPEN).ok();
     let ran = stage.migrate(&[]);
     assert_eq!(code(&ran), 0, "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn committed_schema_of_migrations_is_the_one_that_wi_prints() {
+    let account = Account::new(409);
+    let stage = Stage::new(&spec(&account, ""), &world(&account, 200, &[], &[]));
+    let ran = stage.wi(&["schema", "migrate"]).ok();
+    assert_eq!(
+        ran.out, SCHEMA,
+        "run: cargo run -q -- schema migrate > schemas/wi-migrate.v1.schema.json"
+    );
+}
+
+/// Reads without which a key may end all the same.
+const OPTIONAL: [&str; 3] = [
+    // What it tells counts; its days are no proof of silence.
+    "/activityTypes/serviceAccountKeyLastAuthentication/",
+    // Grants that the spec no longer names.
+    ":searchAllIamPolicies",
+    // Whether a role exists.
+    "/v1/roles/",
+];
+
+#[test]
+fn with_any_read_refused_from_the_start_or_from_the_second_time_on_nothing_ends() {
+    let account = Account::new(410);
+    let free = [secret(&account), deployment("web", &without_key())];
+    let wanted = until(&account, "disabled", "");
+    let world = stage(&account, 200, &free, &[pod(&without_key())])
+        .inside
+        .world();
+    let stage = Stage::new(&wanted, &world);
+    stage.carry_out(&OPEN).ok();
+    assert_eq!(stage.key(&account), "disabled");
+    let calls = calls_as_matches(&stage.inside.sandbox, false);
+    let reads: Vec<String> = calls
+        .into_iter()
+        .filter(|call| call.starts_with("GET ") && !OPTIONAL.iter().any(|o| call.contains(o)))
+        .collect();
+    let of_clusters = reads
+        .iter()
+        .filter(|c| c.contains("/apis/") || c.contains("/api/v1/"));
+    assert!(of_clusters.count() > 8, "{reads:?}");
+    let all = stage.inside.sandbox.calls();
+    let times = |call: &str| {
+        let path = call.trim_start_matches("GET ");
+        let all = all["calls"].as_array().expect("calls").iter();
+        let own = all.filter(|c| c["method"] == "GET");
+        let own = own.filter(|c| c["path"].as_str().is_some_and(|p| p.ends_with(path)));
+        own.count()
+    };
+    let mut ended = Vec::new();
+    for call in &reads {
+        // What is read once is of the plan alone; the key itself is read again after the write.
+        let is_again = times(call) > 1 && !call.ends_with(&account.id);
+        for after in if is_again { &[0, 1][..] } else { &[0][..] } {
+            let stage = Stage::new(&wanted, &world);
+            let fault = json!({"match": call, "after": after, "status": 403});
+            stage.inside.inject(&fault);
+            let ran = stage.carry_out(&OPEN);
+            if stage.key(&account) == "disabled" {
+                let said = format!("{}{}", flat(&ran.out), flat(&ran.err));
+                ended.push(format!("{call} after {after}: {said}"));
+            }
+        }
+    }
+    let again = reads.iter().filter(|call| times(call) > 1).count();
+    assert!(again > 8, "{reads:?}");
+    assert!(
+        ended.is_empty(),
+        "{} of {}:\n{}",
+        ended.len(),
+        reads.len(),
+        ended.join("\n")
+    );
+}
+
+#[test]
+fn key_that_lies_beside_the_spec_is_held_by_its_file() {
+    let account = Account::new(411);
+    let free = [secret(&account), deployment("web", &without_key())];
+    let stage = stage(&account, 200, &free, &[]).under(&until(&account, "disabled", ""));
+    std::fs::write(stage.inside.place.path("old.json"), account.json()).expect("written");
+    stays(&stage, &account, &OPEN, "old.json:");
+    let accepted = until(&account, "disabled", ", accept: [in-files]");
+    std::fs::write(stage.inside.place.path("wi.yaml"), accepted).expect("written");
+    stage.carry_out(&OPEN).ok();
+    assert_eq!(stage.key(&account), "disabled");
 }

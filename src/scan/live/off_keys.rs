@@ -16,6 +16,7 @@ use wi_core::spec::migration::Soak;
 use wi_core::wire::iam::ServiceAccountKey;
 
 use super::{Live, ReadSecrets, SecretName, User, read, see, tell};
+use crate::scan::report::Sighting;
 
 /// What `wi` calls itself in the audit logs, from its beginning on.
 const OWN_AGENT: &str = "wi/";
@@ -26,8 +27,8 @@ const LOGS: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// After a key was disabled, tokens that were made with it are used for so long.
 const AFTERGLOW: SignedDuration = SignedDuration::from_hours(2);
 
-/// Looks at what the migrations of `desired` need, and puts it into `live`. Clusters are looked at only where a key is
-/// to end. `consent` is asked before a Secret is opened.
+/// Looks at what the migrations of `desired` need, and puts it into `live`. Clusters and files are looked at only where a
+/// key is to end. `consent` is asked before a Secret is opened.
 ///
 /// # Errors
 /// What `consent` says.
@@ -36,11 +37,12 @@ pub async fn add<E>(
     desired: &Desired,
     live: &mut PlanLive,
     secrets: ReadSecrets,
+    in_files: impl FnOnce() -> Vec<Sighting>,
     consent: impl FnOnce(&[read::Looked]) -> Result<(), E>,
 ) -> Result<(), E> {
     let all = add_logs(http, desired, live).await;
     if !all.is_empty() {
-        let looked = look(http, desired, &all, secrets, consent).await?;
+        let looked = look(http, desired, &all, secrets, &in_files(), consent).await?;
         live.off_keys.extend(looked);
     }
     Ok(())
@@ -76,6 +78,7 @@ fn nothing(email: &Email, project: &ProjectId, now: Timestamp) -> KeysOf {
         project: project.clone(),
         keys: Vec::new(),
         holders: BTreeSet::new(),
+        files: BTreeSet::new(),
         secrets: Vec::new(),
         unseen: BTreeSet::new(),
         outside: BTreeSet::new(),
@@ -149,6 +152,7 @@ async fn look<E>(
     desired: &Desired,
     names: &BTreeSet<String>,
     secrets: ReadSecrets,
+    in_files: &[Sighting],
     consent: impl FnOnce(&[read::Looked]) -> Result<(), E>,
 ) -> Result<BTreeMap<String, KeysOf>, E> {
     let accounts = desired.accounts.iter().filter(|(n, _)| names.contains(*n));
@@ -164,8 +168,8 @@ async fn look<E>(
         logs: false,
         only: Some(of),
     };
-    let live = see(http, Some(desired), &ids, &wanted, &[], consent).await?;
-    Ok(of_live(http, desired, &live, names, secrets).await)
+    let live = see(http, Some(desired), &ids, &wanted, in_files, consent).await?;
+    Ok(of_live(http, desired, &live, names, secrets, in_files).await)
 }
 
 /// What was seen of these accounts, with what is asked of them beside: the clusters of their projects, and the audit
@@ -176,6 +180,7 @@ pub async fn of_live(
     live: &Live,
     names: &BTreeSet<String>,
     secrets: ReadSecrets,
+    in_files: &[Sighting],
 ) -> BTreeMap<String, KeysOf> {
     let accounts = desired.accounts.iter().filter(|(n, _)| names.contains(*n));
     let accounts: Vec<_> = accounts.collect();
@@ -187,6 +192,7 @@ pub async fn of_live(
         let of = of_account(http, live, &account.email, &account.project, soak).await;
         let mut of = KeysOf {
             all_secrets: secrets == ReadSecrets::All,
+            files: files(live, &account.email, in_files),
             ..of
         };
         for (what, found) in &outside {
@@ -295,6 +301,19 @@ fn ids(live: &Live, email: &Email, key: &wi_keys::Key) -> Option<BTreeSet<String
     let mut own = live.projects.keys.iter().filter(|((e, _), _)| e == email);
     let is_told = key.public_key.is_some() && own.all(|(_, k)| k.public_key.is_some());
     (!is_told).then(BTreeSet::new)
+}
+
+/// Files that a key of the account lies in.
+fn files(live: &Live, email: &Email, in_files: &[Sighting]) -> BTreeSet<Holder> {
+    let own = in_files
+        .iter()
+        .filter(|s| tell::account_of(&s.found.key, &live.projects).as_ref() == Some(email));
+    let files = own.filter_map(|sighting| {
+        let keys = ids(live, email, &sighting.found.key)?;
+        let what = sighting.place.to_string();
+        Some(Holder { what, keys })
+    });
+    files.collect()
 }
 
 /// Where keys of the account are, and who has them.

@@ -12,7 +12,7 @@ pub use plan::{plan, schema};
 
 /// One line of JSON in which nothing misleads a terminal: such characters are escaped, as JSON can, so
 /// that programs read the same.
-fn line(value: &impl Serialize) -> String {
+pub(in crate::view) fn line(value: &impl Serialize) -> String {
     let mut text = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut text, Escaped);
     let written = value.serialize(&mut serializer);

@@ -29,6 +29,8 @@ pub struct KeysOf {
     pub keys: Vec<KeySeen>,
     /// Who has one of them.
     pub holders: BTreeSet<Holder>,
+    /// Files that one of them lies in.
+    pub files: BTreeSet<Holder>,
     /// Secrets with a key of the account in them, live or not.
     pub secrets: Vec<SecretSeen>,
     /// What could not be looked at; why.

@@ -9,9 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::desired::Desired;
-use crate::live::keys::{Disabling, KeySeen, KeysOf, Last, SecretSeen};
+use crate::live::keys::{Disabling, Holder, KeySeen, KeysOf, Last, SecretSeen};
 use crate::live::{Live, Seen};
-use crate::spec::migration::{Migration, Until};
+use crate::spec::migration::{Accept, Migration, Until};
 use crate::spec::model::AccountSpec;
 use crate::words::{counted, duration};
 
@@ -49,6 +49,8 @@ pub enum Hold {
     Outside(Vec<String>),
     /// These have it.
     Has(Vec<String>),
+    /// It lies in these files.
+    InFiles(Vec<String>),
     /// It was used then (by which source), and has to be silent for so long until then.
     Used {
         /// When it was used last.
@@ -131,6 +133,12 @@ impl fmt::Display for Hold {
                 if clusters.len() == 1 { "it" } else { "them" }
             ),
             Self::Has(holders) => write!(f, "it is in use: {}", some(holders)),
+            Self::InFiles(files) => write!(
+                f,
+                "it lies in files, from which something may take it: {} (accept: [{}])",
+                some(files),
+                Accept::InFiles.name()
+            ),
             Self::Used {
                 at: used,
                 by,
@@ -240,7 +248,7 @@ fn back(key: &KeySeen) -> Option<(Step, Vec<Hold>)> {
 }
 
 /// What stands against ending a key, whichever way.
-fn in_use(seen: &KeysOf, key: &KeySeen) -> Vec<Hold> {
+fn in_use(migration: &Migration, seen: &KeysOf, key: &KeySeen) -> Vec<Hold> {
     let mut holds = Vec::new();
     if !seen.unseen.is_empty() {
         holds.push(Hold::Unseen(seen.unseen.iter().cloned().collect()));
@@ -248,19 +256,25 @@ fn in_use(seen: &KeysOf, key: &KeySeen) -> Vec<Hold> {
     if !seen.outside.is_empty() {
         holds.push(Hold::Outside(seen.outside.iter().cloned().collect()));
     }
-    let has = seen
-        .holders
-        .iter()
-        .filter(|h| h.keys.is_empty() || h.keys.contains(&key.id));
-    let has: Vec<String> = has.map(|h| h.what.clone()).collect();
+    let with_it = |all: &BTreeSet<Holder>| -> Vec<String> {
+        let with_it = all
+            .iter()
+            .filter(|h| h.keys.is_empty() || h.keys.contains(&key.id));
+        with_it.map(|h| h.what.clone()).collect()
+    };
+    let has = with_it(&seen.holders);
     if !has.is_empty() {
         holds.push(Hold::Has(has));
+    }
+    let files = with_it(&seen.files);
+    if !files.is_empty() && !migration.accept.contains(&Accept::InFiles) {
+        holds.push(Hold::InFiles(files));
     }
     holds
 }
 
 fn to_disable(migration: &Migration, seen: &KeysOf, key: &KeySeen) -> Vec<Hold> {
-    let mut holds = in_use(seen, key);
+    let mut holds = in_use(migration, seen, key);
     let soak = migration.soak.quiet;
     let used = |at: &Timestamp, by, late: Duration| {
         let until = later(*at, late + soak);
@@ -301,7 +315,7 @@ fn to_disable(migration: &Migration, seen: &KeysOf, key: &KeySeen) -> Vec<Hold> 
 }
 
 fn to_delete(migration: &Migration, seen: &KeysOf, key: &KeySeen) -> Vec<Hold> {
-    let mut holds = in_use(seen, key);
+    let mut holds = in_use(migration, seen, key);
     match &key.disabling {
         Disabling::Unknown(why) => holds.push(Hold::SinceUnknown(why.clone())),
         Disabling::At { at, .. } => {

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::diff::keys::key_of;
 use super::{Action, Edit, Plan, Subject, restarts};
-use crate::address::Address;
+use crate::address::{AccountName, Address};
 use crate::desired::{Desired, DesiredKsa};
 use crate::graph::Graph;
 use crate::live::{Live, Seen};
@@ -94,5 +95,17 @@ pub fn addresses(desired: &Desired, live: &Live) -> BTreeSet<Address> {
             pools.insert(name.clone(), names.collect());
         }
     }
-    Graph::of(desired, &pools).into_addresses()
+    let mut all = Graph::of(desired, &pools).into_addresses();
+    // Keys that migrations are about, and Secrets that have them.
+    for name in desired.migrations.keys() {
+        let account = desired.accounts.get(name);
+        let keys = account.and_then(|a| live.keys.get(&a.email)?.found());
+        let of_spec = AccountName::of_spec(name);
+        let keys = keys.into_iter().flatten();
+        all.extend(keys.map(|key| Address::key(&of_spec, key.id())));
+        let secrets = live.off_keys.get(name).into_iter();
+        let secrets = secrets.flat_map(|of| &of.secrets);
+        all.extend(secrets.filter_map(|s| Some(key_of(s)?.address())));
+    }
+    all
 }

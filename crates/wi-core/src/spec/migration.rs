@@ -114,11 +114,18 @@ pub enum Accept {
     Mentions,
     /// What else may set a variable that is taken away leads to no other credential.
     SetElsewhere,
+    /// Nothing takes the key from the files that it lies in.
+    InFiles,
 }
 
 impl Accept {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::UnknownReader, Self::Mentions, Self::SetElsewhere];
+    pub const ALL: [Self; 4] = [
+        Self::UnknownReader,
+        Self::Mentions,
+        Self::SetElsewhere,
+        Self::InFiles,
+    ];
 
     /// As the spec writes it.
     pub fn name(self) -> &'static str {
@@ -126,6 +133,7 @@ impl Accept {
             Self::UnknownReader => "unknown-reader",
             Self::Mentions => "mentions",
             Self::SetElsewhere => "set-elsewhere",
+            Self::InFiles => "in-files",
         }
     }
 

@@ -95,7 +95,7 @@ pub struct Migration {
     pub exclude: Option<Vec<String>>,
     /// What you vouch for, since no template tells it: unknown-reader (what has the key and is not known to read
     /// it does without), mentions (so does what mentions its path), set-elsewhere (what else may set a variable
-    /// that is taken away leads to no other credential).
+    /// that is taken away leads to no other credential), in-files (nothing takes the key from the files that it lies in).
     pub accept: Option<Vec<String>>,
     /// How long to wait before each step.
     pub soak: Option<MigrationSoak>,

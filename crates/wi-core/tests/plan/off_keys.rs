@@ -76,6 +76,7 @@ fn seen(keys: Vec<KeySeen>) -> KeysOf {
         email,
         keys,
         holders: BTreeSet::new(),
+        files: BTreeSet::new(),
         secrets: Vec::new(),
         unseen: BTreeSet::new(),
         outside: BTreeSet::new(),
@@ -556,4 +557,92 @@ fn saved_plan_holds_what_it_takes_to_look_again_and_is_stale_when_the_key_is_in_
     let compared = file.compare(&touched, &live);
     assert_eq!(compared.stale.len(), 1, "{compared:?}");
     assert!(compared.stale[0].how[0].contains("Deployment shop/new"));
+}
+
+#[test]
+fn forged_plan_ends_no_more_than_the_spec_asks_for() {
+    use wi_core::plan::saved::PlanFile;
+    let desired = desired(&spec("until: disabled"));
+    let world = with(settled(), json!({"keys": {CHECKOUT: listed(&[key()])}}));
+    let mut live = live(&world);
+    live.off_keys
+        .insert("checkout".to_owned(), seen(vec![key()]));
+    let plan = plan::plan(&desired, &live, &options());
+    let file = PlanFile::new(&plan, &desired, &live, &options());
+    let text = serde_json::to_string(&file).expect("JSON");
+    assert!(PlanFile::from_json(text.as_bytes()).is_ok());
+    for (from, to, told) in [
+        ("\"Disabled\"", "\"Deleted\"", "does what wi never does"),
+        ("\"Disabled\"", "\"Enabled\"", "does what wi never does"),
+        (ID, "x/../y", "is another object"),
+        (
+            "\"until\":\"disabled\"",
+            "\"until\":\"cutover\"",
+            "does what wi never does",
+        ),
+    ] {
+        let forged = text.replace(from, to);
+        assert_ne!(forged, text, "{from}");
+        let why = PlanFile::from_json(forged.as_bytes()).expect_err(to);
+        assert!(why.contains(told), "{to}: {why}");
+    }
+}
+
+#[test]
+fn part_of_the_clusters_ends_nothing_that_others_may_have() {
+    let mut of = seen(vec![disabled(1000, true)]);
+    of.secrets.push(secret());
+    let spec = spec("until: pruned");
+    let desired = desired(&spec);
+    let world = with(settled(), json!({"keys": {CHECKOUT: listed(&of.keys)}}));
+    let mut live = live(&world);
+    live.off_keys.insert("checkout".to_owned(), of);
+    let mut plan = plan::plan(&desired, &live, &options());
+    assert_eq!(plan.changes.len(), 2);
+    let main = BTreeSet::from(["main".to_owned()]);
+    plan::restrict_to_clusters(&mut plan, &desired, &live, &main);
+    assert!(plan.is_empty(), "{:?}", changes(&plan));
+}
+
+#[test]
+fn key_in_a_file_stays_until_somebody_vouches_that_nothing_takes_it_from_there() {
+    for (until, key) in [("disabled", key()), ("deleted", disabled(1000, true))] {
+        for (id, accept, is_held) in [
+            (ID, "", true),
+            (OTHER, "", false),
+            (ID, ", accept: [in-files]", false),
+        ] {
+            let mut of = seen(vec![key.clone()]);
+            of.files.insert(Holder {
+                what: "values.yaml:41".to_owned(),
+                keys: BTreeSet::from([id.to_owned()]),
+            });
+            let plan = planned(&format!("until: {until}{accept}"), of);
+            assert_eq!(
+                plan.is_empty(),
+                is_held,
+                "{until}, {id}, {accept}: {}",
+                held(&plan)
+            );
+            assert_eq!(
+                held(&plan).contains("values.yaml:41 (accept: [in-files])"),
+                is_held
+            );
+        }
+    }
+}
+
+#[test]
+fn keys_and_secrets_of_migrations_are_addresses_to_aim_at() {
+    let mut of = seen(vec![disabled(1, true)]);
+    of.secrets.push(secret());
+    let desired = desired(&spec("until: pruned"));
+    let world = with(settled(), json!({"keys": {CHECKOUT: listed(&of.keys)}}));
+    let mut live = live(&world);
+    live.off_keys.insert("checkout".to_owned(), of);
+    let all = plan::addresses(&desired, &live);
+    assert!(
+        all.contains(address().as_str()) && all.contains("secret.main/shop/key"),
+        "{all:?}"
+    );
 }

@@ -1,15 +1,17 @@
 //! Where accounts stand on their way off static keys, for a terminal.
 
+pub mod json;
+
 use std::fmt::Write;
 
 use wi_core::migrate::state::{Next, Rung, Standing};
 use wi_core::spec::migration::Until;
 use wi_core::words::{counted, safe};
 
-use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
-use super::wrap::wrap;
 use crate::migrate::emit::Emitted;
 use crate::migrate::{Account, End, KeyReport, WorkloadReport};
+use crate::view::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
+use crate::view::wrap::wrap;
 
 /// All of them.
 pub fn accounts(accounts: &[Account], width: usize) -> String {
