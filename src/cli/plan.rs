@@ -84,7 +84,7 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
             print::note(&next(args.out.as_deref(), &again));
         }
         // What is held back is wanted, and not there.
-        let done = plan.is_empty() && plan.held_back.is_empty();
+        let done = plan.is_empty() && plan.waiting() == 0;
         let changes = args.detailed_exitcode && !done;
         // The process ends here: taking a fleet's maps apart would only take time.
         std::mem::forget((desired, live, plan));

@@ -138,11 +138,11 @@ fn left(plan: &Plan) -> String {
             by.join(" and ")
         );
     }
-    if !plan.held_back.is_empty() {
+    if plan.waiting() > 0 {
         let _ = writeln!(
             out,
             "{} held back; the plan above says why, and what lets it go on.",
-            counted_are(plan.held_back.len(), "change")
+            counted_are(plan.waiting(), "change")
         );
     }
     if !plan.unseen.is_empty() {

@@ -347,7 +347,6 @@ fn access(rows: &[AccessChange], out: &mut String) {
 }
 
 fn summary(plan: &Plan, out: &mut String) {
-    let complete = plan.unseen.is_empty() && plan.errors.is_empty() && plan.held_back.is_empty();
     if plan.is_empty() {
         let text = if !plan.errors.is_empty() {
             "Nothing is planned until the errors above are fixed.".to_owned()
@@ -357,7 +356,7 @@ fn summary(plan: &Plan, out: &mut String) {
                 counted(plan.left_out, "other change"),
                 if plan.left_out == 1 { "is" } else { "are" }
             )
-        } else if complete {
+        } else if plan.is_whole() {
             "No changes. Your infrastructure matches the configuration.".to_owned()
         } else {
             "No changes to what could be planned; see above for the rest.".to_owned()
@@ -366,7 +365,7 @@ fn summary(plan: &Plan, out: &mut String) {
         return;
     }
     let counts = plan.counts();
-    let held = match plan.held_back.len() {
+    let held = match plan.waiting() {
         0 => String::new(),
         n => format!(" {n} held back."),
     };

@@ -54,6 +54,7 @@ mod secrets;
 mod spec;
 #[cfg(target_os = "linux")]
 mod terminal;
+mod told;
 mod two_owners;
 mod unseen;
 mod users;

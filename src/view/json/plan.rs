@@ -241,15 +241,11 @@ pub fn schema() -> Value {
 /// A plan and its hash, as one JSON document with a line break at its end.
 pub fn plan(plan: &Plan, desired: &Desired, hash: &str) -> String {
     let counts = plan.counts();
-    let complete = plan.unseen.is_empty()
-        && plan.held_back.is_empty()
-        && plan.left_out == 0
-        && plan.errors.is_empty();
     let root = Root {
         format_version: FORMAT,
         wi_version: env!("CARGO_PKG_VERSION").to_owned(),
         applyable: plan.errors.is_empty() && !plan.is_empty(),
-        complete,
+        complete: plan.is_whole(),
         errored: !plan.errors.is_empty(),
         resource_changes: plan
             .changes

@@ -153,13 +153,12 @@ fn verdict(plan: &Plan, risks: &Risks) -> String {
     } else {
         ", incomplete"
     };
-    let held = match plan.held_back.len() {
+    let held = match plan.waiting() {
         0 => String::new(),
         n => format!(", {n} held back"),
     };
     if plan.is_empty() {
-        let complete = plan.unseen.is_empty() && plan.held_back.is_empty() && plan.left_out == 0;
-        let sign = if complete { "✅" } else { "⚠️" };
+        let sign = if plan.is_whole() { "✅" } else { "⚠️" };
         let left_out = match plan.left_out {
             0 => String::new(),
             n => format!(" to what was chosen, {} left out", count(n, "other change")),

@@ -1,7 +1,7 @@
 //! Who gains and who loses what: derived from a plan's changes.
 
 use super::right::Right;
-use super::{IdentityLoss, Plan};
+use super::{IdentityLoss, OtherAccount, Plan};
 use crate::names::Member;
 
 /// A principal that gains or loses a right.
@@ -37,7 +37,23 @@ impl AccessChange {
     }
 }
 
+impl AccessChange {
+    fn of_other(other: &OtherAccount) -> Self {
+        Self {
+            gains: other.loses.is_empty(),
+            principal: Member::Ksa(other.identity.clone()),
+            right: Right::OtherAccount(other.clone()),
+            clusters: 0,
+        }
+    }
+}
+
 impl Plan {
+    fn other_accounts(&self) -> impl Iterator<Item = &OtherAccount> {
+        let others = self.other_accounts.iter();
+        others.filter_map(|(address, other)| self.changes.contains_key(address).then_some(other))
+    }
+
     /// What its changes give and take: losses first, then by principal, right and resource.
     pub fn access(&self) -> Vec<AccessChange> {
         let mut rows: Vec<AccessChange> = self
@@ -58,6 +74,7 @@ impl Plan {
                 })
             })
             .chain(self.identity_losses().map(AccessChange::of_loss))
+            .chain(self.other_accounts().map(AccessChange::of_other))
             .collect();
         rows.sort_by_cached_key(|a| {
             let right = &a.right;

@@ -29,7 +29,10 @@ struct Essence<'a> {
     ended: &'a BTreeSet<Address>,
     /// Service accounts whose annotation goes, and the workloads that lose it.
     losing_identity: &'a BTreeMap<Address, IdentityLoss>,
+    /// Service accounts that act as another account then, and what their pods lose by it.
+    other_accounts: Vec<(&'a str, &'a BTreeSet<String>)>,
     held_back: BTreeSet<&'a str>,
+    staying: &'a BTreeSet<Address>,
     waves: &'a Option<Waves>,
     options: Options,
     /// Where the clusters are, how they are reached, what is verified there.
@@ -80,6 +83,12 @@ pub(super) fn hash(plan: &Plan, desired: &Desired, options: &Options) -> String 
         losing: losing.collect(),
         ended: &plan.ended,
         losing_identity: &plan.losing_identity,
+        other_accounts: plan
+            .other_accounts
+            .iter()
+            .map(|(address, other)| (&**address, &other.loses))
+            .collect(),
+        staying: &plan.staying,
         held_back: plan.held_back.iter().map(|h| &*h.address).collect(),
         waves: &plan.waves,
         options: Options {

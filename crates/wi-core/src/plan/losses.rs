@@ -50,11 +50,9 @@ fn loss(ksa: &Ksa, desired: &Desired, live: &Live) -> Option<IdentityLoss> {
         return None; // it acts as itself
     }
     let cluster = &desired.clusters.get(&key.cluster)?.path;
-    let objects = live.kubernetes.get(&key.cluster).and_then(Seen::found);
-    let (workloads, unread) = match objects.and_then(|o| o.workloads.as_ref()) {
-        Some(Ok(workloads)) => (acting(ksa, workloads, live), None),
-        Some(Err(why)) => (BTreeSet::new(), Some(why.to_string())),
-        None => (BTreeSet::new(), Some("they were not listed".to_owned())),
+    let (workloads, unread) = match who_acts(ksa, live) {
+        Ok(workloads) => (workloads, None),
+        Err(why) => (BTreeSet::new(), Some(why)),
     };
     Some(IdentityLoss {
         identity: KsaIdentity::new(
@@ -67,6 +65,19 @@ fn loss(ksa: &Ksa, desired: &Desired, live: &Live) -> Option<IdentityLoss> {
         workloads,
         unread,
     })
+}
+
+/// Whose pods have the identity of a service account, or why that is not known.
+pub(super) fn who_acts(ksa: &Ksa, live: &Live) -> Result<BTreeSet<Workload>, String> {
+    let objects = live.kubernetes.get(&ksa.key.cluster);
+    match objects
+        .and_then(Seen::found)
+        .and_then(|o| o.workloads.as_ref())
+    {
+        Some(Ok(workloads)) => Ok(acting(ksa, workloads, live)),
+        Some(Err(why)) => Err(why.to_string()),
+        None => Err("they were not listed".to_owned()),
+    }
 }
 
 /// Whose pods the metadata server takes for the account.

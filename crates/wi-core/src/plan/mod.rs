@@ -17,6 +17,7 @@ mod left;
 mod losses;
 mod observe;
 mod order;
+mod other_account;
 pub mod ownership;
 mod permissions;
 mod preconditions;
@@ -55,6 +56,7 @@ pub use edit::{
 pub use impact::{HeldBack, HoldReason, IdentityEffect, Impact, NodeRoles, Workload};
 pub use left::Left;
 pub use losses::IdentityLoss;
+pub use other_account::OtherAccount;
 pub use permissions::Permission;
 pub use preconditions::{Compared, Preconditions, StaleObject};
 pub use restarts::Restart;
@@ -91,6 +93,13 @@ pub struct Plan {
     /// their addresses.
     #[serde(default)]
     pub losing_identity: BTreeMap<Address, IdentityLoss>,
+    /// Kubernetes service accounts that come to act as another account, with what that gives and takes, by their
+    /// addresses.
+    #[serde(default)]
+    pub other_accounts: BTreeMap<Address, OtherAccount>,
+    /// What the spec does not ask for and what somebody relies on still: it is removed by a later plan.
+    #[serde(default)]
+    pub staying: BTreeSet<Address>,
     /// Workloads that see their new identity for sure once they are restarted.
     pub restarts: Vec<Restart>,
     /// In how many clusters of the spec the identities of a workload pool are the same ones.
@@ -376,6 +385,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     }
     readiness::keep_what_held_node_pools_live_on(&mut plan);
     plan.losing_identity = losses::find(desired, live, &plan);
+    plan.other_accounts = other_account::find(desired, live, &plan);
     restarts::list(live, &mut plan);
     set_needs(&mut plan);
     waves::assign(desired, &mut plan);
@@ -391,6 +401,25 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
 }
 
 impl Plan {
+    /// How much of what the spec says is not planned yet, since somebody would lose by it.
+    pub fn waiting(&self) -> usize {
+        self.held_back.len() + self.staying.len()
+    }
+
+    /// Whether all was read, and all that the spec says is planned or there.
+    pub fn is_whole(&self) -> bool {
+        self.unseen.is_empty()
+            && self.errors.is_empty()
+            && self.left_out == 0
+            && self.waiting() == 0
+    }
+
+    /// Something that stays for now, and why.
+    fn stays(&mut self, address: &Address, told: String) {
+        self.staying.insert(address.clone());
+        self.warnings.push(told);
+    }
+
     fn error(&mut self, subject: impl Into<Subject>, place: Option<&SourceLine>, message: String) {
         self.errors.push(Problem {
             subject: subject.into(),

@@ -377,10 +377,11 @@ pub(super) fn keep_what_held_node_pools_live_on(plan: &mut Plan) {
     for (address, pools) in held {
         if plan.changes.remove(&address).is_some() {
             let names: Vec<&str> = pools.iter().map(|a| &**a).collect();
-            plan.warnings.push(format!(
+            let told = format!(
                 "{address} stays, though the spec does not ask for it: the pods on {} live on the account of their nodes, and the node pool is not moved. Once it is, it is removed",
                 names.join(", ")
-            ));
+            );
+            plan.stays(&address, told);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::OtherAccount;
 use crate::names::{Condition, Email, Role};
 use crate::resource::Resource;
 
@@ -41,15 +42,19 @@ pub enum Right {
         /// Whether it ends for good.
         deleted: bool,
     },
+    /// What the identity of its pods in one cluster gives them, that is another one then.
+    OtherAccount(OtherAccount),
     /// Whatever it had: nobody can act as it any more.
     All {
         /// Deleted, or else disabled.
         deleted: bool,
     },
+    /// Whatever it has: it was disabled, and is not any more.
+    Enabled,
 }
 
 impl Right {
-    /// `ROLE`, `ROLE (CONDITION)`, `the right to act as`, `its identity in cluster.NAME:`, `key ID:` or `everything:`.
+    /// `ROLE`, `ROLE (CONDITION)`, `the right to act as`, `its identity in cluster.NAME:`, `everything:` and so on.
     pub fn what(&self) -> String {
         let (what, condition) = match self {
             Self::Role {
@@ -58,7 +63,15 @@ impl Right {
             Self::ActAs { condition, .. } => ("the right to act as", condition),
             Self::Identity { cluster, .. } => return format!("its identity in cluster.{cluster}:"),
             Self::Key { id, .. } => return format!("key {id}:"),
+            Self::OtherAccount(OtherAccount { cluster, loses, .. }) => {
+                let what = match loses.is_empty() {
+                    true => "another account",
+                    false => "its account",
+                };
+                return format!("{what} in cluster.{cluster}:");
+            }
             Self::All { .. } => return "everything:".to_owned(),
+            Self::Enabled => return "everything that it has:".to_owned(),
         };
         match condition {
             Some(condition) => format!("{what} ({})", condition.name()),
@@ -85,6 +98,8 @@ impl Right {
                 "whoever has it can never act as the account with it again".to_owned()
             }
             Self::Key { .. } => "with it whoever has it acts as the account".to_owned(),
+            Self::OtherAccount(other) => other.in_words(),
+            Self::Enabled => "it is enabled again".to_owned(),
             Self::All { deleted: true } => "it is deleted".to_owned(),
             Self::All { deleted: false } => "it is disabled".to_owned(),
         }

@@ -68,7 +68,7 @@ fn strangers(desired: &Desired, live: &Live, plan: &mut Plan) {
                     && !desired.pools.contains_key(&ksa.pool)
                     && !desired.former_ksas.contains(&ksa)
                     && named.contains(&(ksa.namespace.as_str(), ksa.name.as_str()))
-                    && !is_held(desired, resource, binding, member, plan)
+                    && !is_told(desired, resource, binding, member, plan)
                 {
                     kept.insert(format!("{ksa} has {} on {resource}", binding.role));
                     pools.insert(ksa.pool);
@@ -85,8 +85,8 @@ fn strangers(desired: &Desired, live: &Live, plan: &mut Plan) {
     }
 }
 
-/// Whether it is told with what is held back.
-fn is_held(
+/// Whether the plan says of it what becomes of it: it is removed, held back, or stays for now.
+fn is_told(
     desired: &Desired,
     resource: &Resource,
     binding: &Binding,
@@ -96,7 +96,9 @@ fn is_held(
     let key = BindingKey::read(resource, binding, member);
     key.is_some_and(|key| {
         let address = desired.binding_address(&key);
-        plan.held_back.iter().any(|held| held.address == address)
+        plan.changes.contains_key(&address)
+            || plan.staying.contains(&address)
+            || plan.held_back.iter().any(|held| held.address == address)
     })
 }
 

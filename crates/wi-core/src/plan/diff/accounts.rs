@@ -80,7 +80,7 @@ fn leave(
     };
     if ends && let Some(by) = reliance.on_account(email) {
         let address = desired.account_address(email);
-        plan.warnings.push(is_kept(&address, by));
+        plan.stays(&address, is_kept(&address, by));
         return;
     }
     let present = |description: String| AccountAfter::Present {

@@ -141,6 +141,10 @@ fn tell_nothing_to_remove(desired: &Desired, live: &Live, plan: &mut Plan) {
             }
             Some(Seen::Unknown(_)) | None => continue, // told of as unread
         };
+        let mut keys = there.keys();
+        if keys.any(|key| plan.staying.contains(&desired.binding_address(key))) {
+            continue; // told of, with what relies on it
+        }
         let others = there
             .into_iter()
             .filter(|(key, _)| key.is_impersonation() && !desired.bindings.contains_key(key));
@@ -263,7 +267,7 @@ pub(in crate::plan) fn diff(
             }
             if let Some(by) = reliance.on_binding(&key) {
                 let address = desired.binding_address(&key);
-                plan.warnings.push(is_kept(&address, by));
+                plan.stays(&address, is_kept(&address, by));
                 continue;
             }
             if !managed.has_left(&key.member)

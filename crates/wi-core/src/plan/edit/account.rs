@@ -212,12 +212,16 @@ impl Kind for Account {
     }
 
     fn access(&self) -> Option<(bool, Member, Right)> {
+        let account = || Member::ServiceAccount(self.email.clone());
         let right = match &self.after {
-            AccountAfter::Present { .. } => return None,
+            AccountAfter::Present { disabled, .. } => {
+                let was_disabled = self.before.as_ref().is_some_and(|b| b.disabled);
+                return (was_disabled && !disabled).then(|| (true, account(), Right::Enabled));
+            }
             AccountAfter::Disabled { .. } => Right::All { deleted: false },
             AccountAfter::Deleted => Right::All { deleted: true },
         };
-        Some((false, Member::ServiceAccount(self.email.clone()), right))
+        Some((false, account(), right))
     }
 
     fn permissions(&self, _desired: &Desired) -> Vec<Permission> {
