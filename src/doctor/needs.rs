@@ -79,12 +79,13 @@ pub(super) const GRANTS: Need = apply(
 );
 
 /// What is done in Kubernetes: verb, API group, resource, and whether it is for an apply.
-pub(super) const KUBERNETES: [(&str, &str, &str, bool); 18] = [
+pub(super) const KUBERNETES: [(&str, &str, &str, bool); 19] = [
     ("list", "", "namespaces", false),
     ("list", "", "serviceaccounts", false),
     ("list", "", "pods", false),
     ("list", "", "nodes", false),
     ("list", "policy", "poddisruptionbudgets", false),
+    ("list", "networking.k8s.io", "networkpolicies", false),
     ("list", "apps", "deployments", false),
     ("list", "apps", "statefulsets", false),
     ("list", "apps", "daemonsets", false),

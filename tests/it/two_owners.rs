@@ -81,3 +81,43 @@ fn a_role_for_an_account_of_another_spec_is_granted_by_that() {
         .wi(&["apply", "--auto-approve"])
         .ok();
 }
+
+/// On whatever is in the account's project, its owner looks; elsewhere it may.
+#[test]
+fn a_role_for_an_account_of_another_spec_in_its_project_is_granted_by_that() {
+    let world = format!(
+        "{WORLD}resources:
+  //pubsub.googleapis.com/projects/acme-prod/topics/events: {{}}
+  //pubsub.googleapis.com/projects/acme-jobs/topics/events: {{}}
+"
+    )
+    .replace("projects:\n", "projects:\n  acme-jobs: {}\n");
+    let spec = |topic: &str| {
+        format!(
+            "apiVersion: wi/v1
+name: shop
+project: acme-prod
+clusters: {{ main: {{ location: europe-west1 }} }}
+googleServiceAccounts: {{ theirs: {{ email: theirs@acme-prod.iam.gserviceaccount.com, grants: [{{ role: roles/pubsub.publisher, resource: {topic} }}] }} }}
+"
+        )
+    };
+    let pay = "apiVersion: wi/v1
+name: pay
+project: acme-prod
+clusters: { edge: { location: us-central1 } }
+googleServiceAccounts: { theirs: {}, other-sa: { grants: [{ role: roles/pubsub.publisher, resource: topic/events }] } }
+";
+    let place = Place::new(&spec("topic/acme-prod/events"), &world);
+    let apply = place.wi(&["apply", "--auto-approve"]).fails();
+    apply.says(&["`pay`, which decides about its roles on topic/acme-prod/events"]);
+    place.write("wi.yaml", &spec("topic/acme-jobs/events"));
+    let apply = place.wi(&["apply", "--auto-approve"]).ok();
+    apply.says(&["Where it names topic/acme-jobs/events, have the role granted there"]);
+    // The other team's runs take nothing of it.
+    place.write("wi.yaml", pay);
+    place.wi(&["apply", "--auto-approve"]).ok();
+    place.write("wi.yaml", &spec("topic/acme-jobs/events"));
+    let plan = place.wi(&["plan", "--detailed-exitcode"]);
+    assert_eq!(plan.code, Some(0), "{}", plan.out);
+}

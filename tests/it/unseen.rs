@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use wi_sandbox::{Granted, World};
 
-use crate::support::flat;
 use crate::support::inside::{Inside, runtime};
+use crate::support::{Place, flat};
 
 /// A read that is refused, and what stays as it is because of that.
 struct Case {
@@ -366,4 +366,51 @@ fn pods_of_clusters_in_a_zone_that_did_not_answer_keep_their_bindings() {
         ],
         claims: &["- loses"],
     });
+}
+
+/// What stays as it is keeps what it has: by `--allow-incomplete`, too.
+#[test]
+fn a_service_account_that_stays_since_its_place_is_going_keeps_what_it_has() {
+    for access in [
+        "{ impersonates: pay-sa }",
+        "{ grants: [roles/logging.logWriter] }",
+    ] {
+        let spec = |namespace: &str| {
+            format!(
+                "apiVersion: wi/v1
+name: shop
+project: acme-prod
+clusters: {{ main: {{ location: europe-west1 }} }}
+googleServiceAccounts: {{ pay-sa: {{ grants: [roles/logging.logWriter] }} }}
+namespaces: {{ {namespace}: {{ serviceAccounts: {{ api: {access} }} }} }}
+"
+            )
+        };
+        let world = "apiVersion: wi.sandbox/v1
+timeScale: 2000
+projects: { acme-prod: { number: 123456789012 } }
+clusters:
+  - { project: acme-prod, location: europe-west1, name: main, workloadPool: acme-prod.svc.id.goog, nodePools: [{ name: p, nodes: 1, workloadMetadata: GKE_METADATA }], namespaces: { pay: { serviceAccounts: { api: {} } }, new: { terminating: true } } }
+";
+        let place = Place::new(&spec("pay"), world);
+        place.wi(&["apply", "--auto-approve"]).ok();
+        let has = || {
+            let projects = place.state()["projects"].to_string();
+            ["[pay/api]", "subject/ns/pay/sa/api"].map(|member| projects.contains(member))
+        };
+        let had = has();
+        assert_ne!(had, [false; 2]);
+        place.write("wi.yaml", &spec("new"));
+        let apply = place.wi(&[
+            "apply",
+            "--auto-approve",
+            "--allow-incomplete",
+            "--allow-mass-removal",
+        ]);
+        let said = flat(&apply.out);
+        assert!(said.contains("ksa.main/pay/api"), "{said}");
+        assert!(said.contains("stays as it is"), "{said}");
+        assert!(!said.contains("will be removed"), "{said}");
+        assert_eq!(has(), had, "{said}");
+    }
 }

@@ -9,6 +9,7 @@ use crate::support::Place;
 
 mod containers;
 mod ksas;
+mod networks;
 mod templates;
 
 const SPEC: &str = "apiVersion: wi/v1

@@ -639,3 +639,47 @@ fn doctor_tells_of_the_search_as_optional() {
         assert!(said.contains(part), "{part}: {said}");
     }
 }
+
+/// The right to act as an account that was there before goes with what the spec let act as it: while the account is
+/// this spec's, and also once it was given back.
+#[test]
+fn right_to_act_as_an_account_that_was_released_goes_with_the_service_account() {
+    let account = |name: &str| {
+        format!(
+            "googleServiceAccounts: {{ {name}: {{ grants: [roles/logging.logWriter] }} }}
+namespaces: {{ shop: {{ serviceAccounts: {{ web: {{ impersonates: {name} }} }} }} }}
+"
+        )
+    };
+    let world = WORLD.replace("  acme-old:", "  acme-jobs: {}\n  acme-old:");
+    let (head, rest) = world.split_once("acme-prod: {").expect("the project");
+    let world = format!("{head}acme-prod: {{ serviceAccounts: {{ old-sa: {{}} }},{rest}");
+    let acts = |place: &Place| {
+        members(&place.state(), "shop/web")
+            .iter()
+            .any(|m| m.contains("old-sa"))
+    };
+    let place = Place::new(&format!("{HEAD}{}", account("old-sa")), &world);
+    place.wi(&APPLY).ok();
+    assert!(acts(&place), "{:?}", members(&place.state(), "shop/web"));
+    place.write("wi.yaml", &format!("{HEAD}{}", account("new-sa")));
+    place.wi(&APPLY).ok();
+    assert!(!acts(&place), "{:?}", members(&place.state(), "shop/web"));
+    nothing_is_left_to_do(&place);
+
+    // All of it leaves in two steps: the account, then whoever acts as it.
+    let place = Place::new(&format!("{HEAD}{}", account("old-sa")), &world);
+    place.wi(&APPLY).ok();
+    let by_email = account("old-sa").replace(
+        "{ grants: [roles/logging.logWriter] }",
+        "{ email: old-sa@acme-prod.iam.gserviceaccount.com }",
+    );
+    place.write("wi.yaml", &format!("{HEAD}{by_email}"));
+    place.wi(&APPLY).ok();
+    assert!(acts(&place), "it acts as it still");
+    place.write("wi.yaml", &format!("{HEAD}{}", account("new-sa")));
+    place.wi(&APPLY).ok();
+    place.write("wi.yaml", HEAD);
+    place.wi(&APPLY).ok();
+    assert!(!acts(&place), "{:?}", members(&place.state(), "shop/web"));
+}

@@ -15,6 +15,7 @@ use crate::wire::budgets::Budget;
 use crate::wire::container::Cluster;
 use crate::wire::iam::{ServiceAccount, ServiceAccountKey};
 use crate::wire::kubernetes::ObjectMeta;
+use crate::wire::network::NetworkPolicy;
 use crate::wire::pods::{Pod, PodSpec};
 use crate::wire::policy::Policy;
 use crate::wire::workloads::WorkloadObject;
@@ -274,6 +275,8 @@ pub struct Workloads {
     pub templates: Vec<Template>,
     /// Kinds of which that could not be read (`Deployments`), and why.
     pub templates_unseen: BTreeMap<String, Reason>,
+    /// NetworkPolicies, read with them where the cluster enforces any.
+    pub network_policies: Vec<NetworkPolicy>,
     /// ConfigMaps by which it is told whether a container has a credential of its own.
     pub config_maps: ConfigMaps,
     /// The labels of the nodes of each node pool: their keys, and the values that there are.

@@ -7,7 +7,7 @@ use wi_client::google::{assets, dns, projects};
 use wi_client::http::{ApiError, Http};
 use wi_core::desired::Desired;
 use wi_core::live::{Live, Seen};
-use wi_core::names::{Member, ProjectId};
+use wi_core::names::{Email, Member, ProjectId};
 use wi_core::plan::{Left, Managed};
 use wi_core::reason::Reason;
 use wi_core::resource::Resource;
@@ -77,8 +77,9 @@ pub async fn read(http: &Http, desired: &Desired, searched: Searched, live: &mut
             }
         }
     }
-    // Who may act as an account is read with the account, or its owner's to say.
-    found.retain(|name, _| !name.starts_with("//iam.googleapis.com/projects/"));
+    // Who may act as an account is read with the account, or its owner's to say, but for what this spec let act as it.
+    found.retain(|name, _| !name.starts_with(ACCOUNTS));
+    let let_act = may_act_as(&searched, &left, live);
     let ids = project_ids(http, found.keys(), live).await;
     let named = join_all(found.into_iter().map(async |(name, has)| {
         let resource = resource(http, &name, &ids).await;
@@ -97,7 +98,8 @@ pub async fn read(http: &Http, desired: &Desired, searched: Searched, live: &mut
         }
     }
     wanted.retain(|resource, _| !live.policies.contains_key(resource));
-    let acted_as = left.accounts().cloned().map(Resource::ServiceAccount);
+    let acted_as = left.accounts().cloned().chain(let_act);
+    let acted_as = acted_as.map(Resource::ServiceAccount);
     let mut to_read: BTreeSet<Resource> = acted_as
         .filter(|resource| !live.policies.contains_key(resource))
         .collect();
@@ -119,6 +121,30 @@ pub async fn read(http: &Http, desired: &Desired, searched: Searched, live: &mut
         }
     }
     live.leftovers_unseen.policies = searched.refused;
+}
+
+/// What the names of policies of accounts begin with.
+const ACCOUNTS: &str = "//iam.googleapis.com/projects/";
+
+/// The accounts, of those that were listed, as which a service account may act that left the spec: Cloud Asset names
+/// them by their unique ids.
+fn may_act_as(searched: &Searched, left: &Left, live: &Live) -> BTreeSet<Email> {
+    let ids: BTreeSet<&str> = searched
+        .found
+        .iter()
+        .filter(|found| found.resource.starts_with(ACCOUNTS))
+        .filter(|found| {
+            let bindings = found.policy.bindings.iter();
+            let mut members = bindings.flat_map(|b| &b.members).map(|m| Member::parse(m));
+            members.any(|m| matches!(m, Member::Ksa(ksa) if left.identities().any(|l| *l == ksa)))
+        })
+        .filter_map(|found| found.resource.rsplit('/').next())
+        .collect();
+    let listed = live.accounts.values().filter_map(Seen::found).flatten();
+    let named = listed.filter(|(email, account)| {
+        ids.contains(account.unique_id.as_str()) || ids.contains(email.as_str())
+    });
+    named.map(|(email, _)| email.clone()).collect()
 }
 
 type Ids = BTreeMap<u64, Result<ProjectId, Reason>>;

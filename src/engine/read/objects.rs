@@ -105,11 +105,18 @@ async fn read_with(
         if !pools_move {
             return None;
         }
-        let (pods, nodes, budgets, templates) = tokio::join!(
+        let policies = async {
+            match cluster.enforces_network_policies() {
+                true => kube.list_all_network_policies().await,
+                false => Ok(Vec::new()),
+            }
+        };
+        let (pods, nodes, budgets, templates, policies) = tokio::join!(
             kube.list_pods(),
             nodes(),
             kube.list_budgets(),
-            list_templates(|kind| kube.list_workloads(kind))
+            list_templates(|kind| kube.list_workloads(kind)),
+            policies
         );
         let (budgets, budgets_unseen) = match budgets {
             Ok(budgets) => (budgets, None),
@@ -119,7 +126,12 @@ async fn read_with(
             (Ok(pods), Ok(nodes)) => (pods, nodes),
             (Err(e), _) | (_, Err(e)) => return Some(Err(e.reason())),
         };
-        let (templates, templates_unseen) = templates;
+        let (templates, mut templates_unseen) = templates;
+        // Whom they keep from the metadata server is not known then, as whose pods come later is not.
+        let network_policies = policies.unwrap_or_else(|e| {
+            templates_unseen.insert("NetworkPolicies".to_owned(), e.reason());
+            Vec::new()
+        });
         // Which ones is said by the pods and the templates.
         let config_maps = read_config_maps(kube, &pods, &templates).await;
         Some(Ok(Workloads {
@@ -131,6 +143,7 @@ async fn read_with(
             budgets_unseen,
             templates,
             templates_unseen,
+            network_policies,
             config_maps,
         }))
     };

@@ -207,6 +207,12 @@ impl Kube {
         self.list(&path, "", "application/json").await
     }
 
+    /// Those of all namespaces.
+    pub async fn list_all_network_policies(&self) -> Result<Vec<NetworkPolicy>, ApiError> {
+        let path = "/apis/networking.k8s.io/v1/networkpolicies";
+        self.list(path, "", "application/json").await
+    }
+
     async fn get_whole<T: DeserializeOwned + Send + 'static>(
         &self,
         path: &str,

@@ -381,9 +381,9 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     }
     impact::hold_back(desired, live, options, &mut plan);
     if sight.is_partial() {
-        readiness::hold_what_waits_for_pods(&mut plan);
+        readiness::hold_what_waits_for_pods(desired, &mut plan);
     }
-    readiness::keep_what_held_node_pools_live_on(&mut plan);
+    readiness::keep_what_held_node_pools_live_on(desired, &mut plan);
     plan.losing_identity = losses::find(desired, live, &plan);
     plan.other_accounts = other_account::find(desired, live, &plan);
     restarts::list(live, &mut plan);

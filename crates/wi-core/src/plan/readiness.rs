@@ -351,11 +351,11 @@ pub(super) fn hold(sight: &Sight, plan: &mut Plan) {
             Readiness::RestsOn(unread) => Some((address.clone(), unread)),
         });
     let held = held.collect();
-    take_out(held, plan);
+    take_out(held, sight.desired, plan);
 }
 
 /// Takes out what waits for node pools whose pods were not read.
-pub(super) fn hold_what_waits_for_pods(plan: &mut Plan) {
+pub(super) fn hold_what_waits_for_pods(desired: &Desired, plan: &mut Plan) {
     let pools = plan
         .held_back
         .iter()
@@ -365,15 +365,15 @@ pub(super) fn hold_what_waits_for_pods(plan: &mut Plan) {
         (h.address.clone(), BTreeSet::from([pods]))
     });
     let held = held.collect();
-    take_out(held, plan);
+    take_out(held, desired, plan);
 }
 
 /// Takes out what would be taken from the account of a node pool that is not moved: its pods live on that
 /// until it is.
-pub(super) fn keep_what_held_node_pools_live_on(plan: &mut Plan) {
+pub(super) fn keep_what_held_node_pools_live_on(desired: &Desired, plan: &mut Plan) {
     let pools = plan.held_back.iter().map(|h| &h.address);
     let held = pools.map(|address| (address.clone(), BTreeSet::from([address.clone()])));
-    let held = with_what_waits(held.collect(), plan);
+    let held = with_what_waits(held.collect(), desired, plan);
     for (address, pools) in held {
         if plan.changes.remove(&address).is_some() {
             let names: Vec<&str> = pools.iter().map(|a| &**a).collect();
@@ -389,15 +389,19 @@ pub(super) fn keep_what_held_node_pools_live_on(plan: &mut Plan) {
 /// What is held, and what waits for that, with the causes. The needs of changes are known.
 fn with_what_waits<T: Ord + Clone>(
     mut held: BTreeMap<Address, BTreeSet<T>>,
+    desired: &Desired,
     plan: &Plan,
 ) -> BTreeMap<Address, BTreeSet<T>> {
     loop {
+        let stays = Stays::of(held.keys(), desired, plan);
         let waiting: Vec<(Address, BTreeSet<T>)> = plan
             .changes
             .iter()
             .filter(|(address, _)| !held.contains_key(*address))
             .filter_map(|(address, change)| {
-                let causes = change.needs.iter().filter_map(|need| held.get(need));
+                let needs = change.needs.iter();
+                let causes = needs.chain(stays.relies_on(&change.edit));
+                let causes = causes.filter_map(|need| held.get(need));
                 let causes: BTreeSet<T> = causes.flatten().cloned().collect();
                 (!causes.is_empty()).then(|| (address.clone(), causes))
             })
@@ -409,8 +413,57 @@ fn with_what_waits<T: Ord + Clone>(
     }
 }
 
-fn take_out(held: BTreeMap<Address, BTreeSet<Unread>>, plan: &mut Plan) {
-    let held = with_what_waits(held, plan);
+/// Service accounts that stay as they are, by what they have: that goes with them, or not at all.
+#[derive(Default)]
+struct Stays<'a> {
+    identities: BTreeMap<KsaIdentity, BTreeSet<&'a Address>>,
+    accounts: BTreeMap<Email, BTreeSet<&'a Address>>,
+}
+
+impl<'a> Stays<'a> {
+    fn of(held: impl Iterator<Item = &'a Address>, desired: &Desired, plan: &Plan) -> Self {
+        let mut stays = Self::default();
+        for address in held {
+            let Some(Edit::Ksa(ksa)) = plan.changes.get(address).map(|c| &c.edit) else {
+                continue;
+            };
+            if let Some(cluster) = desired.clusters.get(&ksa.key.cluster) {
+                let identity = KsaIdentity::new(
+                    cluster.path.project.workload_pool(),
+                    ksa.key.namespace.as_str(),
+                    ksa.key.name.as_str(),
+                );
+                stays
+                    .identities
+                    .entry(identity)
+                    .or_default()
+                    .insert(address);
+            }
+            if let Some(account) = ksa.account_before() {
+                stays.accounts.entry(account).or_default().insert(address);
+            }
+        }
+        stays
+    }
+
+    /// Those that have it, of what is taken away.
+    fn relies_on(&self, edit: &Edit) -> impl Iterator<Item = &'a Address> {
+        let of_account = |email: &Email| self.accounts.get(email);
+        let those = match edit {
+            Edit::Binding(binding) if !binding.adds() => match &binding.key.member {
+                Member::Ksa(identity) => self.identities.get(identity),
+                Member::ServiceAccount(email) => of_account(email),
+                _ => None,
+            },
+            Edit::Account(account) if account.ends_it() => of_account(&account.email),
+            _ => None,
+        };
+        those.into_iter().flatten().copied()
+    }
+}
+
+fn take_out(held: BTreeMap<Address, BTreeSet<Unread>>, desired: &Desired, plan: &mut Plan) {
+    let held = with_what_waits(held, desired, plan);
     for (address, unread) in held {
         let Some(change) = plan.changes.remove(&address) else {
             continue;

@@ -219,6 +219,16 @@ impl Cluster {
             && pool.config.workload_metadata_config.mode != GKE_METADATA
     }
 
+    /// Whether NetworkPolicies have any effect.
+    pub fn enforces_network_policies(&self) -> bool {
+        self.has_dataplane_v2() || self.network_policy.enabled
+    }
+
+    /// Whether it is on GKE Dataplane V2.
+    pub fn has_dataplane_v2(&self) -> bool {
+        self.network_config.datapath_provider == "ADVANCED_DATAPATH"
+    }
+
     /// The exclusion that covers `now` and means the nodes of this pool, the cluster's or the node pool's
     /// own: its name, and until when it holds.
     pub fn exclusion_at(&self, node_pool: &str, now: jiff::Timestamp) -> Option<(String, String)> {

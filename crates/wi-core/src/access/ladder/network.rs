@@ -34,35 +34,64 @@ pub(super) fn reach(
     policies: &[NetworkPolicy],
     labels: &BTreeMap<String, String>,
 ) -> Reach {
-    let is_v2 = cluster.network_config.datapath_provider == "ADVANCED_DATAPATH";
-    if !is_v2 && !cluster.network_policy.enabled {
+    if !cluster.enforces_network_policies() {
         return Reach::NotEnforced;
     }
-    let (address, ports) = match is_v2 {
+    let (address, ports) = match cluster.has_dataplane_v2() {
         true => ("169.254.169.254", [80, 8080]),
         false => ("169.254.169.252", [988, 987]),
     };
-    let on_egress: Vec<&NetworkPolicy> = policies
-        .iter()
-        .filter(|p| p.spec.is_egress() && p.spec.pod_selector.selects(labels))
-        .collect();
-    if on_egress.is_empty() {
-        return Reach::Open;
-    }
-    let lets = |policy: &&NetworkPolicy| {
-        policy.spec.egress.iter().any(|rule| {
-            let to = rule.to.is_empty() || rule.to.iter().any(|peer| has(peer, address));
-            let port = rule.ports.is_empty() || rule.ports.iter().any(|p| is(p, ports[0]));
-            to && port
-        })
-    };
-    if on_egress.iter().any(lets) {
+    let on_egress = on_egress(policies, labels);
+    if lets(&on_egress, address, ports[0]) {
         return Reach::Open;
     }
     Reach::Closed {
         policies: on_egress.iter().map(|p| p.metadata.name.clone()).collect(),
         to: (address, ports),
     }
+}
+
+/// Why a pod of a namespace with these policies is cut off from all metadata servers once its node runs GKE's: until
+/// then it reaches that of Compute Engine, which has another address for iptables. `None`: it is not, or has been.
+pub fn cut_off(
+    cluster: &Cluster,
+    policies: &[NetworkPolicy],
+    labels: &BTreeMap<String, String>,
+) -> Option<String> {
+    let Reach::Closed {
+        policies: names,
+        to,
+    } = reach(cluster, policies, labels)
+    else {
+        return None;
+    };
+    let (address, [first, second]) = to;
+    lets(&on_egress(policies, labels), "169.254.169.254", 80).then(|| {
+        format!(
+            "NetworkPolicy {} does not let it go to the metadata server of GKE: allow egress to {address}/32, TCP ports {first} and {second}",
+            names.join(", ")
+        )
+    })
+}
+
+fn on_egress<'a>(
+    policies: &'a [NetworkPolicy],
+    labels: &BTreeMap<String, String>,
+) -> Vec<&'a NetworkPolicy> {
+    let selected = |p: &&NetworkPolicy| p.spec.is_egress() && p.spec.pod_selector.selects(labels);
+    policies.iter().filter(selected).collect()
+}
+
+/// Whether a pod goes there that these policies select; one that none selects goes everywhere.
+fn lets(policies: &[&NetworkPolicy], address: &str, to_port: u16) -> bool {
+    let lets = |policy: &&NetworkPolicy| {
+        policy.spec.egress.iter().any(|rule| {
+            let to = rule.to.is_empty() || rule.to.iter().any(|peer| has(peer, address));
+            let port = rule.ports.is_empty() || rule.ports.iter().any(|p| is(p, to_port));
+            to && port
+        })
+    };
+    policies.is_empty() || policies.iter().any(lets)
 }
 
 /// Whether a peer is a block that has the address. Pods and namespaces are never the metadata server.

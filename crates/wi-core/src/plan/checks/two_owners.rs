@@ -115,6 +115,7 @@ fn accounts(desired: &Desired, live: &Live, plan: &mut Plan) {
         .collect();
     for (account, owner) in others {
         let member = Member::ServiceAccount(account.email.clone());
+        let mut elsewhere: BTreeSet<String> = BTreeSet::new();
         for grant in &account.grants {
             let key = BindingKey {
                 resource: grant.resource.clone(),
@@ -126,14 +127,28 @@ fn accounts(desired: &Desired, live: &Live, plan: &mut Plan) {
             if !plan.changes.contains_key(&address) {
                 continue; // it has it already, whoever asked for that
             }
-            let is_home = matches!(&grant.resource, Resource::Project(p) if *p == account.project);
+            // Its owner looks into its project, and searches it.
+            let is_home = match &grant.resource {
+                Resource::Project(project) => *project == account.project,
+                resource => resource.project().as_ref() == Some(&account.project),
+            };
             if is_home || has_more(desired, live, &grant.resource, &member) {
                 let message = format!(
                     "{} belongs to the spec named `{owner}`, which decides about its roles on {} and would take this one away: have it granted there, or act as an account of this spec, `{}`",
                     account.email, grant.resource, desired.owner
                 );
                 plan.error(address, Some(&grant.place), message);
+            } else {
+                elsewhere.insert(grant.resource.to_string());
             }
+        }
+        if !elsewhere.is_empty() {
+            let resources: Vec<String> = elsewhere.into_iter().collect();
+            plan.warnings.push(format!(
+                "{} belongs to the spec named `{owner}`, which decides about its roles on whatever it names itself, and in its projects. Where it names {}, have the role granted there: it would take this one away",
+                account.email,
+                resources.join(", ")
+            ));
         }
     }
 }

@@ -27,6 +27,8 @@ use crate::words::counted;
 #[derive(Debug)]
 pub struct Managed<'a> {
     accounts: BTreeSet<&'a Email>,
+    /// Accounts with its mark that leave it with all that they have.
+    released: BTreeSet<&'a Email>,
     ksas: BTreeSet<&'a KsaIdentity>,
     /// Identities that left the spec.
     left: &'a Left,
@@ -49,22 +51,24 @@ impl<'a> Managed<'a> {
             .values()
             .filter_map(Seen::found)
             .flatten()
-            .filter(|(_, a)| {
-                // One that is to be kept leaves the spec with all that it has.
-                owner_in_description(&a.description) == Some(desired.owner.as_str())
-                    && split_description(&a.description)
-                        .1
-                        .is_some_and(|mark| mark.fate() != OnRemove::Keep)
-            })
+            .filter(|(_, a)| owner_in_description(&a.description) == Some(desired.owner.as_str()))
             // One that is referred to by its email is let go with all that it has, too.
             .filter(|(email, _)| {
                 desired.account_name(email).is_none() && !desired.of_the_whole.contains(*email)
-            })
-            .map(|(email, _)| email);
+            });
+        // One that is to be kept leaves the spec with all that it has.
+        let (released, marked): (Vec<_>, Vec<_>) = marked.partition(|(_, a)| {
+            let mark = split_description(&a.description).1;
+            mark.is_none_or(|mark| mark.fate() == OnRemove::Keep)
+        });
         let declared: BTreeSet<&Email> = declared.collect();
         Self {
             undeleted: BTreeSet::new(),
-            accounts: declared.into_iter().chain(marked).collect(),
+            accounts: declared
+                .into_iter()
+                .chain(marked.into_iter().map(|(email, _)| email))
+                .collect(),
+            released: released.into_iter().map(|(email, _)| email).collect(),
             ksas: desired.ksas.values().map(|k| &k.identity).collect(),
             left,
             listed: listed(desired).collect(),
@@ -110,6 +114,11 @@ impl<'a> Managed<'a> {
             // Who may act as an account that others own is theirs to say, but for what this spec let act as it.
             Resource::ServiceAccount(_) if key.is_impersonation() && self.has_left(&key.member) => {
                 true
+            }
+            Resource::ServiceAccount(ref email)
+                if key.is_impersonation() && self.released.contains(email) =>
+            {
+                own_principal
             }
             Resource::ServiceAccount(_) if own_account => own_principal || key.is_impersonation(),
             Resource::ServiceAccount(_) => own_principal && self.listed.contains(&key.resource),

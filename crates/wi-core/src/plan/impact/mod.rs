@@ -22,6 +22,7 @@ use crate::names::{Email, KsaIdentity, Member};
 use crate::reason::Reason;
 use crate::resource::Resource;
 use crate::wire::container::NodePool;
+use crate::wire::network::NetworkPolicy;
 use crate::wire::pods::{Pod, PodSpec};
 use crate::wire::workloads::WORKLOAD_KINDS;
 
@@ -280,6 +281,8 @@ struct Pool<'a> {
 struct Tenant<'a> {
     workload: Workload,
     namespace: &'a str,
+    /// The labels of its pods.
+    labels: &'a BTreeMap<String, String>,
     pod: &'a PodSpec,
     /// The node pools that all of its pods are on just now; empty where some are here, or none is anywhere.
     elsewhere: BTreeSet<&'a str>,
@@ -291,11 +294,17 @@ impl Pool<'_> {
         for Tenant {
             workload,
             namespace,
+            labels,
             pod,
             elsewhere,
         } in self.tenants()
         {
             let mut fate = self.fate(namespace, pod);
+            if matches!(fate, IdentityEffect::Gets(_))
+                && let Some(why) = self.cut_off(namespace, labels)
+            {
+                fate = IdentityEffect::Loses(why);
+            }
             if !elsewhere.is_empty() {
                 // Whoever is elsewhere is of interest only if it could not come here any more.
                 let IdentityEffect::Loses(why) = &mut fate else {
@@ -353,6 +362,7 @@ impl Pool<'_> {
         let pods = pods.map(|pod| Tenant {
             workload: Workload::of(pod),
             namespace: &pod.metadata.namespace,
+            labels: &pod.metadata.labels,
             pod: &pod.spec,
             elsewhere: BTreeSet::new(),
         });
@@ -372,6 +382,7 @@ impl Pool<'_> {
             Some(Tenant {
                 workload: Workload::of_template(t),
                 namespace,
+                labels: &t.pod_metadata.labels,
                 pod: &t.pod,
                 elsewhere,
             })
@@ -391,6 +402,7 @@ impl Pool<'_> {
                 elsewhere: self.elsewhere(placed.get(&key).filter(|_| elsewhere)?)?,
                 workload,
                 namespace,
+                labels: &pod.metadata.labels,
                 pod: &pod.spec,
             })
         });
@@ -425,6 +437,17 @@ impl Pool<'_> {
             .pool_of_node
             .get(&pod.spec.node_name)
             .is_some_and(|p| p == self.node_pool)
+    }
+
+    /// Why nothing of what it would get reaches it.
+    fn cut_off(&self, namespace: &str, labels: &BTreeMap<String, String>) -> Option<String> {
+        let cluster = self.live.clusters.get(self.cluster)?.found()?;
+        let policies = self.workloads.network_policies.iter();
+        let own: Vec<NetworkPolicy> = policies
+            .filter(|p| p.metadata.namespace == namespace)
+            .cloned()
+            .collect();
+        access::cut_off(cluster, &own, labels)
     }
 
     fn accepted(&self, w: &Workload) -> bool {
