@@ -31,7 +31,7 @@ use wi_core::address::Address;
 use wi_core::desired::Desired;
 use wi_core::live::{Live, to_connect};
 use wi_core::names::{ClusterPath, Email};
-use wi_core::plan::{Edit, Options, Plan};
+use wi_core::plan::{Edit, Ksa, Options, Plan};
 use wi_core::reason::Reason;
 use wi_core::resource::Resource;
 
@@ -115,6 +115,8 @@ pub struct Context {
     makes_principals: bool,
     /// What is looked at again before a node pool is moved.
     recheck: recheck::Recheck,
+    /// Service accounts of Kubernetes that get their former identity back as they are released.
+    giving_back: BTreeMap<Address, Mutex<Ksa>>,
 }
 
 impl Context {
@@ -162,7 +164,17 @@ impl Context {
             Edit::Account(account) => account.makes_it(),
             _ => false,
         });
+        let giving_back = plan
+            .changes
+            .iter()
+            .filter_map(|(address, c)| match &c.edit {
+                Edit::Ksa(ksa) if ksa.gives_back().is_some() => {
+                    Some((address.clone(), Mutex::new(ksa.clone())))
+                }
+                _ => None,
+            });
         Self {
+            giving_back: giving_back.collect(),
             http,
             plan,
             observer,

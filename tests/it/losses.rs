@@ -2,7 +2,7 @@
 //! their pods live on.
 
 use serde_json::{Value, json};
-use wi_sandbox::World;
+use wi_sandbox::{Fault, Token, World};
 
 use crate::support::inside::Inside;
 use crate::support::{Place, flat};
@@ -185,10 +185,10 @@ async fn an_adopted_account_is_given_back_with_the_identity_that_it_had() {
     assert!(!ran.out.contains("loses its identity"), "{}", ran.out);
     assert_eq!(annotations(), json!({ GSA: LEGACY }));
     for sample in inside.sandbox.recorded_access() {
-        let token = format!("{:?}", sample.pods[0].token);
+        let token = &sample.pods[0].token;
         assert!(
-            token.contains("backend@") || token.contains("legacy-app@"),
-            "{}: {token}",
+            matches!(token, Token::Account(_)),
+            "{}: {token:?}",
             sample.after
         );
     }
@@ -196,6 +196,105 @@ async fn an_adopted_account_is_given_back_with_the_identity_that_it_had() {
     inside.place.write("wi.yaml", &taken);
     inside.wi(&["apply", "--auto-approve"]).await.ok();
     assert_eq!(annotations()["wi/former-account"], LEGACY);
+}
+
+/// `shop/web` of two clusters, which others made, acts as itself with the role that the spec gives it; `left` is the spec
+/// without it, a wave for each cluster.
+fn released_in_waves() -> (String, String, World) {
+    let waves = "rollout: { waves: [{ name: first, clusters: [main], gate: manual }, { name: second, clusters: [far] }] }\n";
+    let clusters = "apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters: { main: { location: europe-west1 }, far: { location: us-east1 } }\n";
+    let with = format!(
+        "{clusters}{waves}googleServiceAccounts: {{ backend: {{ grants: [roles/logging.logWriter] }} }}\nnamespaces: {{ shop: {{ serviceAccounts: {{ web: {{ impersonates: backend }} }} }} }}\n"
+    );
+    let without = format!("{clusters}{waves}");
+    let cluster = |name: &str, location: &str| {
+        json!({
+            "project": "acme-prod", "location": location, "name": name,
+            "workloadPool": "acme-prod.svc.id.goog",
+            "nodePools": [{ "name": "p", "nodes": 1, "workloadMetadata": "GKE_METADATA" }],
+            "namespaces": { "shop": { "serviceAccounts": { "web": { "annotations": { GSA: LEGACY } } } } },
+            "pods": [{ "name": "web-0", "namespace": "shop", "serviceAccountName": "web",
+                "owner": { "kind": "StatefulSet", "name": "web" } }],
+        })
+    };
+    let legacy = json!({ "policy": { "bindings": [{
+        "role": "roles/iam.workloadIdentityUser",
+        "members": ["serviceAccount:acme-prod.svc.id.goog[shop/web]"],
+    }] } });
+    let world = json!({
+        "apiVersion": "wi.sandbox/v1",
+        "timeScale": 2000,
+        "projects": { "acme-prod": {
+            "number": 123_456_789_012_u64,
+            "serviceAccounts": { "legacy-app": legacy },
+        } },
+        "clusters": [cluster("main", "europe-west1"), cluster("far", "us-east1")],
+    });
+    let text = serde_saphyr::to_string(&world).expect("YAML");
+    let world = World::parse(&text, "world.yaml").expect("a world");
+    (with, without, world)
+}
+
+/// What it had goes after its identity is given back in each cluster, and the marks that tell of it after that: also
+/// where a wave, a target or a refusal comes between.
+#[tokio::test]
+async fn what_is_released_in_waves_loses_nothing_and_leaves_nothing() {
+    let (with, without, world) = released_in_waves();
+    let inside = Inside::start(&with, world).await;
+    let apply = |more: &[&'static str]| {
+        let mut args = vec!["apply", "--auto-approve", "--allow-mass-removal"];
+        args.extend(more);
+        args
+    };
+    inside
+        .wi(&apply(&["--force-conflicts", "--approve", "first"]))
+        .await
+        .ok();
+    inside.place.write("wi.yaml", &without);
+    inside.sandbox.record_access();
+    let one_cluster = inside.wi(&apply(&["--cluster", "main"])).await.ok();
+    assert!(
+        one_cluster.out.contains("0 destroyed"),
+        "{}",
+        one_cluster.out
+    );
+    let refused = json!([{ "match": "PATCH /api/v1/namespaces/shop/serviceaccounts/web*", "status": 403, "after": 2 }]);
+    let refused: Vec<Fault> = serde_json::from_value(refused).expect("faults");
+    inside.sandbox.inject(refused);
+    let failed = inside.wi(&apply(&["--approve", "first"])).await;
+    assert_eq!(failed.code, Some(1), "{}{}", failed.out, failed.err);
+    inside.sandbox.heal();
+    inside.wi(&apply(&["--approve", "first"])).await.ok();
+    for sample in inside.sandbox.recorded_access() {
+        for pod in &sample.pods {
+            let token = &pod.token;
+            assert!(
+                matches!(token, Token::Account(_)),
+                "{}: {} {token:?}",
+                sample.after,
+                pod.cluster
+            );
+        }
+    }
+    let plan = inside.wi(&["plan", "--detailed-exitcode"]).await;
+    assert_eq!(plan.code, Some(0), "{}{}", plan.out, plan.err);
+    let state = serde_json::to_value(inside.sandbox.snapshot()).expect("JSON");
+    for cluster in state["clusters"].as_array().expect("clusters") {
+        let web = &cluster["namespaces"]["shop"]["serviceAccounts"]["web"]["annotations"];
+        assert_eq!(web, &json!({ GSA: LEGACY }));
+    }
+    let accounts = &state["projects"]["acme-prod"]["serviceAccounts"];
+    assert_eq!(accounts["backend"]["disabled"], true);
+    assert!(
+        !accounts["backend"]["policy"]
+            .to_string()
+            .contains("shop/web")
+    );
+    assert!(
+        accounts["legacy-app"]["policy"]
+            .to_string()
+            .contains("shop/web")
+    );
 }
 
 /// Found by a label, which somebody takes away: the last cluster of its project.

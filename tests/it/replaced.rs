@@ -243,6 +243,33 @@ fn binding_waits_for_an_annotation_that_others_write() {
     assert!(ran.out.contains("0 destroyed"), "{}", ran.out);
 }
 
+/// One binding on the project lets it act as all accounts there.
+#[test]
+fn right_to_act_as_all_accounts_waits_for_an_annotation_that_others_write() {
+    let annotated =
+        format!("web: {{ annotations: {{ iam.gke.io/gcp-service-account: {EMAIL} }} }}");
+    let member = "serviceAccount:acme-prod.svc.id.goog[shop/web]";
+    let project = format!(
+        "acme-prod: {{ number: 123456789012, serviceAccounts: {{ former-app: {{}} }}, policy: {{ bindings: [{{ role: roles/iam.workloadIdentityUser, members: [\"{member}\"] }}] }} }}"
+    );
+    let world = WORLD
+        .replace("web: {}", &annotated)
+        .replace("acme-prod: { number: 123456789012 }", &project);
+    let alone = format!(
+        "{HEAD}namespaces: {{ shop: {{ serviceAccounts: {{ web: {{ existing: true }} }} }} }}\n"
+    );
+    for spec in [referring("newer-app"), alone] {
+        let place = Place::new(&spec, &world);
+        let apply = ["apply", "--auto-approve", "--allow-mass-removal"];
+        let ran = place.wi(&apply).ok();
+        let grant = "grant.acme-prod/shop/web:roles/iam.workloadIdentityUser@project/acme-prod";
+        let stays = format!("Warning: {grant} stays");
+        assert!(ran.out.contains(&stays), "{}", ran.out);
+        let policy = &place.state()["projects"]["acme-prod"]["policy"];
+        assert!(policy.to_string().contains(member), "{policy}");
+    }
+}
+
 #[test]
 fn direct_grant_waits_for_an_annotation_that_others_write() {
     let direct = format!(

@@ -61,6 +61,9 @@ pub struct Desired {
     pub of_the_whole: BTreeSet<Email>,
     /// Kubernetes service accounts that a former spec named.
     pub former_ksas: BTreeSet<KsaIdentity>,
+    /// Members that a former spec asked for.
+    #[serde(skip)]
+    pub former_bindings: BTreeSet<BindingKey>,
     /// Projects in which a former spec had accounts.
     pub former_projects: BTreeSet<ProjectId>,
     /// Projects in which a former spec had clusters: pods there may have what it granted.
@@ -285,6 +288,7 @@ impl Desired {
             looked_at: BTreeSet::new(),
             of_the_whole: BTreeSet::new(),
             former_ksas: BTreeSet::new(),
+            former_bindings: BTreeSet::new(),
             former_projects: BTreeSet::new(),
             former_clusters: BTreeSet::new(),
             by_labels: by_labels(spec),
@@ -413,6 +417,7 @@ impl Desired {
             looked_at: BTreeSet::new(),
             of_the_whole: BTreeSet::new(),
             former_ksas: BTreeSet::new(),
+            former_bindings: BTreeSet::new(),
             former_projects: BTreeSet::new(),
             former_clusters: BTreeSet::new(),
             by_labels: self.by_labels.clone(),
@@ -473,6 +478,13 @@ impl Desired {
             }
             self.bindings.entry(key).or_insert(place);
         }
+        let former = std::mem::take(&mut self.former_bindings).into_iter();
+        self.former_bindings = former
+            .map(|mut key| {
+                key.resource = by_id(&key.resource).unwrap_or(key.resource);
+                key
+            })
+            .collect();
         let of_resources = |named: &mut BTreeSet<Resource>| {
             let all = std::mem::take(named).into_iter();
             *named = all.map(|r| by_id(&r).unwrap_or(r)).collect();
@@ -498,6 +510,7 @@ impl Desired {
         }
         self.removed
             .extend(former.bindings.keys().map(|b| b.resource.clone()));
+        self.former_bindings.extend(former.bindings.keys().cloned());
         if let Some(leftovers) = &mut self.leftovers {
             leftovers.by_former = true;
         }

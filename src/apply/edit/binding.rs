@@ -1,26 +1,20 @@
 //! Policies: read, merge our own edits, write under the etag; on conflict the whole cycle again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wi_client::google::policies;
 use wi_client::http::ApiError;
 use wi_core::address::{Address, BindingKey};
 use wi_core::names::Member;
 use wi_core::plan::Edit;
+use wi_core::reason::Reason;
 use wi_core::resource::{Resource, Write};
 use wi_core::wire::policy::{Binding, Policy};
 
+use super::ksa;
+use super::writes::{Planned, Writes};
 use crate::apply::wait::CONFLICTS;
-use crate::apply::{Context, SkipReason, Status};
-
-/// One member to add to or take from a policy.
-#[derive(Clone, Copy)]
-struct Planned<'a> {
-    address: &'a Address,
-    key: &'a BindingKey,
-    members: &'a [String],
-    adds: bool,
-}
+use crate::apply::{Context, Status};
 
 /// Carries out the edits of one policy, in one write unless one of them is refused.
 pub(in crate::apply) async fn edit(
@@ -38,6 +32,7 @@ pub(in crate::apply) async fn edit(
                     key: &binding.key,
                     members: binding.members(),
                     adds: binding.adds(),
+                    needs: &change.needs,
                 }),
                 _ => None,
             }
@@ -47,66 +42,57 @@ pub(in crate::apply) async fn edit(
         Some(policy) => Some(policy.lock().await),
         None => None,
     };
-    let (additions, removals): (Vec<Planned>, Vec<Planned>) = edits.iter().partition(|e| e.adds);
-    if additions.is_empty() || removals.is_empty() {
-        return halve(context, resource, &edits).await;
+    let (edits, mut ended) = give_back(context, edits).await;
+    let mut writes = Writes::of(edits);
+    while let Some(part) = writes.next() {
+        let written = write(context, resource, &part).await;
+        let is_refused = matches!(&written, Err(e) if e.code == 400);
+        let status = Status::from(written.map_err(|e| e.reason()));
+        writes.settle(part, is_refused, &status);
     }
-    match write(context, resource, &edits).await {
-        Err(e) if e.code == 400 => {}
-        result => {
-            let status = Status::from(result.map_err(|e| e.reason()));
-            let all = edits.iter().map(|e| (e.address.clone(), status.clone()));
-            return all.collect();
-        }
-    }
-    // Nothing is removed unless what takes its place was added.
-    let mut ended = halve(context, resource, &additions).await;
-    let missing: BTreeSet<&Address> = ended
-        .iter()
-        .filter(|(_, status)| *status != Status::Done)
-        .map(|(address, _)| address)
-        .collect();
-    let mut free = Vec::with_capacity(removals.len());
-    let mut kept = Vec::new();
-    for removal in removals {
-        let mut needs = context.plan.changes[removal.address].needs.iter();
-        match needs.find(|need| missing.contains(need)) {
-            Some(need) => {
-                let because = SkipReason::Need(need.clone());
-                kept.push((removal.address.clone(), Status::NotStarted(because)));
-            }
-            None => free.push(removal),
-        }
-    }
-    ended.extend(kept);
-    if !free.is_empty() {
-        ended.extend(halve(context, resource, &free).await);
-    }
+    ended.extend(writes.into_ended());
     ended
 }
 
-/// A refused write says that one member is bad, rarely which: it is halved until that is found.
-async fn halve(
+/// Whose annotation is given back by a release that comes after, acts so before any of what it had goes. Answers
+/// with what may be written, and how the rest ended.
+async fn give_back<'a>(
     context: &Context,
-    resource: &Resource,
-    edits: &[Planned<'_>],
-) -> Vec<(Address, Status)> {
-    let mut todo = vec![edits];
-    let mut ended = Vec::with_capacity(edits.len());
-    while let Some(part) = todo.pop() {
-        match write(context, resource, part).await {
-            Err(e) if e.code == 400 && part.len() > 1 => {
-                let (first, second) = part.split_at(part.len() / 2);
-                todo.push(second);
-                todo.push(first);
-            }
-            result => {
-                let status = Status::from(result.map_err(|e| e.reason()));
-                ended.extend(part.iter().map(|e| (e.address.clone(), status.clone())));
-            }
+    edits: Vec<Planned<'a>>,
+) -> (Vec<Planned<'a>>, Vec<(Address, Status)>) {
+    let mut failed: BTreeMap<&Address, Reason> = BTreeMap::new();
+    for (address, ksa) in &context.giving_back {
+        let needs = &context.plan.changes[address].needs;
+        let mut waiting = edits
+            .iter()
+            .filter(|e| !e.adds && needs.contains(e.address));
+        if waiting.next().is_none() {
+            continue;
+        }
+        // Another policy's removals may wait for it, too.
+        let ksa = ksa.lock().await;
+        let given = match context.objects_of(&ksa.key.cluster) {
+            Ok(target) => ksa::give_back(&target, &ksa).await.map_err(Reason::from),
+            Err(why) => Err(why),
+        };
+        if let Err(why) = given {
+            let why = why.within(&format!(
+                "nothing is taken from {address} before it acts as it did before this spec again, and that could not be written: "
+            ));
+            let waiting = edits
+                .iter()
+                .filter(|e| !e.adds && needs.contains(e.address));
+            failed.extend(waiting.map(|e| (e.address, why.clone())));
         }
     }
-    ended
+    let (held, free): (Vec<_>, Vec<_>) = edits
+        .into_iter()
+        .partition(|e| failed.contains_key(e.address));
+    let held = held.into_iter().map(|e| {
+        let why = failed[e.address].clone();
+        (e.address.clone(), Status::Failed(why))
+    });
+    (free, held.collect())
 }
 
 async fn write(

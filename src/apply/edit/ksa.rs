@@ -5,7 +5,11 @@ use wi_core::desired::GSA_ANNOTATION;
 use wi_core::plan::{Ksa, KsaAfter, Was};
 use wi_core::wire::kubernetes::ObjectMeta;
 
-use super::object::{Kind, Target, WriteError, apply, holds, take_off, unmark};
+use crate::apply::wait::{CONFLICTS, Wait};
+
+use super::object::{
+    Kind, Target, WriteError, apply, holds, is_ours_or_as_planned, take_off, unmark,
+};
 
 pub(in crate::apply) async fn change(target: &Target<'_>, edit: &Ksa) -> Result<(), WriteError> {
     let kube = target.kube;
@@ -27,17 +31,14 @@ pub(in crate::apply) async fn change(target: &Target<'_>, edit: &Ksa) -> Result<
         };
     };
     let kind = Kind::ServiceAccount;
-    // First of all, so that its pods are never without one. It is not of what we apply, and so stays.
-    let mut put_back = None;
-    if let (Some(account), Some(was)) = (edit.puts_back(), before) {
-        put_back = Some(Was::from(&put(target, edit, was, account).await?));
-    }
-    let before = match put_back.as_ref().filter(|_| !kube.is_dry_run()) {
+    // First of all, so that its pods are never without one.
+    let given_back = give_back(target, edit).await?;
+    let before = match given_back.as_ref().filter(|_| !kube.is_dry_run()) {
         Some(was) => Some(was),
         None => before,
     };
     let mut after = apply(target, kind, &object, before, edit.force).await?;
-    if let Some(account) = put_back.as_ref().and_then(Was::account)
+    if let Some(account) = given_back.as_ref().and_then(Was::account)
         && kube.is_dry_run()
     {
         // What was tried before is not kept, so that this answer has none of it.
@@ -60,18 +61,48 @@ pub(in crate::apply) async fn change(target: &Target<'_>, edit: &Ksa) -> Result<
     )?)
 }
 
-/// Sets the annotation beside what we apply.
-async fn put(
-    target: &Target<'_>,
-    edit: &Ksa,
-    was: &Was,
-    account: &str,
-) -> Result<ObjectMeta, WriteError> {
-    let patch = json!({"metadata": {
-        "resourceVersion": was.resource_version,
-        "annotations": { GSA_ANNOTATION: account },
-    }});
+/// Writes the annotation that a release ends with, and leaves the marks: they say whose what it has is, until that
+/// is gone. Beside what we apply, so that it stays when that goes. Answers with the object as it is then; `None`: the
+/// annotation stays as it is. What is so already, by a removal that came first, is not written again.
+pub(super) async fn give_back(target: &Target<'_>, edit: &Ksa) -> Result<Option<Was>, WriteError> {
+    let (Some(account), Some(was)) = (edit.gives_back(), &edit.before) else {
+        return Ok(None);
+    };
     let (namespace, name) = (edit.key.namespace.as_str(), edit.key.name.as_str());
-    let patched = target.kube.patch_service_account(namespace, name, &patch);
-    Ok(patched.await?)
+    let wanted = json!({"metadata": { "annotations": { GSA_ANNOTATION: account } }});
+    let mut wait = Wait::up_to(target.limits.propagation, target.limits.poll);
+    let mut conflicts = 0;
+    loop {
+        let version = match target.kube.get_service_account(namespace, name).await {
+            Ok(now) => {
+                if now.uid != was.uid || !is_ours_or_as_planned(&now, was, &wanted) {
+                    let why = "it has changed since it was planned. Plan again";
+                    return Err(why.to_owned().into());
+                }
+                if now.annotations.get(GSA_ANNOTATION).map(String::as_str) == account {
+                    return Ok(Some(Was::from(&now)));
+                }
+                now.resource_version
+            }
+            Err(e) if e.code == 403 => was.resource_version.clone(), // the write will tell
+            Err(e) => return Err(e.into()),
+        };
+        let mut patch = wanted.clone();
+        patch["metadata"]["resourceVersion"] = version.into();
+        let patched = target.kube.patch_service_account(namespace, name, &patch);
+        match patched.await {
+            Ok(patched) => {
+                let now = patched.annotations.get(GSA_ANNOTATION);
+                holds("annotation", GSA_ANNOTATION, now, account)?;
+                return Ok(Some(Was::from(&patched)));
+            }
+            Err(e) if e.is_conflict() && conflicts < CONFLICTS => {
+                conflicts += 1;
+                if !wait.again().await {
+                    return Err(e.into());
+                }
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod node_pool;
 pub(super) mod object;
 mod restore_settings;
 mod secret;
+mod writes;
 
 use wi_core::address::Address;
 use wi_core::plan::Edit;

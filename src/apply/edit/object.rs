@@ -301,7 +301,7 @@ pub(super) async fn take_off(
 
 /// Whether each mark and the annotation is as it was planned, or as it is wanted: by a try of ours whose
 /// answer was lost.
-fn is_ours_or_as_planned(now: &ObjectMeta, planned: &Was, wanted: &Value) -> bool {
+pub(super) fn is_ours_or_as_planned(now: &ObjectMeta, planned: &Was, wanted: &Value) -> bool {
     let holds = |now: Option<&String>, planned: Option<&String>, wanted: &Value| {
         now == planned || now.map(String::as_str) == wanted.as_str()
     };

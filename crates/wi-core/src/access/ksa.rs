@@ -13,7 +13,7 @@ use crate::wire::policy::Policy;
 
 /// Roles that let their holder make tokens of a service account. No other predefined role for users
 /// does, `roles/owner` neither.
-const IMPERSONATION: [&str; 2] = [
+pub const IMPERSONATION: [&str; 2] = [
     "roles/iam.workloadIdentityUser",
     "roles/iam.serviceAccountTokenCreator",
 ];

@@ -6,7 +6,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Address, NAME, escaped};
-use crate::names::{Condition, Email, KubeName, Member, Role};
+use crate::names::{Condition, Email, KsaIdentity, KubeName, Member, ProjectId, Role};
 use crate::resource::Resource;
 use crate::wire::policy::Binding;
 
@@ -68,6 +68,12 @@ impl KsaKey {
             cluster: self.cluster.clone(),
             namespace: self.namespace.clone(),
         }
+    }
+
+    /// As IAM knows it, in a cluster of this project.
+    pub fn identity(&self, project: &ProjectId) -> KsaIdentity {
+        let (namespace, name) = (self.namespace.as_str(), self.name.as_str());
+        KsaIdentity::new(project.workload_pool(), namespace, name)
     }
 
     /// `ksa.CLUSTER/NAMESPACE/NAME`.

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::diff::kubernetes::is_ours;
+use super::ownership::FORMER;
 use super::staying::Staying;
-use super::{Edit, HeldBack, HoldReason, Options, Plan, users};
+use super::{Edit, HeldBack, HoldReason, KsaAfter, Options, Plan, users};
 use crate::address::Address;
 use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::live::{Live, Seen};
@@ -16,7 +17,11 @@ use crate::wire::kubernetes::ObjectMeta;
 /// Identities that the spec no longer names: those with its mark on a Kubernetes service account, and those
 /// of a former spec; with the Google service accounts in their annotations.
 #[derive(Debug, Default)]
-pub struct Left(BTreeMap<KsaIdentity, BTreeSet<Email>>);
+pub struct Left {
+    identities: BTreeMap<KsaIdentity, BTreeSet<Email>>,
+    /// As which Google service accounts they acted before this spec: that right is not this spec's.
+    former: BTreeMap<KsaIdentity, BTreeSet<Email>>,
+}
 
 impl Left {
     /// Of a whole spec; of a part of one nothing is known to have left it.
@@ -28,14 +33,21 @@ impl Left {
         let wanted = identities(desired);
         let former = desired.former_ksas.iter();
         let former = former.filter(|k| !wanted.contains(k)).cloned();
-        left.0.extend(former.map(|k| (k, BTreeSet::new())));
+        let former = former.map(|k| (k, BTreeSet::new()));
+        left.identities.extend(former);
         for (pool, _, accounts) in clusters(desired, live) {
             for meta in accounts.found().into_iter().flatten() {
                 let identity = KsaIdentity::new(&pool, &meta.namespace, &meta.name);
                 if !wanted.contains(&identity) && is_ours(meta, &desired.owner) {
-                    let annotation = meta.annotations.get(GSA_ANNOTATION);
-                    let account = annotation.and_then(|a| Email::parse(a).ok());
-                    left.0.entry(identity).or_default().extend(account);
+                    let account = |annotation: &str| {
+                        let text = meta.annotations.get(annotation)?;
+                        Email::parse(text).ok()
+                    };
+                    let former = account(FORMER);
+                    let now = account(GSA_ANNOTATION).filter(|now| Some(now) != former.as_ref());
+                    let of = left.former.entry(identity.clone()).or_default();
+                    of.extend(former);
+                    left.identities.entry(identity).or_default().extend(now);
                 }
             }
         }
@@ -44,17 +56,24 @@ impl Left {
 
     /// The identities.
     pub fn identities(&self) -> impl Iterator<Item = &KsaIdentity> {
-        self.0.keys()
+        self.identities.keys()
     }
 
-    /// The Google service accounts that they act as.
+    /// The Google service accounts that they act as, and those that they acted as before this spec.
     pub fn accounts(&self) -> impl Iterator<Item = &Email> {
-        self.0.values().flatten()
+        let all = self.identities.values().chain(self.former.values());
+        all.flatten()
+    }
+
+    /// Whether it acted as this account before this spec.
+    pub(super) fn acted_before_as(&self, identity: &KsaIdentity, account: &Email) -> bool {
+        let former = self.former.get(identity);
+        former.is_some_and(|accounts| accounts.contains(account))
     }
 
     /// Whether it is one.
     pub(super) fn has(&self, identity: &KsaIdentity) -> bool {
-        self.0.contains_key(identity)
+        self.identities.contains_key(identity)
     }
 
     /// Where an identity is that the spec does not name, and the spec does not look after it; in words.
@@ -162,6 +181,24 @@ impl Left {
                 _ => None,
             };
             if let Some(why) = account.and_then(|email| kept.get(email)) {
+                held.insert(address.clone(), why.clone());
+            }
+        }
+        // With what it has, the mark stays that tells of it.
+        let mut of_held: BTreeMap<KsaIdentity, String> = BTreeMap::new();
+        for (address, why) in &held {
+            if let Some(Edit::Binding(binding)) = plan.changes.get(address).map(|c| &c.edit)
+                && let Member::Ksa(identity) = &binding.key.member
+            {
+                of_held.insert(identity.clone(), why.clone());
+            }
+        }
+        for (address, change) in &plan.changes {
+            if let Edit::Ksa(ksa) = &change.edit
+                && ksa.after == KsaAfter::Released
+                && let Some(cluster) = desired.clusters.get(&ksa.key.cluster)
+                && let Some(why) = of_held.get(&ksa.key.identity(&cluster.path.project))
+            {
                 held.insert(address.clone(), why.clone());
             }
         }

@@ -1,12 +1,16 @@
 //! Annotations are access: Kubernetes service accounts that stop acting as a Google one, and get nothing in
 //! its place, with the workloads that are nobody then.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::impact::left::Left;
 use super::restarts::{is_unreached, uses_own_identity};
 use super::{Action, Edit, Ksa, KsaAfter, Plan, Workload};
+use crate::access::{self, Given};
 use crate::address::Address;
 use crate::desired::Desired;
 use crate::live::{Live, Seen, Workloads};
@@ -29,19 +33,69 @@ pub struct IdentityLoss {
 }
 
 /// What the changes of `plan` take from Kubernetes service accounts, by the addresses of those.
-pub(super) fn find(desired: &Desired, live: &Live, plan: &Plan) -> BTreeMap<Address, IdentityLoss> {
+pub(super) fn find(
+    desired: &Desired,
+    live: &Live,
+    now: Option<Timestamp>,
+    plan: &Plan,
+) -> BTreeMap<Address, IdentityLoss> {
+    // What the plan leaves is made for those alone that are given back: most plans have none.
+    let after = LazyCell::new(|| Left::by(plan, live));
     let edits = plan.changes.iter();
     edits
         .filter_map(|(address, change)| match &change.edit {
-            Edit::Ksa(ksa) => Some((address.clone(), loss(ksa, desired, live)?)),
+            Edit::Ksa(ksa) => {
+                let is_nobody = || given_back_to_nobody(ksa, desired, live, after.live(live), now);
+                Some((address.clone(), loss(ksa, desired, live, is_nobody)?))
+            }
             _ => None,
         })
         .collect()
 }
 
-fn loss(ksa: &Ksa, desired: &Desired, live: &Live) -> Option<IdentityLoss> {
+/// Whether the account that one acted as before this spec does not let it act any more, or gives no token.
+fn given_back_to_nobody(
+    ksa: &Ksa,
+    desired: &Desired,
+    live: &Live,
+    after: &Live,
+    now: Option<Timestamp>,
+) -> bool {
+    let (Some(Some(account)), Some(was)) = (ksa.gives_back(), &ksa.before) else {
+        return false;
+    };
+    let (Some(cluster), Ok(email)) = (
+        desired.clusters.get(&ksa.key.cluster),
+        Email::parse(account),
+    ) else {
+        return false;
+    };
+    let policy = after.policy(&Resource::ServiceAccount(email));
+    if !matches!(policy, Some(Seen::Found(_) | Seen::Absent)) {
+        return false; // nothing is claimed of what was not read
+    }
+    let project = &cluster.path.project;
+    let there = access::Ksa {
+        identity: &ksa.key.identity(project),
+        cluster: &cluster.path,
+        number: live.numbers.get(project).and_then(Seen::found).copied(),
+        uid: &was.uid,
+        annotation: Some(account),
+    };
+    matches!(
+        access::by_metadata_server(after, &there, now),
+        Given::Nobody(_)
+    )
+}
+
+fn loss(
+    ksa: &Ksa,
+    desired: &Desired,
+    live: &Live,
+    is_nobody: impl FnOnce() -> bool,
+) -> Option<IdentityLoss> {
     let account = ksa.account_before()?;
-    if ksa.account_after().is_some_and(|after| !after.is_empty()) {
+    if ksa.account_after().is_some_and(|after| !after.is_empty()) && !is_nobody() {
         return None;
     }
     let key = &ksa.key;
@@ -55,11 +109,7 @@ fn loss(ksa: &Ksa, desired: &Desired, live: &Live) -> Option<IdentityLoss> {
         Err(why) => (BTreeSet::new(), Some(why)),
     };
     Some(IdentityLoss {
-        identity: KsaIdentity::new(
-            cluster.project.workload_pool(),
-            key.namespace.as_str(),
-            key.name.as_str(),
-        ),
+        identity: key.identity(&cluster.project),
         cluster: key.cluster.clone(),
         account,
         workloads,

@@ -354,6 +354,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     let left = Left::of(desired, live);
     let held = bindings::diff(desired, live, options, &reliance, &left, &mut plan);
     leaving::hold(held, desired, &mut plan);
+    leaving::hold_used(desired, live, options, &mut plan);
     two_owners::check(desired, live, options, &mut plan);
     bindings::note_inherited(live, &mut plan);
     bindings::note_ended(options.now, &mut plan);
@@ -384,7 +385,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
         readiness::hold_what_waits_for_pods(desired, &mut plan);
     }
     readiness::keep_what_held_node_pools_live_on(desired, &mut plan);
-    plan.losing_identity = losses::find(desired, live, &plan);
+    plan.losing_identity = losses::find(desired, live, options.now, &plan);
     plan.other_accounts = other_account::find(desired, live, &plan);
     restarts::list(live, &mut plan);
     set_needs(&mut plan);

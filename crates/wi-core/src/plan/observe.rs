@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::address::{Address, KsaKey, NamespaceKey, SecretKey};
+use crate::desired::GSA_ANNOTATION;
 use crate::live::keys::SecretSeen;
 use crate::live::{Live, Objects, Seen};
 use crate::names::{Email, ProjectId};
@@ -206,6 +207,26 @@ impl<'a> Reader<'a> {
             let there = objects.service_accounts.get(&name);
             let basis = Precondition::Resource(key.address());
             self.seen(basis, "", there.map_or(Value::Null, state));
+        }
+    }
+
+    /// The annotation of a service account that others write, where it `counts`; it may not be there yet.
+    pub(super) fn annotation_of_others(
+        &mut self,
+        key: &KsaKey,
+        counts: impl Fn(Option<&str>) -> bool,
+    ) {
+        let name = (key.namespace.to_string(), key.name.to_string());
+        if let Some(objects) = self.objects(&key.cluster) {
+            let there = objects.service_accounts.get(&name);
+            let account = there.and_then(|meta| meta.annotations.get(GSA_ANNOTATION));
+            let account = account.map(String::as_str);
+            let shown = match (there, account) {
+                (Some(_), account) if counts(account) => account.unwrap_or_default(),
+                _ => "none of those that lose something",
+            };
+            let basis = Precondition::Resource(key.address());
+            self.seen(basis, "", json!({ GSA_ANNOTATION: shown }));
         }
     }
 

@@ -24,9 +24,10 @@ struct Index<'a> {
     removals: BTreeMap<&'a Email, Vec<&'a Address>>,
     /// Kubernetes service accounts of an identity, in all clusters.
     identities: BTreeMap<KsaIdentity, Vec<&'a Address>>,
-    /// Of each identity that left the spec the Kubernetes service account that goes last: its mark says whose
-    /// its grants were, should they not all go in one run.
-    last_of: BTreeMap<KsaIdentity, &'a Address>,
+    /// Of each identity that left the spec the Kubernetes service accounts that go last: their marks say whose
+    /// its grants were, should they not all go in one run. Those that are released stay, so that the same identity
+    /// would be others' in their clusters: all of them; or else the last one that is deleted.
+    last_of: BTreeMap<KsaIdentity, BTreeSet<&'a Address>>,
     /// Removals of what such an identity has.
     grants_of_left: BTreeMap<&'a KsaIdentity, Vec<&'a Address>>,
     /// Node pools whose pods live on an account until the pool is moved.
@@ -74,29 +75,35 @@ impl<'a> Index<'a> {
                 _ => {}
             }
         }
-        let mut leaves: BTreeMap<KsaIdentity, (usize, &Address)> = BTreeMap::new();
+        let mut released: BTreeMap<KsaIdentity, BTreeSet<&Address>> = BTreeMap::new();
+        let mut deleted: BTreeMap<KsaIdentity, (usize, &Address)> = BTreeMap::new();
         for (address, change) in &plan.changes {
             if let Edit::Ksa(ksa) = &change.edit
                 && let Some(cluster) = desired.clusters.get(&ksa.key.cluster)
             {
-                let identity = KsaIdentity::new(
-                    cluster.path.project.workload_pool(),
-                    ksa.key.namespace.as_str(),
-                    ksa.key.name.as_str(),
-                );
-                if ksa.leaves() {
+                let identity = ksa.key.identity(&cluster.path.project);
+                if ksa.after == KsaAfter::Released {
+                    let all = released.entry(identity.clone()).or_default();
+                    all.insert(address);
+                } else if ksa.leaves() {
                     let wave = desired.wave_of(&ksa.key.cluster);
-                    let last = leaves.entry(identity.clone()).or_insert((wave, address));
+                    let last = deleted.entry(identity.clone()).or_insert((wave, address));
                     *last = (*last).max((wave, address));
                 }
                 index.identities.entry(identity).or_default().push(address);
             }
         }
-        if !leaves.is_empty() {
+        let mut last_of = released;
+        for (identity, (_, last)) in deleted {
+            let one = || BTreeSet::from([last]);
+            last_of.entry(identity).or_insert_with(one);
+        }
+        if !last_of.is_empty() {
             let wanted = desired.ksas.values().map(|k| &k.identity);
-            let wanted: HashSet<&KsaIdentity> = wanted.filter(|k| leaves.contains_key(k)).collect();
-            let left = leaves.iter().filter(|(k, _)| !wanted.contains(k));
-            index.last_of = left.map(|(k, (_, last))| (k.clone(), *last)).collect();
+            let wanted: HashSet<&KsaIdentity> =
+                wanted.filter(|k| last_of.contains_key(k)).collect();
+            last_of.retain(|k, _| !wanted.contains(k));
+            index.last_of = last_of;
         }
         for (address, change) in &plan.changes {
             if let Edit::Binding(binding) = &change.edit
@@ -123,9 +130,9 @@ impl<'a> Index<'a> {
         }
     }
 
-    fn last_of(&self, member: &Member) -> Option<&'a Address> {
+    fn last_of(&self, member: &Member) -> Option<&BTreeSet<&'a Address>> {
         match member {
-            Member::Ksa(identity) => self.last_of.get(identity).copied(),
+            Member::Ksa(identity) => self.last_of.get(identity),
             _ => None,
         }
     }
@@ -168,10 +175,10 @@ impl<'a> Index<'a> {
                 waits.extend(self.additions(&key.member));
                 if let Some(last) = self.last_of(&key.member) {
                     // Before the last of its service accounts goes, and after all that takes its place.
-                    waits.retain(|w| *w != last);
-                    let cluster = plan.changes.get(last).and_then(Change::cluster);
-                    let kept = cluster.and_then(|c| self.kept.get(c));
-                    waits.extend(kept.into_iter().flatten());
+                    waits.retain(|w| !last.contains(w));
+                    let clusters = last.iter().filter_map(|a| plan.changes.get(*a)?.cluster());
+                    let kept = clusters.filter_map(|c| self.kept.get(c));
+                    waits.extend(kept.flatten());
                     return Some(waits);
                 }
                 match &key.resource {
@@ -205,8 +212,11 @@ impl<'a> Index<'a> {
             Edit::Ksa(ksa) if ksa.leaves() => {
                 let kept = self.kept.get(ksa.key.cluster.as_str());
                 waits.extend(kept.into_iter().flatten());
-                let is_last = |last: &&Address| **last == ksa.key.address();
-                let left = self.last_of.iter().find(|(_, last)| is_last(last));
+                let address = ksa.key.address();
+                let left = self
+                    .last_of
+                    .iter()
+                    .find(|(_, last)| last.contains(&address));
                 let grants = left.and_then(|(identity, _)| self.grants_of_left.get(identity));
                 waits.extend(grants.into_iter().flatten());
             }

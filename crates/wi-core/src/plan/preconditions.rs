@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::observe::{Observation, Precondition, Reader};
-use super::{HoldReason, IdentityEffect, Impact, Options, Plan};
+use super::{Edit, HoldReason, IdentityEffect, Impact, Options, Plan};
 use crate::desired::Desired;
 use crate::live::Live;
+use crate::names::{Email, KsaIdentity, Member};
+use crate::resource::Resource;
 
 /// What a plan rests on beside what its edits hold themselves: clusters, node pools and policies.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -35,8 +37,8 @@ pub struct Compared {
 
 impl Preconditions {
     /// What `plan` rests on beside its edits, as it is in `live`.
-    pub(super) fn of(plan: &Plan, live: &Live) -> Self {
-        let mut all = observed(plan, live).observed;
+    pub(super) fn of(plan: &Plan, desired: &Desired, live: &Live) -> Self {
+        let mut all = observed(plan, desired, live).observed;
         let told = told_by(plan);
         all.retain(|basis, _| !told.contains_key(basis));
         Self(all)
@@ -116,7 +118,7 @@ pub(super) fn compare(
         observed: mut now,
         unread,
         ..
-    } = observed(&now, live);
+    } = observed(&now, desired, live);
     if options.accept_loss {
         // Pods that could not be read then are accepted unseen.
         now.retain(|basis, _| {
@@ -154,17 +156,50 @@ pub(super) fn compare(
 }
 
 /// All that `plan` rests on.
-fn observed<'a>(plan: &Plan, live: &'a Live) -> Reader<'a> {
+fn observed<'a>(plan: &Plan, desired: &Desired, live: &'a Live) -> Reader<'a> {
     let mut reader = Reader::of(live);
     for change in plan.changes.values() {
         change.edit.observe(&mut reader);
     }
+    annotations_of_others(plan, desired, &mut reader);
     for (address, impact) in &plan.impact {
         if plan.changes.contains_key(address) {
             reader.seen(Precondition::Workloads(address.clone()), "", losers(impact));
         }
     }
     reader
+}
+
+/// As what those act whose annotation others write: nothing is taken that they rely on, and they may by now.
+fn annotations_of_others(plan: &Plan, desired: &Desired, reader: &mut Reader<'_>) {
+    let mut accounts: BTreeSet<&Email> = BTreeSet::new();
+    let mut identities: BTreeSet<&KsaIdentity> = BTreeSet::new();
+    for change in plan.changes.values() {
+        match &change.edit {
+            Edit::Account(account) if account.ends_it() => _ = accounts.insert(&account.email),
+            Edit::Binding(binding) if !binding.adds() => {
+                match &binding.key.member {
+                    Member::ServiceAccount(email) => _ = accounts.insert(email),
+                    Member::Ksa(ksa) => _ = identities.insert(ksa),
+                    _ => {}
+                }
+                if let Resource::ServiceAccount(email) = &binding.key.resource {
+                    accounts.insert(email);
+                }
+            }
+            _ => {}
+        }
+    }
+    if accounts.is_empty() && identities.is_empty() {
+        return;
+    }
+    let existing = desired.ksas.iter().filter(|(_, ksa)| ksa.existing);
+    for (key, ksa) in existing.filter(|(key, _)| !plan.changes.contains_key(&key.address())) {
+        let of_identity = identities.contains(&ksa.identity);
+        reader.annotation_of_others(key, |account| {
+            of_identity || account.is_some_and(|a| accounts.iter().any(|e| e.as_str() == a))
+        });
+    }
 }
 
 /// What moving a node pool takes from whom: new replicas of a workload are no news.

@@ -499,7 +499,7 @@ mod tests {
     use serde_json::json;
 
     use crate::plan::fixture::{Case, HEAD};
-    use crate::plan::{HoldReason, Plan};
+    use crate::plan::{HeldBack, HoldReason, Plan};
 
     const NODES: &str = "serviceAccount:nodes-sa@acme-prod.iam.gserviceaccount.com";
 
@@ -555,13 +555,8 @@ mod tests {
         let plan = case.plan();
         assert!(is_held(&plan));
         assert!(plan.changes.is_empty(), "{:?}", plan.changes.keys());
-        assert_eq!(
-            plan.warnings
-                .iter()
-                .filter(|w| w.contains("live on"))
-                .count(),
-            2
-        );
+        let whole = |h: &HeldBack| matches!(&h.why, HoldReason::InUse(why) if why.contains("nodes run as it"));
+        assert_eq!(plan.held_back.iter().filter(|h| whole(h)).count(), 1);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::fmt;
 use super::ownership::owner_of;
 use super::staying::Staying;
 use super::{Options, users};
+use crate::access::IMPERSONATION;
 use crate::address::{BindingKey, KsaKey};
 use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::live::{Live, Seen};
@@ -20,7 +21,7 @@ use crate::wire::kubernetes::ObjectMeta;
 pub(super) enum By<'a> {
     /// One that others write.
     Existing(&'a KsaKey),
-    /// One on a cluster that is not in the spec any more.
+    /// One on a cluster that is not in the spec, or not any more.
     Dropped(&'a ClusterPath, &'a ObjectMeta),
     /// One that stays where the spec does not name it any more.
     Staying(KsaKey),
@@ -81,10 +82,11 @@ impl<'a> Reliance<'a> {
         for outside in &live.outside {
             for meta in outside.service_accounts.found().into_iter().flatten() {
                 let is_ours = owner_of(meta) == Some(desired.owner.as_str());
-                // One that others write may have been referred to, and is known by its annotation alone.
-                let is_referred = elsewhere.names(meta) && acts_as(meta).is_some();
+                // It is the same identity, whoever it is of there: what it acts as is not changed with that of the
+                // spec's.
+                let is_the_same = elsewhere.names(meta);
                 let accept = &desired.accept_loss;
-                if !(is_ours || is_referred)
+                if !(is_ours || is_the_same)
                     || options.accept_loss
                     || users::accepts(accept, &meta.namespace, &meta.name)
                 {
@@ -120,13 +122,18 @@ impl<'a> Reliance<'a> {
         users.find(|r| !r.is_meant).map(|r| &r.by)
     }
 
-    /// Who relies on a member of a policy.
+    /// Who relies on a member of a policy. The right to act as an account may be of all that a project has, or
+    /// those above it.
     pub(super) fn on_binding(&self, key: &BindingKey) -> Option<&By<'a>> {
         match (&key.member, &key.resource) {
             (Member::ServiceAccount(email), _) => self.on_account(email),
-            (Member::Ksa(ksa), Resource::ServiceAccount(email)) if key.is_impersonation() => {
-                Some(&self.accounts.get(email)?.get(ksa)?.by)
-            }
+            (Member::Ksa(ksa), on) if IMPERSONATION.contains(&key.role.as_str()) => match on {
+                Resource::ServiceAccount(email) => Some(&self.accounts.get(email)?.get(ksa)?.by),
+                _ => {
+                    let mut users = self.accounts.values();
+                    users.find_map(|users| Some(&users.get(ksa)?.by))
+                }
+            },
             (Member::Ksa(ksa), _) => self.themselves.get(ksa),
             _ => None,
         }
@@ -174,10 +181,10 @@ pub(super) fn is_kept(what: &str, by: &By<'_>) -> String {
         ),
         By::Dropped(cluster, ksa) => (
             format!(
-                "the service account {}/{} on {cluster}, which is not in the spec any more, relies on it",
+                "the service account {}/{} on {cluster}, which is not in the spec, relies on it",
                 ksa.namespace, ksa.name
             ),
-            "it is gone or released",
+            "it is gone or acts as something else",
         ),
         By::Staying(ksa) => (
             format!("{ksa}, which is held back, relies on it"),

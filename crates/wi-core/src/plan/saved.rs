@@ -77,7 +77,7 @@ impl PlanFile {
             options: options.clone(),
             desired: kept(desired, plan),
             plan: plan.clone(),
-            preconditions: Preconditions::of(plan, live),
+            preconditions: Preconditions::of(plan, desired, live),
         }
     }
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::touches::Scope;
 use super::{Change, Edit, Plan};
-use crate::desired::Desired;
+use crate::address::NamespaceKey;
+use crate::desired::{Desired, DesiredKsa};
 use crate::names::{KsaIdentity, Member, ProjectId};
 use crate::read_set::ReadSet;
 use crate::resource::Resource;
@@ -75,9 +76,14 @@ fn scope(desired: &Desired, plan: &Plan) -> Scope {
 fn narrowed(desired: &Desired, scope: &Scope) -> Desired {
     let mut part = desired.empty();
     let of_users = scope.pools_of_users();
+    // Those whose annotation others write, and that may rely on what is taken.
+    let relies = |ksa: &DesiredKsa| scope.takes && ksa.existing;
+    let relying = desired.ksas.iter().filter(|(_, ksa)| relies(ksa));
+    let relying: BTreeSet<NamespaceKey> = relying.map(|(key, _)| key.namespace_key()).collect();
     part.clusters = chosen(&desired.clusters, |name, cluster| {
         scope.clusters.contains(name)
             || !scope.keys_of.is_empty()
+            || relying.iter().any(|key| key.cluster == *name)
             || of_users.contains(cluster.path.project.workload_pool().as_str())
     });
     for (name, cluster) in &mut part.clusters {
@@ -86,9 +92,11 @@ fn narrowed(desired: &Desired, scope: &Scope) -> Desired {
             cluster.node_pools = NodePools::Only(BTreeMap::new());
         }
     }
-    part.namespaces = chosen(&desired.namespaces, |key, _| scope.holds(key));
+    part.namespaces = chosen(&desired.namespaces, |key, _| {
+        scope.holds(key) || relying.contains(key)
+    });
     part.ksas = chosen(&desired.ksas, |key, ksa| {
-        scope.holds(&key.namespace_key()) || scope.has_user(ksa)
+        scope.holds(&key.namespace_key()) || scope.has_user(ksa) || relies(ksa)
     });
     part.accounts = chosen(&desired.accounts, |_, account| {
         scope.accounts.contains(&account.email)
@@ -132,11 +140,14 @@ fn looked_at(desired: &Desired) -> BTreeSet<Resource> {
 fn chained(desired: &Desired, plan: &Plan, scope: &Scope) -> Desired {
     let mut part = narrowed(desired, scope);
     let clusters: BTreeSet<&str> = plan.changes.values().filter_map(Change::cluster).collect();
-    part.ksas = chosen(&desired.ksas, |key, ksa| {
-        clusters.contains(key.cluster.as_str()) || scope.has_user(ksa)
+    let is_in = |cluster: &str| clusters.contains(cluster);
+    let touched = std::mem::take(&mut part.ksas);
+    part.ksas = chosen(&desired.ksas, |key, _| {
+        is_in(&key.cluster) || touched.contains_key(key)
     });
+    let touched = std::mem::take(&mut part.namespaces);
     part.namespaces = chosen(&desired.namespaces, |key, _| {
-        clusters.contains(key.cluster.as_str())
+        is_in(&key.cluster) || touched.contains_key(key)
     });
     let emails: BTreeSet<_> = part
         .ksas

@@ -46,10 +46,14 @@ pub fn restrict_to_clusters(
         _ => false,
     };
     let wanted = plan.changes.iter().filter(|(_, change)| {
-        // A Secret goes after the key that it held, which other clusters may have, too.
-        let cluster = change
-            .cluster()
-            .filter(|_| !matches!(change.edit, Edit::Secret(_)));
+        // A Secret goes after the key that it held, which other clusters may have, too. What an identity had goes in
+        // all clusters at once, and the marks that tell of it after that.
+        let goes_with_all = match &change.edit {
+            Edit::Secret(_) => true,
+            Edit::Ksa(ksa) if ksa.leaves() => change.needs.iter().any(|n| plan.removes_member(n)),
+            _ => false,
+        };
+        let cluster = change.cluster().filter(|_| !goes_with_all);
         cluster.is_some_and(|c| clusters.contains(c))
             || change.action() != Action::Delete && given(&change.edit)
     });
@@ -74,6 +78,18 @@ fn keep(
         for needed in change.into_iter().flat_map(|c| &c.needs) {
             if keep.insert(needed.clone()) {
                 todo.push(needed.clone());
+            }
+        }
+        // Whose annotation is given back before that is taken.
+        if plan.removes_member(&address) {
+            let given_back = plan.changes.iter().filter(|(_, c)| {
+                c.needs.contains(&address)
+                    && matches!(&c.edit, Edit::Ksa(ksa) if ksa.gives_back().is_some())
+            });
+            for (address, _) in given_back {
+                if keep.insert(address.clone()) {
+                    todo.push(address.clone());
+                }
             }
         }
     }

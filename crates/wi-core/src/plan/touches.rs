@@ -24,6 +24,9 @@ pub struct Scope {
     pub(super) users: BTreeSet<BindingKey>,
     /// Accounts whose keys end or come back: who has them is looked at again, in all clusters.
     pub(super) keys_of: BTreeSet<Email>,
+    /// Whether something is taken from accounts, or from whoever may act as one: annotations that others write
+    /// may rely on it.
+    pub(super) takes: bool,
 }
 
 impl Scope {
@@ -49,6 +52,10 @@ impl Scope {
     pub(super) fn account(&mut self, email: &Email, project: &ProjectId) {
         self.accounts.insert(email.clone());
         self.projects.insert(project.clone());
+    }
+
+    pub(super) fn takes(&mut self) {
+        self.takes = true;
     }
 
     pub(super) fn users(&mut self, key: &BindingKey) {

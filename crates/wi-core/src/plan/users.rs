@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::edit::annotation_managers;
 use super::ownership::other_manager;
 use super::ownership::owner_of;
 use super::{Options, Workload};
+use crate::access::{self, Given};
 use crate::address::BindingKey;
 use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::live::{Live, Objects, Seen, Unlisted};
@@ -151,6 +153,14 @@ fn places<'a>(
     pool: &str,
 ) -> impl Iterator<Item = Place<'a>> {
     let pool = pool.to_owned();
+    let all = all_places(of_spec, live);
+    all.filter(move |place| place.path.project.workload_pool() == pool)
+}
+
+fn all_places<'a>(
+    of_spec: impl Iterator<Item = (&'a str, &'a ClusterPath)>,
+    live: &'a Live,
+) -> impl Iterator<Item = Place<'a>> {
     let of_spec = of_spec.map(|(name, path)| Place {
         name: Some(name),
         path,
@@ -164,9 +174,7 @@ fn places<'a>(
         path: &o.path,
         there: o.service_accounts.as_ref().map(|all| There::Outside(all)),
     });
-    of_spec
-        .chain(outside)
-        .filter(move |place| place.path.project.workload_pool() == pool)
+    of_spec.chain(outside)
 }
 
 fn annotated_with(meta: &ObjectMeta) -> Option<&str> {
@@ -255,6 +263,46 @@ fn user(
         owner: whose(meta),
         workloads,
     }))
+}
+
+/// Kubernetes service accounts that act as an account by their annotation, by whatever right, besides those that this
+/// spec changes itself.
+pub(super) fn annotated(
+    desired: &Desired,
+    live: &Live,
+    now: Option<Timestamp>,
+    account: &Email,
+) -> BTreeSet<User> {
+    let acts = |place: &Place<'_>, meta: &ObjectMeta| {
+        let project = &place.path.project;
+        let identity = KsaIdentity::new(project.workload_pool(), &meta.namespace, &meta.name);
+        let ksa = access::Ksa {
+            identity: &identity,
+            cluster: place.path,
+            number: live.numbers.get(project).and_then(Seen::found).copied(),
+            uid: &meta.uid,
+            annotation: annotated_with(meta),
+        };
+        let given = access::by_metadata_server(live, &ksa, now);
+        matches!(given, Given::Account(_) | Given::Unseen(_))
+    };
+    let of_spec = desired.clusters.iter();
+    let of_spec = of_spec.map(|(name, c)| (name.as_str(), &c.path));
+    let mut users = BTreeSet::new();
+    for place in all_places(of_spec, live) {
+        let all: Vec<&ObjectMeta> = match &place.there {
+            Seen::Found(There::OfSpec(objects)) => objects.service_accounts.values().collect(),
+            Seen::Found(There::Outside(all)) => all.iter().collect(),
+            Seen::Absent | Seen::Unknown(_) => continue,
+        };
+        let of_account = all.into_iter().filter(|meta| {
+            annotated_with(meta) == Some(account.as_str())
+                && !is_ours_to_change(desired, &place, meta)
+                && acts(&place, meta)
+        });
+        users.extend(of_account.filter_map(|meta| user(live, &place, meta, account).ok()?));
+    }
+    users
 }
 
 /// Whether somebody uses the right of `member` to act as `account`, besides what this spec changes itself.

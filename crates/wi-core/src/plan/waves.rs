@@ -38,13 +38,13 @@ pub(super) fn assign(desired: &Desired, plan: &mut Plan) {
         .iter()
         .filter(|(_, c)| matches!(&c.edit, Edit::Ksa(ksa) if ksa.leaves()))
         .filter_map(|(address, c)| Some((&c.needs, *wave_of.get(address)?)))
-        .flat_map(|(needs, wave)| needs.iter().map(move |n| (n.clone(), wave)))
-        .filter(|(need, _)| {
-            plan.changes
-                .get(need)
-                .is_some_and(|c| matches!(&c.edit, Edit::Binding(b) if !b.adds()))
-        })
-        .collect();
+        .flat_map(|(needs, wave)| needs.iter().map(move |n| (n, wave)))
+        .filter(|(need, _)| plan.removes_member(need))
+        .fold(BTreeMap::new(), |mut waves, (need, wave)| {
+            let last = waves.entry(need.clone()).or_insert(wave);
+            *last = (*last).max(wave);
+            waves
+        });
     for (address, change) in &plan.changes {
         if wave_of.contains_key(address) {
             continue;
@@ -60,10 +60,28 @@ pub(super) fn assign(desired: &Desired, plan: &mut Plan) {
         wave_of.insert(address.clone(), wave);
     }
     not_before_its_needs(plan, &mut wave_of);
+    // Those that wait for it go with it, whichever wave their cluster is of.
+    for (address, change) in &plan.changes {
+        if matches!(&change.edit, Edit::Ksa(ksa) if ksa.leaves()) {
+            let needs = change.needs.iter().filter(|n| plan.removes_member(n));
+            let latest = needs.filter_map(|n| wave_of.get(n)).max().copied();
+            if let (Some(latest), Some(wave)) = (latest, wave_of.get_mut(address)) {
+                *wave = (*wave).max(latest);
+            }
+        }
+    }
     for (address, change) in &mut plan.changes {
         change.wave = wave_of.get(address).copied().unwrap_or(0);
     }
     plan.waves = Some(waves.clone());
+}
+
+impl Plan {
+    /// Whether the change at this address takes a member from a policy.
+    pub(super) fn removes_member(&self, address: &Address) -> bool {
+        let change = self.changes.get(address);
+        change.is_some_and(|c| matches!(&c.edit, Edit::Binding(b) if !b.adds()))
+    }
 }
 
 /// What is taken from an account or an identity goes once all its users are as they are to be: where

@@ -212,9 +212,22 @@ fn identity_that_acts_as_itself_on_a_dropped_cluster_keeps_its_roles_once_the_sp
     let kept = plan(&spec, outside(&ours(None), json!({})));
     assert!(!kept.changes.contains_key(GRANT), "{:?}", changes(&kept));
     says(&kept.warnings, &[GRANT, "clusters/edge"]);
-    // Of others, and without an annotation, it says nothing of what it relies on.
-    let theirs = plan(&spec, outside(&annotated(None, "helm"), json!({})));
-    assert!(theirs.changes.contains_key(GRANT));
+    // Others' is the same identity, and gets no annotation with that of the spec's.
+    let world = outside(&annotated(None, "helm"), json!({}));
+    let theirs = plan(&spec, world.clone());
+    assert!(!theirs.changes.contains_key(GRANT));
+    says(
+        &theirs.warnings,
+        &[GRANT, "clusters/edge", "not in the spec"],
+    );
+    let accepted = format!("{spec}acceptLoss: [shop/ServiceAccount/worker]\n");
+    assert!(plan(&accepted, world).changes.contains_key(GRANT));
+    // One that acts as an account does not live on it.
+    let acting = plan(
+        &spec,
+        outside(&annotated(Some(CHECKOUT), "helm"), json!({})),
+    );
+    assert!(acting.changes.contains_key(GRANT));
 }
 
 #[test]

@@ -153,18 +153,19 @@ fn what_a_node_pool_runs_as_is_taken_after_it_has_moved() {
             "kubernetes": { "main": { "Node": { "n1": node("p1") } } },
         }),
     );
-    let plan = plan(SPEC, world);
-    assert_eq!(
-        needs(&plan, "grant.nodes:roles/viewer@project/acme-prod"),
-        ["nodepool.main/p1"]
+    let declared = SPEC.replace(
+        "googleServiceAccounts:\n",
+        "googleServiceAccounts:\n  nodes: {}\n",
     );
-    assert_eq!(
-        needs(&plan, "gsa.nodes"),
-        [
-            "grant.nodes:roles/viewer@project/acme-prod",
-            "nodepool.main/p1"
-        ]
-    );
+    let grant = "grant.nodes:roles/viewer@project/acme-prod";
+    let taken = plan(&declared, world.clone());
+    assert_eq!(needs(&taken, grant), ["nodepool.main/p1"]);
+    // One that leaves the spec is the nodes' own still, whatever their pods are.
+    let left = plan(SPEC, world.clone());
+    assert!(changes(&left).iter().all(|c| !c.contains("nodes")));
+    says(&held(&left), &["gsa.nodes", "nodes run as it"]);
+    let accepted = accepting(SPEC, world);
+    assert_eq!(needs(&accepted, "gsa.nodes"), [grant, "nodepool.main/p1"]);
 }
 
 #[test]

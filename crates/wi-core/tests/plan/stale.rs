@@ -46,6 +46,45 @@ fn nothing_is_stale_while_nothing_moves() {
     assert_eq!(stale(&compare(&removing, &removing)), nothing());
 }
 
+/// The account and the right to act as it go from a service account that others annotate.
+#[test]
+fn annotation_of_others_that_relies_on_what_goes_stops_it() {
+    let spec = SPEC
+        .replace(
+            "googleServiceAccounts:\n  checkout: { grants: [{ role: roles/pubsub.publisher, resource: topic/orders }] }\n",
+            "removed: [topic/orders]\n",
+        )
+        .replace("impersonates: checkout", "existing: true");
+    let options = Options {
+        allow_mass_removal: true,
+        ..options()
+    };
+    let world = |there: Value| {
+        let more =
+            json!({ "kubernetes": { "main": { "ServiceAccount": { "=shop/checkout": there } } } });
+        with(settled(), more)
+    };
+    let before = world(annotated(None, "helm"));
+    let file = file_with(&spec, &before, &options);
+    assert!(
+        file.plan
+            .changes
+            .values()
+            .any(|c| c.edit.address().contains("checkout"))
+    );
+    let now = |there: Value| stale(&compare_with(&spec, &before, &world(there), &options));
+    assert_eq!(now(annotated(None, "helm")), nothing());
+    let other = annotated(Some("other@acme-prod.iam.gserviceaccount.com"), "helm");
+    let relies = now(annotated(Some(CHECKOUT), "helm"));
+    says(&relies, &["ksa.main/shop/checkout", CHECKOUT]);
+    // What another account is, is of no account for this; whether it acts as itself is, where its own right goes.
+    assert!(
+        now(other)
+            .iter()
+            .all(|s| s.contains("ksa.main/shop/checkout"))
+    );
+}
+
 #[test]
 fn account_that_moved_is_named_with_what_is_other() {
     let before = with(

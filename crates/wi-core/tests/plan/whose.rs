@@ -102,10 +102,152 @@ fn what_another_spec_may_refer_to_as_well_keeps_what_that_may_have_granted() {
             ],
         );
     }
-    assert!(
-        removes(&referred(json!({})), BROWSER),
-        "no other spec was seen"
+}
+
+#[test]
+fn what_is_only_referred_to_keeps_what_somebody_else_may_have_granted_who_marks_nothing() {
+    let kept = referred(json!({}));
+    assert!(!removes(&kept, BROWSER), "{:?}", changes(&kept));
+    says(
+        &kept.warnings,
+        &[
+            "kept",
+            "whoever else refers to it may have granted this",
+            "--base GIT_REF",
+            "acceptLoss: [shop/ServiceAccount/worker]",
+            "roles/browser",
+        ],
     );
+}
+
+/// `shop/worker` is only referred to by both specs, of which this is the later one.
+fn succeeding(former: &str, options: &Options) -> Plan {
+    let spec = SPEC.replace("worker: { grants", "worker: { existing: true, grants");
+    let world = with(
+        settled(),
+        json!({
+            "policies": { "project/acme-prod": {
+                "roles/browser": [principal("shop", "worker")],
+                "roles/viewer": [principal("shop", "worker")],
+            } },
+            "kubernetes": { "main": { "ServiceAccount": { "=shop/worker": annotated(None, "helm") } } },
+        }),
+    );
+    let mut desired = desired(&spec);
+    desired.succeed(&self::desired(
+        &spec.replace("[{ role: roles/storage", former),
+    ));
+    wi_core::plan::plan(&desired, &live(&world), options)
+}
+
+#[test]
+fn former_spec_tells_which_grants_of_what_is_only_referred_to_were_its_own() {
+    let former = "[roles/browser, { role: roles/storage";
+    let of_viewer = "grant.acme-prod/shop/worker:roles/viewer@project/acme-prod";
+    let plan = succeeding(former, &options());
+    assert!(removes(&plan, BROWSER), "{:?}", plan.warnings);
+    assert!(!removes(&plan, of_viewer), "it granted no such thing");
+    says(&plan.warnings, &["may have granted this", "roles/viewer"]);
+    let accepting = Options {
+        accept_loss: true,
+        ..options()
+    };
+    let plan = succeeding(former, &accepting);
+    assert!(removes(&plan, BROWSER) && removes(&plan, of_viewer));
+}
+
+const ENDS: &str = "gsa.checkout";
+
+/// The account has left the spec, and is used as `more` says.
+fn leaving(more: Value) -> Plan {
+    let spec = SPEC
+        .replace(
+            "googleServiceAccounts:\n  checkout: { grants: [{ role: roles/pubsub.publisher, resource: topic/orders }] }\n",
+            "removed: [topic/orders]\n",
+        )
+        .replace("      checkout: { impersonates: checkout }\n", "");
+    let world = with(
+        settled(),
+        json!({
+            "accounts": { "acme-prod": { "checkout": { "description": "[wi:shop]" } } },
+            "kubernetes": { "main": { "ServiceAccount": { "shop/checkout": null } } },
+        }),
+    );
+    let options = Options {
+        allow_mass_removal: true,
+        ..options()
+    };
+    plan_with(&spec, with(world, more), &options)
+}
+
+#[test]
+fn account_that_leaves_and_is_used_by_another_right_than_its_own_stays_whole() {
+    let idle = leaving(json!({}));
+    assert!(
+        changes(&idle).iter().any(|c| c.contains(ENDS)),
+        "{:?} {:?}",
+        changes(&idle),
+        held(&idle)
+    );
+    let all = json!({ "policies": { "project/acme-prod": {
+        "roles/iam.workloadIdentityUser": ["serviceAccount:acme-prod.svc.id.goog[other/o]"],
+    } } });
+    let there = json!({ "kubernetes": { "main": { "ServiceAccount": { "other/o": annotated(Some(CHECKOUT), "kubectl") } } } });
+    // Annotated without any right to act as it, nobody is served by it.
+    let dead = leaving(there.clone());
+    assert!(changes(&dead).iter().any(|c| c.contains(ENDS)));
+    let used = leaving(with(all, there));
+    assert_eq!(changes(&used), [""; 0]);
+    says(&held(&used), &[ENDS, "\"o\"", "other"]);
+    let runs = json!({ "clusters": { "main": { "nodePools": [
+        { "name": "p1", "config": { "serviceAccount": CHECKOUT, "workloadMetadataConfig": { "mode": "GKE_METADATA" } } },
+    ] } } });
+    let nodes = leaving(runs);
+    assert_eq!(changes(&nodes), [""; 0]);
+    says(
+        &held(&nodes),
+        &[ENDS, "nodepool.main/p1", "nodes run as it"],
+    );
+    let makers = json!({ "policies": { (format!("serviceaccount/{CHECKOUT}")): {
+        "roles/iam.serviceAccountTokenCreator": ["user:jo@acme.example"],
+    } } });
+    let told = leaving(makers);
+    let address = told.changes.keys().find(|a| a.contains(ENDS));
+    let notes = notes(&told, address.expect("it ends"));
+    assert!(notes.contains("user:jo@acme.example"), "{notes}");
+}
+
+/// A service account that a chart will make is to act as an account of another spec.
+#[test]
+fn right_on_an_account_of_another_spec_is_not_made_before_it_is_used() {
+    let spec = SPEC
+        .replace(
+            "checkout: { grants: [{ role: roles/pubsub.publisher, resource: topic/orders }] }",
+            &format!("checkout: {{ email: {CHECKOUT} }}"),
+        )
+        .replace(
+            "impersonates: checkout",
+            "existing: true, impersonates: checkout",
+        );
+    let of = |owner: &str, worker: Value| {
+        let world = json!({
+            "accounts": { "acme-prod": { "checkout": { "description": format!("[wi:{owner}]") } } },
+            "policies": { (format!("serviceaccount/{CHECKOUT}")): { "roles/iam.workloadIdentityUser": null } },
+            "kubernetes": { "main": { "ServiceAccount": { "=shop/checkout": worker } } },
+        });
+        plan(&spec, with(settled(), world))
+    };
+    let binding = "+ binding.checkout/acme-prod/shop/checkout".to_owned();
+    let early = of("pay", annotated(None, "helm"));
+    assert!(!changes(&early).contains(&binding));
+    says(
+        &early.warnings,
+        &["belongs to the spec named `pay`", "users: [shop/checkout]"],
+    );
+    let acting = of("pay", annotated(Some(CHECKOUT), "helm"));
+    assert!(changes(&acting).contains(&binding), "{:?}", acting.warnings);
+    let own = of("pay released", annotated(None, "helm"));
+    assert!(changes(&own).contains(&binding), "nobody's");
 }
 
 fn after<'a>(plan: &'a Plan, address: &str) -> &'a KsaAfter {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::access::has_ended;
+use crate::access::{IMPERSONATION, has_ended};
 use crate::address::Address;
 use crate::desired::Desired;
 use crate::live::{Live, Seen};
@@ -246,12 +246,6 @@ fn what_direct_principals_cannot_do(live: &Live, plan: &mut Plan) {
     plan.warnings.extend(warnings);
 }
 
-/// Roles that let their holder act as an account.
-const ACT_AS: [&str; 2] = [
-    "roles/iam.workloadIdentityUser",
-    "roles/iam.serviceAccountTokenCreator",
-];
-
 /// The right to act as every account of a project, or of all projects below: of workloads, and of accounts of
 /// the spec. What this plan gives counts as what is there.
 fn whole_projects(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
@@ -263,7 +257,7 @@ fn whole_projects(desired: &Desired, live: &Live, options: &Options, plan: &mut 
         let bindings = policy.found().into_iter().flat_map(|p| &p.bindings);
         let acting = bindings.filter(|b| {
             let condition = b.condition.as_ref();
-            ACT_AS.contains(&b.role.as_str())
+            IMPERSONATION.contains(&b.role.as_str())
                 && !condition.is_some_and(|c| has_ended(&c.expression, options.now))
         });
         acting.flat_map(move |b| {
@@ -281,7 +275,7 @@ fn whole_projects(desired: &Desired, live: &Live, options: &Options, plan: &mut 
     let new = plan.changes.iter().filter_map(|(address, change)| {
         let Binding { key, .. } = added(change)?;
         let acts = is_whole(&key.resource)
-            && ACT_AS.contains(&key.role.as_str())
+            && IMPERSONATION.contains(&key.role.as_str())
             && !plan.ended.contains(address);
         acts.then(|| (&key.resource, key.role.as_str(), key.member.clone()))
     });

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::{Address, BindingKey};
-use crate::desired::{Desired, DesiredKsa, KsaKey};
+use crate::desired::{Desired, DesiredKsa, GSA_ANNOTATION, KsaKey};
 use crate::live::{Live, Seen};
-use crate::names::{KsaIdentity, Member};
+use crate::names::{Email, KsaIdentity, Member};
 use crate::plan::ownership::{owner_in_description, owner_of};
 use crate::plan::{Edit, Options, Plan};
 use crate::resource::Resource;
@@ -26,6 +26,54 @@ pub(in crate::plan) fn check(desired: &Desired, live: &Live, options: &Options, 
         }
     }
     accounts(desired, live, plan);
+    prepared_ahead(desired, live, plan);
+}
+
+/// Rights to act as an account of another spec for a service account that others are yet to make or to annotate: that
+/// spec sees that nobody uses them, and takes them away. They are not made until it declares them, or the annotation
+/// is there.
+fn prepared_ahead(desired: &Desired, live: &Live, plan: &mut Plan) {
+    let owner_of_account = |email: &Email| {
+        let is_others = !desired.manages(email);
+        let account = live.account(email).filter(|_| is_others)?;
+        let owner = owner_in_description(&account.found()?.description)?;
+        (owner != desired.owner).then(|| owner.to_owned())
+    };
+    let acts_so = |key: &KsaKey, email: &Email| {
+        let objects = live.kubernetes.get(&key.cluster).and_then(Seen::found);
+        let name = (key.namespace.to_string(), key.name.to_string());
+        let there = objects.and_then(|o| o.service_accounts.get(&name));
+        let account = there.and_then(|meta| meta.annotations.get(GSA_ANNOTATION));
+        account.is_some_and(|a| a == email.as_str())
+    };
+    let mut held = Vec::new();
+    for (address, change) in &plan.changes {
+        let Edit::Binding(binding) = &change.edit else {
+            continue;
+        };
+        let (Member::Ksa(identity), Resource::ServiceAccount(email)) =
+            (&binding.key.member, &binding.key.resource)
+        else {
+            continue;
+        };
+        if !binding.adds() || !binding.key.is_impersonation() {
+            continue;
+        }
+        let mut of_identity = desired.ksas.iter().filter(|(_, k)| k.identity == *identity);
+        let acts = |(key, ksa): (&KsaKey, &DesiredKsa)| !ksa.existing || acts_so(key, email);
+        let is_ahead = of_identity.clone().next().is_some() && !of_identity.any(acts);
+        if let Some(owner) = owner_of_account(email).filter(|_| is_ahead) {
+            let (namespace, name) = (&identity.namespace, &identity.name);
+            let why = format!(
+                "{address} is not made yet: {email} belongs to the spec named `{owner}`, which takes away what nobody uses, and {namespace}/{name} does not act as it yet. Have it declared there (users: [{namespace}/{name}]), or its annotation set first, and plan again"
+            );
+            held.push((address.clone(), why));
+        }
+    }
+    for (address, why) in held {
+        plan.changes.remove(&address);
+        plan.warnings.push(why);
+    }
 }
 
 /// The spec that has marked an identity, and where.

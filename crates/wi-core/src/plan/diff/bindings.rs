@@ -107,6 +107,11 @@ impl<'a> Managed<'a> {
 
     /// Whether this spec alone decides about the binding.
     fn decides(&self, key: &BindingKey) -> bool {
+        if let (Member::Ksa(ksa), Resource::ServiceAccount(email)) = (&key.member, &key.resource)
+            && self.left.acted_before_as(ksa, email)
+        {
+            return false; // it is given back to that one
+        }
         let own_principal = self.has(&key.member);
         let own_account =
             matches!(&key.resource, Resource::ServiceAccount(e) if self.accounts.contains(e));

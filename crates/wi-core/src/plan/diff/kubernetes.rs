@@ -494,6 +494,7 @@ fn remove_what_left(
 mod tests {
     use serde_json::json;
 
+    use crate::address::Address;
     use crate::desired::GSA_ANNOTATION;
     use crate::plan::fixture::{Case, HEAD, email, marked};
     use crate::plan::{Edit, Ksa, KsaAfter, Plan};
@@ -538,8 +539,22 @@ mod tests {
         let plan = case.plan();
         assert_eq!(ksa(&plan).after, KsaAfter::Released);
         assert_eq!(ksa(&plan).account_after(), Some(legacy.as_str()));
-        assert_eq!(ksa(&plan).puts_back(), Some(legacy.as_str()));
+        assert_eq!(ksa(&plan).gives_back(), Some(Some(legacy.as_str())));
+        assert_eq!(plan.identity_losses().count(), 0, "it was not read");
+        // Where that account does not let it act any more, it is nobody.
+        let on_legacy = format!("serviceaccount/{legacy}");
+        case.grant(&on_legacy, "roles/viewer", "user:jo@acme.example");
+        assert_eq!(case.plan().identity_losses().count(), 1);
+        let member = "serviceAccount:acme-prod.svc.id.goog[apps/web]";
+        case.grant(&on_legacy, "roles/iam.workloadIdentityUser", member);
+        let plan = case.plan();
         assert_eq!(plan.identity_losses().count(), 0);
+        let takes = |a: &&Address| a.starts_with("binding.") || a.starts_with("grant.");
+        assert_eq!(
+            plan.changes.keys().filter(takes).count(),
+            0,
+            "it is not this spec's"
+        );
     }
 
     #[test]

@@ -291,6 +291,9 @@ impl Kind for Account {
 
     fn scope(&self, scope: &mut Scope) {
         scope.account(&self.email, &self.project);
+        if self.ends_it() {
+            scope.takes();
+        }
     }
 
     fn observe(&self, reader: &mut Reader<'_>) {

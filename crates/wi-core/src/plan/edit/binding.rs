@@ -175,6 +175,9 @@ impl Kind for Binding {
 
     fn scope(&self, scope: &mut Scope) {
         scope.policy(&self.key.resource);
+        if !self.adds() {
+            scope.takes();
+        }
         if !self.adds() && self.key.is_impersonation() {
             scope.users(&self.key);
         }

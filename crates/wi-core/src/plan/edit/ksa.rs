@@ -89,12 +89,12 @@ impl Ksa {
         }
     }
 
-    /// The annotation that a release puts back in place of the one that is there.
-    pub fn puts_back(&self) -> Option<&str> {
-        let was = self.before.as_ref()?;
-        let released = self.after == KsaAfter::Released;
-        let former = was.former_account().filter(|_| released)?;
-        (was.annotation_managers.is_empty() && was.account() != Some(former)).then_some(former)
+    /// What a release makes of the annotation: the one that it had before this spec, or none. `None`: it stays as
+    /// it is. It is written before anything goes of what its pods have until then.
+    pub fn gives_back(&self) -> Option<Option<&str>> {
+        let now = self.before.as_ref()?.account();
+        let after = self.account_after();
+        (self.after == KsaAfter::Released && now != after).then_some(after)
     }
 
     /// The whole applied configuration; `None` to delete it.

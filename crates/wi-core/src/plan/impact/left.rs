@@ -9,7 +9,7 @@ use crate::plan::{AccountAfter, Binding, Edit, Ksa, KsaAfter, Plan};
 
 /// What the changes of a plan take away.
 #[derive(Debug, Default)]
-pub(super) struct Left {
+pub(in crate::plan) struct Left {
     /// What the rest is looked up in; `None`: nothing is taken.
     live: Option<Live>,
     /// Annotations of the service accounts that change; `Err`: it goes.
@@ -18,10 +18,10 @@ pub(super) struct Left {
 
 /// A service account that is deleted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Goes;
+pub(in crate::plan) struct Goes;
 
 impl Left {
-    pub(super) fn by(plan: &Plan, live: &Live) -> Self {
+    pub(in crate::plan) fn by(plan: &Plan, live: &Live) -> Self {
         let mut left = Self::default();
         for change in plan.changes.values() {
             match &change.edit {
@@ -64,7 +64,7 @@ impl Left {
     }
 
     /// What is there but for what is taken.
-    pub(super) fn live<'a>(&'a self, live: &'a Live) -> &'a Live {
+    pub(in crate::plan) fn live<'a>(&'a self, live: &'a Live) -> &'a Live {
         self.live.as_ref().unwrap_or(live)
     }
 
@@ -72,7 +72,7 @@ impl Left {
     ///
     /// # Errors
     /// The service account goes.
-    pub(super) fn annotation<'a>(
+    pub(in crate::plan) fn annotation<'a>(
         &'a self,
         key: &KsaKey,
         now: Option<&'a str>,

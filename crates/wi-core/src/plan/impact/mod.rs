@@ -2,7 +2,7 @@
 //! held back while workloads on it would silently lose the node's service account.
 
 mod fate;
-mod left;
+pub(in crate::plan) mod left;
 mod others;
 mod placement;
 mod suggest;
