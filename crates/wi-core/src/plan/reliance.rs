@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
+use super::impact::ksa_key;
 use super::ownership::owner_of;
 use super::staying::Staying;
 use super::{Options, users};
@@ -23,6 +24,8 @@ pub(super) enum By<'a> {
     Existing(&'a KsaKey),
     /// One on a cluster that is not in the spec, or not any more.
     Dropped(&'a ClusterPath, &'a ObjectMeta),
+    /// One of a cluster of the spec where it does not name it.
+    Unnamed(KsaKey),
     /// One that stays where the spec does not name it any more.
     Staying(KsaKey),
 }
@@ -78,6 +81,29 @@ impl<'a> Reliance<'a> {
             let is_meant = elsewhere.acts_so(stays.meta);
             let by = By::Staying(key.clone());
             self.add(stays.identity.clone(), stays.meta, by, is_meant);
+        }
+        // Those of others, or of nobody, in the spec's own clusters, where it does not name them.
+        for cluster in desired.clusters.keys() {
+            let objects = live.kubernetes.get(cluster).and_then(Seen::found);
+            for meta in objects.iter().flat_map(|o| o.service_accounts.values()) {
+                if acts_as(meta).is_some()
+                    || !elsewhere.names(meta)
+                    || desired.ksa(cluster, &meta.namespace, &meta.name).is_some()
+                    || owner_of(meta) == Some(desired.owner.as_str())
+                {
+                    continue;
+                }
+                let of = &desired.clusters[cluster];
+                let accepted = options.accept_loss
+                    || users::accepts(&of.accept_loss, &meta.namespace, &meta.name);
+                if let Some(key) = ksa_key(cluster, &meta.namespace, &meta.name)
+                    && !accepted
+                {
+                    let identity = key.identity(&of.path.project);
+                    let is_meant = elsewhere.acts_so(meta);
+                    self.add(identity, meta, By::Unnamed(key), is_meant);
+                }
+            }
         }
         for outside in &live.outside {
             for meta in outside.service_accounts.found().into_iter().flatten() {
@@ -184,6 +210,10 @@ pub(super) fn is_kept(what: &str, by: &By<'_>) -> String {
                 "the service account {}/{} on {cluster}, which is not in the spec, relies on it",
                 ksa.namespace, ksa.name
             ),
+            "it is gone or acts as something else",
+        ),
+        By::Unnamed(ksa) => (
+            format!("{ksa}, which the spec does not name there, acts as itself and relies on it"),
             "it is gone or acts as something else",
         ),
         By::Staying(ksa) => (

@@ -222,6 +222,29 @@ fn identity_that_acts_as_itself_on_a_dropped_cluster_keeps_its_roles_once_the_sp
     );
     let accepted = format!("{spec}acceptLoss: [shop/ServiceAccount/worker]\n");
     assert!(plan(&accepted, world).changes.contains_key(GRANT));
+    // So it is in a cluster of the spec where that does not name it.
+    let clusters = "clusters: { main: { location: europe-west1 }, far: { location: us-east1 } }";
+    let two = spec
+        .replace("clusters: { main: { location: europe-west1 } }", clusters)
+        .replace("  shop:\n", "  shop:\n    clusters: [main]\n");
+    let far = |there: Value| {
+        let world = json!({
+            "clusters": { "far": cluster("far", json!({})) },
+            "kubernetes": { "far": { "Namespace": { "shop": {} }, "ServiceAccount": { "shop/worker": there } } },
+        });
+        plan(&two, with(settled(), world))
+    };
+    let unnamed = far(annotated(None, "helm"));
+    assert!(!unnamed.changes.contains_key(GRANT));
+    says(
+        &unnamed.warnings,
+        &[GRANT, "ksa.far/shop/worker", "does not name there"],
+    );
+    assert!(
+        far(annotated(Some(CHECKOUT), "helm"))
+            .changes
+            .contains_key(GRANT)
+    );
     // One that acts as an account does not live on it.
     let acting = plan(
         &spec,

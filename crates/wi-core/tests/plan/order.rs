@@ -143,29 +143,36 @@ fn role_is_added_before_its_principal_loses_another() {
 
 #[test]
 fn what_a_node_pool_runs_as_is_taken_after_it_has_moved() {
-    let nodes = "nodes@acme-prod.iam.gserviceaccount.com";
+    let nodes = "nodes-sa@acme-prod.iam.gserviceaccount.com";
+    let runs_as = |account: &str| {
+        let config = json!({ "config": { "serviceAccount": account } });
+        with(pool("GCE_METADATA"), config)
+    };
     let world = with(
         settled(),
         json!({
-            "clusters": { "main": { "nodePools": { "p1": pool("GCE_METADATA"), "p2": with(pool("GCE_METADATA"), json!({ "config": { "serviceAccount": "default" } })) } } },
-            "accounts": { "acme-prod": { "nodes": { "uniqueId": "3", "description": "[wi:shop]" } } },
+            "clusters": { "main": { "nodePools": { "p1": runs_as(nodes), "p2": runs_as("default") } } },
+            "accounts": { "acme-prod": { "nodes-sa": { "uniqueId": "3", "description": "[wi:shop]" } } },
             "policies": { "project/acme-prod": { "roles/viewer": [format!("serviceAccount:{nodes}")] } },
             "kubernetes": { "main": { "Node": { "n1": node("p1") } } },
         }),
     );
     let declared = SPEC.replace(
         "googleServiceAccounts:\n",
-        "googleServiceAccounts:\n  nodes: {}\n",
+        "googleServiceAccounts:\n  nodes-sa: {}\n",
     );
-    let grant = "grant.nodes:roles/viewer@project/acme-prod";
+    let grant = "grant.nodes-sa:roles/viewer@project/acme-prod";
     let taken = plan(&declared, world.clone());
     assert_eq!(needs(&taken, grant), ["nodepool.main/p1"]);
     // One that leaves the spec is the nodes' own still, whatever their pods are.
     let left = plan(SPEC, world.clone());
     assert!(changes(&left).iter().all(|c| !c.contains("nodes")));
-    says(&held(&left), &["gsa.nodes", "nodes run as it"]);
+    says(&held(&left), &["gsa.nodes-sa", "nodes run as it"]);
     let accepted = accepting(SPEC, world);
-    assert_eq!(needs(&accepted, "gsa.nodes"), [grant, "nodepool.main/p1"]);
+    assert_eq!(
+        needs(&accepted, "gsa.nodes-sa"),
+        [grant, "nodepool.main/p1"]
+    );
 }
 
 #[test]

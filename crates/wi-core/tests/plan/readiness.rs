@@ -436,24 +436,25 @@ fn node_pool_waits_for_accounts_that_wait() {
 
 #[test]
 fn removals_wait_for_node_pools_whose_pods_were_not_read() {
-    let nodes = "nodes@acme-prod.iam.gserviceaccount.com";
+    let nodes = "nodes-sa@acme-prod.iam.gserviceaccount.com";
     let world = with(
         moving(json!({})),
         json!({
-            "accounts": { "acme-prod": { "nodes": { "description": "[wi:shop]" } } },
+            "clusters": { "main": { "nodePools": { "p1": { "config": { "serviceAccount": nodes } } } } },
+            "accounts": { "acme-prod": { "nodes-sa": { "description": "[wi:shop]" } } },
             "policies": { "project/acme-prod": { "roles/viewer": [format!("serviceAccount:{nodes}")] } },
             "kubernetes": { "main": { "Pod": "403" } },
         }),
     );
     let spec = SPEC.replace(
         "googleServiceAccounts:\n",
-        "googleServiceAccounts:\n  nodes: {}\n",
+        "googleServiceAccounts:\n  nodes-sa: {}\n",
     );
     let plan = plan(&spec, world);
     assert_eq!(held(&plan), ["nodepool.main/p1: Unread"]);
     rests(
         &plan,
-        "grant.nodes:roles/viewer@project/acme-prod",
+        "grant.nodes-sa:roles/viewer@project/acme-prod",
         "the pods on nodepool.main/p1",
     );
 }

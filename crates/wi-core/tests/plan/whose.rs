@@ -170,6 +170,7 @@ fn leaving(more: Value) -> Plan {
         settled(),
         json!({
             "accounts": { "acme-prod": { "checkout": { "description": "[wi:shop]" } } },
+            "policies": { (format!("serviceaccount/{CHECKOUT}")): { "roles/iam.workloadIdentityUser": null } },
             "kubernetes": { "main": { "ServiceAccount": { "shop/checkout": null } } },
         }),
     );
@@ -199,9 +200,9 @@ fn account_that_leaves_and_is_used_by_another_right_than_its_own_stays_whole() {
     let used = leaving(with(all, there));
     assert_eq!(changes(&used), [""; 0]);
     says(&held(&used), &[ENDS, "\"o\"", "other"]);
-    let runs = json!({ "clusters": { "main": { "nodePools": [
-        { "name": "p1", "config": { "serviceAccount": CHECKOUT, "workloadMetadataConfig": { "mode": "GKE_METADATA" } } },
-    ] } } });
+    let runs = json!({ "clusters": { "main": { "nodePools": {
+        "p1": { "config": { "serviceAccount": CHECKOUT } },
+    } } } });
     let nodes = leaving(runs);
     assert_eq!(changes(&nodes), [""; 0]);
     says(

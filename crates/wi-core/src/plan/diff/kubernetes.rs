@@ -543,6 +543,7 @@ mod tests {
         assert_eq!(plan.identity_losses().count(), 0, "it was not read");
         // Where that account does not let it act any more, it is nobody.
         let on_legacy = format!("serviceaccount/{legacy}");
+        case.account("legacy-app", json!({}));
         case.grant(&on_legacy, "roles/viewer", "user:jo@acme.example");
         assert_eq!(case.plan().identity_losses().count(), 1);
         let member = "serviceAccount:acme-prod.svc.id.goog[apps/web]";
