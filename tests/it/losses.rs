@@ -201,7 +201,7 @@ async fn an_adopted_account_is_given_back_with_the_identity_that_it_had() {
 /// `shop/web` of two clusters, which others made, acts as itself with the role that the spec gives it; `left` is the spec
 /// without it, a wave for each cluster.
 fn released_in_waves() -> (String, String, World) {
-    let waves = "rollout: { waves: [{ name: first, clusters: [main], gate: manual }, { name: second, clusters: [far] }] }\n";
+    let waves = "rollout: { waves: [{ name: first, clusters: [main], gate: { manual: true } }, { name: second, clusters: [far] }] }\n";
     let clusters = "apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters: { main: { location: europe-west1 }, far: { location: us-east1 } }\n";
     let with = format!(
         "{clusters}{waves}googleServiceAccounts: {{ backend: {{ grants: [roles/logging.logWriter] }} }}\nnamespaces: {{ shop: {{ serviceAccounts: {{ web: {{ impersonates: backend }} }} }} }}\n"
@@ -258,7 +258,7 @@ async fn what_is_released_in_waves_loses_nothing_and_leaves_nothing() {
         "{}",
         one_cluster.out
     );
-    let refused = json!([{ "match": "PATCH /api/v1/namespaces/shop/serviceaccounts/web*", "status": 403, "after": 2 }]);
+    let refused = json!([{ "match": "PATCH /api/v1/namespaces/shop/serviceaccounts/web?fieldManager=wi$", "status": 403 }]);
     let refused: Vec<Fault> = serde_json::from_value(refused).expect("faults");
     inside.sandbox.inject(refused);
     let failed = inside.wi(&apply(&["--approve", "first"])).await;
