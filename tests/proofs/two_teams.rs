@@ -234,7 +234,8 @@ impl Teams {
                 beta.referred.insert("shop/web".to_owned());
                 if self.web_acts[1] == Acts::Shared && self.web_acts[0] != Acts::Shared {
                     // It does not act as alpha's account, and so beta's right to is not made.
-                    beta.bindings.retain(|(on, _, who)| on != SHARED || who != "shop/web");
+                    beta.bindings
+                        .retain(|(on, _, who)| on != SHARED || who != "shop/web");
                 }
             }
         }
