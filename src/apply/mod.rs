@@ -29,7 +29,7 @@ use wi_client::http::Http;
 use wi_client::kubernetes::Kube;
 use wi_core::address::Address;
 use wi_core::desired::Desired;
-use wi_core::live::{Live, to_connect};
+use wi_core::live::{Live, Seen, to_connect};
 use wi_core::names::{ClusterPath, Email};
 use wi_core::plan::{Edit, Ksa, Options, Plan};
 use wi_core::reason::Reason;
@@ -113,6 +113,10 @@ pub struct Context {
     operations: std::sync::Mutex<BTreeMap<String, String>>,
     /// Whether IAM may not yet see what this very apply makes.
     makes_principals: bool,
+    /// The workload pools that clusters of the spec have, or are given here: IAM may not see them yet.
+    pools: BTreeSet<String>,
+    /// Cancelled when the user wants to stop.
+    stop: CancellationToken,
     /// What is looked at again before a node pool is moved.
     recheck: recheck::Recheck,
     /// Service accounts of Kubernetes that get their former identity back as they are released.
@@ -173,6 +177,15 @@ impl Context {
                 }
                 _ => None,
             });
+        let given = plan.changes.values().filter_map(|c| match &c.edit {
+            Edit::ClusterPool(pool) => Some(pool.after.clone()),
+            _ => None,
+        });
+        let there = live.clusters.values().filter_map(|seen| match seen {
+            Seen::Found(c) => Some(c.workload_identity_config.workload_pool.clone()),
+            _ => None,
+        });
+        let pools = given.chain(there).collect();
         Self {
             giving_back: giving_back.collect(),
             http,
@@ -185,7 +198,18 @@ impl Context {
             one_write,
             operations: std::sync::Mutex::default(),
             makes_principals,
+            pools,
+            stop: CancellationToken::new(),
             recheck,
+        }
+    }
+
+    /// Ends waiting for IAM, too, when `stop` is cancelled.
+    #[must_use]
+    pub fn stopped_by(self, stop: &CancellationToken) -> Self {
+        Self {
+            stop: stop.clone(),
+            ..self
         }
     }
 
@@ -219,7 +243,7 @@ impl Context {
     }
 
     fn propagation_wait(&self) -> Wait {
-        Wait::up_to(self.limits.propagation, self.limits.poll)
+        Wait::up_to(self.limits.propagation, self.limits.poll).or_until(&self.stop)
     }
 
     /// The bound on one operation, for the user.

@@ -440,10 +440,7 @@ impl Rollout<'_> {
             }
         }
         if wave.manual && !self.gates.approved.contains(&wave.name) {
-            let why = format!(
-                "it wants to be approved: run again with --approve {}",
-                wave.name
-            );
+            let why = "it wants to be approved".to_owned();
             return Some(self.pause(index + 1, wave, why, Pause::Gate));
         }
         self.context.observer.wave(&wave.name, "gate passed");

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
+
 /// How often a write that met another writer is tried again.
 pub(super) const CONFLICTS: usize = 20;
 
@@ -16,6 +18,7 @@ pub(super) struct Wait {
     started: Instant,
     limit: Duration,
     shortest: Duration,
+    stop: CancellationToken,
 }
 
 impl Wait {
@@ -25,10 +28,19 @@ impl Wait {
             started: Instant::now(),
             limit,
             shortest,
+            stop: CancellationToken::new(),
         }
     }
 
-    /// Sleeps until the next try; `false` when the time is up.
+    /// No longer than until `stop` is cancelled: for what nothing is under way at any server.
+    pub fn or_until(self, stop: &CancellationToken) -> Self {
+        Self {
+            stop: stop.clone(),
+            ..self
+        }
+    }
+
+    /// Sleeps until the next try; `false` when the time is up, or the user wants to stop.
     pub async fn again(&mut self) -> bool {
         let waited = self.started.elapsed();
         if waited >= self.limit {
@@ -37,8 +49,10 @@ impl Wait {
         let interval = waited.mul_f64(SHARE).clamp(self.shortest, LONGEST);
         // Two thirds to all of the interval, so that many waiters spread out.
         let jittered = interval.mul_f64(0.67 + 0.33 * fraction());
-        tokio::time::sleep(jittered.min(self.limit - waited)).await;
-        true
+        tokio::select! {
+            () = self.stop.cancelled() => false,
+            () = tokio::time::sleep(jittered.min(self.limit - waited)) => true,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use wi_core::words::shell_word;
 
 use super::choice::ChoiceArgs;
 use super::connect::ConnectArgs;
+use crate::view::outcome::GoOn;
 
 /// `wi apply PATH... --target ... --sandbox`.
 pub(super) fn apply(paths: &[PathBuf], choice: &ChoiceArgs, connect: &ConnectArgs) -> String {
@@ -20,6 +21,20 @@ pub(super) fn apply(paths: &[PathBuf], choice: &ChoiceArgs, connect: &ConnectArg
 /// The command that would make a saved plan anew and carry it out.
 pub(super) fn saved(file: &PlanFile) -> String {
     typed("apply", &file.spec, file.choices.iter().cloned())
+}
+
+/// How to go on after a saved plan that has begun.
+pub(super) fn anew(file: &PlanFile, path: &Path, connect: &ConnectArgs) -> GoOn {
+    let path = match path.as_os_str() == "-" {
+        true => Path::new("wi.plan"),
+        false => path,
+    };
+    let out = ["--out".to_owned(), path.display().to_string()];
+    let choices = file.choices.iter().cloned().chain(connect.words());
+    GoOn::Anew {
+        plan: typed("plan", &file.spec, choices.chain(out)),
+        apply: typed("apply", &[path.to_owned()], connect.words().into_iter()),
+    }
 }
 
 /// `wi explain PATH...`, and what comes behind the subject.

@@ -12,6 +12,7 @@ use wi_core::desired::Desired;
 use wi_core::live::Live;
 use wi_core::plan::saved::PlanFile;
 use wi_core::plan::{Options, Plan, protect};
+use wi_core::words::shell_word;
 
 use super::choice::ChoiceArgs;
 use super::connect::{self, ConnectArgs, Session};
@@ -25,6 +26,7 @@ use crate::apply::{Context, Limits, Observer, Status, preflight, proof, rehearsa
 use crate::engine::read;
 use crate::verify::{self, Proof};
 use crate::view::json::stream::{self, Stream};
+use crate::view::outcome::GoOn;
 use crate::view::progress::Progress;
 use crate::view::{self, print};
 
@@ -160,7 +162,11 @@ async fn plan_and_apply(
     if asks && !approved()? {
         return Err(Failure::Rendered("Apply cancelled.".to_owned()));
     }
-    carry_out(session, plan, &desired, &live, args, &options, &args.paths).await
+    let next = Next {
+        spec: &args.paths,
+        again: GoOn::Again(again::apply(&args.paths, &args.choice, &args.connect)),
+    };
+    carry_out(session, plan, &desired, &live, args, &options, next).await
 }
 
 /// Carries a saved plan out, if all that it rests on is as it was.
@@ -260,8 +266,10 @@ async fn check_and_apply(
         &live,
         args,
         &file.options(),
-        // The file is stale by then.
-        &file.spec,
+        Next {
+            spec: &file.spec,
+            again: again::anew(file, &args.paths[0], &args.connect),
+        },
     )
     .await
 }
@@ -325,6 +333,14 @@ async fn may(
     )))
 }
 
+/// What the user may do next.
+struct Next<'a> {
+    /// The files of the spec.
+    spec: &'a [PathBuf],
+    /// How to go on where something is left.
+    again: GoOn,
+}
+
 async fn carry_out(
     session: &Session,
     plan: Plan,
@@ -332,9 +348,14 @@ async fn carry_out(
     live: &Live,
     args: &ApplyArgs,
     options: &Options,
-    spec: &[PathBuf],
+    Next { spec, again }: Next<'_>,
 ) -> Result<Success, Failure> {
-    let again = again::apply(spec, &args.choice, &args.connect);
+    // A gate that was passed by this flag is met again by the next run.
+    let again = again.with(
+        args.approve
+            .iter()
+            .map(|w| format!("--approve {}", shell_word(w))),
+    );
     let progress = Arc::new(if args.json {
         Progress::json(Stream::begin(&plan, desired)?)
     } else {
@@ -348,7 +369,8 @@ async fn carry_out(
         read_secrets: args.secrets.read_secrets.mode(),
         ..Limits::default()
     };
-    let context = Arc::new(Context::new(
+    let stop = CancellationToken::new();
+    let context = Context::new(
         session.http.clone(),
         plan.clone(),
         desired,
@@ -356,7 +378,8 @@ async fn carry_out(
         options,
         Arc::<Progress>::clone(&progress),
         limits,
-    ));
+    );
+    let context = Arc::new(context.stopped_by(&stop));
     let gates = Gates {
         approved: args.approve.iter().cloned().collect(),
         run_file: Some(Path::new(RUN_DIRECTORY).join(format!("{}.json", plan.owner))),
@@ -364,9 +387,13 @@ async fn carry_out(
         demands_proof: args.verify,
         propagation: args.wait_propagation,
     };
-    let stop = CancellationToken::new();
     let rolling = rollout::roll_out(&context, desired, live, options, &gates, &stop);
     let (outcome, ended) = until_done_or_interrupted(&context, &progress, rolling, &stop).await?;
+    let begun = |end: &Status| !matches!(end, Status::NotStarted(_));
+    let again = match outcome.values().any(begun) {
+        true => again,
+        false => again.unbegun(),
+    };
     match progress.stream() {
         Some(stream) => stream.end(&plan, &outcome)?,
         None => {

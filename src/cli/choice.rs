@@ -10,19 +10,19 @@ use crate::engine::pipeline::Part;
 #[derive(Debug, Args)]
 pub(super) struct ChoiceArgs {
     /// Only this address, what is below it, and what it needs (repeatable)
-    #[arg(long, value_name = "ADDRESS", help_heading = PLANNED)]
+    #[arg(long, value_name = "ADDRESS", value_parser = word(), help_heading = PLANNED)]
     pub target: Vec<String>,
     /// Only this cluster, and what its workloads are given (repeatable)
-    #[arg(long, value_name = "NAME", conflicts_with = "target", help_heading = PLANNED)]
+    #[arg(long, value_name = "NAME", conflicts_with = "target", value_parser = word(), help_heading = PLANNED)]
     pub cluster: Vec<String>,
     /// Also remove what the spec granted at this commit, tag or branch
-    #[arg(long, value_name = "GIT_REF", help_heading = PLANNED)]
+    #[arg(long, value_name = "GIT_REF", value_parser = word(), help_heading = PLANNED)]
     pub base: Option<String>,
     /// Move node pools although pods on them lose the node's identity
     #[arg(long, help_heading = ALLOWED)]
     pub accept_loss: bool,
     /// Take over what is marked as the spec of this name's (repeatable)
-    #[arg(long, value_name = "NAME", help_heading = ALLOWED)]
+    #[arg(long, value_name = "NAME", value_parser = word(), help_heading = ALLOWED)]
     pub adopt_from: Vec<String>,
     /// Take over Kubernetes fields that other field managers own
     #[arg(long, help_heading = ALLOWED)]
@@ -37,10 +37,10 @@ pub(super) struct ChoiceArgs {
     #[arg(long, help_heading = ALLOWED)]
     pub ignore_maintenance_exclusions: bool,
     /// Only this wave
-    #[arg(long, value_name = "WAVE", conflicts_with = "until_wave", help_heading = heading::ROLLOUT)]
+    #[arg(long, value_name = "WAVE", conflicts_with = "until_wave", value_parser = word(), help_heading = heading::ROLLOUT)]
     pub wave: Option<String>,
     /// The waves up to this one
-    #[arg(long, value_name = "WAVE", help_heading = heading::ROLLOUT)]
+    #[arg(long, value_name = "WAVE", value_parser = word(), help_heading = heading::ROLLOUT)]
     pub until_wave: Option<String>,
     /// Recreate nodes a few at a time, or beside a second set of nodes
     #[arg(long, value_enum, help_heading = NODES)]
@@ -56,6 +56,11 @@ pub(super) struct ChoiceArgs {
 const PLANNED: &str = "What is planned";
 const ALLOWED: &str = "What is allowed";
 const NODES: &str = "How nodes are recreated (in this run; the settings are put back)";
+
+/// Nothing is no name: a variable of a script that is not set, say.
+fn word() -> clap::builder::NonEmptyStringValueParser {
+    clap::builder::NonEmptyStringValueParser::new()
+}
 
 /// How many nodes GKE lets an upgrade add or take.
 fn nodes() -> clap::builder::RangedI64ValueParser<u32> {

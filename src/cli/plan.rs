@@ -40,6 +40,9 @@ pub(super) struct PlanArgs {
 }
 
 pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
+    if let Some(out) = &args.out {
+        plan_file::may_write(out)?;
+    }
     let input = Input::load(&args.spec.paths, args.choice.base.as_deref())?;
     connect::runtime()?.block_on(async {
         let session = Session::open(&args.connect, &args.spec.paths, || input.declared()).await?;

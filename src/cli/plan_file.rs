@@ -35,6 +35,28 @@ pub(super) fn write(path: &Path, file: &PlanFile) -> Result<(), Failure> {
         .map_err(|e| Failure::Message(format!("cannot write the plan to {}: {e}", path.display())))
 }
 
+/// Whether a plan may be saved there: in place of nothing, or of another plan. Whatever else is there was not
+/// meant to go; above all not the spec.
+pub(super) fn may_write(path: &Path) -> Result<(), Failure> {
+    let is_kept = path.as_os_str() != "-"
+        && std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() > 0)
+        && !starts_as_one(path);
+    match is_kept {
+        true => Err(Failure::Message(format!(
+            "--out {0}: {0} is there, and no saved plan: name another file, or remove it",
+            path.display()
+        ))),
+        false => Ok(()),
+    }
+}
+
+fn starts_as_one(path: &Path) -> bool {
+    let mut start = [0; 8];
+    std::fs::File::open(path)
+        .and_then(|mut f| f.read_exact(&mut start))
+        .is_ok_and(|()| PlanFile::is_one(&start))
+}
+
 /// Reads a plan file; `-` is standard input.
 pub(super) fn read(path: &Path) -> Result<PlanFile, Failure> {
     let (name, read) = if path.as_os_str() == "-" {
@@ -67,13 +89,7 @@ pub(super) fn is_one(paths: &[PathBuf]) -> Result<bool, Failure> {
             path.display()
         )));
     }
-    let is_plan = |path: &PathBuf| {
-        let mut start = [0; 8];
-        path.is_file()
-            && std::fs::File::open(path)
-                .and_then(|mut f| f.read_exact(&mut start))
-                .is_ok_and(|()| PlanFile::is_one(&start))
-    };
+    let is_plan = |path: &PathBuf| path.is_file() && starts_as_one(path);
     match paths.iter().find(|p| is_plan(p)) {
         Some(plan) if paths.len() > 1 => Err(Failure::Message(format!(
             "{} is a saved plan: name it alone",

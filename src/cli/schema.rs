@@ -37,6 +37,6 @@ pub(super) fn run(args: SchemaArgs) -> Result<Success, Failure> {
         SchemaKind::Migrate => crate::view::migrate::json::schema(),
         SchemaKind::World => wi_sandbox::world::json_schema(),
     };
-    print::data(&format!("{schema:#}\n"))?;
+    print::data(&crate::view::json::document(&schema))?;
     Ok(Success::Ok)
 }

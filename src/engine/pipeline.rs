@@ -211,7 +211,7 @@ pub async fn make<E: From<Error>>(
         let addresses = plan::addresses(&desired, &live);
         for target in unmatched {
             // Nothing to do there is an answer; an address that nothing has is a typing error.
-            if addresses.iter().any(|a| a.is_in(&target)) {
+            if addresses.iter().any(|a| a.is_in(&target)) || is_there(&live, &target) {
                 plan.warnings
                     .push(format!("--target {target} matches no change of this plan"));
             } else {
@@ -230,6 +230,21 @@ pub async fn make<E: From<Error>>(
         desired,
         live,
         plan,
+    })
+}
+
+/// Whether a Kubernetes service account or a namespace is there, though the spec does not ask for it: what was
+/// released has such an address, and whoever targets it again has done so already.
+fn is_there(live: &Live, target: &str) -> bool {
+    live.kubernetes.iter().any(|(cluster, seen)| {
+        let Some(objects) = seen.found() else {
+            return false;
+        };
+        let ksas = objects.service_accounts.keys();
+        let mut ksas = ksas.map(|(namespace, name)| format!("ksa.{cluster}/{namespace}/{name}"));
+        let namespaces = objects.namespaces.keys();
+        let mut namespaces = namespaces.map(|name| format!("namespace.{cluster}/{name}"));
+        ksas.any(|a| a == target) || namespaces.any(|a| a == target)
     })
 }
 

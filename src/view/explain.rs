@@ -276,7 +276,7 @@ pub fn json(message: Option<&Message>, chains: &[Chain]) -> String {
     if !others.is_empty() {
         whole["others"] = others.into();
     }
-    format!("{whole:#}\n")
+    super::json::document(&whole)
 }
 
 fn of_chain_json(message: Option<&Message>, chain: &Chain) -> Value {

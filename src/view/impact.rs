@@ -159,11 +159,18 @@ fn loss(impact: &Impact, text: &mut String) {
         }
     }
     let _ = write!(text, "\n\n{}", roles("That account", impact));
-    let _ = write!(
-        text,
-        "\n\nGive their service accounts an identity:\n\n{}",
-        indented(&impact.give_identity)
-    );
+    match impact.give_identity.as_str() {
+        "" => text.push_str(
+            "\n\nThe spec gives their service accounts an identity, which does not count yet: what it lacks is said there or in a warning. See to that, and plan again.\n",
+        ),
+        lines => {
+            let _ = write!(
+                text,
+                "\n\nGive their service accounts an identity:\n\n{}",
+                indented(lines)
+            );
+        }
+    }
     let _ = write!(
         text,
         "\nOr, if they need none, accept that (or pass --accept-loss):\n\n{}",

@@ -61,7 +61,7 @@ pub fn summary_json(used: &[Used], looked_at: &[String]) -> String {
         })
         .collect();
     let root = json!({ "format_version": "1.0", "used": all, "looked_at": looked_at });
-    format!("{root:#}\n")
+    super::json::document(&root)
 }
 
 /// The permissions that somebody used.
@@ -146,5 +146,5 @@ pub fn permissions_json(found: &Permissions, unseen: &[String]) -> String {
         "reads_not_logged": only_changes.map(|(s, _)| s).collect::<Vec<_>>(),
         "not_seen": unseen,
     });
-    format!("{root:#}\n")
+    super::json::document(&root)
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use wi_core::address::Address;
 use wi_core::plan::{Action, Plan, StaleObject};
 use wi_core::reason::Reason;
-use wi_core::words::{counted, safe};
+use wi_core::words::{counted, safe, shell_word};
 
 use super::cause::together;
 use super::style::{BOLD, GREEN, RED, YELLOW, paint};
@@ -16,12 +16,73 @@ use crate::apply::rehearsal::Refused;
 use crate::apply::rollout::Pause;
 use crate::apply::{Outcome, SkipReason, Status};
 
+/// How to go on where something is left.
+#[derive(Debug, Clone)]
+pub enum GoOn {
+    /// By this command, which plans again.
+    Again(String),
+    /// By a new plan: the saved one rests on what it has changed itself.
+    Anew {
+        /// Makes the new plan.
+        plan: String,
+        /// Carries it out.
+        apply: String,
+    },
+}
+
+const FIXED: &str = "once this is fixed";
+const GO_ON: &str = "to go on";
+
+impl GoOn {
+    /// Where nothing was begun: a saved plan holds still.
+    #[must_use]
+    pub fn unbegun(self) -> Self {
+        match self {
+            Self::Anew { apply, .. } => Self::Again(apply),
+            again => again,
+        }
+    }
+
+    /// With these flags for whatever carries out the rest.
+    #[must_use]
+    pub fn with(mut self, flags: impl IntoIterator<Item = String>) -> Self {
+        let (Self::Again(command) | Self::Anew { apply: command, .. }) = &mut self;
+        for flag in flags {
+            command.push(' ');
+            command.push_str(&flag);
+        }
+        self
+    }
+
+    /// `when`: `once this is fixed`, or `to go on`; `what` is what the command makes of the rest.
+    fn again(&self, when: &str, what: &str) -> String {
+        match self {
+            Self::Again(command) => format!("Run `{command}` again {when}: {what}."),
+            Self::Anew { .. } => self.given("", when, what),
+        }
+    }
+
+    /// With one more flag.
+    fn given(&self, flag: &str, when: &str, what: &str) -> String {
+        match self {
+            Self::Again(command) => format!("Run `{command}{flag}` {when}: {what}."),
+            Self::Anew { plan, apply } => format!(
+                "This saved plan is used up: it rests on what it has changed by now. {}, plan what is left by `{plan}`, look at it, and run `{apply}{flag}`.",
+                match when {
+                    GO_ON => "To go on",
+                    _ => "Once this is fixed",
+                }
+            ),
+        }
+    }
+}
+
 /// What is done, what failed, what was not started and because of what.
 ///
 /// `width` is the terminal's, in columns; `waits` is whether a rollout waits for somebody or for time,
 /// with nothing broken.
-/// `again` is the command that goes on.
-pub fn text(plan: &Plan, outcome: &Outcome, width: usize, waits: bool, again: &str) -> String {
+/// `again` is how to go on.
+pub fn text(plan: &Plan, outcome: &Outcome, width: usize, waits: bool, again: &GoOn) -> String {
     let count = |action: Action| {
         outcome
             .iter()
@@ -80,15 +141,11 @@ pub fn text(plan: &Plan, outcome: &Outcome, width: usize, waits: bool, again: &s
     }
     // At a gate or a deadline, what goes on is said by [`paused`].
     if broken {
-        let _ = writeln!(
-            out,
-            "\nRun `{again}` again once this is fixed: it finds what is left to do."
-        );
+        let next = again.again(FIXED, "it finds what is left to do");
+        let _ = writeln!(out, "\n{next}");
     } else if interrupted {
-        let _ = writeln!(
-            out,
-            "\nRun `{again}` again to go on: it finds what is left to do."
-        );
+        let next = again.again(GO_ON, "it finds what is left to do");
+        let _ = writeln!(out, "\n{next}");
     }
     out
 }
@@ -157,17 +214,15 @@ fn counted_are(n: usize, noun: &str) -> String {
 }
 
 /// A rollout that does not go on by itself.
-pub fn paused(wave: &str, why: &str, by: Pause, again: &str) -> String {
+pub fn paused(wave: &str, why: &str, by: Pause, again: &GoOn) -> String {
+    let done = "what is done is not done again";
     let (when, next) = match by {
-        Pause::Gate => ("after", "What is done is not done again.".to_owned()),
-        Pause::Deadline => (
-            "before",
-            format!("Run `{again}` again to go on: what is done is not done again."),
-        ),
-        Pause::Failures => (
-            "after",
-            format!("Run `{again}` again once this is fixed: what is done is not done again."),
-        ),
+        Pause::Gate => {
+            let flag = format!(" --approve {}", shell_word(wave));
+            ("after", again.given(&flag, GO_ON, done))
+        }
+        Pause::Deadline => ("before", again.again(GO_ON, done)),
+        Pause::Failures => ("after", again.again(FIXED, done)),
     };
     format!(
         "\n{} {when} the wave {}: {}.\n{next}",

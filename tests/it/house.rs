@@ -125,3 +125,21 @@ fn what_a_file_uses_is_found_however_it_is_written() {
     let found: Vec<String> = used(text, 2).into_iter().collect();
     assert_eq!(found, ["desired", "live", "names", "plan", "words"]);
 }
+
+/// What JSON leaves as it is misleads terminals: one place knows what is to be escaped.
+#[test]
+fn one_place_writes_json_for_people() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for folder in ["view", "cli"] {
+        for (file, text) in sources(&root.join(folder)) {
+            let is_the_place = folder == "view" && file == "json/mod.rs";
+            for call in ["serde_json::to_string", "serde_json::to_vec", ":#}\\n"] {
+                let is_a_file = folder == "cli" && file == "init.rs";
+                assert!(
+                    is_the_place || is_a_file || !text.contains(call),
+                    "src/{folder}/{file} writes JSON by {call}: view::json does"
+                );
+            }
+        }
+    }
+}

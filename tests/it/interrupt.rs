@@ -114,3 +114,43 @@ fn after_a_kill_the_next_run_attaches_to_the_operation_that_runs() {
     );
     goes_on(&served);
 }
+
+/// Nothing is under way at any server while IAM does not know a new account: a runner that sends SIGTERM, and
+/// SIGKILL ten seconds later, gets its summary.
+#[test]
+fn one_interrupt_ends_waiting_for_iam() {
+    let served = Served::of(Place::example("quickstart"));
+    served.inject(&json!({
+        "match": "POST /v1/projects/acme-prod:setIamPolicy",
+        "status": 400,
+        "message": "Service account checkout@acme-prod.iam.gserviceaccount.com does not exist.",
+    }));
+    let args = [
+        "apply",
+        "wi.yaml",
+        "--auto-approve",
+        "-v",
+        "--target",
+        "gsa.checkout",
+        "--target",
+        "grant.checkout",
+    ];
+    let mut child = spawn(&mut served.command(&args));
+    let mut stderr = BufReader::new(child.stderr.take().expect("stderr"));
+    line_with(&mut stderr, "acme-prod:setIamPolicy");
+    signal(&child, "-TERM");
+    let (mut out, mut err) = (String::new(), String::new());
+    child
+        .stdout
+        .take()
+        .expect("stdout")
+        .read_to_string(&mut out)
+        .expect("read");
+    stderr.read_to_string(&mut err).expect("read");
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+    assert!(err.contains("Interrupt received"), "{err}");
+    assert!(out.contains("Not started, interrupted:"), "{out}");
+    assert!(!out.contains("Failed:"), "{out}");
+    served.sandbox.heal();
+    served.wi(&["apply", "wi.yaml", "--auto-approve"]).ok();
+}

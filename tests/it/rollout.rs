@@ -116,7 +116,7 @@ fn a_manual_gate_waits_for_somebody_and_the_exit_code_says_so() {
     let served = three(MANUAL, "");
     let ran = served.wi(&["apply", "--auto-approve"]);
     assert_eq!(ran.code, Some(3), "{}", ran.err);
-    assert!(ran.err.contains("--approve canary"), "{}", ran.err);
+    ran.says(&["Run `wi apply --approve canary` to go on: what is done is not done again."]);
     assert_eq!(touched(&served), ["a".to_owned()].into());
     let ran = served.wi(&["apply", "--auto-approve"]);
     assert_eq!(ran.code, Some(3), "it waits on");
@@ -129,6 +129,28 @@ fn a_manual_gate_waits_for_somebody_and_the_exit_code_says_so() {
     served
         .wi(&["apply", "--auto-approve", "--approve", "canary"])
         .ok();
+    assert_eq!(touched(&served).len(), 3);
+}
+
+/// It rests on what it has changed itself: what goes on is a new plan of the rest, by the words of the last line.
+#[test]
+fn a_saved_plan_that_pauses_at_a_gate_is_used_up_and_says_what_goes_on() {
+    let served = three(MANUAL, "");
+    served.wi(&["plan", "--out", "p.plan"]).ok();
+    let ran = served.wi(&["apply", "p.plan"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    ran.says(&[
+        "it wants to be approved",
+        "This saved plan is used up: it rests on what it has changed by now.",
+        "plan what is left by `wi plan --out p.plan`, look at it, and run `wi apply p.plan --approve canary`.",
+    ]);
+    // As it says.
+    assert_eq!(
+        served.wi(&["apply", "p.plan", "--approve", "canary"]).code,
+        Some(4)
+    );
+    served.wi(&["plan", "--out", "p.plan"]).ok();
+    served.wi(&["apply", "p.plan", "--approve", "canary"]).ok();
     assert_eq!(touched(&served).len(), 3);
 }
 

@@ -545,3 +545,20 @@ fn annotate(served: &Served, key: &str, value: &str) {
         assert!(answer.status().is_success(), "{}", answer.status());
     });
 }
+
+#[test]
+fn a_plan_is_saved_over_another_one_and_over_nothing_else() {
+    let place = Place::new(SPEC, WORLD);
+    for kept in ["wi.yaml", "notes.txt"] {
+        place.write("notes.txt", "mine");
+        let before = std::fs::read(place.path(kept)).expect(kept);
+        let ran = place.wi(&["plan", "wi.yaml", "--out", kept]).fails();
+        ran.says(&[kept, "no saved plan"]);
+        assert_eq!(std::fs::read(place.path(kept)).expect(kept), before);
+    }
+    place.write("p.plan", "");
+    for _ in 0..2 {
+        place.wi(&["plan", "wi.yaml", "--out", "p.plan"]).ok();
+    }
+    place.wi(&["show", "p.plan"]).ok();
+}

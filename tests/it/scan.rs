@@ -562,3 +562,21 @@ fn committed_schema_of_findings_is_the_one_that_wi_prints() {
         "run: cargo run -q -- schema findings > schemas/wi-findings.v1.schema.json"
     );
 }
+
+/// Names of files are others' words: JSON has them escaped, and the same for programs.
+#[cfg(unix)]
+#[test]
+fn no_character_of_a_name_reaches_a_terminal_raw_in_any_form() {
+    let account = Account::new(1);
+    let place = empty();
+    let name = "k\u{9b}31m\u{202e}\u{200b}\u{1b}[2J.json";
+    put(&place, name, account.json());
+    for format in ["text", "json", "sarif", "markdown", "junit"] {
+        let ran = scan(&place, &["--format", format]);
+        let raw = |c: &char| wi_core::words::misleads(*c) && *c != '\n';
+        let found: Vec<char> = ran.out.chars().chain(ran.err.chars()).filter(raw).collect();
+        assert!(found.is_empty(), "{format}: {found:?}");
+    }
+    let found = json(&place, &[]);
+    assert_eq!(found["findings"][0]["place"]["path"], name);
+}

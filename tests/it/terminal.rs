@@ -186,3 +186,20 @@ fn a_graph_is_the_same_each_time_and_names_only_what_is_in_it() {
         }
     }
 }
+
+#[test]
+fn a_choice_of_nothing_is_refused_by_its_flag() {
+    let place = Place::example("quickstart");
+    for flag in [
+        "--adopt-from",
+        "--cluster",
+        "--target",
+        "--base",
+        "--wave",
+        "--until-wave",
+    ] {
+        let ran = place.wi(&["plan", flag, ""]).fails();
+        ran.says(&[flag]);
+        assert!(ran.out.is_empty(), "{}", ran.out);
+    }
+}

@@ -309,3 +309,25 @@ fn a_saved_plan_is_stale_once_somebody_uses_what_it_takes_away() {
     apply.says(&["it is used by grafana/grafana in cluster.main, annotated with it"]);
     assert_eq!(who_may_act(&place.state()), sorted(&[GRAFANA]));
 }
+
+/// A project that never had a pool, by a typing error for instance: nobody makes it while the apply waits.
+#[test]
+fn a_user_of_a_project_without_a_pool_is_refused_at_once_in_own_words() {
+    let plain = "apiVersion: wi.sandbox/v1\ntimeScale: 2000\nprojects: { acme-prod: { number: 123456789012 }, acme-hub: { number: 333333333333 } }\nclusters: [{ project: acme-prod, location: europe-west1, name: main, autopilot: true }]\n";
+    let users = ", users: [acme-hub/sync/reconciler]";
+    runtime().block_on(async {
+        let world = World::parse(plain, "world.yaml").expect("a valid world");
+        let inside = Inside::start(&spec(users, ""), world).await;
+        let apply = inside.wi(&["apply", "wi.yaml", "--auto-approve"]).await.fails();
+        apply.says(&[
+            "Identity Pool does not exist (acme-hub.svc.id.goog)",
+            "No cluster of the project acme-hub ever had a workload pool, so that serviceAccount:acme-hub.svc.id.goog[sync/reconciler] is nobody",
+        ]);
+        assert!(!apply.err.contains("waiting until IAM"), "{}", apply.err);
+        // What stands beside it is written.
+        assert_eq!(who_may_act(&inside.world()), sorted(&[OURS]));
+        let account = "POST /v1/projects/acme-prod/serviceAccounts/metrics-exporter@acme-prod.iam.gserviceaccount.com:setIamPolicy";
+        let tries = inside.counts()[account].as_u64().expect("a count");
+        assert!(tries <= 4, "it is not tried again: {tries}");
+    });
+}

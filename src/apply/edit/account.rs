@@ -303,7 +303,12 @@ async fn wait_until_visible(
                     .observer
                     .still(address, "waiting until IAM knows it");
                 if !wait.again().await {
-                    let what = format!("{email} was created, but IAM still does not find it: ");
+                    let what = match context.stop.is_cancelled() {
+                        true => format!(
+                            "{email} was created, and wi was interrupted before IAM found it: "
+                        ),
+                        false => format!("{email} was created, but IAM still does not find it: "),
+                    };
                     return Err(e.reason().within(&what));
                 }
             }

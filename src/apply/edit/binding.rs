@@ -14,7 +14,28 @@ use wi_core::wire::policy::{Binding, Policy};
 use super::ksa;
 use super::writes::{Planned, Writes};
 use crate::apply::wait::CONFLICTS;
-use crate::apply::{Context, Status};
+use crate::apply::{Context, SkipReason, Status};
+
+/// Why a policy was not written.
+enum Unwritten {
+    /// It was refused, or something failed.
+    Refused(ApiError),
+    /// The user wants to stop, and IAM had not taken it yet.
+    Interrupted,
+}
+
+impl Unwritten {
+    /// Whether one member of several is bad.
+    fn is_of_a_member(&self) -> bool {
+        matches!(self, Self::Refused(e) if e.code == 400)
+    }
+}
+
+impl From<ApiError> for Unwritten {
+    fn from(e: ApiError) -> Self {
+        Self::Refused(e)
+    }
+}
 
 /// Carries out the edits of one policy, in one write unless one of them is refused.
 pub(in crate::apply) async fn edit(
@@ -46,8 +67,8 @@ pub(in crate::apply) async fn edit(
     let mut writes = Writes::of(edits);
     while let Some(part) = writes.next() {
         let written = write(context, resource, &part).await;
-        let is_refused = matches!(&written, Err(e) if e.code == 400);
-        let status = Status::from(written.map_err(|e| e.reason()));
+        let is_refused = matches!(&written, Err(e) if e.is_of_a_member());
+        let status = status(context, &part, written);
         writes.settle(part, is_refused, &status);
     }
     ended.extend(writes.into_ended());
@@ -95,11 +116,29 @@ async fn give_back<'a>(
     (free, held.collect())
 }
 
+/// How these edits of one write have ended.
+fn status(context: &Context, edits: &[Planned<'_>], result: Result<(), Unwritten>) -> Status {
+    match result {
+        Ok(()) => Status::Done,
+        Err(Unwritten::Interrupted) => Status::NotStarted(SkipReason::Interrupted),
+        Err(Unwritten::Refused(e)) => Status::Failed(match (edits, unknown_pool(&e)) {
+            ([only], Some(pool)) if !context.pools.contains(pool) => {
+                let project = pool.trim_end_matches(POOL);
+                e.reason().with(&format!(
+                    ". No cluster of the project {project} ever had a workload pool, so that {} is nobody: is the project's id right?",
+                    only.key.member
+                ))
+            }
+            _ => e.reason(),
+        }),
+    }
+}
+
 async fn write(
     context: &Context,
     resource: &Resource,
     edits: &[Planned<'_>],
-) -> Result<(), ApiError> {
+) -> Result<(), Unwritten> {
     let mut wait = context.propagation_wait();
     let mut conflicts = 0;
     let mut told = false;
@@ -121,20 +160,20 @@ async fn write(
             Err(e) if e.is_conflict() && conflicts < CONFLICTS => {
                 conflicts += 1;
                 if !wait.again().await {
-                    return Err(e);
+                    return Err(unwritten(context, e));
                 }
             }
-            Err(e) if context.makes_principals && is_not_visible_yet(context, resource, &e) => {
+            Err(e) if is_not_visible_yet(context, resource, &e) => {
                 for edit in edits {
                     context
                         .observer
                         .still(edit.address, "waiting until IAM accepts the new principal");
                 }
                 if !wait.again().await {
-                    return Err(e);
+                    return Err(unwritten(context, e));
                 }
             }
-            Err(e) => return Err(e),
+            Err(e) => return Err(e.into()),
         }
     }
 }
@@ -144,7 +183,7 @@ async fn reads_back(
     context: &Context,
     resource: &Resource,
     edits: &[Planned<'_>],
-) -> Result<(), ApiError> {
+) -> Result<(), Unwritten> {
     let mut wait = context.propagation_wait();
     loop {
         let mut policy = policies::read(&context.http, resource).await?;
@@ -153,20 +192,52 @@ async fn reads_back(
         }
         if !wait.again().await {
             let seconds = context.limits.propagation.as_secs();
-            let message = format!(
-                "the policy of {resource} was written, but does not read back so after {seconds} s: somebody else may have undone it. Plan again"
-            );
-            return Err(ApiError::without_answer(
-                "GET",
-                &resource.full_name(),
-                message,
-            ));
+            let message = match context.stop.is_cancelled() {
+                true => format!(
+                    "the policy of {resource} was written, and wi was interrupted before it read back so. Plan again"
+                ),
+                false => format!(
+                    "the policy of {resource} was written, but does not read back so after {seconds} s: somebody else may have undone it. Plan again"
+                ),
+            };
+            let e = ApiError::without_answer("GET", &resource.full_name(), message);
+            return Err(e.into());
         }
     }
 }
 
+/// What came back last, when it is not tried again.
+fn unwritten(context: &Context, e: ApiError) -> Unwritten {
+    match context.stop.is_cancelled() {
+        true => Unwritten::Interrupted,
+        false => Unwritten::Refused(e),
+    }
+}
+
+/// What all pools of projects end in.
+const POOL: &str = ".svc.id.goog";
+
+/// The pool that IAM says is none: `Identity Pool does not exist (acme-prod.svc.id.goog).`
+fn unknown_pool(e: &ApiError) -> Option<&str> {
+    if e.code != 400 || !e.message.contains("does not exist") {
+        return None;
+    }
+    let is_of_a_pool = |c: char| c.is_ascii_alphanumeric() || "-.:".contains(c);
+    e.message
+        .split(|c| !is_of_a_pool(c))
+        .map(|word| word.trim_end_matches('.'))
+        .find(|word| word.len() > POOL.len() && word.ends_with(POOL))
+}
+
 /// IAM refuses members that it does not know: an account or a pool made a moment ago among them.
 fn is_not_visible_yet(context: &Context, resource: &Resource, e: &ApiError) -> bool {
+    // A pool that no cluster has will not come by waiting.
+    if let Some(pool) = unknown_pool(e) {
+        return context.pools.contains(pool);
+    }
+    if !context.makes_principals {
+        return false;
+    }
     // Other resources were there when their policy was read a moment ago.
     let is_new =
         matches!(resource, Resource::ServiceAccount(own) if context.made().any(|m| m == own));

@@ -57,6 +57,9 @@ pub(super) async fn change(context: &Context, address: &Address, edit: &Key) -> 
             .observer
             .still(address, "waiting until IAM tells it so");
         if !wait.again().await {
+            if context.stop.is_cancelled() {
+                return Err("IAM took it, and wi was interrupted before IAM told it so".into());
+            }
             return Err("IAM took it, and still tells otherwise".into());
         }
     }

@@ -182,9 +182,7 @@ pub fn report(report: &Report) -> String {
         out_of_reach: findings.out_of_reach.clone(),
         warnings: findings.warnings.clone(),
     };
-    // Maps with text as keys and nothing that fails.
-    let text = serde_json::to_string_pretty(&root).unwrap_or_default();
-    format!("{text}\n")
+    crate::view::json::document(&root)
 }
 
 fn finding(finding: &Finding) -> FindingJson {

@@ -51,7 +51,7 @@ pub fn findings(findings: &Findings) -> String {
             "results": results,
         }],
     });
-    format!("{sarif:#}\n")
+    crate::view::json::document(&sarif)
 }
 
 fn level(severity: Severity) -> &'static str {

@@ -3,47 +3,43 @@
 mod plan;
 pub mod stream;
 
-use std::io::{self, Write};
+use std::fmt::Write;
 
 use serde::Serialize;
-use serde_json::ser::{Formatter, Serializer};
+use wi_core::words::misleads;
 
 pub use plan::{plan, schema};
 
-/// One line of JSON in which nothing misleads a terminal: such characters are escaped, as JSON can, so
-/// that programs read the same.
+/// One line of JSON.
 pub(in crate::view) fn line(value: &impl Serialize) -> String {
-    let mut text = Vec::new();
-    let mut serializer = Serializer::with_formatter(&mut text, Escaped);
-    let written = value.serialize(&mut serializer);
-    written.expect("no key of these maps is anything but text");
-    text.push(b'\n');
-    String::from_utf8(text).expect("JSON of text is UTF-8")
+    let text = serde_json::to_string(value);
+    escaped(&text.expect("no key of these maps is anything but text"))
 }
 
-/// Compact, and escaped.
-struct Escaped;
+/// JSON that people read, too: a field a line.
+pub fn document(value: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(value);
+    escaped(&text.expect("no key of these maps is anything but text"))
+}
 
-impl Formatter for Escaped {
-    fn write_string_fragment<W: ?Sized + Write>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        let mut rest = fragment;
+/// JSON in which nothing misleads a terminal: such characters are escaped, as JSON can, so that programs
+/// read the same. They are nowhere but in strings, line breaks between the fields apart.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() + 1);
+    for (at, c) in json.char_indices() {
         // `##[error]` is a command wherever it stands in a line of a job's log.
-        let acts = |at: usize, c: char, rest: &str| {
-            wi_core::words::misleads(c) || (c == '#' && rest[at..].starts_with("##"))
-        };
-        while let Some((at, c)) = rest.char_indices().find(|(at, c)| acts(*at, *c, rest)) {
-            writer.write_all(&rest.as_bytes()[..at])?;
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-            rest = &rest[at + c.len_utf8()..];
+        let acts = misleads(c) && c != '\n' || c == '#' && json[at..].starts_with("##");
+        if !acts {
+            out.push(c);
+            continue;
         }
-        writer.write_all(rest.as_bytes())
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\u{unit:04x}");
+        }
     }
+    out.push('\n');
+    out
 }
 
 #[cfg(test)]
@@ -57,7 +53,17 @@ mod tests {
             line,
             "{\"a\\u202e\":\"x\\u001b[2J\\u009b\\u2028é \u{1f600}\\n\\u0023#[error]\"}\n"
         );
-        let read: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-        assert_eq!(read, value);
+        let document = super::document(&value);
+        assert_eq!(
+            document,
+            format!(
+                "{{\n  {}\n}}\n",
+                line[1..line.len() - 2].replacen("\":", "\": ", 1)
+            )
+        );
+        for text in [line, document] {
+            let read: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+            assert_eq!(read, value);
+        }
     }
 }

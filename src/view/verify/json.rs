@@ -145,9 +145,7 @@ pub fn proofs(report: &Report) -> String {
             })
             .collect(),
     };
-    // Texts and numbers: nothing that fails.
-    let text = serde_json::to_string_pretty(&root).unwrap_or_default();
-    format!("{text}\n")
+    crate::view::json::document(&root)
 }
 
 fn proof(report: &Report, proof: &Proof) -> ProofJson {

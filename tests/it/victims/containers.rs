@@ -77,6 +77,12 @@ fn by_files() -> Vec<Case> {
     };
     vec![
         ("file", of(&json!({"env": [adc("/keys/key.json")]})), KEPT),
+        // No key is called so, whatever a Secret has.
+        (
+            "file-with-a-blank",
+            of(&json!({"env": [adc("/keys/key.json ")]})),
+            loses("volume keys does not have"),
+        ),
         (
             "file-directory",
             of(&json!({"env": [adc("/keys")]})),
@@ -318,7 +324,7 @@ fn by_programs() -> Vec<Case> {
         (
             "override-alone",
             of(&json!({"image": "acme/backup", "env": [env(over, "/keys/key.json")]})),
-            KEPT,
+            loses("nothing says that this runs it"),
         ),
         (
             "activated",

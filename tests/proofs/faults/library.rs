@@ -48,7 +48,8 @@ pub async fn apply(inside: &Inside, spec: &str, timeout: Duration, propagation: 
             limits,
         );
         let outcome = apply::apply(Arc::new(context), CancellationToken::new()).await;
-        out.push_str(&view::outcome::text(&plan, &outcome, 80, false, "wi apply"));
+        let again = view::outcome::GoOn::Again("wi apply".to_owned());
+        out.push_str(&view::outcome::text(&plan, &outcome, 80, false, &again));
         code = i32::from(outcome.values().any(|end| *end != Status::Done));
     }
     Ran {

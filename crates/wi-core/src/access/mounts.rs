@@ -129,10 +129,12 @@ fn in_volume(volume: &Volume, mount: &VolumeMount, rest: &[&str]) -> Place {
     out_of_reach("a volume of another kind")
 }
 
-/// Whether keys are files under this path; without items each key is, under its name.
+/// Whether keys are files under this path; without items each key is, under its name, in which there is no
+/// blank (`IsConfigMapKey` of apimachinery's `validation.go`).
 fn has(items: &[KeyToPath], path: &str) -> bool {
     if items.is_empty() {
-        !path.is_empty() && !path.contains('/')
+        let is_of_a_key = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        !path.is_empty() && path.bytes().all(is_of_a_key)
     } else {
         items.iter().any(|i| i.path == path)
     }

@@ -434,6 +434,29 @@ fn roles_of_the_node_are_told_where_all_was_read() {
 }
 
 #[test]
+fn nothing_is_suggested_that_the_spec_has_or_refuses() {
+    // Nobody has annotated it yet: `grants` beside `impersonates` would be an error.
+    let existing = SPEC.replace(
+        "impersonates: checkout",
+        "impersonates: checkout, existing: true",
+    );
+    let bare = json!({ "kubernetes": { "main": { "ServiceAccount": { "=shop/checkout": {} } } } });
+    let lines = |more: Value| {
+        let all = with(json!({ "shop/a": pod("checkout", "n1", "web") }), more);
+        let plan = plan(&existing, with(pods(all), bare.clone()));
+        assert!(!moves(&plan));
+        impact(&plan).give_identity.clone()
+    };
+    assert_eq!(lines(json!({})), "");
+    // Another one beside it is told of.
+    let both = lines(json!({ "shop/b": pod("", "n1", "jobs") }));
+    assert!(
+        both.contains("      default:\n") && !both.contains("checkout:"),
+        "{both}"
+    );
+}
+
+#[test]
 fn suggested_lines_are_for_the_cluster_where_there_are_several() {
     let spec = SPEC.replace(
         "clusters: {",

@@ -319,7 +319,7 @@ fn diff_ksa(
                     Some(&wanted.place),
                     format!(
                         "the annotation {GSA_ANNOTATION} is {}{} and belongs to the field manager {}. Change it there, or pass --force-conflicts to take it over",
-                        before.unwrap_or_default(),
+                        before.filter(|b| !b.is_empty()).unwrap_or("empty"),
                         if in_other_letters(before, after) { " (in other letters than IAM has it)" } else { "" },
                         foreign.join(", ")
                     ),

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::{NodeRoles, Workload};
-use crate::desired::Desired;
-use crate::names::Role;
+use crate::desired::{Desired, DesiredKsa};
+use crate::names::{Member, Role};
 use crate::resource::Resource;
 
-/// YAML that gives each one an identity, and YAML that accepts the loss instead.
+/// YAML that gives each one an identity that the spec gives none (empty: it gives all one), and YAML that accepts the loss instead.
 pub(super) fn lines(
     desired: &Desired,
     cluster: &str,
@@ -16,14 +16,29 @@ pub(super) fn lines(
     roles: &NodeRoles,
 ) -> (String, String) {
     let mut accounts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for w in losing {
+    // What the spec has an identity for needs no other one: what that one lacks is told elsewhere.
+    let members: BTreeSet<&Member> = desired.bindings.keys().map(|b| &b.member).collect();
+    let is_somebody = |ksa: &DesiredKsa| {
+        ksa.account.is_some() || members.contains(&Member::Ksa(ksa.identity.clone()))
+    };
+    let declared: BTreeSet<(&str, &str)> = desired
+        .ksas
+        .iter()
+        .filter(|(key, ksa)| key.cluster == cluster && is_somebody(ksa))
+        .map(|(key, _)| (key.namespace.as_str(), key.name.as_str()))
+        .collect();
+    let has_one = |w: &&&Workload| declared.contains(&(&*w.namespace, &*w.service_account));
+    for w in losing.iter().filter(|w| !has_one(w)) {
         accounts
             .entry(&w.namespace)
             .or_default()
             .insert(&w.service_account);
     }
     let (grants, remark) = grants(desired, cluster, roles);
-    let mut identity = String::from("namespaces:\n");
+    let mut identity = String::new();
+    if !accounts.is_empty() {
+        identity.push_str("namespaces:\n");
+    }
     for (namespace, accounts) in accounts {
         let _ = writeln!(identity, "  {namespace}:");
         let declared = desired
