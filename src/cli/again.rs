@@ -7,6 +7,7 @@ use wi_core::words::shell_word;
 
 use super::choice::ChoiceArgs;
 use super::connect::ConnectArgs;
+use crate::view::explain::Hints;
 use crate::view::outcome::GoOn;
 
 /// `wi apply PATH... --target ... --sandbox`.
@@ -37,11 +38,16 @@ pub(super) fn anew(file: &PlanFile, path: &Path, connect: &ConnectArgs) -> GoOn 
     }
 }
 
-/// `wi explain PATH...`, and what comes behind the subject.
-pub(super) fn explain(paths: &[PathBuf], connect: &ConnectArgs) -> (String, String) {
+/// What goes on from a link of a chain.
+pub(super) fn hints(paths: &[PathBuf], connect: &ConnectArgs) -> Hints {
     let end = connect.words();
     let end = end.iter().map(|w| format!(" {}", shell_word(w)));
-    (typed("explain", paths, std::iter::empty()), end.collect())
+    let of = |command| typed(command, paths, std::iter::empty());
+    Hints {
+        apply: of("apply"),
+        explain: of("explain"),
+        end: end.collect(),
+    }
 }
 
 fn typed(command: &str, paths: &[PathBuf], choices: impl Iterator<Item = String>) -> String {

@@ -462,7 +462,7 @@ async fn prove(
             proofs,
             not_seen: Vec::new(),
             because: std::collections::BTreeMap::new(),
-            explain: again::explain(spec, &args.connect),
+            hints: again::hints(spec, &args.connect),
         };
         print::data(&view::verify::text(&report, print::width()))?;
     }

@@ -13,6 +13,7 @@ use wi_core::words::safe;
 
 use super::Failure;
 use crate::view::print;
+use crate::view::wrap::filled;
 use wi_sandbox::world::World;
 use wi_sandbox::{Options, Sandbox};
 
@@ -220,11 +221,12 @@ async fn start_sandbox(
             "started from an empty world with the spec's clusters".to_owned(),
         ),
     };
-    print::note(&format!(
-        "Sandbox {}; its state is kept in {} (delete it to start over).\n",
+    let told = format!(
+        "Sandbox {}; its state is kept in {} (delete it to start over).",
         safe(&origin),
         safe(&state_file.display().to_string())
-    ));
+    );
+    print::note(&format!("{}\n", filled(&told, print::width())));
     Sandbox::start(
         world,
         Options {

@@ -11,7 +11,7 @@ use wi_core::names::ProjectId;
 
 use super::connect::{self, ConnectArgs, Session};
 use super::heading;
-use super::{Failure, Success};
+use super::{Failure, Success, again};
 use crate::engine::pipeline::Input;
 use crate::explain::messages::{self, Message};
 use crate::explain::{self, Chain, Query, Subject};
@@ -71,11 +71,11 @@ pub(super) fn run(args: ExplainArgs) -> Result<Success, Failure> {
         let message = message.ok_or_else(|| {
             Failure::Message("say whose access is asked for: NAMESPACE/SERVICEACCOUNT, pod/NAMESPACE/NAME, gsa/NAME …, or --error TEXT".to_owned())
         })?;
-        return show(&args, Some(&message), &[]);
+        return show(&args, &paths, Some(&message), &[]);
     };
     let query = query(&args, subject, message.as_ref());
     let chains = connect::runtime()?.block_on(chains(&args, &paths, &query))?;
-    show(&args, message.as_ref(), &chains)
+    show(&args, &paths, message.as_ref(), &chains)
 }
 
 async fn chains(
@@ -168,13 +168,20 @@ fn text(error: &str) -> Result<String, Failure> {
 
 fn show(
     args: &ExplainArgs,
+    paths: &[PathBuf],
     message: Option<&Message>,
     chains: &[Chain],
 ) -> Result<Success, Failure> {
+    let hints = again::hints(paths, &args.connect);
     if args.json {
-        print::data(&view::explain::json(message, chains))?;
+        print::data(&view::explain::json(message, chains, &hints))?;
     } else {
-        print::data(&view::explain::text(message, chains, print::width()))?;
+        print::data(&view::explain::text(
+            message,
+            chains,
+            &hints,
+            print::width(),
+        ))?;
     }
     let broken = chains.iter().any(|c| c.ladder.first().is_some());
     let unknown = chains.iter().any(|c| c.ladder.verdict == Verdict::Unknown);

@@ -4,7 +4,7 @@ use clap::Args;
 use wi_core::spec::nearest;
 
 use super::{Failure, Success};
-use crate::view::print;
+use crate::view::{page, print};
 
 #[derive(Debug, Args)]
 pub(super) struct HelpArgs {
@@ -65,7 +65,7 @@ pub(super) fn run(args: HelpArgs, mut cli: clap::Command) -> Result<Success, Fai
                     let help = command.render_help();
                     format!("{help}\nThe page on it: wi help docs/{name}.md\n")
                 }
-                (None, Some(page)) => page.text.to_owned(),
+                (None, Some(page)) => page::page(page.text, print::width()),
                 (None, None) => return Err(unknown(topic, &cli)),
             }
         }

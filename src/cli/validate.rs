@@ -8,6 +8,7 @@ use wi_core::words::counted;
 
 use super::{Failure, Success};
 use crate::view::print;
+use crate::view::wrap::filled;
 
 #[derive(Debug, Args)]
 pub(super) struct SpecArgs {
@@ -23,14 +24,15 @@ pub(super) fn run(args: SpecArgs) -> Result<Success, Failure> {
         .values()
         .map(|n| n.service_accounts.len())
         .sum();
-    print::data(&format!(
-        "Success! The spec `{}` is valid: {}, {}, {} with {}.\n",
+    let told = format!(
+        "Success! The spec `{}` is valid: {}, {}, {} with {}.",
         spec.name,
         counted(spec.clusters.len(), "cluster"),
         counted(spec.accounts.len(), "Google service account"),
         counted(spec.namespaces.len(), "namespace"),
         counted(accounts, "Kubernetes service account"),
-    ))?;
+    );
+    print::data(&format!("{}\n", filled(&told, print::width())))?;
     Ok(Success::Ok)
 }
 

@@ -149,7 +149,7 @@ async fn prove(
         proofs,
         not_seen,
         because,
-        explain: again::explain(paths, &args.connect),
+        hints: again::hints(paths, &args.connect),
     })
 }
 

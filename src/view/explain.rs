@@ -14,8 +14,19 @@ use crate::explain::messages::{Message, redacted};
 /// What comes before a line that belongs to a link.
 const INDENT: &str = "      ";
 
+/// Commands that go on from here, as they would be typed: with the paths and the sandbox of this run.
+#[derive(Debug, Clone)]
+pub struct Hints {
+    /// `wi apply PATH...`.
+    pub apply: String,
+    /// `wi explain PATH...`.
+    pub explain: String,
+    /// What comes last in both: nothing, or ` --sandbox`.
+    pub end: String,
+}
+
 /// All of it, for a terminal of this width. Commands stay on one line, to be copied.
-pub fn text(message: Option<&Message>, chains: &[Chain], width: usize) -> String {
+pub fn text(message: Option<&Message>, chains: &[Chain], hints: &Hints, width: usize) -> String {
     let mut out = String::new();
     if let Some(message) = message {
         of_message(&mut out, message, width);
@@ -27,7 +38,7 @@ pub fn text(message: Option<&Message>, chains: &[Chain], width: usize) -> String
         if i > 0 {
             out.push('\n');
         }
-        of_chain(&mut out, chain, width);
+        of_chain(&mut out, chain, hints, width);
         if let Some(message) = message {
             for line in wrap(&agreement(message, &chain.ladder), width) {
                 let _ = writeln!(out, "{line}");
@@ -77,7 +88,7 @@ fn of_message(out: &mut String, message: &Message, width: usize) {
     }
 }
 
-fn of_chain(out: &mut String, chain: &Chain, width: usize) {
+fn of_chain(out: &mut String, chain: &Chain, hints: &Hints, width: usize) {
     let on = match chain.clusters.as_slice() {
         [] => String::new(),
         clusters => format!(" on {}", clusters.join(", ")),
@@ -89,42 +100,40 @@ fn of_chain(out: &mut String, chain: &Chain, width: usize) {
     let head = format!("{}{on}{question}", chain.subject);
     let _ = writeln!(out, "{}", paint(BOLD, safe(&head)));
     for link in &chain.ladder.links {
-        of_link(out, link, width);
+        of_link(out, link, hints, width);
     }
     let ladder = &chain.ladder;
-    let end = match (ladder.first(), ladder.verdict) {
-        (Some(first), Verdict::Allowed) => paint(
+    let (style, end) = match (ladder.first(), ladder.verdict) {
+        (Some(first), Verdict::Allowed) => (
             YELLOW,
-            safe(&format!(
+            format!(
                 "Allowed, and not as meant: {} ({})",
                 first.title,
                 first.rung.id()
-            )),
+            ),
         ),
-        (Some(first), _) => paint(
+        (Some(first), _) => (
             RED,
-            safe(&format!(
-                "First broken link: {} ({})",
-                first.title,
-                first.rung.id()
-            )),
+            format!("First broken link: {} ({})", first.title, first.rung.id()),
         ),
-        (None, Verdict::Unknown) => paint(
+        (None, Verdict::Unknown) => (
             YELLOW,
-            "No link is broken in what could be seen; see ? above.",
+            "No link is broken in what could be seen; see ? above.".to_owned(),
         ),
-        (None, Verdict::Denied) => paint(RED, "Denied."),
-        (None, Verdict::Allowed) if chain.question.is_some() => paint(GREEN, "Allowed."),
-        (None, Verdict::Allowed) => paint(GREEN, "Every link holds."),
+        (None, Verdict::Denied) => (RED, "Denied.".to_owned()),
+        (None, Verdict::Allowed) if chain.question.is_some() => (GREEN, "Allowed.".to_owned()),
+        (None, Verdict::Allowed) => (GREEN, "Every link holds.".to_owned()),
     };
-    let _ = writeln!(out, "{end}");
+    for line in wrap(&safe(&end), width) {
+        let _ = writeln!(out, "{}", paint(style, line));
+    }
     if !ladder.not_evaluated.is_empty() {
         let line = format!("Not evaluated: {}.", ladder.not_evaluated.join(", "));
         let _ = writeln!(out, "{}", paint(DIM, safe(&line)));
     }
 }
 
-fn of_link(out: &mut String, link: &Link, width: usize) {
+fn of_link(out: &mut String, link: &Link, hints: &Hints, width: usize) {
     let mark = match link.state {
         State::Holds => paint(GREEN, "✓"),
         State::Broken => paint(RED, "✗"),
@@ -161,7 +170,11 @@ fn of_link(out: &mut String, link: &Link, width: usize) {
             }
         }
         Some(fix) => {
-            let _ = writeln!(out, "{INDENT}{}", safe(&command(fix).unwrap_or_default()));
+            let _ = writeln!(
+                out,
+                "{INDENT}{}",
+                safe(&command(fix, hints).unwrap_or_default())
+            );
         }
         None => {}
     }
@@ -184,14 +197,19 @@ pub(super) fn of_near(out: &mut String, near: &NearMiss) {
 }
 
 /// What is typed to mend a link, where that is a command.
-fn command(fix: &Fix) -> Option<String> {
+fn command(fix: &Fix, hints: &Hints) -> Option<String> {
     match fix {
         Fix::Apply(addresses) => {
             let targets: Vec<String> = addresses
                 .iter()
                 .map(|a| format!("--target {}", shell_word(a)))
                 .collect();
-            Some(format!("wi apply {}", targets.join(" ")))
+            Some(format!(
+                "{} {}{}",
+                hints.apply,
+                targets.join(" "),
+                hints.end
+            ))
         }
         Fix::Run(command) => Some(command.clone()),
         Fix::Spec(_) | Fix::Say(_) => None,
@@ -199,11 +217,11 @@ fn command(fix: &Fix) -> Option<String> {
 }
 
 /// What mends a link, in lines: a command, lines of the spec, or words.
-pub(super) fn fix_lines(fix: &Fix) -> Vec<String> {
+pub(super) fn fix_lines(fix: &Fix, hints: &Hints) -> Vec<String> {
     match fix {
         Fix::Spec(lines) => lines.clone(),
         Fix::Say(words) => vec![words.clone()],
-        Fix::Apply(_) | Fix::Run(_) => command(fix).into_iter().collect(),
+        Fix::Apply(_) | Fix::Run(_) => command(fix, hints).into_iter().collect(),
     }
 }
 
@@ -245,7 +263,7 @@ fn agreement(message: &Message, ladder: &Ladder) -> String {
 }
 
 /// All of it, for programs.
-pub fn json(message: Option<&Message>, chains: &[Chain]) -> String {
+pub fn json(message: Option<&Message>, chains: &[Chain], hints: &Hints) -> String {
     let mut whole = json!({ "formatVersion": "1.0" });
     if let Some(message) = message {
         whole["message"] = json!({
@@ -266,7 +284,9 @@ pub fn json(message: Option<&Message>, chains: &[Chain]) -> String {
         Verdict::Unknown => 1,
         Verdict::Allowed => 2,
     });
-    let mut shown = ordered.into_iter().map(|c| of_chain_json(message, c));
+    let mut shown = ordered
+        .into_iter()
+        .map(|c| of_chain_json(message, c, hints));
     if let Some(Value::Object(first)) = shown.next()
         && let Value::Object(whole) = &mut whole
     {
@@ -279,7 +299,8 @@ pub fn json(message: Option<&Message>, chains: &[Chain]) -> String {
     super::json::document(&whole)
 }
 
-fn of_chain_json(message: Option<&Message>, chain: &Chain) -> Value {
+fn of_chain_json(message: Option<&Message>, chain: &Chain, hints: &Hints) -> Value {
+    let link = |l: &Link| link(l, hints);
     let ladder = &chain.ladder;
     let mut shown = json!({
         "subject": chain.subject,
@@ -291,8 +312,8 @@ fn of_chain_json(message: Option<&Message>, chain: &Chain) -> Value {
             Verdict::Unknown => "unknown",
         },
         "caller": caller(&ladder.caller),
-        "first": ladder.first().map(link),
-        "links": ladder.links.iter().map(link).collect::<Vec<_>>(),
+        "first": ladder.first().map(&link),
+        "links": ladder.links.iter().map(&link).collect::<Vec<_>>(),
         "notEvaluated": ladder.not_evaluated,
     });
     if let Some(message) = message {
@@ -312,11 +333,11 @@ fn caller(caller: &Caller) -> Value {
     }
 }
 
-fn link(link: &Link) -> Value {
+fn link(link: &Link, hints: &Hints) -> Value {
     let fix = link.fix.as_ref().map(|fix| match fix {
         Fix::Spec(lines) => json!({ "specEdit": lines }),
         Fix::Say(words) => json!({ "words": words }),
-        fix => json!({ "command": command(fix) }),
+        fix => json!({ "command": command(fix, hints) }),
     });
     json!({
         "id": link.rung.id(),

@@ -11,6 +11,7 @@ pub mod logs;
 pub mod markdown;
 pub mod migrate;
 pub mod outcome;
+pub mod page;
 pub mod print;
 pub mod progress;
 pub mod scanning;
@@ -18,7 +19,7 @@ pub mod style;
 pub mod text;
 pub mod verify;
 mod wave_table;
-mod wrap;
+pub mod wrap;
 mod xml;
 
 use std::collections::BTreeMap;

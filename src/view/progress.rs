@@ -197,13 +197,13 @@ impl Observer for Progress {
         let now = Instant::now();
         let in_table = self.in_table(|matrix| matrix.start(address));
         let bar = self.bars.as_ref().filter(|_| !in_table).map(|bars| {
-            let bar = bars.add(ProgressBar::new_spinner());
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {msg} [{elapsed}]")
-            {
-                bar.set_style(style);
-            }
-            bar.set_prefix(safe(address));
-            bar.set_message(doing);
+            // What does not fit is cut off: a second line would stay at each tick.
+            let style = ProgressStyle::with_template("{spinner} {prefix} [{elapsed}]: {wide_msg}");
+            let bar = ProgressBar::new_spinner()
+                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+                .with_prefix(safe(address))
+                .with_message(doing);
+            let bar = bars.add(bar);
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
@@ -230,7 +230,11 @@ impl Observer for Progress {
             return;
         };
         if let Some(bar) = &running.bar {
-            bar.set_message(format!("{} {}", running.doing, safe(detail)));
+            let detail = match detail {
+                "" => String::new(),
+                detail => format!(", {}", safe(detail)),
+            };
+            bar.set_message(format!("{}{detail}", running.doing));
         } else if self.bars.is_none() && running.last_line.elapsed() >= STILL {
             running.last_line = Instant::now();
             if let Some(stream) = &self.stream {

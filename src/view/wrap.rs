@@ -26,6 +26,11 @@ pub(super) fn block(kind: &str, style: anstyle::Style, text: &str, width: usize,
     let _ = writeln!(out, "{}\n", paint(style, "╵"));
 }
 
+/// A remark in lines of at most `width` columns.
+pub fn filled(text: &str, width: usize) -> String {
+    wrap(text, width).join("\n")
+}
+
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     wrap_with(text, width, 0)
 }

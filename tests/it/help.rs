@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::Place;
+use crate::support::{Place, Ran};
 
 /// The flags of a help under their headings, which are numbered as they come.
 fn groups(help: &str) -> BTreeMap<(usize, String), BTreeSet<String>> {
@@ -94,4 +94,69 @@ fn the_documentation_has_every_flag_of_plan_and_apply_in_its_group() {
             .collect();
         assert_eq!(rows, shown, "docs/cli.md and `wi {command} --help`");
     }
+}
+
+/// A page is read on a terminal: it is where errors send one.
+#[test]
+fn pages_are_as_wide_as_the_terminal_and_no_markdown() {
+    let place = Place::example("quickstart");
+    let index = place.wi(&["help"]).ok().out;
+    let pages: Vec<&str> = index
+        .lines()
+        .skip_while(|line| !line.starts_with("Pages"))
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(pages.len() > 10, "{index}");
+    let mut listed = 0;
+    for name in pages {
+        let file = format!("{}/docs/{name}.md", env!("CARGO_MANIFEST_DIR"));
+        let source = std::fs::read_to_string(file).expect("a page");
+        let code: BTreeSet<String> = source.lines().map(|l| format!("    {l}")).collect();
+        for width in [40, 80, 132] {
+            let page = format!("docs/{name}.md");
+            let mut command = place.command(&["help", &page]);
+            let shown = Ran::of(command.env("COLUMNS", width.to_string())).ok().out;
+            for line in shown.lines().filter(|l| !code.contains(*l)) {
+                let is_one_word = line.trim_start_matches("- ").split_whitespace().count() == 1;
+                let fits = line.chars().count() <= width;
+                assert!(fits || is_one_word, "{name} at {width}: {line}");
+                let outside: String = line.split('`').step_by(2).collect();
+                assert!(!outside.contains("**"), "{name}: {line}");
+                listed += usize::from(line.starts_with("- "));
+            }
+            assert!(
+                !shown.contains("\n|"),
+                "{name} has a table as it is written"
+            );
+            assert!(
+                !shown.contains(".md)"),
+                "{name} has a link as it is written"
+            );
+            assert!(!shown.contains('\u{1b}'), "{name}: colours in a pipe");
+            // Nothing is lost on the way.
+            let words = |text: &str| -> BTreeSet<String> {
+                let words = text.split(|c: char| !c.is_alphanumeric());
+                words.filter(|w| w.len() > 3).map(str::to_owned).collect()
+            };
+            let bare: String = source
+                .split("](")
+                .enumerate()
+                .map(|(n, part)| match n {
+                    0 => part.to_owned(),
+                    _ => format!(" {}", part.split_once(')').map_or("", |(_, rest)| rest)),
+                })
+                .collect();
+            let bare = bare
+                .replace("```console", "")
+                .replace("```yaml", "")
+                .replace("```json", "");
+            let missing: Vec<String> = words(&bare).difference(&words(&shown)).cloned().collect();
+            assert!(
+                missing.iter().all(|w| source.contains(&format!("```{w}"))),
+                "{name}: {missing:?}"
+            );
+        }
+    }
+    assert!(listed > 100, "{listed}");
 }

@@ -203,3 +203,40 @@ fn a_choice_of_nothing_is_refused_by_its_flag() {
         assert!(ran.out.is_empty(), "{}", ran.out);
     }
 }
+
+/// Typed as it stands, it would go to the real project without.
+#[test]
+fn what_mends_a_link_is_typed_with_the_paths_and_the_sandbox_of_this_run() {
+    let place = Place::example("quickstart");
+    let ran = place.wi(&["explain", "wi.yaml", "shop/checkout"]);
+    ran.says(&["wi apply wi.yaml --target ", " --sandbox"]);
+    for line in ran.out.lines().filter(|l| l.contains("wi apply")) {
+        assert!(line.trim_end().ends_with(" --sandbox"), "{line}");
+    }
+    let ran = place.wi(&["explain", "wi.yaml", "shop/checkout", "--json"]);
+    assert!(ran.out.contains("wi apply wi.yaml --target"), "{}", ran.out);
+    let ran = place.wi(&["verify", "wi.yaml"]);
+    for line in ran.out.lines().filter(|l| l.contains("wi apply")) {
+        assert!(line.trim_end().ends_with(" --sandbox"), "{line}");
+    }
+}
+
+#[test]
+fn remarks_are_as_wide_as_the_terminal() {
+    let place = Place::example("quickstart");
+    for args in [
+        &["validate", "wi.yaml"][..],
+        &["plan", "wi.yaml"],
+        &["explain", "wi.yaml", "shop/checkout"],
+    ] {
+        let ran = place.wi(args);
+        for line in ran.out.lines().chain(ran.err.lines()) {
+            let starts = ["Success!", "Sandbox", "First broken link"];
+            let is_one = starts.iter().any(|s| line.starts_with(s));
+            assert!(!is_one || line.chars().count() <= 80, "{line}");
+        }
+    }
+    for line in place.wi(&["help"]).ok().out.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}

@@ -152,7 +152,11 @@ fn proof(report: &Report, proof: &Proof) -> ProofJson {
     let link = report.because.get(&proof.key).map(|link| LinkJson {
         id: link.rung.id(),
         title: link.title.clone(),
-        fix: link.fix.iter().flat_map(fix_lines).collect(),
+        fix: link
+            .fix
+            .iter()
+            .flat_map(|fix| fix_lines(fix, &report.hints))
+            .collect(),
     });
     ProofJson {
         cluster: proof.key.cluster.clone(),

@@ -11,7 +11,7 @@ use wi_core::access::ladder::Link;
 use wi_core::desired::KsaKey;
 use wi_core::words::{counted, safe, shell_word};
 
-use super::explain::fix_lines;
+use super::explain::{Hints, fix_lines};
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
 use super::wrap::wrap;
 use crate::verify::{Outcome, Proof, Step};
@@ -30,8 +30,8 @@ pub struct Report {
     pub not_seen: Vec<(String, String)>,
     /// The first broken link of what does not hold, as `wi explain` finds it.
     pub because: BTreeMap<KsaKey, Link>,
-    /// `wi explain` with the paths of this run, and what comes behind the subject.
-    pub explain: (String, String),
+    /// What says more, and what mends.
+    pub hints: Hints,
 }
 
 impl Report {
@@ -47,10 +47,10 @@ impl Report {
 
     /// The command that says more about a step.
     fn explain(&self, proof: &Proof, step: &Step) -> String {
-        let (start, end) = &self.explain;
+        let Hints { explain, end, .. } = &self.hints;
         let key = &proof.key;
         let subject = format!("{}/{}/{}", key.cluster, key.namespace, key.name);
-        let mut command = format!("{start} {}", shell_word(&subject));
+        let mut command = format!("{explain} {}", shell_word(&subject));
         if let Some((permission, resource)) = &step.asked {
             let to = resource.to_string();
             command.push_str(&format!(
@@ -96,10 +96,11 @@ pub fn text(report: &Report, width: usize) -> String {
         Outcome::Holds,
     ]
     .map(|outcome| report.count(outcome));
+    let all = held + broken + untried;
     let mut end = format!(
-        "{} of {} hold",
-        held,
-        counted(held + broken + untried, "check")
+        "{held} of {} {}",
+        counted(all, "check"),
+        if all == 1 { "holds" } else { "hold" }
     );
     for (count, what) in [
         (broken, "broken"),
@@ -175,7 +176,7 @@ fn of_proof(out: &mut String, report: &Report, proof: &Proof, clusters: &[&str],
         let _ = writeln!(out, "  {} {}", mark(step.outcome), lines.join("\n    "));
         if step.outcome == Outcome::Broken {
             if let Some(link) = report.because.get(key).filter(|_| !told) {
-                of_link(out, link, width);
+                of_link(out, link, &report.hints, width);
             }
             told = true;
             let _ = writeln!(out, "{INDENT}{}", safe(&report.explain(proof, step)));
@@ -184,7 +185,7 @@ fn of_proof(out: &mut String, report: &Report, proof: &Proof, clusters: &[&str],
 }
 
 /// The link that `wi explain` names.
-fn of_link(out: &mut String, link: &Link, width: usize) {
+fn of_link(out: &mut String, link: &Link, hints: &Hints, width: usize) {
     let first = format!("first broken link: {} ({})", link.title, link.rung.id());
     let lines = std::iter::once(first).chain(link.detail.iter().cloned());
     for text in lines {
@@ -195,7 +196,7 @@ fn of_link(out: &mut String, link: &Link, width: usize) {
     for near in &link.near {
         super::explain::of_near(out, near);
     }
-    for line in link.fix.iter().flat_map(fix_lines) {
+    for line in link.fix.iter().flat_map(|fix| fix_lines(fix, hints)) {
         let _ = writeln!(out, "{INDENT}{}", safe(&line));
     }
 }
