@@ -118,15 +118,17 @@ fn rows(table: &[Vec<String>], width: usize, out: &mut String) {
     }
     for row in &table[1..] {
         let mut cells = row.iter().zip(headings);
-        if let Some((first, _)) = cells.next() {
-            fill(&format!("{ON}{first}{OFF}"), width, "- ", "  ", out);
+        let label = |heading: &str| match heading {
+            "" => String::new(),
+            heading => format!("{heading}: "),
+        };
+        if let Some((first, heading)) = cells.next() {
+            let text = format!("{}{ON}{first}{OFF}", label(heading));
+            fill(&text, width, "- ", "  ", out);
         }
         for (cell, heading) in cells.filter(|(cell, _)| !cell.is_empty()) {
-            let label = match heading.is_empty() {
-                true => String::new(),
-                false => format!("{heading}: "),
-            };
-            fill(&format!("{label}{cell}"), width, "    ", "      ", out);
+            let text = format!("{}{cell}", label(heading));
+            fill(&text, width, "    ", "      ", out);
         }
     }
 }
@@ -254,7 +256,7 @@ mod tests {
         );
         assert_eq!(
             plain(table, 14),
-            "- `x|y`\n    Of what:\n      one\n- b\n    Of what:\n      two\n      words\n"
+            "- A: `x|y`\n    Of what:\n      one\n- A: b\n    Of what:\n      two\n      words\n"
         );
     }
 

@@ -121,7 +121,7 @@ fn after_a_kill_the_next_run_attaches_to_the_operation_that_runs() {
 fn one_interrupt_ends_waiting_for_iam() {
     let served = Served::of(Place::example("quickstart"));
     served.inject(&json!({
-        "match": "POST /v1/projects/acme-prod:setIamPolicy",
+        "match": "POST /v3/projects/acme-prod:setIamPolicy",
         "status": 400,
         "message": "Service account checkout@acme-prod.iam.gserviceaccount.com does not exist.",
     }));

@@ -208,14 +208,14 @@ fn a_choice_of_nothing_is_refused_by_its_flag() {
 #[test]
 fn what_mends_a_link_is_typed_with_the_paths_and_the_sandbox_of_this_run() {
     let place = Place::example("quickstart");
-    let ran = place.wi(&["explain", "wi.yaml", "shop/checkout"]);
+    let ran = place.wi(&["explain", "wi.yaml", "shop/checkout", "--sandbox"]);
     ran.says(&["wi apply wi.yaml --target ", " --sandbox"]);
     for line in ran.out.lines().filter(|l| l.contains("wi apply")) {
         assert!(line.trim_end().ends_with(" --sandbox"), "{line}");
     }
-    let ran = place.wi(&["explain", "wi.yaml", "shop/checkout", "--json"]);
+    let ran = place.wi(&["explain", "wi.yaml", "shop/checkout", "--json", "--sandbox"]);
     assert!(ran.out.contains("wi apply wi.yaml --target"), "{}", ran.out);
-    let ran = place.wi(&["verify", "wi.yaml"]);
+    let ran = place.wi(&["verify", "wi.yaml", "--sandbox"]);
     for line in ran.out.lines().filter(|l| l.contains("wi apply")) {
         assert!(line.trim_end().ends_with(" --sandbox"), "{line}");
     }
@@ -227,7 +227,7 @@ fn remarks_are_as_wide_as_the_terminal() {
     for args in [
         &["validate", "wi.yaml"][..],
         &["plan", "wi.yaml"],
-        &["explain", "wi.yaml", "shop/checkout"],
+        &["explain", "wi.yaml", "shop/checkout", "--sandbox"],
     ] {
         let ran = place.wi(args);
         for line in ran.out.lines().chain(ran.err.lines()) {

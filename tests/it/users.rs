@@ -321,7 +321,7 @@ fn a_user_of_a_project_without_a_pool_is_refused_at_once_in_own_words() {
         let apply = inside.wi(&["apply", "wi.yaml", "--auto-approve"]).await.fails();
         apply.says(&[
             "Identity Pool does not exist (acme-hub.svc.id.goog)",
-            "No cluster of the project acme-hub ever had a workload pool, so that serviceAccount:acme-hub.svc.id.goog[sync/reconciler] is nobody",
+            "No cluster of the project acme-hub ever had a workload pool, so that acme-hub/sync/reconciler is nobody",
         ]);
         assert!(!apply.err.contains("waiting until IAM"), "{}", apply.err);
         // What stands beside it is written.
