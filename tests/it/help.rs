@@ -120,7 +120,12 @@ fn pages_are_as_wide_as_the_terminal_and_no_markdown() {
             for line in shown.lines().filter(|l| !code.contains(*l)) {
                 let is_one_word = line.trim_start_matches("- ").split_whitespace().count() == 1;
                 let fits = line.chars().count() <= width;
-                assert!(fits || is_one_word, "{name} at {width}: {line}");
+                // What a runner would obey is escaped where it is printed, after the lines are filled.
+                let is_escaped = line.contains("\\u{");
+                assert!(
+                    fits || is_one_word || is_escaped,
+                    "{name} at {width}: {line}"
+                );
                 let outside: String = line.split('`').step_by(2).collect();
                 assert!(!outside.contains("**"), "{name}: {line}");
                 listed += usize::from(line.starts_with("- "));
