@@ -143,15 +143,14 @@ fn every_page_of_the_documentation_is_in_the_binary() {
     assert_eq!(pages(&place), there);
     for page in &there {
         let said = place.wi(&["help", &format!("docs/{page}.md")]).ok().out;
-        // Beginnings of lines that a job's log would obey are escaped, as in all that is printed.
         let file = text(&format!("docs/{page}.md"));
-        assert_eq!(said.lines().next(), file.lines().next());
-        assert_eq!(said.lines().count(), file.lines().count());
+        let title = file.lines().next().and_then(|l| l.strip_prefix("# "));
+        assert_eq!(said.lines().next(), title);
     }
     // As messages of others have it.
     assert_eq!(
         place.wi(&["help", "docs/ci.md"]).ok().out,
-        text("docs/ci.md")
+        place.wi(&["help", "ci"]).ok().out
     );
     let ran = place.wi(&["help", "rollouts"]).fails();
     assert!(ran.err.contains("did you mean rollout?"), "{}", ran.err);
