@@ -70,6 +70,7 @@ pub use uses::Use;
 pub use world::World;
 
 use server::Core;
+pub use server::Misfits;
 use state::{RunningKube, State};
 
 /// How long writes are collected before the state file is written.
@@ -86,6 +87,8 @@ pub struct Options {
     pub time_scale: Option<f64>,
     /// Where the state is written after changes and at the end, as a world file.
     pub state_file: Option<PathBuf>,
+    /// Whether each answer is held against what its API documents, see [`Sandbox::misfits`].
+    pub check_answers: bool,
 }
 
 /// A running simulator. Dropping it stops it too, without writing the state file.
@@ -114,7 +117,9 @@ impl Sandbox {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
         let addr = listener.local_addr()?;
         let token = options.token.unwrap_or_else(random_token);
-        let core = Arc::new(Core::new(State::new(world, options.time_scale), token));
+        let mut core = Core::new(State::new(world, options.time_scale), token);
+        core.misfits = options.check_answers.then(Misfits::default);
+        let core = Arc::new(core);
         serving::serve_clusters(&core)?;
 
         let stop = CancellationToken::new();
@@ -234,6 +239,11 @@ impl Sandbox {
     /// The requests so far, as `GET /sandbox/v1/calls` shows them.
     pub fn calls(&self) -> serde_json::Value {
         self.core.state().calls.show()
+    }
+
+    /// Answers so far that are not as the discovery documents have them; `None` unless they were to be checked.
+    pub fn misfits(&self) -> Option<Misfits> {
+        self.core.misfits.clone()
     }
 
     /// How many requests have changed something so far.

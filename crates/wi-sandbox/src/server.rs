@@ -1,5 +1,6 @@
 //! The HTTP side: one port for all Google APIs, told apart by path.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,6 +45,32 @@ pub struct Core {
     pub changed: Notify,
     /// Wakes who waits for the sandbox to stand still.
     pub stood: Notify,
+    /// What was answered otherwise than documented, where that is looked at.
+    pub misfits: Option<Misfits>,
+}
+
+/// Answers that are not as the API documents them.
+#[derive(Debug, Clone, Default)]
+pub struct Misfits(Arc<Mutex<BTreeSet<String>>>);
+
+impl Misfits {
+    /// Each with its place, in the order of their texts.
+    pub fn list(&self) -> Vec<String> {
+        let misfits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        misfits.iter().cloned().collect()
+    }
+
+    fn check(&self, request: &Request, answer: &Value) {
+        let found = match request.calls {
+            Some(method) => method.misfits(answer),
+            None => vec![format!(
+                "{} {} is in no table of methods",
+                request.method, request.path
+            )],
+        };
+        let mut misfits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        misfits.extend(found);
+    }
 }
 
 impl Core {
@@ -56,6 +83,7 @@ impl Core {
             moved: Notify::new(),
             changed: Notify::new(),
             stood: Notify::new(),
+            misfits: None,
         }
     }
 
@@ -86,6 +114,12 @@ impl Core {
         state.clock.stop();
         state.stands_still = Some(goes_on);
         self.stood.notify_waiters();
+    }
+
+    fn check(&self, request: &Request, answer: &Value) {
+        if let Some(misfits) = &self.misfits {
+            misfits.check(request, answer);
+        }
     }
 
     /// Remembers a request and how it was answered.
@@ -221,7 +255,10 @@ fn answer(core: &Arc<Core>, parts: &http::request::Parts, body: &Bytes) -> Resul
     let storage = parts.uri.path().starts_with("/storage/");
     if (parts.method.as_str(), parts.uri.path()) == ("POST", "/v1/token") {
         // What is exchanged is all the credentials that it takes.
-        return tokens::exchange(&mut core.state(), &request::read(parts, body)?);
+        let request = request::read(parts, body)?;
+        let answer = tokens::exchange(&mut core.state(), &request)?;
+        core.check(&request, &answer);
+        return Ok(answer);
     }
     let holder = match authorized(&parts.headers, &core.token) {
         true => None,
@@ -267,6 +304,7 @@ fn answer(core: &Arc<Core>, parts: &http::request::Parts, body: &Bytes) -> Resul
         core.moved.notify_one();
         core.changed.notify_one();
     }
+    core.check(&request, &answer);
     let answer = match request.query("fields") {
         Some(fields) => only(answer, fields),
         None => answer,

@@ -12,6 +12,7 @@ mod create;
 mod node_pools;
 mod rollout;
 mod show;
+mod unfinished;
 
 use serde_json::{Value, json};
 
@@ -61,8 +62,28 @@ pub fn handle(
                 ("DELETE", "", ["nodePools", pool]) => create::delete_node_pool(state, &key, pool),
                 ("POST", "", ["nodePools", pool]) if pool.contains(':') => {
                     let (pool, verb) = pool.split_once(':').unwrap_or((pool, ""));
+                    match verb {
+                        "completeUpgrade" if path[0] == "locations" => {
+                            unfinished::complete(state, &key, pool)
+                        }
+                        "rollback" => unfinished::roll_back(state, &key, pool, body),
+                        verb => node_pools::set(state, &key, pool, verb, body)
+                            .unwrap_or_else(|| Err(request.not_simulated())),
+                    }
+                }
+                // The older paths, by zone.
+                ("POST", "", ["nodePools", pool, "autoscaling"]) if path[0] == "zones" => {
+                    node_pools::set(state, &key, pool, "setAutoscaling", body)
+                        .unwrap_or_else(|| Err(request.not_simulated()))
+                }
+                ("POST", "", ["nodePools", pool, verb @ ("setManagement" | "setSize")])
+                    if path[0] == "zones" =>
+                {
                     node_pools::set(state, &key, pool, verb, body)
                         .unwrap_or_else(|| Err(request.not_simulated()))
+                }
+                ("POST", "", ["nodePools", pool, "update"]) if path[0] == "zones" => {
+                    node_pools::update(state, &key, pool, body)
                 }
                 ("PUT", "", ["nodePools", pool]) if path[0] == "locations" => {
                     node_pools::update(state, &key, pool, body)

@@ -54,7 +54,7 @@ pub fn find<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a NodePool, ApiErr
 }
 
 /// The node pool of a cluster whose node pools are its user's; it and its cluster, or the refusal.
-fn find_mutable<'a>(
+pub fn find_mutable<'a>(
     state: &'a State,
     key: &ClusterKey,
     name: &str,

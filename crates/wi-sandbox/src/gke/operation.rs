@@ -110,6 +110,12 @@ pub enum Change {
     NodePoolSetting(Map<String, Value>),
     /// How many nodes the node pool has, in all zones.
     Size(u32),
+    /// The nodes that an update which failed had changed are again as the node pool has them.
+    Rollback {
+        /// Whether budgets that never let a pod go are waited for.
+        #[serde(rename = "respectsBudgets")]
+        respects_budgets: bool,
+    },
     /// The cluster comes.
     CreateCluster,
     /// The cluster goes.

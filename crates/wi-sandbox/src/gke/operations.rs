@@ -47,6 +47,7 @@ pub fn start(
         Change::CreateNodePool => "CREATE_NODE_POOL",
         Change::DeleteNodePool => "DELETE_NODE_POOL",
         Change::Size(_) => "SET_NODE_POOL_SIZE",
+        Change::Rollback { .. } => "UPGRADE_NODES",
         // The v1 API shows changes of a node pool's configuration as updates of the cluster.
         _ => "UPDATE_CLUSTER",
     };
@@ -126,7 +127,7 @@ fn step(state: &mut State, op: &mut Operation, due: Millis) {
     if begins {
         op.status = "RUNNING".to_owned();
         match op.change {
-            Some(Change::WorkloadMetadata(_)) => {}
+            Some(Change::WorkloadMetadata(_) | Change::Rollback { .. }) => {}
             Some(Change::Labels(_) | Change::Upgrade(_)) => return wait(op, seconds.set_labels),
             Some(
                 Change::CreateCluster
@@ -137,7 +138,7 @@ fn step(state: &mut State, op: &mut Operation, due: Millis) {
             _ => return wait(op, seconds.update_cluster),
         }
     }
-    if let Some(Change::WorkloadMetadata(mode)) = op.change {
+    if let Some(mode) = rollout::mode(state, op) {
         if begins {
             rollout::begin(state, op, mode);
         } else {

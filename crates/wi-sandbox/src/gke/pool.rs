@@ -103,6 +103,11 @@ pub enum MetadataMode {
     Expose,
 }
 
+/// Whether nodes of this mode have the GKE metadata server.
+pub fn has_server(mode: MetadataMode) -> bool {
+    mode == MetadataMode::GkeMetadata
+}
+
 impl NodePool {
     /// One of three nodes, with nothing set.
     pub fn of_three(name: &str) -> Self {
@@ -128,14 +133,15 @@ impl NodePool {
         NodeSpec {
             name: format!("{group}-{unique:04x}{salt}"),
             pool: self.name.clone(),
-            metadata_server: self.workload_metadata == Some(MetadataMode::GkeMetadata),
+            metadata_server: self.workload_metadata.is_some_and(has_server),
             labels: self.labels.clone(),
             extra: self.node_extra(),
             ..NodeSpec::default()
         }
     }
 
-    fn node_extra(&self) -> BTreeMap<String, Value> {
+    /// What its nodes have in their manifests beside labels.
+    pub fn node_extra(&self) -> BTreeMap<String, Value> {
         let taints: Vec<Value> = self
             .taints
             .iter()

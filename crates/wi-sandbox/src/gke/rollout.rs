@@ -6,28 +6,60 @@
 
 use serde_json::json;
 
-use super::operation::Operation;
-use super::pool::{MetadataMode, NodePool};
+use super::operation::{Change, Operation};
+use super::pool::{MetadataMode, NodePool, has_server};
 use super::upgrade::Strategy;
 use crate::kube::{KubeCluster, NodeSpec};
 use crate::state::State;
+
+/// The metadata server of the nodes that an operation brings; `None`: it recreates none.
+pub fn mode(state: &State, op: &Operation) -> Option<MetadataMode> {
+    match op.change {
+        Some(Change::WorkloadMetadata(mode)) => Some(mode),
+        Some(Change::Rollback { .. }) => {
+            let (_, pool) = subject(state, op)?;
+            Some(pool.workload_metadata.unwrap_or(MetadataMode::GceMetadata))
+        }
+        _ => None,
+    }
+}
 
 /// Lists the nodes to recreate; blue-green brings all new ones at once.
 pub fn begin(state: &mut State, op: &mut Operation, mode: MetadataMode) {
     let Some((kube, pool)) = subject(state, op) else {
         return;
     };
-    let blue = kube.nodes_of(&pool.name);
+    let mut blue = kube.nodes_of(&pool.name);
+    let there = blue.len();
+    if matches!(op.change, Some(Change::Rollback { .. })) {
+        // Those that the failed update left alone stay; the ones that it had cordoned take pods again.
+        let as_before = |node: &mut NodeSpec| node.metadata_server == has_server(mode);
+        for node in blue.extract_if(.., as_before).filter(is_cordoned) {
+            let mut extra = pool.node_extra();
+            extra.entry("spec".to_owned()).or_insert(json!({}));
+            kube.add_node(NodeSpec { extra, ..node });
+        }
+    }
     op.waiting = blue.iter().map(|node| node.name.clone()).collect();
     op.nodes_total = u32::try_from(op.waiting.len()).unwrap_or(u32::MAX);
     if pool.upgrade.strategy == Strategy::BlueGreen {
-        add(state, op, &kube, &pool, mode, blue.len());
+        let kept = there - blue.len();
+        let wanted = match op.change {
+            Some(Change::Rollback { .. }) => (pool.nodes as usize).saturating_sub(kept),
+            _ => blue.len(),
+        };
+        add(state, op, &kube, &pool, mode, wanted);
         for node in blue {
             let mut extra = node.extra.clone();
             extra.insert("spec".to_owned(), json!({"unschedulable": true}));
             kube.add_node(NodeSpec { extra, ..node });
         }
     }
+}
+
+fn is_cordoned(node: &NodeSpec) -> bool {
+    let spec = node.extra.get("spec");
+    spec.is_some_and(|spec| spec["unschedulable"] == true)
 }
 
 /// Begins with the next batch: brings the surge nodes, and takes the nodes that may be missing.
@@ -61,6 +93,12 @@ pub fn begin_batch(state: &mut State, op: &mut Operation, mode: MetadataMode) ->
 /// How long the nodes that are drained now are kept by PodDisruptionBudgets that never let a pod go:
 /// GKE gives up on them after an hour. In seconds.
 pub fn held_up(state: &State, op: &Operation) -> u32 {
+    let asked = Some(Change::Rollback {
+        respects_budgets: false,
+    });
+    if op.change == asked {
+        return 0;
+    }
     let blocked = subject(state, op).is_some_and(|(kube, _)| {
         op.draining
             .iter()
@@ -95,6 +133,7 @@ pub fn finish_batch(state: &mut State, op: &mut Operation, mode: MetadataMode) {
 /// How long blue-green waits after the last batch, in seconds.
 pub fn last_soak(state: &State, op: &Operation) -> u32 {
     match subject(state, op) {
+        _ if matches!(op.change, Some(Change::Rollback { .. })) => 0,
         Some((_, pool)) if pool.upgrade.strategy == Strategy::BlueGreen => {
             pool.upgrade.blue_green.node_pool_soak_seconds
         }

@@ -34,10 +34,10 @@ fn tables() -> &'static Tables {
 /// The method behind a verb and a decoded path, if the tables have it.
 pub fn method(verb: &str, path: &str) -> Option<&'static Method> {
     let path = path.trim_start_matches('/');
-    tables()
-        .methods
-        .iter()
-        .find(|method| method.verb == verb && fits(&method.path, path))
+    let all = tables().methods.iter();
+    let fitting = all.filter(|method| method.verb == verb && fits(&method.path, path));
+    // `topics/*` fits `topics/T:getIamPolicy`, too.
+    fitting.max_by_key(|method| method.path.contains(':'))
 }
 
 /// Whether a message (`container.Cluster`) has a field of this name.
@@ -119,6 +119,16 @@ impl Method {
             return Ok(read);
         }
         Err(refused(&reader.violations))
+    }
+
+    /// What is in an answer that its type does not have, or has otherwise.
+    pub fn misfits(&self, answer: &Value) -> Vec<String> {
+        let mut wrong = Vec::new();
+        match &self.response {
+            Some(response) => misfits(response, answer, &self.id, &mut wrong),
+            None => wrong.extend((*answer != json!({})).then(|| format!("{}: no answer", self.id))),
+        }
+        wrong
     }
 
     /// An answer with numbers for its enums: `$alt=json;enum-encoding=int`.
@@ -304,6 +314,44 @@ fn snake(camel: &str) -> String {
     out
 }
 
+fn misfits(expected: &str, value: &Value, path: &str, wrong: &mut Vec<String>) {
+    let fits = match (kind(expected), value) {
+        (Kind::Any, _) | (Kind::Text, Value::String(_)) | (Kind::Bool, Value::Bool(_)) => true,
+        (Kind::Float, value) => value.is_number(),
+        (Kind::Int32, value) => value.as_i64().is_some_and(|n| i32::try_from(n).is_ok()),
+        // 64 bits do not fit a JavaScript number.
+        (Kind::Int64, Value::String(text)) => text.parse::<i64>().is_ok(),
+        (Kind::Enum(names), Value::String(text)) => names.split('|').any(|name| name == text),
+        (Kind::Message(name), Value::Object(fields)) => {
+            let known = tables().types.get(name);
+            for (field, value) in fields {
+                let at = format!("{path}.{field}");
+                match known.and_then(|known| known.get(field).or_else(|| known.get("*"))) {
+                    Some(expected) => misfits(expected, value, &at, wrong),
+                    None => wrong.push(format!("{at} is in no {name}")),
+                }
+            }
+            true
+        }
+        (Kind::List(inner), Value::Array(items)) => {
+            for item in items {
+                misfits(inner, item, &format!("{path}[]"), wrong);
+            }
+            true
+        }
+        (Kind::Map(inner), Value::Object(fields)) => {
+            for (key, value) in fields {
+                misfits(inner, value, &format!("{path}[{key}]"), wrong);
+            }
+            true
+        }
+        _ => false,
+    };
+    if !fits {
+        wrong.push(format!("{path}: {value} is no {expected}"));
+    }
+}
+
 fn number_enums(expected: &str, value: &mut Value) {
     match (kind(expected), value) {
         (Kind::Message(name), Value::Object(fields)) => {
@@ -370,6 +418,59 @@ mod tests {
             error.message,
             "Invalid JSON payload received. Unknown name \"colour\" at 'update': Cannot find field.\n\
              Invalid value at 'update.desired_workload_identity_config.workload_pool' (TYPE_STRING), 5"
+        );
+    }
+
+    #[test]
+    fn what_an_answer_has_and_its_type_has_not_is_told_with_its_place() {
+        let get = method("GET", "/v1/projects/p/zones/z/clusters/c").expect("in the table");
+        let fine = json!({"status": "RUNNING", "resourceLabels": {"a": "b"}, "currentNodeCount": 3,
+            "nodePools": [{"name": "p", "progress": {"metrics": [{"intValue": "3"}]}}]});
+        let progress = [
+            "container.projects.zones.clusters.get.nodePools[].progress is in no container.NodePool",
+        ];
+        assert_eq!(get.misfits(&fine), progress);
+        for (odd, at) in [
+            (
+                json!({"status": "MOVING"}),
+                ".status: \"MOVING\" is no STATUS_UNSPECIFIED",
+            ),
+            (
+                json!({"resourceLabels": {"a": 1}}),
+                ".resourceLabels[a]: 1 is no string",
+            ),
+            (
+                json!({"currentNodeCount": "3"}),
+                ".currentNodeCount: \"3\" is no integer",
+            ),
+            (
+                json!({"nodePools": {}}),
+                ".nodePools: {} is no [#container.NodePool]",
+            ),
+            (json!([]), ": [] is no #container.Cluster"),
+        ] {
+            let misfits = get.misfits(&odd);
+            assert!(
+                misfits.len() == 1 && misfits[0].contains(at),
+                "{at}: {misfits:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_verb_of_its_own_goes_before_a_name_with_a_colon_in_it() {
+        let of = |path: &str| method("GET", path).map(|m| m.id.as_str());
+        assert_eq!(
+            of("/v1/projects/p/topics/t:getIamPolicy"),
+            Some("pubsub.projects.topics.getIamPolicy")
+        );
+        assert_eq!(
+            of("/v1/projects/p/topics/t"),
+            Some("pubsub.projects.topics.get")
+        );
+        assert_eq!(
+            of("/v1/projects/example.com:p"),
+            Some("cloudresourcemanager.projects.get")
         );
     }
 

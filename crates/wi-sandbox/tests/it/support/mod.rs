@@ -15,6 +15,7 @@ pub async fn start(world: &str) -> Sandbox {
     let world = World::parse(world, "the world").expect("a world");
     let options = Options {
         token: Some("t".to_owned()),
+        check_answers: true,
         ..Options::default()
     };
     Sandbox::start(world, options).await.expect("it starts")
@@ -106,7 +107,6 @@ pub struct Method {
     /// With names of the world in it.
     pub path: String,
     pub request: Option<String>,
-    pub response: Option<String>,
 }
 
 /// What stands in a path after a word of it.
@@ -131,6 +131,8 @@ fn name_after(word: &str) -> &'static str {
         "secrets" => "key",
         "topics" => "orders",
         "subscriptions" => "orders-sub",
+        "workloadIdentityPools" => "acme.svc.id.goog",
+        "activityTypes" => "serviceAccountKeyLastAuthentication",
         _ => "x",
     }
 }
@@ -155,55 +157,11 @@ impl Table {
                 verb: text(&m["verb"]).expect("a verb"),
                 path,
                 request: text(&m["request"]),
-                response: text(&m["response"]),
             }
         });
         Self {
             methods: methods.collect(),
             types: serde_json::from_value(whole["types"].clone()).expect("types"),
-        }
-    }
-
-    /// What is in an answer that its type does not have, or has otherwise.
-    pub fn check(&self, expected: &str, value: &Value, path: &str, wrong: &mut Vec<String>) {
-        let inner = || &expected[1..expected.len() - 1];
-        let fine = match expected.as_bytes()[0] {
-            b'#' => {
-                let known = &self.types[&expected[1..]];
-                for (field, value) in value.as_object().into_iter().flatten() {
-                    match known.get(field).or_else(|| known.get("*")) {
-                        Some(kind) => self.check(kind, value, &format!("{path}.{field}"), wrong),
-                        None => wrong.push(format!("{path}.{field} is in no {expected}")),
-                    }
-                }
-                value.is_object()
-            }
-            b'[' => {
-                let items = value.as_array().into_iter().flatten();
-                items.for_each(|item| self.check(inner(), item, &format!("{path}[]"), wrong));
-                value.is_array()
-            }
-            b'{' => {
-                for (key, value) in value.as_object().into_iter().flatten() {
-                    self.check(inner(), value, &format!("{path}[{key}]"), wrong);
-                }
-                value.is_object()
-            }
-            b'A'..=b'Z' => value
-                .as_str()
-                .is_some_and(|name| expected.split('|').any(|known| known == name)),
-            _ => match expected {
-                "string" => value.is_string(),
-                // 64 bits do not fit a JavaScript number.
-                "int64" | "uint64" => value.as_str().is_some_and(|s| s.parse::<i64>().is_ok()),
-                "integer" => value.as_i64().is_some_and(|n| i32::try_from(n).is_ok()),
-                "boolean" => value.is_boolean(),
-                "number" => value.is_number(),
-                _ => true,
-            },
-        };
-        if !fine {
-            wrong.push(format!("{path}: {value} is no {expected}"));
         }
     }
 
