@@ -1,7 +1,8 @@
 //! Waiting for the servers: intervals that grow with what has been waited, never a fixed sleep.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How often a write that met another writer is tried again.
@@ -19,6 +20,8 @@ pub(super) struct Wait {
     limit: Duration,
     shortest: Duration,
     stop: CancellationToken,
+    /// Whether the try that is under way began when the time was up.
+    is_last: bool,
 }
 
 impl Wait {
@@ -29,6 +32,7 @@ impl Wait {
             limit,
             shortest,
             stop: CancellationToken::new(),
+            is_last: limit.is_zero(),
         }
     }
 
@@ -40,19 +44,22 @@ impl Wait {
         }
     }
 
-    /// Sleeps until the next try; `false` when the time is up, or the user wants to stop.
+    /// Sleeps until the next try; `false` when the time is up, or the user wants to stop. The last one begins when the
+    /// time is up, however long those before it took: a slow answer is no reason not to look once more.
     pub async fn again(&mut self) -> bool {
-        let waited = self.started.elapsed();
-        if waited >= self.limit {
+        if self.is_last {
             return false;
         }
+        let waited = self.started.elapsed();
         let interval = waited.mul_f64(SHARE).clamp(self.shortest, LONGEST);
         // Two thirds to all of the interval, so that many waiters spread out.
         let jittered = interval.mul_f64(0.67 + 0.33 * fraction());
         tokio::select! {
-            () = self.stop.cancelled() => false,
-            () = tokio::time::sleep(jittered.min(self.limit - waited)) => true,
+            () = self.stop.cancelled() => return false,
+            () = tokio::time::sleep(jittered.min(self.limit.saturating_sub(waited))) => {}
         }
+        self.is_last = self.started.elapsed() >= self.limit;
+        true
     }
 }
 
@@ -63,4 +70,32 @@ fn fraction() -> f64 {
         .build_hasher()
         .finish();
     (hash >> 11) as f64 / (1u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_try_begins_when_the_time_is_up() {
+        let mut wait = Wait::up_to(10 * SECOND, SECOND);
+        while wait.again().await {}
+        assert_eq!(wait.started.elapsed(), 10 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_try_that_outlasts_the_time_is_followed_by_one_more() {
+        let mut wait = Wait::up_to(2 * SECOND, SECOND);
+        tokio::time::sleep(5 * SECOND).await;
+        assert!(wait.again().await, "what it saw is three seconds old");
+        tokio::time::sleep(5 * SECOND).await;
+        assert!(!wait.again().await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_time_is_one_try() {
+        assert!(!Wait::up_to(Duration::ZERO, SECOND).again().await);
+    }
 }

@@ -19,6 +19,7 @@ use wi_core::access::proof::{Declared, Roles, Trial, declared, trial};
 use wi_core::desired::{Desired, DesiredKsa, GSA_ANNOTATION, KsaKey};
 use wi_core::live::Seen;
 use wi_core::names::{ClusterPath, Email, Role};
+use wi_core::reason::Reason;
 use wi_core::resource::Resource;
 use wi_core::spec::model::SourceLine;
 use wi_core::words::safe;
@@ -138,7 +139,7 @@ pub fn run_name() -> String {
 struct Around<'a> {
     http: &'a Http,
     desired: &'a Desired,
-    kubes: BTreeMap<&'a str, Result<Kube, String>>,
+    kubes: BTreeMap<&'a str, Result<Kube, Reason>>,
     roles: Roles,
     now: Timestamp,
     wanted: &'a Wanted,
@@ -196,15 +197,15 @@ pub async fn verify(
     join_all(proofs).await
 }
 
-/// The API of a cluster. The error is for the user.
+/// The API of a cluster, or why it is not reached.
 async fn connect(
     http: &Http,
     desired: &Desired,
     lists: &Lists,
     name: &str,
-) -> Result<Kube, String> {
+) -> Result<Kube, Reason> {
     let Some(wanted) = desired.clusters.get(name) else {
-        return Err("the spec does not say where it is".to_owned());
+        return Err("the spec does not say where it is".into());
     };
     let path = &wanted.path;
     let list = lists.get(&path.project).and_then(|l| l.as_ref().ok());
@@ -218,12 +219,14 @@ async fn connect(
             .await
             .map_err(|e| e.reason())?,
     };
-    Kube::connect(http, &cluster, &wanted.access)
+    Ok(Kube::connect(http, &cluster, &wanted.access)?)
 }
 
 /// Tries one service account, again and again where that is wanted.
 async fn proof(around: &Around<'_>, key: &KsaKey, ksa: &DesiredKsa, grants: &[Declared]) -> Proof {
     let mut pause = PAUSES.0;
+    let is_over = || Instant::now() >= around.until;
+    let mut is_last = is_over();
     loop {
         let steps = steps(around, key, ksa, grants).await;
         let proof = Proof {
@@ -232,8 +235,7 @@ async fn proof(around: &Around<'_>, key: &KsaKey, ksa: &DesiredKsa, grants: &[De
             source: ksa.place.clone(),
             steps,
         };
-        let left = around.until.saturating_duration_since(Instant::now());
-        if left.is_zero() || !proof.may_propagate() {
+        if is_last || !proof.may_propagate() {
             return proof;
         }
         let what = proof.broken().map(|s| format!("{}: {}", s.title, s.why));
@@ -244,7 +246,10 @@ async fn proof(around: &Around<'_>, key: &KsaKey, ksa: &DesiredKsa, grants: &[De
             key.cluster,
             what.unwrap_or_default()
         ));
+        let left = around.until.saturating_duration_since(Instant::now());
         tokio::time::sleep(pause.min(left)).await;
+        // The last one begins when the time is up, however long those before it took.
+        is_last = is_over();
         pause = (pause * 2).min(PAUSES.1);
     }
 }
