@@ -104,7 +104,7 @@ pub(super) fn run(args: CommentArgs) -> Result<Success, Failure> {
             &subject.markdown(&about, markdown::SUMMARY),
         )?;
     }
-    let target = here.target().map_err(Failure::Message)?;
+    let target = here.target()?;
     let Some(token) = &here.token else {
         return Err(Failure::Message(match target.kind {
             Kind::GitHub => {

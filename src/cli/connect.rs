@@ -195,7 +195,7 @@ fn client(args: &ConnectArgs, endpoints: Endpoints, token: TokenSource) -> Resul
         notices: Notices::to(print::note),
         ..HttpOptions::default()
     })
-    .map_err(Failure::Message)
+    .map_err(|e| Failure::Message(format!("cannot make an HTTP client: {e}")))
 }
 
 async fn start_sandbox(

@@ -71,11 +71,24 @@ impl From<pipeline::Error> for Failure {
     }
 }
 
-impl From<std::io::Error> for Failure {
-    fn from(e: std::io::Error) -> Self {
-        Self::Message(e.to_string())
-    }
+/// Errors whose text is for the user.
+macro_rules! told_as_they_are {
+    ($($error:ty),+ $(,)?) => {$(
+        impl From<$error> for Failure {
+            fn from(e: $error) -> Self {
+                Self::Message(e.to_string())
+            }
+        }
+    )+};
 }
+
+told_as_they_are!(
+    std::io::Error,
+    wi_client::auth::AuthError,
+    wi_client::forge::NoTarget,
+    crate::explain::ExplainError,
+    crate::explain::NoSubject,
+);
 
 /// What a command that succeeded has to say by its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

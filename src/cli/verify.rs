@@ -168,7 +168,7 @@ fn paths_and_subjects(args: &[String]) -> Result<(Vec<PathBuf>, Vec<Subject>), F
 
 fn subject(text: &str) -> Result<Subject, String> {
     let subject = Subject::parse(text).map_err(|why| match text.contains('/') {
-        true => why,
+        true => why.to_string(),
         false => format!("there is no file or directory `{}`, and {why}", safe(text)),
     })?;
     match subject {

@@ -64,7 +64,7 @@ pub(super) async fn of_clusters(
             Ok(kube) => kube,
             Err(e) => {
                 let fix = way_in(path, &wanted.access);
-                section.add(State::Failed, e, Some(fix));
+                section.add(State::Failed, e.to_string(), Some(fix));
                 return section;
             }
         };

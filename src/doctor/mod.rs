@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use jiff::SignedDuration;
+use wi_client::auth::AuthError;
 use wi_client::google::{container, iam, policies};
 use wi_client::http::{ApiError, Http};
 use wi_core::desired::Desired;
@@ -143,12 +144,18 @@ fn remedy(e: &ApiError, grant: Option<String>) -> Option<String> {
 }
 
 /// Looks at the credentials alone.
-pub async fn credentials(http: &Http) -> Result<Report, String> {
+///
+/// # Errors
+/// Where there are none, or they give no token: nothing else can be looked at.
+pub async fn credentials(http: &Http) -> Result<Report, AuthError> {
     Ok(Report(vec![who(http).await?.0]))
 }
 
 /// Looks at all that planning and applying this takes.
-pub async fn examine(http: &Http, desired: &Desired) -> Result<Report, String> {
+///
+/// # Errors
+/// As [`credentials`].
+pub async fn examine(http: &Http, desired: &Desired) -> Result<Report, AuthError> {
     let (credentials, caller) = who(http).await?;
     let mut sections = vec![credentials];
     let projects = join_all(projects_of(desired).into_iter().map(async |id| {
@@ -185,9 +192,9 @@ pub async fn examine(http: &Http, desired: &Desired) -> Result<Report, String> {
     Ok(Report(sections))
 }
 
-async fn who(http: &Http) -> Result<(Section, Caller), String> {
-    let identity = http.identity().await.map_err(|e| e.to_string())?;
-    http.sign_in().await.map_err(|e| e.to_string())?;
+async fn who(http: &Http) -> Result<(Section, Caller), AuthError> {
+    let identity = http.identity().await?;
+    http.sign_in().await?;
     let caller = iam::caller(http).await;
     let mut section = Section::new("Credentials".to_owned());
     let place = if identity.place.is_empty() {

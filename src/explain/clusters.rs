@@ -18,7 +18,7 @@ use wi_core::wire::kubernetes::ObjectMeta;
 use wi_core::wire::pods::{Pod, PodSpec};
 use wi_core::wire::workloads::WorkloadKind;
 
-use super::{Query, Subject};
+use super::{ExplainError, Query, Subject};
 use crate::engine::read::Lists;
 
 /// A cluster to look at.
@@ -45,13 +45,13 @@ impl Target {
     }
 }
 
-/// The clusters that the query means. The error is for the user.
+/// The clusters that the query means.
 pub(super) async fn targets(
     http: &Http,
     desired: Option<&Desired>,
     lists: Lists,
     query: &Query,
-) -> Result<Vec<Target>, String> {
+) -> Result<Vec<Target>, ExplainError> {
     let named = match &query.subject {
         Subject::Ksa { cluster, .. } => cluster.as_ref().or(query.cluster.as_ref()),
         _ => query.cluster.as_ref(),
@@ -63,11 +63,10 @@ pub(super) async fn targets(
     if let Some(name) = named
         && !desired.clusters.contains_key(name)
     {
-        let names: Vec<&str> = all.iter().map(|n| n.as_str()).collect();
-        return Err(format!(
-            "the spec has no cluster `{name}`: it has {}",
-            names.join(", ")
-        ));
+        return Err(ExplainError::NotInSpec {
+            name: name.clone(),
+            there: all.into_iter().cloned().collect(),
+        });
     }
     let declares = |cluster: &str| match &query.subject {
         Subject::Ksa {
@@ -110,15 +109,17 @@ async fn of_project(
     http: &Http,
     query: &Query,
     named: Option<&String>,
-) -> Result<Vec<Target>, String> {
+) -> Result<Vec<Target>, ExplainError> {
     let Some(project) = &query.project else {
-        return Err(
-            "there is no spec here: name the spec's PATH, or --project (and --cluster)".to_owned(),
-        );
+        return Err(ExplainError::NoSpec);
     };
-    let list = container::list_clusters(http, project)
-        .await
-        .map_err(|e| format!("the clusters of {project} cannot be listed: {}", e.reason()))?;
+    let list =
+        container::list_clusters(http, project)
+            .await
+            .map_err(|e| ExplainError::Unlisted {
+                project: project.clone(),
+                why: e.reason(),
+            })?;
     let is_meant = |c: &Cluster| match named {
         Some(name) => c.name == *name || format!("{}/{}", c.location, c.name) == *name,
         None => true,
@@ -141,20 +142,13 @@ async fn of_project(
     if !found.is_empty() {
         return Ok(found);
     }
-    let names: Vec<&str> = list.clusters.iter().map(|c| c.name.as_str()).collect();
-    Err(match (named, list.missing_zones.is_empty()) {
-        (_, false) => format!(
-            "GKE did not hear from {} (missingZones), and has no such cluster elsewhere",
-            list.missing_zones.join(", ")
-        ),
-        (Some(name), true) if names.is_empty() => {
-            format!("project {project} has no cluster `{name}`, and no other")
-        }
-        (Some(name), true) => format!(
-            "project {project} has no cluster `{name}`: it has {}",
-            names.join(", ")
-        ),
-        (None, true) => format!("project {project} has no cluster"),
+    if !list.missing_zones.is_empty() {
+        return Err(ExplainError::MissingZones(list.missing_zones));
+    }
+    Err(ExplainError::NoCluster {
+        project: project.clone(),
+        named: named.cloned(),
+        there: list.clusters.into_iter().map(|c| c.name).collect(),
     })
 }
 

@@ -4,6 +4,7 @@
 //! whether it holds. Nothing is written.
 
 mod clusters;
+mod error;
 mod facts;
 pub mod messages;
 mod subject;
@@ -20,7 +21,8 @@ use wi_core::desired::Desired;
 use wi_core::names::{Email, Member, ProjectId};
 use wi_core::resource::Resource;
 
-pub use subject::Subject;
+pub use error::ExplainError;
+pub use subject::{NoSubject, Subject};
 
 use crate::engine::pipeline::Found;
 use clusters::Read;
@@ -55,12 +57,15 @@ pub struct Chain {
     pub ladder: Ladder,
 }
 
-/// Answers a query. The error is for the user.
+/// Answers a query.
+///
+/// # Errors
+/// Where it is about what is not there, or cannot be listed; what cannot be read is a link of the answer.
 pub async fn explain(
     http: &Http,
     found: Option<Found>,
     query: &Query,
-) -> Result<Vec<Chain>, String> {
+) -> Result<Vec<Chain>, ExplainError> {
     let (desired, lists) = match found {
         Some(found) => (Some(found.desired), found.lists),
         None => (None, BTreeMap::new()),
@@ -180,7 +185,7 @@ fn asked(
     query: &Query,
     desired: Option<&Desired>,
     project: Option<&ProjectId>,
-) -> Result<Option<Asked>, String> {
+) -> Result<Option<Asked>, ExplainError> {
     let Some(to) = &query.to else {
         return Ok(None);
     };
@@ -199,8 +204,9 @@ fn asked(
         .find(granted);
     let resource = match meant {
         Some(resource) => resource,
-        None => Resource::parse(to, query.project.as_ref().or(project))
-            .map_err(|e| format!("--to: {e}"))?,
+        None => {
+            Resource::parse(to, query.project.as_ref().or(project)).map_err(ExplainError::To)?
+        }
     };
     Ok(Some(Asked {
         resource,
@@ -301,18 +307,16 @@ fn email_of(
     name: &str,
     desired: Option<&Desired>,
     project: Option<&ProjectId>,
-) -> Result<Email, String> {
+) -> Result<Email, ExplainError> {
     if name.contains('@') {
-        return Email::parse(name).map_err(|e| e.to_string());
+        return Email::parse(name).map_err(ExplainError::Email);
     }
     if let Some(account) = desired.and_then(|d| d.accounts.get(name)) {
         return Ok(account.email.clone());
     }
     match project {
         Some(project) => Ok(project.service_account(name)),
-        None => Err(format!(
-            "the spec has no account `{name}`: write its email, or name its --project"
-        )),
+        None => Err(ExplainError::NoAccount(name.to_owned())),
     }
 }
 

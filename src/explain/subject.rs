@@ -34,6 +34,13 @@ pub enum Subject {
     Account(String),
 }
 
+/// A text that names nobody, safe on a terminal. For the user.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no subject. Write NAMESPACE/SERVICEACCOUNT, pod/NAMESPACE/NAME, deploy/NAMESPACE/NAME (or another workload), gsa/NAME or an email"
+)]
+pub struct NoSubject(String);
+
 /// What users of kubectl write for a kind.
 const SHORT: [(&str, &str); 7] = [
     ("deploy", "Deployment"),
@@ -46,8 +53,11 @@ const SHORT: [(&str, &str); 7] = [
 ];
 
 impl Subject {
-    /// Reads a subject. The error is for the user.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a subject.
+    ///
+    /// # Errors
+    /// For any other text.
+    pub fn parse(text: &str) -> Result<Self, NoSubject> {
         if let Some(rest) = text.strip_prefix("ksa.") {
             return match rest.split('/').collect::<Vec<_>>().as_slice() {
                 [cluster, namespace, name] => Ok(Self::ksa(Some(cluster), namespace, name)),
@@ -108,11 +118,8 @@ fn workload_kind(word: &str) -> Option<&'static WorkloadKind> {
     KINDS.iter().find(is_meant)
 }
 
-fn refused(text: &str) -> String {
-    format!(
-        "`{}` is no subject. Write NAMESPACE/SERVICEACCOUNT, pod/NAMESPACE/NAME, deploy/NAMESPACE/NAME (or another workload), gsa/NAME or an email",
-        wi_core::words::safe(text)
-    )
+fn refused(text: &str) -> NoSubject {
+    NoSubject(wi_core::words::safe(text))
 }
 
 #[cfg(test)]

@@ -157,7 +157,7 @@ async fn library_case(
 #[test]
 fn an_answer_slower_than_the_timeout_is_a_clear_error_at_every_call() {
     let shop = Arc::new(Shop::load());
-    // Of a server that was silent a 24th of it is left for other calls, which has to do on a busy machine.
+    // Of a server that was silent half of it is left for other calls, which has to do on a busy machine.
     let timeout = size(10) as u64 * 8 + 40;
     let slow = json!({"slowBodyMs": 3_600_000});
     run::all(sample(shop.calls()).map(|calls| {

@@ -85,8 +85,8 @@ pub async fn clusters(
             let cluster = all
                 .find(is_it)
                 .ok_or_else(|| not_seen("GKE does not list it".to_owned()))?;
-            let kube =
-                Kube::connect(http, cluster, &desired.clusters[name].access).map_err(not_seen)?;
+            let kube = Kube::connect(http, cluster, &desired.clusters[name].access)
+                .map_err(|e| not_seen(e.to_string()))?;
             let mut looked = Looked {
                 name: name.clone(),
                 kube,

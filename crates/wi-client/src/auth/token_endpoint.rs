@@ -9,8 +9,8 @@ use wi_core::words::safe;
 
 use super::error::{AuthError, TokenError};
 use crate::http::{
-    Notices, Patience, Redirects, Secrets, Times, Waited, builder, causes, is_loopback, pauses,
-    read_body, with_own_authorities,
+    ClientError, Notices, Patience, Redirects, Secrets, Times, Waited, builder, causes,
+    is_loopback, pauses, read_body, with_own_authorities,
 };
 
 /// Larger answers than any token.
@@ -128,8 +128,11 @@ impl<'a> TokenRequest<'a> {
             client = client.no_proxy();
         }
         let client = with_own_authorities(client)
-            .and_then(|client| client.build().map_err(|e| causes(&e)))
-            .map_err(|e| (failed(0, &e), false))?;
+            .and_then(|client| {
+                let built = client.build();
+                built.map_err(|e| ClientError::Library(causes(&e)))
+            })
+            .map_err(|e| (failed(0, &e.to_string()), false))?;
         let mut call = client
             .request(self.method.clone(), self.url)
             .headers(self.headers.clone());

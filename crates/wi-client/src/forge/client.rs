@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{Kind, Target, Token};
 use crate::http::{
-    ListBudget, Redirects, Secrets, Times, builder, causes, pauses, read_body, server_time,
-    with_own_authorities,
+    ClientError, ListBudget, Redirects, Secrets, Times, builder, causes, pauses, read_body,
+    server_time, with_own_authorities,
 };
 
 /// The largest answer that is read, in bytes: a page of a hundred comments is a tenth of it.
@@ -86,11 +86,11 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub fn new(target: &Target, token: &Token, patience: Duration) -> Result<Self, String> {
+    pub fn new(target: &Target, token: &Token, patience: Duration) -> Result<Self, ClientError> {
         let builder = builder(Times::within(Duration::from_secs(30)), Redirects::SameHost);
         let http = with_own_authorities(builder)?
             .build()
-            .map_err(|e| format!("cannot make an HTTP client: {}", causes(&e)))?;
+            .map_err(|e| ClientError::Library(causes(&e)))?;
         Ok(Self {
             http,
             api: target.api.clone(),

@@ -4,6 +4,24 @@ use serde_json::Value;
 
 use super::{Kind, Target, Token};
 
+/// Which pull request is meant is not known. For the user.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoTarget {
+    /// Nothing says which forge.
+    #[error(
+        "this is no job of GitHub Actions or GitLab CI: pass --forge, --repository and --number, and set GITHUB_TOKEN or GITLAB_TOKEN"
+    )]
+    NoJob,
+    /// The job does not say this.
+    #[error("{what} is not known: pass {by}")]
+    Missing {
+        /// In words.
+        what: &'static str,
+        /// The flag or the variables that say it.
+        by: &'static str,
+    },
+}
+
 /// What the environment of a CI job says.
 #[derive(Debug, Clone, Default)]
 pub struct Here {
@@ -95,11 +113,9 @@ impl Here {
     }
 
     /// The pull request, or what is missing and how to say it.
-    pub fn target(&self) -> Result<Target, String> {
-        let kind = self.kind.ok_or(
-            "this is no job of GitHub Actions or GitLab CI: pass --forge, --repository and --number, and set GITHUB_TOKEN or GITLAB_TOKEN",
-        )?;
-        let missing = |what: &str, flag: &str| format!("{what} is not known: pass {flag}");
+    pub fn target(&self) -> Result<Target, NoTarget> {
+        let kind = self.kind.ok_or(NoTarget::NoJob)?;
+        let missing = |what, by| NoTarget::Missing { what, by };
         Ok(Target {
             kind,
             api: self

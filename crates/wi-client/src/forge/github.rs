@@ -74,14 +74,18 @@ impl Request for PullRequest {
     }
 
     /// Folded away.
-    async fn put_behind(&self, old: &Existing, _newest: &Existing) -> Result<(), String> {
+    async fn put_behind(&self, old: &Existing, _newest: &Existing) -> Result<(), Failed> {
         let mutation = "mutation($id: ID!) { minimizeComment(input: { subjectId: $id, classifier: OUTDATED }) { minimizedComment { isMinimized } } }";
         let body = json!({ "query": mutation, "variables": { "id": old.node } });
         let url = graphql(self.client.api());
-        match self.client.change_at(&url, &body).await {
-            Ok(answer) if answer.body["errors"].is_null() => Ok(()),
-            Ok(answer) => Err(answer.body["errors"].to_string()),
-            Err(e) => Err(e.message()),
+        let answer = self.client.change_at(&url, &body).await?;
+        match &answer.body["errors"] {
+            Value::Null => Ok(()),
+            // GraphQL refuses with 200.
+            errors => Err(Failed::Refused {
+                status: 200,
+                message: errors.to_string(),
+            }),
         }
     }
 

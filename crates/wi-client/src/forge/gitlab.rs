@@ -80,9 +80,9 @@ impl Request for MergeRequest {
     }
 
     /// GitLab cannot minimise a note: it becomes a line.
-    async fn put_behind(&self, old: &Existing, newest: &Existing) -> Result<(), String> {
+    async fn put_behind(&self, old: &Existing, newest: &Existing) -> Result<(), Failed> {
         let line = format!("_The plan is [in a newer comment]({})._", newest.url);
-        self.rewrite(old, &line).await.map_err(|e| e.message())
+        self.rewrite(old, &line).await
     }
 
     async fn set_labels(&self, labels: &BTreeSet<Label>) -> Result<(), Failed> {

@@ -11,7 +11,7 @@ mod request;
 
 use std::fmt;
 
-pub use environment::Here;
+pub use environment::{Here, NoTarget};
 pub use marker::Marker;
 pub use publish::{Error, publish};
 

@@ -7,6 +7,8 @@ use super::client::{Client, Failed};
 use super::github::PullRequest;
 use super::gitlab::MergeRequest;
 use super::request::{Existing, Request};
+use crate::http::ClientError;
+
 use super::{Comment, Kind, Label, Marker, Posted, Report, Target, Token};
 
 /// How often a comment whose answer was lost is looked for and sent again.
@@ -16,8 +18,8 @@ const TRIES: usize = 3;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No client can be made: authorities that cannot be read.
-    #[error("{0}")]
-    Client(String),
+    #[error("cannot make an HTTP client: {0}")]
+    Client(ClientError),
     /// GitLab lets jobs write nothing.
     #[error(
         "a job token may not write notes on {0}: set GITLAB_TOKEN to a project access token with the scope `api`"
@@ -199,7 +201,7 @@ async fn put_behind_all_but_last<R: Request>(request: &R, own: &[Existing]) -> V
     let mut warnings = Vec::new();
     for old in older {
         if let Err(why) = request.put_behind(old, newest).await {
-            warnings.push(format!("{} stays as it is: {why}", old.url));
+            warnings.push(format!("{} stays as it is: {}", old.url, why.message()));
         }
     }
     warnings

@@ -25,8 +25,8 @@ pub(super) trait Request: Sized {
     /// Another text for one that is there.
     async fn rewrite(&self, old: &Existing, text: &str) -> Result<(), Failed>;
 
-    /// Puts an older one of ours behind the newest; the error says why not.
-    async fn put_behind(&self, old: &Existing, newest: &Existing) -> Result<(), String>;
+    /// Puts an older one of ours behind the newest.
+    async fn put_behind(&self, old: &Existing, newest: &Existing) -> Result<(), Failed>;
 
     /// Sets ours, and takes off those that do not hold.
     async fn set_labels(&self, labels: &BTreeSet<Label>) -> Result<(), Failed>;

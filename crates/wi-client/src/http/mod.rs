@@ -3,6 +3,7 @@
 mod ca_roots;
 mod call;
 mod client;
+mod client_error;
 mod clock;
 mod endpoints;
 mod error;
@@ -25,6 +26,7 @@ use tokio::sync::Semaphore;
 pub(crate) use ca_roots::with_own_authorities;
 pub(crate) use call::causes;
 pub(crate) use client::{Redirects, Times, builder, read_body};
+pub use client_error::ClientError;
 pub(crate) use clock::server_time;
 pub use endpoints::Endpoints;
 pub(crate) use endpoints::{checked, is_loopback};
@@ -111,14 +113,13 @@ impl fmt::Debug for Http {
 
 impl Http {
     /// A client that trusts the system's certificate authorities.
-    pub fn new(options: HttpOptions) -> Result<Self, String> {
+    pub fn new(options: HttpOptions) -> Result<Self, ClientError> {
         let times = Times {
             whole: options.timeout,
             // A call whose answer is lost on the way has time for a second try.
             quiet: options.patience / 2,
         };
-        let clients = server::Clients::of(Server::default(), times)
-            .map_err(|e| format!("cannot make an HTTP client: {e}"))?;
+        let clients = server::Clients::of(Server::default(), times)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 buckets: quota::Buckets::new(options.endpoints.base(Api::Iam)),
@@ -139,7 +140,7 @@ impl Http {
     }
 
     /// The same client for a server that only this CA vouches for.
-    pub(crate) fn trusting_only(&self, ca_pem: &[u8]) -> Result<Self, String> {
+    pub(crate) fn trusting_only(&self, ca_pem: &[u8]) -> Result<Self, ClientError> {
         self.for_server(Server {
             ca: Some(ca_pem.to_owned()),
             ..Server::default()
@@ -148,7 +149,7 @@ impl Http {
 
     /// The same client for another server, whose connections all share who reach it in the same way. The
     /// error is for the user, and quotes no key.
-    pub(crate) fn for_server(&self, server: Server) -> Result<Self, String> {
+    pub(crate) fn for_server(&self, server: Server) -> Result<Self, ClientError> {
         Ok(Self {
             shared: Arc::clone(&self.shared),
             clients: self.shared.servers.clients(server, self.shared.times)?,

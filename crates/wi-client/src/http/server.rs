@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Proxy, RequestBuilder, Url};
 
-use super::{Redirects, Times, builder, causes, is_loopback, with_own_authorities};
+use super::{ClientError, Redirects, Times, builder, causes, is_loopback, with_own_authorities};
 use crate::auth::Login;
 
 /// What a server needs that Google's own do not.
@@ -56,7 +56,7 @@ pub(super) struct Pool(Mutex<Vec<(Server, Arc<Clients>)>>);
 
 impl Pool {
     /// Those of a server that is reached in just this way.
-    pub fn clients(&self, server: Server, times: Times) -> Result<Arc<Clients>, String> {
+    pub fn clients(&self, server: Server, times: Times) -> Result<Arc<Clients>, ClientError> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, clients)) = all.iter().find(|(known, _)| *known == server) {
             return Ok(Arc::clone(clients));
@@ -79,7 +79,7 @@ pub(super) struct Clients {
 
 impl Clients {
     /// The error is for the user, and quotes nothing that may be secret.
-    pub fn of(server: Server, times: Times) -> Result<Self, String> {
+    pub fn of(server: Server, times: Times) -> Result<Self, ClientError> {
         Ok(Self {
             plain: client(&server, server.identity.as_deref(), times, false)?,
             near: OnceLock::new(),
@@ -91,7 +91,7 @@ impl Clients {
 
     /// The client for a call with this certificate of a plugin. Another certificate is another
     /// client: connections are made with one, and would be kept.
-    fn client(&self, certificate: Option<&Arc<[u8]>>, near: bool) -> Result<Client, String> {
+    fn client(&self, certificate: Option<&Arc<[u8]>>, near: bool) -> Result<Client, ClientError> {
         let Some(certificate) = certificate else {
             if !near {
                 return Ok(self.plain.clone());
@@ -130,7 +130,8 @@ impl Clients {
             url.set_host(Some(&certified.name))
                 .map_err(|e| format!("{}: {e}", wi_core::words::safe(&certified.name)))?;
         }
-        let client = self.client(login.certificate.as_ref(), near)?;
+        let client = self.client(login.certificate.as_ref(), near);
+        let client = client.map_err(|e| e.to_string())?;
         let call = client
             .request(method.clone(), url)
             .headers(login.headers.clone())
@@ -153,13 +154,14 @@ fn client(
     identity: Option<&[u8]>,
     times: Times,
     near: bool,
-) -> Result<Client, String> {
+) -> Result<Client, ClientError> {
     let mut builder = builder(times, Redirects::Refused);
     builder = match &server.ca {
         Some(ca) => {
-            let cas = reqwest::Certificate::from_pem_bundle(ca).map_err(|e| causes(&e))?;
+            let cas = reqwest::Certificate::from_pem_bundle(ca)
+                .map_err(|e| ClientError::Ca(causes(&e)))?;
             if cas.is_empty() {
-                return Err("its CA holds no certificate".to_owned());
+                return Err(ClientError::NoCa);
             }
             builder.tls_certs_only(cas)
         }
@@ -169,13 +171,11 @@ fn client(
         builder = builder.no_proxy();
     }
     if let Some(identity) = identity {
-        // The library's error could quote what it could not read, a private key.
-        let identity = reqwest::Identity::from_pem(identity)
-            .map_err(|_| "the client certificate or its key cannot be read".to_owned())?;
+        let identity = reqwest::Identity::from_pem(identity).map_err(|_| ClientError::Identity)?;
         builder = builder.identity(identity);
     }
     if let Some(proxy) = &server.proxy {
-        let proxy = Proxy::all(proxy).map_err(|_| "its proxy cannot be used".to_owned())?;
+        let proxy = Proxy::all(proxy).map_err(|_| ClientError::Proxy)?;
         builder = builder.proxy(proxy);
     }
     if let Some(certified) = &server.certified_as {
@@ -185,10 +185,8 @@ fn client(
             .dns_resolver(Arc::new(certified.clone()));
     }
     builder.build().map_err(|e| match identity {
-        None => causes(&e),
-        Some(_) => {
-            "the client certificate and its key do not fit each other, or cannot be used".to_owned()
-        }
+        None => ClientError::Library(causes(&e)),
+        Some(_) => ClientError::IdentityUnfit,
     })
 }
 

@@ -3,19 +3,69 @@
 use base64::Engine;
 use wi_core::live::ReachedBy;
 use wi_core::names::is_location;
+use wi_core::reason::Reason;
 use wi_core::spec::model::{Access, Endpoint};
 use wi_core::wire::container::Cluster;
 
+use super::kubeconfig::KubeconfigError;
 use super::{Kube, kubeconfig};
-use crate::http::{Api, Http};
+use crate::http::{Api, ClientError, Http};
+
+/// Why a cluster cannot be reached as the spec says. For the user.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// It does not have the endpoint that the spec names.
+    #[error("the cluster has no {0}")]
+    NoEndpoint(&'static str),
+    /// Its DNS endpoint is all that it has.
+    #[error(
+        "the cluster has only its DNS endpoint, and that takes no outside traffic (gcloud container clusters update --enable-dns-access)"
+    )]
+    Closed,
+    /// It has no endpoint.
+    #[error("the cluster offers no endpoint")]
+    NothingOffered,
+    /// Connect Gateway reaches members of fleets.
+    #[error(
+        "the cluster is in no fleet, so Connect Gateway does not know it (gcloud container clusters update --enable-fleet)"
+    )]
+    NoFleet,
+    /// As GKE tells it, safe on a terminal.
+    #[error("the cluster's fleet membership is `{0}`, which is not in the form that is documented")]
+    UnknownMembership(String),
+    /// What vouches for its addresses.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// The kubeconfig that the spec names.
+    #[error(transparent)]
+    Kubeconfig(#[from] KubeconfigError),
+}
+
+/// What is wrong with the certificate that vouches for a cluster's addresses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CaError {
+    /// As GKE sends it.
+    #[error("the cluster's CA certificate is not base64: {0}")]
+    NotBase64(base64::DecodeError),
+    /// No client can be made that trusts it.
+    #[error("the cluster's CA certificate cannot be used: {0}")]
+    Unusable(ClientError),
+}
+
+impl From<ConnectError> for Reason {
+    fn from(e: ConnectError) -> Self {
+        e.to_string().into()
+    }
+}
 
 impl Kube {
     /// Connects as the spec says, or else by the best endpoint that the cluster offers: the DNS
     /// endpoint if it takes traffic from outside, a public address, a private one. The DNS endpoint
     /// is trusted by public authorities, an address by the cluster's own CA alone.
     ///
-    /// The error is for the user: no such endpoint is offered, or a CA cannot be read.
-    pub fn connect(http: &Http, cluster: &Cluster, access: &Access) -> Result<Self, String> {
+    /// # Errors
+    /// Where no such endpoint is offered, or a CA or a kubeconfig cannot be used.
+    pub fn connect(http: &Http, cluster: &Cluster, access: &Access) -> Result<Self, ConnectError> {
         let endpoint = match access {
             Access::Kubeconfig { path, context } => {
                 let own = kubeconfig::Own {
@@ -24,7 +74,7 @@ impl Kube {
                     ca: own_ca(cluster),
                     gateway: gateway(http, cluster).map(|kube| kube.base).ok(),
                 };
-                return kubeconfig::connect(http, path, context.as_deref(), &own);
+                return Ok(kubeconfig::connect(http, path, context.as_deref(), &own)?);
             }
             Access::ConnectGateway => return gateway(http, cluster),
             Access::Endpoint(endpoint) => *endpoint,
@@ -33,14 +83,13 @@ impl Kube {
         let address = address(cluster, endpoint);
         let reached_by = ReachedBy::Endpoint(endpoint, address.to_owned());
         if address.is_empty() {
-            return Err(format!("the cluster has no {}", reached_by.kind()));
+            return Err(ConnectError::NoEndpoint(reached_by.kind()));
         }
         let http = if endpoint == Endpoint::Dns {
             http.clone()
         } else {
             let ca = own_ca(cluster)?;
-            http.trusting_only(&ca)
-                .map_err(|e| format!("the cluster's CA certificate cannot be used: {e}"))?
+            http.trusting_only(&ca).map_err(CaError::Unusable)?
         };
         Ok(Self {
             http,
@@ -54,27 +103,22 @@ impl Kube {
 }
 
 /// The CA that vouches for the cluster's addresses, PEM.
-fn own_ca(cluster: &Cluster) -> Result<Vec<u8>, String> {
+fn own_ca(cluster: &Cluster) -> Result<Vec<u8>, CaError> {
     base64::engine::general_purpose::STANDARD
         .decode(&cluster.master_auth.cluster_ca_certificate)
-        .map_err(|e| format!("the cluster's CA certificate is not base64: {e}"))
+        .map_err(CaError::NotBase64)
 }
 
 /// By Google's gateway to the clusters of a fleet, which needs no way to the cluster's network. The
 /// paths of registered GKE clusters have `gkeMemberships` in them, as gcloud's kubeconfigs do.
 ///
 /// <https://cloud.google.com/kubernetes-engine/enterprise/multicluster-management/gateway>
-fn gateway(http: &Http, cluster: &Cluster) -> Result<Kube, String> {
+fn gateway(http: &Http, cluster: &Cluster) -> Result<Kube, ConnectError> {
     let membership = &cluster.fleet.membership;
     if membership.is_empty() {
-        return Err("the cluster is in no fleet, so Connect Gateway does not know it (gcloud container clusters update --enable-fleet)".to_owned());
+        return Err(ConnectError::NoFleet);
     }
-    let undocumented = || {
-        format!(
-            "the cluster's fleet membership is `{}`, which is not in the form that is documented",
-            wi_core::words::safe(membership)
-        )
-    };
+    let undocumented = || ConnectError::UnknownMembership(wi_core::words::safe(membership));
     let parts: Vec<&str> = membership.trim_start_matches('/').split('/').collect();
     let [
         _,
@@ -114,7 +158,7 @@ fn gateway(http: &Http, cluster: &Cluster) -> Result<Kube, String> {
     })
 }
 
-fn offered(cluster: &Cluster) -> Result<Endpoint, String> {
+fn offered(cluster: &Cluster) -> Result<Endpoint, ConnectError> {
     let config = &cluster.control_plane_endpoints_config;
     if config.dns_endpoint_config.allow_external_traffic
         && !config.dns_endpoint_config.endpoint.is_empty()
@@ -124,12 +168,9 @@ fn offered(cluster: &Cluster) -> Result<Endpoint, String> {
     [Endpoint::Public, Endpoint::Private]
         .into_iter()
         .find(|e| !address(cluster, *e).is_empty())
-        .ok_or_else(|| {
-            if config.ip_endpoints_config.enabled == Some(false) {
-                "the cluster has only its DNS endpoint, and that takes no outside traffic (gcloud container clusters update --enable-dns-access)".to_owned()
-            } else {
-                "the cluster offers no endpoint".to_owned()
-            }
+        .ok_or(match config.ip_endpoints_config.enabled {
+            Some(false) => ConnectError::Closed,
+            _ => ConnectError::NothingOffered,
         })
 }
 
@@ -193,10 +234,6 @@ mod tests {
                 "ipEndpointsConfig": {"enabled": false},
             }}),
         );
-        assert!(
-            offered(&closed)
-                .expect_err("closed")
-                .contains("--enable-dns-access")
-        );
+        assert_eq!(offered(&closed), Err(ConnectError::Closed));
     }
 }

@@ -20,6 +20,9 @@ use wi_core::wire::network::NetworkPolicy;
 use wi_core::wire::pods::Pod;
 use wi_core::wire::workloads::{WorkloadKind, WorkloadObject};
 
+pub use connect::{CaError, ConnectError};
+pub use kubeconfig::{Fault, KubeconfigError};
+
 use crate::google::workload;
 use crate::http::{ApiError, Http, ListBudget, Request};
 use wi_core::percent;

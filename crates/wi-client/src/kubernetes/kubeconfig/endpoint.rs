@@ -6,22 +6,21 @@ use reqwest::{Proxy, Url};
 use wi_core::words::safe;
 
 use super::file::Cluster;
-use super::{Own, Vouches};
+use super::{Fault, Own, Vouches};
 use crate::http::{CertifiedAs, Server, is_loopback};
 
 /// Proxy and name of a server. The error is for the user, about the context, and does not quote the
 /// proxy's address, which may hold a password.
-pub(super) fn server(cluster: &Cluster) -> Result<Server, String> {
+pub(super) fn server(cluster: &Cluster) -> Result<Server, Fault> {
     if cluster.insecure_skip_tls_verify {
-        return Err("skips the check of the server's certificate; wi does not".to_owned());
+        return Err(Fault::Unchecked);
     }
     let url = Url::parse(&cluster.server).ok();
     if url.is_some_and(|u| !u.username().is_empty() || u.password().is_some()) {
-        return Err("has a user or a password in its server's address".to_owned());
+        return Err(Fault::SecretInAddress);
     }
     if !cluster.server.starts_with("https://") {
-        let server = safe(&cluster.server);
-        return Err(format!("has a server without TLS: {server}"));
+        return Err(Fault::WithoutTls(safe(&cluster.server)));
     }
     Ok(Server {
         proxy: proxy(&cluster.proxy_url)?,
@@ -30,38 +29,34 @@ pub(super) fn server(cluster: &Cluster) -> Result<Server, String> {
     })
 }
 
-fn proxy(url: &str) -> Result<Option<String>, String> {
+fn proxy(url: &str) -> Result<Option<String>, Fault> {
     if url.is_empty() {
         return Ok(None);
     }
-    let unfit = || {
-        "has a `proxy-url` that is none: it begins with http://, https:// or socks5://".to_owned()
-    };
-    let parsed: Url = url.parse().map_err(|_| unfit())?;
+    let parsed: Url = url.parse().map_err(|_| Fault::NoProxy)?;
     let url = match parsed.scheme() {
         "http" | "https" => url.to_owned(),
         // kubectl lets the proxy look up names, which this library does under another scheme.
         "socks5" | "socks5h" => {
             format!("socks5h{}", &url["socks5".len()..].trim_start_matches('h'))
         }
-        _ => return Err(unfit()),
+        _ => return Err(Fault::NoProxy),
     };
     match Proxy::all(&url) {
         Ok(_) => Ok(Some(url)),
-        Err(_) => Err(unfit()),
+        Err(_) => Err(Fault::NoProxy),
     }
 }
 
-fn certified_as(cluster: &Cluster) -> Result<Option<CertifiedAs>, String> {
+fn certified_as(cluster: &Cluster) -> Result<Option<CertifiedAs>, Fault> {
     let name = &cluster.tls_server_name;
     if name.is_empty() {
         return Ok(None);
     }
     let shown = safe(name);
-    let url: Url = cluster.server.parse().map_err(|e| {
-        let server = safe(&cluster.server);
-        format!("has a server that is no URL: {server}: {e}")
-    })?;
+    let no_url =
+        |why: &dyn std::fmt::Display| Fault::NoUrl(format!("{}: {why}", safe(&cluster.server)));
+    let url: Url = cluster.server.parse().map_err(|e| no_url(&e))?;
     let host = url.host_str().unwrap_or_default().to_owned();
     // The library takes the name from a URL: there it has to be a name, and one that URLs leave as it is.
     let as_host = Url::parse(&format!("https://{name}/")).ok();
@@ -69,26 +64,20 @@ fn certified_as(cluster: &Cluster) -> Result<Option<CertifiedAs>, String> {
         u.domain().is_some_and(|d| d.eq_ignore_ascii_case(name)) && u.username().is_empty()
     });
     if !is_name {
-        return Err(format!(
-            "has the `tls-server-name` {shown}, and wi checks certificates by DNS names only"
-        ));
+        return Err(Fault::NoDnsName(shown));
     }
-    let server: Uri = cluster
-        .server
-        .parse()
-        .map_err(|e| format!("has a server that is no URL: {e}"))?;
+    let server: Uri = cluster.server.parse().map_err(|e| no_url(&e))?;
     // Nothing of this machine goes through the environment's proxy.
     let by_environment =
         || !is_loopback(&url) && Matcher::from_system().intercept(&server).is_some();
     let proxied = !cluster.proxy_url.is_empty() || by_environment();
     if proxied {
-        return Err(format!(
-            "has the `tls-server-name` {shown}, which wi cannot check through a proxy: use a server address that is on the certificate, or go without the proxy (no `proxy-url`, NO_PROXY={})",
-            safe(&host)
-        ));
+        return Err(Fault::NameBehindProxy {
+            name: shown,
+            host: safe(&host),
+        });
     }
-    let authority = HeaderValue::from_str(&authority(&url))
-        .map_err(|_| "has a server that is no URL".to_owned())?;
+    let authority = HeaderValue::from_str(&authority(&url)).map_err(|e| no_url(&e))?;
     Ok(Some(CertifiedAs {
         name: name.clone(),
         host,

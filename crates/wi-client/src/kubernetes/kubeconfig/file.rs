@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use super::Fault;
 use crate::auth::{ExecPlugin, nullable};
 
 #[derive(Default, Deserialize)]
@@ -117,25 +118,23 @@ pub(super) struct AuthProvider {
 /// The entry of this name; the error says what is wrong, without the file.
 pub(super) fn entry<'a, T: Default>(
     entries: &'a [Named<T>],
-    what: &str,
+    what: &'static str,
     name: &str,
-) -> Result<&'a T, String> {
-    let shown = wi_core::words::safe(name);
+) -> Result<&'a T, Fault> {
+    let shown = wi_core::words::safe;
     let mut found = entries.iter().filter(|e| e.name == name);
     let Some(first) = found.next() else {
-        let there: Vec<String> = entries
-            .iter()
-            .map(|e| wi_core::words::safe(&e.name))
-            .collect();
-        let there = match there.as_slice() {
-            [] => "it has none".to_owned(),
-            names => format!("it has: {}", names.join(", ")),
-        };
-        return Err(format!("has no {what} `{shown}`; {there}"));
+        return Err(Fault::Missing {
+            what,
+            name: shown(name),
+            there: entries.iter().map(|e| shown(&e.name)).collect(),
+        });
     };
-    // kubectl refuses the whole file.
     match found.next() {
-        Some(_) => Err(format!("has more than one {what} `{shown}`")),
+        Some(_) => Err(Fault::Twice {
+            what,
+            name: shown(name),
+        }),
         None => Ok(&first.entry),
     }
 }

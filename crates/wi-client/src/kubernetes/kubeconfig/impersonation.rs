@@ -4,28 +4,27 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use wi_core::percent;
 
+use super::Fault;
 use super::file::User;
 
 /// The headers; empty where the user acts as itself. The error is for the user, without the file.
-pub(super) fn headers(user: &User) -> Result<HeaderMap, String> {
+pub(super) fn headers(user: &User) -> Result<HeaderMap, Fault> {
     let mut headers = HeaderMap::new();
     if user.as_user.is_empty() {
         let more =
             !(user.as_uid.is_empty() && user.as_groups.is_empty() && user.as_user_extra.is_empty());
         return if more {
-            Err("has `as-uid`, `as-groups` or `as-user-extra` without `as`".to_owned())
+            Err(Fault::ActsAsNobody)
         } else {
             Ok(headers)
         };
     }
-    let mut send = |name: &str, value: &str, field: &str| {
+    let mut send = |name: &str, value: &str, field: &'static str| {
         let name = HeaderName::from_bytes(name.as_bytes()).ok();
         let value = HeaderValue::from_bytes(value.as_bytes()).ok();
-        let (name, value) = name
-            .zip(value)
-            .ok_or_else(|| format!("has an `{field}` that no header can carry"))?;
+        let (name, value) = name.zip(value).ok_or(Fault::NoHeader(field))?;
         headers.append(name, value);
-        Ok::<_, String>(())
+        Ok::<_, Fault>(())
     };
     send("impersonate-user", &user.as_user, "as")?;
     if !user.as_uid.is_empty() {
@@ -74,8 +73,8 @@ mod tests {
     fn nobody_and_half_of_somebody() {
         assert!(headers(&user("{ token: x }")).expect("none").is_empty());
         let half = headers(&user("{ as-groups: [devs] }")).expect_err("no user");
-        assert!(half.contains("without `as`"), "{half}");
+        assert_eq!(half, Fault::ActsAsNobody);
         let torn = headers(&user(r#"{ as: "a\nb" }"#)).expect_err("no header");
-        assert!(torn.contains("`as` that no header"), "{torn}");
+        assert_eq!(torn, Fault::NoHeader("as"));
     }
 }

@@ -5,6 +5,7 @@
 //! to act as somebody else, or to trust another server.
 
 mod endpoint;
+mod error;
 mod file;
 mod impersonation;
 
@@ -17,8 +18,9 @@ use serde_json::json;
 use wi_core::live::ReachedBy;
 use wi_core::words::safe;
 
+pub use self::error::{Fault, KubeconfigError};
 use self::file::{Cluster, Config, User};
-use super::Kube;
+use super::{CaError, Kube};
 use crate::auth::{ExecPlugin, TokenSource};
 use crate::files;
 use crate::http::{Http, Server};
@@ -29,7 +31,7 @@ const ALLOW_PLUGINS: &str = "WI_ALLOW_EXEC_PLUGINS";
 /// Of a kubeconfig and the files that it names, in bytes: hundreds of clusters with their CAs.
 const LARGEST: u64 = 16 << 20;
 
-/// Connects; the error is for the user, and never quotes the file, which holds secrets.
+/// Connects.
 ///
 /// Google's token goes to `own` and to Google's hosts only, and only where those who vouch for them do,
 /// whatever a kubeconfig says.
@@ -38,34 +40,45 @@ pub(super) fn connect(
     path: &str,
     context: Option<&str>,
     own: &Own<'_>,
-) -> Result<Kube, String> {
+) -> Result<Kube, KubeconfigError> {
     let path = &home_expanded(path);
-    let file = path.display();
+    let file = path.display().to_string();
     // Whoever proposes a spec says which file it is.
     // Read once in a session: what another program makes of it meanwhile is not where the plan was made.
     let bytes = http
         .file(path, LARGEST)
-        .map_err(|e| format!("the kubeconfig {file} cannot be read: {e}"))?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{file} is not text"))?;
-    let config: Config = serde_saphyr::from_str(text).map_err(|e| {
-        let place = e
-            .location()
-            .map(|l| format!(" (line {})", l.line()))
-            .unwrap_or_default();
-        format!("{file} is not a kubeconfig{place}")
-    })?;
-    let in_file = |e| format!("the kubeconfig {file} {e}");
+        .map_err(|e| KubeconfigError::Unreadable {
+            file: file.clone(),
+            why: e.to_string(),
+        })?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| KubeconfigError::NotText(file.clone()))?;
+    let config: Config =
+        serde_saphyr::from_str(text).map_err(|e| KubeconfigError::NotAKubeconfig {
+            file: file.clone(),
+            line: e.location().map(|l| l.line()),
+        })?;
+    let in_file = |fault| KubeconfigError::File {
+        file: file.clone(),
+        fault,
+    };
     let context_name = context.unwrap_or(&config.current_context);
     if context_name.is_empty() {
-        let none = "has no `current-context`: say which one is meant by `context: NAME`";
-        return Err(in_file(none.to_owned()));
+        return Err(in_file(Fault::NoCurrentContext));
     }
     let context = file::entry(&config.contexts, "context", context_name).map_err(in_file)?;
     let cluster = file::entry(&config.clusters, "cluster", &context.cluster).map_err(in_file)?;
     let user = file::entry(&config.users, "user", &context.user).map_err(in_file)?;
     let shown_name = safe(context_name);
-    let of_context = |e| format!("context {shown_name} of {file} {e}");
-    let of_user = |e| format!("user {} of {file} {e}", safe(&context.user));
+    let of_context = |fault| KubeconfigError::Context {
+        context: shown_name.clone(),
+        file: file.clone(),
+        fault,
+    };
+    let of_user = |fault| KubeconfigError::User {
+        user: safe(&context.user),
+        file: file.clone(),
+        fault,
+    };
 
     let directory = path.parent().unwrap_or(Path::new("."));
     let mut server = Server {
@@ -84,14 +97,17 @@ pub(super) fn connect(
     if let Login::Google(vouches) = &login {
         server.ca = match vouches {
             Vouches::Public => None,
-            Vouches::Cluster => Some(own.ca.clone().map_err(of_context)?),
+            Vouches::Cluster => {
+                let ca = own.ca.clone().map_err(Fault::from);
+                Some(ca.map_err(of_context)?)
+            }
         };
     }
     let is_proven = is_own(cluster, &server, own);
     let client = http
         .for_server(server)
-        .map_err(|e| of_context(format!("cannot be used: {e}")))?;
-    let user_name = who(user, &context.user, &file.to_string(), &login);
+        .map_err(|e| of_context(Fault::Unusable(e)))?;
+    let user_name = who(user, &context.user, &file, &login);
     let client = match login {
         Login::Google(_) => client, // the plugin would give kubectl the very token that we have
         Login::Own(token) => client.with_token(*token),
@@ -107,7 +123,7 @@ pub(super) fn connect(
         base: cluster.server.trim_end_matches('/').to_owned(),
         reached_by: ReachedBy::Context {
             name: context_name.to_owned(),
-            file: file.to_string(),
+            file,
         },
         user: user_name,
         is_proven,
@@ -120,7 +136,7 @@ pub(super) struct Own<'a> {
     /// Of the DNS endpoint.
     pub name: &'a str,
     pub addresses: [&'a str; 2],
-    pub ca: Result<Vec<u8>, String>,
+    pub ca: Result<Vec<u8>, CaError>,
     /// Where Connect Gateway has it.
     pub gateway: Option<String>,
 }
@@ -184,29 +200,20 @@ impl Login {
     }
 }
 
-/// In the order in which kubectl takes them. The error is about the user.
-fn login(user: &User, cluster: &Cluster, directory: &Path, own: &Own<'_>) -> Result<Login, String> {
-    let what_else = "Use a token, a client certificate or a plugin (`exec`)";
+/// In the order in which kubectl takes them.
+fn login(user: &User, cluster: &Cluster, directory: &Path, own: &Own<'_>) -> Result<Login, Fault> {
     if !user.username.is_empty() || user.password.is_some() {
-        return Err(format!(
-            "has a `username` or a `password`, which API servers have not taken since Kubernetes 1.19. {what_else}"
-        ));
+        return Err(Fault::Password);
     }
     if let Some(provider) = &user.auth_provider {
-        return Err(format!(
-            "logs in by the `auth-provider` {}, and wi by none. {what_else}: `gcloud container clusters get-credentials`, kubelogin",
-            safe(&provider.name)
-        ));
+        return Err(Fault::AuthProvider(safe(&provider.name)));
     }
     let token = Some(user.token.clone()).filter(|t| !t.is_empty());
     let file = Some(&user.token_file).filter(|f| !f.is_empty());
     if let Some(file) = file {
         let path = directory.join(file);
         if !allowed() {
-            let path = safe(&path.display().to_string());
-            return Err(format!(
-                "sends the content of the file {path} to the server. If that is meant: export {ALLOW_PLUGINS}=1"
-            ));
+            return Err(Fault::SendsFile(safe(&path.display().to_string())));
         }
         return Ok(Login::own(TokenSource::of_kubeconfig(token, Some(path))));
     }
@@ -219,7 +226,7 @@ fn login(user: &User, cluster: &Cluster, directory: &Path, own: &Own<'_>) -> Res
         return Ok(Login::own(TokenSource::none()));
     }
     let Some(exec) = &user.exec else {
-        return Err("has neither token nor client certificate".to_owned());
+        return Err(Fault::NoLogin);
     };
     // Through a proxy or under a name that the file gives, Google's token could be anybody's: there the
     // plugin is one like others.
@@ -233,12 +240,9 @@ fn login(user: &User, cluster: &Cluster, directory: &Path, own: &Own<'_>) -> Res
     {
         return Ok(Login::Google(vouches));
     }
-    exec.check().map_err(|e| e.to_string())?;
+    exec.check().map_err(|e| Fault::Plugin(e.to_string()))?;
     if !allowed() {
-        let command = safe(&exec.command);
-        return Err(format!(
-            "has the program `{command}` run. If it is one of yours, allow it: export {ALLOW_PLUGINS}=1"
-        ));
+        return Err(Fault::Runs(safe(&exec.command)));
     }
     let mut plugin = exec.clone();
     plugin.resolve(directory);
@@ -252,7 +256,7 @@ fn allowed() -> bool {
 }
 
 /// The client certificate and its key, PEM in one text.
-fn identity(user: &User, directory: &Path) -> Result<Option<Vec<u8>>, String> {
+fn identity(user: &User, directory: &Path) -> Result<Option<Vec<u8>>, Fault> {
     let certificate = pem(
         &user.client_certificate_data,
         &user.client_certificate,
@@ -261,7 +265,7 @@ fn identity(user: &User, directory: &Path) -> Result<Option<Vec<u8>>, String> {
     let key = pem(&user.client_key_data, &user.client_key, directory)?;
     match (certificate, key) {
         (Some(certificate), Some(key)) => Ok(Some([certificate, b"\n".to_vec(), key].concat())),
-        (Some(_), None) => Err("has a client certificate without its key".to_owned()),
+        (Some(_), None) => Err(Fault::WithoutKey),
         (None, _) => Ok(None),
     }
 }
@@ -296,12 +300,12 @@ fn cluster_info(cluster: &Cluster, ca: Option<String>) -> serde_json::Value {
 }
 
 /// PEM that is given in base64, or in a file relative to the kubeconfig. Data wins, as in kubectl.
-fn pem(data: &str, file: &str, directory: &Path) -> Result<Option<Vec<u8>>, String> {
+fn pem(data: &str, file: &str, directory: &Path) -> Result<Option<Vec<u8>>, Fault> {
     if !data.is_empty() {
         return STANDARD
             .decode(data)
             .map(Some)
-            .map_err(|_| "has data that is not base64".to_owned());
+            .map_err(|_| Fault::NotBase64);
     }
     if file.is_empty() {
         return Ok(None);
@@ -309,5 +313,8 @@ fn pem(data: &str, file: &str, directory: &Path) -> Result<Option<Vec<u8>>, Stri
     let path = directory.join(file);
     files::read(&path, LARGEST)
         .map(Some)
-        .map_err(|e| format!("names {}, which cannot be read: {e}", path.display()))
+        .map_err(|e| Fault::Names {
+            path: path.display().to_string(),
+            why: e.to_string(),
+        })
 }
