@@ -1,23 +1,26 @@
 //! What the spec asks for, as the resources of four systems, each with an address.
 
-use std::borrow::Cow;
+mod leftovers;
+mod look_up;
+mod waves;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::address::AccountName;
 use crate::names::{ClusterPath, Email, KsaIdentity, KubeName, Member, ProjectId, Role};
 use crate::resource::Resource;
 use crate::spec::key_rule::Keys;
 use crate::spec::migration::Migration;
 use crate::spec::model::{
-    Access, AccountSpec, Grant, Guard, KsaAccess, NodePools, Parallel, Selector, SourceLine, Spec,
-    UserSpec, WorkloadPattern,
+    Access, AccountSpec, Grant, Guard, KsaAccess, NodePools, Selector, SourceLine, Spec, UserSpec,
+    WorkloadPattern,
 };
 use crate::wire::container::{Cluster, NodePool};
 
+pub use self::leftovers::Leftovers;
+pub use self::waves::{WaveSettings, Waves};
 pub use crate::address::{Address, BindingKey, KsaKey, NamespaceKey};
 
 /// The annotation that makes a Kubernetes service account act as a Google one.
@@ -89,111 +92,6 @@ pub struct Desired {
     /// The accounts' names by email, made when first asked for. May know more than there are.
     #[serde(skip)]
     account_names: OnceLock<HashMap<Email, String>>,
-}
-
-/// Where what left a spec is looked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Leftovers {
-    /// Projects that the spec names: accounts are looked for in each, and policies below it.
-    pub projects: BTreeSet<ProjectId>,
-    /// Wider places in which policies are searched.
-    pub scopes: BTreeSet<Resource>,
-    /// Whether a former spec says what it granted on.
-    pub by_former: bool,
-}
-
-/// The most texts of one search: a URL has to hold them.
-const TEXTS: usize = 20;
-
-impl Leftovers {
-    /// The searches of policies that find what principals of these projects have: where, and for what. Words
-    /// of names are found in other names, too.
-    pub fn searches(&self, pools: impl Iterator<Item = String>) -> Vec<(Resource, String)> {
-        let of_projects = self.projects.iter().flat_map(|project| {
-            let account = project.service_account("a");
-            let domain = account.as_str().split_once('@').map(|(_, d)| d.to_owned());
-            domain.into_iter().chain([project.workload_pool()])
-        });
-        let texts: BTreeSet<String> = of_projects.chain(pools).collect();
-        let quoted: Vec<String> = texts.iter().map(|t| format!("\"{t}\"")).collect();
-        let queries: Vec<String> = quoted
-            .chunks(TEXTS)
-            .map(|some| match some {
-                [one] => format!("policy:{one}"),
-                some => format!("policy:({})", some.join(" OR ")),
-            })
-            .collect();
-        let projects = self.projects.iter().cloned().map(Resource::Project);
-        let scopes: BTreeSet<Resource> = projects.chain(self.scopes.iter().cloned()).collect();
-        scopes
-            .iter()
-            .flat_map(|scope| queries.iter().map(|q| (scope.clone(), q.clone())))
-            .collect()
-    }
-}
-
-/// In which order clusters are changed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Waves {
-    /// One after another.
-    pub waves: Vec<WaveSettings>,
-    /// The index of each cluster's wave.
-    pub wave_of: BTreeMap<String, usize>,
-    /// Clusters that may fail, over all waves, before nothing more is started.
-    pub max_failures: usize,
-    /// Whether to go on all the same.
-    pub continues: bool,
-    /// How long anything may be started.
-    pub deadline: Option<Duration>,
-    /// The waves that the user chose; `None`: all.
-    pub only: Option<BTreeSet<usize>>,
-}
-
-/// One wave.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct WaveSettings {
-    /// What it is called.
-    pub name: String,
-    /// How many clusters are changed at a time.
-    pub max_parallel: Parallel,
-    /// Whether what was written is read back, and pods are waited for.
-    pub verify: bool,
-    /// How long to wait before the next one.
-    pub soak: Duration,
-    /// Whether somebody must approve the next one.
-    pub manual: bool,
-    /// Clusters of it that may fail; the rollout's if `None`.
-    pub max_failures: Option<usize>,
-}
-
-impl Waves {
-    fn of(spec: &Spec) -> Option<Self> {
-        let rollout = spec.rollout.as_ref()?;
-        Some(Self {
-            waves: rollout
-                .waves
-                .iter()
-                .map(|wave| WaveSettings {
-                    name: wave.name.clone(),
-                    max_parallel: wave.max_parallel,
-                    verify: wave.verify,
-                    soak: wave.soak,
-                    manual: wave.manual,
-                    max_failures: wave.max_failures,
-                })
-                .collect(),
-            wave_of: spec.wave_of.clone(),
-            max_failures: rollout.max_failures,
-            continues: rollout.continues,
-            deadline: rollout.deadline,
-            only: None,
-        })
-    }
-
-    /// How many clusters are in a wave.
-    pub fn size(&self, wave: usize) -> usize {
-        self.wave_of.values().filter(|w| **w == wave).count()
-    }
 }
 
 /// A cluster that is to have its project's workload pool, on the selected node pools.
@@ -554,94 +452,5 @@ impl Desired {
         self.bindings
             .entry(key)
             .or_insert_with(|| user.place.clone());
-    }
-
-    /// A Kubernetes service account of the spec.
-    pub fn ksa(&self, cluster: &str, namespace: &str, name: &str) -> Option<&DesiredKsa> {
-        let key = KsaKey {
-            cluster: cluster.to_owned(),
-            namespace: KubeName::parse(namespace).ok()?,
-            name: KubeName::parse(name).ok()?,
-        };
-        self.ksas.get(&key)
-    }
-
-    /// The spec's name of the account with this email.
-    pub fn account_name(&self, email: &Email) -> Option<&str> {
-        let names = self.account_names.get_or_init(|| {
-            let names = self.accounts.iter().rev();
-            names
-                .map(|(name, a)| (a.email.clone(), name.clone()))
-                .collect()
-        });
-        let (name, account) = self.accounts.get_key_value(names.get(email)?)?;
-        (account.email == *email).then_some(name)
-    }
-
-    /// Whether the spec manages the account with this email.
-    pub fn manages(&self, email: &Email) -> bool {
-        self.account_name(email)
-            .is_some_and(|name| self.accounts[name].managed)
-    }
-
-    /// The Kubernetes service accounts of one cluster.
-    pub fn ksas_of<'a>(
-        &'a self,
-        cluster: &'a str,
-    ) -> impl Iterator<Item = (&'a KsaKey, &'a DesiredKsa)> {
-        let first = KsaKey {
-            cluster: cluster.to_owned(),
-            namespace: KubeName::least(),
-            name: KubeName::least(),
-        };
-        self.ksas
-            .range(first..)
-            .take_while(move |(key, _)| key.cluster == cluster)
-    }
-
-    /// `gsa.NAME`: by the spec's name; for one that left the spec the email's first part, or all of it
-    /// where the spec has accounts in other projects.
-    pub fn account_address(&self, email: &Email) -> Address {
-        Address::account(&self.account_label(email))
-    }
-
-    /// The name by which an account goes in addresses.
-    pub fn account_label(&self, email: &Email) -> AccountName {
-        if let Some(name) = self.account_name(email) {
-            return AccountName::of_spec(name);
-        }
-        // Two projects can have an account of the same id: only where there is one is it a name.
-        let mut projects = self
-            .accounts
-            .values()
-            .filter_map(|a| a.managed.then_some(&a.project));
-        let first = projects.next();
-        let only = |p: ProjectId| first == Some(&p) && projects.all(|other| *other == p);
-        if email.project().is_some_and(only) && !self.accounts.contains_key(email.account_id()) {
-            AccountName::of_id(email)
-        } else {
-            AccountName::of_email(email)
-        }
-    }
-
-    /// `binding.ACCOUNT/PROJECT/NS/KSA` for impersonation, `grant.WHO:ROLE@RESOURCE` for the rest.
-    pub fn binding_address(&self, key: &BindingKey) -> Address {
-        Address::binding(key, |email| Cow::Owned(self.account_label(email)))
-    }
-
-    /// The wave of a cluster; all are in the first where there are none.
-    pub fn wave_of(&self, cluster: &str) -> usize {
-        self.waves
-            .as_ref()
-            .and_then(|w| w.wave_of.get(cluster).copied())
-            .unwrap_or(0)
-    }
-
-    /// Clusters of the spec in which this identity is the same one: all of the pool's project.
-    pub fn clusters_of_pool(&self, pool: &str) -> impl Iterator<Item = &str> {
-        self.clusters
-            .iter()
-            .filter(move |(_, c)| c.path.project.workload_pool() == pool)
-            .map(|(name, _)| name.as_str())
     }
 }

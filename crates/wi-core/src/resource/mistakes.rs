@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::Resource;
-use super::kinds::{KINDS, Kind};
+use super::kind::Kind;
+use super::kinds::{self, KINDS};
 use crate::names::{NameError, ProjectId, is_location};
 
 /// Checks the names of what is written as `s`.
@@ -143,7 +144,7 @@ pub(super) fn no_short_name(s: &str) -> NameError {
     meant.dedup();
     // `Bucket/x` and `buckets/x`.
     let lower = short.to_lowercase();
-    let kind = Kind::of(&lower).or_else(|| Kind::of(lower.strip_suffix('s')?));
+    let kind = kinds::of(&lower).or_else(|| kinds::of(lower.strip_suffix('s')?));
     if let Some(kind) = kind.filter(|_| meant.is_empty()) {
         meant.push(format!("{}/{}", kind.short, rest.trim_end_matches('/')));
     }

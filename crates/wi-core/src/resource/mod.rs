@@ -1,5 +1,6 @@
 //! Resources that have an allow policy, by name. What is known of each kind is its row in [`KINDS`].
 
+mod kind;
 mod kinds;
 mod mistakes;
 
@@ -7,7 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use kinds::{KINDS, Kind, Version, Write};
+pub use kind::{Kind, Version, Write};
+pub use kinds::KINDS;
 
 use crate::names::{Email, NameError, ProjectId};
 use crate::percent;
@@ -114,7 +116,7 @@ impl Resource {
         default: Option<&ProjectId>,
     ) -> Result<(&'static Kind, Vec<String>), NameError> {
         let (short, rest) = s.split_once('/').unwrap_or((s, ""));
-        let kind = Kind::of(short).ok_or_else(|| no_short_name(s))?;
+        let kind = kinds::of(short).ok_or_else(|| no_short_name(s))?;
         let mut names: Vec<String> = match rest.split_once('/') {
             Some((first, folder)) if kind.nests() => {
                 vec![first.to_owned(), folder.trim_end_matches('/').to_owned()]
@@ -198,7 +200,7 @@ impl Resource {
 
     /// `//SERVICE/…`.
     pub fn full_name(&self) -> String {
-        format!("//{}", kinds::filled(self.kind().full, &self.names()))
+        format!("//{}", kind::filled(self.kind().full, &self.names()))
     }
 
     /// What it is in, as its name says: a table's dataset, a key's ring, in the end the project. `None`
@@ -246,9 +248,9 @@ impl Resource {
             // Through the wildcard IAM hides what is missing behind what is forbidden.
             Self::ServiceAccount(email) => match email.project() {
                 Some(project) => format!("v1/projects/{project}/serviceAccounts/{email}"),
-                None => kinds::filled(self.kind().path, &names),
+                None => kind::filled(self.kind().path, &names),
             },
-            _ => kinds::filled(self.kind().path, &names),
+            _ => kind::filled(self.kind().path, &names),
         }
     }
 }

@@ -1,12 +1,21 @@
 //! What GKE answers: `container.googleapis.com/v1`.
 
+mod maintenance;
+mod operation;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
 
+pub use maintenance::{
+    Exclusion, ExclusionOptions, ExclusionUntilEndOfSupport, MaintenancePolicy, MaintenanceWindow,
+    NodePoolMaintenance,
+};
+pub use operation::{Metric, Operation, OperationError, Progress};
+
+use self::maintenance::UNTIL_END_OF_SUPPORT;
 use super::upgrade::UpgradeSettings;
-use crate::names::ClusterPath;
 use crate::words::safe;
 
 /// The answer of `projects.locations.clusters.list` over all locations; it is not paged.
@@ -156,60 +165,6 @@ pub struct ClusterAutoscaling {
     pub enable_node_autoprovisioning: bool,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct MaintenancePolicy {
-    pub window: MaintenanceWindow,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct MaintenanceWindow {
-    /// By name.
-    pub maintenance_exclusions: BTreeMap<String, Exclusion>,
-}
-
-/// A time in which nodes are to be left alone.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Exclusion {
-    /// RFC 3339.
-    pub start_time: String,
-    /// RFC 3339.
-    pub end_time: String,
-    pub maintenance_exclusion_options: ExclusionOptions,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ExclusionOptions {
-    /// `NO_UPGRADES` (the default), `NO_MINOR_UPGRADES` or `NO_MINOR_OR_NODE_UPGRADES`.
-    pub scope: String,
-    /// `UNTIL_END_OF_SUPPORT`: of the cluster's version, whatever the end time is.
-    pub end_time_behavior: String,
-}
-
-impl Exclusion {
-    /// Until when it holds at this time, in words; `None`: it does not. Without an end that can be read
-    /// it holds.
-    fn until(&self, now: jiff::Timestamp) -> Option<String> {
-        let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
-        if time(&self.start_time).is_some_and(|start| now < start) {
-            return None;
-        }
-        if self.maintenance_exclusion_options.end_time_behavior == UNTIL_END_OF_SUPPORT {
-            return Some("the end of support of its version".to_owned());
-        }
-        match time(&self.end_time) {
-            Some(end) if end <= now => None,
-            Some(_) => Some(self.end_time.clone()),
-            None => Some("a time that GKE does not tell".to_owned()),
-        }
-    }
-}
-
-const UNTIL_END_OF_SUPPORT: &str = "UNTIL_END_OF_SUPPORT";
-
 impl Cluster {
     /// Whether pods of a node pool have the node's identity: neither the metadata server of GKE runs there
     /// nor Autopilot, which has it everywhere.
@@ -255,24 +210,6 @@ impl Cluster {
             .filter(|(_, e)| e.maintenance_exclusion_options.scope != "NO_MINOR_UPGRADES")
             .find_map(|(name, e)| Some((name.clone(), e.until(now)?)))
     }
-}
-
-/// `NodePool.maintenancePolicy`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct NodePoolMaintenance {
-    pub exclusion_until_end_of_support: ExclusionUntilEndOfSupport,
-}
-
-/// Nodes are left alone until the end of support of their version.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ExclusionUntilEndOfSupport {
-    pub enabled: bool,
-    /// RFC 3339, told by GKE.
-    pub start_time: String,
-    /// RFC 3339, told by GKE.
-    pub end_time: String,
 }
 
 /// Why a cluster, a node pool or an operation is in its state.
@@ -419,118 +356,10 @@ pub struct WorkloadMetadataConfig {
     pub mode: String,
 }
 
-/// A long-running operation.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Operation {
-    pub name: String,
-    pub operation_type: String,
-    /// `PENDING`, `RUNNING`, `DONE` or `ABORTING`.
-    pub status: String,
-    pub location: String,
-    pub target_link: String,
-    pub start_time: String,
-    pub error: Option<OperationError>,
-    /// What went wrong, of operations without an `error`.
-    pub status_message: String,
-    /// As `status_message`.
-    pub nodepool_conditions: Vec<StatusCondition>,
-    /// As `status_message`.
-    pub cluster_conditions: Vec<StatusCondition>,
-    pub progress: Option<Progress>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct OperationError {
-    pub code: i64,
-    pub message: String,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Progress {
-    pub metrics: Vec<Metric>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Metric {
-    pub name: String,
-    /// An int64 in JSON is a string.
-    pub int_value: Option<String>,
-}
-
-impl Operation {
-    /// Whether it has ended, well or not.
-    pub fn is_done(&self) -> bool {
-        self.status == "DONE"
-    }
-
-    /// What GKE says went wrong, once done: HTTP 200 and DONE may still be a failure, and it is told in
-    /// three places, by some operations in one and by some in another.
-    pub fn failure(&self) -> Option<String> {
-        if let Some(error) = &self.error
-            && (error.code != 0 || !error.message.is_empty())
-        {
-            let message = match error.message.as_str() {
-                "" => self.status_message.as_str(),
-                message => message,
-            };
-            return Some(format!("{} (code {})", safe(message), error.code));
-        }
-        if !self.status_message.is_empty() {
-            return Some(safe(&self.status_message));
-        }
-        let conditions = self
-            .nodepool_conditions
-            .iter()
-            .chain(&self.cluster_conditions);
-        let complaints: Vec<&str> = conditions.filter_map(StatusCondition::complaint).collect();
-        (!complaints.is_empty()).then(|| safe(&complaints.join("; ")))
-    }
-
-    /// Its kind and name, as far as GKE tells the kind: `UPGRADE_NODES operation-1`.
-    pub fn title(&self) -> String {
-        let parts = [self.operation_type.as_str(), self.name.as_str()];
-        let told: Vec<&str> = parts.into_iter().filter(|p| !p.is_empty()).collect();
-        told.join(" ")
-    }
-
-    /// Whether it works on this cluster or one of its node pools: by location and name, since
-    /// links carry the project's number, and `zones/` or `locations/`.
-    pub fn targets(&self, cluster: &ClusterPath) -> bool {
-        let mut parts = self
-            .target_link
-            .split('/')
-            .skip_while(|p| *p != "projects")
-            .skip(2);
-        matches!(parts.next(), Some("zones" | "locations"))
-            && parts.next() == Some(cluster.location.as_str())
-            && parts.next() == Some("clusters")
-            && parts.next() == Some(cluster.name.as_str())
-    }
-
-    /// Done and total nodes, where GKE reports them.
-    pub fn node_progress(&self) -> Option<(u64, u64)> {
-        let metrics = &self.progress.as_ref()?.metrics;
-        let metric = |name: &str| {
-            metrics
-                .iter()
-                .find(|m| m.name == name)?
-                .int_value
-                .as_ref()?
-                .parse()
-                .ok()
-        };
-        Some((metric("NODES_DONE").unwrap_or(0), metric("NODES_TOTAL")?))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::ProjectId;
+    use crate::names::{ClusterPath, ProjectId};
     use serde_json::json;
 
     #[test]
