@@ -2,6 +2,7 @@
 //! GKE operation per cluster. A failure stops its dependents only.
 
 mod edit;
+pub mod gates;
 mod gke;
 mod observer;
 pub mod preflight;

@@ -7,7 +7,7 @@ use wi_core::desired::{Desired, DesiredKsa, KsaKey};
 use wi_core::names::{Email, KsaIdentity, Member};
 use wi_core::plan::{Action, Change, Edit, Plan};
 
-use super::rollout::Gates;
+use super::gates::Gates;
 use crate::verify::{self, Outcome, Proof, Wanted};
 use wi_client::http::Http;
 

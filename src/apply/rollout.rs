@@ -4,7 +4,6 @@
 //! verification and who approved it, in a small file; without it, the gate is passed anew.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,25 +16,11 @@ use wi_core::plan::{self, Options, Plan};
 use wi_core::reason::Reason;
 use wi_core::words::duration as in_words;
 
+use super::gates::Gates;
 use super::{Bounds, Context, Outcome, Status, carry_out, failed_clusters, proof};
 use crate::apply::SkipReason;
 use crate::verify;
 use wi_core::address::Address;
-
-/// What the user says about gates.
-#[derive(Debug, Clone, Default)]
-pub struct Gates {
-    /// Waves whose manual gates are approved.
-    pub approved: BTreeSet<String>,
-    /// Where the run file is; `None`: nowhere.
-    pub run_file: Option<PathBuf>,
-    /// How long pods of changed node pools may take to be ready.
-    pub ready: Duration,
-    /// Whether what cannot be proven is a failure: gates that are told to verify by the spec alone go on.
-    pub demands_proof: bool,
-    /// How long policies may take to be in force.
-    pub propagation: Duration,
-}
 
 /// How a rollout ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,7 +21,8 @@ use super::secrets::OpenArgs;
 use crate::engine::pipeline::{self, Input, Made};
 
 use super::{Failure, Success, again, plan, plan_file};
-use crate::apply::rollout::{self, Ended, Gates};
+use crate::apply::gates::Gates;
+use crate::apply::rollout::{self, Ended};
 use crate::apply::{Context, Limits, Observer, Status, preflight, proof, rehearsal};
 use crate::engine::read;
 use crate::verify::{self, Proof};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::detect::Detector;
+use crate::detector::Detector;
 use crate::name::{self, Cidr};
 use crate::services::{self, Class, Explained};
 use crate::when::Micros;

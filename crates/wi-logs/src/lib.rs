@@ -8,6 +8,7 @@
 pub mod baseline;
 pub mod collect;
 pub mod detect;
+pub mod detector;
 pub mod digest;
 pub mod entry;
 pub mod expected;

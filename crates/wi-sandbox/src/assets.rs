@@ -1,5 +1,7 @@
 //! `cloudasset.googleapis.com/v1`: the search of allow policies, by an index that is behind.
 
+mod index;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -10,25 +12,8 @@ use super::policy;
 use super::request::Request;
 use super::state::State;
 use super::world::{Binding, Policy};
-
-/// What a search knows: each policy as it was a while ago.
-#[derive(Debug, Default)]
-pub struct Index(BTreeMap<String, Indexed>);
-
-/// One policy.
-#[derive(Debug, Default)]
-struct Indexed {
-    /// What is found.
-    shown: Policy,
-    /// What will be, and from when on.
-    coming: Vec<(Millis, Policy)>,
-}
-
-impl Indexed {
-    fn last(&self) -> &Policy {
-        self.coming.last().map_or(&self.shown, |(_, policy)| policy)
-    }
-}
+pub use index::Index;
+use index::Indexed;
 
 /// All policies, by the names that Cloud Asset has for resources.
 fn all(state: &State) -> BTreeMap<String, &Policy> {

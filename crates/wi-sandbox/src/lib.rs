@@ -22,6 +22,7 @@ mod gateway;
 mod gke;
 mod iam;
 mod ids;
+mod issued;
 mod log_filter;
 mod logging;
 mod members;
@@ -117,7 +118,9 @@ impl Sandbox {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
         let addr = listener.local_addr()?;
         let token = options.token.unwrap_or_else(random_token);
-        let mut core = Core::new(State::new(world, options.time_scale), token);
+        let mut state = State::new(world, options.time_scale);
+        assets::take_in(&mut state, 0);
+        let mut core = Core::new(state, token);
         core.misfits = options.check_answers.then(Misfits::default);
         let core = Arc::new(core);
         serving::serve_clusters(&core)?;

@@ -12,13 +12,13 @@ use super::clock;
 use super::errors::ApiError;
 use super::gke::cluster::Cluster;
 use super::gke::pool::NodePool;
+use super::issued::Holder;
 use super::kube::{NodeServer, PodState};
 use super::request::Request;
 use super::requests;
 use super::restrictions;
 use super::roles;
 use super::state::{State, email};
-use super::tokens::Holder;
 use super::world::{Binding, Condition, Policy};
 
 const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";

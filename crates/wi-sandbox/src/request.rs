@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::errors::ApiError;
-use super::tokens::Holder;
+use super::issued::Holder;
 use super::wire::{self, Method};
 
 /// A request as the services see it.

@@ -1,9 +1,7 @@
 //! Tokens that are somebody: of Kubernetes service accounts, what the security token service makes of them, and
 //! of the Google service accounts that those may be.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::errors::ApiError;
 use super::ids::ClusterKey;
+use super::issued::{Claims, Holder};
 use super::oracle::{self, Decision};
 use super::request::Request;
 use super::state::State;
@@ -25,68 +24,6 @@ const DELEGATE: &str = "iam.serviceAccounts.implicitDelegation";
 const EXCHANGED: u64 = 3600;
 /// The longest that needs no organization policy, in seconds.
 const LONGEST: u64 = 3600;
-
-/// Who a token is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// The cluster of the Kubernetes service account that it began with.
-    pub cluster: ClusterKey,
-    /// That account's namespace.
-    pub namespace: String,
-    /// Its name.
-    pub ksa: String,
-    /// The Google service account that it is by now.
-    pub account: Option<String>,
-}
-
-/// What a cluster says in a token of a service account.
-#[derive(Debug, Clone)]
-pub struct Claims {
-    /// The account's namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Its uid.
-    pub uid: String,
-    /// For whom it is.
-    pub audiences: Vec<String>,
-    /// How long it lasts, in seconds.
-    pub seconds: u64,
-}
-
-/// A token that was given out.
-struct Issued {
-    holder: Holder,
-    /// Of a cluster's token; `None`: it is an access token.
-    audiences: Option<Vec<String>>,
-    /// In real time: a client compares it with its own clock.
-    ends: Instant,
-}
-
-/// All that were given out.
-#[derive(Default)]
-pub struct Tokens(HashMap<String, Issued>);
-
-impl Tokens {
-    fn keep(&mut self, token: &str, holder: Holder, audiences: Option<Vec<String>>, seconds: u64) {
-        let issued = Issued {
-            holder,
-            audiences,
-            ends: Instant::now() + Duration::from_secs(seconds),
-        };
-        self.0.insert(token.to_owned(), issued);
-    }
-
-    fn valid(&self, token: &str) -> Option<&Issued> {
-        self.0.get(token).filter(|t| Instant::now() < t.ends)
-    }
-
-    /// Whose access token it is.
-    pub fn holder(&self, token: &str) -> Option<Holder> {
-        let issued = self.valid(token).filter(|t| t.audiences.is_none())?;
-        Some(issued.holder.clone())
-    }
-}
 
 /// A text that nobody guesses, and that tests can look for.
 fn random(start: &str) -> String {

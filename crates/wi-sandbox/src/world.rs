@@ -1,6 +1,8 @@
 //! The world file: everything that the simulated services hold, as people write it and as it is
 //! saved. `docs/sandbox.md` describes it.
 
+mod restrictions;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -12,8 +14,9 @@ use super::constraints::OrganizationPolicy;
 use super::faults::Fault;
 use super::gke::cluster::Cluster;
 use super::gke::operation::{Operation, OperationSeconds};
-use super::restrictions::{AccessBoundary, DenyPolicy};
 use super::serde_help::{is_default, nullable_values};
+
+pub use restrictions::{AccessBoundary, DenyPolicy, DenyRule};
 
 /// The `apiVersion` that marks a world file.
 pub const API_VERSION: &str = "wi.sandbox/v1";

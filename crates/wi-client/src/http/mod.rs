@@ -2,6 +2,7 @@
 
 mod ca_roots;
 mod call;
+mod causes;
 mod client;
 mod client_error;
 mod clock;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 pub(crate) use ca_roots::with_own_authorities;
-pub(crate) use call::causes;
+pub(crate) use causes::causes;
 pub(crate) use client::{Redirects, Times, builder, read_body};
 pub use client_error::ClientError;
 pub(crate) use clock::server_time;

@@ -7,9 +7,10 @@ use wi_core::reason::Reason;
 use wi_core::spec::model::{Access, Endpoint};
 use wi_core::wire::container::Cluster;
 
+use super::ca_error::CaError;
 use super::kubeconfig::KubeconfigError;
 use super::{Kube, kubeconfig};
-use crate::http::{Api, ClientError, Http};
+use crate::http::{Api, Http};
 
 /// Why a cluster cannot be reached as the spec says. For the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,17 +40,6 @@ pub enum ConnectError {
     /// The kubeconfig that the spec names.
     #[error(transparent)]
     Kubeconfig(#[from] KubeconfigError),
-}
-
-/// What is wrong with the certificate that vouches for a cluster's addresses.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CaError {
-    /// As GKE sends it.
-    #[error("the cluster's CA certificate is not base64: {0}")]
-    NotBase64(base64::DecodeError),
-    /// No client can be made that trusts it.
-    #[error("the cluster's CA certificate cannot be used: {0}")]
-    Unusable(ClientError),
 }
 
 impl From<ConnectError> for Reason {

@@ -1,5 +1,6 @@
 //! The few Kubernetes calls that `wi` makes, on the one HTTP layer.
 
+mod ca_error;
 mod connect;
 mod kubeconfig;
 pub mod pod;
@@ -20,7 +21,8 @@ use wi_core::wire::network::NetworkPolicy;
 use wi_core::wire::pods::Pod;
 use wi_core::wire::workloads::{WorkloadKind, WorkloadObject};
 
-pub use connect::{CaError, ConnectError};
+pub use ca_error::CaError;
+pub use connect::ConnectError;
 pub use kubeconfig::{Fault, KubeconfigError};
 
 use crate::google::workload;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::diff::kubernetes::is_ours;
+use super::ownership::is_ours;
 use super::ownership::FORMER;
 use super::staying::Staying;
 use super::{Edit, HeldBack, HoldReason, KsaAfter, Options, Plan, users};

@@ -22,6 +22,16 @@ pub fn owner_of(meta: &ObjectMeta) -> Option<&str> {
         .then_some(mark.as_str())
 }
 
+/// Whether an object carries this spec's mark.
+pub(super) fn is_ours(meta: &ObjectMeta, owner: &str) -> bool {
+    owner_of(meta) == Some(owner)
+}
+
+/// Whether it is being deleted: what is in it goes too.
+pub(super) fn is_going(meta: &ObjectMeta) -> bool {
+    !meta.deletion_timestamp.is_empty()
+}
+
 /// The mark that an object carries and that does not count ([`owner_of`]).
 pub fn copied_mark(meta: &ObjectMeta) -> Option<&str> {
     let mark = meta.annotations.get(OWNER)?;

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use super::diff::bindings::policy_of;
-use super::diff::kubernetes::is_going;
 use super::impact::{HeldBack, HoldReason};
+use super::ownership::is_going;
 use super::{Binding, Edit, Ksa, KsaAfter, Plan};
 use crate::address::{Address, KsaKey, NamespaceKey};
 use crate::desired::{Desired, DesiredKsa};

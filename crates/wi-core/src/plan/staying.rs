@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::diff::kubernetes::{is_going, is_ours};
+use super::ownership::{is_going, is_ours};
 use super::{Options, Workload, users};
 use crate::address::KsaKey;
 use crate::desired::{Desired, GSA_ANNOTATION};

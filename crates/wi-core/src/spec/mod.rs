@@ -14,9 +14,11 @@ mod read;
 mod schema;
 mod schema_check;
 pub mod selector;
+mod source_line;
 mod suggest;
 mod tree;
 pub mod waves;
+mod workload_pattern;
 mod yaml_context;
 mod yaml_errors;
 

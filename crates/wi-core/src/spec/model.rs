@@ -1,7 +1,6 @@
 //! The checked spec: every name parsed, every reference resolved, every value with its place.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
 use crate::names::{ClusterPath, Condition, Email, KubeName, Member, ProjectId, Role};
@@ -9,22 +8,9 @@ use crate::resource::Resource;
 use crate::spec::key_rule::KeyRule;
 use crate::spec::migration::Migration;
 pub use crate::spec::selector::Selector;
+pub use crate::spec::source_line::SourceLine;
+pub use crate::spec::workload_pattern::WorkloadPattern;
 use serde::{Deserialize, Serialize};
-
-/// Where a value stands in the user's YAML.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct SourceLine {
-    /// The file's path as the user gave it, or `-` for standard input.
-    pub file: String,
-    /// Line, from 1.
-    pub line: usize,
-}
-
-impl fmt::Display for SourceLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
-    }
-}
 
 /// All spec files, merged.
 #[derive(Debug, Clone)]
@@ -257,29 +243,6 @@ impl NodePools {
             Self::Only(names) => names.contains_key(name),
             Self::Except(names) => !names.contains(name),
         }
-    }
-}
-
-/// Workloads by namespace, kind and name: `NS/*`, `NS/NAME` or `NS/KIND/NAME`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkloadPattern {
-    /// The namespace.
-    pub namespace: String,
-    /// `None`: of any kind.
-    pub kind: Option<String>,
-    /// `None`: of any name.
-    pub name: Option<String>,
-}
-
-impl WorkloadPattern {
-    /// Whether it means this workload; kinds are compared without regard to case, as kubectl does.
-    pub fn matches(&self, namespace: &str, kind: &str, name: &str) -> bool {
-        self.namespace == namespace
-            && self
-                .kind
-                .as_ref()
-                .is_none_or(|k| k.eq_ignore_ascii_case(kind))
-            && self.name.as_ref().is_none_or(|n| n == name)
     }
 }
 

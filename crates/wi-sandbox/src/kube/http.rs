@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::super::errors::{ApiError, BUG};
 use super::super::faults::{self, BrokenTls, Verdict};
-use super::super::tokens::Claims;
+use super::super::issued::Claims;
 use super::deletion::Preconditions;
 use super::kind::{Kind, version_of};
 use super::list::ListQuery;

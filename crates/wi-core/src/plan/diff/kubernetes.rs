@@ -8,7 +8,7 @@ use crate::desired::{
 use crate::live::{Live, Objects, Seen};
 use crate::names::{Email, KubeName};
 use crate::plan::ownership::{
-    ADOPTED, FORMER, MANAGED_BY, OWNER, copied_mark, other_manager, owner_of,
+    ADOPTED, FORMER, MANAGED_BY, OWNER, copied_mark, is_going, is_ours, other_manager, owner_of,
 };
 use crate::plan::staying::Staying;
 use crate::plan::{
@@ -36,11 +36,6 @@ fn mark<'a>(meta: &'a ObjectMeta, owner: &str) -> Mark<'a> {
         (None, Some(name)) => Mark::Copied(name),
         (None, None) => Mark::None,
     }
-}
-
-/// Whether an object carries this spec's mark.
-pub(in crate::plan) fn is_ours(meta: &ObjectMeta, owner: &str) -> bool {
-    matches!(mark(meta, owner), Mark::Ours)
 }
 
 /// What is only referred to is neither made nor marked nor changed.
@@ -150,11 +145,6 @@ pub(in crate::plan) fn diff(
 
 const GOING: &str =
     "it is being deleted, and takes nothing new. Once it is gone, plan again: it is made anew";
-
-/// Whether it is being deleted: what is in it goes too.
-pub(in crate::plan) fn is_going(meta: &ObjectMeta) -> bool {
-    !meta.deletion_timestamp.is_empty()
-}
 
 /// Whether objects that could not be read are told of beside their cluster: one that comes or goes, or
 /// could not be read itself, is told of as such where it is ours.

@@ -1,0 +1,41 @@
+//! Why a call failed, in the words of all that caused it.
+
+/// An error with all that caused it: reqwest's own text alone rarely says what went wrong.
+pub(crate) fn causes(e: &reqwest::Error) -> String {
+    let mut text = String::new();
+    let mut next: Option<&dyn std::error::Error> = std::error::Error::source(e);
+    if next.is_none() {
+        // Not with its URL: that of a credential source may hold a secret.
+        let whole = e.to_string();
+        text = whole
+            .split(" for url (")
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+    }
+    while let Some(source) = next {
+        let message = source.to_string();
+        if !text.contains(&message) {
+            text = if text.is_empty() {
+                message
+            } else {
+                format!("{text}: {message}")
+            };
+        }
+        next = source.source();
+    }
+    match of_certificate(e) {
+        Some(CertificateError::UnknownIssuer) => {
+            text = "the server's certificate is from an authority that is not trusted here (UnknownIssuer). Where a proxy looks into TLS, name its authorities by SSL_CERT_FILE".to_owned();
+        }
+        // Certificates are for a time, and most that are not good at this one are good.
+        Some(
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. },
+        ) => text.push_str(". Is this machine's clock right?"),
+        _ => {}
+    }
+    wi_core::words::safe(&text)
+}
