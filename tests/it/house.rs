@@ -1,6 +1,8 @@
 //! The order inside of the crates: which module may use which. Cargo.toml and deny.toml hold the order of the
 //! crates themselves.
 
+mod circles;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -45,6 +47,49 @@ fn modules_of_wi_core_use_those_above_alone() {
 #[test]
 fn modules_of_the_program_use_those_above_alone() {
     in_order("src", PROGRAM);
+}
+
+/// The files that use each other in a circle, by their folders: no other may, and none of these without being here.
+const CIRCLES: &[(&str, &[&str])] = &[
+    ("crates/wi-client/src", CREDENTIALS),
+    ("crates/wi-sandbox/src", &["server", "serving"]),
+    (
+        "crates/wi-sandbox/src",
+        &[
+            "kube/admission",
+            "kube/manifest",
+            "kube/patch",
+            "kube/state",
+        ],
+    ),
+    (
+        "crates/wi-sandbox/src",
+        &[
+            "kube/disruption",
+            "kube/list",
+            "kube/representation",
+            "kube/store",
+            "kube/validation",
+            "kube/watching",
+        ],
+    ),
+];
+
+/// Credentials are made of credentials.
+const CREDENTIALS: &[&str] = &["auth/adc", "auth/external_account", "auth/impersonate"];
+
+#[test]
+fn files_use_each_other_in_no_circle() {
+    let crates = ["wi-client", "wi-core", "wi-keys", "wi-logs", "wi-sandbox"];
+    let crates = crates.map(|name| format!("crates/{name}/src"));
+    for root in crates.iter().map(String::as_str).chain(["src"]) {
+        let found = circles::of(&sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(root)));
+        let admitted = CIRCLES.iter().filter(|(of, _)| *of == root);
+        let admitted: BTreeSet<Vec<String>> = admitted
+            .map(|(_, circle)| circle.iter().map(|f| (*f).to_owned()).collect())
+            .collect();
+        assert_eq!(found, admitted, "{root}");
+    }
 }
 
 fn in_order(root: &str, order: &[&[&str]]) {
