@@ -43,7 +43,8 @@ fn served(pool: &str, cluster: &str, rest: &str) -> Served {
 #[test]
 fn what_gke_says_and_wi_does_not_know_is_told_and_left_as_it_is() {
     let pools = ", workloadMetadata: GCE_METADATA, extra: { config: { workloadMetadataConfig: { mode: GKE_METADATA_V2 } } } }, { name: batch, nodes: 1, workloadMetadata: GCE_METADATA, extra: { upgradeSettings: { strategy: FLASH } } }, { name: auto, nodes: 1, extra: { autopilotConfig: { enabled: true } }";
-    let served = served(pools, ENABLED, "");
+    let mut served = served(pools, ENABLED, "");
+    served.documented.give_up();
     let plan = flat(&served.wi(&["plan", "wi.yaml"]).ok().out);
     for part in [
         "nodepool.main/web has the metadata mode GKE_METADATA_V2, which wi does not know: it is left alone",

@@ -29,7 +29,7 @@ use wi_sandbox::{Fault, Sandbox, World};
 
 use crate::support::client::Client;
 use crate::support::inside::{Inside, runtime};
-use crate::support::{Place, size};
+use crate::support::size;
 use chance::Chance;
 use model::Spec;
 
@@ -460,11 +460,7 @@ async fn run(of: &Transition) -> Result<Came, String> {
     }
     let text = of.world.to_string();
     let world = World::parse(&text, "world.yaml").map_err(|e| e.to_string())?;
-    let sandbox = Sandbox::start(world, wi_sandbox::Options::default());
-    let inside = Inside {
-        place: Place::new("", ""),
-        sandbox: sandbox.await.expect("the sandbox starts"),
-    };
+    let inside = Inside::start("", world).await;
     let sandbox = &inside.sandbox;
     let mut came = Came::default();
     let theirs = others::of_others(of, sandbox);

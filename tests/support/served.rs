@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 use wi_sandbox::Sandbox;
 
-use super::inside::{Inside, runtime};
+use super::inside::{Documented, Inside, runtime};
 use super::{Place, Ran, spawn};
 
 /// A sandbox of this process, for tests that wait for one thing at a time.
@@ -15,6 +15,7 @@ pub struct Served {
     pub sandbox: Sandbox,
     pub endpoint: String,
     pub token_file: String,
+    pub documented: Documented,
     runtime: Option<tokio::runtime::Runtime>,
 }
 
@@ -22,7 +23,12 @@ impl Served {
     /// Serves the world of a directory, in which it leaves `kubeconfig` and `token`.
     pub fn of(place: Place) -> Self {
         let runtime = runtime();
-        let Inside { place, sandbox } = runtime.block_on(Inside::of(place));
+        let inside = runtime.block_on(Inside::of(place));
+        let Inside {
+            place,
+            sandbox,
+            documented,
+        } = inside;
         place.write("kubeconfig", &sandbox.kubeconfig());
         place.write("token", &sandbox.token());
         Self {
@@ -30,6 +36,7 @@ impl Served {
             token_file: place.path("token").display().to_string(),
             place,
             sandbox,
+            documented,
             runtime: Some(runtime),
         }
     }
