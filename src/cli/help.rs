@@ -37,6 +37,7 @@ const PAGES: &[Page] = &pages![
     "keys", "Static keys: where they lie, who uses them";
     "migrating", "Off static keys: how far an account is, patches";
     "logs", "Audit logs: what is unusual in them, who used what";
+    "beside-terraform", "Who undoes whom, and how both stay quiet";
     "node-pools", "Who loses what when a node pool moves; recreated nodes";
     "rollout", "Fleets: selectors, discovered clusters, waves";
     "ci", "Saved plans, JSON, comments on pull requests, workflows";

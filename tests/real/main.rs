@@ -9,3 +9,4 @@ mod apiserver;
 mod clients;
 mod gcloud;
 mod rollouts;
+mod terraform;

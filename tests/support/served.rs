@@ -166,6 +166,8 @@ pub struct Process {
     child: Child,
     pub endpoint: String,
     pub token_file: String,
+    /// What it prints for other programs to be set to.
+    pub settings: Vec<(String, String)>,
 }
 
 impl Process {
@@ -178,22 +180,29 @@ impl Process {
             .spawn()
             .expect("wi sandbox starts");
         let stdout = BufReader::new(child.stdout.take().expect("stdout"));
-        let (mut endpoint, mut token_file) = (None, None);
+        let mut settings: Vec<(String, String)> = Vec::new();
         for line in stdout.lines() {
             let line = line.expect("a line");
-            if let Some(url) = line.strip_prefix("export WI_ENDPOINT=") {
-                endpoint = Some(url.to_owned());
-            }
-            if let Some(file) = line.strip_prefix("export CLOUDSDK_AUTH_ACCESS_TOKEN_FILE=") {
-                token_file = Some(file.to_owned());
+            let set = line.strip_prefix("export ").and_then(|s| s.split_once('='));
+            settings.extend(set.map(|(name, value)| (name.to_owned(), value.to_owned())));
+            if set.is_some_and(|(name, _)| name == "KUBECONFIG") {
                 break;
             }
         }
+        let printed = |wanted: &str| {
+            let mut settings = settings.iter();
+            let found = settings.find(|(name, _)| name == wanted);
+            found
+                .unwrap_or_else(|| panic!("{wanted} is printed"))
+                .1
+                .clone()
+        };
         Self {
             place,
             child,
-            endpoint: endpoint.expect("an endpoint is printed"),
-            token_file: token_file.expect("a token file is printed"),
+            endpoint: printed("WI_ENDPOINT"),
+            token_file: printed("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"),
+            settings,
         }
     }
 

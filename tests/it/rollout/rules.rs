@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
-use wi::apply::rollout::{Ended, Gates, Pause, roll_out};
+use wi::apply::gates::Gates;
+use wi::apply::rollout::{Ended, Pause, roll_out};
 use wi::apply::{SkipReason, Status};
 use wi_core::plan::{Action, Edit, Plan};
 use wi_sandbox::{Sandbox, World};

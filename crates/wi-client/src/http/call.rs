@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::RequestBuilder;
-use rustls::CertificateError;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 use zeroize::Zeroizing;
 
+use super::causes::{causes, is_of_tls};
 use super::{ApiError, ErrorKind, Http, ListBudget, Request, Secrets, Waited, retry};
 use crate::auth::Login;
 
@@ -334,30 +334,4 @@ fn path_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let path = rest.find('/').map_or("/", |at| &rest[at..]);
     path.split('?').next().unwrap_or(path)
-}
-
-/// All that caused an error, errors within I/O errors too, which name none as their source.
-fn chain(e: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
-    let first = std::error::Error::source(e);
-    std::iter::successors(first, |error| {
-        let within = error.downcast_ref::<std::io::Error>();
-        let within = within.and_then(std::io::Error::get_ref);
-        within.map_or_else(|| error.source(), |within| Some(within))
-    })
-}
-
-fn of_certificate(e: &reqwest::Error) -> Option<&CertificateError> {
-    chain(e).find_map(|error| match error.downcast_ref()? {
-        rustls::Error::InvalidCertificate(why) => Some(why),
-        _ => None,
-    })
-}
-
-/// Whether a connection was made, and the server broke off or failed in the TLS handshake.
-fn is_of_tls(e: &reqwest::Error) -> bool {
-    let breaks_off = |error: &std::io::Error| error.kind() == std::io::ErrorKind::UnexpectedEof;
-    let of_tls = |error: &(dyn std::error::Error + 'static)| {
-        error.is::<rustls::Error>() || error.downcast_ref().is_some_and(breaks_off)
-    };
-    e.is_connect() && chain(e).any(of_tls)
 }

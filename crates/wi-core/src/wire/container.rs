@@ -16,7 +16,6 @@ pub use operation::{Metric, Operation, OperationError, Progress};
 
 use self::maintenance::UNTIL_END_OF_SUPPORT;
 use super::upgrade::UpgradeSettings;
-use crate::words::safe;
 
 /// The answer of `projects.locations.clusters.list` over all locations; it is not paged.
 #[derive(Debug, Clone, Default, Deserialize)]
