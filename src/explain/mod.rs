@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use jiff::Timestamp;
+use tracing::{Instrument, info_span};
 use wi_client::google::{buckets, iam, services};
 use wi_client::http::{Http, seen};
 use wi_core::access::ladder::{self, Around, Asked, Ladder, Situation};
@@ -84,11 +85,10 @@ pub async fn explain(
         }]);
     }
     let targets = clusters::targets(http, desired, lists, query).await?;
-    let mut read = join_all(
-        targets
-            .into_iter()
-            .map(|target| clusters::read(http, target, &query.subject)),
-    )
+    let mut read = join_all(targets.into_iter().map(|target| {
+        let span = info_span!("cluster", name = target.label());
+        clusters::read(http, target, &query.subject).instrument(span)
+    }))
     .await;
     // A pod is where it is found; where it is found nowhere, that is said of each cluster.
     if read.iter().any(Read::has_subject) {

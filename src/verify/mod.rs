@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use jiff::Timestamp;
+use tracing::{Instrument, info_span};
 use wi_client::google::{container, iam, policies, workload};
 use wi_client::http::{Http, seen};
 use wi_client::kubernetes::Kube;
@@ -191,9 +192,10 @@ pub async fn verify(
         until: Instant::now() + wanted.wait,
         told,
     };
-    let proofs = subjects
-        .iter()
-        .map(|(key, ksa, grants)| proof(&around, key, ksa, grants));
+    let proofs = subjects.iter().map(|(key, ksa, grants)| {
+        let span = info_span!("cluster", name = key.cluster);
+        proof(&around, key, ksa, grants).instrument(span)
+    });
     join_all(proofs).await
 }
 

@@ -35,3 +35,31 @@ fn each_call_says_which_command_cluster_and_change_it_is_for() {
     let quiet = place.wi(&["plan"]).ok();
     assert!(!quiet.err.contains(" call method="), "{}", quiet.err);
 }
+
+/// Whatever the command, a call of a cluster's API says whose it is: endpoints alone tell nobody.
+#[test]
+fn each_call_of_a_cluster_says_which_one_whatever_the_command() {
+    let place = Place::example("quickstart");
+    place.wi(&["apply", "--auto-approve"]).ok();
+    for args in [
+        &["plan", "-v"][..],
+        &["doctor", "-v"],
+        &["explain", "shop/checkout", "-v"],
+        &["verify", "-v"],
+    ] {
+        let ran = place.wi(args);
+        let calls: Vec<&str> = ran
+            .err
+            .lines()
+            .filter(|l| l.contains(" call method="))
+            .collect();
+        let kubernetes: Vec<&&str> = calls
+            .iter()
+            .filter(|l| l.contains("/api/v1/") || l.contains("/apis/"))
+            .collect();
+        assert!(!kubernetes.is_empty(), "{args:?}: {}", ran.err);
+        for call in kubernetes {
+            assert!(call.contains("cluster{name=\"main\"}"), "{args:?}: {call}");
+        }
+    }
+}

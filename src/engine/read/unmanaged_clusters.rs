@@ -3,6 +3,7 @@
 //! time when the spec had the cluster.
 
 use futures::future::join_all;
+use tracing::{Instrument, info_span};
 use wi_client::http::seen;
 use wi_client::http::{ApiError, Http};
 use wi_client::kubernetes::Kube;
@@ -38,7 +39,10 @@ pub(super) async fn read(
     };
     let mut all = join_all(others.map(async |cluster| {
         let service_accounts = match Kube::connect(http, cluster, &Access::Offered) {
-            Ok(kube) => seen(kube.list_service_accounts().await),
+            Ok(kube) => {
+                let span = info_span!("cluster", name = cluster.name);
+                seen(kube.list_service_accounts().instrument(span).await)
+            }
             Err(why) => Seen::Unknown(why.into()),
         };
         Outside {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
+use tracing::{Instrument, info_span};
 use wi_client::http::Http;
 use wi_client::kubernetes::Kube;
 use wi_core::live::{Live, to_connect};
@@ -21,7 +22,9 @@ pub(super) async fn read(http: &Http, set: &ReadSet, live: &Live) -> Pods {
     let wanted = pods_to_read(set, live).into_iter();
     let per_cluster = join_all(wanted.map(async |(path, namespaces)| {
         let kube = connect(http, set, live, &path);
-        let pods = of_cluster(kube, namespaces).await.into_iter();
+        let span = info_span!("cluster", name = path.name);
+        let pods = of_cluster(kube, namespaces).instrument(span);
+        let pods = pods.await.into_iter();
         let pods = pods.map(move |(namespace, pods)| ((path.clone(), namespace), pods));
         pods.collect::<Vec<_>>()
     }));

@@ -106,6 +106,68 @@ async fn no_path_verb_type_or_body_breaks_it() {
     }
 }
 
+/// The paths of all kinds that discovery tells of: their lists, objects that are there and that are not, and what is
+/// below them.
+fn discovered(client: &mut Client) -> Vec<String> {
+    let mut ask = |path: &str| client.get(&format!("{GATEWAY}{path}")).json();
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let groups = ask("/apis")["groups"].clone();
+    let versions = groups.as_array().into_iter().flatten().flat_map(|group| {
+        let versions = group["versions"].as_array().into_iter().flatten();
+        versions.map(|version| format!("/apis/{}", text(&version["groupVersion"])))
+    });
+    let versions: Vec<String> = versions.chain(["/api/v1".to_owned()]).collect();
+    let mut paths = Vec::new();
+    for version in versions {
+        let resources = ask(&version)["resources"].clone();
+        for resource in resources.as_array().expect("resources") {
+            let base = match resource["namespaced"] == true {
+                true => format!("{version}/namespaces/shop"),
+                false => version.clone(),
+            };
+            let name = text(&resource["name"]);
+            let (plural, below) = name.split_once('/').unwrap_or((&name, ""));
+            let list = format!("{base}/{plural}");
+            let there = ask(&list)["items"][0]["metadata"]["name"].clone();
+            for one in [there.as_str().unwrap_or("x"), "nope"] {
+                paths.push(format!("{list}/{one}/{below}"));
+                paths.push(format!("{list}/{one}"));
+            }
+            paths.extend([list, format!("{version}/{plural}")]);
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_path_of_discovery_takes_every_verb_and_body() {
+    let sandbox = start(WORLD).await;
+    let mut client = Client::of(&sandbox);
+    let paths = discovered(&mut client);
+    assert!(paths.len() > 30, "{paths:?}");
+    let bodies = [
+        json!({}),
+        json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": "x"}, "spec": null}),
+        json!({"metadata": {"name": 5, "namespace": []}, "spec": {"replicas": -1, "template": []}}),
+        json!([{"op": "add", "path": "/spec", "value": 5}]),
+    ];
+    for path in &paths {
+        let path = format!("{GATEWAY}{path}?timeoutSeconds=1&limit=1");
+        for verb in VERBS {
+            for kind in [KINDS[0], KINDS[2], KINDS[3], KINDS[4]] {
+                for body in &bodies {
+                    let body = body.to_string();
+                    let answer = client.send(verb, &path, kind, body.as_bytes());
+                    sane(&format!("{verb} {path} {kind} {body}"), &answer);
+                }
+            }
+        }
+    }
+    sandbox.snapshot();
+}
+
 fn objects() -> Vec<(&'static str, &'static str, Value)> {
     let meta = |name: &str| json!({"name": name, "labels": {"a": "b"}, "annotations": {"c/d": "e"}, "finalizers": ["x/y"], "ownerReferences": [{"kind": "A", "name": "b"}], "managedFields": [{"manager": "m", "operation": "Apply", "fieldsV1": {"f:metadata": {"f:labels": {"f:a": {}}}}}]});
     vec![
