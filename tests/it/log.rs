@@ -43,9 +43,9 @@ fn each_call_of_a_cluster_says_which_one_whatever_the_command() {
     place.wi(&["apply", "--auto-approve"]).ok();
     for args in [
         &["plan", "-v"][..],
-        &["doctor", "-v"],
-        &["explain", "shop/checkout", "-v"],
-        &["verify", "-v"],
+        &["doctor", "--sandbox", "-v"],
+        &["explain", "shop/checkout", "--sandbox", "-v"],
+        &["verify", "--sandbox", "-v"],
     ] {
         let ran = place.wi(args);
         let calls: Vec<&str> = ran

@@ -39,7 +39,13 @@ pub enum ConnectError {
     Ca(#[from] CaError),
     /// The kubeconfig that the spec names.
     #[error(transparent)]
-    Kubeconfig(#[from] KubeconfigError),
+    Kubeconfig(Box<KubeconfigError>),
+}
+
+impl From<KubeconfigError> for ConnectError {
+    fn from(e: KubeconfigError) -> Self {
+        Self::Kubeconfig(Box::new(e))
+    }
 }
 
 impl From<ConnectError> for Reason {
