@@ -21,7 +21,7 @@ APIS = {
     ],
     "iam.v1": [
         rf"projects\.serviceAccounts\.(list|get|create|update|patch|delete|undelete|enable|disable|{POLICY})",
-        r"projects\.serviceAccounts\.keys\.(list|get)",
+        r"projects\.serviceAccounts\.keys\.(list|get|delete|disable|enable)",
         r"projects\.locations\.workloadIdentityPools\.get",
         r"(projects\.|organizations\.|)roles\.(get|list)",
     ],
