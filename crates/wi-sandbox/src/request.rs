@@ -93,7 +93,9 @@ impl Request {
 /// 400 for a body that is no JSON, or not of the method's message type.
 pub fn read(parts: &http::request::Parts, body: &Bytes) -> Result<Request, ApiError> {
     let path = decode(parts.uri.path());
-    let calls = wire::method(parts.method.as_str(), &path);
+    let verb = parts.method.as_str();
+    // A slash in a name is one of the name, but where a name is made of several.
+    let calls = wire::method(verb, parts.uri.path()).or_else(|| wire::method(verb, &path));
     let body = if parts.method == http::Method::GET || body.iter().all(u8::is_ascii_whitespace) {
         json!({})
     } else {

@@ -11,6 +11,7 @@ use crate::clock;
 use crate::errors::ApiError;
 use crate::ids::ClusterKey;
 use crate::state::State;
+use crate::timeline;
 
 /// Ends the soak of a blue-green update; an empty answer, as the API documents it.
 ///
@@ -32,7 +33,7 @@ pub fn complete(state: &mut State, key: &ClusterKey, name: &str) -> Result<Value
     if let Some(op) = operations.find(|op| op.name == soaks) {
         op.next_at = Some(now);
     }
-    operations::advance(state);
+    timeline::advance(state);
     Ok(json!({}))
 }
 
