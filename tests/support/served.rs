@@ -4,10 +4,28 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
-use wi_sandbox::Sandbox;
+use wi_sandbox::{Misfits, Sandbox};
 
-use super::inside::{Documented, Inside, runtime};
+use super::inside::{Inside, runtime};
 use super::{Place, Ran, spawn};
+
+/// Holds all answers of a sandbox against what the APIs document, when it is dropped.
+pub struct Documented(Option<Misfits>);
+
+impl Documented {
+    /// The world has what the APIs do not document yet.
+    pub fn give_up(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Documented {
+    fn drop(&mut self) {
+        if let Some(misfits) = self.0.take().filter(|_| !std::thread::panicking()) {
+            assert!(misfits.list().is_empty(), "{:#?}", misfits.list());
+        }
+    }
+}
 
 /// A sandbox of this process, for tests that wait for one thing at a time.
 pub struct Served {
@@ -24,11 +42,8 @@ impl Served {
     pub fn of(place: Place) -> Self {
         let runtime = runtime();
         let inside = runtime.block_on(Inside::of(place));
-        let Inside {
-            place,
-            sandbox,
-            documented,
-        } = inside;
+        let Inside { place, sandbox } = inside;
+        let documented = Documented(sandbox.misfits());
         place.write("kubeconfig", &sandbox.kubeconfig());
         place.write("token", &sandbox.token());
         Self {
