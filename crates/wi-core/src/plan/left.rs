@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::ownership::is_ours;
-use super::ownership::FORMER;
+use super::ownership::{FORMER, is_ours};
 use super::staying::Staying;
 use super::{Edit, HeldBack, HoldReason, KsaAfter, Options, Plan, users};
 use crate::address::Address;
