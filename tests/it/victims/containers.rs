@@ -324,7 +324,7 @@ fn by_programs() -> Vec<Case> {
         (
             "override-alone",
             of(&json!({"image": "acme/backup", "env": [env(over, "/keys/key.json")]})),
-            loses("nothing says that this runs it"),
+            KEPT,
         ),
         (
             "activated",

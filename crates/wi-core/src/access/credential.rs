@@ -83,11 +83,6 @@ pub enum Doubt {
         /// The variable or flag.
         by: &'static str,
     },
-    /// It is there for gcloud alone, which the container does not run as far as can be seen.
-    OfGcloud {
-        /// The variable.
-        by: &'static str,
-    },
     /// `gcloud` may have been logged in with a credential that is kept there.
     Login {
         /// The variable that says where.
@@ -104,7 +99,6 @@ impl Doubt {
             | Self::Lacking { by, .. }
             | Self::OutOfReach { by, .. }
             | Self::Value { by }
-            | Self::OfGcloud { by }
             | Self::Login { by } => Some(by),
             Self::InSecret { by, .. } | Self::InConfigMap { by, .. } => *by,
         }
@@ -207,15 +201,6 @@ impl Finder<'_> {
                 variable.form,
                 self.environment.value(variable.name),
             );
-            // Client libraries do not read what gcloud does.
-            let one = match one {
-                Credential::Own(Own { by, .. })
-                    if reader.is_none() && variable.reader == Reader::Gcloud =>
-                {
-                    Credential::Unclear(Doubt::OfGcloud { by })
-                }
-                one => one,
-            };
             // Nothing that others read stands in for what the libraries were told to read.
             if variable.name == APPLICATION_CREDENTIALS && one != Credential::None {
                 return one;
@@ -358,10 +343,6 @@ impl fmt::Display for Doubt {
             } => write!(
                 f,
                 "ConfigMap {name} may have variables that lead to one, and could not be read: {why}"
-            ),
-            Self::OfGcloud { by } => write!(
-                f,
-                "{by} is read by gcloud, and nothing says that this runs it"
             ),
             Self::Value { by } => write!(f, "{by} has a value that is not known here"),
             Self::Login { by } => write!(
