@@ -690,6 +690,10 @@ fn no_link_is_followed_and_no_looser_mode_kept() {
         assert!(metadata.is_file(), "{name}");
         metadata.permissions().mode() & 0o777
     };
+    // What is behind a link is no plan, and is neither read as one nor replaced.
+    let ran = served.wi(&[&["plan", "wi.yaml"], &args[..], &CHOICES[..]].concat());
+    ran.fails().says(&["p.plan is there, and no saved plan"]);
+    std::fs::remove_file(place.path("p.plan")).expect("the link");
     plan(&args);
     assert_eq!(mode("p.plan"), 0o600);
     let loose = std::fs::Permissions::from_mode(0o666);
