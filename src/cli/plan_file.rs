@@ -39,8 +39,7 @@ pub(super) fn write(path: &Path, file: &PlanFile) -> Result<(), Failure> {
 /// meant to go; above all not the spec.
 pub(super) fn may_write(path: &Path) -> Result<(), Failure> {
     let is_kept = path.as_os_str() != "-"
-        // A link is replaced, and what it leads to stays.
-        && std::fs::symlink_metadata(path).is_ok_and(|m| m.is_file() && m.len() > 0)
+        && std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() > 0)
         && !starts_as_one(path);
     match is_kept {
         true => Err(Failure::Message(format!(
