@@ -470,7 +470,7 @@ mod tests {
         );
         assert_eq!(
             of("/v1/projects/example.com:p"),
-            Some("cloudresourcemanager.projects.get")
+            Some("cloudresourcemanagerv1.projects.get")
         );
     }
 
