@@ -34,6 +34,15 @@ fn signal(child: &Child, name: &str) {
     );
 }
 
+/// How a run ended, and all that it printed since.
+fn ended(child: &mut Child, stderr: &mut BufReader<ChildStderr>) -> (Option<i32>, String, String) {
+    let (mut out, mut err) = (String::new(), String::new());
+    let mut stdout = child.stdout.take().expect("stdout");
+    stdout.read_to_string(&mut out).expect("read");
+    stderr.read_to_string(&mut err).expect("read");
+    (child.wait().expect("it ends").code(), out, err)
+}
+
 /// Nothing was done twice, and nothing is left.
 fn goes_on(served: &Served) {
     served.wi(&["apply", "wi.yaml", "--auto-approve"]).ok();
@@ -64,16 +73,8 @@ fn one_interrupt_finishes_what_is_under_way_and_starts_nothing_more() {
     signal(&child, "-INT");
     line_with(&mut stderr, "Interrupt received");
     served.sandbox.heal();
-    let status = child.wait().expect("it ends");
-    assert_eq!(status.code(), Some(1));
-    let (mut out, mut err) = (String::new(), String::new());
-    child
-        .stdout
-        .take()
-        .expect("stdout")
-        .read_to_string(&mut out)
-        .expect("read");
-    stderr.read_to_string(&mut err).expect("read");
+    let (code, out, err) = ended(&mut child, &mut stderr);
+    assert_eq!(code, Some(1));
     assert!(
         err.contains("cluster.main: Modifications complete"),
         "it is finished: {err}"
@@ -139,15 +140,8 @@ fn one_interrupt_ends_waiting_for_iam() {
     let mut stderr = BufReader::new(child.stderr.take().expect("stderr"));
     line_with(&mut stderr, "acme-prod:setIamPolicy");
     signal(&child, "-TERM");
-    let (mut out, mut err) = (String::new(), String::new());
-    child
-        .stdout
-        .take()
-        .expect("stdout")
-        .read_to_string(&mut out)
-        .expect("read");
-    stderr.read_to_string(&mut err).expect("read");
-    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+    let (code, out, err) = ended(&mut child, &mut stderr);
+    assert_eq!(code, Some(1));
     assert!(err.contains("Interrupt received"), "{err}");
     assert!(out.contains("Not started, interrupted:"), "{out}");
     assert!(!out.contains("Failed:"), "{out}");

@@ -11,20 +11,33 @@ project: acme-prod
 clusters: { main: { location: europe-west1 } }
 ";
 
-const CLUSTER: &str = "clusters: [{ project: acme-prod, location: europe-west1, name: main, workloadPool: acme-prod.svc.id.goog, nodePools: [{ name: p, nodes: 1, workloadMetadata: GKE_METADATA }]";
+/// A project with the account `pay-sa`, which carries this spec's mark; and one cluster.
+fn world(of_account: &str, projects: &str, of_cluster: &str) -> String {
+    format!(
+        "apiVersion: wi.sandbox/v1
+projects:
+  acme-prod: {{ serviceAccounts: {{ pay-sa: {{ description: \"[wi:shop]\", {of_account} }} }} }}
+{projects}clusters: [{{ project: acme-prod, location: europe-west1, name: main, workloadPool: acme-prod.svc.id.goog, nodePools: [{{ name: p, nodes: 1, workloadMetadata: GKE_METADATA }}]{of_cluster} }}]
+"
+    )
+}
+
+/// Whoever may act as an account.
+fn acted_as_by(identity: &str) -> String {
+    format!(
+        "policy: {{ bindings: [{{ role: roles/iam.workloadIdentityUser, members: [\"serviceAccount:{identity}\"] }}] }}"
+    )
+}
 
 #[test]
 fn what_is_removed_is_not_told_to_be_kept() {
     let spec = format!(
         "{SPEC}googleServiceAccounts: {{ pay-sa: {{}} }}\nnamespaces: {{ pay: {{ serviceAccounts: {{ api: {{ impersonates: pay-sa }} }} }} }}\n"
     );
-    let world = format!(
-        "apiVersion: wi.sandbox/v1
-projects:
-  acme-prod: {{ serviceAccounts: {{ pay-sa: {{ description: \"[wi:shop]\", policy: {{ bindings: [{{ role: roles/iam.workloadIdentityUser, members: [\"serviceAccount:far-prod.svc.id.goog[pay/api]\"] }}] }} }} }} }}
-  far-prod: {{ workloadPoolSince: \"2025-01-01T00:00:00Z\" }}
-{CLUSTER} }}]
-"
+    let world = world(
+        &acted_as_by("far-prod.svc.id.goog[pay/api]"),
+        "  far-prod: { workloadPoolSince: \"2025-01-01T00:00:00Z\" }\n",
+        "",
     );
     let place = Place::new(&spec, &world);
     let kept = flat(&place.wi(&["plan"]).ok().out);
@@ -42,12 +55,10 @@ fn no_changes_is_only_said_where_nothing_is_left() {
     let spec = format!(
         "{SPEC}namespaces: {{ pay: {{ serviceAccounts: {{ api: {{ existing: true }} }} }} }}\n"
     );
-    let world = format!(
-        "apiVersion: wi.sandbox/v1
-projects:
-  acme-prod: {{ serviceAccounts: {{ pay-sa: {{ description: \"[wi:shop]\", policy: {{ bindings: [{{ role: roles/iam.workloadIdentityUser, members: [\"serviceAccount:acme-prod.svc.id.goog[pay/api]\"] }}] }} }} }} }}
-{CLUSTER}, namespaces: {{ pay: {{ serviceAccounts: {{ api: {{ annotations: {{ iam.gke.io/gcp-service-account: pay-sa@acme-prod.iam.gserviceaccount.com }} }} }} }} }} }}]
-"
+    let world = world(
+        &acted_as_by("acme-prod.svc.id.goog[pay/api]"),
+        "",
+        ", namespaces: { pay: { serviceAccounts: { api: { annotations: { iam.gke.io/gcp-service-account: pay-sa@acme-prod.iam.gserviceaccount.com } } } } }",
     );
     let place = Place::new(&spec, &world);
     let plan = place.wi(&["plan", "--detailed-exitcode"]);
@@ -77,12 +88,7 @@ projects:
 #[test]
 fn an_account_that_is_enabled_again_is_a_gain() {
     let spec = format!("{SPEC}googleServiceAccounts: {{ pay-sa: {{}} }}\n");
-    let world = format!(
-        "apiVersion: wi.sandbox/v1
-projects: {{ acme-prod: {{ serviceAccounts: {{ pay-sa: {{ description: \"[wi:shop]\", disabled: true }} }} }} }}
-{CLUSTER} }}]
-"
-    );
+    let world = world("disabled: true", "", "");
     let place = Place::new(&spec, &world);
     let plan = flat(&place.wi(&["plan"]).ok().out);
     assert!(

@@ -15,7 +15,7 @@ use super::clock::{self, Millis};
 use super::faults::matches;
 use super::gke::cluster::Cluster;
 use super::ids::hash;
-use super::kube::{KubeCluster, PodState};
+use super::kube::{self, KubeCluster, PodState};
 use super::logging;
 use super::oracle;
 use super::serde_help::is_default;
@@ -281,20 +281,9 @@ impl Inside<'_> {
             };
             let volumes = self.pod["spec"]["volumes"].as_array()?;
             let volume = volumes.iter().find(|v| v["name"] == mount["name"])?;
-            let mut sources = vec![volume];
-            sources.extend(
-                volume["projected"]["sources"]
-                    .as_array()
-                    .into_iter()
-                    .flatten(),
-            );
-            sources.into_iter().find_map(|source| {
+            kube::volume_sources(volume).find_map(|source| {
                 let (secret, map) = (&source["secret"], &source["configMap"]);
-                let named = if secret["secretName"].is_string() {
-                    &secret["secretName"]
-                } else {
-                    &secret["name"]
-                };
+                let named = &secret[kube::name_of_secret(secret)];
                 let from_secret = || self.of_secret(named, &key_of(secret, &below)?);
                 let from_map = || self.of_config_map(&map["name"], &key_of(map, &below)?);
                 from_secret().or_else(from_map)

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::clock::Millis;
 use super::errors::ApiError;
+use super::ids;
 use super::policy;
 use super::request::Request;
 use super::state::State;
@@ -67,10 +68,7 @@ fn asset_name(state: &State, name: &str) -> String {
 
 /// The number of a managed zone, by its full name: Cloud DNS gives each one, at random.
 pub fn zone_number(name: &str) -> u64 {
-    let digits = name.bytes().fold(7_u64, |sum, byte| {
-        sum.wrapping_mul(31).wrapping_add(u64::from(byte))
-    });
-    1_000_000_000 + digits % 9_000_000_000_000_000_000
+    ids::hash(name)
 }
 
 /// Takes in what has been written since it was called last; `delay` later it is found.

@@ -1,8 +1,11 @@
 //! Resources that have a policy and nothing else here: folders, secrets, topics, keys, tables ...
 //! Each API has its own way to ask for a policy and to write it.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
+use super::assets;
 use super::crm;
 use super::errors::ApiError;
 use super::policy;
@@ -183,29 +186,28 @@ pub fn handle(state: &mut State, request: &Request) -> Option<Result<Value, ApiE
 }
 
 /// A path with names in place of the numbers by which all APIs take projects, and Cloud DNS its zones.
-fn by_names(state: &State, path: &str) -> String {
-    let mut parts: Vec<String> = path.split('/').map(str::to_owned).collect();
-    if let Some(at) = parts.iter().position(|p| p == "projects")
-        && let Some(project) = parts.get_mut(at + 1)
-        && project.bytes().all(|b| b.is_ascii_digit())
-        && let Some(id) = state.project(project)
-    {
-        *project = id;
-    }
-    let path = parts.join("/");
+fn by_names<'a>(state: &State, path: &'a str) -> Cow<'a, str> {
+    let named = path.split_once("projects/").and_then(|(before, rest)| {
+        let (number, after) = rest.split_once('/')?;
+        number.parse::<u64>().ok()?;
+        let id = state.project(number)?;
+        Some(format!("{before}projects/{id}/{after}"))
+    });
+    let path = named.map_or(Cow::Borrowed(path), Cow::Owned);
     let (rest, verb) = match path.rsplit_once(':') {
         Some((rest, verb)) => (rest, format!(":{verb}")),
-        None => (path.as_str(), String::new()),
+        None => (&*path, String::new()),
     };
-    if !fits("dns/v1/projects/*/managedZones/*", rest) {
+    let number = rest.rsplit('/').next().and_then(|n| n.parse::<u64>().ok());
+    let Some(number) = number.filter(|_| fits("dns/v1/projects/*/managedZones/*", rest)) else {
         return path;
-    }
-    let zone = rest.rsplit('/').next().unwrap_or_default();
-    let mut names = state.world.resources.keys();
-    let named = names
-        .find(|n| n.starts_with("//dns.") && super::assets::zone_number(n).to_string() == zone);
-    match named.and_then(|n| n.strip_prefix("//dns.googleapis.com/")) {
-        Some(name) => format!("dns/v1/{name}{verb}"),
+    };
+    let mut zones = state.world.resources.keys().filter_map(|name| {
+        let zone = name.strip_prefix("//dns.googleapis.com/")?;
+        (assets::zone_number(name) == number).then_some(zone)
+    });
+    match zones.next() {
+        Some(zone) => Cow::Owned(format!("dns/v1/{zone}{verb}")),
         None => path,
     }
 }
@@ -276,7 +278,7 @@ fn show(state: &State, name: &str, kind: &str) -> Value {
         }
         "managedZones" => json!({
             "kind": "dns#managedZone",
-            "id": super::assets::zone_number(name).to_string(),
+            "id": assets::zone_number(name).to_string(),
             "name": rest.rsplit('/').next(),
             "visibility": "public",
         }),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::apps::{self, By, Credential, Process, Processes, TOKEN_LASTS};
+use super::apps::{self, App, By, Credential, Process, Processes, TOKEN_LASTS};
 use super::clock::{self, Millis};
 use super::faults::matches;
 use super::gke::cluster::Cluster;
@@ -242,6 +242,27 @@ fn now_at(state: &mut State, at: Millis) -> BTreeMap<Requests, u64> {
     requests
 }
 
+/// The program of a pod as it runs, or as it starts now and looks for its credentials. `key` is the cluster's name and
+/// the pod's uid.
+fn process(
+    state: &State,
+    kube: &KubeCluster,
+    key: &(String, String),
+    pod: &Value,
+    app: &App,
+    container: &Value,
+) -> Process {
+    let restarts = restarts(pod);
+    let known = state.requests.processes.get(key);
+    let known = known.filter(|p| p.restarts == restarts).cloned();
+    known.unwrap_or_else(|| Process::start(kube, pod, app, container, restarts))
+}
+
+fn restarts(pod: &Value) -> i64 {
+    let count = &pod["status"]["containerStatuses"][0]["restartCount"];
+    count.as_i64().unwrap_or(0)
+}
+
 /// The pods of a cluster that run a program, by name; those that start now look for their credentials.
 fn workers(
     state: &mut State,
@@ -266,17 +287,7 @@ fn workers(
             .to_owned();
         let key = (cluster_name(cluster), uid.clone());
         there.insert(key.clone());
-        let restarts = pod["status"]["containerStatuses"][0]["restartCount"]
-            .as_i64()
-            .unwrap_or(0);
-        let known = state
-            .requests
-            .processes
-            .get(&key)
-            .filter(|p| p.restarts == restarts);
-        let mut process = known
-            .cloned()
-            .unwrap_or_else(|| Process::start(kube, &pod, &app, container, restarts));
+        let mut process = process(state, kube, &key, &pod, &app, container);
         if let Credential::Key { account, id } = &process.credential
             && process.token_until.is_none_or(|until| until <= at)
         {
@@ -483,27 +494,19 @@ pub fn healths(state: &State, key: &ClusterKey) -> Healths {
         };
         let meta = &pod["metadata"];
         let text = |field: &str| meta[field].as_str().unwrap_or_default().to_owned();
-        let process = (cluster_name(cluster), text("uid"));
-        let restarts = pod["status"]["containerStatuses"][0]["restartCount"]
-            .as_i64()
-            .unwrap_or(0);
-        let known = state
-            .requests
-            .processes
-            .get(&process)
-            .filter(|p| p.restarts == restarts);
+        let key = (cluster_name(cluster), text("uid"));
         let waits = !pod["status"]["containerStatuses"][0]["state"]["waiting"].is_null();
-        let process_now = match known {
-            Some(known) if !waits => known.clone(),
-            // It starts, now or again, and looks.
-            _ => Process::start(kube, &pod, app, container, restarts),
+        let process_now = match waits {
+            // It starts again, and looks.
+            true => Process::start(kube, &pod, app, container, restarts(&pod)),
+            false => process(state, kube, &key, &pod, app, container),
         };
         let (_, outcome) = apps::outcome(state, cluster, &pod_state(&pod), app, &process_now);
         let broken = match &process_now.credential {
             Credential::Broken(why) if app.crashes || app.file.is_some() => Some(why.clone()),
             _ => None,
         };
-        let load = state.requests.loads.get(&process).copied().unwrap_or(0);
+        let load = state.requests.loads.get(&key).copied().unwrap_or(0);
         let health = Health {
             start_seconds: app.start_seconds,
             unready: outcome.clone().err().filter(|_| app.ready_by_calls),

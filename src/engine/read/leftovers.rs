@@ -136,7 +136,7 @@ fn may_act_as(searched: &Searched, left: &Left, live: &Live) -> BTreeSet<Email> 
         .filter(|found| {
             let bindings = found.policy.bindings.iter();
             let mut members = bindings.flat_map(|b| &b.members).map(|m| Member::parse(m));
-            members.any(|m| matches!(m, Member::Ksa(ksa) if left.identities().any(|l| *l == ksa)))
+            members.any(|m| matches!(m, Member::Ksa(ksa) if left.has(&ksa)))
         })
         .filter_map(|found| found.resource.rsplit('/').next())
         .collect();

@@ -71,7 +71,7 @@ impl Left {
     }
 
     /// Whether it is one.
-    pub(super) fn has(&self, identity: &KsaIdentity) -> bool {
+    pub fn has(&self, identity: &KsaIdentity) -> bool {
         self.identities.contains_key(identity)
     }
 

@@ -10,7 +10,8 @@ use super::{Edit, Ksa, KsaAfter, Plan, Workload};
 use crate::address::Address;
 use crate::desired::Desired;
 use crate::live::Live;
-use crate::names::{Email, KsaIdentity, Member};
+use crate::names::{Condition, Email, KsaIdentity, Member};
+use crate::resource::Resource;
 
 /// A Kubernetes service account whose annotation comes to name another Google one, or comes, or goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,122 +68,149 @@ impl OtherAccount {
 /// Those of `plan`, by the addresses of the service accounts.
 pub(super) fn find(desired: &Desired, live: &Live, plan: &Plan) -> BTreeMap<Address, OtherAccount> {
     let edits = plan.changes.iter();
-    let changing: Vec<(&Address, &Ksa)> = edits
+    let changing: Vec<(&Address, Changing)> = edits
         .filter_map(|(address, change)| match &change.edit {
-            Edit::Ksa(ksa) if matches!(ksa.after, KsaAfter::Kept { .. }) => Some((address, ksa)),
+            Edit::Ksa(ksa) => Some((address, Changing::of(ksa, desired, plan)?)),
             _ => None,
         })
-        .filter(|(_, ksa)| ksa.before.is_some() && ksa.changes_identity(&plan.owner))
         .collect();
     if changing.is_empty() {
         return BTreeMap::new();
     }
-    let roles = Roles::of(live, plan);
-    let found = changing.into_iter().filter_map(|(address, ksa)| {
-        let other = other(ksa, desired, live, &roles)?;
+    let members = changing.iter().flat_map(|(_, c)| [c.from(), c.to()]);
+    let roles = Roles::of(members.collect(), live, plan);
+    let found = changing.into_iter().filter_map(|(address, changing)| {
+        let other = changing.with(&roles, live)?;
         Some((address.clone(), other))
     });
     found.collect()
 }
 
-fn other(ksa: &Ksa, desired: &Desired, live: &Live, roles: &Roles) -> Option<OtherAccount> {
-    let key = &ksa.key;
-    let project = &desired.clusters.get(&key.cluster)?.path.project;
-    let identity = KsaIdentity::new(
-        project.workload_pool(),
-        key.namespace.as_str(),
-        key.name.as_str(),
-    );
-    let before = ksa.account_before();
-    let after = ksa.account_after().and_then(|a| Email::parse(a).ok());
-    if before == after {
-        return None; // in other letters
-    }
-    let member = |account: &Option<Email>| match account {
-        Some(email) => Member::ServiceAccount(email.clone()),
-        None => Member::Ksa(identity.clone()),
-    };
-    let (from, to) = (member(&before), member(&after));
-    let mut had = roles.before(&from);
-    if before.is_none() {
-        // What is taken from it has a line of its own.
-        had.retain(|role| roles.after(&from).contains(role));
-    }
-    let has = roles.after(&to);
-    let gains: BTreeSet<String> = match after {
-        Some(_) => has.difference(&roles.before(&from)).cloned().collect(),
-        // What is given to it has.
-        None => BTreeSet::new(),
-    };
-    let loses: BTreeSet<String> = had.difference(&has).cloned().collect();
-    (!(loses.is_empty() && (before.is_none() || gains.is_empty()))).then(|| OtherAccount {
-        identity,
-        cluster: key.cluster.clone(),
-        before,
-        after,
-        loses,
-        gains,
-        workloads: who_acts(ksa, live),
-    })
+/// A service account that acts as something else then.
+struct Changing<'a> {
+    ksa: &'a Ksa,
+    identity: KsaIdentity,
+    before: Option<Email>,
+    after: Option<Email>,
 }
 
-/// Which roles whoever is a member of policies has, of those that were read.
+impl<'a> Changing<'a> {
+    fn of(ksa: &'a Ksa, desired: &Desired, plan: &Plan) -> Option<Self> {
+        let stays = matches!(ksa.after, KsaAfter::Kept { .. }) && ksa.before.is_some();
+        if !stays || !ksa.changes_identity(&plan.owner) {
+            return None;
+        }
+        let key = &ksa.key;
+        let project = &desired.clusters.get(&key.cluster)?.path.project;
+        let identity = KsaIdentity::new(
+            project.workload_pool(),
+            key.namespace.as_str(),
+            key.name.as_str(),
+        );
+        let before = ksa.account_before();
+        let after = ksa.account_after().and_then(|a| Email::parse(a).ok());
+        // Or else in other letters.
+        (before != after).then_some(Self {
+            ksa,
+            identity,
+            before,
+            after,
+        })
+    }
+
+    fn from(&self) -> Member {
+        self.member(self.before.as_ref())
+    }
+
+    fn to(&self) -> Member {
+        self.member(self.after.as_ref())
+    }
+
+    fn member(&self, account: Option<&Email>) -> Member {
+        match account {
+            Some(email) => Member::ServiceAccount(email.clone()),
+            None => Member::Ksa(self.identity.clone()),
+        }
+    }
+
+    /// With what that gives and takes; `None`: nothing that no other change says.
+    fn with(self, roles: &Roles, live: &Live) -> Option<OtherAccount> {
+        let (from, to) = (self.from(), self.to());
+        let (had, has) = (roles.before(&from), roles.after(&to));
+        let stays = roles.after(&from);
+        // What is taken from it has a line of its own.
+        let told = |role: &&String| self.before.is_some() || stays.contains(*role);
+        let loses: BTreeSet<String> = had.difference(has).filter(told).cloned().collect();
+        let gains: BTreeSet<String> = match self.after {
+            Some(_) => has.difference(had).cloned().collect(),
+            // What is given to it has.
+            None => BTreeSet::new(),
+        };
+        (!(loses.is_empty() && (self.before.is_none() || gains.is_empty()))).then(|| OtherAccount {
+            identity: self.identity,
+            cluster: self.ksa.key.cluster.clone(),
+            before: self.before,
+            after: self.after,
+            loses,
+            gains,
+            workloads: who_acts(self.ksa, live),
+        })
+    }
+}
+
+/// Which roles some members of policies have, of those that were read.
 struct Roles {
     before: BTreeMap<Member, BTreeSet<String>>,
-    given: BTreeMap<Member, BTreeSet<String>>,
-    taken: BTreeMap<Member, BTreeSet<String>>,
+    after: BTreeMap<Member, BTreeSet<String>>,
 }
 
+/// Of those that have none.
+static NONE: BTreeSet<String> = BTreeSet::new();
+
 impl Roles {
-    fn of(live: &Live, plan: &Plan) -> Self {
-        let mut roles = Self {
-            before: BTreeMap::new(),
-            given: BTreeMap::new(),
-            taken: BTreeMap::new(),
-        };
+    fn of(members: BTreeSet<Member>, live: &Live, plan: &Plan) -> Self {
+        let mut before: BTreeMap<Member, BTreeSet<String>> = BTreeMap::new();
         for (resource, policy) in live.policies_of_all() {
             for binding in policy.found().into_iter().flat_map(|p| &p.bindings) {
-                let name = binding.condition.as_ref().map(|c| c.name());
-                let role = in_words(&binding.role, name, &resource.to_string());
-                for member in &binding.members {
-                    let of = roles.before.entry(Member::parse(member)).or_default();
-                    of.insert(role.clone());
+                let condition = binding.condition.as_ref();
+                let parsed = binding.members.iter().map(|m| Member::parse(m));
+                for member in parsed.filter(|m| members.contains(m)) {
+                    let role = in_words(&binding.role, condition, resource);
+                    before.entry(member).or_default().insert(role);
                 }
             }
         }
-        for change in plan.changes.values() {
-            let Edit::Binding(binding) = &change.edit else {
-                continue;
-            };
+        let mut after = before.clone();
+        let edits = plan.changes.values().filter_map(|c| match &c.edit {
+            Edit::Binding(binding) if members.contains(&binding.key.member) => Some(binding),
+            _ => None,
+        });
+        let (given, taken): (Vec<_>, Vec<_>) = edits.partition(|b| b.adds());
+        // What is given last: a condition may change under its title.
+        for binding in taken.into_iter().chain(given) {
             let key = &binding.key;
-            let name = key.condition.as_ref().map(|c| c.name());
-            let role = in_words(key.role.as_str(), name, &key.resource.to_string());
-            let to = match binding.adds() {
-                true => &mut roles.given,
-                false => &mut roles.taken,
+            let role = in_words(key.role.as_str(), key.condition.as_ref(), &key.resource);
+            let of = after.entry(key.member.clone()).or_default();
+            match binding.adds() {
+                true => of.insert(role),
+                false => of.remove(&role),
             };
-            to.entry(key.member.clone()).or_default().insert(role);
         }
-        roles
+        Self { before, after }
     }
 
-    fn before(&self, member: &Member) -> BTreeSet<String> {
-        self.before.get(member).cloned().unwrap_or_default()
+    fn before(&self, member: &Member) -> &BTreeSet<String> {
+        self.before.get(member).unwrap_or(&NONE)
     }
 
-    fn after(&self, member: &Member) -> BTreeSet<String> {
-        let mut roles = self.before(member);
-        for taken in self.taken.get(member).into_iter().flatten() {
-            roles.remove(taken);
-        }
-        roles.extend(self.given.get(member).into_iter().flatten().cloned());
-        roles
+    fn after(&self, member: &Member) -> &BTreeSet<String> {
+        self.after.get(member).unwrap_or(&NONE)
     }
 }
 
-fn in_words(role: &str, condition: Option<&str>, resource: &str) -> String {
+fn in_words(role: &str, condition: Option<&Condition>, resource: &Resource) -> String {
     match condition {
-        Some(condition) => format!("{role} ({condition}) on {resource}"),
+        Some(condition) => format!("{role} ({}) on {resource}", condition.name()),
         None => format!("{role} on {resource}"),
     }
 }

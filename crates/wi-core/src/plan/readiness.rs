@@ -393,14 +393,14 @@ fn with_what_waits<T: Ord + Clone>(
     plan: &Plan,
 ) -> BTreeMap<Address, BTreeSet<T>> {
     loop {
-        let stays = Stays::of(held.keys(), desired, plan);
+        let ksas = HeldKsas::of(held.keys(), desired, plan);
         let waiting: Vec<(Address, BTreeSet<T>)> = plan
             .changes
             .iter()
             .filter(|(address, _)| !held.contains_key(*address))
             .filter_map(|(address, change)| {
                 let needs = change.needs.iter();
-                let causes = needs.chain(stays.relies_on(&change.edit));
+                let causes = needs.chain(ksas.relies_on(&change.edit));
                 let causes = causes.filter_map(|need| held.get(need));
                 let causes: BTreeSet<T> = causes.flatten().cloned().collect();
                 (!causes.is_empty()).then(|| (address.clone(), causes))
@@ -415,14 +415,14 @@ fn with_what_waits<T: Ord + Clone>(
 
 /// Service accounts that stay as they are, by what they have: that goes with them, or not at all.
 #[derive(Default)]
-struct Stays<'a> {
+struct HeldKsas<'a> {
     identities: BTreeMap<KsaIdentity, BTreeSet<&'a Address>>,
     accounts: BTreeMap<Email, BTreeSet<&'a Address>>,
 }
 
-impl<'a> Stays<'a> {
+impl<'a> HeldKsas<'a> {
     fn of(held: impl Iterator<Item = &'a Address>, desired: &Desired, plan: &Plan) -> Self {
-        let mut stays = Self::default();
+        let mut held_ksas = Self::default();
         for address in held {
             let Some(Edit::Ksa(ksa)) = plan.changes.get(address).map(|c| &c.edit) else {
                 continue;
@@ -433,17 +433,21 @@ impl<'a> Stays<'a> {
                     ksa.key.namespace.as_str(),
                     ksa.key.name.as_str(),
                 );
-                stays
+                held_ksas
                     .identities
                     .entry(identity)
                     .or_default()
                     .insert(address);
             }
             if let Some(account) = ksa.account_before() {
-                stays.accounts.entry(account).or_default().insert(address);
+                held_ksas
+                    .accounts
+                    .entry(account)
+                    .or_default()
+                    .insert(address);
             }
         }
-        stays
+        held_ksas
     }
 
     /// Those that have it, of what is taken away.

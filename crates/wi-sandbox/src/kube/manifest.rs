@@ -16,6 +16,20 @@ pub const POOL_LABEL: &str = "cloud.google.com/gke-nodepool";
 /// The label that GKE puts on nodes that run the GKE metadata server.
 pub const METADATA_SERVER_LABEL: &str = "iam.gke.io/gke-metadata-server-enabled";
 
+/// What a volume is made of: itself, or the parts of a projected one.
+pub fn volume_sources(volume: &Value) -> impl Iterator<Item = &Value> {
+    let projected = volume["projected"]["sources"].as_array();
+    std::iter::once(volume).chain(projected.into_iter().flatten())
+}
+
+/// The field that names the Secret of a source: a volume has another one than a projected source.
+pub fn name_of_secret(secret: &Value) -> &'static str {
+    match secret["secretName"].is_string() {
+        true => "secretName",
+        false => "name",
+    }
+}
+
 type Labels = BTreeMap<String, String>;
 
 /// The fields of `ObjectMeta` that every kind has.

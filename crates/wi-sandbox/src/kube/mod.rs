@@ -53,7 +53,7 @@ pub use serve::Served;
 pub use state::{KubeState, NamespaceState, NodeSpec, PodOwner, PodState, ServiceAccountState};
 
 pub(crate) use custom::names as custom_names;
-pub(crate) use manifest::{kept, pod_state};
+pub(crate) use manifest::{kept, name_of_secret, pod_state, volume_sources};
 pub(crate) use nodes::{is_selected, is_tolerated};
 
 use kind::Kind;

@@ -34,6 +34,11 @@ pub(super) fn reach(
     policies: &[NetworkPolicy],
     labels: &BTreeMap<String, String>,
 ) -> Reach {
+    reach_of(cluster, &on_egress(policies, labels))
+}
+
+/// Of a pod that these policies select.
+fn reach_of(cluster: &Cluster, on_egress: &[&NetworkPolicy]) -> Reach {
     if !cluster.enforces_network_policies() {
         return Reach::NotEnforced;
     }
@@ -41,8 +46,7 @@ pub(super) fn reach(
         true => ("169.254.169.254", [80, 8080]),
         false => ("169.254.169.252", [988, 987]),
     };
-    let on_egress = on_egress(policies, labels);
-    if lets(&on_egress, address, ports[0]) {
+    if lets(on_egress, address, ports[0]) {
         return Reach::Open;
     }
     Reach::Closed {
@@ -51,22 +55,22 @@ pub(super) fn reach(
     }
 }
 
-/// Why a pod of a namespace with these policies is cut off from all metadata servers once its node runs GKE's: until
+/// Why a pod of a namespace with just these policies is cut off from all metadata servers once its node runs GKE's: until
 /// then it reaches that of Compute Engine, which has another address for iptables. `None`: it is not, or has been.
-pub fn cut_off(
+pub fn cut_off<'a>(
     cluster: &Cluster,
-    policies: &[NetworkPolicy],
+    policies: impl IntoIterator<Item = &'a NetworkPolicy>,
     labels: &BTreeMap<String, String>,
 ) -> Option<String> {
+    let on_egress = on_egress(policies, labels);
     let Reach::Closed {
         policies: names,
-        to,
-    } = reach(cluster, policies, labels)
+        to: (address, [first, second]),
+    } = reach_of(cluster, &on_egress)
     else {
         return None;
     };
-    let (address, [first, second]) = to;
-    lets(&on_egress(policies, labels), "169.254.169.254", 80).then(|| {
+    lets(&on_egress, "169.254.169.254", 80).then(|| {
         format!(
             "NetworkPolicy {} does not let it go to the metadata server of GKE: allow egress to {address}/32, TCP ports {first} and {second}",
             names.join(", ")
@@ -75,11 +79,11 @@ pub fn cut_off(
 }
 
 fn on_egress<'a>(
-    policies: &'a [NetworkPolicy],
+    policies: impl IntoIterator<Item = &'a NetworkPolicy>,
     labels: &BTreeMap<String, String>,
 ) -> Vec<&'a NetworkPolicy> {
     let selected = |p: &&NetworkPolicy| p.spec.is_egress() && p.spec.pod_selector.selects(labels);
-    policies.iter().filter(selected).collect()
+    policies.into_iter().filter(selected).collect()
 }
 
 /// Whether a pod goes there that these policies select; one that none selects goes everywhere.

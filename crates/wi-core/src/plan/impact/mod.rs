@@ -22,7 +22,6 @@ use crate::names::{Email, KsaIdentity, Member};
 use crate::reason::Reason;
 use crate::resource::Resource;
 use crate::wire::container::NodePool;
-use crate::wire::network::NetworkPolicy;
 use crate::wire::pods::{Pod, PodSpec};
 use crate::wire::workloads::WORKLOAD_KINDS;
 
@@ -443,11 +442,8 @@ impl Pool<'_> {
     fn cut_off(&self, namespace: &str, labels: &BTreeMap<String, String>) -> Option<String> {
         let cluster = self.live.clusters.get(self.cluster)?.found()?;
         let policies = self.workloads.network_policies.iter();
-        let own: Vec<NetworkPolicy> = policies
-            .filter(|p| p.metadata.namespace == namespace)
-            .cloned()
-            .collect();
-        access::cut_off(cluster, &own, labels)
+        let own = policies.filter(|p| p.metadata.namespace == namespace);
+        access::cut_off(cluster, own, labels)
     }
 
     fn accepted(&self, w: &Workload) -> bool {

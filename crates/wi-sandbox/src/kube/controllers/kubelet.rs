@@ -170,20 +170,9 @@ impl Store {
         let whole = &Value::Null;
         let spec = &pod["spec"];
         for volume in spec["volumes"].as_array().into_iter().flatten() {
-            let mut sources = vec![volume];
-            sources.extend(
-                volume["projected"]["sources"]
-                    .as_array()
-                    .into_iter()
-                    .flatten(),
-            );
-            for source in sources {
+            for source in manifest::volume_sources(volume) {
                 let secret = &source["secret"];
-                let named = if secret["secretName"].is_string() {
-                    "secretName"
-                } else {
-                    "name"
-                };
+                let named = manifest::name_of_secret(secret);
                 let why = lacks(secret, Kind::Secret, named, whole)
                     .or_else(|| lacks(&source["configMap"], Kind::ConfigMap, "name", whole))
                     .or_else(|| {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Cluster, WEB, deployment};
+use super::{Cluster, WEB, deployment, fields_of};
 
 fn container(cluster: &mut Cluster) -> Value {
     cluster.get(WEB)["spec"]["template"]["spec"]["containers"][0].clone()
@@ -69,14 +69,7 @@ async fn appliers_own_items_of_lists_and_take_out_what_is_theirs_alone() {
     let answer = cluster.apply(WEB, "me", &mine);
     assert_eq!(answer.status, 200, "{}", answer.body);
     let shown = answer.json();
-    let managers = shown["metadata"]["managedFields"]
-        .as_array()
-        .expect("managers")
-        .clone();
-    let my = managers
-        .iter()
-        .find(|m| m["manager"] == "me")
-        .expect("mine");
+    let my = fields_of(&shown, "me");
     let key = "k:{\"name\":\"app\"}";
     let fields = &my["fieldsV1"]["f:spec"]["f:template"]["f:spec"]["f:containers"][key];
     assert_eq!(fields["."], json!({}), "{my:#}");
@@ -110,13 +103,7 @@ async fn kubectl_apply_s_owner_and_others_keep_their_variables() {
     let path = format!("{WEB}?fieldManager=kubectl-set");
     assert_eq!(cluster.strategic(&path, &set).status, 200);
     let web = cluster.get(WEB);
-    let managers = web["metadata"]["managedFields"]
-        .as_array()
-        .expect("managers");
-    let by = managers
-        .iter()
-        .find(|m| m["manager"] == "kubectl-set")
-        .expect("it is named");
+    let by = fields_of(&web, "kubectl-set");
     let env = &by["fieldsV1"]["f:spec"]["f:template"]["f:spec"]["f:containers"]["k:{\"name\":\"app\"}"]
         ["f:env"];
     assert_eq!(

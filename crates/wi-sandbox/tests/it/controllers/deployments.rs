@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Cluster, DEPLOYMENTS, SETS, WEB, condition, deployment, image, is_ready};
+use super::{Cluster, DEPLOYMENTS, SETS, WEB, condition, deployment, fields_of, image, is_ready};
 
 fn set_image(image: &str) -> Value {
     json!({ "spec": { "template": { "spec": { "containers": [{ "name": "app", "image": image }] } } } })
@@ -212,13 +212,7 @@ async fn scale_is_a_subresource_with_a_manager_of_its_own() {
     cluster.pass(30);
     assert_eq!(cluster.ready().len(), 3);
     let web = cluster.get(WEB);
-    let managers = web["metadata"]["managedFields"]
-        .as_array()
-        .expect("managers");
-    let by = managers
-        .iter()
-        .find(|m| m["manager"] == "somebody")
-        .expect("it is named");
+    let by = fields_of(&web, "somebody");
     assert_eq!(by["subresource"], "scale");
     assert_eq!(by["fieldsV1"], json!({ "f:spec": { "f:replicas": {} } }));
     // An old version is a lock.

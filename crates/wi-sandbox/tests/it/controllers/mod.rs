@@ -53,6 +53,14 @@ pub fn template(name: &str) -> Value {
     })
 }
 
+/// What a manager has of an object.
+#[track_caller]
+pub fn fields_of<'a>(object: &'a Value, manager: &str) -> &'a Value {
+    let all = object["metadata"]["managedFields"].as_array();
+    let mut all = all.expect("managers").iter();
+    all.find(|m| m["manager"] == manager).expect("it is named")
+}
+
 /// A cluster's API, and the clock.
 pub struct Cluster {
     pub sandbox: Sandbox,
