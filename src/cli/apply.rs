@@ -141,13 +141,11 @@ async fn plan_and_apply(
         live,
         plan,
     } = {
-        let look = async |desired: &Desired, live: &mut Live| {
-            args.secrets
-                .look(&session.http, desired, live, &args.paths)
-                .await
-        };
         let part = args.choice.part();
-        pipeline::make(&session.http, input, &options, &part, look).await?
+        let planning = args
+            .secrets
+            .plan(&session.http, input, &options, &part, &args.paths);
+        planning.await?
     };
     if let Some(text) = view::reached_by(&live.reached_by) {
         print::note(&text);

@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use wi_core::desired::Desired;
-use wi_core::live::Live;
 use wi_core::plan::Plan;
 use wi_core::plan::saved::PlanFile;
 
@@ -15,7 +13,7 @@ use super::secrets::OpenArgs;
 use super::show::OutputArgs;
 use super::validate::SpecArgs;
 use super::{Failure, Success, again, plan_file, show};
-use crate::engine::pipeline::{self, Input, Made};
+use crate::engine::pipeline::{Input, Made};
 use crate::view::{self, print};
 
 #[derive(Debug, Args)]
@@ -47,13 +45,11 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
     connect::runtime()?.block_on(async {
         let session = Session::open(&args.connect, &args.spec.paths, || input.declared()).await?;
         let options = args.choice.options();
-        let look = async |desired: &Desired, live: &mut Live| {
-            args.secrets
-                .look(&session.http, desired, live, &args.spec.paths)
-                .await
-        };
-        let part = args.choice.part();
-        let made = pipeline::make(&session.http, input, &options, &part, look).await;
+        let (part, paths) = (args.choice.part(), &args.spec.paths);
+        let planning = args
+            .secrets
+            .plan(&session.http, input, &options, &part, paths);
+        let made = planning.await;
         let made_on = session.in_words();
         session.close().await?;
         let Made {

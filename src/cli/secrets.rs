@@ -8,9 +8,11 @@ use clap::{Args, ValueEnum};
 use wi_client::http::Http;
 use wi_core::desired::Desired;
 use wi_core::live::Live;
+use wi_core::plan::Options;
 use wi_core::words::{counted, safe};
 
 use super::Failure;
+use crate::engine::pipeline::{self, Input, Made, Part};
 use crate::scan::live::{ReadSecrets, off_keys, read};
 use crate::scan::report::{self, Sighting};
 use crate::scan::{Progress, files};
@@ -81,6 +83,20 @@ pub(super) struct OpenArgs {
 }
 
 impl OpenArgs {
+    /// A plan, for which it is looked at who has keys that the spec's migrations end.
+    pub async fn plan(
+        &self,
+        http: &Http,
+        input: Input,
+        options: &Options,
+        part: &Part,
+        spec: &[PathBuf],
+    ) -> Result<Made, Failure> {
+        let look =
+            async |desired: &Desired, live: &mut Live| self.look(http, desired, live, spec).await;
+        pipeline::make(http, input, options, part, look).await
+    }
+
     /// Looks at who has keys that the spec's migrations end. Whoever passes the flag has said yes to what is opened.
     pub async fn look(
         &self,

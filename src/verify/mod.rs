@@ -227,9 +227,9 @@ async fn connect(
 /// Tries one service account, again and again where that is wanted.
 async fn proof(around: &Around<'_>, key: &KsaKey, ksa: &DesiredKsa, grants: &[Declared]) -> Proof {
     let mut pause = PAUSES.0;
-    let is_over = || Instant::now() >= around.until;
-    let mut is_last = is_over();
     loop {
+        // The last one begins when the time is up, however long those before it took.
+        let is_last = Instant::now() >= around.until;
         let steps = steps(around, key, ksa, grants).await;
         let proof = Proof {
             key: key.clone(),
@@ -250,8 +250,6 @@ async fn proof(around: &Around<'_>, key: &KsaKey, ksa: &DesiredKsa, grants: &[De
         ));
         let left = around.until.saturating_duration_since(Instant::now());
         tokio::time::sleep(pause.min(left)).await;
-        // The last one begins when the time is up, however long those before it took.
-        is_last = is_over();
         pause = (pause * 2).min(PAUSES.1);
     }
 }

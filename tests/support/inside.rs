@@ -17,19 +17,19 @@ pub struct Inside {
 
 impl Inside {
     pub async fn start(spec: &str, world: World) -> Self {
-        Self::serving(Place::new(spec, ""), world).await
+        Self::serving(Place::new(spec, ""), world, false).await
     }
 
-    /// With the world that lies in the directory.
+    /// With the world that lies in the directory; whoever asks finds which answers the APIs' documents do not have.
     pub async fn of(place: Place) -> Self {
         let world = std::fs::read_to_string(place.path("world.yaml")).expect("a world");
         let world = World::parse(&world, "world.yaml").expect("a valid world");
-        Self::serving(place, world).await
+        Self::serving(place, world, true).await
     }
 
-    async fn serving(place: Place, world: World) -> Self {
+    async fn serving(place: Place, world: World, check_answers: bool) -> Self {
         let options = Options {
-            check_answers: true,
+            check_answers,
             ..Options::default()
         };
         let sandbox = Sandbox::start(world, options).await;
@@ -71,7 +71,6 @@ impl Inside {
     }
 }
 
-/// A runtime for many of them.
 /// The calls that a sandbox answered, each as a fault's `match`: of just that query, or of any.
 pub fn calls_as_matches(sandbox: &Sandbox, query: bool) -> BTreeSet<String> {
     let calls = sandbox.calls();
@@ -93,6 +92,7 @@ pub fn calls_as_matches(sandbox: &Sandbox, query: bool) -> BTreeSet<String> {
     calls.iter().map(pattern).collect()
 }
 
+/// A runtime for many of them.
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -68,7 +68,7 @@ fn asset_name(state: &State, name: &str) -> String {
 
 /// The number of a managed zone, by its full name: Cloud DNS gives each one, at random.
 pub fn zone_number(name: &str) -> u64 {
-    ids::hash(name)
+    1_000_000_000 + ids::hash(name) % 9_000_000_000_000_000_000
 }
 
 /// Takes in what has been written since it was called last; `delay` later it is found.

@@ -10,9 +10,10 @@ use wi_client::http::Http;
 use wi_core::desired::Desired;
 use wi_core::live::Live as PlanLive;
 use wi_core::live::keys::{Disabling, Holder, KeySeen, KeysOf, Last, SecretSeen};
-use wi_core::migrate::keys::{Look, to_look_at};
+use wi_core::migrate::keys::{AFTERGLOW, Look, to_look_at};
 use wi_core::names::{Email, ProjectId};
 use wi_core::spec::migration::Soak;
+use wi_core::spec::model::AccountSpec;
 use wi_core::wire::iam::ServiceAccountKey;
 
 use super::{Live, ReadSecrets, SecretName, User, read, see, tell};
@@ -23,9 +24,6 @@ const OWN_AGENT: &str = "wi/";
 
 /// Admin Activity logs are kept for so long.
 const LOGS: SignedDuration = SignedDuration::from_hours(400 * 24);
-
-/// After a key was disabled, tokens that were made with it are used for so long.
-const AFTERGLOW: SignedDuration = SignedDuration::from_hours(2);
 
 /// Looks at what the migrations of `desired` need, and puts it into `live`. Clusters and files are looked at only where a
 /// key is to end. `consent` is asked before a Secret is opened.
@@ -57,17 +55,21 @@ pub async fn add_logs(http: &Http, desired: &Desired, live: &mut PlanLive) -> BT
         let keys = live.keys.get(&account.email)?.found()?;
         Some((name, account, keys))
     });
-    let of_logs = join_all(logs.map(async |(name, account, keys)| {
-        let now = read::now(http);
-        let disabled = ids_of_disabled(keys.iter());
-        let disablings = disablings(http, &account.project, &disabled, now).await;
+    let logs: Vec<_> = logs.collect();
+    let now = read::now(http);
+    let keys = logs.iter().flat_map(|(_, account, keys)| {
+        let keys = keys.iter();
+        keys.map(|key| (&account.project, key))
+    });
+    let disablings = disablings(http, disabled(keys), now).await;
+    let of_logs = logs.into_iter().map(|(name, account, keys)| {
         let of = KeysOf {
             keys: keys.iter().map(|key| unasked(key, &disablings)).collect(),
             ..nothing(&account.email, &account.project, now)
         };
         (name, of)
-    }))
-    .await;
+    });
+    let of_logs: Vec<_> = of_logs.collect();
     live.off_keys.extend(of_logs);
     all.into_iter().map(|(name, _)| name).collect()
 }
@@ -102,26 +104,41 @@ fn unasked(key: &ServiceAccountKey, disablings: &BTreeMap<String, Disabling>) ->
     }
 }
 
-fn ids_of_disabled<'a>(keys: impl Iterator<Item = &'a ServiceAccountKey>) -> BTreeSet<String> {
-    let disabled = keys.filter(|k| k.disabled);
-    disabled.map(|k| k.id().to_owned()).collect()
-}
-
 fn disabling(disablings: &BTreeMap<String, Disabling>, id: &str) -> Disabling {
     let told = disablings.get(id).cloned();
     told.unwrap_or_else(|| Disabling::Unknown("it is enabled".to_owned()))
 }
 
-/// Who disabled these keys.
+/// The ids of those of these keys that are disabled, by the project of each.
+fn disabled<'a>(
+    keys: impl Iterator<Item = (&'a ProjectId, &'a ServiceAccountKey)>,
+) -> BTreeMap<ProjectId, BTreeSet<String>> {
+    let mut ids: BTreeMap<ProjectId, BTreeSet<String>> = BTreeMap::new();
+    for (project, key) in keys.filter(|(_, key)| key.disabled) {
+        let of = ids.entry(project.clone()).or_default();
+        of.insert(key.id().to_owned());
+    }
+    ids
+}
+
+/// Who disabled these keys: the logs of a project are read once for all of its accounts.
 async fn disablings(
+    http: &Http,
+    ids: BTreeMap<ProjectId, BTreeSet<String>>,
+    now: Timestamp,
+) -> BTreeMap<String, Disabling> {
+    let told = ids
+        .into_iter()
+        .map(async |(project, ids)| of_project(http, &project, &ids, now).await);
+    join_all(told).await.into_iter().flatten().collect()
+}
+
+async fn of_project(
     http: &Http,
     project: &ProjectId,
     ids: &BTreeSet<String>,
     now: Timestamp,
 ) -> BTreeMap<String, Disabling> {
-    if ids.is_empty() {
-        return BTreeMap::new();
-    }
     let told = evidence::key_changes(http, project, ids, now - LOGS).await;
     let of = |id: &String| match &told {
         Err(e) => Disabling::Unknown(format!(
@@ -185,11 +202,18 @@ pub async fn of_live(
     let accounts = desired.accounts.iter().filter(|(n, _)| names.contains(*n));
     let accounts: Vec<_> = accounts.collect();
     let own: BTreeSet<&ProjectId> = accounts.iter().map(|(_, a)| &a.project).collect();
-    let outside = outside(http, desired, &own).await;
+    let keys = live.projects.keys.iter().filter_map(|((email, _), key)| {
+        let (_, account) = accounts.iter().find(|(_, a)| a.email == *email)?;
+        Some((&account.project, &key.key))
+    });
+    let (outside, disablings) = tokio::join!(
+        outside(http, desired, &own),
+        disablings(http, disabled(keys), live.now)
+    );
     let seen = accounts.into_iter().map(async |(name, account)| {
         let soak = desired.migrations.get(name).map(|m| m.soak);
         let soak = soak.unwrap_or_default();
-        let of = of_account(http, live, &account.email, &account.project, soak).await;
+        let of = of_account(http, live, account, soak, &disablings).await;
         let mut of = KeysOf {
             all_secrets: secrets == ReadSecrets::All,
             files: files(live, &account.email, in_files),
@@ -242,10 +266,11 @@ async fn outside(
 async fn of_account(
     http: &Http,
     live: &Live,
-    email: &Email,
-    project: &ProjectId,
+    account: &AccountSpec,
     soak: Soak,
+    disablings: &BTreeMap<String, Disabling>,
 ) -> KeysOf {
+    let AccountSpec { email, project, .. } = account;
     let mut of = nothing(email, project, live.now);
     let not_seen = live.clusters.not_seen.iter().chain(&live.projects.not_seen);
     of.unseen
@@ -260,16 +285,13 @@ async fn of_account(
         of.unseen.insert(format!("the keys of {email}"));
     }
     place(live, email, &mut of);
-    let own: Vec<_> = live.projects.keys.iter().collect();
-    let own: Vec<_> = own.into_iter().filter(|((e, _), _)| e == email).collect();
-    let disabled = ids_of_disabled(own.iter().map(|(_, key)| &key.key));
-    let disablings = disablings(http, project, &disabled, live.now).await;
-    let keys = own.into_iter().filter_map(|(name, key)| {
+    let own = live.projects.keys.iter().filter(|((e, _), _)| e == email);
+    let keys = own.filter_map(|(name, key)| {
         let facts = live.judged.get(name)?.facts();
         Some((key, facts))
     });
     let keys = keys.map(async |(key, facts)| {
-        let disabling = disabling(&disablings, key.key.id());
+        let disabling = disabling(disablings, key.key.id());
         let from = match &disabling {
             Disabling::At { at, .. } => *at + AFTERGLOW,
             Disabling::Unknown(_) => {

@@ -22,7 +22,7 @@ pub const LAG: Duration = Duration::from_secs(5 * 3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A use so long after a key was disabled is none that began before.
-const AFTERGLOW: Duration = Duration::from_secs(2 * 3600);
+pub const AFTERGLOW: Duration = Duration::from_secs(2 * 3600);
 
 /// So many holders and the like are named.
 const NAMED: usize = 5;

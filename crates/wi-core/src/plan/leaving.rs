@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::users::{self, User, Users};
 use super::{Change, Edit, HeldBack, HoldReason, Options, Plan};
-use crate::access::IMPERSONATION;
 use crate::address::BindingKey;
 use crate::desired::Desired;
 use crate::live::{Live, Seen};
@@ -131,8 +130,10 @@ fn tell_token_makers(desired: &Desired, live: &Live, email: &Email, plan: &mut P
         .flat_map(|p| &p.bindings);
     let others = bindings.filter(|b| {
         let role = b.role.as_str();
-        role != IMPERSONATION[0]
-            && (IMPERSONATION.contains(&role) || role == "roles/iam.serviceAccountUser")
+        matches!(
+            role,
+            "roles/iam.serviceAccountTokenCreator" | "roles/iam.serviceAccountUser"
+        )
     });
     let others: BTreeSet<String> = others
         .flat_map(|b| b.members.iter().map(move |m| (b, m)))

@@ -45,7 +45,10 @@ pub(super) fn find(
     edits
         .filter_map(|(address, change)| match &change.edit {
             Edit::Ksa(ksa) => {
-                let is_nobody = || given_back_to_nobody(ksa, desired, live, after.live(live), now);
+                let is_given_back = matches!(ksa.gives_back(), Some(Some(_)));
+                let is_nobody = || {
+                    is_given_back && given_back_to_nobody(ksa, desired, live, after.live(live), now)
+                };
                 Some((address.clone(), loss(ksa, desired, live, is_nobody)?))
             }
             _ => None,

@@ -415,6 +415,13 @@ impl Plan {
             && self.waiting() == 0
     }
 
+    /// Whether it says what becomes of something: it changes, is held back, or stays for now.
+    fn tells_of(&self, address: &Address) -> bool {
+        self.changes.contains_key(address)
+            || self.staying.contains(address)
+            || self.held_back.iter().any(|held| held.address == *address)
+    }
+
     /// Something that stays for now, and why.
     fn stays(&mut self, address: &Address, told: String) {
         self.staying.insert(address.clone());

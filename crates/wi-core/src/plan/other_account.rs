@@ -102,11 +102,7 @@ impl<'a> Changing<'a> {
         }
         let key = &ksa.key;
         let project = &desired.clusters.get(&key.cluster)?.path.project;
-        let identity = KsaIdentity::new(
-            project.workload_pool(),
-            key.namespace.as_str(),
-            key.name.as_str(),
-        );
+        let identity = key.identity(project);
         let before = ksa.account_before();
         let after = ksa.account_after().and_then(|a| Email::parse(a).ok());
         // Or else in other letters.

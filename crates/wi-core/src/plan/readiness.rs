@@ -428,11 +428,7 @@ impl<'a> HeldKsas<'a> {
                 continue;
             };
             if let Some(cluster) = desired.clusters.get(&ksa.key.cluster) {
-                let identity = KsaIdentity::new(
-                    cluster.path.project.workload_pool(),
-                    ksa.key.namespace.as_str(),
-                    ksa.key.name.as_str(),
-                );
+                let identity = ksa.key.identity(&cluster.path.project);
                 held_ksas
                     .identities
                     .entry(identity)

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::budget::{IntOrPercent, LabelOperator, LabelSelector, PodDisruptionBudgetState};
-use super::controllers;
 use super::deletion::Preconditions;
 use super::kind::Kind;
 use super::manifest;
@@ -188,7 +187,7 @@ fn is_healthy(pod: &Value) -> bool {
     if pod["status"]["conditions"].is_null() {
         return pod["status"]["phase"] == "Running";
     }
-    controllers::is_ready(pod) && pod["metadata"]["deletionTimestamp"].is_null()
+    manifest::is_ready(pod) && pod["metadata"]["deletionTimestamp"].is_null()
 }
 
 /// The pods that a budget's selector matches.
@@ -222,6 +221,6 @@ fn is_evicted_from(pod: &Value, node: &str) -> bool {
     !bound_for_life && !has_ended(phase) && phase != "Pending"
 }
 
-fn has_ended(phase: &str) -> bool {
+pub(super) fn has_ended(phase: &str) -> bool {
     matches!(phase, "Succeeded" | "Failed")
 }

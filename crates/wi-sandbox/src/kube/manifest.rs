@@ -360,9 +360,11 @@ pub fn node_spec(object: &Value) -> NodeSpec {
     spec
 }
 
-/// Whether a node takes pods.
-pub fn is_ready(node: &Value) -> bool {
-    let conditions = node.pointer("/status/conditions").and_then(Value::as_array);
+/// Whether a node takes pods, or a pod requests, as its conditions say.
+pub fn is_ready(object: &Value) -> bool {
+    let conditions = object
+        .pointer("/status/conditions")
+        .and_then(Value::as_array);
     let mut conditions = conditions.into_iter().flatten();
     conditions.any(|c| c["type"] == "Ready" && c["status"] == "True")
 }

@@ -36,7 +36,7 @@ pub struct Store {
     /// Writes get no version of their own: what a dry run is answered.
     pub(super) dry_run: bool,
     /// The controllers, where they run.
-    pub(super) clockwork: Option<Clockwork>,
+    pub(super) clockwork: Option<Arc<Clockwork>>,
 }
 
 impl Store {
@@ -66,7 +66,7 @@ impl Store {
             webhooks: state.webhooks,
             daemons: BTreeMap::new(),
             dry_run: false,
-            clockwork: state.controllers.map(Clockwork::new),
+            clockwork: state.controllers.map(Clockwork::new).map(Arc::new),
         };
         let mut loaded = Vec::new();
         for (name, namespace) in &state.namespaces {
@@ -141,7 +141,7 @@ impl Store {
             denied: self.denied.clone(),
             custom_objects: self.custom.to_vec(),
             webhooks: self.webhooks.clone(),
-            controllers: self.clockwork.as_ref().map(Clockwork::settings),
+            controllers: self.clockwork.as_deref().map(Clockwork::settings),
             resource_version: self.revision,
             ..KubeState::default()
         };

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::address::Address;
 use crate::desired::Desired;
 use crate::live::{Live, Seen};
 use crate::plan::{Options, Plan};
@@ -23,11 +24,8 @@ pub(in crate::plan) fn check(desired: &Desired, live: &Live, options: &Options, 
             Some(Seen::Absent) | None => continue,
         };
         let address = desired.account_address(&account.email);
-        let is_ending = |id: &str| {
-            let own = format!("key.{}/{id}", address.name());
-            let mut held = plan.held_back.iter();
-            plan.changes.contains_key(own.as_str()) || held.any(|h| *h.address == *own)
-        };
+        let own = desired.account_label(&account.email);
+        let is_ending = |id: &str| plan.tells_of(&Address::key(&own, id));
         let unwanted = keys.iter().filter(|k| is_unwanted(account, k, options.now));
         // What is told as a change, or as held back, is told once.
         let unwanted: Vec<_> = unwanted.filter(|k| !is_ending(k.id())).collect();

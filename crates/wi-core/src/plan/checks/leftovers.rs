@@ -85,7 +85,7 @@ fn strangers(desired: &Desired, live: &Live, plan: &mut Plan) {
     }
 }
 
-/// Whether the plan says of it what becomes of it: it is removed, held back, or stays for now.
+/// Whether the plan says what becomes of it.
 fn is_told(
     desired: &Desired,
     resource: &Resource,
@@ -94,12 +94,7 @@ fn is_told(
     plan: &Plan,
 ) -> bool {
     let key = BindingKey::read(resource, binding, member);
-    key.is_some_and(|key| {
-        let address = desired.binding_address(&key);
-        plan.changes.contains_key(&address)
-            || plan.staying.contains(&address)
-            || plan.held_back.iter().any(|held| held.address == address)
-    })
+    key.is_some_and(|key| plan.tells_of(&desired.binding_address(&key)))
 }
 
 fn list(names: impl Iterator<Item = String>) -> String {

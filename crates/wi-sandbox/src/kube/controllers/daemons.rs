@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::pods::{is_active, is_ready, of_template};
+use super::pods::{is_active, of_template};
 use super::stateful::REVISION_LABEL;
 use super::{count, is_going, namespace, share};
 use crate::kube::kind::Kind;
-use crate::kube::manifest;
+use crate::kube::manifest::{self, is_ready};
 use crate::kube::nodes::{is_selected, is_tolerated};
 use crate::kube::objects::Key;
 use crate::kube::store::Store;

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::pods::{is_active, is_ready, of_template};
+use super::pods::{is_active, of_template};
 use super::{conditions_of, is_going, namespace, seconds, set_condition, written};
 use crate::clock;
 use crate::kube::kind::Kind;
-use crate::kube::manifest;
+use crate::kube::manifest::{self, is_ready};
 use crate::kube::objects::Key;
 use crate::kube::store::Store;
 

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::pods::{Moments, is_ready};
+use super::pods::Moments;
 use super::{DAY, Health, is_going, seconds, set_condition};
+use crate::kube::deletion::has_finalizers;
+use crate::kube::disruption::has_ended;
 use crate::kube::kind::Kind;
-use crate::kube::manifest;
+use crate::kube::manifest::{self, is_ready};
 use crate::kube::objects::Key;
 use crate::kube::store::Store;
 use crate::kube::uid;
@@ -38,17 +40,14 @@ impl Store {
             self.wake(ends);
             return;
         }
-        let has_finalizers = pod["metadata"]["finalizers"]
-            .as_array()
-            .is_some_and(|list| !list.is_empty());
-        if !has_finalizers {
+        if !has_finalizers(pod) {
             self.remove(key);
         }
     }
 
     fn run(&mut self, key: &Key, pod: &Arc<Value>) {
         let phase = pod["status"]["phase"].as_str().unwrap_or("Pending");
-        if pod["spec"]["nodeName"].is_null() || matches!(phase, "Succeeded" | "Failed") {
+        if pod["spec"]["nodeName"].is_null() || has_ended(phase) {
             return;
         }
         let mut moments = self.moments(pod);

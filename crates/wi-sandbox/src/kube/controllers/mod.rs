@@ -19,7 +19,7 @@ mod stateful;
 pub use foreign::{Maker, Order, Owner};
 pub(super) use jobs::complete as complete_job;
 
-pub(super) use pods::{is_ready, selects};
+pub(super) use pods::selects;
 pub(super) use services::FOREGROUND;
 
 use std::collections::BTreeMap;
@@ -163,7 +163,7 @@ impl Clockwork {
 impl Store {
     /// The controllers, where they run.
     fn works(&mut self) -> Option<&mut Clockwork> {
-        self.clockwork.as_mut()
+        self.clockwork.as_mut().map(Arc::make_mut)
     }
 
     /// The simulated time of this pass.

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::{Health, controller_of, is_going, namespace, owner_reference, seconds, uid};
 use crate::clock::Millis;
 use crate::kube::budget::LabelSelector;
+use crate::kube::disruption::has_ended;
 use crate::kube::kind::Kind;
-use crate::kube::manifest;
+use crate::kube::manifest::{self, is_ready};
 use crate::kube::objects::Key;
 use crate::kube::selector;
 use crate::kube::store::Store;
@@ -24,17 +25,10 @@ pub struct Moments {
     pub restarts: i64,
 }
 
-/// Whether a pod is ready, as its conditions say.
-pub fn is_ready(pod: &Value) -> bool {
-    let conditions = pod["status"]["conditions"].as_array();
-    let mut conditions = conditions.into_iter().flatten();
-    conditions.any(|c| c["type"] == "Ready" && c["status"] == "True")
-}
-
 /// Whether a pod has neither ended nor is going.
 pub fn is_active(pod: &Value) -> bool {
     let phase = pod["status"]["phase"].as_str().unwrap_or_default();
-    !matches!(phase, "Succeeded" | "Failed") && !is_going(pod)
+    !has_ended(phase) && !is_going(pod)
 }
 
 /// Whether a selector of an object means what has these labels; an empty one of a workload means nothing.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::pods::{is_active, is_ready, of_template};
+use super::pods::{is_active, of_template};
 use super::{count, is_going, namespace, replicas, set_condition};
 use crate::kube::kind::Kind;
+use crate::kube::manifest::is_ready;
 use crate::kube::objects::Key;
 use crate::kube::store::Store;
 

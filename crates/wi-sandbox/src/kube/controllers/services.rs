@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::pods::is_ready;
 use super::{is_going, namespace, owner_reference, uid};
 use crate::kube::kind::Kind;
-use crate::kube::manifest;
+use crate::kube::manifest::{self, is_ready};
 use crate::kube::objects::Key;
 use crate::kube::store::Store;
 use crate::kube::uid as uids;

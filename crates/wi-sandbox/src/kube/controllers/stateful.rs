@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::deployments::hash_of;
-use super::pods::{is_active, is_ready, of_template};
+use super::pods::{is_active, of_template};
 use super::{count, is_going, namespace, owner_reference, replicas};
 use crate::kube::kind::Kind;
-use crate::kube::manifest;
+use crate::kube::manifest::{self, is_ready};
 use crate::kube::objects::Key;
 use crate::kube::store::Store;
 
