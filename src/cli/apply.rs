@@ -12,7 +12,7 @@ use wi_core::desired::Desired;
 use wi_core::live::Live;
 use wi_core::plan::saved::PlanFile;
 use wi_core::plan::{Options, Plan, protect};
-use wi_core::words::shell_word;
+use wi_core::words::{safe, shell_word};
 
 use super::choice::ChoiceArgs;
 use super::connect::{self, ConnectArgs, Session};
@@ -89,6 +89,12 @@ fn plan_hash(text: &str) -> Result<String, String> {
 /// Where a rollout remembers its gates between runs, below the current directory.
 const RUN_DIRECTORY: &str = ".wi-rollout";
 
+/// `wi destroy`: as `wi apply --destroy`.
+pub(super) fn destroy(mut args: ApplyArgs) -> Result<Success, Failure> {
+    args.choice.destroy = true;
+    run(args)
+}
+
 pub(super) fn run(args: ApplyArgs) -> Result<Success, Failure> {
     let json = args.json;
     let result = if plan_file::is_one(&args.paths)? {
@@ -123,6 +129,7 @@ fn planned(args: &ApplyArgs) -> Result<Success, Failure> {
     let input = Input::load(&args.paths, args.choice.base.as_deref())?;
     connect::runtime()?.block_on(async {
         let session = Session::open(&args.connect, &args.paths, || input.declared()).await?;
+        let input = args.choice.of(input);
         let result = plan_and_apply(&session, input, args, asks).await;
         session.close().await?;
         result
@@ -135,7 +142,9 @@ async fn plan_and_apply(
     args: &ApplyArgs,
     asks: bool,
 ) -> Result<Success, Failure> {
-    let options = args.choice.options();
+    let mut options = args.choice.options();
+    // Whoever types the spec's name has been asked what the flag asks.
+    options.allow_mass_removal |= args.choice.destroy && asks;
     let Made {
         desired,
         live,
@@ -152,13 +161,16 @@ async fn plan_and_apply(
     }
     approves_waves(&plan, args)?;
     show(&plan, args)?;
+    if args.choice.destroy && !args.json {
+        print::note(plan::STAYS);
+    }
     plan::check(&plan, &args.choice)?;
     expect(|| plan.hash(&desired, &options), args)?;
     if plan.is_empty() {
         return Ok(Success::Ok);
     }
     may(session, &plan, &desired, &live).await?;
-    if asks && !approved()? {
+    if asks && !approved(args.choice.destroy.then_some(&plan.owner))? {
         return Err(Failure::Rendered("Apply cancelled.".to_owned()));
     }
     let next = Next {
@@ -495,9 +507,26 @@ async fn until_done_or_interrupted<T>(
     }
 }
 
-fn approved() -> Result<bool, Failure> {
-    let answer = print::ask(
-        "\nDo you want to perform these actions?\n  wi will perform the actions described above.\n  Only 'yes' will be accepted to approve.\n\n  Enter a value: ",
-    )?;
-    Ok(answer.trim() == "yes")
+/// Asks; `all_of` is the name of the spec whose all is to go.
+fn approved(all_of: Option<&String>) -> Result<bool, Failure> {
+    let (question, only, yes) = match all_of {
+        None => (
+            "Do you want to perform these actions?\n  wi will perform the actions described above."
+                .to_owned(),
+            "'yes'",
+            "yes",
+        ),
+        Some(name) => (
+            format!(
+                "Do you really want to take away all that the spec '{}' owns?\n  wi will perform the actions described above.",
+                safe(name)
+            ),
+            "the name of the spec",
+            name.as_str(),
+        ),
+    };
+    let answer = print::ask(&format!(
+        "\n{question}\n  Only {only} will be accepted to approve.\n\n  Enter a value: "
+    ))?;
+    Ok(answer.trim() == yes)
 }

@@ -103,6 +103,8 @@ pub(super) enum Command {
     Plan(plan::PlanArgs),
     /// Plan, ask, and carry it out
     Apply(apply::ApplyArgs),
+    /// Plan to take away all that the spec owns, ask for its name, and carry it out
+    Destroy(apply::ApplyArgs),
     /// Print a saved plan
     Show(show::ShowArgs),
     /// Post a plan as the comment on a pull request, or update it
@@ -142,6 +144,7 @@ impl Command {
             Self::Init(_) => "init",
             Self::Plan(_) => "plan",
             Self::Apply(_) => "apply",
+            Self::Destroy(_) => "destroy",
             Self::Show(_) => "show",
             Self::Comment(_) => "comment",
             Self::Validate(_) => "validate",

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use wi_core::plan::{Options, UpgradeOverride};
 
 use super::heading;
-use crate::engine::pipeline::Part;
+use crate::engine::pipeline::{Input, Part};
 
 /// How a plan is made, in the groups of `--help`.
 #[derive(Debug, Args)]
@@ -18,6 +18,9 @@ pub(super) struct ChoiceArgs {
     /// Also remove what the spec granted at this commit, tag or branch
     #[arg(long, value_name = "GIT_REF", value_parser = word(), help_heading = PLANNED)]
     pub base: Option<String>,
+    /// Take away all that the spec owns
+    #[arg(long, conflicts_with_all = ["base", "cluster"], help_heading = PLANNED)]
+    pub destroy: bool,
     /// Move node pools although pods on them lose the node's identity
     #[arg(long, help_heading = ALLOWED)]
     pub accept_loss: bool,
@@ -79,6 +82,7 @@ impl ChoiceArgs {
             target,
             cluster,
             base,
+            destroy,
             adopt_from,
             accept_loss,
             force_conflicts,
@@ -112,6 +116,7 @@ impl ChoiceArgs {
         value("--max-surge", max_surge.map(|n| n.to_string()));
         value("--max-unavailable", max_unavailable.map(|n| n.to_string()));
         for (flag, given) in [
+            ("--destroy", destroy),
             ("--accept-loss", accept_loss),
             ("--force-conflicts", force_conflicts),
             ("--allow-incomplete", allow_incomplete),
@@ -135,6 +140,14 @@ impl ChoiceArgs {
             clusters: self.cluster.iter().cloned().collect(),
             wave: self.wave.clone(),
             until_wave: self.until_wave.clone(),
+        }
+    }
+
+    /// What is planned, of a spec as it was read.
+    pub fn of(&self, input: Input) -> Input {
+        match self.destroy {
+            true => input.destroyed(),
+            false => input,
         }
     }
 

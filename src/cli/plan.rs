@@ -37,6 +37,10 @@ pub(super) struct PlanArgs {
     pub connect: ConnectArgs,
 }
 
+/// What `--destroy` leaves.
+pub(super) const STAYS: &str =
+    "Clusters and node pools keep Workload Identity, and namespaces stay: others may rely on them.";
+
 pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
     if let Some(out) = &args.out {
         plan_file::may_write(out)?;
@@ -44,7 +48,10 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
     let input = Input::load(&args.spec.paths, args.choice.base.as_deref())?;
     connect::runtime()?.block_on(async {
         let session = Session::open(&args.connect, &args.spec.paths, || input.declared()).await?;
-        let options = args.choice.options();
+        let input = args.choice.of(input);
+        let mut options = args.choice.options();
+        // That all goes is what is asked for; what is saved is carried out without a question.
+        options.allow_mass_removal |= args.choice.destroy && args.out.is_none();
         let (part, paths) = (args.choice.part(), &args.spec.paths);
         let planning = args
             .secrets
@@ -70,6 +77,9 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
                 &again,
                 &args.output,
             )?;
+        }
+        if args.choice.destroy {
+            print::note(STAYS);
         }
         check(&plan, &args.choice)?;
         if let Some(out) = &args.out {

@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 
 /// Flags that mean the same: `-auto-approve` is taken for `--auto-approve`.
-const SAME: [&str; 8] = [
+const SAME: [&str; 9] = [
     "auto-approve",
+    "destroy",
     "detailed-exitcode",
     "json",
     "no-color",
@@ -15,7 +16,7 @@ const SAME: [&str; 8] = [
 ];
 
 /// Flags that `wi` has no use for, or another word.
-const FLAGS: [(&str, &str); 15] = [
+const FLAGS: [(&str, &str); 14] = [
     (
         "backend-config",
         "there is no state and no backend: the live state is the state",
@@ -23,10 +24,6 @@ const FLAGS: [(&str, &str); 15] = [
     (
         "compact-warnings",
         "each warning of wi is a line of its own already",
-    ),
-    (
-        "destroy",
-        "take what is to go out of the spec, or list it under `removed:`; `wi help concepts` says in which order it goes",
     ),
     (
         "force-unlock",

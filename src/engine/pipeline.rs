@@ -84,6 +84,15 @@ impl Input {
         Ok(Self { spec, former })
     }
 
+    /// All that the spec owns is to go.
+    #[must_use]
+    pub fn destroyed(self) -> Self {
+        Self {
+            spec: self.spec.emptied(),
+            former: Some(self.spec),
+        }
+    }
+
     /// What it asks for on the clusters that it declares.
     pub fn declared(&self) -> Desired {
         desired(&self.spec, self.former.as_ref())

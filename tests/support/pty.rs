@@ -1,7 +1,7 @@
 //! A terminal of a given size that a command runs in, and what is on its screen at the end.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -13,6 +13,11 @@ const SCROLLBACK: u16 = 2_000;
 /// Runs `command` in a terminal of `columns`; what it shows once the command has ended, scrollback included, without the blanks
 /// at the ends of lines and of the whole.
 pub fn screen(command: &mut Command, columns: u16) -> String {
+    answered(command, columns, "")
+}
+
+/// As [`screen`]; `answer` is typed ahead.
+pub fn answered(command: &mut Command, columns: u16, answer: &str) -> String {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&master).expect("granted");
     unlockpt(&master).expect("unlocked");
@@ -43,6 +48,7 @@ pub fn screen(command: &mut Command, columns: u16) -> String {
         .stderr(Stdio::null());
     let mut written = Vec::new();
     let mut file = File::from(master);
+    file.write_all(answer.as_bytes()).expect("typed");
     let mut part = [0; 4096];
     // A terminal whose other end is closed answers EIO.
     while let Ok(n @ 1..) = file.read(&mut part) {

@@ -50,6 +50,30 @@ pub struct Spec {
     pub files: BTreeMap<String, String>,
 }
 
+impl Spec {
+    /// What it asks for once all that it owns is to go: nothing, on the same clusters, which stay as they are.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        let mut spec = self.clone();
+        spec.accounts.clear();
+        spec.namespaces.clear();
+        spec.migrations.clear();
+        for cluster in spec.clusters.values_mut() {
+            cluster.manage = Some(false);
+        }
+        // Clusters that are still to be found have only these.
+        let all = ClusterOverride {
+            clusters: Selector::All,
+            manage: Some(false),
+            node_pools: None,
+            accept_loss: Vec::new(),
+            access: None,
+        };
+        spec.overrides.insert(0, all);
+        spec
+    }
+}
+
 /// What a plan must not do. Rules about roles are checked when the spec is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guard {

@@ -145,8 +145,14 @@ fn tell_nothing_to_remove(desired: &Desired, live: &Live, plan: &mut Plan) {
         if plan.changes.values().any(takes) {
             continue;
         }
+        // Of what only a former version had, that it is gone already is no news.
+        let of_former = desired
+            .former_bindings
+            .iter()
+            .any(|key| key.resource == *resource);
         let there = match live.policies.get(resource) {
             Some(Seen::Found(policy)) => members(resource, policy),
+            Some(Seen::Absent) if of_former => continue,
             Some(Seen::Absent) => {
                 plan.warnings.push(format!(
                     "nothing is removed on {resource}, which `removed` or a former version of the spec names: it does not exist"
@@ -163,6 +169,9 @@ fn tell_nothing_to_remove(desired: &Desired, live: &Live, plan: &mut Plan) {
             .into_iter()
             .filter(|(key, _)| key.is_impersonation() && !desired.bindings.contains_key(key));
         let others: Vec<String> = others.flat_map(|(_, spellings)| spellings).collect();
+        if of_former && others.is_empty() {
+            continue;
+        }
         let who = match others.is_empty() {
             true => "no other workload may act as it".to_owned(),
             false => format!(
@@ -174,6 +183,31 @@ fn tell_nothing_to_remove(desired: &Desired, live: &Live, plan: &mut Plan) {
             "nothing is removed on {resource}: the account is not this spec's, and no principal of this spec has anything there that it does not ask for; {who}"
         ));
     }
+}
+
+/// Says what accounts that are not the spec's keep of what a former version of it gave them.
+fn tell_what_others_keep(desired: &Desired, live: &Live, managed: &Managed<'_>, plan: &mut Plan) {
+    let mut kept: BTreeMap<&Email, BTreeSet<String>> = BTreeMap::new();
+    for key in &desired.former_bindings {
+        let Member::ServiceAccount(email) = &key.member else {
+            continue;
+        };
+        let there = match live.policies.get(&key.resource) {
+            Some(Seen::Found(policy)) => members(&key.resource, policy).contains_key(key),
+            _ => false,
+        };
+        if there && !desired.bindings.contains_key(key) && !managed.has(&key.member) {
+            kept.entry(email)
+                .or_default()
+                .insert(format!("{} on {}", key.role, key.resource));
+        }
+    }
+    plan.warnings.extend(kept.into_iter().map(|(email, roles)| {
+        format!(
+            "{email} keeps what the spec gave it, since the account is not the spec's (`email:`, or let go): {}",
+            roles.into_iter().collect::<Vec<_>>().join(", ")
+        )
+    }));
 }
 
 /// Whether a right to act as an account may go.
@@ -302,6 +336,7 @@ pub(in crate::plan) fn diff(
             .push(format!("kept, since {why}: {}", grants.join("; ")));
     }
     tell_nothing_to_remove(desired, live, plan);
+    tell_what_others_keep(desired, live, &managed, plan);
     held
 }
 
