@@ -29,7 +29,7 @@ use crate::verify::{self, Proof};
 use crate::view::json::stream::{self, Stream};
 use crate::view::outcome::GoOn;
 use crate::view::progress::Progress;
-use crate::view::{self, print};
+use crate::view::{self, print, reading};
 
 #[derive(Debug, Args)]
 #[command(next_line_help = true)]
@@ -242,7 +242,8 @@ async fn check_and_apply(
         return Ok(Success::Ok);
     }
     let touched = file.touched();
-    let mut live = read::read(&session.http, &touched.reads).await;
+    let reading = read::read(&session.http, &touched.reads);
+    let mut live = reading::while_reading(&session.http, reading).await;
     let looked = args
         .secrets
         .look(&session.http, &touched.desired, &mut live, &file.spec);

@@ -16,7 +16,7 @@ use crate::engine::pipeline::{self, Input, Made, Part};
 use crate::scan::live::{ReadSecrets, off_keys, read};
 use crate::scan::report::{self, Sighting};
 use crate::scan::{Progress, files};
-use crate::view::print;
+use crate::view::{print, reading};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Secrets")]
@@ -94,7 +94,8 @@ impl OpenArgs {
     ) -> Result<Made, Failure> {
         let look =
             async |desired: &Desired, live: &mut Live| self.look(http, desired, live, spec).await;
-        pipeline::make(http, input, options, part, look).await
+        let made = pipeline::make(http, input, options, part, look);
+        reading::while_reading(http, made).await
     }
 
     /// Looks at who has keys that the spec's migrations end. Whoever passes the flag has said yes to what is opened.

@@ -14,6 +14,7 @@ pub mod outcome;
 pub mod page;
 pub mod print;
 pub mod progress;
+pub mod reading;
 pub mod scanning;
 pub mod style;
 pub mod text;

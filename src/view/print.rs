@@ -6,20 +6,66 @@
 
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::ops::Deref;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use indicatif::ProgressBar;
 
 use super::style::{RED, paint};
+
+/// The line of progress that is shown now, beside which nothing is written.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// A line of progress; it is gone with this.
+#[derive(Debug)]
+pub(super) struct Shown(ProgressBar);
+
+impl Shown {
+    pub fn new(bar: ProgressBar) -> Self {
+        *shown() = Some(bar.clone());
+        Self(bar)
+    }
+}
+
+impl Deref for Shown {
+    type Target = ProgressBar;
+
+    fn deref(&self) -> &ProgressBar {
+        &self.0
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        *shown() = None;
+        self.0.finish_and_clear();
+    }
+}
+
+fn shown() -> MutexGuard<'static, Option<ProgressBar>> {
+    // It is put and taken whole, so that a poisoned one is still right.
+    SHOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes with the line of progress out of the way.
+fn beside<T>(write: impl FnOnce() -> T) -> T {
+    match &*shown() {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
 
 /// Data, on standard output. Colours are stripped unless it is a terminal or they are forced.
 ///
 /// The error is for the user: the disk is full, say. A reader that went away (`wi plan | head`) is no
 /// failure of ours.
 pub fn data(text: &str) -> io::Result<()> {
-    written(anstream::stdout().lock(), disarmed(text).as_bytes())
+    beside(|| written(anstream::stdout().lock(), disarmed(text).as_bytes()))
 }
 
 /// As [`data`], byte for byte: what a program reads may hold what looks like a colour.
 pub fn bytes(bytes: &[u8]) -> io::Result<()> {
-    written(io::stdout().lock(), bytes)
+    beside(|| written(io::stdout().lock(), bytes))
 }
 
 fn written(mut out: impl Write, bytes: &[u8]) -> io::Result<()> {
@@ -36,11 +82,8 @@ pub fn unwritten(e: &io::Error) -> io::Error {
 
 /// A remark, on standard error. One that cannot be written stops nothing.
 pub fn note(text: &str) {
-    let _ = writeln!(
-        anstream::stderr().lock(),
-        "{}",
-        disarmed(text.trim_end_matches('\n'))
-    );
+    let text = disarmed(text.trim_end_matches('\n'));
+    let _ = beside(|| writeln!(anstream::stderr().lock(), "{text}"));
 }
 
 /// The log, on standard error. An event that cannot be written is lost: nothing else is.
@@ -50,7 +93,7 @@ pub struct Log;
 impl Write for Log {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
-        let _ = io::stderr().lock().write_all(disarmed(&text).as_bytes());
+        let _ = beside(|| io::stderr().lock().write_all(disarmed(&text).as_bytes()));
         Ok(event.len())
     }
 

@@ -130,6 +130,7 @@ impl Http {
         let started = Instant::now();
         let patience = &self.shared.patience;
         let server = server_of(&request.url);
+        let _under_way = self.shared.traffic.begin(server);
         let allowed = patience.with(server);
         let mut quiet = Duration::ZERO;
         loop {

@@ -15,6 +15,7 @@ mod request;
 mod retry;
 mod secrets;
 mod server;
+mod traffic;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -40,6 +41,7 @@ pub use retry::Retry;
 pub(crate) use retry::pauses;
 pub(crate) use secrets::Secrets;
 pub(crate) use server::{CertifiedAs, Server};
+pub use traffic::Traffic;
 pub use wi_core::api::Api;
 
 use crate::auth::{AuthError, TokenSource};
@@ -95,6 +97,7 @@ struct Shared {
     permits: Semaphore,
     times: Times,
     patience: Patience,
+    traffic: Traffic,
     largest_body: usize,
     /// Clients of other servers than Google's, for as long as the session lasts.
     servers: server::Pool,
@@ -129,6 +132,7 @@ impl Http {
                 permits: Semaphore::new(options.parallelism.max(1)),
                 times,
                 patience: Patience::new(options.patience, options.notices, " (--request-timeout)"),
+                traffic: Traffic::default(),
                 largest_body: options.largest_body,
                 servers: server::Pool::default(),
                 tokens: Mutex::default(),
@@ -211,6 +215,11 @@ impl Http {
     /// Who is told of what is waited for.
     pub fn notices(&self) -> &Notices {
         &self.shared.patience.notices
+    }
+
+    /// Which calls are under way.
+    pub fn traffic(&self) -> &Traffic {
+        &self.shared.traffic
     }
 
     /// Gets a token, if there is none yet.
