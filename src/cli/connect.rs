@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use wi_client::auth::{self, TokenSource};
+use wi_client::auth::{self, AuthError, TokenSource};
 use wi_client::http::{Api, Endpoints, Http, HttpOptions, Notices};
 use wi_core::desired::Desired;
 use wi_core::names::Email;
@@ -173,8 +173,12 @@ pub(super) fn connect(args: &ConnectArgs) -> Result<Http, Failure> {
 /// Gets the first token, so that credentials which do not work are one error and not one a call. A key
 /// is what this tool is there to abolish.
 async fn sign_in(http: &Http) -> Result<(), Failure> {
-    let identity = http.identity().await.map_err(|e| e.to_string())?;
-    http.sign_in().await.map_err(|e| e.to_string())?;
+    let told = |e| match e {
+        AuthError::Nowhere(_) => format!("{e}; --sandbox needs none"),
+        e => e.to_string(),
+    };
+    let identity = http.identity().await.map_err(told)?;
+    http.sign_in().await.map_err(told)?;
     if identity.is_key {
         print::note(&format!(
             "Warning: wi runs with a service account key ({}). Keys do not expire; federation does without: `wi help real-projects`\n",

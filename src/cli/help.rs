@@ -94,3 +94,50 @@ fn index() -> String {
         .collect();
     format!("Pages (`wi help PAGE`):\n{pages}")
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::args::Cli;
+
+    /// What stands between backquotes, and lines of consoles.
+    fn commands(text: &str) -> impl Iterator<Item = &str> {
+        let inline = text.split('`').skip(1).step_by(2);
+        let typed = text.lines().filter_map(|l| l.strip_prefix("$ "));
+        inline.chain(typed).filter_map(|c| c.strip_prefix("wi "))
+    }
+
+    #[test]
+    fn what_the_pages_say_to_type_is_there() {
+        let mut cli = Cli::command();
+        cli.build();
+        let mut flags = 0;
+        let readme = include_str!("../../README.md");
+        let texts = PAGES.iter().map(|p| p.text).chain([readme]);
+        for typed in texts.flat_map(commands) {
+            let mut command = &cli;
+            for word in typed
+                .split_whitespace()
+                .take_while(|w| !matches!(*w, "|" | "#"))
+            {
+                let word = word.trim_matches(['[', ']', '(', ')', ',', '\'']);
+                if let Some(flag) = word.strip_prefix("--") {
+                    let name = flag.split(['=', '[']).next().unwrap_or_default();
+                    let has = |a: &clap::Arg| a.get_long() == Some(name);
+                    assert!(command.get_arguments().any(has), "wi {typed}: {word}");
+                    flags += 1;
+                } else if let Some(below) = command.find_subcommand(word) {
+                    command = below;
+                }
+            }
+            let placeholder = typed.starts_with("COMMAND");
+            assert!(
+                placeholder || command.get_name() != cli.get_name(),
+                "wi {typed}"
+            );
+        }
+        assert!(flags >= 40, "only {flags} flags");
+    }
+}

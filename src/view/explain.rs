@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use serde_json::{Value, json};
-use wi_core::access::ladder::{Caller, Fix, Ladder, Link, NearMiss, State, Verdict};
+use wi_core::access::ladder::{Caller, Fix, Ladder, Link, NearMiss, Rung, State, Verdict};
 use wi_core::words::{safe, shell_word};
 
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
@@ -126,6 +126,18 @@ fn of_chain(out: &mut String, chain: &Chain, hints: &Hints, width: usize) {
     };
     for line in wrap(&safe(&end), width) {
         let _ = writeln!(out, "{}", paint(style, line));
+    }
+    let is_to_be_made = |l: &Link| {
+        l.rung == Rung::ServiceAccount
+            && matches!(l.state, State::Broken | State::Irrelevant)
+            && l.source.is_some()
+    };
+    if ladder.links.iter().any(is_to_be_made) {
+        let _ = writeln!(
+            out,
+            "The spec asks for it, and is not applied yet: {}{}",
+            hints.apply, hints.end
+        );
     }
     if !ladder.not_evaluated.is_empty() {
         let line = format!("Not evaluated: {}.", ladder.not_evaluated.join(", "));

@@ -5,13 +5,14 @@
 //! these are shown in another way, whatever they come from.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indicatif::ProgressBar;
 
 use super::style::{RED, paint};
+use super::wrap::filled;
 
 /// The line of progress that is shown now, beside which nothing is written.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -155,11 +156,20 @@ fn lead(line: &str) -> usize {
 
 /// An error, on standard error.
 pub fn error(message: &str) {
-    note(&format!(
-        "{} {}",
-        paint(RED, "Error:"),
-        wi_core::words::safe_lines(message)
-    ));
+    let head = "Error: ";
+    let message = format!("{head}{}", wi_core::words::safe_lines(message));
+    let width = match io::stderr().is_terminal() {
+        true => width(),
+        // Whoever searches a log looks for a whole line.
+        false => usize::MAX,
+    };
+    let lines = message.lines().map(|line| match line.starts_with(' ') {
+        true => line.to_owned(), // to copy
+        false => filled(line, width),
+    });
+    let lines: Vec<String> = lines.collect();
+    let text = lines.join("\n");
+    note(&text.replacen(head, &format!("{} ", paint(RED, head.trim_end())), 1));
 }
 
 /// A question, on standard error; answers with the line that was typed.

@@ -321,7 +321,13 @@ fn gclouds_own_login_as_a_last_resort() {
     let mut command = wi(&sandbox, &["plan", "wi.yaml"]);
     let ran = run(command.env("PATH", sandbox.place.path("bin"))).fails();
     let text = format!("{}{}", ran.out, ran.err);
-    assert!(text.contains("gcloud auth login"), "{text}");
+    for part in [
+        "gcloud, which has no active account",
+        "gcloud auth login",
+        "--sandbox needs none",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
 }
 
 #[test]

@@ -53,6 +53,7 @@ mod saved_plans;
 mod scan;
 #[cfg(unix)]
 mod secrets;
+mod snippets;
 mod spec;
 #[cfg(target_os = "linux")]
 mod terminal;

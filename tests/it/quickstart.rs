@@ -59,3 +59,27 @@ fn colours_are_for_terminals_and_those_who_ask() {
         .expect("wi runs");
     assert!(!String::from_utf8_lossy(&output.stdout).contains('\u{1b}'));
 }
+
+/// To draw it again: `WI_DRAW=1 cargo test --test it picture`.
+#[test]
+fn the_picture_of_the_readme_is_what_is_printed() {
+    let place = Place::example("quickstart");
+    let output = place
+        .command(&["plan", "--sandbox"])
+        .env("CLICOLOR_FORCE", "1")
+        .output()
+        .expect("wi runs");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let drawn = anstyle_svg::Term::new().render_svg(&format!(
+        "$ wi plan examples/quickstart --sandbox\n\n{text}"
+    ));
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/quickstart.svg");
+    if std::env::var_os("WI_DRAW").is_some() {
+        std::fs::write(&file, &drawn).expect("drawn");
+    }
+    let kept = std::fs::read_to_string(&file).expect("the picture");
+    assert!(
+        kept == drawn,
+        "docs/quickstart.svg is not what `wi plan examples/quickstart --sandbox` prints: WI_DRAW=1 draws it again"
+    );
+}

@@ -36,10 +36,16 @@ pub fn read(text: &str) -> Message {
         signature: SIGNATURES.iter().find(|s| s.fits(&text)),
         ..Message::default()
     };
+    message.permission = permission(&text);
+    if message.signature.is_none()
+        && let Some(named) = denied(&text)
+    {
+        message.signature = SIGNATURES.iter().find(|s| s.id == NAMED);
+        message.permission = Some(named.to_owned());
+    }
     if message.signature.is_none() {
         message.nearest = nearest(&text);
     }
-    message.permission = permission(&text);
     message.resource = between(&text, "on resource '", "'")
         .filter(|r| r.starts_with("//"))
         .map(str::to_owned);
@@ -55,16 +61,48 @@ pub fn read(text: &str) -> Message {
     message
 }
 
+/// The signature of messages that say no more than which permission was denied.
+const NAMED: &str = "E33";
+
+/// Beginnings of the last part of a permission.
+const VERBS: [&str; 24] = [
+    "access", "actAs", "bind", "connect", "consume", "create", "delete", "exec", "get", "implicit",
+    "invoke", "list", "login", "publish", "query", "read", "run", "set", "sign", "test", "update",
+    "use", "view", "write",
+];
+
+/// The permission in a refusal that has other words than those that are known.
+fn denied(text: &str) -> Option<&str> {
+    let low = text.to_ascii_lowercase();
+    let refusals = [
+        "denied",
+        "403",
+        "forbidden",
+        "not authorized",
+        "not allowed",
+    ];
+    if !refusals.iter().any(|r| low.contains(r)) {
+        return None;
+    }
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.')
+        .map(|word| word.trim_matches('.'))
+        .find(|word| {
+            let parts: Vec<&str> = word.split('.').collect();
+            parts.len() == 3 && is_permission(word) && VERBS.iter().any(|v| parts[2].starts_with(v))
+        })
+}
+
+fn is_permission(p: &str) -> bool {
+    let parts: Vec<&str> = p.split('.').collect();
+    parts.len() >= 3
+        && parts
+            .iter()
+            .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric()))
+        && p.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
 /// `Permission 'a.b.c' denied`, `does not have a.b.c access`, `Permission a.b.c denied`.
 fn permission(text: &str) -> Option<String> {
-    let is_permission = |p: &&str| {
-        let parts: Vec<&str> = p.split('.').collect();
-        parts.len() >= 3
-            && parts
-                .iter()
-                .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric()))
-            && p.starts_with(|c: char| c.is_ascii_lowercase())
-    };
     let candidates = [
         between(text, "Permission '", "'"),
         between(text, "Permission \"", "\""),
@@ -76,7 +114,7 @@ fn permission(text: &str) -> Option<String> {
         .into_iter()
         .flatten()
         .map(|p| p.trim_end_matches(['.', ',', ';']))
-        .find(is_permission)
+        .find(|p| is_permission(p))
         .map(str::to_owned)
 }
 
@@ -123,6 +161,28 @@ fn nearest(text: &str) -> Vec<&'static Signature> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_permission_in_words_that_nobody_knows_is_a_missing_role() {
+        for (text, permission) in [
+            (
+                "PERMISSION_DENIED: storage.objects.get",
+                Some("storage.objects.get"),
+            ),
+            (
+                "rpc error 403 (secretmanager.versions.access)",
+                Some("secretmanager.versions.access"),
+            ),
+            ("storage.objects.get took 3 s", None),
+            ("403 at www.example.com", None),
+            ("denied by com.google.api", None),
+        ] {
+            let message = read(text);
+            assert_eq!(message.permission.as_deref(), permission, "{text}");
+            let link = message.signature.map(|s| s.link);
+            assert_eq!(link, permission.map(|_| "18-grant"), "{text}");
+        }
+    }
 
     /// Messages as they are seen, with the signature and the link.
     const SEEN: [(&str, &str, &str); 16] = [

@@ -86,10 +86,15 @@ pub(super) async fn find() -> Result<Found, AuthError> {
     if gcloud::is_installed() {
         return found(Credentials::Gcloud, "gcloud auth login");
     }
+    Err(nowhere(""))
+}
+
+/// There are none; `more` is what is to be said of gcloud.
+pub(super) fn nowhere(more: &str) -> AuthError {
     let well_known = well_known_file().map_or_else(String::new, |p| format!("{}, ", p.display()));
-    Err(AuthError::Nowhere(format!(
-        "there are no credentials: looked for {VARIABLE}, {well_known}a metadata server and gcloud. Run `gcloud auth application-default login`, or see `wi help real-projects`"
-    )))
+    AuthError::Nowhere(format!(
+        "there are no credentials: looked for {VARIABLE}, {well_known}a metadata server and gcloud{more}. Run `gcloud auth application-default login` or `gcloud auth login`, or see `wi help real-projects`"
+    ))
 }
 
 fn read(path: &Path, place: String) -> Result<Found, AuthError> {

@@ -6,6 +6,9 @@ pub enum AuthError {
     /// The environment offers no credentials.
     #[error("{0}")]
     Nowhere(String),
+    /// gcloud is there, and nobody is logged in.
+    #[error("gcloud has no active account")]
+    LoggedOut,
     /// A file of credentials, or what it names, cannot be read or is not what it has to be.
     #[error("{0}")]
     Unreadable(String),

@@ -52,6 +52,9 @@ pub(super) async fn fetch() -> Result<Token, AuthError> {
             .lines()
             .find(|l| l.contains("ERROR"))
             .unwrap_or("it failed");
+        if said.contains("active account") {
+            return Err(AuthError::LoggedOut);
+        }
         return Err(AuthError::Program(format!(
             "gcloud says: {}. Run: gcloud auth login",
             safe(said.trim_end_matches('.'))

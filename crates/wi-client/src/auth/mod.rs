@@ -325,10 +325,13 @@ impl TokenSource {
             Source::ApplicationDefault(cell) => {
                 let found = cell.get_or_try_init(adc::find).await?;
                 let token = found.credentials.fetch().await;
-                token.map_err(|why| AuthError::Of {
-                    kind: found.credentials.kind(),
-                    place: found.place.clone(),
-                    why: Box::new(why),
+                token.map_err(|why| match why {
+                    AuthError::LoggedOut => adc::nowhere(", which has no active account"),
+                    why => AuthError::Of {
+                        kind: found.credentials.kind(),
+                        place: found.place.clone(),
+                        why: Box::new(why),
+                    },
                 })
             }
             Source::Impersonated(impersonated) => Box::pin(impersonated.fetch()).await,
