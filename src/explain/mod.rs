@@ -3,6 +3,7 @@
 //! [`explain`] reads what the question takes, and no more, and has the chain of wi-core tell of every link
 //! whether it holds. Nothing is written.
 
+pub mod changed;
 mod clusters;
 mod error;
 mod facts;
@@ -16,7 +17,7 @@ use jiff::Timestamp;
 use tracing::{Instrument, info_span};
 use wi_client::google::{buckets, iam, services};
 use wi_client::http::{Http, seen};
-use wi_core::access::ladder::{self, Around, Asked, Ladder, Situation};
+use wi_core::access::ladder::{self, Around, Asked, Ladder, Situation, State};
 use wi_core::access::{Facts, Need, Principal, Topic};
 use wi_core::desired::Desired;
 use wi_core::names::{Email, Member, ProjectId};
@@ -26,6 +27,7 @@ pub use error::ExplainError;
 pub use subject::{NoSubject, Subject};
 
 use crate::engine::pipeline::Found;
+use changed::Last;
 use clusters::Read;
 
 /// What is asked.
@@ -56,6 +58,8 @@ pub struct Chain {
     pub question: Option<String>,
     /// The links.
     pub ladder: Ladder,
+    /// Who changed last what is broken, where there is a log of it.
+    pub changed: Option<Last>,
 }
 
 /// Answers a query.
@@ -82,6 +86,7 @@ pub async fn explain(
             clusters: Vec::new(),
             question,
             ladder,
+            changed: None,
         }]);
     }
     let targets = clusters::targets(http, desired, lists, query).await?;
@@ -152,11 +157,24 @@ pub async fn explain(
         around.apis_off.extend(off);
         around.uniform.extend(uniforms);
     }
-    let chains = subjects.iter().map(|subject| Chain {
+    let situations = subjects
+        .iter()
+        .map(|subject| situation(&facts, &around, desired, subject, query.at));
+    let (looks, ladders): (Vec<_>, Vec<_>) = situations
+        .map(|s| {
+            let ladder = ladder::workload(&s);
+            let broken = ladder.first().filter(|l| l.state == State::Broken);
+            (broken.and_then(|l| changed::look(l.rung, &s)), ladder)
+        })
+        .unzip();
+    let changes = changed::read(http, looks).await;
+    let answers = subjects.iter().zip(ladders).zip(changes);
+    let chains = answers.map(|((subject, ladder), changed)| Chain {
         subject: subject.0.subject(),
         clusters: vec![subject.0.target.label()],
         question: question.clone(),
-        ladder: ladder::workload(&situation(&facts, &around, desired, subject, query.at)),
+        ladder,
+        changed,
     });
     Ok(folded(chains))
 }
@@ -324,9 +342,9 @@ fn email_of(
 fn folded(chains: impl Iterator<Item = Chain>) -> Vec<Chain> {
     let mut all: Vec<Chain> = Vec::new();
     for chain in chains {
-        let same = all
-            .iter_mut()
-            .find(|c| c.subject == chain.subject && c.ladder == chain.ladder);
+        let same = all.iter_mut().find(|c| {
+            c.subject == chain.subject && c.ladder == chain.ladder && c.changed == chain.changed
+        });
         match same {
             Some(same) => same.clusters.extend(chain.clusters),
             None => all.push(chain),

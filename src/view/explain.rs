@@ -9,6 +9,7 @@ use wi_core::words::{safe, shell_word};
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
 use super::wrap::wrap;
 use crate::explain::Chain;
+use crate::explain::changed::{Changed, Last};
 use crate::explain::messages::{Message, redacted};
 
 /// What comes before a line that belongs to a link.
@@ -127,6 +128,11 @@ fn of_chain(out: &mut String, chain: &Chain, hints: &Hints, width: usize) {
     for line in wrap(&safe(&end), width) {
         let _ = writeln!(out, "{}", paint(style, line));
     }
+    if let Some(Last::Changed(changed)) = &chain.changed {
+        for line in wrap(&safe(&in_words(changed)), width) {
+            let _ = writeln!(out, "{line}");
+        }
+    }
     let is_to_be_made = |l: &Link| {
         l.rung == Rung::ServiceAccount
             && matches!(l.state, State::Broken | State::Irrelevant)
@@ -139,10 +145,28 @@ fn of_chain(out: &mut String, chain: &Chain, hints: &Hints, width: usize) {
             hints.apply, hints.end
         );
     }
-    if !ladder.not_evaluated.is_empty() {
-        let line = format!("Not evaluated: {}.", ladder.not_evaluated.join(", "));
-        let _ = writeln!(out, "{}", paint(DIM, safe(&line)));
+    let mut not_evaluated = ladder.not_evaluated.clone();
+    if let Some(Last::Unseen(why)) = &chain.changed {
+        not_evaluated.push(format!("who changed it last ({why})"));
     }
+    if !not_evaluated.is_empty() {
+        let line = format!("Not evaluated: {}.", not_evaluated.join(", "));
+        for line in wrap(&safe(&line), width) {
+            let _ = writeln!(out, "{}", paint(DIM, line));
+        }
+    }
+}
+
+/// Who changed it last.
+fn in_words(changed: &Changed) -> String {
+    let took = match &changed.took {
+        Some(took) => format!(", which took {took}"),
+        None => String::new(),
+    };
+    format!(
+        "Changed last by {} on {}: {}{took}",
+        changed.by, changed.at, changed.method
+    )
 }
 
 fn of_link(out: &mut String, link: &Link, hints: &Hints, width: usize) {
@@ -327,6 +351,13 @@ fn of_chain_json(message: Option<&Message>, chain: &Chain, hints: &Hints) -> Val
         "first": ladder.first().map(&link),
         "links": ladder.links.iter().map(&link).collect::<Vec<_>>(),
         "notEvaluated": ladder.not_evaluated,
+        "changed": match &chain.changed {
+            Some(Last::Changed(c)) => json!({
+                "by": c.by, "at": c.at, "method": c.method, "took": c.took,
+            }),
+            Some(Last::Unseen(why)) => json!({ "unseen": why }),
+            Some(Last::Nobody) | None => Value::Null,
+        },
     });
     if let Some(message) = message {
         shown["agreement"] = agreement(message, ladder).into();

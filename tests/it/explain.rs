@@ -422,3 +422,130 @@ fn explain_asks_for_what_the_question_takes_and_no_more() {
     }
     assert!(paths.len() <= 16, "{}: {paths:#?}", paths.len());
 }
+
+/// An entry of the log of changes, from an hour ago.
+fn change(method: &str, service: &str, labels: Value, payload: Value) -> Value {
+    let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    let mut entry = json!({
+        "logName": "projects/acme-prod/logs/cloudaudit.googleapis.com%2Factivity",
+        "timestamp": at.to_string(),
+        "insertId": method,
+        "resource": { "type": "audited_resource", "labels": labels },
+        "protoPayload": {
+            "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
+            "serviceName": service,
+            "methodName": method,
+            "authenticationInfo": { "principalEmail": "mallory@acme.example" },
+        },
+    });
+    for (key, value) in payload.as_object().expect("fields") {
+        entry["protoPayload"][key] = value.clone();
+    }
+    entry
+}
+
+fn removed(role: &str, member: &str) -> Value {
+    json!({ "serviceData": { "policyDelta": { "bindingDeltas": [
+        { "action": "ADD", "role": role, "member": "user:jo@acme.example" },
+        { "action": "REMOVE", "role": role, "member": member },
+    ] } } })
+}
+
+#[test]
+fn who_changed_last_what_is_broken_is_told_where_the_log_may_be_read() {
+    const IAM: &str = "iam.googleapis.com";
+    const USER: &str = "roles/iam.workloadIdentityUser";
+    let account = json!({ "email_id": GSA, "project_id": "acme-prod" });
+    let cluster = json!({ "cluster_name": "main", "location": "europe-west1" });
+    let member = format!("serviceAccount:{GSA}");
+    let ksa = "serviceAccount:acme-prod.svc.id.goog[shop/web]";
+    let breaks: [(&str, fn(&mut Value), Value, &str); 4] = [
+        (
+            "14-binding",
+            |w| w["projects"]["acme-prod"]["serviceAccounts"]["web-app"]["policy"] = json!({}),
+            change(
+                "google.iam.admin.v1.SetIAMPolicy",
+                IAM,
+                account.clone(),
+                removed(USER, ksa),
+            ),
+            "google.iam.admin.v1.SetIAMPolicy, which took roles/iam.workloadIdentityUser from serviceAccount:acme-prod.svc.id.goog[shop/web]",
+        ),
+        (
+            "13-account",
+            |w| w["projects"]["acme-prod"]["serviceAccounts"]["web-app"]["disabled"] = true.into(),
+            change(
+                "google.iam.admin.v1.DisableServiceAccount",
+                IAM,
+                account,
+                json!({}),
+            ),
+            "google.iam.admin.v1.DisableServiceAccount",
+        ),
+        (
+            "18-grant",
+            |w| w["buckets"]["acme-receipts"]["policy"] = json!({}),
+            change(
+                "storage.setIamPermissions",
+                "storage.googleapis.com",
+                json!({}),
+                removed("roles/storage.objectViewer", &member),
+            ),
+            "storage.setIamPermissions, which took roles/storage.objectViewer from",
+        ),
+        (
+            "9-node-pool",
+            |w| w["clusters"][0]["nodePools"][0]["workloadMetadata"] = "GCE_METADATA".into(),
+            change(
+                "google.container.v1.ClusterManager.UpdateNodePool",
+                "container.googleapis.com",
+                cluster,
+                json!({}),
+            ),
+            "google.container.v1.ClusterManager.UpdateNodePool",
+        ),
+    ];
+    let only = ["--cluster", "eu"];
+    for (link, edit, entry, told) in breaks {
+        let served = served(|world| {
+            edit(world);
+            // Others' changes, and tries that failed, are none.
+            let mut failed = entry.clone();
+            failed["protoPayload"]["status"] = json!({ "code": 7 });
+            failed["protoPayload"]["authenticationInfo"]["principalEmail"] =
+                "eve@acme.example".into();
+            let other = change(
+                "google.iam.admin.v1.SetIAMPolicy",
+                IAM,
+                json!({ "email_id": GSA }),
+                removed(USER, "serviceAccount:acme-prod.svc.id.goog[shop/other]"),
+            );
+            world["logEntries"] = json!([entry, failed, other]);
+        });
+        let ran = asked(&served, &only);
+        let said = flat(&ran.out);
+        assert!(said.contains(&format!("({link})")), "{link}: {}", ran.out);
+        assert!(
+            said.contains("Changed last by mallory@acme.example on") && said.contains(told),
+            "{link}: {}",
+            ran.out
+        );
+        let answer = of_json(&asked(&served, &["--cluster", "eu", "--json"]));
+        assert_eq!(answer["changed"]["by"], "mallory@acme.example", "{link}");
+        served.sandbox.inject([serde_json::from_value(json!({
+            "match": "POST /v2/entries:list", "status": 403,
+        }))
+        .expect("a fault")]);
+        let said = flat(&asked(&served, &only).out);
+        assert!(
+            said.contains("who changed it last (audit logs of project acme-prod: "),
+            "{link}: {said}"
+        );
+        assert!(!said.contains("mallory"), "{link}: {said}");
+    }
+    // Where nothing is broken, no log is asked.
+    let served = served(|_| {});
+    asked(&served, &only).ok();
+    let calls = served.sandbox.calls().to_string();
+    assert!(!calls.contains("entries:list"), "{calls}");
+}
