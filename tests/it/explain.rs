@@ -459,7 +459,8 @@ fn who_changed_last_what_is_broken_is_told_where_the_log_may_be_read() {
     let cluster = json!({ "cluster_name": "main", "location": "europe-west1" });
     let member = format!("serviceAccount:{GSA}");
     let ksa = "serviceAccount:acme-prod.svc.id.goog[shop/web]";
-    let breaks: [(&str, fn(&mut Value), Value, &str); 4] = [
+    type Break = fn(&mut Value);
+    let breaks: [(&str, Break, Value, &str); 4] = [
         (
             "14-binding",
             |w| w["projects"]["acme-prod"]["serviceAccounts"]["web-app"]["policy"] = json!({}),
