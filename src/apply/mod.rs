@@ -77,6 +77,8 @@ pub struct Limits {
     pub operation: Duration,
     /// How long a new account or pool may take until IAM accepts it.
     pub propagation: Duration,
+    /// How long new pods may take to be ready.
+    pub ready: Duration,
     /// The shortest interval between two looks at the same thing.
     pub poll: Duration,
     /// Move node pools within their clusters' maintenance exclusions, too.
@@ -90,6 +92,7 @@ impl Default for Limits {
         Self {
             operation: Duration::from_secs(6 * 3600),
             propagation: Duration::from_secs(300),
+            ready: Duration::from_secs(15 * 60),
             poll: Duration::from_millis(500),
             ignore_exclusions: false,
             read_secrets: ReadSecrets::None,

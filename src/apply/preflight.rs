@@ -181,7 +181,8 @@ async fn kubernetes(http: &Http, plan: &Plan, desired: &Desired, live: &Live) ->
             None => smallest("roles/container.developer, or by RBAC in the cluster"),
         };
         let may = async |namespace: &str| {
-            let asked = kube.may(verb, "", resource, namespace);
+            let (plural, group) = resource.split_once('.').unwrap_or((resource, ""));
+            let asked = kube.may(verb, group, plural, namespace);
             let asked = asked.instrument(info_span!("cluster", name = cluster));
             asked.await.unwrap_or(true)
         };

@@ -1,6 +1,7 @@
 //! Whether those whose identity or access was changed may do what the spec says, by their own tokens.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use wi_core::address::Address;
 use wi_core::desired::{Desired, DesiredKsa, KsaKey};
@@ -94,6 +95,27 @@ pub async fn prove(
     };
     let http = http.calling_for(&verify::run_name());
     verify::verify(&http, desired, &BTreeMap::new(), &wanted, told).await
+}
+
+/// Tries whether Google gives pods of a service account what they are to act as, and nothing of what it may do then.
+/// `None`: the spec does not have it.
+pub(super) async fn identity(
+    http: &Http,
+    desired: &Desired,
+    key: &KsaKey,
+    wait: Duration,
+    told: &(dyn Fn(&str) + Sync),
+) -> Option<Proof> {
+    let wanted = Wanted {
+        only: Some(BTreeSet::from([key.clone()])),
+        to: None,
+        wait,
+    };
+    let http = http.calling_for(&verify::run_name());
+    let mut without_grants = desired.clone();
+    without_grants.bindings.clear();
+    let proofs = verify::verify(&http, &without_grants, &BTreeMap::new(), &wanted, told).await;
+    proofs.into_iter().next()
 }
 
 /// What does not hold, or could not be tried, of a proof: in words.

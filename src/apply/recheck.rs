@@ -1,9 +1,11 @@
 //! Before a node pool is moved, it is looked at again who is on it and what they have, and before a key ends, who has
 //! it and uses it: hours may have passed since the plan was made, and others are at work.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use serde_json::Value;
 use tokio::sync::Mutex;
 use wi_client::google::keys;
 use wi_client::http::{Http, seen};
@@ -11,8 +13,11 @@ use wi_core::address::Address;
 use wi_core::desired::Desired;
 use wi_core::live::Live;
 use wi_core::live::keys::KeysOf;
+use wi_core::live::templates::TemplateSeen;
+use wi_core::migrate::templates;
 use wi_core::names::Email;
-use wi_core::plan::{self, Change, Edit, HoldReason, Options, Plan};
+use wi_core::plan::{self, Change, Edit, HoldReason, Options, Part, Plan, Template};
+use wi_core::spec::migration::Migration;
 
 use crate::engine::read;
 use crate::scan::live::{ReadSecrets, off_keys};
@@ -30,6 +35,25 @@ pub(super) struct Recheck {
     of_keys: Desired,
     secrets: ReadSecrets,
     looked: Mutex<Option<(Instant, Live)>>,
+    /// Of the spec the clusters and identities of templates that change.
+    of_templates: Desired,
+    /// What was looked at of templates, by cluster.
+    templates: Mutex<BTreeMap<String, (Instant, Part, Live)>>,
+}
+
+/// A workload whose template changes, as it is now.
+#[derive(Debug)]
+pub(super) struct FreshTemplate {
+    /// The object, with all that it has.
+    pub object: Value,
+    /// The template that it is to have.
+    pub template: Value,
+    /// What is known beside.
+    pub seen: TemplateSeen,
+    /// What the spec asks for.
+    pub migration: Migration,
+    /// Of the spec what its pods live on.
+    pub desired: Desired,
 }
 
 impl Recheck {
@@ -45,6 +69,8 @@ impl Recheck {
             of_keys: plan::touched(desired, &only(plan, |_, change| of_keys(change))).desired,
             secrets,
             looked: Mutex::default(),
+            of_templates: plan::touched(desired, &only(plan, |_, c| is_template(c))).desired,
+            templates: Mutex::default(),
             desired: plan::touched(desired, &only(plan, |_, change| moves(change))).desired,
             options: options.clone(),
         }
@@ -85,6 +111,54 @@ impl Recheck {
                 "it stays as it is, by what was looked at again just now: {why}. Plan again"
             )),
         }
+    }
+
+    /// Whether a template may still change as planned, by all that can be seen now: the workload, and all that its pods
+    /// are to live on, which is there by now.
+    ///
+    /// # Errors
+    /// What stands against it now.
+    pub(super) async fn template(
+        &self,
+        http: &Http,
+        plan: &Plan,
+        address: &Address,
+        now: jiff::Timestamp,
+    ) -> Result<FreshTemplate, String> {
+        let Some(Edit::Template(edit)) = plan.changes.get(address).map(|c| &c.edit) else {
+            return Err("it is no template".to_owned());
+        };
+        let cluster = &edit.key.cluster;
+        let mut looked = self.templates.lock().await;
+        if looked
+            .get(cluster)
+            .is_none_or(|(at, ..)| at.elapsed() >= JUST_NOW)
+        {
+            let began = Instant::now();
+            let is_here = |c: &Change| is_template(c) && c.cluster() == Some(cluster.as_str());
+            let part = plan::touched(&self.of_templates, &only(plan, |_, c| is_here(c)));
+            let mut live = read::read(http, &part.reads).await;
+            let consent = |_: &[_]| Ok::<(), String>(());
+            let (desired, secrets) = (&part.desired, self.secrets);
+            off_keys::add(http, desired, &mut live, secrets, Vec::new, consent).await?;
+            looked.insert(cluster.clone(), (began, part, live));
+        }
+        let Some((_, part, live)) = looked.get(cluster) else {
+            return Err("it was not looked at again".to_owned());
+        };
+        let options = Options {
+            now: Some(now),
+            ..self.options.clone()
+        };
+        let fresh = plan::plan(&part.desired, live, &options);
+        let found = fresh_template(edit, address, part, live, &fresh);
+        // What others need may not be there yet.
+        if found.is_err() {
+            looked.remove(cluster);
+        }
+        found.map_err(|why| {
+            format!("it stays as it is, by what was looked at again just now: {why}. Plan again")
+        })
     }
 
     async fn look_at_keys(&self, http: &Http) -> Result<Live, String> {
@@ -153,6 +227,55 @@ impl Recheck {
             _ => Ok(()),
         }
     }
+}
+
+fn is_template(change: &Change) -> bool {
+    matches!(change.edit, Edit::Template(_))
+}
+
+fn fresh_template(
+    edit: &Template,
+    address: &Address,
+    part: &Part,
+    live: &Live,
+    fresh: &Plan,
+) -> Result<FreshTemplate, String> {
+    if let Some(held) = fresh.held_back.iter().find(|h| h.address == *address) {
+        return Err(match &held.why {
+            HoldReason::Keys { why, .. } => why.join("; "),
+            _ => "it is held back".to_owned(),
+        });
+    }
+    let change = fresh.changes.get(address);
+    let is_it = |c: &&Change| matches!(&c.edit, Edit::Template(now) if now.is_same(edit));
+    let change = change.filter(is_it).ok_or("it is not as it was")?;
+    if let Some(need) = change.needs.iter().find(|n| fresh.changes.contains_key(*n)) {
+        return Err(format!("{need}, which it needs, is not as it is to be"));
+    }
+    let name = part.desired.account_name(&edit.email);
+    let name = name.ok_or("its account is not in the spec")?;
+    let (migration, of) = (part.desired.migrations.get(name), live.off_keys.get(name));
+    let migration = migration.ok_or("its account is not on its way off keys")?;
+    let mut all = of.into_iter().flat_map(|of| of.templates.iter().flatten());
+    let is_it = |t: &&TemplateSeen| {
+        let key = &edit.key;
+        (t.kind, t.namespace.as_str(), t.name.as_str())
+            == (&*key.kind, key.namespace.as_str(), key.name.as_str())
+    };
+    let seen = all.find(is_it).ok_or("it was not found")?;
+    let object = seen.object.as_ref().map_err(Clone::clone)?.0.clone();
+    let next = templates::next(migration, edit.email.as_str(), seen);
+    let template = match next {
+        Some(Ok(next)) => next.template,
+        _ => return Err("it is not as it was".to_owned()),
+    };
+    Ok(FreshTemplate {
+        template: template.unwrap_or_default(),
+        object,
+        seen: seen.clone(),
+        migration: migration.clone(),
+        desired: part.desired.clone(),
+    })
 }
 
 /// A plan of these changes alone.

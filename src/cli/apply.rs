@@ -49,7 +49,7 @@ pub(super) struct ApplyArgs {
     /// Go on after this wave, whose gate is manual (repeatable)
     #[arg(long, value_name = "WAVE", help_heading = heading::ROLLOUT)]
     pub approve: Vec<String>,
-    /// How long the pods of changed node pools may take to be ready again
+    /// How long the pods of changed node pools and templates may take to be ready again
     #[arg(long, value_name = "MINUTES", default_value_t = 15, help_heading = heading::ROLLOUT)]
     pub ready_timeout: u64,
     /// Afterwards, prove that those whose identity or access was changed may do what the spec says, each with its own
@@ -377,6 +377,7 @@ async fn carry_out(
     session.http.notices().set(move |text| told.notice(text));
     let limits = Limits {
         operation: Duration::from_secs(args.operation_timeout.saturating_mul(60)),
+        ready: Duration::from_secs(args.ready_timeout.saturating_mul(60)),
         ignore_exclusions: options.ignore_exclusions,
         read_secrets: args.secrets.read_secrets.mode(),
         ..Limits::default()

@@ -72,9 +72,9 @@ pub(super) fn run(args: MigrateArgs) -> Result<Success, Failure> {
             let ids: BTreeSet<_> = accounts.collect();
             let in_files = in_files(&args.spec.paths);
             let looked = see(http, Some(desired), &ids, &wanted, &in_files, consent).await?;
-            let names = off_keys::add_logs(http, desired, live).await;
             let mode = args.secrets.mode();
-            let of = off_keys::of_live(http, desired, &looked, &names, mode, &in_files).await;
+            let names = off_keys::add_logs(http, desired, live, mode).await;
+            let of = off_keys::of_live(http, desired, live, &looked, &names, mode, &in_files).await;
             live.off_keys.extend(of);
             seen = Some(looked);
             Ok::<(), Failure>(())

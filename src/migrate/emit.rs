@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use wi_core::migrate::patch::{self, Patches};
-use wi_core::migrate::state::Next;
+use wi_core::migrate::state::{self, Next};
 use wi_core::percent;
 use wi_core::spec::migration::Until;
 
@@ -51,11 +51,7 @@ pub fn write(accounts: &[Account], below: &Path) -> Result<Vec<Emitted>, String>
         }
         let file = directory.join(PATCH);
         emitted.push(Emitted {
-            workload: format!(
-                "{} in cluster.{}",
-                super::object_of(workload),
-                workload.cluster
-            ),
+            workload: format!("{} in cluster.{}", workload.object(), workload.cluster),
             kubectl: is_done_live(report, &patches).then(|| {
                 let file = wi_core::words::shell_word(&file.display().to_string()).to_string();
                 format!(
@@ -69,9 +65,14 @@ pub fn write(accounts: &[Account], below: &Path) -> Result<Vec<Emitted>, String>
     Ok(emitted)
 }
 
-/// Whether a workload's template is what is to be changed next, and its own.
+/// Whether a workload's template is what is to be changed next, and its own. Whoever asks for the patch of one that
+/// `wi apply` would change gets it, too.
 fn is_ready(report: &WorkloadReport) -> bool {
-    report.state.next(Until::Cutover) == Next::Change && !report.is_made
+    let by_hand = state::Workload {
+        by_wi: None,
+        ..report.state.clone()
+    };
+    by_hand.next(Until::Cutover) == Next::Change && !report.is_made
 }
 
 /// Whether a live change is all that it takes: nobody would undo it, the kind takes it, and it is in one

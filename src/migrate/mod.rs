@@ -2,7 +2,6 @@
 //! what is to be changed in IAM, on Kubernetes service accounts and of keys is `wi apply`'s, and templates are changed
 //! where they are kept ([`emit`] writes the patches).
 
-mod bound;
 pub mod emit;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,21 +9,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use jiff::SignedDuration;
 use serde_json::Value;
-use wi_core::address::{AccountName, Address};
+use wi_core::address::{AccountName, Address, KsaKey, WorkloadKey};
 use wi_core::desired::Desired;
-use wi_core::live::ConfigMaps;
-use wi_core::migrate::edit::{Edited, Wanted, without_keys};
+use wi_core::live::templates::TemplateSeen;
+use wi_core::migrate::edit::Edited;
+use wi_core::migrate::owners;
 use wi_core::migrate::state::{self, Bound, Standing};
-use wi_core::migrate::{DataKey, owners};
+use wi_core::migrate::templates::{meta, template};
 use wi_core::names::Email;
-use wi_core::plan::{Edit, HoldReason};
+use wi_core::plan::{Edit, HoldReason, bound};
 use wi_core::spec::migration::{Migration, Until};
-use wi_core::wire::kubernetes::ObjectMeta;
-use wi_core::wire::workloads::WORKLOAD_KINDS;
 
 use crate::engine::pipeline::Made;
+use crate::scan::live::templates::{self, Places};
 use crate::scan::live::verdict::Last;
-use crate::scan::live::{Live, SecretName, User, Workload, tell};
+use crate::scan::live::{Live, User, Workload, tell};
 
 /// Where an account stands.
 #[derive(Debug)]
@@ -101,16 +100,6 @@ pub struct WorkloadReport {
 /// A silence that may be taken for one: evidence is up to three hours late.
 const QUIET: SignedDuration = SignedDuration::from_hours(27);
 
-/// Where the keys of an account are.
-struct Places {
-    /// Keys of Secrets' data.
-    secrets: BTreeMap<SecretName, BTreeSet<String>>,
-    /// Objects in which a key lies openly.
-    open: BTreeSet<String>,
-    /// The projects that the keys name.
-    projects: BTreeSet<String>,
-}
-
 /// Tells where accounts stand: those that the spec migrates, and those with keys. `only`: these alone.
 pub async fn look(made: &Made, live: &Live, only: &[String]) -> Vec<Account> {
     let desired = &made.desired;
@@ -118,7 +107,7 @@ pub async fn look(made: &Made, live: &Live, only: &[String]) -> Vec<Account> {
     for (name, account) in &desired.accounts {
         let is_wanted = only.is_empty() || only.contains(name);
         let migration = desired.migrations.get(name);
-        let places = places(live, &account.email);
+        let places = Places::of(live, &account.email);
         let has_keys = live.projects.keys.keys().any(|(e, _)| *e == account.email);
         let concerns = migration.is_some() || has_keys || !places.secrets.is_empty();
         if is_wanted && concerns {
@@ -129,47 +118,17 @@ pub async fn look(made: &Made, live: &Live, only: &[String]) -> Vec<Account> {
     accounts
 }
 
-fn places(live: &Live, email: &Email) -> Places {
-    let mut places = Places {
-        secrets: BTreeMap::new(),
-        open: BTreeSet::new(),
-        projects: BTreeSet::new(),
-    };
-    for (secret, sighting) in &live.clusters.sightings {
-        let key = &sighting.found.key;
-        if tell::account_of(key, &live.projects).as_ref() != Some(email) {
-            continue;
-        }
-        places.projects.extend(key.project.clone());
-        match secret {
-            Some((name, data)) => {
-                let keys = places.secrets.entry(name.clone()).or_default();
-                keys.insert(data.clone());
-            }
-            None => _ = places.open.insert(sighting.place.to_string()),
-        }
-    }
-    places
+fn key_of(workload: &Workload) -> Option<KsaKey> {
+    Some(KsaKey {
+        cluster: workload.cluster.clone(),
+        namespace: workload.namespace.parse().ok()?,
+        name: workload.service_account.parse().ok()?,
+    })
 }
 
-impl Places {
-    fn has(&self, secret: &SecretName, key: Option<&String>) -> bool {
-        let keys = self.secrets.get(secret);
-        keys.is_some_and(|keys| key.is_none_or(|key| keys.contains(key)))
-    }
-
-    /// Those of a namespace, by the names of its Secrets.
-    fn in_namespace(&self, cluster: &str, namespace: &str) -> BTreeSet<DataKey> {
-        let here = self.secrets.iter();
-        let here = here.filter(|(s, _)| s.cluster == cluster && s.namespace == namespace);
-        here.flat_map(|(s, keys)| keys.iter().map(|k| (s.name.clone(), k.clone())))
-            .collect()
-    }
-}
-
-/// `Deployment shop/checkout`, as [`User::object`].
-fn object_of(workload: &Workload) -> String {
-    format!("{} {}/{}", workload.kind, workload.namespace, workload.name)
+/// The account that the spec lets a workload act as.
+fn account_of<'a>(desired: &'a Desired, workload: &Workload) -> Option<&'a Email> {
+    bound::acts_as(desired, &key_of(workload)?)
 }
 
 async fn of_account(
@@ -187,8 +146,8 @@ async fn of_account(
         .filter(|u| places.has(&u.secret, u.key.as_ref()))
         .collect();
     let is_of =
-        |user: &User, w: &Workload| user.secret.cluster == w.cluster && user.object == object_of(w);
-    let acts_as = |w: &Workload| bound::acts_as(&made.desired, w) == Some(email);
+        |user: &User, w: &Workload| user.secret.cluster == w.cluster && user.object == w.object();
+    let acts_as = |w: &Workload| account_of(&made.desired, w) == Some(email);
     let concerned = clusters.templates.iter().filter(|w| {
         acts_as(w)
             || users.iter().any(|u| !u.is_old && is_of(u, w))
@@ -362,13 +321,19 @@ async fn of_workload(
     workload: &Workload,
     uses: Vec<String>,
 ) -> WorkloadReport {
-    let mut bound = bound::of(made, workload, email, live.now);
+    let bound = key_of(workload).map_or(Bound::NotDeclared, |key| {
+        let (desired, plan) = (&made.desired, &made.plan);
+        bound::of(desired, &made.live, plan, &key, email, Some(live.now))
+    });
+    let template = workload_address(workload);
+    let by_wi = template.filter(|a| made.plan.changes.contains_key(a));
     let mut report = WorkloadReport {
         state: state::Workload {
             pods: pods(live, places, workload),
             uses,
-            bound: Bound::Yes,
+            bound,
             traps: BTreeSet::new(),
+            by_wi,
             is_excluded: migration.is_some_and(|m| {
                 let mut patterns = m.exclude.iter();
                 patterns.any(|p| p.matches(&workload.namespace, workload.kind, &workload.name))
@@ -382,71 +347,38 @@ async fn of_workload(
         is_default: workload.service_account == "default",
     };
     if !report.state.uses.is_empty() {
-        match raw(live, workload).await {
-            Ok(object) => edit(made, live, migration, places, &object, &mut report),
-            Err(why) => bound = Bound::CannotSay(why),
+        let (planned, desired) = (&made.live, &made.desired);
+        let seen = templates::whole(live, planned, desired, places, workload).await;
+        match &seen.object {
+            Ok(object) => edit(migration, &seen, &object.0, &mut report),
+            Err(why) => report.state.bound = Bound::CannotSay(why.clone()),
         }
     }
-    report.state.bound = bound;
     report
 }
 
-/// The object as it is right now.
-async fn raw(live: &Live, workload: &Workload) -> Result<Value, String> {
-    let kind = WORKLOAD_KINDS.iter().find(|k| k.kind == workload.kind);
-    let (Some(kind), Some(kube)) = (kind, live.kubes.get(&workload.cluster)) else {
-        return Err("it cannot be reached any more".to_owned());
+fn workload_address(workload: &Workload) -> Option<Address> {
+    let key = WorkloadKey {
+        cluster: workload.cluster.clone(),
+        namespace: workload.namespace.parse().ok()?,
+        kind: workload.kind.to_owned(),
+        name: workload.name.parse().ok()?,
     };
-    let read = kube.get_workload_whole(kind, &workload.namespace, &workload.name);
-    read.await.map_err(|e| e.reason().into())
+    Some(key.template())
 }
 
 fn edit(
-    made: &Made,
-    live: &Live,
     migration: Option<&Migration>,
-    places: &Places,
+    seen: &TemplateSeen,
     object: &Value,
     report: &mut WorkloadReport,
 ) {
-    let workload = &report.workload;
-    let meta: ObjectMeta = serde_json::from_value(object["metadata"].clone()).unwrap_or_default();
+    let meta = meta(object);
     report.owner = owners::owner(&meta);
     report.is_made = !meta.owner_references.is_empty();
     report.api_version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
-    let template = match workload.kind {
-        "CronJob" => &object["spec"]["jobTemplate"]["spec"]["template"],
-        _ => &object["spec"]["template"],
-    };
-    let opened = live.clusters.opened.iter();
-    let opened = opened
-        .filter(|(s, _)| (&s.cluster, &s.namespace) == (&workload.cluster, &workload.namespace));
-    let secrets: BTreeMap<String, BTreeSet<String>> = opened
-        .map(|(s, opened)| (s.name.clone(), opened.data.clone()))
-        .collect();
-    let none = ConfigMaps::new();
-    let of_cluster = made.desired.clusters.get(&workload.cluster);
-    let own_project = of_cluster.map(|c| c.path.project.to_string());
-    let other_project = places
-        .projects
-        .iter()
-        .find(|p| Some(*p) != own_project.as_ref());
-    let edited = without_keys(
-        template,
-        &Wanted {
-            namespace: &workload.namespace,
-            keys: &places.in_namespace(&workload.cluster, &workload.namespace),
-            secrets: &secrets,
-            config_maps: live
-                .clusters
-                .config_maps
-                .get(&workload.cluster)
-                .unwrap_or(&none),
-            project: other_project.map(String::as_str),
-            mixed_nodes: bound::has_mixed_nodes(&made.live, &workload.cluster),
-            accept: &migration.map(|m| m.accept.clone()).unwrap_or_default(),
-        },
-    );
+    let accept = migration.map(|m| m.accept.clone()).unwrap_or_default();
+    let edited = seen.edited(template(seen.kind, object), &accept);
     report.state.traps.clone_from(&edited.traps);
     report.edited = Some(edited);
 }
@@ -510,7 +442,7 @@ pub fn proposal(desired: &Desired, accounts: &[Account]) -> Option<String> {
         for report in &account.workloads {
             let workload = &report.workload;
             let is_new = report.state.bound == Bound::NotDeclared && !report.is_default;
-            if is_new && bound::acts_as(desired, workload).is_none() {
+            if is_new && account_of(desired, workload).is_none() {
                 let of = lines.entry(&workload.namespace).or_default();
                 of.insert(&workload.service_account, &account.name);
             }

@@ -66,6 +66,7 @@ const CIRCLES: &[(&str, &[&str])] = &[
             "plan/edit/node_pool",
             "plan/edit/restore_settings",
             "plan/edit/secret",
+            "plan/edit/template",
             "plan/impact/left",
             "plan/losses",
             "plan/other_account",

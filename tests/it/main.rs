@@ -11,6 +11,7 @@ mod clocks;
 mod comment;
 mod conditions;
 mod credentials;
+mod cutover;
 mod destroy;
 mod docs;
 mod doctor;

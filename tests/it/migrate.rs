@@ -120,6 +120,17 @@ impl Stage {
         ran
     }
 
+    /// Until controllers rest.
+    pub fn settle(&self) {
+        self.runtime.block_on(self.inside.sandbox.settle());
+    }
+
+    /// The same, with another spec from now on.
+    pub fn under_now(self, spec: &str) -> Self {
+        std::fs::write(self.inside.place.path("wi.yaml"), spec).expect("written");
+        self
+    }
+
     pub fn migrate(&self, args: &[&str]) -> Ran {
         self.wi(&[&["migrate"], &OPEN[..], args].concat())
     }

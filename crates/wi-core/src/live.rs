@@ -1,6 +1,7 @@
 //! The live state, as far as it was read. Values only: reading is the engine's.
 
 pub mod keys;
+pub mod templates;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};

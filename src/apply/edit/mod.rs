@@ -10,6 +10,7 @@ mod node_pool;
 pub(super) mod object;
 mod restore_settings;
 mod secret;
+mod template;
 mod writes;
 
 use wi_core::address::Address;
@@ -37,6 +38,7 @@ pub(super) async fn carry_out(context: &Context, address: &Address) -> Result<()
         }
         Edit::Key(edit) => key::change(context, address, edit).await,
         Edit::Secret(edit) => secret::change(context, address, edit).await,
+        Edit::Template(edit) => template::change(context, address, edit).await,
         Edit::Binding(edit) => {
             // Bindings are always steps of their policy.
             Err(format!("{} was not grouped with its policy", edit.key.resource).into())

@@ -6,6 +6,7 @@ pub mod read;
 pub mod resources;
 mod secrets;
 pub mod tell;
+pub mod templates;
 pub mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,6 +111,15 @@ pub struct Workload {
     pub name: String,
     /// The Kubernetes service account of its pods.
     pub service_account: String,
+    /// Whether `wi` has taken a key out of its template, or does so just now.
+    pub is_marked: bool,
+}
+
+impl Workload {
+    /// `Deployment shop/checkout`, as [`User::object`].
+    pub fn object(&self) -> String {
+        format!("{} {}/{}", self.kind, self.namespace, self.name)
+    }
 }
 
 /// A Secret that was opened.

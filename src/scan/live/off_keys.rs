@@ -16,7 +16,7 @@ use wi_core::spec::migration::Soak;
 use wi_core::spec::model::AccountSpec;
 use wi_core::wire::iam::ServiceAccountKey;
 
-use super::{Live, ReadSecrets, SecretName, User, read, see, tell};
+use super::{Live, ReadSecrets, SecretName, User, read, see, tell, templates};
 use crate::scan::report::Sighting;
 
 /// What `wi` calls itself in the audit logs, from its beginning on.
@@ -38,18 +38,24 @@ pub async fn add<E>(
     in_files: impl FnOnce() -> Vec<Sighting>,
     consent: impl FnOnce(&[read::Looked]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let all = add_logs(http, desired, live).await;
+    let all = add_logs(http, desired, live, secrets).await;
     if !all.is_empty() {
-        let looked = look(http, desired, &all, secrets, &in_files(), consent).await?;
+        let looked = look(http, desired, live, &all, secrets, &in_files(), consent).await?;
         live.off_keys.extend(looked);
     }
     Ok(())
 }
 
 /// As [`add`], where no cluster is looked at; the accounts for which that has to be done.
-pub async fn add_logs(http: &Http, desired: &Desired, live: &mut PlanLive) -> BTreeSet<String> {
-    let wanted = to_look_at(desired, live, Some(read::now(http)));
-    let (all, logs): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(_, l)| *l == Look::All);
+pub async fn add_logs(
+    http: &Http,
+    desired: &Desired,
+    live: &mut PlanLive,
+    secrets: ReadSecrets,
+) -> BTreeSet<String> {
+    let opens = secrets != ReadSecrets::None;
+    let wanted = to_look_at(desired, live, Some(read::now(http)), opens);
+    let (logs, all): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(_, l)| *l == Look::Logs);
     let logs = logs.into_iter().filter_map(|(name, _)| {
         let account = desired.accounts.get(&name)?;
         let keys = live.keys.get(&account.email)?.found()?;
@@ -82,6 +88,7 @@ fn nothing(email: &Email, project: &ProjectId, now: Timestamp) -> KeysOf {
         holders: BTreeSet::new(),
         files: BTreeSet::new(),
         secrets: Vec::new(),
+        templates: None,
         unseen: BTreeSet::new(),
         outside: BTreeSet::new(),
         all_secrets: false,
@@ -167,6 +174,7 @@ async fn of_project(
 async fn look<E>(
     http: &Http,
     desired: &Desired,
+    planned: &PlanLive,
     names: &BTreeSet<String>,
     secrets: ReadSecrets,
     in_files: &[Sighting],
@@ -177,23 +185,27 @@ async fn look<E>(
         .map(|(_, a)| (a.email.clone(), a.project.clone()))
         .collect();
     let ids: BTreeSet<ProjectId> = of.values().cloned().collect();
+    // Use counts where a key is to end.
+    let mut migrations = names.iter().filter_map(|name| desired.migrations.get(name));
+    let ends = migrations.any(|m| m.until.ends_keys());
     let wanted = read::Wanted {
         secrets,
         custom: true,
-        metrics: true,
-        activity: true,
+        metrics: ends,
+        activity: ends,
         logs: false,
         only: Some(of),
     };
     let live = see(http, Some(desired), &ids, &wanted, in_files, consent).await?;
-    Ok(of_live(http, desired, &live, names, secrets, in_files).await)
+    Ok(of_live(http, desired, planned, &live, names, secrets, in_files).await)
 }
 
 /// What was seen of these accounts, with what is asked of them beside: the clusters of their projects, and the audit
-/// logs.
+/// logs. `planned` has the clusters' own settings.
 pub async fn of_live(
     http: &Http,
     desired: &Desired,
+    planned: &PlanLive,
     live: &Live,
     names: &BTreeSet<String>,
     secrets: ReadSecrets,
@@ -211,11 +223,18 @@ pub async fn of_live(
         disablings(http, disabled(keys), live.now)
     );
     let seen = accounts.into_iter().map(async |(name, account)| {
-        let soak = desired.migrations.get(name).map(|m| m.soak);
-        let soak = soak.unwrap_or_default();
-        let of = of_account(http, live, account, soak, &disablings).await;
+        let migration = desired.migrations.get(name);
+        let ends = migration.is_some_and(|m| m.until.ends_keys());
+        let soak = migration.map(|m| m.soak).unwrap_or_default();
+        let soak = ends.then_some(soak);
+        let (of, templates) = tokio::join!(
+            of_account(http, live, account, soak, &disablings),
+            templates::of_account(live, planned, desired, &account.email)
+        );
+        let opens = secrets != ReadSecrets::None;
         let mut of = KeysOf {
             all_secrets: secrets == ReadSecrets::All,
+            templates: opens.then_some(templates),
             files: files(live, &account.email, in_files),
             ..of
         };
@@ -267,7 +286,7 @@ async fn of_account(
     http: &Http,
     live: &Live,
     account: &AccountSpec,
-    soak: Soak,
+    soak: Option<Soak>,
     disablings: &BTreeMap<String, Disabling>,
 ) -> KeysOf {
     let AccountSpec { email, project, .. } = account;
@@ -292,14 +311,20 @@ async fn of_account(
     });
     let keys = keys.map(async |(key, facts)| {
         let disabling = disabling(disablings, key.key.id());
-        let from = match &disabling {
-            Disabling::At { at, .. } => *at + AFTERGLOW,
-            Disabling::Unknown(_) => {
-                live.now - SignedDuration::try_from(soak.quiet).unwrap_or(read::WINDOW)
+        let callers = match soak {
+            None => Err("it was not asked".to_owned()),
+            Some(soak) => {
+                let from = match &disabling {
+                    Disabling::At { at, .. } => *at + AFTERGLOW,
+                    Disabling::Unknown(_) => {
+                        live.now - SignedDuration::try_from(soak.quiet).unwrap_or(read::WINDOW)
+                    }
+                };
+                let callers = evidence::key_callers(http, project, &key.key.name, from).await;
+                let callers = callers.map(|found| found.into_keys().collect());
+                callers.map_err(|e| e.reason().to_string())
             }
         };
-        let callers = evidence::key_callers(http, project, &key.key.name, from).await;
-        let callers = callers.map(|found| found.into_keys().collect());
         KeySeen {
             id: key.key.id().to_owned(),
             disabled: key.key.disabled,
@@ -307,7 +332,7 @@ async fn of_account(
             made: key.key.valid_after_time.parse().ok(),
             events: facts.events.clone(),
             activity: facts.activity.clone(),
-            callers: callers.map_err(|e| e.reason().to_string()),
+            callers,
             disabling,
         }
     });

@@ -12,6 +12,7 @@ use wi_core::access::{self, SecretUse};
 use wi_core::desired::Desired;
 use wi_core::findings::{NotSeen, Place};
 use wi_core::live::{ConfigMaps, Seen};
+use wi_core::migrate::mark::MARK;
 use wi_core::names::{Email, ProjectId};
 use wi_core::reason::Reason;
 use wi_core::wire::kubernetes::ObjectMeta;
@@ -272,6 +273,7 @@ impl Looked {
                 kind,
                 name: meta.name.clone(),
                 service_account: pod.service_account().to_owned(),
+                is_marked: meta.annotations.contains_key(MARK),
             });
         }
     }

@@ -198,6 +198,41 @@ impl Kube {
             .await
     }
 
+    /// All objects of a kind that makes pods, of one namespace, with all that they have, every page.
+    pub async fn list_whole(
+        &self,
+        kind: &WorkloadKind,
+        namespace: &str,
+    ) -> Result<Vec<Value>, ApiError> {
+        let path = in_namespace(kind.path, namespace);
+        self.list(&path, "", "application/json").await
+    }
+
+    /// All pods of one namespace, with all that they have, every page.
+    pub async fn list_pods_whole(&self, namespace: &str) -> Result<Vec<Value>, ApiError> {
+        let path = format!("/api/v1/namespaces/{namespace}/pods");
+        self.list(&path, "", "application/json").await
+    }
+
+    /// JSON Patch (RFC 6902) of an object that makes pods; it is answered 422 where a `test` of it does not hold. Answers
+    /// with the object as it is then.
+    pub async fn patch_workload(
+        &self,
+        kind: &WorkloadKind,
+        namespace: &str,
+        name: &str,
+        operations: &[Value],
+    ) -> Result<Value, ApiError> {
+        let path = format!("{}/{name}", in_namespace(kind.path, namespace));
+        let url = self.url(&format!(
+            "{path}?fieldManager={FIELD_MANAGER}&fieldValidation=Strict{}",
+            self.stage()
+        ));
+        let mut request = Request::new(Method::PATCH, url).body(Value::from(operations));
+        request.content_type = "application/json-patch+json";
+        self.http.json(request).await
+    }
+
     /// One node.
     pub async fn get_node(&self, name: &str) -> Result<ObjectMeta, ApiError> {
         self.get(&format!("/api/v1/nodes/{name}")).await

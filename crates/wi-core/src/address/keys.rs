@@ -48,6 +48,34 @@ impl SecretKey {
     }
 }
 
+/// What makes pods, in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct WorkloadKey {
+    /// The spec's name of the cluster.
+    pub cluster: String,
+    /// Its namespace.
+    pub namespace: KubeName,
+    /// `Deployment`.
+    pub kind: String,
+    /// Its name.
+    pub name: KubeName,
+}
+
+impl WorkloadKey {
+    /// The namespace that it is in.
+    pub fn namespace_key(&self) -> NamespaceKey {
+        NamespaceKey {
+            cluster: self.cluster.clone(),
+            namespace: self.namespace.clone(),
+        }
+    }
+
+    /// `template.CLUSTER/NAMESPACE/KIND/NAME`.
+    pub fn template(&self) -> Address {
+        Address::template(&self.cluster, &self.namespace, &self.kind, &self.name)
+    }
+}
+
 /// One member of one binding of one policy: the unit of adding and removing access.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BindingKey {

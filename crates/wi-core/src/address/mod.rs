@@ -15,7 +15,7 @@ mod keys;
 #[cfg(test)]
 mod tests;
 
-pub use keys::{AccountName, BindingKey, KsaKey, NamespaceKey, SecretKey};
+pub use keys::{AccountName, BindingKey, KsaKey, NamespaceKey, SecretKey, WorkloadKey};
 
 use crate::digest::sha256;
 use crate::names::{Condition, Email, KubeName, Member, NameError};
@@ -33,9 +33,10 @@ enum Kind {
     Ksa,
     Key,
     Secret,
+    Template,
 }
 
-const KINDS: [(&str, Kind); 9] = [
+const KINDS: [(&str, Kind); 10] = [
     ("cluster", Kind::Cluster),
     ("nodepool", Kind::NodePool),
     ("gsa", Kind::Account),
@@ -45,6 +46,7 @@ const KINDS: [(&str, Kind); 9] = [
     ("ksa", Kind::Ksa),
     ("key", Kind::Key),
     ("secret", Kind::Secret),
+    ("template", Kind::Template),
 ];
 
 /// Separators, escaped in a name.
@@ -68,6 +70,7 @@ impl Address {
             Some((Kind::Cluster | Kind::Account, rest)) => names(rest, 1),
             Some((Kind::NodePool | Kind::Namespace | Kind::Key, rest)) => names(rest, 2),
             Some((Kind::Ksa | Kind::Secret, rest)) => names(rest, 3),
+            Some((Kind::Template, rest)) => names(rest, 4),
             Some((Kind::Binding, rest)) => rest
                 .split_once('/')
                 .is_some_and(|(a, w)| !a.is_empty() && !w.is_empty()),
@@ -127,6 +130,16 @@ impl Address {
         ))
     }
 
+    /// `template.CLUSTER/NAMESPACE/KIND/NAME`: the pod template of a workload, such as a `deployment`.
+    pub fn template(cluster: &str, namespace: &KubeName, kind: &str, name: &KubeName) -> Self {
+        let kind = kind.to_lowercase();
+        Self::of(format!(
+            "template.{}/{namespace}/{}/{name}",
+            escaped(cluster, NAME),
+            escaped(&kind, NAME)
+        ))
+    }
+
     /// `binding.ACCOUNT/WHO` for impersonation, `grant.WHO:ROLE@RESOURCE` for the rest; under a condition
     /// with `?TITLE#DIGEST` at its end. `name` says by which name an account goes.
     pub fn binding<'a>(key: &BindingKey, name: impl Fn(&Email) -> Cow<'a, AccountName>) -> Self {
@@ -153,9 +166,10 @@ impl Address {
     pub fn cluster(&self) -> Option<&str> {
         match kind_and_name(&self.0)? {
             (Kind::Cluster, name) => Some(name),
-            (Kind::NodePool | Kind::Namespace | Kind::Ksa | Kind::Secret, rest) => {
-                rest.split('/').next()
-            }
+            (
+                Kind::NodePool | Kind::Namespace | Kind::Ksa | Kind::Secret | Kind::Template,
+                rest,
+            ) => rest.split('/').next(),
             (Kind::Account | Kind::Grant | Kind::Binding | Kind::Key, _) => None,
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::templates::TemplateSeen;
 use crate::names::{Email, ProjectId};
 
 /// When something was last, by one source.
@@ -33,6 +34,8 @@ pub struct KeysOf {
     pub files: BTreeSet<Holder>,
     /// Secrets with a key of the account in them, live or not.
     pub secrets: Vec<SecretSeen>,
+    /// Workloads whose templates may have to change; `None`: they were not looked at.
+    pub templates: Option<Vec<TemplateSeen>>,
     /// What could not be looked at; why.
     pub unseen: BTreeSet<String>,
     /// Clusters of the same projects that the spec does not mention.

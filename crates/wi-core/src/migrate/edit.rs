@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::volumes::{self, Fate, text};
@@ -33,8 +34,9 @@ pub struct Wanted<'a> {
     pub accept: &'a BTreeSet<Accept>,
 }
 
-/// One thing that is changed.
-#[derive(Debug, Clone, PartialEq)]
+/// One thing that is changed. In none of it is a value of a variable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Step {
     /// A variable goes.
     RemoveVariable {
@@ -58,7 +60,7 @@ pub enum Step {
         list: List,
         index: usize,
         container: String,
-        field: &'static str,
+        field: String,
         at: usize,
         text: String,
     },
@@ -74,7 +76,8 @@ pub enum Step {
 }
 
 /// The two lists of containers of a template.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum List {
     /// `containers`.
     Main,
@@ -362,7 +365,7 @@ impl Edit<'_> {
                 list,
                 index,
                 container: container.to_owned(),
-                field,
+                field: field.to_owned(),
                 at,
                 text: text(&word).to_owned(),
             });

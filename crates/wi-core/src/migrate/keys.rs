@@ -188,13 +188,19 @@ impl fmt::Display for Hold {
 pub enum Look {
     /// Who disabled keys that may come back.
     Logs,
-    /// Who has and uses keys that are to end.
+    /// Who has keys, and who uses those that are to end.
     All,
 }
 
 /// The accounts of which something has to be looked at, by the spec's names: those with a key of which the spec wants
-/// something else than there is. `live` has the lists of keys.
-pub fn to_look_at(desired: &Desired, live: &Live, now: Option<Timestamp>) -> Vec<(String, Look)> {
+/// something else than there is, and those with one that templates may have, where Secrets may be opened to tell.
+/// `live` has the lists of keys.
+pub fn to_look_at(
+    desired: &Desired,
+    live: &Live,
+    now: Option<Timestamp>,
+    opens: bool,
+) -> Vec<(String, Look)> {
     let looks = desired.migrations.iter().filter_map(|(name, migration)| {
         let account = desired.accounts.get(name)?;
         let Some(Seen::Found(keys)) = live.keys.get(&account.email) else {
@@ -202,6 +208,7 @@ pub fn to_look_at(desired: &Desired, live: &Live, now: Option<Timestamp>) -> Vec
         };
         let mut own = keys.iter().filter(|k| !is_allowed(account, k.id(), now));
         let look = match migration.until {
+            Until::Bound | Until::Cutover if opens => own.next().map(|_| Look::All),
             Until::Bound | Until::Cutover => {
                 let may_come_back = own.any(|k| k.disabled && k.exposure().is_none());
                 may_come_back.then_some(Look::Logs)

@@ -30,6 +30,8 @@ pub struct Workload {
     pub bound: Bound,
     /// What stands against taking the key out.
     pub traps: BTreeSet<Trap>,
+    /// The change by which `wi apply` takes it out, or gives it back.
+    pub by_wi: Option<Address>,
     /// Whether the spec leaves it out.
     pub is_excluded: bool,
 }
@@ -78,8 +80,15 @@ impl Workload {
 
     /// What comes next on the way to there.
     pub fn next(&self, until: Until) -> Next {
-        if self.is_excluded || self.rung() == Rung::CutOver {
+        if self.is_excluded {
             return Next::Nothing;
+        }
+        if self.rung() == Rung::CutOver {
+            // What was begun is not at its end, or is to go back.
+            return match &self.by_wi {
+                Some(change) => Next::Apply(BTreeSet::from([change.clone()])),
+                None => Next::Nothing,
+            };
         }
         match &self.bound {
             Bound::CannotSay(why) => return Next::Look(why.clone()),
@@ -87,6 +96,9 @@ impl Workload {
             Bound::Waits(changes) => return Next::Apply(changes.clone()),
             Bound::Yes if until == Until::Bound => return Next::Nothing,
             Bound::Yes => {}
+        }
+        if let Some(change) = &self.by_wi {
+            return Next::Apply(BTreeSet::from([change.clone()]));
         }
         if self.uses.is_empty() {
             Next::Replace(self.pods.clone())
@@ -148,6 +160,7 @@ mod tests {
             pods: BTreeSet::from(["shop/web-1".to_owned()]),
             bound: Bound::Yes,
             traps: BTreeSet::new(),
+            by_wi: None,
             is_excluded: false,
         }
     }

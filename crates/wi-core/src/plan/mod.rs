@@ -4,6 +4,7 @@
 
 mod access;
 mod authority;
+pub mod bound;
 mod checks;
 mod diff;
 mod digest;
@@ -35,7 +36,7 @@ mod users;
 pub mod waves;
 
 use checks::{brakes, keys, leftovers, two_owners, unmanaged_clusters};
-use diff::{accounts, bindings, clusters, keys as off_keys, kubernetes};
+use diff::{accounts, bindings, clusters, keys as off_keys, kubernetes, templates};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -51,7 +52,7 @@ pub use diff::clusters::meant as meant_cluster;
 pub use diff::keys::stands_against;
 pub use edit::{
     Account, AccountAfter, AccountState, Binding, ClusterPool, Edit, Key, KeyAfter, Kind, Ksa,
-    KsaAfter, Namespace, NodePool, Phase, RestoreSettings, RunSettings, Secret, Was,
+    KsaAfter, Namespace, NodePool, Phase, RestoreSettings, RunSettings, Secret, Template, Was,
 };
 pub use impact::{HeldBack, HoldReason, IdentityEffect, Impact, NodeRoles, Workload};
 pub use left::Left;
@@ -385,6 +386,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
         readiness::hold_what_waits_for_pods(desired, &mut plan);
     }
     readiness::keep_what_held_node_pools_live_on(desired, &mut plan);
+    templates::diff(desired, live, options, &mut plan);
     plan.losing_identity = losses::find(desired, live, options.now, &plan);
     plan.other_accounts = other_account::find(desired, live, &plan);
     restarts::list(live, &mut plan);

@@ -6,9 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::address::{Address, KsaKey, NamespaceKey, SecretKey};
+use crate::address::{Address, KsaKey, NamespaceKey, SecretKey, WorkloadKey};
 use crate::desired::GSA_ANNOTATION;
 use crate::live::keys::SecretSeen;
+use crate::live::templates::TemplateSeen;
 use crate::live::{Live, Objects, Seen};
 use crate::names::{Email, ProjectId};
 use crate::resource::Resource;
@@ -167,6 +168,44 @@ impl<'a> Reader<'a> {
         };
         let found = of.secrets.iter().find(is_it);
         self.seen(basis, "", found.map_or(Value::Null, |s| state(&s.uid)));
+    }
+
+    /// `state` makes what counts of it of its uid and of the digest of its template.
+    pub(super) fn template(
+        &mut self,
+        key: &WorkloadKey,
+        email: &Email,
+        state: impl Fn(&str, &str) -> Value,
+    ) {
+        let basis = Precondition::Resource(key.template());
+        let mut all = self.live.off_keys.values();
+        let Some(all) = all
+            .find(|of| of.email == *email)
+            .and_then(|of| of.templates.as_ref())
+        else {
+            return self.unread(basis, "it was not looked for (--read-secrets)");
+        };
+        let is_it = |t: &&TemplateSeen| {
+            (
+                t.cluster.as_str(),
+                t.namespace.as_str(),
+                t.kind,
+                t.name.as_str(),
+            ) == (
+                &*key.cluster,
+                key.namespace.as_str(),
+                &*key.kind,
+                key.name.as_str(),
+            )
+        };
+        match all.iter().find(is_it).map(|t| (t, &t.object)) {
+            Some((seen, Ok(object))) => {
+                let uid = object.0["metadata"]["uid"].as_str().unwrap_or_default();
+                self.seen(basis, "", state(uid, &seen.digest()));
+            }
+            Some((_, Err(why))) => self.unread(basis, why),
+            None => self.seen(basis, "", Value::Null),
+        }
     }
 
     pub(super) fn policy(&mut self, resource: &Resource) {

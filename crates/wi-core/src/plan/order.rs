@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{Change, Edit, KsaAfter, Plan};
+use super::{Change, Edit, KsaAfter, Plan, bound};
 use crate::address::Address;
 use crate::desired::Desired;
 use crate::graph::Graph;
@@ -34,6 +34,10 @@ struct Index<'a> {
     node_pools: BTreeMap<Email, Vec<&'a Address>>,
     /// Keys that end.
     keys: BTreeMap<&'a Email, Vec<&'a Address>>,
+    /// Keys that come back.
+    enabled: BTreeMap<&'a Email, Vec<&'a Address>>,
+    /// Templates that change.
+    templates: BTreeMap<&'a Email, Vec<&'a Address>>,
 }
 
 impl<'a> Index<'a> {
@@ -64,6 +68,13 @@ impl<'a> Index<'a> {
                 }
                 Edit::Key(key) if key.ends_it() => {
                     index.keys.entry(&key.email).or_default().push(address);
+                }
+                Edit::Key(key) => {
+                    index.enabled.entry(&key.email).or_default().push(address);
+                }
+                Edit::Template(template) => {
+                    let templates = index.templates.entry(&template.email).or_default();
+                    templates.push(address);
                 }
                 Edit::NodePool(pool) => {
                     if let Some(account) =
@@ -203,6 +214,14 @@ impl<'a> Index<'a> {
             // Whatever is to take the key's place is there before.
             Edit::Key(key) if key.ends_it() => {
                 waits.extend(self.identity_of(plan, &key.email));
+                waits.extend(self.templates.get(&key.email).into_iter().flatten());
+            }
+            // All that its pods are to live on is there before: the identity, or the key.
+            Edit::Template(template) if template.takes_out() => {
+                waits.extend(bound::changes(plan, &template.ksa(), &template.email));
+            }
+            Edit::Template(template) => {
+                waits.extend(self.enabled.get(&template.email).into_iter().flatten());
             }
             // While it is there, a key that is disabled can come back into use.
             Edit::Secret(secret) => {

@@ -103,19 +103,21 @@ fn narrowed(desired: &Desired, scope: &Scope) -> Desired {
     });
     part.migrations = chosen(&desired.migrations, |name, _| {
         let account = desired.accounts.get(name);
-        account.is_some_and(|a| scope.keys_of.contains(&a.email))
+        account.is_some_and(|a| {
+            scope.keys_of.contains(&a.email) || scope.templates_of.contains(&a.email)
+        })
     });
-    // The policies that say what pods have whose node pool moves.
+    // The policies that say what pods have whose node pool moves, and who may act as an account whose key goes.
     let identities: BTreeSet<&KsaIdentity> = desired
         .ksas
         .iter()
         .filter(|(key, _)| scope.whole.contains(&key.cluster))
         .map(|(_, ksa)| &ksa.identity)
         .collect();
-    part.bindings = chosen(
-        &desired.bindings,
-        |key, _| matches!(&key.member, Member::Ksa(identity) if identities.contains(identity)),
-    );
+    part.bindings = chosen(&desired.bindings, |key, _| {
+        let of_template = matches!(&key.resource, Resource::ServiceAccount(email) if scope.templates_of.contains(email));
+        of_template || matches!(&key.member, Member::Ksa(identity) if identities.contains(identity))
+    });
     if !scope.whole.is_empty() {
         part.looked_at = looked_at(desired);
         let managed = desired.accounts.values().filter(|a| a.managed);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::diff::keys::key_of;
+use super::diff::templates::workload_of;
 use super::{Action, Edit, Plan, Subject, restarts};
 use crate::address::{AccountName, Address};
 use crate::desired::{Desired, DesiredKsa};
@@ -119,9 +120,11 @@ pub fn addresses(desired: &Desired, live: &Live) -> BTreeSet<Address> {
         let of_spec = AccountName::of_spec(name);
         let keys = keys.into_iter().flatten();
         all.extend(keys.map(|key| Address::key(&of_spec, key.id())));
-        let secrets = live.off_keys.get(name).into_iter();
-        let secrets = secrets.flat_map(|of| &of.secrets);
+        let of = live.off_keys.get(name).into_iter();
+        let secrets = of.clone().flat_map(|of| &of.secrets);
         all.extend(secrets.filter_map(|s| Some(key_of(s)?.address())));
+        let templates = of.flat_map(|of| of.templates.iter().flatten());
+        all.extend(templates.filter_map(|t| Some(workload_of(t)?.template())));
     }
     all
 }

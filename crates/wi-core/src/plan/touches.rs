@@ -24,6 +24,8 @@ pub struct Scope {
     pub(super) users: BTreeSet<BindingKey>,
     /// Accounts whose keys end or come back: who has them is looked at again, in all clusters.
     pub(super) keys_of: BTreeSet<Email>,
+    /// Accounts whose keys templates do without, or get back: they are looked at again, in their own clusters.
+    pub(super) templates_of: BTreeSet<Email>,
     /// Whether something is taken from accounts, or from whoever may act as one: annotations that others write
     /// may rely on it.
     pub(super) takes: bool,
@@ -65,6 +67,13 @@ impl Scope {
     pub(super) fn keys(&mut self, email: &Email) {
         self.accounts.insert(email.clone());
         self.keys_of.insert(email.clone());
+    }
+
+    pub(super) fn template(&mut self, email: &Email) {
+        self.policies
+            .insert(Resource::ServiceAccount(email.clone()));
+        self.accounts.insert(email.clone());
+        self.templates_of.insert(email.clone());
     }
 
     /// The workload pools of those whose right goes.

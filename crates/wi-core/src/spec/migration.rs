@@ -63,6 +63,8 @@ pub struct Soak {
     pub quiet: Duration,
     /// How long it has to be disabled before it is deleted.
     pub disabled: Duration,
+    /// How long the first new pod of a workload has to be ready before the others follow.
+    pub canary: Duration,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -72,6 +74,7 @@ impl Default for Soak {
         Self {
             quiet: DAY * 7,
             disabled: DAY * 7,
+            canary: Duration::from_secs(60),
         }
     }
 }
@@ -85,20 +88,23 @@ impl Soak {
         Duration::from_secs(75 * 60),
         Duration::from_secs(365 * 24 * 3600),
     );
+    /// As above.
+    pub const CANARY: (Duration, Duration) = (Duration::ZERO, DAY);
 }
 
 /// Values of `until` that `wi` does not take yet, each with the way on.
-pub const LATER: [(&str, &str); 2] = [("shadow", BY_HAND), ("canary", BY_HAND)];
+pub const LATER: [(&str, &str); 2] = [("shadow", NEXT), ("canary", NEXT)];
 
-const BY_HAND: &str = "`until: cutover` waits for the templates to change; `wi migrate --emit DIR` writes the patches.";
+const NEXT: &str =
+    "`until: cutover` takes keys out of the templates that nobody else keeps, one new pod first.";
 
 /// Fields of a migration that `wi` does not take yet, each with the way on.
 pub fn later_field(name: &str) -> Option<&'static str> {
     match name {
         "to" => Some("Workloads come to act as the account that the key is of."),
-        "strategy" => Some(BY_HAND),
+        "strategy" => Some("The plan says how each template is changed, and why so."),
         "shares" | "prove" => Some(
-            "wi changes no template itself yet: what proves that it works without a key is yours.",
+            "One new pod comes first: it is proven by its chain, by a token of its own, and by being ready.",
         ),
         _ => None,
     }
@@ -116,15 +122,21 @@ pub enum Accept {
     SetElsewhere,
     /// Nothing takes the key from the files that it lies in.
     InFiles,
+    /// Whoever put the key back into a template, from which `wi` had taken it, does not do so again.
+    PutBack,
+    /// That Google gives a pod the account is not tried before its key goes.
+    Unproven,
 }
 
 impl Accept {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::UnknownReader,
         Self::Mentions,
         Self::SetElsewhere,
         Self::InFiles,
+        Self::PutBack,
+        Self::Unproven,
     ];
 
     /// As the spec writes it.
@@ -134,6 +146,8 @@ impl Accept {
             Self::Mentions => "mentions",
             Self::SetElsewhere => "set-elsewhere",
             Self::InFiles => "in-files",
+            Self::PutBack => "put-back",
+            Self::Unproven => "unproven",
         }
     }
 

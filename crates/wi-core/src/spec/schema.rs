@@ -95,7 +95,9 @@ pub struct Migration {
     pub exclude: Option<Vec<String>>,
     /// What you vouch for, since no template tells it: unknown-reader (what has the key and is not known to read
     /// it does without), mentions (so does what mentions its path), set-elsewhere (what else may set a variable
-    /// that is taken away leads to no other credential), in-files (nothing takes the key from the files that it lies in).
+    /// that is taken away leads to no other credential), in-files (nothing takes the key from the files that it lies in),
+    /// put-back (whoever put a key back into a template will not again), unproven (a key goes from a template although
+    /// no token of its Kubernetes service account could be tried before).
     pub accept: Option<Vec<String>>,
     /// How long to wait before each step.
     pub soak: Option<MigrationSoak>,
@@ -109,6 +111,8 @@ pub struct MigrationSoak {
     pub quiet: Option<String>,
     /// How long it has to be disabled before it is deleted: 168h if left out, at least 75m.
     pub disabled: Option<String>,
+    /// How long the first new pod of a workload has to be ready before the others follow: 60s if left out, at most 24h.
+    pub canary: Option<String>,
 }
 
 /// What the spec must not ask for; `*` stands for anything.

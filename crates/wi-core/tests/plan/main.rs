@@ -26,5 +26,6 @@ mod reliance;
 mod restarts;
 mod saved;
 mod stale;
+mod templates;
 mod waves;
 mod whose;

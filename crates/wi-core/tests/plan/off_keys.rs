@@ -12,7 +12,7 @@ use wi_core::plan::{self, HoldReason, Options, Plan};
 
 use crate::support::*;
 
-const ID: &str = "1f0c9e0011223344556677889900aabbccddeeff";
+pub const ID: &str = "1f0c9e0011223344556677889900aabbccddeeff";
 const OTHER: &str = "9b12d40011223344556677889900aabbccddeeff";
 
 fn now() -> Timestamp {
@@ -23,12 +23,12 @@ fn ago(hours: i64) -> Timestamp {
     now() - SignedDuration::from_hours(hours)
 }
 
-fn spec(migration: &str) -> String {
+pub fn spec(migration: &str) -> String {
     format!("{SPEC}migrate: {{ checkout: {{ {migration} }} }}\n")
 }
 
 /// A key that was made long ago and is silent since.
-fn key() -> KeySeen {
+pub fn key() -> KeySeen {
     let silent = Last::NotIn(ago(42 * 24), now());
     KeySeen {
         id: ID.to_owned(),
@@ -42,7 +42,7 @@ fn key() -> KeySeen {
     }
 }
 
-fn disabled(hours: i64, by_wi: bool) -> KeySeen {
+pub fn disabled(hours: i64, by_wi: bool) -> KeySeen {
     KeySeen {
         disabled: true,
         disabling: Disabling::At {
@@ -69,7 +69,7 @@ fn secret() -> SecretSeen {
     }
 }
 
-fn seen(keys: Vec<KeySeen>) -> KeysOf {
+pub fn seen(keys: Vec<KeySeen>) -> KeysOf {
     let email = Email::parse(CHECKOUT).expect("an email");
     KeysOf {
         project: email.project().expect("a project"),
@@ -78,6 +78,7 @@ fn seen(keys: Vec<KeySeen>) -> KeysOf {
         holders: BTreeSet::new(),
         files: BTreeSet::new(),
         secrets: Vec::new(),
+        templates: None,
         unseen: BTreeSet::new(),
         outside: BTreeSet::new(),
         all_secrets: true,
@@ -85,7 +86,7 @@ fn seen(keys: Vec<KeySeen>) -> KeysOf {
     }
 }
 
-fn listed(keys: &[KeySeen]) -> Value {
+pub fn listed(keys: &[KeySeen]) -> Value {
     let keys = keys.iter().map(|k| {
         json!({
             "name": format!("projects/acme-prod/serviceAccounts/{CHECKOUT}/keys/{}", k.id),
@@ -117,7 +118,7 @@ fn planned_under(spec: &str, seen: KeysOf) -> Plan {
     plan::plan(&desired(spec), &live, &options())
 }
 
-fn held(plan: &Plan) -> String {
+pub fn held(plan: &Plan) -> String {
     let lines = plan.held_back.iter().flat_map(|held| match &held.why {
         HoldReason::Keys { why, .. } => why
             .iter()
@@ -129,7 +130,7 @@ fn held(plan: &Plan) -> String {
 }
 
 /// Whether all that holds something passes with time.
-fn passes(plan: &Plan) -> bool {
+pub fn passes(plan: &Plan) -> bool {
     let mut held = plan.held_back.iter();
     held.all(|h| matches!(h.why, HoldReason::Keys { passes: true, .. }))
 }

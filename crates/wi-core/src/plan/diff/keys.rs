@@ -191,6 +191,7 @@ pub fn stands_against(
     let same = |change: &Change| match (&change.edit, edit) {
         (Edit::Key(now), Edit::Key(planned)) => now.after == planned.after,
         (Edit::Secret(now), Edit::Secret(planned)) => now.uid == planned.uid,
+        (Edit::Template(now), Edit::Template(planned)) => now.is_same(planned),
         _ => false,
     };
     match fresh.changes.get(&address) {

@@ -6,3 +6,4 @@ pub(super) mod clusters;
 pub(super) mod keys;
 pub(super) mod kubernetes;
 mod node_pools;
+pub(super) mod templates;

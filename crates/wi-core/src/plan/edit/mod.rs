@@ -11,6 +11,7 @@ mod node_pool;
 mod object;
 mod restore_settings;
 mod secret;
+mod template;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -28,6 +29,7 @@ pub use object::Was;
 pub(super) use object::annotation_managers;
 pub use restore_settings::RestoreSettings;
 pub use secret::Secret;
+pub use template::Template;
 
 use super::integrity::Checked;
 use super::observe::Reader;
@@ -61,6 +63,8 @@ pub enum Edit {
     Key(Key),
     /// A Secret that held such keys.
     Secret(Secret),
+    /// The pod template of a workload.
+    Template(Template),
 }
 
 impl Deref for Edit {
@@ -77,6 +81,7 @@ impl Deref for Edit {
             Self::Ksa(edit) => edit,
             Self::Key(edit) => edit,
             Self::Secret(edit) => edit,
+            Self::Template(edit) => edit,
         }
     }
 }

@@ -74,6 +74,7 @@ impl Reader<'_> {
         for (field, (least, most), value) in [
             ("quiet", Soak::QUIET, &mut soak.quiet),
             ("disabled", Soak::DISABLED, &mut soak.disabled),
+            ("canary", Soak::CANARY, &mut soak.canary),
         ] {
             let Some(node) = node.get(field) else {
                 continue;

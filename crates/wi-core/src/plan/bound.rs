@@ -4,29 +4,19 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use wi_core::access::{self, Given};
-use wi_core::address::{Address, KsaKey};
-use wi_core::desired::{Desired, DesiredKsa, GSA_ANNOTATION};
-use wi_core::live::{Live, Seen};
-use wi_core::migrate::state::Bound;
-use wi_core::names::{Email, Member};
-use wi_core::plan::{Edit, HoldReason, Plan};
-use wi_core::resource::Resource;
 
-use crate::engine::pipeline::Made;
-use crate::scan::live::Workload;
+use super::{Edit, HoldReason, Plan};
+use crate::access::{self, Given};
+use crate::address::{Address, KsaKey};
+use crate::desired::{Desired, DesiredKsa, GSA_ANNOTATION};
+use crate::live::{Live, Seen};
+use crate::migrate::state::Bound;
+use crate::names::{Email, Member};
+use crate::resource::Resource;
 
-fn key_of(workload: &Workload) -> Option<KsaKey> {
-    Some(KsaKey {
-        cluster: workload.cluster.clone(),
-        namespace: workload.namespace.parse().ok()?,
-        name: workload.service_account.parse().ok()?,
-    })
-}
-
-/// The account that the spec lets a workload act as.
-pub fn acts_as<'a>(desired: &'a Desired, workload: &Workload) -> Option<&'a Email> {
-    desired.ksas.get(&key_of(workload)?)?.account.as_ref()
+/// The account that the spec lets a Kubernetes service account act as.
+pub fn acts_as<'a>(desired: &'a Desired, key: &KsaKey) -> Option<&'a Email> {
+    desired.ksas.get(key)?.account.as_ref()
 }
 
 /// Whether some node pools of a cluster have the GKE metadata server, and some have not.
@@ -45,24 +35,29 @@ pub fn has_mixed_nodes(live: &Live, cluster: &str) -> bool {
     has_one && pools.any(|without| without)
 }
 
-/// Whether a workload would be the account without a key.
-pub fn of(made: &Made, workload: &Workload, email: &Email, now: Timestamp) -> Bound {
-    let ksa = key_of(workload).and_then(|key| {
-        let ksa = made.desired.ksas.get(&key)?;
-        (ksa.account.as_ref() == Some(email)).then_some((key, ksa))
-    });
-    let Some((key, ksa)) = ksa else {
+/// Whether pods of a Kubernetes service account would be the account without a key.
+pub fn of(
+    desired: &Desired,
+    live: &Live,
+    plan: &Plan,
+    key: &KsaKey,
+    email: &Email,
+    now: Option<Timestamp>,
+) -> Bound {
+    let ksa = desired.ksas.get(key);
+    let Some(ksa) = ksa.filter(|ksa| ksa.account.as_ref() == Some(email)) else {
         return Bound::NotDeclared;
     };
-    if let Some(problem) = made.plan.errors.first() {
+    if let Some(problem) = plan.errors.first() {
         return Bound::CannotSay(format!("`wi plan` has errors: {}", problem.message));
     }
-    let waits = waits(&made.plan, &key, ksa, email);
+    let mut waits: BTreeSet<Address> = changes(plan, key, email).cloned().collect();
+    waits.extend(held(plan, key).cloned());
     if !waits.is_empty() {
         return Bound::Waits(waits);
     }
-    match given(made, &key, ksa, now) {
-        Ok(Given::Account(given)) if given == *email => nodes(&made.live, &workload.cluster),
+    match given(desired, live, key, ksa, now) {
+        Ok(Given::Account(given)) if given == *email => nodes(live, &key.cluster),
         Ok(Given::Account(other)) => {
             Bound::CannotSay(format!("it would be {other}: its annotation says so"))
         }
@@ -74,35 +69,48 @@ pub fn of(made: &Made, workload: &Workload, email: &Email, now: Timestamp) -> Bo
     }
 }
 
-/// Changes of the plan, and what it holds back, on which the workload's identity rests.
-fn waits(plan: &Plan, key: &KsaKey, ksa: &DesiredKsa, email: &Email) -> BTreeSet<Address> {
-    let concerns = |edit: &Edit| match edit {
+/// Changes of the plan on which the identity of pods of a Kubernetes service account rests.
+pub fn changes<'a>(
+    plan: &'a Plan,
+    key: &KsaKey,
+    email: &Email,
+) -> impl Iterator<Item = &'a Address> {
+    let concerns = move |edit: &Edit| match edit {
         Edit::ClusterPool(_) | Edit::NodePool(_) => edit.cluster() == Some(key.cluster.as_str()),
-        Edit::RestoreSettings(_) | Edit::Key(_) | Edit::Secret(_) => false,
+        Edit::RestoreSettings(_) | Edit::Key(_) | Edit::Secret(_) | Edit::Template(_) => false,
         Edit::Namespace(_) => edit.address() == key.namespace_key().address(),
         Edit::Ksa(_) => edit.address() == key.address(),
         Edit::Account(account) => account.email == *email,
         Edit::Binding(binding) => {
             let of_account = binding.key.resource == Resource::ServiceAccount(email.clone());
-            of_account && binding.key.member == Member::Ksa(ksa.identity.clone())
+            of_account
+                && matches!(&binding.key.member, Member::Ksa(k)
+                    if k.namespace == key.namespace.as_str() && k.name == key.name.as_str())
         }
     };
     let changes = plan.changes.iter();
-    let changes = changes.filter(|(_, change)| concerns(&change.edit));
+    let changes = changes.filter(move |(_, change)| concerns(&change.edit));
+    let all: Vec<&Address> = changes.map(|(address, _)| address).collect();
+    all.into_iter()
+}
+
+/// What the plan holds back in the cluster, keys and templates aside.
+pub fn held<'a>(plan: &'a Plan, key: &KsaKey) -> impl Iterator<Item = &'a Address> {
+    let cluster = key.cluster.clone();
     let held = plan.held_back.iter();
     let held = held.filter(|h| !matches!(h.why, HoldReason::Keys { .. }));
-    let held = held.map(|h| &h.address);
-    let held = held.filter(|a| a.cluster() == Some(key.cluster.as_str()));
-    changes
-        .map(|(address, _)| address)
-        .chain(held)
-        .cloned()
-        .collect()
+    held.map(|h| &h.address)
+        .filter(move |a| a.cluster() == Some(cluster.as_str()))
 }
 
 /// What the metadata server gives the Kubernetes service account.
-fn given(made: &Made, key: &KsaKey, ksa: &DesiredKsa, now: Timestamp) -> Result<Given, String> {
-    let live = &made.live;
+fn given(
+    desired: &Desired,
+    live: &Live,
+    key: &KsaKey,
+    ksa: &DesiredKsa,
+    now: Option<Timestamp>,
+) -> Result<Given, String> {
     let objects = match live.kubernetes.get(&key.cluster) {
         Some(Seen::Found(objects)) => objects,
         Some(Seen::Unknown(why)) => return Err(why.to_string()),
@@ -111,7 +119,7 @@ fn given(made: &Made, key: &KsaKey, ksa: &DesiredKsa, now: Timestamp) -> Result<
     let name = (key.namespace.to_string(), key.name.to_string());
     let meta = objects.service_accounts.get(&name);
     let meta = meta.ok_or("its Kubernetes service account is not there")?;
-    let cluster = made.desired.clusters.get(&key.cluster);
+    let cluster = desired.clusters.get(&key.cluster);
     let path = &cluster.ok_or("its cluster is not of the spec")?.path;
     let annotation = meta.annotations.get(GSA_ANNOTATION).map(String::as_str);
     let number = live
@@ -125,7 +133,7 @@ fn given(made: &Made, key: &KsaKey, ksa: &DesiredKsa, now: Timestamp) -> Result<
         uid: &meta.uid,
         annotation,
     };
-    Ok(access::by_metadata_server(live, &ksa, Some(now)))
+    Ok(access::by_metadata_server(live, &ksa, now))
 }
 
 fn nodes(live: &Live, cluster: &str) -> Bound {

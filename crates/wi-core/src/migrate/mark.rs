@@ -1,0 +1,62 @@
+//! What `wi` keeps on a workload while it changes the template, and afterwards: an annotation. What a run that was killed
+//! has left is known by it, and whence the way back leads.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::names::Email;
+use crate::wire::kubernetes::ObjectMeta;
+
+/// The annotation.
+pub const MARK: &str = "wi/off-key";
+
+/// Which way a template is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Way {
+    /// The key is taken out.
+    Out,
+    /// It comes back.
+    Back,
+}
+
+/// The annotation's value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mark {
+    /// The account whose key was taken out.
+    pub account: Email,
+    /// The revision that has the template of before.
+    pub revision: String,
+    /// While it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under_way: Option<UnderWay>,
+}
+
+/// A change that goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnderWay {
+    /// Which way.
+    pub way: Way,
+    /// The workload's own settings of a rollout, which it gets again at the end.
+    pub was: Value,
+}
+
+impl Mark {
+    /// That of an object; `None`: it has none that can be read.
+    pub fn of(meta: &ObjectMeta) -> Option<Self> {
+        serde_json::from_str(meta.annotations.get(MARK)?).ok()
+    }
+
+    /// As the annotation has it.
+    pub fn text(&self) -> String {
+        // A map with texts for keys can always be written.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Which way a change goes on.
+    pub fn way(&self) -> Option<Way> {
+        self.under_way.as_ref().map(|u| u.way)
+    }
+}

@@ -1,0 +1,337 @@
+//! What `wi` does with a workload's template itself, and how: decided by what is live, and by nothing else.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::edit::{Edited, Step, Wanted, without_keys};
+use super::mark::{Mark, Way};
+use super::{Trap, owners, rollout};
+use crate::digest::sha256;
+use crate::live::templates::TemplateSeen;
+use crate::spec::migration::{Accept, Migration, Until};
+use crate::wire::kubernetes::ObjectMeta;
+
+/// How a template is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Strategy {
+    /// One new pod comes first and is proven, then the others follow; none goes before a new one is there.
+    Rolling,
+    /// In one write: no pod of it runs.
+    AtOnce,
+}
+
+impl Strategy {
+    /// How, and why so, for the reader.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Rolling => {
+                "rolling, since nobody else keeps it: one new pod comes first; once it is proven the others follow, and none goes before a new one is ready"
+            }
+            Self::AtOnce => "in one write, since no pod of it runs",
+        }
+    }
+}
+
+/// What is done next.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Next {
+    /// Which way.
+    pub way: Way,
+    /// How.
+    pub strategy: Strategy,
+    /// Whether a run that did not come to its end has begun with it.
+    pub goes_on: bool,
+    /// What goes, or comes back.
+    pub steps: Vec<Step>,
+    /// The template that it is to have; `None`: the one that it has.
+    pub template: Option<Value>,
+}
+
+/// Why `wi` does not change a template.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hold {
+    /// Somebody keeps it elsewhere, and would undo it.
+    Owned(String),
+    /// Of this kind `wi` changes none.
+    Kind(&'static str),
+    /// What stands against taking the key out.
+    Trap(Trap),
+    /// New pods would not come beside those of before.
+    Recreate,
+    /// A change of its template would not come about.
+    Paused,
+    /// No template of before would be there for the way back.
+    NoHistory,
+    /// A rollout of its own goes on.
+    Rolls(String),
+    /// Somebody has put the key back.
+    PutBack,
+    /// A change for this account goes on, or has left its mark.
+    Marked(String),
+    /// The template of before is not to be had.
+    NoFormer(String),
+    /// It is another than `wi` has made.
+    Changed,
+    /// It could not be read.
+    Unread(String),
+    /// The spec does not say that its Kubernetes service account acts as the account.
+    NotDeclared(String),
+    /// It would not be the account without the key.
+    NotBound(String),
+    /// The way back leads to keys that nobody can authenticate with.
+    Disabled(Vec<String>),
+    /// What it needs is held back.
+    Needs(Vec<String>),
+}
+
+impl Hold {
+    /// Whether it passes once others have done what is theirs.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Owned(_) | Self::Rolls(_))
+    }
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const BY_HAND: &str = "`wi migrate --emit DIR` writes the patch";
+        match self {
+            Self::Owned(owner) => write!(
+                f,
+                "it is kept by {owner}, which would undo a live change: change it there ({BY_HAND})"
+            ),
+            Self::Kind(kind) => write!(f, "wi changes no {kind} itself: change it by hand ({BY_HAND})"),
+            Self::Trap(trap) => match trap.accept() {
+                Some(accept) => write!(f, "{trap} (accept: [{}])", accept.name()),
+                None => trap.fmt(f),
+            },
+            Self::Recreate => write!(
+                f,
+                "its strategy is Recreate: all of its pods end before the first new one is proven; change it by hand ({BY_HAND})"
+            ),
+            Self::Paused => f.write_str("it is paused: no pod would be replaced"),
+            Self::NoHistory => f.write_str(
+                "it keeps no template of before (revisionHistoryLimit: 0): there would be no way back",
+            ),
+            Self::Rolls(left) => write!(f, "a rollout of it goes on: {left}"),
+            Self::PutBack => write!(
+                f,
+                "wi took the key out, and somebody has put it back: find out who, and change it there (accept: [{}] takes it out again)",
+                Accept::PutBack.name()
+            ),
+            Self::Marked(account) => write!(f, "its template is changed for {account} as well: one after the other"),
+            Self::NoFormer(why) => write!(
+                f,
+                "the template with the key is not to be had any more ({why}): put the key back by hand"
+            ),
+            Self::Changed => f.write_str(
+                "its template was changed since wi took the key out: put the key back by hand",
+            ),
+            Self::Unread(why) => write!(f, "it could not be read: {why}"),
+            Self::NotDeclared(account) => write!(
+                f,
+                "the spec does not say that Kubernetes service account {account} acts as the account (impersonates)"
+            ),
+            Self::NotBound(why) => write!(f, "without the key it would not be the account: {why}"),
+            Self::Disabled(keys) => write!(
+                f,
+                "nobody can authenticate with the key that it would get back: {} is disabled",
+                keys.join(", ")
+            ),
+            Self::Needs(needs) => write!(f, "what it needs is held back: {}", needs.join(", ")),
+        }
+    }
+}
+
+/// The pod template of an object of this kind.
+pub fn template<'a>(kind: &str, object: &'a Value) -> &'a Value {
+    match kind {
+        "CronJob" => &object["spec"]["jobTemplate"]["spec"]["template"],
+        _ => &object["spec"]["template"],
+    }
+}
+
+/// The object's metadata.
+pub fn meta(object: &Value) -> ObjectMeta {
+    serde_json::from_value(object["metadata"].clone()).unwrap_or_default()
+}
+
+impl TemplateSeen {
+    /// A template of it without the key.
+    pub fn edited(&self, template: &Value, accept: &BTreeSet<Accept>) -> Edited {
+        without_keys(
+            template,
+            &Wanted {
+                namespace: &self.namespace,
+                keys: &self.keys,
+                secrets: &self.secrets,
+                config_maps: &self.config_maps,
+                project: self.project.as_deref(),
+                mixed_nodes: self.mixed_nodes,
+                accept,
+            },
+        )
+    }
+
+    /// Of all that a decision rests on a digest, without values of variables.
+    pub fn digest(&self) -> String {
+        let Ok(object) = &self.object else {
+            return String::new();
+        };
+        let object = &object.0;
+        let mut template = template(self.kind, object).clone();
+        for list in ["containers", "initContainers"] {
+            let containers = template["spec"][list].as_array_mut();
+            for container in containers.into_iter().flatten() {
+                for variable in container["env"].as_array_mut().into_iter().flatten() {
+                    if let Some(variable) = variable.as_object_mut() {
+                        variable.remove("value");
+                    }
+                }
+            }
+        }
+        let spec = &object["spec"];
+        let is_idle = spec["replicas"] == 0;
+        let rest = [&spec["strategy"], &spec["minReadySeconds"], &spec["paused"]];
+        let text = format!("{template} {rest:?} {is_idle} {:?}", rollout::mark(object));
+        sha256(text.as_bytes())
+    }
+}
+
+/// What is to be done with a workload's template next, or what stands against it. `None`: nothing is.
+pub fn next(
+    migration: &Migration,
+    email: &str,
+    seen: &TemplateSeen,
+) -> Option<Result<Next, Vec<Hold>>> {
+    let place = (&*seen.namespace, seen.kind, &*seen.name);
+    let mut exclude = migration.exclude.iter();
+    if exclude.any(|p| p.matches(place.0, place.1, place.2)) {
+        return None;
+    }
+    let object = match &seen.object {
+        Ok(object) => &object.0,
+        Err(why) => return Some(Err(vec![Hold::Unread(why.clone())])),
+    };
+    let meta = meta(object);
+    let mark = Mark::of(&meta);
+    if let Some(mark) = mark.as_ref().filter(|m| m.account.as_str() != email) {
+        return Some(Err(vec![Hold::Marked(mark.account.to_string())]));
+    }
+    let edited = seen.edited(template(seen.kind, object), &migration.accept);
+    let has_key = !edited.steps.is_empty() || !edited.traps.is_empty();
+    match (migration.until >= Until::Cutover, has_key) {
+        (true, true) => Some(out(migration, seen, object, &meta, mark.as_ref(), edited)),
+        (false, false) if mark.as_ref()?.way().is_none() => Some(back(seen, object)),
+        // What was begun comes to its end, whichever way that was.
+        (_, has_key) => mark?.way().map(|_| {
+            Ok(Next {
+                way: if has_key { Way::Back } else { Way::Out },
+                strategy: Strategy::Rolling,
+                goes_on: true,
+                steps: Vec::new(),
+                template: None,
+            })
+        }),
+    }
+}
+
+/// Takes the key out.
+fn out(
+    migration: &Migration,
+    seen: &TemplateSeen,
+    object: &Value,
+    meta: &ObjectMeta,
+    mark: Option<&Mark>,
+    edited: Edited,
+) -> Result<Next, Vec<Hold>> {
+    let mut holds: BTreeSet<Hold> = edited.traps.into_iter().map(Hold::Trap).collect();
+    holds.extend(owners::owner(meta).map(Hold::Owned));
+    match mark.map(Mark::way) {
+        // The way back comes to its end first; whoever put the key back on the way out has not put back how the
+        // rollout goes.
+        Some(Some(_)) => {
+            return Ok(Next {
+                way: Way::Back,
+                strategy: Strategy::Rolling,
+                goes_on: true,
+                steps: Vec::new(),
+                template: None,
+            });
+        }
+        Some(None) if !migration.accept.contains(&Accept::PutBack) => {
+            holds.insert(Hold::PutBack);
+        }
+        _ => {}
+    }
+    let strategy = match seen.kind {
+        "Deployment" => rolling(object, &mut holds),
+        kind => {
+            holds.insert(Hold::Kind(kind));
+            Strategy::AtOnce
+        }
+    };
+    if !holds.is_empty() {
+        return Err(holds.into_iter().collect());
+    }
+    Ok(Next {
+        way: Way::Out,
+        strategy,
+        goes_on: false,
+        steps: edited.steps,
+        template: Some(edited.template),
+    })
+}
+
+fn rolling(object: &Value, holds: &mut BTreeSet<Hold>) -> Strategy {
+    let spec = &object["spec"];
+    if spec["revisionHistoryLimit"] == 0 || rollout::revision(object).is_none() {
+        holds.insert(Hold::NoHistory);
+    }
+    if spec["paused"] == true {
+        holds.insert(Hold::Paused);
+    }
+    if spec["replicas"] == 0 {
+        return Strategy::AtOnce;
+    }
+    if spec["strategy"]["type"] == "Recreate" {
+        holds.insert(Hold::Recreate);
+    }
+    holds.extend(rollout::left(object).map(Hold::Rolls));
+    Strategy::Rolling
+}
+
+/// Puts back what was taken out, if all is as it was then.
+fn back(seen: &TemplateSeen, object: &Value) -> Result<Next, Vec<Hold>> {
+    let no_former = |why: &str| Err(vec![Hold::NoFormer(why.to_owned())]);
+    let former = match seen.former.as_ref() {
+        Some(Ok(former)) => rollout::template_of(&former.0),
+        Some(Err(why)) => return no_former(why),
+        None => return no_former("it was not looked for"),
+    };
+    // All that could be accepted was, when it was taken out.
+    let all = Accept::ALL.into_iter().collect();
+    let edited = seen.edited(&former, &all);
+    if edited.steps.is_empty() {
+        return no_former("the Secret with the key is gone, or was not opened");
+    }
+    let mut holds = BTreeSet::new();
+    if edited.template != *template(seen.kind, object) {
+        holds.insert(Hold::Changed);
+    }
+    holds.extend(owners::owner(&meta(object)).map(Hold::Owned));
+    let strategy = rolling(object, &mut holds);
+    if !holds.is_empty() {
+        return Err(holds.into_iter().collect());
+    }
+    Ok(Next {
+        way: Way::Back,
+        strategy,
+        goes_on: false,
+        steps: edited.steps,
+        template: Some(former),
+    })
+}

@@ -1,0 +1,195 @@
+//! Templates of workloads on their way off static keys: what `wi` changes itself, and what it waits for.
+
+use std::collections::BTreeSet;
+
+use super::super::{Change, Edit, HeldBack, HoldReason, Options, Plan, Template, bound};
+use crate::address::{Address, KsaKey, WorkloadKey};
+use crate::desired::Desired;
+use crate::live::templates::TemplateSeen;
+use crate::live::{Live, Seen};
+use crate::migrate::mark::Way;
+use crate::migrate::state::Bound;
+use crate::migrate::templates::{Hold, Next, meta, next, template};
+use crate::names::Email;
+use crate::spec::migration::{Migration, Until};
+use crate::wire::pods::PodSpec;
+
+/// Plans what each migration asks for of templates. Node pools and identities are planned before. What was seen is in
+/// [`Live::off_keys`].
+pub(in crate::plan) fn diff(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
+    let mut changes = Vec::new();
+    let mut held = Vec::new();
+    for (name, migration) in &desired.migrations {
+        let Some(account) = desired.accounts.get(name) else {
+            continue;
+        };
+        let templates = live.off_keys.get(name).and_then(|of| of.templates.as_ref());
+        let Some(templates) = templates else {
+            let keys = live.keys.get(&account.email).and_then(Seen::found);
+            let has_keys = keys.is_some_and(|keys| keys.iter().any(|k| !k.disabled));
+            if has_keys && !migration.until.ends_keys() {
+                plan.warnings.push(format!(
+                    "which workloads have a key of {} was not looked at, so that no template is changed: --read-secrets referenced opens the Secrets that they name",
+                    account.email
+                ));
+            }
+            continue;
+        };
+        for seen in templates {
+            let Some(key) = workload_of(seen) else {
+                continue;
+            };
+            let address = key.template();
+            let Some(next) = next(migration, account.email.as_str(), seen) else {
+                continue;
+            };
+            let planned = next.and_then(|next| {
+                let edit = edit(key, &account.email, seen, &next)?;
+                may(desired, live, options, plan, migration, &edit)?;
+                Ok((edit, next))
+            });
+            match planned {
+                Ok((edit, next)) => changes.push((migration, edit, next)),
+                Err(holds) => held.push((address, holds)),
+            }
+        }
+    }
+    for (migration, edit, next) in changes {
+        let notes = notes(&edit, &next);
+        let place = Some(&migration.place);
+        plan.insert(Change::new(Edit::Template(edit), notes, place));
+    }
+    for (address, holds) in held {
+        let why = HoldReason::Keys {
+            why: holds.iter().map(Hold::to_string).collect(),
+            passes: holds.iter().all(Hold::passes),
+        };
+        plan.held_back.push(HeldBack { address, why });
+    }
+}
+
+/// `None`: no name that Kubernetes takes.
+pub(in crate::plan) fn workload_of(seen: &TemplateSeen) -> Option<WorkloadKey> {
+    Some(WorkloadKey {
+        cluster: seen.cluster.clone(),
+        namespace: seen.namespace.parse().ok()?,
+        kind: seen.kind.to_owned(),
+        name: seen.name.parse().ok()?,
+    })
+}
+
+fn edit(
+    key: WorkloadKey,
+    email: &Email,
+    seen: &TemplateSeen,
+    next: &Next,
+) -> Result<Template, Vec<Hold>> {
+    let unread = |why: String| vec![Hold::Unread(why)];
+    let object = match &seen.object {
+        Ok(object) => &object.0,
+        Err(why) => return Err(unread(why.clone())),
+    };
+    let pod: PodSpec = serde_json::from_value(template(seen.kind, object)["spec"].clone())
+        .map_err(|e| unread(e.to_string()))?;
+    let account = pod.service_account();
+    if account == "default" && next.way == Way::Out && !next.goes_on {
+        let why =
+            "its pods run as the Kubernetes service account `default`: give them one of their own";
+        return Err(vec![Hold::NotBound(why.to_owned())]);
+    }
+    Ok(Template {
+        key,
+        email: email.clone(),
+        service_account: account
+            .parse()
+            .map_err(|_| unread(format!("{account} is no name")))?,
+        uid: meta(object).uid,
+        digest: seen.digest(),
+        way: next.way,
+        strategy: next.strategy,
+        goes_on: next.goes_on,
+        steps: next.steps.clone(),
+    })
+}
+
+/// Whether its pods have what they are to live on, or get it by this plan.
+fn may(
+    desired: &Desired,
+    live: &Live,
+    options: &Options,
+    plan: &Plan,
+    migration: &Migration,
+    edit: &Template,
+) -> Result<(), Vec<Hold>> {
+    let ksa: KsaKey = edit.ksa();
+    if edit.way == Way::Back {
+        return match edit.goes_on || migration.until > Until::Bound {
+            true => Ok(()),
+            false => keys_are_live(live, plan, edit),
+        };
+    }
+    match bound::of(desired, live, plan, &ksa, &edit.email, options.now) {
+        Bound::Yes => Ok(()),
+        Bound::NotDeclared => Err(vec![Hold::NotDeclared(format!(
+            "{}/{}",
+            ksa.namespace, ksa.name
+        ))]),
+        Bound::CannotSay(why) => Err(vec![Hold::NotBound(why)]),
+        // What is planned comes before; what is held back may not come.
+        Bound::Waits(waits) => {
+            let not: BTreeSet<&Address> = waits
+                .iter()
+                .filter(|a| !plan.changes.contains_key(*a))
+                .collect();
+            match not.is_empty() {
+                true => Ok(()),
+                false => Err(vec![Hold::Needs(
+                    not.into_iter().map(ToString::to_string).collect(),
+                )]),
+            }
+        }
+    }
+}
+
+/// Whether all keys of the account are live, or come back by this plan.
+fn keys_are_live(live: &Live, plan: &Plan, edit: &Template) -> Result<(), Vec<Hold>> {
+    let keys = match live.keys.get(&edit.email) {
+        Some(Seen::Found(keys)) => keys,
+        _ => {
+            return Err(vec![Hold::Unread(
+                "the account's keys were not read".to_owned(),
+            )]);
+        }
+    };
+    let comes_back = |id: &str| {
+        let mut changes = plan.changes.values();
+        changes.any(|c| {
+            matches!(&c.edit, Edit::Key(k) if k.email == edit.email && k.id == id && !k.ends_it())
+        })
+    };
+    let dead = keys.iter().filter(|k| k.disabled && !comes_back(k.id()));
+    let dead: Vec<String> = dead.map(|k| k.id().to_owned()).collect();
+    if keys.is_empty() {
+        let why = "the account has no key any more".to_owned();
+        return Err(vec![Hold::NoFormer(why)]);
+    }
+    match dead.is_empty() {
+        true => Ok(()),
+        false => Err(vec![Hold::Disabled(dead)]),
+    }
+}
+
+fn notes(edit: &Template, next: &Next) -> Vec<String> {
+    if edit.goes_on {
+        return Vec::new();
+    }
+    let ksa = edit.ksa();
+    let mut notes = vec![next.strategy.in_words().to_owned()];
+    if edit.way == Way::Out {
+        notes.push(format!(
+            "its pods act as {} by {}/{} then",
+            edit.email, ksa.namespace, ksa.name
+        ));
+    }
+    notes
+}

@@ -1,0 +1,487 @@
+//! Templates of workloads on their way off static keys: what `wi` changes itself, in which order, and what it leaves to
+//! whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use wi_core::desired::Desired;
+use wi_core::live::keys::KeySeen;
+use wi_core::live::templates::{TemplateSeen, Whole};
+use wi_core::live::{ConfigMaps, Live};
+use wi_core::migrate::mark::Way;
+use wi_core::migrate::rollout::{self, Health, Stage};
+use wi_core::migrate::templates::Strategy;
+use wi_core::names::Email;
+use wi_core::plan::{self, Edit, Plan, Template};
+
+use crate::off_keys::{disabled, held, key, listed, passes, seen, spec};
+use crate::support::*;
+
+const ADDRESS: &str = "template.main/shop/deployment/web";
+
+/// The value of a variable, which nothing may tell.
+const CANARY: &str = "hunter2-in-a-variable";
+
+fn pod() -> Value {
+    json!({
+        "serviceAccountName": "checkout",
+        "containers": [{
+            "name": "app", "image": "shop/app:1",
+            "env": [{"name": "PASSWORD", "value": CANARY}, {"name": "GOOGLE_APPLICATION_CREDENTIALS", "value": "/k/key.json"}],
+            "volumeMounts": [{"name": "k", "mountPath": "/k"}],
+        }],
+        "volumes": [{"name": "k", "secret": {"secretName": "key"}}],
+    })
+}
+
+fn free() -> Value {
+    json!({
+        "serviceAccountName": "checkout",
+        "containers": [{"name": "app", "image": "shop/app:1", "env": [{"name": "PASSWORD", "value": CANARY}]}],
+    })
+}
+
+/// A Deployment at rest.
+fn web(pod: Value) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {
+            "name": "web", "namespace": "shop", "uid": "u1", "resourceVersion": "7", "generation": 3,
+            "annotations": {"deployment.kubernetes.io/revision": "4"},
+        },
+        "spec": {
+            "replicas": 3, "minReadySeconds": 5, "progressDeadlineSeconds": 600, "revisionHistoryLimit": 10,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": pod},
+        },
+        "status": {"observedGeneration": 3, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, "availableReplicas": 3},
+    })
+}
+
+/// Its ReplicaSet of a revision.
+fn set(pod: Value, revision: &str) -> Value {
+    json!({
+        "metadata": {
+            "name": format!("web-{revision}"), "uid": format!("rs{revision}"),
+            "annotations": {"deployment.kubernetes.io/revision": revision},
+            "ownerReferences": [{"kind": "Deployment", "name": "web", "uid": "u1", "controller": true}],
+        },
+        "spec": {"template": {"metadata": {"labels": {"app": "web", "pod-template-hash": revision}}, "spec": pod}},
+    })
+}
+
+fn workload(object: Value) -> TemplateSeen {
+    let data = BTreeSet::from(["key.json".to_owned()]);
+    TemplateSeen {
+        cluster: "main".to_owned(),
+        namespace: "shop".to_owned(),
+        kind: "Deployment",
+        name: "web".to_owned(),
+        object: Ok(Whole(object)),
+        former: None,
+        keys: BTreeSet::from([("key".to_owned(), "key.json".to_owned())]),
+        secrets: BTreeMap::from([("key".to_owned(), data)]),
+        config_maps: ConfigMaps::new(),
+        project: None,
+        mixed_nodes: false,
+    }
+}
+
+fn state(
+    migration: &str,
+    world: &Value,
+    keys: Vec<KeySeen>,
+    workload: TemplateSeen,
+) -> (Desired, Live) {
+    let desired = desired(&spec(migration));
+    let mut of = seen(keys);
+    let world = with(world.clone(), json!({"keys": {CHECKOUT: listed(&of.keys)}}));
+    let mut live = live(&world);
+    of.templates = Some(vec![workload]);
+    live.off_keys.insert("checkout".to_owned(), of);
+    (desired, live)
+}
+
+fn planned_in(migration: &str, world: &Value, keys: Vec<KeySeen>, workload: TemplateSeen) -> Plan {
+    let (desired, live) = state(migration, world, keys, workload);
+    plan::plan(&desired, &live, &options())
+}
+
+fn planned(migration: &str, workload: TemplateSeen) -> Plan {
+    planned_in(migration, &settled(), vec![key()], workload)
+}
+
+fn template(plan: &Plan) -> &Template {
+    match &plan.changes[ADDRESS].edit {
+        Edit::Template(template) => template,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What a patch makes of an object, as far as patches of these tests go.
+fn patched(object: &Value, operations: &[Value]) -> Value {
+    let mut object = object.clone();
+    for operation in operations {
+        let path = operation["path"].as_str().expect("a path");
+        let (above, last) = path.rsplit_once('/').expect("a parent");
+        let last = last.replace("~1", "/");
+        let place = object.pointer_mut(above).expect("a place");
+        match (operation["op"].as_str().expect("an operation"), place) {
+            ("test", Value::Object(map)) => {
+                assert_eq!(map[&last], operation["value"], "{operation}")
+            }
+            ("test", _) => {}
+            ("remove", Value::Object(map)) => _ = map.remove(&last).expect("there"),
+            ("remove", Value::Array(list)) => _ = list.remove(last.parse().expect("an index")),
+            ("add", Value::Array(list)) => list.push(operation["value"].clone()),
+            (_, Value::Object(map)) => _ = map.insert(last, operation["value"].clone()),
+            other => panic!("{other:?}"),
+        }
+    }
+    object
+}
+
+fn email() -> Email {
+    Email::parse(CHECKOUT).expect("an email")
+}
+
+/// As the first write leaves it.
+fn begun() -> Value {
+    let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": free()});
+    let object = web(pod());
+    patched(
+        &object,
+        &rollout::begin(&object, &template, Way::Out, &email(), "4"),
+    )
+}
+
+/// As the last one does, and as the controller then has it.
+fn done() -> Value {
+    let object = begun();
+    let object = patched(&object, &rollout::go_on(&object).expect("it goes on"));
+    patched(&object, &rollout::settle(&object).expect("it goes on"))
+}
+
+#[test]
+fn key_is_taken_out_of_a_template_that_nobody_else_keeps() {
+    for until in ["cutover", "disabled", "pruned"] {
+        let plan = planned(&format!("until: {until}"), workload(web(pod())));
+        assert!(
+            plan.changes.contains_key(ADDRESS),
+            "{until}: {}",
+            held(&plan)
+        );
+        assert_eq!(template(&plan).strategy, Strategy::Rolling);
+        assert_eq!(template(&plan).way, Way::Out);
+        assert!(notes(&plan, ADDRESS).contains("one new pod comes first"));
+    }
+    let mut idle = web(pod());
+    idle["spec"]["replicas"] = json!(0);
+    let plan = planned("until: cutover", workload(idle));
+    assert_eq!(template(&plan).strategy, Strategy::AtOnce);
+    for (until, object) in [("bound", web(pod())), ("cutover", web(free()))] {
+        let plan = planned(&format!("until: {until}"), workload(object));
+        assert!(
+            plan.is_empty() && plan.held_back.is_empty(),
+            "{until}: {}",
+            held(&plan)
+        );
+    }
+    let plan = planned(
+        "until: cutover, exclude: [shop/Deployment/web]",
+        workload(web(pod())),
+    );
+    assert!(
+        plan.is_empty() && plan.held_back.is_empty(),
+        "{}",
+        held(&plan)
+    );
+}
+
+#[test]
+fn template_waits_for_all_that_its_pods_are_to_live_on_and_the_key_for_the_template() {
+    let absent = json!({"kubernetes": {"main": {"ServiceAccount": {"shop/checkout": null}}}});
+    let world = with(settled(), absent);
+    let plan = planned_in("until: disabled", &world, vec![key()], workload(web(pod())));
+    let waits = needs(&plan, ADDRESS);
+    assert!(waits.contains(&"ksa.main/shop/checkout"), "{waits:?}");
+    let ends = format!("key.checkout/{}", crate::off_keys::ID);
+    // Whatever was seen of its silence.
+    let waits = needs(&plan, &ends);
+    assert!(waits.contains(&ADDRESS), "{waits:?}");
+}
+
+#[test]
+fn what_stands_against_it_is_told_and_nothing_is_written() {
+    type Change = fn(&mut Value);
+    let cases: [(Change, &str, bool); 8] = [
+        (
+            |o| o["metadata"]["labels"] = json!({"app.kubernetes.io/managed-by": "Helm"}),
+            "it is kept by Helm",
+            true,
+        ),
+        (
+            |o| o["metadata"]["ownerReferences"] = json!([{"kind": "Rollout", "name": "web"}]),
+            "it is kept by Rollout web",
+            true,
+        ),
+        (
+            |o| o["spec"]["strategy"] = json!({"type": "Recreate"}),
+            "its strategy is Recreate",
+            false,
+        ),
+        (|o| o["spec"]["paused"] = json!(true), "it is paused", false),
+        (
+            |o| o["spec"]["revisionHistoryLimit"] = json!(0),
+            "there would be no way back",
+            false,
+        ),
+        (
+            |o| o["status"]["updatedReplicas"] = json!(1),
+            "a rollout of it goes on",
+            true,
+        ),
+        (
+            |o| o["spec"]["template"]["spec"]["hostNetwork"] = json!(true),
+            "host's network",
+            false,
+        ),
+        (
+            |o| o["spec"]["template"]["spec"]["serviceAccountName"] = json!("default"),
+            "`default`",
+            false,
+        ),
+    ];
+    for (change, told, with_time) in cases {
+        let mut object = web(pod());
+        change(&mut object);
+        let plan = planned("until: cutover", workload(object));
+        assert!(plan.is_empty(), "{told}: {:?}", changes(&plan));
+        assert!(held(&plan).contains(told), "{told}: {}", held(&plan));
+        assert_eq!(passes(&plan), with_time, "{told}");
+    }
+    let of_kind = |kind| TemplateSeen {
+        kind,
+        ..workload(web(pod()))
+    };
+    for kind in ["StatefulSet", "DaemonSet", "Job", "ReplicationController"] {
+        let plan = planned("until: cutover", of_kind(kind));
+        assert!(
+            plan.is_empty() && held(&plan).contains(kind),
+            "{kind}: {}",
+            held(&plan)
+        );
+    }
+    let unread = TemplateSeen {
+        object: Err("refused".to_owned()),
+        ..workload(web(pod()))
+    };
+    let plan = planned("until: cutover", unread);
+    assert!(plan.is_empty() && held(&plan).contains("refused"));
+    // Nobody looked.
+    let (desired, mut live) = state(
+        "until: cutover",
+        &settled(),
+        vec![key()],
+        workload(web(pod())),
+    );
+    live.off_keys.clear();
+    let plan = plan::plan(&desired, &live, &options());
+    says(&plan.warnings, &["--read-secrets referenced", CHECKOUT]);
+}
+
+#[test]
+fn what_somebody_vouches_for_is_no_hindrance() {
+    let mut object = web(pod());
+    object["spec"]["template"]["spec"]["containers"][0]["args"] = json!(["--from", "/k/key.json"]);
+    let plan = planned("until: cutover", workload(object.clone()));
+    assert!(
+        plan.is_empty() && held(&plan).contains("accept: [mentions]"),
+        "{}",
+        held(&plan)
+    );
+    let plan = planned("until: cutover, accept: [mentions]", workload(object));
+    assert_eq!(changes(&plan), [format!("~ {ADDRESS}")]);
+}
+
+#[test]
+fn begun_change_comes_to_its_end_whatever_the_spec_says_now() {
+    for until in ["bound", "cutover", "disabled"] {
+        let plan = planned(&format!("until: {until}"), workload(begun()));
+        let template = template(&plan);
+        assert!(template.goes_on && template.way == Way::Out && template.steps.is_empty());
+        assert!(plan.changes[ADDRESS].edit.verb().contains("goes on"));
+    }
+    // Somebody put the key back meanwhile: what is left is how the rollout goes.
+    let mut object = begun();
+    object["spec"]["template"]["spec"] = pod();
+    let plan = planned("until: cutover", workload(object));
+    assert!(template(&plan).goes_on && template(&plan).way == Way::Back);
+}
+
+#[test]
+fn key_that_somebody_put_back_is_not_taken_out_again_unasked() {
+    let mut object = done();
+    object["spec"]["template"]["spec"] = pod();
+    object["metadata"]["generation"] = json!(3);
+    let plan = planned("until: cutover", workload(object.clone()));
+    assert!(
+        plan.is_empty() && held(&plan).contains("somebody has put it back"),
+        "{}",
+        held(&plan)
+    );
+    let plan = planned("until: cutover, accept: [put-back]", workload(object));
+    assert_eq!(changes(&plan), [format!("~ {ADDRESS}")]);
+}
+
+#[test]
+fn key_comes_back_if_the_template_is_as_it_was_left_and_the_key_is_live() {
+    let former = |revision: Result<Value, String>| TemplateSeen {
+        former: Some(revision.map(Whole)),
+        ..workload(done())
+    };
+    let whole = former(Ok(set(pod(), "4")));
+    let plan = planned("until: bound", whole.clone());
+    assert_eq!(changes(&plan), [format!("~ {ADDRESS}")], "{}", held(&plan));
+    assert_eq!(template(&plan).way, Way::Back);
+    let shown = plan.changes[ADDRESS].edit.attributes("shop");
+    let variable = shown
+        .iter()
+        .find(|a| a.name == "app.env.GOOGLE_APPLICATION_CREDENTIALS");
+    assert!(
+        variable.is_some_and(|a| a.before.is_none() && a.after.is_some()),
+        "{shown:?}"
+    );
+
+    let gone = former(Err("there is no revision 4 any more".to_owned()));
+    let mut other = whole.clone();
+    if let Ok(object) = &mut other.object {
+        object.0["spec"]["template"]["spec"]["containers"][0]["image"] = json!("shop/app:2");
+    }
+    for (seen, told) in [(gone, "no revision 4"), (other, "was changed since")] {
+        let plan = planned("until: bound", seen);
+        assert!(
+            plan.is_empty() && held(&plan).contains(told),
+            "{told}: {}",
+            held(&plan)
+        );
+    }
+    // The key: comes back before, or is somebody else's to enable.
+    let plan = planned_in(
+        "until: bound",
+        &settled(),
+        vec![disabled(1, true)],
+        whole.clone(),
+    );
+    let back = format!("key.checkout/{}", crate::off_keys::ID);
+    assert_eq!(needs(&plan, ADDRESS), [back]);
+    let plan = planned_in("until: bound", &settled(), vec![disabled(1, false)], whole);
+    assert!(!plan.changes.contains_key(ADDRESS), "{:?}", changes(&plan));
+    assert!(held(&plan).contains("is disabled"), "{}", held(&plan));
+}
+
+#[test]
+fn no_value_of_a_variable_is_in_a_plan() {
+    let (desired, live) = state(
+        "until: cutover",
+        &settled(),
+        vec![key()],
+        workload(web(pod())),
+    );
+    let plan = plan::plan(&desired, &live, &options());
+    let text = serde_json::to_string(&plan).expect("JSON");
+    assert!(
+        text.contains("GOOGLE_APPLICATION_CREDENTIALS") && !text.contains(CANARY),
+        "{text}"
+    );
+    assert!(!format!("{live:?}").contains(CANARY));
+    for operations in [rollout::begin(
+        &web(pod()),
+        &json!({"metadata": {"labels": {"app": "web"}}, "spec": free()}),
+        Way::Out,
+        &email(),
+        "4",
+    )] {
+        assert!(!Value::from(operations).to_string().contains(CANARY));
+    }
+}
+
+#[test]
+fn rollout_stands_with_one_new_pod_and_leaves_the_settings_as_they_were() {
+    let object = begun();
+    assert_eq!(Stage::of(&object), Stage::Canary);
+    let spec = &object["spec"];
+    assert_eq!(
+        spec["strategy"]["rollingUpdate"],
+        json!({"maxSurge": 1, "maxUnavailable": 0})
+    );
+    let (wait, deadline) = (&spec["minReadySeconds"], &spec["progressDeadlineSeconds"]);
+    assert!(
+        wait.as_i64() >= Some(24 * 3600) && deadline.as_i64() > wait.as_i64(),
+        "{spec}"
+    );
+    let next = patched(&object, &rollout::go_on(&object).expect("it goes on"));
+    assert_eq!(Stage::of(&next), Stage::Rolling);
+    let rolling = &next["spec"]["strategy"]["rollingUpdate"];
+    assert_eq!(*rolling, json!({"maxSurge": "25%", "maxUnavailable": 0}));
+    let after = done();
+    for field in ["strategy", "minReadySeconds", "progressDeadlineSeconds"] {
+        assert_eq!(after["spec"][field], web(pod())["spec"][field], "{field}");
+    }
+    let mark = rollout::mark(&after).expect("a mark");
+    assert_eq!((mark.revision.as_str(), mark.way()), ("4", None));
+    // Undone, it is as it was, but for what is to come about yet.
+    let former = rollout::template_of(&set(pod(), "4"));
+    let undone = patched(
+        &object,
+        &rollout::undo(&object, &former).expect("it goes on"),
+    );
+    assert_eq!(undone["spec"]["template"], web(pod())["spec"]["template"]);
+    assert_eq!(
+        undone["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"],
+        0
+    );
+    let settled = patched(&undone, &rollout::settle(&undone).expect("it goes on"));
+    assert_eq!(settled["spec"], web(pod())["spec"]);
+    assert_eq!(rollout::mark(&settled), None);
+}
+
+#[test]
+fn new_pod_is_proven_by_what_it_is_and_not_by_others() {
+    let sets = [set(pod(), "4"), set(free(), "5")];
+    let new = rollout::current(&begun(), &sets).expect("the new one");
+    assert_eq!(new["metadata"]["uid"], "rs5");
+    assert_eq!(
+        rollout::of_revision(&begun(), &sets, "4").expect("the old one")["metadata"]["uid"],
+        "rs4"
+    );
+    let pod = |set: &str, ready: &str, restarts: u32| {
+        json!({
+            "metadata": {"name": "p", "ownerReferences": [{"uid": set}]},
+            "status": {
+                "phase": "Running", "conditions": [{"type": "Ready", "status": ready}],
+                "containerStatuses": [{"name": "app", "restartCount": restarts}],
+            },
+        })
+    };
+    assert_eq!(
+        rollout::health(new, &[pod("rs5", "True", 0)]),
+        Health::Ready
+    );
+    assert!(matches!(
+        rollout::health(new, &[pod("rs4", "True", 0)]),
+        Health::Waits(_)
+    ));
+    assert!(matches!(
+        rollout::health(new, &[pod("rs5", "False", 0)]),
+        Health::Waits(_)
+    ));
+    assert!(matches!(
+        rollout::health(new, &[pod("rs5", "True", 1)]),
+        Health::Fails(_)
+    ));
+    let mut going = pod("rs5", "True", 0);
+    going["metadata"]["deletionTimestamp"] = json!("2026-11-30T12:00:00Z");
+    assert!(matches!(rollout::health(new, &[going]), Health::Waits(_)));
+}
