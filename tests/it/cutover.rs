@@ -330,7 +330,10 @@ fn apply_that_ends_at_any_write_is_gone_on_with_and_no_request_is_lost() {
         let web = stage.object("Deployment", "web");
         assert!(!has_key(&web), "{count}");
         assert_eq!(web["spec"]["strategy"], spec["strategy"], "{count}");
-        assert_eq!(web["spec"]["minReadySeconds"], spec["minReadySeconds"], "{count}");
+        assert_eq!(
+            web["spec"]["minReadySeconds"], spec["minReadySeconds"],
+            "{count}"
+        );
         let ran = stage.go(&["plan", "--detailed-exitcode"]).ok();
         assert!(ran.out.contains("No changes."), "{count}: {}", ran.out);
     }
@@ -352,5 +355,9 @@ fn whoever_puts_the_key_back_has_it_with_his_own_settings_and_is_told_of() {
     assert_eq!(stage.lost(), [""; 0]);
     let ran = stage.go(&["plan", "--detailed-exitcode"]);
     assert_eq!(code(&ran), 2, "{}{}", ran.out, ran.err);
-    assert!(flat(&ran.out).contains("somebody has put it back"), "{}", ran.out);
+    assert!(
+        flat(&ran.out).contains("somebody has put it back"),
+        "{}",
+        ran.out
+    );
 }
