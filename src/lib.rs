@@ -20,6 +20,8 @@ pub mod logs;
 
 pub mod scan;
 
+pub mod import;
+
 pub mod migrate;
 
 pub mod view;

@@ -7,8 +7,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::{
-    apply, comment, completion, doctor, explain, graph, help, init, logs, migrate, plan, sandbox,
-    scan, schema, show, validate, verify,
+    apply, comment, completion, doctor, explain, graph, help, import, init, logs, migrate, plan,
+    sandbox, scan, schema, show, validate, verify,
 };
 
 /// Workload Identity for GKE, planned like Terraform and applied without an outage.
@@ -99,6 +99,8 @@ fn targets(filter: &str) -> Targets {
 pub(super) enum Command {
     /// Write a first spec, and the workflows of a CI
     Init(init::InitArgs),
+    /// Write a spec from what is there, and prove that it is that
+    Import(import::ImportArgs),
     /// Read the spec and the live state, and print what would change
     Plan(plan::PlanArgs),
     /// Plan, ask, and carry it out
@@ -142,6 +144,7 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Init(_) => "init",
+            Self::Import(_) => "import",
             Self::Plan(_) => "plan",
             Self::Apply(_) => "apply",
             Self::Destroy(_) => "destroy",

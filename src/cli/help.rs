@@ -34,6 +34,7 @@ const PAGES: &[Page] = &pages![
     "concepts", "Ownership, identities, the order of things, addresses";
     "spec", "Every field of the spec";
     "cli", "The command line, exit codes, environment";
+    "importing", "A spec from what is there: wi import";
     "keys", "Static keys: where they lie, who uses them";
     "migrating", "Off static keys: how far an account is, patches";
     "logs", "Audit logs: what is unusual in them, who used what";

@@ -12,6 +12,7 @@ mod explain;
 mod graph;
 mod heading;
 mod help;
+mod import;
 mod init;
 mod logs;
 mod migrate;
@@ -131,6 +132,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let _command = tracing::info_span!("command", name = cli.command.name()).entered();
     let result = match cli.command {
         Command::Init(args) => init::run(args),
+        Command::Import(args) => import::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Apply(args) => apply::run(args),
         Command::Destroy(args) => apply::destroy(args),

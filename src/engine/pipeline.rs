@@ -74,6 +74,11 @@ pub struct Found {
 }
 
 impl Input {
+    /// Of a spec that has been read, without a former version.
+    pub fn of(spec: Spec) -> Self {
+        Self { spec, former: None }
+    }
+
     /// Reads both; `base` is what git calls the former one.
     pub fn load(paths: &[PathBuf], base: Option<&str>) -> Result<Self, Error> {
         let spec = super::load(paths)?;

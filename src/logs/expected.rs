@@ -107,7 +107,7 @@ fn ksas(spec: &Spec) -> Vec<Ksa<'_>> {
                 });
             };
             for on in &declared.clusters {
-                if let Some(cluster) = spec.clusters.get(on) {
+                if let Some(cluster) = spec.clusters.get(on).filter(|c| ksa.is_on(on, c)) {
                     add(
                         cluster.path.project.workload_pool(),
                         on,

@@ -6,6 +6,7 @@ pub mod explain;
 pub mod findings;
 pub mod graph;
 mod impact;
+pub mod importing;
 pub mod json;
 pub mod logs;
 pub mod markdown;

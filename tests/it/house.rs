@@ -25,6 +25,7 @@ const CORE: &[&[&str]] = &[
     &["access"],
     &["migrate"],
     &["plan", "findings"],
+    &["import"],
 ];
 
 /// A command is a line's part: none uses another.

@@ -27,6 +27,7 @@ mod hostile;
 mod house;
 mod http;
 mod iam;
+mod import;
 mod init;
 mod install;
 mod interrupt;

@@ -72,8 +72,8 @@ pub struct Desired {
     /// Projects in which a former spec had clusters: pods there may have what it granted.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub former_clusters: BTreeSet<ProjectId>,
-    /// The Kubernetes service accounts of each namespace whose clusters labels select: on the others one may be
-    /// left over.
+    /// The Kubernetes service accounts of each namespace whose clusters, or the namespace's, labels select: on the
+    /// others one may be left over.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by_labels: BTreeMap<KubeName, BTreeSet<KubeName>>,
     /// Where what left the spec is looked for; `None`: it is not, since this is a part of a spec.
@@ -138,10 +138,14 @@ pub struct DesiredKsa {
 }
 
 fn by_labels(spec: &Spec) -> BTreeMap<KubeName, BTreeSet<KubeName>> {
-    let namespaces = spec.namespaces.iter();
+    let by_labels = |selector: &Selector| matches!(selector, Selector::Labels(_));
+    let namespaces = spec.namespaces.iter().map(|(name, of)| {
+        let ksas = of.service_accounts.iter();
+        let ksas = ksas.filter(|(_, ksa)| by_labels(&of.selector) || by_labels(&ksa.selector));
+        (name.clone(), ksas.map(|(ksa, _)| ksa.clone()).collect())
+    });
     namespaces
-        .filter(|(_, of)| matches!(of.selector, Selector::Labels(_)))
-        .map(|(name, of)| (name.clone(), of.service_accounts.keys().cloned().collect()))
+        .filter(|(_, ksas): &(_, BTreeSet<_>)| !ksas.is_empty())
         .collect()
 }
 
@@ -235,7 +239,8 @@ impl Desired {
                     cluster: cluster.clone(),
                     namespace: namespace.clone(),
                 };
-                for (name, ksa) in &declared.service_accounts {
+                let here = declared.service_accounts.iter();
+                for (name, ksa) in here.filter(|(_, ksa)| ksa.is_on(cluster, on)) {
                     let identity = KsaIdentity {
                         pool: pool.clone(),
                         namespace: namespace.to_string(),

@@ -3,7 +3,7 @@
 //! Data goes one way; each module uses those above it alone:
 //!
 //! ```text
-//! words, cel, names, api, reason < resource, wire < spec < desired, graph < live, read_set < access < migrate < plan, findings
+//! words, cel, names, api, reason < resource, wire < spec < desired, graph < live, read_set < access < migrate < plan, findings < import
 //! ```
 
 pub mod api;
@@ -39,3 +39,5 @@ pub mod migrate;
 pub mod plan;
 
 pub mod findings;
+
+pub mod import;

@@ -80,7 +80,7 @@ pub async fn read(http: &Http, desired: &Desired, searched: Searched, live: &mut
     // Who may act as an account is read with the account, or its owner's to say, but for what this spec let act as it.
     found.retain(|name, _| !name.starts_with(ACCOUNTS));
     let let_act = may_act_as(&searched, &left, live);
-    let ids = project_ids(http, found.keys(), live).await;
+    let ids = project_ids(http, found.keys(), &live.numbers).await;
     let named = join_all(found.into_iter().map(async |(name, has)| {
         let resource = resource(http, &name, &ids).await;
         (name, has, resource)
@@ -147,11 +147,15 @@ fn may_act_as(searched: &Searched, left: &Left, live: &Live) -> BTreeSet<Email> 
     named.map(|(email, _)| email.clone()).collect()
 }
 
-type Ids = BTreeMap<u64, Result<ProjectId, Reason>>;
+pub(crate) type Ids = BTreeMap<u64, Result<ProjectId, Reason>>;
 
 /// The ids of the projects that these names have by their numbers, each asked for once.
-async fn project_ids(http: &Http, names: impl Iterator<Item = &String>, live: &Live) -> Ids {
-    let known = live.numbers.iter();
+pub(crate) async fn project_ids(
+    http: &Http,
+    names: impl Iterator<Item = &String>,
+    known: &BTreeMap<ProjectId, Seen<u64>>,
+) -> Ids {
+    let known = known.iter();
     let mut ids: Ids = known
         .filter_map(|(id, number)| Some((*number.found()?, Ok(id.clone()))))
         .collect();
@@ -178,7 +182,7 @@ async fn project_ids(http: &Http, names: impl Iterator<Item = &String>, live: &L
 /// What Cloud Asset's name means; an error says that `wi` cannot write there. A resource has one name in a plan,
 /// and Cloud Asset has some by numbers: what the spec grants there would be taken for a grant on something that it
 /// does not name.
-async fn resource(http: &Http, name: &str, ids: &Ids) -> Result<Resource, Reason> {
+pub(crate) async fn resource(http: &Http, name: &str, ids: &Ids) -> Result<Resource, Reason> {
     let found = Resource::from_asset(name).map_err(
         |_| "It is of a kind that the spec has no name for: take it away by other means",
     )?;

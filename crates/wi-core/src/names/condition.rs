@@ -24,6 +24,21 @@ pub struct Condition {
 }
 
 impl Condition {
+    /// That of `expires`: until the beginning of a day (`2027-01-01`, UTC) or until a time
+    /// (`2027-01-01T12:00:00Z`). `None`: it is neither.
+    pub fn until(text: &str) -> Option<Self> {
+        let end = match text.parse::<jiff::civil::Date>() {
+            Ok(day) => day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp(),
+            Err(_) => text.parse::<jiff::Timestamp>().ok()?,
+        };
+        Some(Self {
+            title: format!("until-{text}"),
+            description: String::new(),
+            expression: format!("request.time < timestamp(\"{end}\")"),
+            rest: String::new(),
+        })
+    }
+
     /// What it is called: its title, or its expression where it has none.
     pub fn name(&self) -> &str {
         if self.title.is_empty() {

@@ -134,7 +134,7 @@ pub fn marked_description(text: &str, mark: AccountMark<'_>) -> String {
 }
 
 /// Another tool that says that an object is its own.
-pub(super) fn other_manager(meta: &ObjectMeta) -> Option<String> {
+pub fn other_manager(meta: &ObjectMeta) -> Option<String> {
     let annotation = |name: &str| meta.annotations.get(name);
     if let Some(release) = annotation("meta.helm.sh/release-name") {
         return Some(format!("the Helm release {release}"));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ownership::{is_going, is_ours};
 use super::{Options, Workload, users};
-use crate::address::KsaKey;
+use crate::address::{KsaKey, NamespaceKey};
 use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::live::{Live, Objects, Seen};
 use crate::names::{Email, KsaIdentity};
@@ -80,8 +80,16 @@ fn cause(desired: &Desired, objects: &Objects, key: &KsaKey, meta: &ObjectMeta) 
     } = key;
     let names = desired.by_labels.get(namespace);
     if names.is_some_and(|names| names.contains(name)) {
+        let of = NamespaceKey {
+            cluster: cluster.clone(),
+            namespace: namespace.clone(),
+        };
+        let what = match desired.namespaces.contains_key(&of) {
+            true => format!("{namespace}/{name}"),
+            false => format!("the namespace {namespace}"),
+        };
         return Some(format!(
-            "the labels of cluster.{cluster} do not select the namespace {namespace} any more"
+            "the labels of cluster.{cluster} do not select {what} any more"
         ));
     }
     let account = meta.annotations.get(GSA_ANNOTATION);

@@ -114,6 +114,15 @@ impl SpecErrors {
         self.0.len()
     }
 
+    /// Where each is, as far as it has a place, and what is wrong there.
+    pub fn places(&self) -> Vec<(SourceLine, String)> {
+        let placed = self.0.iter().filter_map(|mistake| {
+            let (source, span, _) = mistake.label.as_ref()?;
+            Some((source.place(*span), mistake.message.clone()))
+        });
+        placed.collect()
+    }
+
     /// Never true.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

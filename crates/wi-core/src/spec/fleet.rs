@@ -35,31 +35,13 @@ impl Spec {
                 new.entry(cluster.path).or_insert(cluster.by);
             }
         }
-        // Of two with the same name neither has it: names do not depend on an order.
-        let mut taken: BTreeMap<String, usize> = BTreeMap::new();
-        for path in new.keys() {
-            for name in names_of(path) {
-                *taken.entry(name).or_default() += 1;
-            }
-        }
-        for name in self.clusters.keys() {
-            *taken.entry(name.clone()).or_default() += 1;
-        }
-        let names: Vec<String> = new
-            .keys()
-            .map(|path| {
-                names_of(path)
-                    .into_iter()
-                    .find(|name| taken[name] == 1 && KubeName::label(name).is_ok())
-                    .unwrap_or_else(|| name_of_none_other(path, &taken))
-            })
-            .collect();
-        for (name, (path, by)) in names.into_iter().zip(&new) {
-            let entry = &self.discover[*by];
+        let declared: BTreeSet<String> = self.clusters.keys().cloned().collect();
+        for (path, name) in names_of_found(new.keys(), &declared) {
+            let entry = &self.discover[new[&path]];
             self.clusters.insert(
                 name,
                 ClusterSpec {
-                    path: path.clone(),
+                    path,
                     labels: entry.labels.clone(),
                     manage: None,
                     node_pools: None,
@@ -108,12 +90,21 @@ impl Spec {
                     message: format!("the namespace `{name}` is on no cluster that was found"),
                 });
             }
-            if let super::model::Selector::Names(names) = &namespace.selector {
+            let what = format!("the namespace `{name}`");
+            let ksas = namespace.service_accounts.iter().map(|(ksa, of)| {
+                let what = format!("the service account `{name}/{ksa}`");
+                (what, &of.selector, &of.place)
+            });
+            let all = [(what, &namespace.selector, &namespace.place)];
+            for (what, selector, place) in all.into_iter().chain(ksas) {
+                let super::model::Selector::Names(names) = selector else {
+                    continue;
+                };
                 for missing in names.iter().filter(|n| !self.clusters.contains_key(*n)) {
                     misfits.push(Misfit {
-                        place: namespace.place.clone(),
+                        place: place.clone(),
                         message: format!(
-                            "the namespace `{name}` is to be on the cluster `{missing}`, which was not found"
+                            "{what} is to be on the cluster `{missing}`, which was not found"
                         ),
                     });
                 }
@@ -139,6 +130,30 @@ impl Spec {
         }
         misfits
     }
+}
+
+/// What clusters are called that are found beside some that are declared under these names.
+pub fn names_of_found<'a>(
+    found: impl Iterator<Item = &'a ClusterPath>,
+    declared: &BTreeSet<String>,
+) -> BTreeMap<ClusterPath, String> {
+    let found: BTreeSet<&ClusterPath> = found.collect();
+    // Of two with the same name neither has it: names do not depend on an order.
+    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+    let names = found.iter().flat_map(|path| names_of(path));
+    for name in names.chain(declared.iter().cloned()) {
+        *taken.entry(name).or_default() += 1;
+    }
+    let own = |path: &ClusterPath| {
+        names_of(path)
+            .into_iter()
+            .find(|name| taken[name] == 1 && KubeName::label(name).is_ok())
+            .unwrap_or_else(|| name_of_none_other(path, &taken))
+    };
+    found
+        .into_iter()
+        .map(|path| (path.clone(), own(path)))
+        .collect()
 }
 
 /// Its name in GKE, that with its location, and that with its project.

@@ -380,6 +380,8 @@ pub struct NamespaceSpec {
 /// A Kubernetes service account of the spec.
 #[derive(Debug, Clone)]
 pub struct KsaSpec {
+    /// On which of its namespace's clusters it is.
+    pub selector: Selector,
     /// How its pods reach Google APIs.
     pub identity: KsaAccess,
     /// How they do on some clusters; the first that fits counts.
@@ -391,6 +393,11 @@ pub struct KsaSpec {
 }
 
 impl KsaSpec {
+    /// Whether it is on this cluster, where its namespace is.
+    pub fn is_on(&self, name: &str, cluster: &ClusterSpec) -> bool {
+        self.selector.selects(name, &cluster.labels)
+    }
+
     /// How its pods reach Google APIs on this cluster.
     pub fn on(&self, name: &str, cluster: &ClusterSpec) -> &KsaAccess {
         self.overrides

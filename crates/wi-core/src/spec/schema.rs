@@ -291,6 +291,8 @@ pub enum Selector {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ServiceAccount {
+    /// On which of its namespace's clusters it is; all if left out.
+    pub clusters: Option<Selector>,
     /// The Google service account that its pods act as.
     pub impersonates: Option<String>,
     /// Roles of its own, without a Google service account.

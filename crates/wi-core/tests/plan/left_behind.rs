@@ -288,3 +288,61 @@ fn former_spec_says_where_clusters_were_that_are_looked_at() {
         .collect();
     assert_eq!(listed, ["acme-far", "acme-prod"]);
 }
+
+/// `shop` is on both clusters of the project, `worker` just where it says.
+fn on(clusters: &str) -> String {
+    format!(
+        "apiVersion: wi/v1
+name: shop
+project: acme-prod
+clusters:
+  main: {{ location: europe-west1, labels: {{ env: dev }} }}
+  far: {{ location: us-east1, labels: {{ env: prod }} }}
+googleServiceAccounts:
+  checkout: {{ grants: [{{ role: roles/pubsub.publisher, resource: topic/orders }}] }}
+namespaces:
+  shop:
+    serviceAccounts:
+      worker: {{ clusters: {clusters}, {DIRECT} }}
+"
+    )
+}
+
+/// `shop/worker`, which `wi` made, is on both, and this runs on `main`.
+fn on_both(running: Value) -> Value {
+    let far = with(cluster("far", json!({})), json!({ "location": "us-east1" }));
+    let there =
+        json!({ "Namespace": { "shop": {} }, "ServiceAccount": { "shop/worker": ours(None) } });
+    with(
+        world(None, running),
+        json!({ "clusters": { "far": far }, "kubernetes": { "far": there } }),
+    )
+}
+
+#[test]
+fn service_account_is_on_those_of_its_namespaces_clusters_that_it_names() {
+    let desired = desired(&on("[far]"));
+    let keys: Vec<String> = desired.ksas.keys().map(ToString::to_string).collect();
+    assert_eq!(keys, ["ksa.far/shop/worker"]);
+    assert_eq!(desired.namespaces.len(), 2);
+    // Out of one by its name it goes there, and what the identity has stays for the other.
+    let plan = plan(&on("[far]"), on_both(runs()));
+    assert_eq!(goes(&plan), [true, false], "{:?}", held(&plan));
+}
+
+#[test]
+fn service_account_whose_cluster_lost_the_label_stays_while_pods_run_as_it() {
+    let spec = on("{ env: prod }");
+    let plan = plan(&spec, on_both(runs()));
+    assert_eq!(goes(&plan), [false, false], "{:?}", changes(&plan));
+    says(
+        &held(&plan),
+        &[
+            KSA,
+            "the labels of cluster.main do not select shop/worker any more",
+            "StatefulSet shop/worker",
+        ],
+    );
+    let plan = crate::support::plan(&spec, on_both(idle()));
+    assert_eq!(goes(&plan), [true, false], "{:?}", held(&plan));
+}

@@ -13,6 +13,7 @@ mod forged;
 mod held_back;
 mod identities;
 mod impact;
+mod import;
 mod keys;
 mod kubernetes;
 mod left_behind;

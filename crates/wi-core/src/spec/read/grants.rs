@@ -173,15 +173,8 @@ impl Reader<'_> {
         role: Option<&Role>,
     ) -> Option<Condition> {
         let text = node.text()?;
-        let day = text.parse::<jiff::civil::Date>().ok();
-        let end = match day {
-            Some(day) => day
-                .to_zoned(jiff::tz::TimeZone::UTC)
-                .ok()
-                .map(|start| start.timestamp()),
-            None => text.parse::<jiff::Timestamp>().ok(),
-        };
-        let Some(end) = end else {
+        let until = Condition::until(text);
+        if until.is_none() {
             self.tell(
                 "name",
                 &entry.at(node.span),
@@ -190,14 +183,9 @@ impl Reader<'_> {
                 Some("expires: 2027-01-01, or 2027-01-01T12:00:00Z".to_owned()),
             );
             return None;
-        };
+        }
         self.no_basic_role(entry, node, role);
-        Some(Condition {
-            title: format!("until-{text}"),
-            description: String::new(),
-            expression: format!("request.time < timestamp(\"{end}\")"),
-            rest: String::new(),
-        })
+        until
     }
 
     fn no_basic_role(&mut self, entry: &Entry<'_>, node: &Node, role: Option<&Role>) {

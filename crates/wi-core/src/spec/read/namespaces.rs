@@ -10,6 +10,15 @@ use crate::spec::diagnostics::Diagnostic;
 use crate::spec::model::{KsaAccess, KsaSpec, NamespaceSpec, Selector};
 use crate::spec::tree::{Key, Node, Value};
 
+/// On which of its namespace's clusters a service account is.
+enum Own<'c> {
+    All,
+    /// Those that are declared, as far as the namespace's could be read.
+    Some(Selector, Option<BTreeSet<&'c str>>),
+    /// What it says could not be read, which has been told.
+    Unread,
+}
+
 impl Reader<'_> {
     pub(super) fn namespaces(
         &mut self,
@@ -100,6 +109,12 @@ impl Reader<'_> {
     ) -> Option<(KubeName, KsaSpec)> {
         let at = entry.at(key.span);
         let name = self.parsed(&at, KubeName::parse(&key.text));
+        let (selector, own) = match self.own_clusters(entry, node, clusters, context) {
+            Own::All => (Some(Selector::All), None),
+            Own::Some(selector, own) => (Some(selector), own),
+            Own::Unread => (None, None),
+        };
+        let clusters = own.as_ref().or(clusters);
         let identity = self.identity(entry, &key.text, node, clusters, context);
         let mut overrides = Vec::new();
         for item in node.get("overrides").map(Node::items).unwrap_or_default() {
@@ -128,6 +143,7 @@ impl Reader<'_> {
         Some((
             name?,
             KsaSpec {
+                selector: selector?,
                 identity: identity?,
                 overrides,
                 existing: node
@@ -136,6 +152,50 @@ impl Reader<'_> {
                 place: at.place(),
             },
         ))
+    }
+
+    /// On which of the namespace's clusters it is.
+    fn own_clusters<'c>(
+        &mut self,
+        entry: &Entry<'_>,
+        node: &Node,
+        clusters: Option<&BTreeSet<&'c str>>,
+        context: &Context<'c>,
+    ) -> Own<'c> {
+        if !node.is_clear("clusters") {
+            return Own::Unread;
+        }
+        let on = node.get("clusters");
+        let Some(on) = on.filter(|n| !matches!(n.value, Value::Null)) else {
+            return Own::All;
+        };
+        if matches!(&on.value, Value::List(items) if items.is_empty()) {
+            self.tell(
+                "no_match",
+                &entry.at(on.span),
+                "this service account is on no cluster".to_owned(),
+                "an empty list",
+                Some("Name some, or leave `clusters` out for all of its namespace.".to_owned()),
+            );
+            return Own::Unread;
+        }
+        let Some(selector) = self.selector(entry, on, context) else {
+            return Own::Unread;
+        };
+        let own = clusters.map(|clusters| {
+            let mut own = context.clusters.selected(&selector);
+            own.retain(|name| clusters.contains(name));
+            own
+        });
+        if own.as_ref().is_some_and(BTreeSet::is_empty)
+            && clusters.is_some_and(|c| !c.is_empty())
+            && context.clusters.are_all()
+        {
+            let whose = format!(" of the namespace `{}`", entry.name);
+            let at = entry.at(on.span);
+            self.selects_none(&at, &whose, "this service account", &selector, context);
+        }
+        Own::Some(selector, own)
     }
 
     /// How its pods reach Google APIs: everywhere, or where an override says.

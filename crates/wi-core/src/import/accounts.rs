@@ -1,0 +1,237 @@
+//! Google service accounts that GKE workloads act as, or may.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::facts::{Facts, KsaName};
+use super::ksas::{Acts, ChosenKsa, unwritable};
+use super::members::{Acting, Given, Members};
+use super::refused::Refused;
+use super::told::{LeftOut, LeftOutKind};
+use crate::live::Seen;
+use crate::names::{Email, Member, ProjectId, check_service_account_id};
+use crate::plan::ownership::{AccountMark, marked_description, split_description};
+use crate::resource::Resource;
+use crate::spec::model::OnRemove;
+use crate::wire::iam::ServiceAccount;
+
+/// A Google service account of the spec.
+pub(super) enum ChosenAccount {
+    /// The spec looks after it.
+    Managed {
+        project: ProjectId,
+        display_name: String,
+        on_remove: Option<OnRemove>,
+        grants: Vec<Given>,
+        /// Who else may act as it, as the spec has it, and what is to be said of that.
+        users: BTreeMap<String, Option<String>>,
+    },
+    /// The spec only refers to it; why.
+    Referred(String),
+}
+
+impl ChosenAccount {
+    pub fn is_managed(&self) -> bool {
+        matches!(self, Self::Managed { .. })
+    }
+
+    pub fn grants(&self) -> &[Given] {
+        match self {
+            Self::Managed { grants, .. } => grants,
+            Self::Referred(_) => &[],
+        }
+    }
+
+    /// Its project, where it is managed.
+    pub fn project(&self) -> Option<&ProjectId> {
+        match self {
+            Self::Managed { project, .. } => Some(project),
+            Self::Referred(_) => None,
+        }
+    }
+}
+
+pub(super) fn choose(
+    facts: &Facts,
+    members: &Members,
+    ksas: &BTreeMap<KsaName, ChosenKsa>,
+    owner: &str,
+    refused: &Refused,
+    left_out: &mut BTreeSet<LeftOut>,
+) -> BTreeMap<Email, ChosenAccount> {
+    let acted_as: BTreeSet<&Email> = ksas
+        .values()
+        .flat_map(|k| k.on.values())
+        .filter_map(|acts| match acts {
+            Acts::As(email) => Some(email),
+            Acts::Itself(_) => None,
+        })
+        .collect();
+    let listed = facts.accounts.values().filter_map(Seen::found).flatten();
+    let listed: BTreeSet<&Email> = listed.map(|(email, _)| email).collect();
+    let mut chosen = BTreeMap::new();
+    for email in listed.union(&acted_as).copied() {
+        let account = account(facts, email);
+        let mark = account.and_then(|(_, a)| split_description(&a.description).1);
+        let is_ours = mark.is_some_and(|m| m.owner == owner && !m.released);
+        let is_used = acted_as.contains(email) || members.acting.contains_key(email);
+        if !is_used && !is_ours {
+            left_out.insert(LeftOut {
+                kind: LeftOutKind::Account,
+                what: email.to_string(),
+                why: match facts.policies.get(&Resource::ServiceAccount(email.clone())) {
+                    Some(Seen::Unknown(why)) => {
+                        format!("who may act as it could not be read: {}", why.cause())
+                    }
+                    _ => "no workload of GKE may act as it".to_owned(),
+                },
+            });
+            continue;
+        }
+        let managed = match refused.account(email) {
+            Some(why) => Err(format!("the spec refuses what it has: {why}")),
+            None => manage(facts, members, ksas, owner, email),
+        };
+        match managed {
+            Ok(managed) => _ = chosen.insert(email.clone(), managed),
+            Err(why) if acted_as.contains(email) => {
+                chosen.insert(email.clone(), ChosenAccount::Referred(why));
+            }
+            Err(why) => {
+                left_out.insert(LeftOut {
+                    kind: LeftOutKind::Account,
+                    what: email.to_string(),
+                    why,
+                });
+            }
+        }
+    }
+    chosen
+}
+
+fn account<'a>(facts: &'a Facts, email: &Email) -> Option<(&'a ProjectId, &'a ServiceAccount)> {
+    facts.accounts.iter().find_map(|(project, listed)| {
+        let account = listed.found()?.get(email)?;
+        Some((project, account))
+    })
+}
+
+/// The whole of it; the error says why the spec cannot look after it.
+fn manage(
+    facts: &Facts,
+    members: &Members,
+    ksas: &BTreeMap<KsaName, ChosenKsa>,
+    owner: &str,
+    email: &Email,
+) -> Result<ChosenAccount, String> {
+    let (project, account) = account(facts, email).ok_or("it is of another project")?;
+    let id = email.account_id();
+    if project.service_account(id) != *email || check_service_account_id(id).is_err() {
+        return Err("Google made it".to_owned());
+    }
+    if account.disabled {
+        return Err("it is disabled, and a plan would enable it".to_owned());
+    }
+    let (text, mark) = split_description(&account.description);
+    let mut wanted = AccountMark::of(owner, None);
+    match mark.filter(|m| !m.released) {
+        Some(mark) if mark.owner != owner => {
+            return Err(format!("it is of the spec named {}", mark.owner));
+        }
+        Some(mark) => wanted = mark,
+        None => wanted.adopted = true,
+    }
+    if mark.is_none()
+        && let Some(tool) = owner_in_words(account)
+    {
+        return Err(tool);
+    }
+    if marked_description(text, wanted).len() > 256 {
+        return Err("its description leaves no room for a mark".to_owned());
+    }
+    match facts.policies.get(&Resource::ServiceAccount(email.clone())) {
+        Some(Seen::Found(_)) => {}
+        Some(Seen::Unknown(why)) => {
+            return Err(format!(
+                "who may act as it could not be read: {}",
+                why.cause()
+            ));
+        }
+        Some(Seen::Absent) | None => return Err("who may act as it was not read".to_owned()),
+    }
+    if members.dead.contains(email) {
+        return Err(
+            "policies name one of this email that was deleted, which a plan would take out of them"
+                .to_owned(),
+        );
+    }
+    let of = || members.of_account.get(email).into_iter().flatten();
+    if let Some(why) = of().find_map(unwritable) {
+        return Err(why);
+    }
+    let mut users = BTreeMap::new();
+    for acting in members.acting.get(email).into_iter().flatten() {
+        if let Some((user, remark)) = user(project, ksas, acting)? {
+            users.insert(user, remark);
+        }
+    }
+    Ok(ChosenAccount::Managed {
+        project: project.clone(),
+        display_name: account.display_name.clone(),
+        on_remove: wanted.on_remove,
+        grants: of().map(Given::from).collect(),
+        users,
+    })
+}
+
+/// Who may act as an account of `home` and is no service account of the spec that does.
+fn user(
+    home: &ProjectId,
+    ksas: &BTreeMap<KsaName, ChosenKsa>,
+    acting: &Acting,
+) -> Result<Option<(String, Option<String>)>, String> {
+    let key = &acting.key;
+    if key.condition.is_some() {
+        return Err(format!("{} may act as it under a condition", key.member));
+    }
+    let Member::Ksa(one) = &key.member else {
+        let set = match &key.member {
+            Member::Set(set) => set.as_user(),
+            _ => None,
+        };
+        return Ok(Some((set.unwrap_or_else(|| acting.spelling.clone()), None)));
+    };
+    let mut of_spec = ksas.iter().filter(|((namespace, name), _)| {
+        one.namespace == namespace.as_str() && one.name == name.as_str()
+    });
+    if of_spec.any(|(_, ksa)| ksa.acts_as(&one.pool, &key.resource)) {
+        return Ok(None);
+    }
+    let (namespace, name) = (&one.namespace, &one.name);
+    let user = match one.pool == home.workload_pool() {
+        true => format!("{namespace}/{name}"),
+        false => match one.pool.strip_suffix(".svc.id.goog") {
+            Some(project) if ProjectId::parse(project).is_ok() => {
+                format!("{project}/{namespace}/{name}")
+            }
+            _ => acting.spelling.clone(),
+        },
+    };
+    Ok(Some((
+        user,
+        Some("annotated so in no cluster of this spec".to_owned()),
+    )))
+}
+
+/// Another tool that says of an account that it is its own.
+fn owner_in_words(account: &ServiceAccount) -> Option<String> {
+    let says = format!("{} {}", account.display_name, account.description).to_lowercase();
+    let tools = [
+        ("terraform", "Terraform"),
+        ("opentofu", "OpenTofu"),
+        ("pulumi", "Pulumi"),
+        ("config connector", "Config Connector"),
+        ("crossplane", "Crossplane"),
+    ];
+    let tool = tools.iter().find(|(word, _)| says.contains(word))?.1;
+    Some(format!("its description says that it is {tool}'s"))
+}

@@ -1,0 +1,286 @@
+//! Kubernetes service accounts that have an identity, on the clusters where they have it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::facts::{Facts, KsaName, Usable};
+use super::members::{Given, Members, is_wide};
+use super::refused::Refused;
+use super::told::{LeftOut, LeftOutKind};
+use crate::address::BindingKey;
+use crate::desired::GSA_ANNOTATION;
+use crate::live::Seen;
+use crate::names::{ClusterPath, Email, KsaIdentity, KubeName, ProjectId};
+use crate::plan::ownership::{other_manager, owner_of};
+use crate::resource::Resource;
+use crate::wire::kubernetes::ObjectMeta;
+
+/// How its pods reach Google APIs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Acts {
+    /// As this Google service account.
+    As(Email),
+    /// As itself, with these roles.
+    Itself(Vec<Given>),
+}
+
+/// A Kubernetes service account of the spec.
+#[derive(Debug, Clone)]
+pub(super) struct ChosenKsa {
+    pub on: BTreeMap<ClusterPath, Acts>,
+    /// Whose it is, where others make it.
+    pub existing: Option<String>,
+}
+
+impl ChosenKsa {
+    /// Whether it has this, on a cluster of its pool.
+    pub fn has(&self, pool: &str, key: &BindingKey) -> bool {
+        let given = Given::from(key);
+        self.on.iter().any(|(cluster, acts)| {
+            cluster.project.workload_pool() == pool
+                && matches!(acts, Acts::Itself(grants) if grants.contains(&given))
+        })
+    }
+
+    /// How many roles it has.
+    pub fn grants(&self) -> usize {
+        let all: BTreeSet<&Acts> = self.on.values().collect();
+        let counts = all.into_iter().map(|acts| match acts {
+            Acts::Itself(grants) => grants.len(),
+            Acts::As(_) => 0,
+        });
+        counts.sum()
+    }
+
+    /// Whether it acts as the account of this policy on a cluster of the pool.
+    pub fn acts_as(&self, pool: &str, policy: &Resource) -> bool {
+        self.on.iter().any(|(cluster, acts)| {
+            cluster.project.workload_pool() == pool
+                && matches!((acts, policy), (Acts::As(one), Resource::ServiceAccount(of)) if one == of)
+        })
+    }
+}
+
+/// A namespace of the spec.
+#[derive(Debug, Clone)]
+pub(super) struct ChosenNamespace {
+    pub ksas: BTreeMap<KubeName, ChosenKsa>,
+    /// Whose it is, where others make it.
+    pub made_by: Option<String>,
+}
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Found {
+    pub ksas: BTreeMap<KsaName, ChosenKsa>,
+    /// Those that have no identity.
+    pub plain: usize,
+}
+
+pub(super) fn choose(
+    facts: &Facts,
+    usable: &Usable<'_>,
+    members: &Members,
+    owner: &str,
+    refused: &Refused,
+    left_out: &mut BTreeSet<LeftOut>,
+) -> Found {
+    let mut found = Found::default();
+    // All of one identity together: what it has counts in each of its clusters.
+    let mut identities: BTreeMap<(KsaName, ProjectId), Vec<(&ClusterPath, &ObjectMeta)>> =
+        BTreeMap::new();
+    for (path, objects) in usable {
+        for meta in objects.service_accounts.values() {
+            let names = KubeName::label(&meta.namespace).ok();
+            let Some(name) = names.zip(KubeName::parse(&meta.name).ok()) else {
+                continue;
+            };
+            let all = identities.entry((name, path.project.clone())).or_default();
+            all.push((*path, meta));
+        }
+    }
+    for ((name, project), there) in identities {
+        let identity = KsaIdentity::new(project.workload_pool(), name.0.as_str(), name.1.as_str());
+        let own: Vec<BindingKey> = members.own(&identity).cloned().collect();
+        let mut on = BTreeMap::new();
+        let mut out = |what: String, why: String| {
+            left_out.insert(LeftOut {
+                kind: LeftOutKind::Ksa,
+                what,
+                why,
+            });
+        };
+        let mut others = Vec::new();
+        // One identity has one owner, in whichever cluster its mark is.
+        let of_others = there
+            .iter()
+            .find_map(|(_, meta)| owner_of(meta).filter(|o| *o != owner));
+        if let Some(other) = of_others {
+            let what = format!("{}/{} of {project}", name.0, name.1);
+            out(what, format!("it is of the spec named {other}"));
+            continue;
+        }
+        for (path, meta) in there {
+            let told = || format!("{}/{} in {path}", name.0, name.1);
+            if !meta.deletion_timestamp.is_empty() {
+                out(told(), "it is being deleted".to_owned());
+                continue;
+            }
+            let annotation = meta.annotations.get(GSA_ANNOTATION);
+            let acts = match annotation.filter(|a| !a.is_empty()) {
+                Some(annotation) => match acts_as(facts, members, &identity, annotation) {
+                    Ok(account) => Acts::As(account),
+                    Err(why) => {
+                        out(told(), why);
+                        continue;
+                    }
+                },
+                None if !own.is_empty() || owner_of(meta) == Some(owner) => {
+                    Acts::Itself(own.iter().map(Given::from).collect())
+                }
+                None => {
+                    found.plain += 1;
+                    continue;
+                }
+            };
+            others.push((whose(meta, owner), owner_of(meta) == Some(owner)));
+            on.insert(path.clone(), acts);
+        }
+        if on.is_empty() {
+            continue;
+        }
+        let itself = on.values().any(|acts| matches!(acts, Acts::Itself(_)));
+        let why_not = match refused.ksa(&name) {
+            Some(why) => Some(format!("the spec refuses it: {why}")),
+            None => cannot_say(&own, itself),
+        };
+        if let Some(why) = why_not {
+            out(format!("{}/{} of {project}", name.0, name.1), why);
+            continue;
+        }
+        let chosen = found.ksas.entry(name).or_insert_with(|| ChosenKsa {
+            on: BTreeMap::new(),
+            existing: None,
+        });
+        chosen.on.extend(on);
+        if !others.iter().any(|(_, ours)| *ours) {
+            let whose = others.into_iter().find_map(|(whose, _)| whose);
+            chosen.existing = chosen.existing.take().or(whose);
+        }
+    }
+    found
+}
+
+/// What the spec has no words for of what an identity has.
+fn cannot_say(own: &[BindingKey], itself: bool) -> Option<String> {
+    if let Some(key) = own.iter().find(|key| is_wide(key)) {
+        return Some(format!(
+            "it has {} on {}, which lets it act as every account there. Grant it on the accounts that it needs, take that away, and import again",
+            key.role, key.resource
+        ));
+    }
+    if let Some(why) = own.iter().find_map(unwritable) {
+        return Some(why);
+    }
+    let first = own.first().filter(|_| !itself)?;
+    Some(format!(
+        "it acts as a Google service account and has roles of its own besides, which do nothing meanwhile ({} on {}). Take one of the two away, and import again",
+        first.role, first.resource
+    ))
+}
+
+/// What no spec can say of a grant.
+pub(super) fn unwritable(key: &BindingKey) -> Option<String> {
+    let condition = key.condition.as_ref()?;
+    let has = |what: &str| {
+        format!(
+            "the condition of {} on {} has {what}, which no spec can have. Give it a title and an expression alone, and import again",
+            key.role, key.resource
+        )
+    };
+    if !condition.rest.is_empty() {
+        return Some(has("more fields"));
+    }
+    condition.title.is_empty().then(|| has("no title"))
+}
+
+/// As which account it acts by its annotation and a right of its own.
+fn acts_as(
+    facts: &Facts,
+    members: &Members,
+    identity: &KsaIdentity,
+    annotation: &str,
+) -> Result<Email, String> {
+    let account = Email::parse(annotation).map_err(|e| format!("its annotation: {}", e.0))?;
+    if account.as_str() != annotation {
+        return Err(format!(
+            "its annotation is {annotation}, and IAM has {account}: write it so, and import again"
+        ));
+    }
+    match facts
+        .policies
+        .get(&Resource::ServiceAccount(account.clone()))
+    {
+        Some(Seen::Found(_)) => {}
+        Some(Seen::Absent) => {
+            return Err(format!(
+                "{account}, which it is annotated with, does not exist"
+            ));
+        }
+        Some(Seen::Unknown(why)) => {
+            return Err(format!(
+                "who may act as {account} could not be read: {}",
+                why.cause()
+            ));
+        }
+        None => return Err(format!("who may act as {account} was not read")),
+    }
+    let rights: Vec<&BindingKey> = members.may_act(identity, &account).collect();
+    if rights.is_empty() {
+        return Err(format!(
+            "it is annotated with {account} and has no right of its own to act as it. A spec would give it one: add `impersonates` if that is meant"
+        ));
+    }
+    match rights.iter().any(|key| key.condition.is_none()) {
+        true => Ok(account),
+        false => Err(format!("it may act as {account} under a condition alone")),
+    }
+}
+
+/// Who made an object, where that is not this spec.
+fn whose(meta: &ObjectMeta, owner: &str) -> Option<String> {
+    match owner_of(meta) {
+        Some(one) if one == owner => None,
+        Some(other) => Some(format!("the spec named {other}")),
+        None => other_manager(meta),
+    }
+}
+
+pub(super) fn by_namespace(
+    facts: &Facts,
+    ksas: BTreeMap<KsaName, ChosenKsa>,
+    owner: &str,
+) -> BTreeMap<KubeName, ChosenNamespace> {
+    let mut namespaces: BTreeMap<KubeName, ChosenNamespace> = BTreeMap::new();
+    for ((namespace, name), ksa) in ksas {
+        let of = namespaces
+            .entry(namespace)
+            .or_insert_with(|| ChosenNamespace {
+                ksas: BTreeMap::new(),
+                made_by: None,
+            });
+        of.ksas.insert(name, ksa);
+    }
+    for (name, namespace) in &mut namespaces {
+        let clusters = namespace.ksas.values().flat_map(|k| k.on.keys());
+        let metas = clusters.filter_map(|path| {
+            let objects = facts.clusters.get(path)?.objects.found()?;
+            objects.namespaces.get(name.as_str())
+        });
+        // One that `wi` made is made again, wherever it is missing.
+        let made_by: Vec<Option<String>> = metas.map(|meta| whose(meta, owner)).collect();
+        if made_by.iter().all(Option::is_some) {
+            namespace.made_by = made_by.into_iter().flatten().next();
+        }
+    }
+    namespaces
+}

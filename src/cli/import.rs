@@ -1,0 +1,301 @@
+//! `wi import`: a spec from what is there, and the proof that it is that.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use wi_core::desired::Desired;
+use wi_core::import::{self, Choices, Imported, Proof};
+use wi_core::live::Live;
+use wi_core::names::{KubeName, ProjectId};
+use wi_core::plan::Options;
+use wi_core::spec::{API_VERSION, Source, load_sources};
+use wi_core::words::safe;
+
+use super::connect::{self, ConnectArgs, Session};
+use super::heading;
+use super::{Failure, Success};
+use crate::engine::pipeline::{self, Input, Part};
+use crate::import::{Read, Wanted, read};
+use crate::view::importing::{self, Progress};
+use crate::view::print;
+
+#[derive(Debug, Args)]
+#[command(next_line_help = true)]
+pub(super) struct ImportArgs {
+    /// From what the spec is made
+    #[arg(long, value_enum, default_value = "live")]
+    pub from: From,
+    /// This project's clusters, accounts and policies (repeatable; also: GOOGLE_CLOUD_PROJECT)
+    #[arg(long, value_name = "PROJECT")]
+    pub project: Vec<String>,
+    /// Only this cluster: NAME or LOCATION/NAME (repeatable)
+    #[arg(long, value_name = "CLUSTER")]
+    pub cluster: Vec<String>,
+    /// The spec's name (default: that of the marks that are there, or the project's)
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The directory that the files go into
+    #[arg(long, value_name = "DIR", default_value = ".", help_heading = heading::OUTPUT)]
+    pub out: PathBuf,
+    /// One file, not one for each namespace
+    #[arg(long, help_heading = heading::OUTPUT)]
+    pub single_file: bool,
+    /// Without comments on whose things are
+    #[arg(long, help_heading = heading::OUTPUT)]
+    pub no_comments: bool,
+    /// Write over files that are there; each is kept as FILE.bak
+    #[arg(long, help_heading = heading::OUTPUT)]
+    pub force: bool,
+    /// Print the files, and write none
+    #[arg(long, help_heading = heading::OUTPUT)]
+    pub dry_run: bool,
+    /// List all that is not in the spec
+    #[arg(long, help_heading = heading::OUTPUT)]
+    pub explain_left_out: bool,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+/// From what a spec is made. Without a doc comment on each, they take one line of the help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum From {
+    Live,
+}
+
+pub(super) fn run(args: ImportArgs) -> Result<Success, Failure> {
+    let wanted = Wanted {
+        projects: projects(&args)?,
+        clusters: args.cluster.iter().cloned().collect(),
+    };
+    let name = args.name.clone();
+    if let Some(name) = &name {
+        KubeName::label(name).map_err(|e| Failure::Message(format!("--name: {e}")))?;
+    }
+    let choices = Choices {
+        name,
+        single_file: args.single_file,
+        comments: !args.no_comments,
+    };
+    connect::runtime()?.block_on(async {
+        let here = [PathBuf::from(".")];
+        let session = Session::open(&args.connect, &here, Desired::default).await?;
+        let made = make(&session, &wanted, &choices, &args.out).await;
+        session.close().await?;
+        let Made {
+            read,
+            imported,
+            proof,
+        } = made?;
+        let imported = &imported;
+        if let Some(told) = importing::instead_of(imported) {
+            print::note(&told);
+        }
+        print::note(&importing::left_out(imported, args.explain_left_out));
+        if !read.unseen.is_empty() {
+            print::note(&importing::unseen(&read.unseen));
+        }
+        if imported.is_empty() {
+            return Err(Failure::Message(
+                "there is nothing to import: no cluster that could be read has a workload pool, and no Google service account is one that workloads of GKE may act as. `wi init` writes a first spec".to_owned(),
+            ));
+        }
+        let summary = importing::summary(imported);
+        if !proof.holds() {
+            let suffix = |name: &String| format!("{name}.rejected");
+            let files = imported.files.iter();
+            let files: BTreeMap<String, String> =
+                files.map(|(n, t)| (suffix(n), t.clone())).collect();
+            print::note(&importing::proof(&proof));
+            if !args.dry_run {
+                write(&args.out, &files)?;
+            }
+            return Err(Failure::Message(format!(
+                "what was made is not what is there, so that it is no spec yet: {summary}{}",
+                match args.dry_run {
+                    true => String::new(),
+                    false => format!(
+                        ", kept as {}/*.rejected",
+                        safe(&args.out.display().to_string())
+                    ),
+                }
+            )));
+        }
+        if args.dry_run {
+            print::data(&together(&imported.files))?;
+            print::note(&format!("Would write {summary}."));
+        } else {
+            let files = may_write(&args, &imported.files)?;
+            write(&args.out, &files)?;
+            print::data(&format!("Wrote {summary}.\n"))?;
+        }
+        print::note(&importing::proof(&proof));
+        Ok(Success::Ok)
+    })
+}
+
+/// What was read, what was made of it, and what a plan of that does.
+struct Made {
+    read: Read,
+    imported: Imported,
+    proof: Proof,
+}
+
+async fn make(
+    session: &Session,
+    wanted: &Wanted,
+    choices: &Choices,
+    out: &Path,
+) -> Result<Made, Failure> {
+    let http = &session.http;
+    let progress = Progress::start();
+    let read = read(http, wanted, &|text| progress.tell(text)).await;
+    progress.tell("Planning what was made");
+    let made = prove(http, wanted, choices, out, read).await;
+    progress.end();
+    made
+}
+
+async fn prove(
+    http: &wi_client::http::Http,
+    wanted: &Wanted,
+    choices: &Choices,
+    out: &Path,
+    read: Read,
+) -> Result<Made, Failure> {
+    let facts = &read.facts;
+    let is_there = |name: &&String| {
+        facts
+            .clusters
+            .keys()
+            .any(|c| **name == c.name || **name == format!("{}/{}", c.location, c.name))
+    };
+    if let Some(missing) = wanted.clusters.iter().find(|name| !is_there(name)) {
+        let missing = safe(missing);
+        return Err(Failure::Message(format!(
+            "--cluster {missing}: the projects have no such cluster{}",
+            why_not(&read)
+        )));
+    }
+    if facts.clusters.is_empty() && facts.accounts.values().all(|a| a.found().is_none()) {
+        return Err(Failure::Message(format!(
+            "nothing could be read{}",
+            why_not(&read)
+        )));
+    }
+    let imported = import::import(facts, choices).map_err(Failure::Rendered)?;
+    let sources = imported.files.iter().map(|(name, text)| {
+        let name = out.join(name).display().to_string();
+        Source::new(name, text.clone())
+    });
+    let spec = load_sources(sources.collect())?;
+    let options = Options {
+        now: Some(jiff::Timestamp::now()),
+        ..Options::default()
+    };
+    let look = async |_: &Desired, _: &mut Live| Ok::<(), Failure>(());
+    let made = pipeline::make(http, Input::of(spec), &options, &Part::default(), look).await?;
+    let proof = import::proof(&made.plan);
+    Ok(Made {
+        read,
+        imported,
+        proof,
+    })
+}
+
+fn why_not(read: &Read) -> String {
+    match read.unseen.is_empty() {
+        true => String::new(),
+        false => format!("\n\n{}", importing::unseen(&read.unseen).trim_end()),
+    }
+}
+
+/// The projects that the user names, or that gcloud's settings do.
+fn projects(args: &ImportArgs) -> Result<BTreeSet<ProjectId>, Failure> {
+    let mut given = args.project.clone();
+    if given.is_empty() {
+        let names = ["GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"];
+        let mut set = names.iter().filter_map(|name| std::env::var(name).ok());
+        given.extend(set.find(|value| !value.is_empty()));
+    }
+    if given.is_empty() {
+        return Err(Failure::Message(
+            "which project? --project PROJECT, once for each".to_owned(),
+        ));
+    }
+    let parsed = given.iter().map(|text| {
+        ProjectId::parse(text).map_err(|e| Failure::Message(format!("--project: {e}")))
+    });
+    parsed.collect()
+}
+
+/// The files that are to be written. What is there is somebody's work, unless it is the same.
+fn may_write(
+    args: &ImportArgs,
+    files: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let out = safe(&args.out.display().to_string());
+    if let Some(other) = other_spec(&args.out, files) {
+        let other = safe(&other.display().to_string());
+        return Err(Failure::Message(format!(
+            "{other} is a spec, too, and would be one with what is written beside it; nothing was written. Name another directory: --out DIR"
+        )));
+    }
+    let mut changed = BTreeMap::new();
+    for (name, text) in files {
+        let path = args.out.join(name);
+        let Ok(there) = std::fs::read_to_string(&path) else {
+            changed.insert(name.clone(), text.clone());
+            continue;
+        };
+        if there == *text {
+            continue;
+        }
+        if !args.force {
+            return Err(Failure::Message(format!(
+                "{out}/{name} is there already, and is another; nothing was written. Move it away, name another directory (--out DIR), or write over it (--force)"
+            )));
+        }
+        let kept = args.out.join(format!("{name}.bak"));
+        std::fs::copy(&path, &kept)
+            .map_err(|e| Failure::Message(format!("cannot keep {}: {e}", kept.display())))?;
+        changed.insert(name.clone(), text.clone());
+    }
+    Ok(changed)
+}
+
+/// A file of a spec that is in the directory and is not written.
+fn other_spec(directory: &Path, files: &BTreeMap<String, String>) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(directory).ok()?.flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths.into_iter().find(|path| {
+        let is_yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
+        let name = path.file_name().and_then(|n| n.to_str());
+        let is_ours = name.is_some_and(|n| files.contains_key(n));
+        let is_spec = |text: String| {
+            let mut lines = text.lines();
+            lines.any(|l| {
+                l.strip_prefix("apiVersion:")
+                    .is_some_and(|v| v.trim() == API_VERSION)
+            })
+        };
+        is_yaml && !is_ours && std::fs::read_to_string(path).is_ok_and(is_spec)
+    })
+}
+
+fn write(directory: &Path, files: &BTreeMap<String, String>) -> Result<(), Failure> {
+    let failed = |path: &Path, e| Failure::Message(format!("cannot write {}: {e}", path.display()));
+    std::fs::create_dir_all(directory).map_err(|e| failed(directory, e))?;
+    for (name, text) in files {
+        let path = directory.join(name);
+        std::fs::write(&path, text).map_err(|e| failed(&path, e))?;
+    }
+    Ok(())
+}
+
+/// All files as one stream of YAML documents.
+fn together(files: &BTreeMap<String, String>) -> String {
+    let files = files.iter().map(|(name, text)| format!("# {name}\n{text}"));
+    files.collect::<Vec<_>>().join("---\n")
+}

@@ -1,0 +1,219 @@
+//! `wi import`: a spec from what is there, proven by a plan, and written only then.
+
+use crate::support::{Place, Ran};
+
+fn import(place: &Place, args: &[&str]) -> Ran {
+    let all = ["import", "--sandbox", "world.yaml", "--out", "imported"];
+    let all: Vec<&str> = all.iter().chain(args).copied().collect();
+    Ran::of(&mut place.command(&all))
+}
+
+fn read(place: &Place, file: &str) -> String {
+    std::fs::read_to_string(place.path(file)).unwrap_or_else(|e| panic!("{file}: {e}"))
+}
+
+/// What was imported is planned by itself, on the same world.
+fn plan(place: &Place) -> Ran {
+    let args = [
+        "plan",
+        "imported",
+        "--sandbox",
+        "world.yaml",
+        "--detailed-exitcode",
+    ];
+    Ran::of(&mut place.command(&args))
+}
+
+#[test]
+fn every_example_that_was_applied_comes_back_with_nothing_left_to_do() {
+    for (example, projects, parts) in [
+        (
+            "quickstart",
+            &["acme-prod"][..],
+            &[
+                "checkout: { impersonates: checkout }",
+                "- roles/cloudsql.client",
+            ][..],
+        ),
+        (
+            "shop",
+            &["acme-prod", "acme-us"],
+            &[
+                "onRemove: delete",
+                "expires: 2027-01-01",
+                "exclude: [gpu]",
+                "resource: dataset/acme-prod/sales",
+            ],
+        ),
+        (
+            "brownfield",
+            &["acme-prod", "acme-dev"],
+            &[
+                "displayName: Checkout",
+                "reporter:",
+                "resource: bucket/acme-receipts",
+            ],
+        ),
+        (
+            "tenant",
+            &["acme-reports", "acme-platform"],
+            &[
+                "- acme-platform/ingress/gateway",
+                "nightly: { impersonates: nightly }",
+            ],
+        ),
+    ] {
+        let place = Place::example(example);
+        place
+            .wi(&["apply", "wi.yaml", "--auto-approve", "--accept-loss"])
+            .ok();
+        let projects = projects.iter().flat_map(|p| ["--project", p]);
+        let args: Vec<&str> = projects.chain(["--single-file"]).collect();
+        import(&place, &args)
+            .ok()
+            .says(&["A plan of it: no changes."]);
+        let first = read(&place, "imported/wi.yaml");
+        for part in parts {
+            assert!(
+                first.contains(part),
+                "{example}: `{part}` is not in:\n{first}"
+            );
+        }
+        assert_eq!(plan(&place).code, Some(0), "{example}:\n{first}");
+        import(&place, &args).ok();
+        assert_eq!(read(&place, "imported/wi.yaml"), first, "{example}");
+    }
+}
+
+#[test]
+fn what_is_there_is_adopted_and_the_first_apply_marks_it_alone() {
+    let place = Place::example("brownfield");
+    let project = ["--project", "acme-prod", "--name", "shop"];
+    import(&place, &project)
+        .ok()
+        .says(&["no changes but 2 adopted"]);
+    assert!(read(&place, "imported/wi.yaml").contains("nodePools: { exclude: [batch] }"));
+    assert!(!read(&place, "imported/wi.yaml").contains("edge"));
+    let before = place.state();
+    let args = [
+        "apply",
+        "imported",
+        "--sandbox",
+        "world.yaml",
+        "--auto-approve",
+    ];
+    Ran::of(&mut place.command(&args))
+        .ok()
+        .says(&["0 added, 2 changed, 0 destroyed"]);
+    let after = place.state();
+    assert_eq!(
+        after["projects"]["acme-prod"]["policy"]["bindings"],
+        before["projects"]["acme-prod"]["policy"]["bindings"]
+    );
+    assert_eq!(
+        after["clusters"][0]["nodePools"],
+        before["clusters"][0]["nodePools"]
+    );
+}
+
+#[test]
+fn what_could_not_be_read_is_named_and_nothing_is_said_of_it() {
+    let place = Place::example("brownfield");
+    let world = read(&place, "world.yaml");
+    let faults = "faults:\n  - { match: \"GET .*searchAllIamPolicies\", denied: true }\n  - { match: \"GET /kubernetes/acme-prod/us-central1-a/edge\", denied: true }\n";
+    place.write(
+        "world.yaml",
+        &format!("{world}{faults}").replace(
+            "name: edge,",
+            "name: edge, workloadPool: acme-prod.svc.id.goog,",
+        ),
+    );
+    let ran = import(&place, &["--project", "acme-prod", "--single-file"]).ok();
+    ran.says(&[
+        "policies of what is in project/acme-prod: they could not be searched",
+        "roles/cloudasset.viewer",
+        "clusters/edge: its Kubernetes API could not be read",
+    ]);
+    assert!(!read(&place, "imported/wi.yaml").contains("edge"));
+    let nothing = import(&place, &["--project", "no-such-project"]).fails();
+    nothing.says(&["nothing could be read", "project/no-such-project"]);
+    import(&place, &["--project", "acme-prod", "--cluster", "mian"])
+        .fails()
+        .says(&["--cluster mian"]);
+}
+
+#[test]
+fn what_a_plan_would_change_is_kept_as_rejected_and_the_rows_are_shown() {
+    let place = Place::example("brownfield");
+    let world = read(&place, "world.yaml");
+    // A run that was interrupted left this: whoever plans this cluster puts it back.
+    place.write(
+        "world.yaml",
+        &world.replacen(
+            "labels: { env: prod }",
+            "labels: { env: prod, wi-restore-batch: surge-1-0 }",
+            1,
+        ),
+    );
+    let ran = import(&place, &["--project", "acme-prod"]).fails();
+    ran.says(&[
+        "A plan of it is not empty",
+        "~ nodepool.main/batch",
+        "is no spec yet",
+    ]);
+    assert!(place.path("imported/wi.yaml.rejected").exists());
+    assert!(!place.path("imported/wi.yaml").exists());
+    assert!(
+        plan(&place).err.contains("no document with"),
+        "what was rejected is no spec"
+    );
+}
+
+#[test]
+fn nothing_is_written_over_and_nothing_is_written_that_was_not_asked_for() {
+    let place = Place::example("brownfield");
+    let args = ["--project", "acme-prod", "--single-file"];
+    let shown = import(&place, &[&args[..], &["--dry-run"]].concat()).ok();
+    assert!(!place.path("imported").exists());
+    assert!(
+        shown.out.starts_with("# wi.yaml\napiVersion: wi/v1\n"),
+        "{}",
+        shown.out
+    );
+    import(&place, &args).ok();
+    let text = read(&place, "imported/wi.yaml");
+    assert_eq!(shown.out, format!("# wi.yaml\n{text}"));
+    place.write("imported/wi.yaml", "mine\n");
+    import(&place, &args)
+        .fails()
+        .says(&["is there already, and is another"]);
+    assert_eq!(read(&place, "imported/wi.yaml"), "mine\n");
+    import(&place, &[&args[..], &["--force"]].concat()).ok();
+    assert_eq!(read(&place, "imported/wi.yaml.bak"), "mine\n");
+    assert_eq!(read(&place, "imported/wi.yaml"), text);
+    place.write("imported/other.yaml", "apiVersion: wi/v1\nname: other\n");
+    import(&place, &args)
+        .fails()
+        .says(&["other.yaml is a spec, too"]);
+    let before_wi = Place::example("quickstart");
+    import(&before_wi, &["--project", "acme-prod"])
+        .fails()
+        .says(&["there is nothing to import", "wi init"]);
+    let who = import(&before_wi, &[]).fails();
+    assert!(who.err.contains("--project PROJECT"), "{}", who.err);
+}
+
+#[test]
+fn what_is_left_out_is_counted_and_listed_where_that_is_asked_for() {
+    let place = Place::example("brownfield");
+    let args = ["--project", "acme-prod", "--dry-run"];
+    let short = import(&place, &args).ok();
+    short.says(&["1 Google service account, 3 grants of others"]);
+    assert!(!short.err.contains("oncall@example.com"), "{}", short.err);
+    let long = import(&place, &[&args[..], &["--explain-left-out"]].concat()).ok();
+    long.says(&[
+        "batch-old@acme-prod.iam.gserviceaccount.com: no workload of GKE may act as it",
+        "roles/monitoring.viewer of group:oncall@example.com on project/acme-prod",
+    ]);
+    assert!(!long.out.contains("oncall"), "no person is in the spec");
+}
