@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use wi_core::desired::Desired;
-use wi_core::import::{self, Choices, Imported, Proof};
+use wi_core::import::{self, Choices, FileKind, Imported, Proof};
 use wi_core::live::Live;
 use wi_core::names::{KubeName, ProjectId};
 use wi_core::plan::Options;
@@ -16,16 +16,23 @@ use super::connect::{self, ConnectArgs, Session};
 use super::heading;
 use super::{Failure, Success};
 use crate::engine::pipeline::{self, Input, Part};
-use crate::import::{Read, Wanted, read};
+use crate::import::{Read, Wanted, owners, read};
 use crate::view::importing::{self, Progress};
 use crate::view::print;
 
 #[derive(Debug, Args)]
 #[command(next_line_help = true)]
 pub(super) struct ImportArgs {
-    /// From what the spec is made
+    /// Files that say what other tools own: Terraform's state, what `terraform show -json` prints, Config
+    /// Connector's YAML; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// From what the spec is made (repeatable): what is live is always read, since only it says what is
     #[arg(long, value_enum, default_value = "live")]
-    pub from: From,
+    pub from: Vec<From>,
+    /// Take over what Terraform and Config Connector own, and say what they are to let go of
+    #[arg(long)]
+    pub take_over: bool,
     /// This project's clusters, accounts and policies (repeatable; also: GOOGLE_CLOUD_PROJECT)
     #[arg(long, value_name = "PROJECT")]
     pub project: Vec<String>,
@@ -61,6 +68,9 @@ pub(super) struct ImportArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum From {
     Live,
+    Tfstate,
+    Tfjson,
+    Kcc,
 }
 
 pub(super) fn run(args: ImportArgs) -> Result<Success, Failure> {
@@ -72,7 +82,22 @@ pub(super) fn run(args: ImportArgs) -> Result<Success, Failure> {
     if let Some(name) = &name {
         KubeName::label(name).map_err(|e| Failure::Message(format!("--name: {e}")))?;
     }
+    let kinds = args.from.iter().filter_map(|from| match from {
+        From::Live => None,
+        From::Tfstate => Some(FileKind::State),
+        From::Tfjson => Some(FileKind::Shown),
+        From::Kcc => Some(FileKind::Manifests),
+    });
+    let kinds: Vec<FileKind> = kinds.collect();
+    if args.files.is_empty() && !kinds.is_empty() {
+        return Err(Failure::Message(
+            "--from names a kind of files: which? `wi import --from tfstate terraform.tfstate`"
+                .to_owned(),
+        ));
+    }
     let choices = Choices {
+        owners: owners(&args.files, &kinds)?,
+        take_over: args.take_over,
         name,
         single_file: args.single_file,
         comments: !args.no_comments,
@@ -130,6 +155,9 @@ pub(super) fn run(args: ImportArgs) -> Result<Success, Failure> {
             print::data(&format!("Wrote {summary}.\n"))?;
         }
         print::note(&importing::proof(&proof));
+        if let Some(told) = importing::other_tools(imported, &choices.owners) {
+            print::note(&told);
+        }
         Ok(Success::Ok)
     })
 }

@@ -5,8 +5,8 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use wi_core::import::{Imported, LeftOut, LeftOutKind, Proof};
-use wi_core::words::{counted, safe};
+use wi_core::import::{Imported, LeftOut, LeftOutKind, Owners, Proof, Tool};
+use wi_core::words::{counted, safe, shell_word};
 
 /// How often the line is drawn.
 const EVERY: Duration = Duration::from_millis(100);
@@ -141,4 +141,59 @@ pub fn proof(proof: &Proof) -> String {
         .map(|row| format!("  {}\n", safe(row)))
         .collect();
     format!("A plan of it is not empty:\n\n{rows}")
+}
+
+/// What other tools own: what they are to let go of, what fights, keys, and what was not understood.
+pub fn other_tools(imported: &Imported, owners: &Owners) -> Option<String> {
+    let mut parts: Vec<String> = Vec::new();
+    let lines = |owners: &mut dyn Iterator<Item = String>| -> String {
+        owners.map(|line| format!("  {line}\n")).collect()
+    };
+    let terraform = imported
+        .to_release
+        .iter()
+        .filter(|o| o.tool == Tool::Terraform);
+    let terraform = lines(
+        &mut terraform.map(|o| format!("terraform state rm {}", shell_word(&safe(&o.address)))),
+    );
+    if !terraform.is_empty() {
+        parts.push(format!(
+            "Terraform has these, and would undo what this spec changes. Before its next apply, take them out of its configuration and its state:\n\n{terraform}"
+        ));
+    }
+    let connector = imported
+        .to_release
+        .iter()
+        .filter(|o| o.tool == Tool::ConfigConnector);
+    let connector = lines(&mut connector.map(|o| {
+        let (kind, name) = o.address.split_once(' ').unwrap_or_default();
+        let (namespace, name) = name.split_once('/').unwrap_or_default();
+        let word = |text: &str| shell_word(&safe(text));
+        let object = format!("{} {} -n {}", word(kind), word(name), word(namespace));
+        format!("kubectl annotate {object} cnrm.cloud.google.com/deletion-policy=abandon && kubectl delete {object}")
+    }));
+    if !connector.is_empty() {
+        parts.push(format!(
+            "Config Connector has these, and writes them again every few minutes. It lets go of them so, without deleting anything at Google:\n\n{connector}"
+        ));
+    }
+    let whole = lines(&mut imported.whole.iter().map(|o| safe(&o.address)));
+    if !whole.is_empty() {
+        parts.push(format!(
+            "These decide about whole roles or policies with members of this spec in them, and take away what it adds. Make them one resource for each member (`_iam_member`, IAMPolicyMember):\n\n{whole}"
+        ));
+    }
+    let keys = lines(&mut owners.keys.iter().map(|o| safe(&o.address)));
+    if !keys.is_empty() {
+        parts.push(format!("Static keys, which are not read and not copied (`wi scan --live` says who uses them):\n\n{keys}"));
+    }
+    let not_understood = owners.not_understood.iter();
+    let not_understood =
+        lines(&mut not_understood.map(|(o, why)| format!("{}: {}", safe(&o.address), safe(why))));
+    if !not_understood.is_empty() {
+        parts.push(format!(
+            "Not understood, and left alone:\n\n{not_understood}"
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join("\n"))
 }

@@ -217,3 +217,49 @@ fn what_is_left_out_is_counted_and_listed_where_that_is_asked_for() {
     ]);
     assert!(!long.out.contains("oncall"), "no person is in the spec");
 }
+
+#[test]
+fn what_a_state_of_terraform_owns_is_referred_to_and_no_secret_of_it_is_anywhere() {
+    let place = Place::example("brownfield");
+    let email = "checkout@acme-prod.iam.gserviceaccount.com";
+    let state = format!(
+        r#"{{"version":4,"lineage":"l","resources":[
+        {{"mode":"managed","type":"google_service_account","name":"checkout","instances":[{{"attributes":{{"email":"{email}"}}}}]}},
+        {{"mode":"managed","type":"google_service_account_key","name":"old","instances":[{{"attributes":{{"private_key":"CANARY"}}}}]}},
+        {{"mode":"data","type":"google_client_config","name":"c","instances":[{{"attributes":{{"access_token":"CANARY"}}}}]}}]}}"#
+    );
+    place.write("terraform.tfstate", &state);
+    let args = [
+        "terraform.tfstate",
+        "--project",
+        "acme-prod",
+        "--single-file",
+    ];
+    let ran = import(&place, &args).ok();
+    ran.says(&["google_service_account_key.old"]);
+    let first = read(&place, "imported/wi.yaml");
+    assert!(
+        first.contains("# Terraform's google_service_account.checkout"),
+        "{first}"
+    );
+    let taken = import(
+        &place,
+        &[&args[..], &["--take-over", "--force", "--from", "tfstate"]].concat(),
+    )
+    .ok();
+    taken.says(&["terraform state rm google_service_account.checkout"]);
+    let second = read(&place, "imported/wi.yaml");
+    assert!(second.contains("displayName: Checkout"), "{second}");
+    let all = [&ran, &taken]
+        .map(|r| format!("{}{}", r.out, r.err))
+        .concat()
+        + &first
+        + &second;
+    assert!(!all.contains("CANARY"), "{all}");
+    import(&place, &[&args[..], &["--from", "kcc"]].concat())
+        .fails()
+        .says(&["--from tfstate"]);
+    place.write("broken.tfstate", "{ \"private_key\": \"CANARY\" ");
+    let broken = import(&place, &["broken.tfstate", "--project", "acme-prod"]).fails();
+    assert!(!broken.err.contains("CANARY"), "{}", broken.err);
+}

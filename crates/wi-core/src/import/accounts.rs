@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::asked::Asked;
 use super::facts::{Facts, KsaName};
 use super::ksas::{Acts, ChosenKsa, unwritable};
-use super::members::{Acting, Given, Members};
-use super::refused::Refused;
+use super::members::{Acting, Given};
 use super::told::{LeftOut, LeftOutKind};
 use crate::live::Seen;
 use crate::names::{Email, Member, ProjectId, check_service_account_id};
@@ -51,13 +51,17 @@ impl ChosenAccount {
 }
 
 pub(super) fn choose(
-    facts: &Facts,
-    members: &Members,
+    asked: &Asked<'_>,
     ksas: &BTreeMap<KsaName, ChosenKsa>,
-    owner: &str,
-    refused: &Refused,
     left_out: &mut BTreeSet<LeftOut>,
 ) -> BTreeMap<Email, ChosenAccount> {
+    let Asked {
+        facts,
+        members,
+        owner,
+        refused,
+        ..
+    } = *asked;
     let acted_as: BTreeSet<&Email> = ksas
         .values()
         .flat_map(|k| k.on.values())
@@ -89,7 +93,7 @@ pub(super) fn choose(
         }
         let managed = match refused.account(email) {
             Some(why) => Err(format!("the spec refuses what it has: {why}")),
-            None => manage(facts, members, ksas, owner, email),
+            None => manage(asked, ksas, email),
         };
         match managed {
             Ok(managed) => _ = chosen.insert(email.clone(), managed),
@@ -117,12 +121,17 @@ fn account<'a>(facts: &'a Facts, email: &Email) -> Option<(&'a ProjectId, &'a Se
 
 /// The whole of it; the error says why the spec cannot look after it.
 fn manage(
-    facts: &Facts,
-    members: &Members,
+    asked: &Asked<'_>,
     ksas: &BTreeMap<KsaName, ChosenKsa>,
-    owner: &str,
     email: &Email,
 ) -> Result<ChosenAccount, String> {
+    let Asked {
+        facts,
+        members,
+        choices,
+        owner,
+        ..
+    } = *asked;
     let (project, account) = account(facts, email).ok_or("it is of another project")?;
     let id = email.account_id();
     if project.service_account(id) != *email || check_service_account_id(id).is_err() {
@@ -140,7 +149,16 @@ fn manage(
         Some(mark) => wanted = mark,
         None => wanted.adopted = true,
     }
+    if let Some(of) = choices
+        .owners
+        .accounts
+        .get(email)
+        .filter(|_| !choices.take_over)
+    {
+        return Err(of.in_words());
+    }
     if mark.is_none()
+        && !choices.take_over
         && let Some(tool) = owner_in_words(account)
     {
         return Err(tool);

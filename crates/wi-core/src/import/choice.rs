@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::accounts::{self, ChosenAccount};
+use super::asked::Asked;
 use super::clusters::{self, Fleet};
 use super::facts::Facts;
 use super::ksas::{self, ChosenKsa, ChosenNamespace};
 use super::members::{Given, Members};
+use super::owners::{Owner, Owners};
 use super::refused::Refused;
-use super::told::{Imported, LeftOut, LeftOutKind};
+use super::told::{Choices, Imported, LeftOut, LeftOutKind};
 use crate::address::BindingKey;
 use crate::live::Seen;
 use crate::names::{Email, KubeName, Member, ProjectId};
@@ -28,16 +30,22 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    pub fn of(facts: &Facts, name: String, refused: &Refused) -> Self {
+    pub fn of(facts: &Facts, choices: &Choices, name: String, refused: &Refused) -> Self {
         let mut left_out = BTreeSet::new();
         let members = Members::of(facts);
         let usable = clusters::usable(facts, &mut left_out);
-        let found = ksas::choose(facts, &usable, &members, &name, refused, &mut left_out);
-        let accounts =
-            accounts::choose(facts, &members, &found.ksas, &name, refused, &mut left_out);
+        let asked = Asked {
+            facts,
+            members: &members,
+            choices,
+            owner: &name,
+            refused,
+        };
+        let found = ksas::choose(&asked, &usable, &mut left_out);
+        let accounts = accounts::choose(&asked, &found.ksas, &mut left_out);
         let project = default_project(facts, &accounts);
         let fleet = Fleet::of(facts, &usable, &found.ksas, &mut left_out);
-        let namespaces = ksas::by_namespace(facts, found.ksas, &name);
+        let namespaces = ksas::by_namespace(&asked, found.ksas);
         let mut choice = Self {
             name,
             project,
@@ -92,6 +100,49 @@ impl Choice {
         namespace.ksas.get(&KubeName::parse(name).ok()?)
     }
 
+    /// Whether the spec looks after what this one has.
+    fn decides_about(&self, member: &Member) -> bool {
+        match member {
+            Member::ServiceAccount(email) => self
+                .accounts
+                .get(email)
+                .is_some_and(ChosenAccount::is_managed),
+            Member::Ksa(one) => {
+                let ksa = self.ksa(&one.namespace, &one.name);
+                ksa.is_some_and(|ksa| ksa.on.keys().any(|c| c.project.workload_pool() == one.pool))
+            }
+            _ => false,
+        }
+    }
+
+    fn to_release(&self, owners: &Owners) -> BTreeSet<Owner> {
+        let managed = |email: &Email| {
+            self.accounts
+                .get(email)
+                .is_some_and(ChosenAccount::is_managed)
+        };
+        let accounts = owners.accounts.iter().filter(|(email, _)| managed(email));
+        let ksas = owners.ksas.iter().filter(|((namespace, name), _)| {
+            let ksa = self.ksa(namespace, name);
+            ksa.is_some_and(|ksa| ksa.existing.is_none())
+        });
+        let members = owners
+            .members
+            .iter()
+            .filter(|(member, _)| self.decides_about(member));
+        let one_by_one = accounts.map(|(_, o)| o).chain(ksas.map(|(_, o)| o));
+        one_by_one
+            .chain(members.flat_map(|(_, o)| o))
+            .cloned()
+            .collect()
+    }
+
+    fn whole(&self, owners: &Owners) -> BTreeSet<Owner> {
+        let whole = owners.whole.iter();
+        let ours = whole.filter(|(_, members)| members.iter().any(|m| self.decides_about(m)));
+        ours.map(|(owner, _)| owner.clone()).collect()
+    }
+
     /// Something that has this spec's mark and is not in it as its own: a plan would take it for what left the spec.
     pub fn unclaimed(&self, facts: &Facts) -> Option<String> {
         let listed = facts.accounts.values().filter_map(Seen::found).flatten();
@@ -116,7 +167,7 @@ impl Choice {
         })
     }
 
-    pub fn told(&self, files: BTreeMap<String, String>) -> Imported {
+    pub fn told(&self, files: BTreeMap<String, String>, choices: &Choices) -> Imported {
         let of_accounts: usize = self.accounts.values().map(|a| a.grants().len()).sum();
         let ksas = || self.namespaces.values().flat_map(|n| n.ksas.values());
         let managed = self.accounts.values().filter(|a| a.is_managed()).count();
@@ -128,6 +179,11 @@ impl Choice {
             accounts: (managed, self.accounts.len() - managed),
             ksas: ksas().count(),
             grants: of_accounts + ksas().map(ChosenKsa::grants).sum::<usize>(),
+            to_release: match choices.take_over {
+                true => self.to_release(&choices.owners),
+                false => BTreeSet::new(),
+            },
+            whole: self.whole(&choices.owners),
             left_out: self.left_out.clone(),
             plain: self.plain,
         }

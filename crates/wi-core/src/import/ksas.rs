@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::asked::Asked;
 use super::facts::{Facts, KsaName, Usable};
 use super::members::{Given, Members, is_wide};
-use super::refused::Refused;
 use super::told::{LeftOut, LeftOutKind};
 use crate::address::BindingKey;
 use crate::desired::GSA_ANNOTATION;
 use crate::live::Seen;
 use crate::names::{ClusterPath, Email, KsaIdentity, KubeName, ProjectId};
-use crate::plan::ownership::{other_manager, owner_of};
+use crate::plan::ownership::owner_of;
 use crate::resource::Resource;
 use crate::wire::kubernetes::ObjectMeta;
 
@@ -77,13 +77,17 @@ pub(super) struct Found {
 }
 
 pub(super) fn choose(
-    facts: &Facts,
+    asked: &Asked<'_>,
     usable: &Usable<'_>,
-    members: &Members,
-    owner: &str,
-    refused: &Refused,
     left_out: &mut BTreeSet<LeftOut>,
 ) -> Found {
+    let Asked {
+        facts,
+        members,
+        owner,
+        refused,
+        ..
+    } = *asked;
     let mut found = Found::default();
     // All of one identity together: what it has counts in each of its clusters.
     let mut identities: BTreeMap<(KsaName, ProjectId), Vec<(&ClusterPath, &ObjectMeta)>> =
@@ -142,7 +146,7 @@ pub(super) fn choose(
                     continue;
                 }
             };
-            others.push((whose(meta, owner), owner_of(meta) == Some(owner)));
+            others.push((asked.whose(meta), owner_of(meta) == Some(owner)));
             on.insert(path.clone(), acts);
         }
         if on.is_empty() {
@@ -246,19 +250,9 @@ fn acts_as(
     }
 }
 
-/// Who made an object, where that is not this spec.
-fn whose(meta: &ObjectMeta, owner: &str) -> Option<String> {
-    match owner_of(meta) {
-        Some(one) if one == owner => None,
-        Some(other) => Some(format!("the spec named {other}")),
-        None => other_manager(meta),
-    }
-}
-
 pub(super) fn by_namespace(
-    facts: &Facts,
+    asked: &Asked<'_>,
     ksas: BTreeMap<KsaName, ChosenKsa>,
-    owner: &str,
 ) -> BTreeMap<KubeName, ChosenNamespace> {
     let mut namespaces: BTreeMap<KubeName, ChosenNamespace> = BTreeMap::new();
     for ((namespace, name), ksa) in ksas {
@@ -273,11 +267,11 @@ pub(super) fn by_namespace(
     for (name, namespace) in &mut namespaces {
         let clusters = namespace.ksas.values().flat_map(|k| k.on.keys());
         let metas = clusters.filter_map(|path| {
-            let objects = facts.clusters.get(path)?.objects.found()?;
+            let objects = asked.facts.clusters.get(path)?.objects.found()?;
             objects.namespaces.get(name.as_str())
         });
         // One that `wi` made is made again, wherever it is missing.
-        let made_by: Vec<Option<String>> = metas.map(|meta| whose(meta, owner)).collect();
+        let made_by: Vec<Option<String>> = metas.map(|meta| asked.whose(meta)).collect();
         if made_by.iter().all(Option::is_some) {
             namespace.made_by = made_by.into_iter().flatten().next();
         }

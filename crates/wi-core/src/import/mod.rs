@@ -5,11 +5,13 @@
 //! that a plan takes it away.
 
 mod accounts;
+mod asked;
 mod choice;
 mod clusters;
 mod facts;
 mod ksas;
 mod members;
+mod owners;
 mod proof;
 mod refused;
 mod selectors;
@@ -19,6 +21,7 @@ mod yaml;
 
 use std::collections::BTreeMap;
 
+pub use owners::{FileKind, Owner, Owners, Tool, documents};
 pub use proof::{Proof, proof};
 
 pub use facts::{Facts, FoundCluster};
@@ -49,11 +52,11 @@ pub fn import(facts: &Facts, choices: &Choices) -> Result<Imported, String> {
         Some(what) if given.is_none() => {
             let name = choice.name;
             let (choice, files) = readable(facts, choices, other)?;
-            let mut imported = choice.told(files);
+            let mut imported = choice.told(files, choices);
             imported.instead_of = Some((name, what));
             Ok(imported)
         }
-        _ => Ok(choice.told(files)),
+        _ => Ok(choice.told(files, choices)),
     }
 }
 
@@ -65,7 +68,7 @@ fn readable(
 ) -> Result<(Choice, BTreeMap<String, String>), String> {
     let mut refused = Refused::default();
     for _ in 0..ROUNDS {
-        let choice = Choice::of(facts, name.clone(), &refused);
+        let choice = Choice::of(facts, choices, name.clone(), &refused);
         let written = write::write(&choice, choices);
         let sources = written.files.iter();
         let sources = sources.map(|(name, text)| Source::new(name.clone(), text.clone()));

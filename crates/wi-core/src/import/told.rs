@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::owners::{Owner, Owners};
+
 /// How the spec is to be.
 #[derive(Debug, Clone, Default)]
 pub struct Choices {
@@ -9,6 +11,10 @@ pub struct Choices {
     pub name: Option<String>,
     /// One file, not one for each namespace.
     pub single_file: bool,
+    /// What other tools own, as their files say.
+    pub owners: Owners,
+    /// Whether what Terraform and Config Connector own is taken over from them; otherwise it is only referred to.
+    pub take_over: bool,
     /// Whether to say in comments whose things are, and why they are as they are.
     pub comments: bool,
 }
@@ -67,6 +73,10 @@ pub struct Imported {
     pub ksas: usize,
     /// How many roles of theirs it has.
     pub grants: usize,
+    /// What other tools are to let go of, since the spec looks after it.
+    pub to_release: BTreeSet<Owner>,
+    /// What other tools decide about as a whole, with principals of the spec in it: they take away what it adds.
+    pub whole: BTreeSet<Owner>,
     /// What is not in it.
     pub left_out: BTreeSet<LeftOut>,
     /// Kubernetes service accounts that have neither an annotation nor roles: nothing is to be said of them.

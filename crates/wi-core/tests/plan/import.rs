@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use wi_core::desired::Desired;
-use wi_core::import::{Choices, Facts, FoundCluster, Imported, Proof, import, proof};
+use wi_core::import::{
+    Choices, Facts, FoundCluster, Imported, Owner, Owners, Proof, import, proof,
+};
 use wi_core::live::{Live, Outside};
 use wi_core::names::{ClusterPath, ProjectId};
 use wi_core::plan;
@@ -611,4 +613,63 @@ fn whatever_is_together_a_plan_of_it_changes_nothing() {
         let made = made(&world);
         assert_eq!(made.proof.against, [""; 0], "{names:?}:\n{}", made.text);
     }
+}
+
+/// Of a state in which Terraform has the account, a role of it, `shop/worker`, and all of a bucket's policy.
+fn terraform() -> Owners {
+    let member = format!("serviceAccount:{CHECKOUT}");
+    let resource = |kind: &str, attributes: Value| json!({ "mode": "managed", "type": kind, "name": "this", "instances": [{ "attributes": attributes }] });
+    let state = json!({ "version": 4, "lineage": "l", "resources": [
+        resource("google_service_account", json!({ "email": CHECKOUT })),
+        resource("google_pubsub_topic_iam_member", json!({ "member": member })),
+        resource("kubernetes_service_account_v1", json!({ "metadata": [{ "name": "worker", "namespace": "shop" }] })),
+        resource("google_storage_bucket_iam_binding", json!({ "members": [principal("shop", "worker"), "user:ann@example.com"] })),
+        resource("google_project_iam_member", json!({ "member": "user:ann@example.com" })),
+    ] });
+    let mut owners = Owners::default();
+    owners.take_in(&[state]).expect("a state");
+    owners
+}
+
+#[test]
+fn what_terraform_owns_is_referred_to_or_taken_over_and_then_let_go_there() {
+    let mut choices = Choices {
+        owners: terraform(),
+        comments: true,
+        ..Choices::default()
+    };
+    let made = made_with(&unmarked(), &choices);
+    assert_eq!(made.proof.against, [""; 0], "{}", made.text);
+    made.says(&[
+        "checkout: { email: checkout@acme-prod.iam.gserviceaccount.com }   # Terraform's google_service_account.this",
+        "worker:   # Terraform's kubernetes_service_account_v1.this\n        existing: true",
+    ]);
+    assert_eq!(made.adopted(), ["ksa.main/shop/checkout"]);
+    let addresses = |owners: &BTreeSet<Owner>| -> Vec<String> {
+        owners.iter().map(|o| o.address.clone()).collect()
+    };
+    assert_eq!(addresses(&made.imported.to_release), [""; 0]);
+    assert_eq!(
+        addresses(&made.imported.whole),
+        ["google_storage_bucket_iam_binding.this"]
+    );
+    choices.take_over = true;
+    let made = made_with(&unmarked(), &choices);
+    assert_eq!(made.proof.against, [""; 0], "{}", made.text);
+    assert_eq!(
+        made.adopted(),
+        [
+            "gsa.checkout",
+            "ksa.main/shop/checkout",
+            "ksa.main/shop/worker"
+        ]
+    );
+    assert_eq!(
+        addresses(&made.imported.to_release),
+        [
+            "google_pubsub_topic_iam_member.this",
+            "google_service_account.this",
+            "kubernetes_service_account_v1.this"
+        ]
+    );
 }
