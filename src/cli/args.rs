@@ -7,8 +7,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::{
-    apply, comment, completion, doctor, explain, graph, help, import, init, logs, migrate, plan,
-    sandbox, scan, schema, show, validate, verify,
+    apply, comment, completion, doctor, explain, export, graph, help, import, init, logs, migrate,
+    plan, sandbox, scan, schema, show, validate, verify,
 };
 
 /// Workload Identity for GKE, planned like Terraform and applied without an outage.
@@ -101,6 +101,8 @@ pub(super) enum Command {
     Init(init::InitArgs),
     /// Write a spec from what is there, and prove that it is that
     Import(import::ImportArgs),
+    /// Print what the spec asks for in the words of Terraform or Config Connector
+    Export(export::ExportArgs),
     /// Read the spec and the live state, and print what would change
     Plan(plan::PlanArgs),
     /// Plan, ask, and carry it out
@@ -145,6 +147,7 @@ impl Command {
         match self {
             Self::Init(_) => "init",
             Self::Import(_) => "import",
+            Self::Export(_) => "export",
             Self::Plan(_) => "plan",
             Self::Apply(_) => "apply",
             Self::Destroy(_) => "destroy",

@@ -9,6 +9,7 @@ mod completion;
 mod connect;
 mod doctor;
 mod explain;
+mod export;
 mod graph;
 mod heading;
 mod help;
@@ -133,6 +134,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match cli.command {
         Command::Init(args) => init::run(args),
         Command::Import(args) => import::run(args),
+        Command::Export(args) => export::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Apply(args) => apply::run(args),
         Command::Destroy(args) => apply::destroy(args),

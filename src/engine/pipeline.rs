@@ -98,6 +98,11 @@ impl Input {
         }
     }
 
+    /// Whether it has clusters that are to be found.
+    pub fn discovers(&self) -> bool {
+        !self.spec.discover.is_empty()
+    }
+
     /// What it asks for on the clusters that it declares.
     pub fn declared(&self) -> Desired {
         desired(&self.spec, self.former.as_ref())

@@ -25,7 +25,7 @@ const CORE: &[&[&str]] = &[
     &["access"],
     &["migrate"],
     &["plan", "findings"],
-    &["import"],
+    &["import", "export"],
 ];
 
 /// A command is a line's part: none uses another.

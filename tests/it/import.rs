@@ -1,5 +1,7 @@
 //! `wi import`: a spec from what is there, proven by a plan, and written only then.
 
+use std::process::Command;
+
 use crate::support::{Place, Ran};
 
 fn import(place: &Place, args: &[&str]) -> Ran {
@@ -262,4 +264,87 @@ fn what_a_state_of_terraform_owns_is_referred_to_and_no_secret_of_it_is_anywhere
     place.write("broken.tfstate", "{ \"private_key\": \"CANARY\" ");
     let broken = import(&place, &["broken.tfstate", "--project", "acme-prod"]).fails();
     assert!(!broken.err.contains("CANARY"), "{}", broken.err);
+}
+
+#[test]
+fn what_a_spec_asks_for_is_exported_in_the_words_of_other_tools() {
+    let place = Place::example("shop");
+    let hcl = place
+        .wi(&["export", "wi.yaml", "--format", "terraform"])
+        .ok()
+        .out;
+    for part in [
+        "import {\n  to = google_service_account.checkout\n  id = \"projects/acme-prod/serviceAccounts/checkout@acme-prod.iam.gserviceaccount.com\"\n}",
+        "member = google_service_account.checkout.member",
+        "title      = \"until-2027-01-01\"",
+        "expression = \"request.time < timestamp(\\\"2027-01-01T00:00:00Z\\\")\"",
+        "projects/${data.google_project.acme_prod.number}/locations/global/workloadIdentityPools/acme-prod.svc.id.goog/subject/ns/shop/sa/reporter",
+        "\"iam.gke.io/gcp-service-account\" = google_service_account.checkout.email",
+        "provider = kubernetes.prod_eu",
+    ] {
+        assert!(hcl.contains(part), "`{part}` is not in:\n{hcl}");
+    }
+    if let Ok(terraform) = Command::new("terraform")
+        .args(["fmt", "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+    {
+        let mut terraform = terraform;
+        let mut stdin = terraform.stdin.take().expect("its input");
+        std::io::Write::write_all(&mut stdin, hcl.as_bytes()).expect("written");
+        drop(stdin);
+        let ended = terraform.wait_with_output().expect("it ends");
+        assert!(ended.status.success(), "terraform cannot read:\n{hcl}");
+    } else {
+        eprintln!("skipped: terraform is not here to read what is exported");
+    }
+    let kcc = Ran::of(&mut place.command(&[
+        "export",
+        "wi.yaml",
+        "--format",
+        "kcc",
+        "--sandbox",
+        "world.yaml",
+    ]))
+    .ok()
+    .out;
+    let documents: Vec<serde_json::Value> =
+        serde_saphyr::from_multiple(&kcc).unwrap_or_else(|e| panic!("{e}:\n{kcc}"));
+    let of = |kind: &str| {
+        documents
+            .iter()
+            .filter(|d| d["kind"] == kind)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (of("IAMServiceAccount").len(), of("ServiceAccount").len()),
+        (1, 3)
+    );
+    let members = of("IAMPolicyMember");
+    let direct = members
+        .iter()
+        .find(|m| m["spec"]["resourceRef"]["kind"] == "BigQueryDataset")
+        .expect("a dataset");
+    assert_eq!(
+        direct["spec"]["resourceRef"]["external"],
+        "projects/acme-prod/datasets/sales"
+    );
+    let member = direct["spec"]["member"].as_str().expect("a member");
+    assert!(
+        member.starts_with("principal://iam.googleapis.com/projects/123456789012/"),
+        "{member}"
+    );
+    // Config Connector reads its own files back, and so does wi.
+    place.write("kcc.yaml", &kcc);
+    let args = [
+        "import",
+        "kcc.yaml",
+        "--project",
+        "acme-prod",
+        "--sandbox",
+        "world.yaml",
+        "--dry-run",
+    ];
+    Ran::of(&mut place.command(&args)).ok();
 }

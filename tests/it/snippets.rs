@@ -93,7 +93,11 @@ fn on_the_sandbox(line: &str) -> String {
     };
     let words: Vec<&str> = command.split_whitespace().collect();
     let calls = match words.as_slice() {
-        ["wi", "plan" | "apply" | "migrate" | "verify", ..] => true,
+        [
+            "wi",
+            "plan" | "apply" | "migrate" | "verify" | "import" | "export",
+            ..,
+        ] => true,
         ["wi", "explain", rest @ ..] => rest.first() != Some(&"--error"),
         ["wi", "scan", ..] => words.contains(&"--live"),
         _ => false,

@@ -3,7 +3,7 @@
 //! Data goes one way; each module uses those above it alone:
 //!
 //! ```text
-//! words, cel, names, api, reason < resource, wire < spec < desired, graph < live, read_set < access < migrate < plan, findings < import
+//! words, cel, names, api, reason < resource, wire < spec < desired, graph < live, read_set < access < migrate < plan, findings < import, export
 //! ```
 
 pub mod api;
@@ -39,5 +39,7 @@ pub mod migrate;
 pub mod plan;
 
 pub mod findings;
+
+pub mod export;
 
 pub mod import;

@@ -98,7 +98,7 @@ impl Owners {
     pub fn take_in(&mut self, documents: &[Value]) -> Result<FileKind, String> {
         if let [one] = documents {
             if let Some(resources) = one.get("resources").and_then(Value::as_array)
-                && one.get("lineage").is_some()
+                && one.get("version").is_some()
             {
                 if one["version"].as_u64() != Some(4) {
                     return Err("it is a state of Terraform of another version than 4: `terraform state pull` writes that".to_owned());

@@ -64,7 +64,7 @@ pub use restarts::Restart;
 pub use right::Right;
 pub use scope::{Part, touched, with_chains};
 pub use target::{addresses, restrict_to, restrict_to_clusters};
-pub use terraform::Terraform;
+pub use terraform::{Terraform, iam_member};
 pub use users::{User, Users, pods_to_read};
 
 use crate::address::Address;

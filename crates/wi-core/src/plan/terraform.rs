@@ -70,7 +70,7 @@ pub(super) fn of_node_pool(
 }
 
 /// The type of a member of a resource's policy, and what says which resource it is.
-pub(super) fn iam_member(resource: &Resource) -> (String, Map<String, Value>) {
+pub fn iam_member(resource: &Resource) -> (String, Map<String, Value>) {
     let (kind, arguments) = resource.kind().terraform;
     let names = resource.names();
     let mut values = Map::new();
