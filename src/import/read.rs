@@ -255,6 +255,21 @@ async fn search(http: &Http, projects: &BTreeSet<ProjectId>) -> Searched {
         let answer = assets::search_policies(http, &scope, &query).await;
         (scope, answer)
     }));
+    // The search goes by words: it finds members that are only alike, too.
+    let pools: BTreeSet<String> = projects.iter().map(ProjectId::workload_pool).collect();
+    let of_projects = |email: &Email| email.project().is_some_and(|p| projects.contains(&p));
+    let is_theirs = |member: &String| match Member::parse(member) {
+        Member::Ksa(ksa) => pools.contains(&ksa.pool),
+        Member::ServiceAccount(email) => of_projects(&email),
+        Member::DeletedServiceAccount { email, .. } => {
+            Email::parse(&email).is_ok_and(|email| of_projects(&email))
+        }
+        Member::Set(_) | Member::Other(_) => false,
+    };
+    let concerns = |policy: &Policy| {
+        let mut members = policy.bindings.iter().flat_map(|b| &b.members);
+        members.any(is_theirs)
+    };
     let mut searched = Searched {
         found: BTreeSet::new(),
         refused: BTreeMap::new(),
@@ -262,18 +277,6 @@ async fn search(http: &Http, projects: &BTreeSet<ProjectId>) -> Searched {
     for (scope, answer) in answers.await {
         match answer {
             Ok(found) => {
-                let concerns = |policy: &Policy| {
-                    let members = policy.bindings.iter().flat_map(|b| &b.members);
-                    let mut members = members.map(|m| Member::parse(m));
-                    members.any(|m| {
-                        matches!(
-                            m,
-                            Member::Ksa(_)
-                                | Member::ServiceAccount(_)
-                                | Member::DeletedServiceAccount { .. }
-                        )
-                    })
-                };
                 let found = found.into_iter().filter(|f| concerns(&f.policy));
                 searched.found.extend(found.map(|f| f.resource));
             }

@@ -122,12 +122,12 @@ fn what_is_there_is_adopted_and_the_first_apply_marks_it_alone() {
 fn what_could_not_be_read_is_named_and_nothing_is_said_of_it() {
     let place = Place::example("brownfield");
     let world = read(&place, "world.yaml");
-    let faults = "faults:\n  - { match: \"GET .*searchAllIamPolicies\", denied: true }\n  - { match: \"GET /kubernetes/acme-prod/us-central1-a/edge\", denied: true }\n";
+    let faults = "faults:\n  - { match: \"GET .*searchAllIamPolicies\", denied: true }\n";
     place.write(
         "world.yaml",
         &format!("{world}{faults}").replace(
             "name: edge,",
-            "name: edge, workloadPool: acme-prod.svc.id.goog,",
+            "name: edge, workloadPool: acme-prod.svc.id.goog, denied: [list serviceaccounts],",
         ),
     );
     let ran = import(&place, &["--project", "acme-prod", "--single-file"]).ok();
@@ -286,6 +286,8 @@ fn what_a_spec_asks_for_is_exported_in_the_words_of_other_tools() {
     }
     if let Ok(terraform) = Command::new("terraform")
         .args(["fmt", "-"])
+        .current_dir(place.dir.path())
+        .env("HOME", place.dir.path())
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .spawn()
