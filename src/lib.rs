@@ -14,6 +14,8 @@ pub mod apply;
 
 pub mod doctor;
 
+pub mod audit;
+
 pub mod explain;
 
 pub mod logs;

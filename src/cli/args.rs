@@ -7,8 +7,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::{
-    apply, comment, completion, doctor, explain, export, graph, help, import, init, logs, migrate,
-    plan, sandbox, scan, schema, show, validate, verify,
+    access, apply, audit, comment, completion, doctor, explain, export, graph, help, import, init,
+    logs, migrate, plan, sandbox, scan, schema, show, validate, verify,
 };
 
 /// Workload Identity for GKE, planned like Terraform and applied without an outage.
@@ -123,6 +123,10 @@ pub(super) enum Command {
     Verify(verify::VerifyArgs),
     /// Find static keys in files, Git's history and clusters, and who uses them
     Scan(scan::ScanArgs),
+    /// Find over-privilege, drift, and ways to become somebody else, by rules
+    Audit(Box<audit::AuditArgs>),
+    /// Say what somebody reaches, as whom and by which steps, or who reaches something
+    Access(Box<access::AccessArgs>),
     /// Say how far accounts are off their static keys, and what comes next
     Migrate(migrate::MigrateArgs),
     /// Find unusual token requests and uses of identities in audit logs
@@ -158,6 +162,8 @@ impl Command {
             Self::Explain(_) => "explain",
             Self::Verify(_) => "verify",
             Self::Scan(_) => "scan",
+            Self::Access(_) => "access",
+            Self::Audit(_) => "audit",
             Self::Migrate(_) => "migrate",
             Self::Logs(_) => "logs",
             Self::Graph(_) => "graph",

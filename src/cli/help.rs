@@ -37,6 +37,7 @@ const PAGES: &[Page] = &pages![
     "importing", "A spec from what is there: wi import";
     "keys", "Static keys: where they lie, who uses them";
     "migrating", "Off static keys: how far an account is, patches";
+    "audit", "Over-privilege, drift, who can become whom: the rules";
     "logs", "Audit logs: what is unusual in them, who used what";
     "beside-terraform", "Who undoes whom, and how both stay quiet";
     "node-pools", "Who loses what when a node pool moves; recreated nodes";

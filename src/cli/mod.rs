@@ -1,8 +1,10 @@
 //! The command line: one file a command.
 
+mod access;
 mod again;
 mod apply;
 mod args;
+mod audit;
 mod choice;
 mod comment;
 mod completion;
@@ -142,6 +144,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Scan(args) => scan::run(args),
+        Command::Access(args) => access::run(*args),
+        Command::Audit(args) => audit::run(*args),
         Command::Migrate(args) => migrate::run(args),
         Command::Logs(args) => logs::run(args),
         Command::Comment(args) => comment::run(args),

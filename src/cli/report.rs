@@ -1,9 +1,12 @@
 //! What a command found, on its way out: the languages of findings, and the file that one of them goes to.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use jiff::civil::Date;
+use wi_client::files;
+use wi_core::findings::accepted::{self, Entry, Form};
 
 use super::Failure;
 use crate::scan::Report;
@@ -51,4 +54,41 @@ pub(super) fn write(file: &Path, text: &str) -> Result<(), Failure> {
     std::fs::File::create(file)
         .and_then(|mut f| f.write_all(text.as_bytes()))
         .map_err(|e| Failure::Message(format!("cannot write {}: {e}", file.display())))
+}
+
+/// The largest file of accepted findings, in bytes.
+const LARGEST: u64 = 4 << 20;
+
+/// The file of accepted findings: the one that is named, or the one of this name in the first path.
+pub(super) fn accepted_file(
+    named: Option<&Path>,
+    paths: &[PathBuf],
+    name: &str,
+) -> Option<PathBuf> {
+    if let Some(file) = named {
+        return Some(file.to_owned());
+    }
+    let first = paths.first().map_or(Path::new("."), PathBuf::as_path);
+    let file = first.join(name);
+    // As it would be written by somebody who is in the directory.
+    let file = file.strip_prefix(".").unwrap_or(&file);
+    file.is_file().then(|| file.to_owned())
+}
+
+/// Reads it: the entries, and what the file is called.
+pub(super) fn read_accepted(
+    file: Option<&Path>,
+    today: Date,
+    form: &Form,
+) -> Result<Option<(Vec<Entry>, String)>, Failure> {
+    let Some(file) = file else { return Ok(None) };
+    let name = file.display().to_string();
+    let bytes = files::read(file, LARGEST)
+        .map_err(|e| Failure::Message(format!("cannot read {name}: {e}")))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| Failure::Message(format!("{name} is not text")))?;
+    let entries = accepted::parse(&text, &name, today, form).map_err(|mistakes| {
+        Failure::Message(format!("accepted findings:\n{}", mistakes.join("\n")))
+    })?;
+    Ok(Some((entries, name)))
 }

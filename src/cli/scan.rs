@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use wi_client::files;
 use wi_client::http::Http;
 use wi_core::desired::Desired;
 use wi_core::findings::{NotSeen, Severity, accepted};
@@ -13,7 +12,7 @@ use wi_core::words::safe;
 
 use super::connect::{self, ConnectArgs, Session};
 use super::heading;
-use super::report::{Format, put, write};
+use super::report::{Format, accepted_file, put, read_accepted, write};
 use super::secrets::SecretsArgs;
 use super::{Failure, Success};
 use crate::engine::pipeline::Input;
@@ -122,9 +121,6 @@ pub(super) enum Level {
 /// The file of accepted findings, where none is named.
 const BASELINE: &str = "wi-scan.yaml";
 
-/// The largest such file, in bytes.
-const LARGEST: u64 = 4 << 20;
-
 pub(super) fn run(args: ScanArgs) -> Result<Success, Failure> {
     if args.secrets.mode() != ReadSecrets::None && !args.live {
         return Err(Failure::Message(
@@ -133,10 +129,8 @@ pub(super) fn run(args: ScanArgs) -> Result<Success, Failure> {
     }
     let today = jiff::Zoned::now().date();
     // Mistakes of the file are told before the work is done.
-    let accepted = match baseline(&args) {
-        Some(file) => Some((read_baseline(&file, today)?, file.display().to_string())),
-        None => None,
-    };
+    let file = accepted_file(args.baseline.as_deref(), &args.paths, BASELINE);
+    let accepted = read_accepted(file.as_deref(), today, &accepted::SCAN)?;
     let progress = Progress::default();
     let (walked, history) = scanning::while_scanning(&progress, || {
         let walked = scan::files::scan(&args.paths, &progress);
@@ -167,10 +161,10 @@ pub(super) fn run(args: ScanArgs) -> Result<Success, Failure> {
     report.findings.out_of_reach.push(BEYOND.to_owned());
     report.findings.sort();
     if let Some((entries, file)) = &accepted {
-        accepted::accept(&mut report.findings, entries, file, today);
+        accepted::accept_and_warn(&mut report.findings, entries, file, today);
     }
     if let Some(file) = &args.write_baseline {
-        let text = accepted::draft(&report.findings, today);
+        let text = accepted::draft(&report.findings, today, &accepted::SCAN);
         write(file, &text)?;
         let file = file.display();
         print::note(&format!(
@@ -272,27 +266,6 @@ fn severity(level: Level) -> Severity {
 
 fn first(paths: &[PathBuf]) -> &Path {
     paths.first().map_or(Path::new("."), PathBuf::as_path)
-}
-
-fn baseline(args: &ScanArgs) -> Option<PathBuf> {
-    if let Some(file) = &args.baseline {
-        return Some(file.clone());
-    }
-    let file = first(&args.paths).join(BASELINE);
-    // As it would be written by somebody who is in the directory.
-    let file = file.strip_prefix(".").unwrap_or(&file);
-    file.is_file().then(|| file.to_owned())
-}
-
-fn read_baseline(file: &Path, today: jiff::civil::Date) -> Result<Vec<accepted::Entry>, Failure> {
-    let name = file.display().to_string();
-    let bytes = files::read(file, LARGEST)
-        .map_err(|e| Failure::Message(format!("cannot read {name}: {e}")))?;
-    let text =
-        String::from_utf8(bytes).map_err(|_| Failure::Message(format!("{name} is not text")))?;
-    accepted::parse(&text, &name, today).map_err(|mistakes| {
-        Failure::Message(format!("accepted findings:\n{}", mistakes.join("\n")))
-    })
 }
 
 fn show(report: &Report, args: &ScanArgs) -> Result<(), Failure> {

@@ -22,6 +22,8 @@ pub(super) enum SchemaKind {
     Plan,
     /// Of what `wi scan --format json` prints
     Findings,
+    /// Of what `wi access --format json` prints
+    Access,
     /// Of what `wi verify --format json` prints
     Verify,
     /// Of what `wi migrate --json` prints
@@ -33,6 +35,7 @@ pub(super) fn run(args: SchemaArgs) -> Result<Success, Failure> {
         SchemaKind::Spec => wi_core::spec::json_schema(),
         SchemaKind::Plan => crate::view::json::schema(),
         SchemaKind::Findings => crate::view::findings::json::schema(),
+        SchemaKind::Access => crate::view::access::json::schema(),
         SchemaKind::Verify => crate::view::verify::json::schema(),
         SchemaKind::Migrate => crate::view::migrate::json::schema(),
         SchemaKind::World => wi_sandbox::world::json_schema(),

@@ -14,7 +14,7 @@ use wi_core::plan::{self, Caller, Options, Plan};
 use wi_core::read_set::ReadSet;
 use wi_core::reason::Reason;
 use wi_core::spec::fleet::Discovered;
-use wi_core::spec::model::Spec;
+use wi_core::spec::model::{Audit, Spec};
 use wi_core::spec::{SpecErrors, nearest};
 
 use super::read;
@@ -101,6 +101,11 @@ impl Input {
     /// Whether it has clusters that are to be found.
     pub fn discovers(&self) -> bool {
         !self.spec.discover.is_empty()
+    }
+
+    /// What it expects of identities beyond their roles.
+    pub fn audit(&self) -> &Audit {
+        &self.spec.audit
     }
 
     /// What it asks for on the clusters that it declares.

@@ -6,7 +6,6 @@
 pub mod changed;
 mod clusters;
 mod error;
-mod facts;
 pub mod messages;
 mod subject;
 
@@ -27,6 +26,7 @@ pub use error::ExplainError;
 pub use subject::{NoSubject, Subject};
 
 use crate::engine::pipeline::Found;
+use crate::engine::read::facts;
 use changed::Last;
 use clusters::Read;
 

@@ -18,6 +18,7 @@ fn rule(detector: Detector) -> Option<&'static Rule> {
 pub fn findings(report: &Report, read: &Read, expected: &Expected) -> Findings {
     let mut findings = Findings {
         command: "logs scan",
+        rules: RULES,
         all: report
             .findings
             .iter()

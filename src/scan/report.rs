@@ -342,6 +342,7 @@ pub fn of(walked: &Walked, history: Option<&History>, in_clusters: Vec<Sighting>
     of_manifests(walked, &mut all);
     let mut findings = Findings {
         command: "scan",
+        rules: wi_core::findings::rules::RULES,
         all,
         not_seen: walked.not_seen.clone(),
         ..Findings::default()

@@ -1,5 +1,7 @@
 //! Turns values into what people and programs read. Nothing else prints.
 
+pub mod access;
+pub mod audit;
 mod cause;
 pub mod doctor;
 pub mod explain;

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 mod beside_terraform;
 mod broken_specs;
 mod brownfield;

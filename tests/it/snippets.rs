@@ -95,9 +95,13 @@ fn on_the_sandbox(line: &str) -> String {
     let calls = match words.as_slice() {
         [
             "wi",
-            "plan" | "apply" | "migrate" | "verify" | "import" | "export",
+            "plan" | "apply" | "migrate" | "verify" | "import" | "export" | "access",
             ..,
         ] => true,
+        ["wi", "audit", rest @ ..] => {
+            let alone = ["--offline", "--explain-rule", "--list-rules"];
+            !rest.iter().any(|w| alone.contains(w))
+        }
         ["wi", "explain", rest @ ..] => rest.first() != Some(&"--error"),
         ["wi", "scan", ..] => words.contains(&"--live"),
         _ => false,

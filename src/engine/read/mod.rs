@@ -19,6 +19,7 @@ use wi_core::wire::policy::Policy;
 mod ancestors;
 mod clusters;
 pub mod discover;
+pub mod facts;
 pub mod leftovers;
 mod node_identity;
 mod objects;

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use wi_core::findings::rules::RULES;
 use wi_core::findings::{Finding, Findings, Severity};
 use wi_core::words::safe;
 
@@ -13,7 +12,8 @@ const MOST: usize = 5000;
 
 /// The findings as one document with a line break at its end.
 pub fn findings(findings: &Findings) -> String {
-    let index: BTreeMap<&str, usize> = RULES.iter().enumerate().map(|(i, r)| (r.id, i)).collect();
+    let rules = findings.rules;
+    let index: BTreeMap<&str, usize> = rules.iter().enumerate().map(|(i, r)| (r.id, i)).collect();
     let results: Vec<Value> = findings
         .all
         .iter()
@@ -42,7 +42,7 @@ pub fn findings(findings: &Findings) -> String {
             "tool": {"driver": {
                 "name": "wi",
                 "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "rules": RULES.iter().map(|r| rule(r)).collect::<Vec<_>>(),
+                "rules": rules.iter().map(|r| rule(r)).collect::<Vec<_>>(),
             }},
             "invocations": [{
                 "executionSuccessful": findings.is_complete(),

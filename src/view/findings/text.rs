@@ -69,6 +69,9 @@ fn subject(name: &str, found: &[&Finding], width: usize, out: &mut String) {
             Some((why, command)) => {
                 let _ = writeln!(out, "  {why}:\n    gcloud {command}");
             }
+            None if ["wi apply ", "gcloud "].iter().any(|c| fix.starts_with(c)) => {
+                let _ = writeln!(out, "  {fix}");
+            }
             None => {
                 let _ = writeln!(
                     out,

@@ -8,11 +8,23 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::{Finding, Findings};
+use super::{Finding, Findings, Rule};
 use crate::words::safe;
 
-/// The `apiVersion` of the file.
-pub const API_VERSION: &str = "wi.scan/v1";
+/// Whose file it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Form {
+    /// The `apiVersion` of the file.
+    pub api_version: &'static str,
+    /// The rules that it may name.
+    pub rules: &'static [&'static Rule],
+}
+
+/// That of `wi scan`.
+pub const SCAN: Form = Form {
+    api_version: "wi.scan/v1",
+    rules: super::rules::RULES,
+};
 
 /// Why a finding is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,11 +73,12 @@ struct RawEntry {
 }
 
 /// Reads the file. All mistakes are told at once, each with the file's name and its line.
-pub fn parse(text: &str, file: &str, today: Date) -> Result<Vec<Entry>, Vec<String>> {
+pub fn parse(text: &str, file: &str, today: Date, form: &Form) -> Result<Vec<Entry>, Vec<String>> {
     let raw: Raw = serde_saphyr::from_str(text)
         .map_err(|e| vec![format!("{file}: {}", safe(&e.to_string()))])?;
-    if raw.api_version != API_VERSION {
-        return Err(vec![format!("{file}: apiVersion must be {API_VERSION}")]);
+    if raw.api_version != form.api_version {
+        let wanted = form.api_version;
+        return Err(vec![format!("{file}: apiVersion must be {wanted}")]);
     }
     let (mut entries, mut mistakes) = (Vec::new(), Vec::new());
     for spanned in raw.accepted {
@@ -81,7 +94,7 @@ pub fn parse(text: &str, file: &str, today: Date) -> Result<Vec<Entry>, Vec<Stri
                 wrong(format!("an accepted finding needs a `{name}`"));
             }
         }
-        match super::rules::RULES.iter().find(|r| r.id == entry.finding) {
+        match form.rules.iter().find(|r| r.id == entry.finding) {
             Some(rule) if !rule.can_be_accepted => {
                 wrong(format!("{} cannot be accepted", rule.id));
             }
@@ -121,8 +134,30 @@ fn in_a_year(today: Date) -> Date {
     today.checked_add(1.year()).unwrap_or(Date::MAX)
 }
 
-/// Marks what is accepted. What an entry says that has ended, or fits nothing, is told.
-pub fn accept(findings: &mut Findings, entries: &[Entry], file: &str, today: Date) {
+/// An entry that does nothing any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stale {
+    /// Its line in the file.
+    pub line: u64,
+    /// The rule, the subject and the place that it names.
+    pub names: [String; 3],
+    /// When it ended; `None`: it fits no finding.
+    pub ended: Option<Date>,
+}
+
+impl Stale {
+    /// What is to be told of it.
+    pub fn told(&self) -> String {
+        match self.ended {
+            Some(until) => format!("has ended on {until}: what it accepted counts again"),
+            None => "fits no finding: it can go".to_owned(),
+        }
+    }
+}
+
+/// Marks what is accepted. Answers with the entries that have ended, or fit nothing.
+pub fn accept(findings: &mut Findings, entries: &[Entry], today: Date) -> Vec<Stale> {
+    let mut stale = Vec::new();
     for entry in entries {
         let fits = |f: &&mut Finding| {
             f.rule.can_be_accepted
@@ -139,15 +174,22 @@ pub fn accept(findings: &mut Findings, entries: &[Entry], file: &str, today: Dat
                 finding.accepted = Some(entry.acceptance.clone());
             }
         }
-        let line = entry.line;
-        if count == 0 {
-            let text = format!("{file}:{line}: fits no finding: it can go");
-            findings.warnings.push(text);
-        } else if has_ended {
-            let text =
-                format!("{file}:{line}: has ended on {until}: what it accepted counts again");
-            findings.warnings.push(text);
+        if count == 0 || has_ended {
+            stale.push(Stale {
+                line: entry.line,
+                names: [&entry.finding, &entry.subject, &entry.place].map(String::clone),
+                ended: (count > 0).then_some(until),
+            });
         }
+    }
+    stale
+}
+
+/// As [`accept`]; what does nothing any more is a warning.
+pub fn accept_and_warn(findings: &mut Findings, entries: &[Entry], file: &str, today: Date) {
+    for stale in accept(findings, entries, today) {
+        let text = format!("{file}:{}: {}", stale.line, stale.told());
+        findings.warnings.push(text);
     }
 }
 
@@ -179,7 +221,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 /// A file that accepts all open findings that can be, but for the reasons, which are for the user to
 /// give.
-pub fn draft(findings: &Findings, today: Date) -> String {
+pub fn draft(findings: &Findings, today: Date, form: &Form) -> String {
     let mut entries: Vec<[&str; 3]> = findings
         .all
         .iter()
@@ -189,7 +231,7 @@ pub fn draft(findings: &Findings, today: Date) -> String {
     entries.sort_unstable();
     entries.dedup();
     let until = today.checked_add(3.months()).unwrap_or(today);
-    let mut text = format!("apiVersion: {API_VERSION}\naccepted:\n");
+    let mut text = format!("apiVersion: {}\naccepted:\n", form.api_version);
     for [rule, subject, place] in entries {
         let quoted = |t: &str| serde_json::Value::from(t).to_string();
         // Writing to a String cannot fail.
@@ -238,9 +280,9 @@ mod tests {
             let text = file(&format!(
                 "{{ finding: key-in-files, key: \"{key}\", place: \"{place}\", reason: r, until: 2027-03-31 }}"
             ));
-            let entries = parse(&text, "f", today()).expect("valid");
+            let entries = parse(&text, "f", today(), &SCAN).expect("valid");
             let mut found = findings();
-            accept(&mut found, &entries, "f", today());
+            accept_and_warn(&mut found, &entries, "f", today());
             assert_eq!(found.all[0].accepted.is_some(), fits, "{key} {place}");
             assert_eq!(found.warnings.is_empty(), fits);
         }
@@ -251,9 +293,9 @@ mod tests {
         let text = file(
             "{ finding: key-in-files, key: sha256:00, place: '**', reason: r, until: 2026-11-29 }",
         );
-        let entries = parse(&text, "wi-scan.yaml", today()).expect("valid");
+        let entries = parse(&text, "wi-scan.yaml", today(), &SCAN).expect("valid");
         let mut found = findings();
-        accept(&mut found, &entries, "wi-scan.yaml", today());
+        accept_and_warn(&mut found, &entries, "wi-scan.yaml", today());
         assert!(found.all[0].accepted.is_none());
         assert!(found.warnings[0].starts_with("wi-scan.yaml:3: has ended on 2026-11-29"));
     }
@@ -286,21 +328,21 @@ mod tests {
                 "f:3: an accepted finding needs a `key`",
             ),
         ] {
-            let mistakes = parse(&file(entry), "f", today()).expect_err("it is wrong");
+            let mistakes = parse(&file(entry), "f", today(), &SCAN).expect_err("it is wrong");
             assert!(mistakes[0].starts_with(told), "{mistakes:?}");
         }
-        assert!(parse("apiVersion: wi/v1\n", "f", today()).is_err());
+        assert!(parse("apiVersion: wi/v1\n", "f", today(), &SCAN).is_err());
     }
 
     #[test]
     fn draft_is_an_error_until_reasons_are_given() {
-        let text = draft(&findings(), today());
-        let mistakes = parse(&text, "f", today()).expect_err("no reason yet");
+        let text = draft(&findings(), today(), &SCAN);
+        let mistakes = parse(&text, "f", today(), &SCAN).expect_err("no reason yet");
         assert!(mistakes[0].contains("needs a `reason`"));
         let filled = text.replace("reason: \"\"", "reason: soon");
-        let entries = parse(&filled, "f", today()).expect("valid");
+        let entries = parse(&filled, "f", today(), &SCAN).expect("valid");
         let mut found = findings();
-        accept(&mut found, &entries, "f", today());
+        accept_and_warn(&mut found, &entries, "f", today());
         assert!(found.all[0].accepted.is_some());
     }
 }

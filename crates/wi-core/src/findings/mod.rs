@@ -155,6 +155,8 @@ pub struct NotSeen {
 pub struct Findings {
     /// The command: `scan`.
     pub command: &'static str,
+    /// The rules that it goes by.
+    pub rules: &'static [&'static Rule],
     /// In the order in which they are shown.
     pub all: Vec<Finding>,
     /// What could not be looked at: nothing may be concluded about it.

@@ -93,6 +93,8 @@ pub struct Audit {
     pub trusted_projects: BTreeSet<ProjectId>,
     /// What they may do, though it is unusual.
     pub expect: Vec<Expect>,
+    /// Roles that the guard wants a condition on, with `*` for anything: of those that others gave, too.
+    pub conditional: Vec<String>,
 }
 
 /// Something unusual that is expected.

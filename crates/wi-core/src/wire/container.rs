@@ -134,6 +134,8 @@ pub struct Cluster {
     pub fleet: Fleet,
     pub network_config: NetworkConfig,
     pub network_policy: Enabled,
+    /// Authorization of before RBAC.
+    pub legacy_abac: Enabled,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -162,6 +164,16 @@ pub struct PrivateCluster {
 pub struct ClusterAutoscaling {
     /// Whether GKE makes node pools by itself.
     pub enable_node_autoprovisioning: bool,
+    pub autoprovisioning_node_pool_defaults: NodePoolDefaults,
+}
+
+/// What node pools have that GKE makes by itself.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodePoolDefaults {
+    /// An email, or `default`.
+    pub service_account: String,
+    pub oauth_scopes: Vec<String>,
 }
 
 impl Cluster {
@@ -255,6 +267,16 @@ pub struct WorkloadIdentityConfig {
 pub struct MasterAuth {
     /// PEM in base64.
     pub cluster_ca_certificate: String,
+    /// Of the static password, which new clusters cannot have.
+    pub username: String,
+    pub client_certificate_config: ClientCertificate,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClientCertificate {
+    /// Whether the cluster gave one out as it was made.
+    pub issue_client_certificate: bool,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -333,6 +355,8 @@ pub struct NodeConfig {
     /// Of the tokens of its service account; `https://www.googleapis.com/auth/…`.
     pub oauth_scopes: Vec<String>,
     pub workload_metadata_config: WorkloadMetadataConfig,
+    /// What its virtual machines are told, such as `disable-legacy-endpoints`.
+    pub metadata: BTreeMap<String, String>,
     /// Kubernetes labels that its nodes get beside GKE's own.
     pub labels: BTreeMap<String, String>,
     /// Kubernetes taints of its nodes.

@@ -13,6 +13,12 @@ impl Reader<'_> {
     pub(super) fn audit(&mut self, documents: &[Document], context: &Context<'_>) -> Audit {
         let mut audit = Audit::default();
         for document in documents {
+            let guard = document.root.get("guard");
+            let wanted = guard.and_then(|g| g.get("requireConditionFor"));
+            let patterns = wanted.map(Node::items).unwrap_or_default().iter();
+            audit
+                .conditional
+                .extend(patterns.filter_map(|n| Some(n.text()?.to_owned())));
             let Some(node) = document.root.get("audit") else {
                 continue;
             };

@@ -15,19 +15,27 @@ use wi_core::wire::restrictions::{Boundary, DenyPolicy};
 
 /// One thing that was read.
 #[derive(Debug)]
-pub(super) enum Fact {
+pub enum Fact {
+    /// The project of what does not say it.
     Home(Resource, Seen<ProjectId>),
+    /// What is above a project, the nearest first.
     Ancestors(ProjectId, Seen<Vec<Resource>>),
+    /// A project's number.
     Number(ProjectId, Seen<u64>),
+    /// An allow policy.
     Policy(Resource, Seen<Policy>),
+    /// The deny policies of a container.
     Denies(Resource, Seen<Vec<DenyPolicy>>),
+    /// The boundaries of a set of principals.
     Boundaries(String, Seen<Vec<Boundary>>),
+    /// A Google service account.
     Account(Email, Seen<ServiceAccount>),
+    /// What a role permits.
     Role(String, Seen<RoleDefinition>),
 }
 
 /// Reads all of them.
-pub(super) async fn read(http: &Http, needs: BTreeSet<Need>) -> Vec<Fact> {
+pub async fn read(http: &Http, needs: BTreeSet<Need>) -> Vec<Fact> {
     join_all(needs.into_iter().map(|need| one(http, need))).await
 }
 
@@ -132,7 +140,7 @@ fn container(full: &str) -> Option<String> {
 }
 
 /// Keeps what was read.
-pub(super) fn add(facts: &mut Facts, more: Vec<Fact>) {
+pub fn add(facts: &mut Facts, more: Vec<Fact>) {
     for fact in more {
         match fact {
             Fact::Home(key, value) => drop(facts.homes.insert(key, value)),
@@ -148,7 +156,7 @@ pub(super) fn add(facts: &mut Facts, more: Vec<Fact>) {
 }
 
 /// Whether a need was read, whatever came of it.
-pub(super) fn has(facts: &Facts, need: &Need) -> bool {
+pub fn has(facts: &Facts, need: &Need) -> bool {
     match need {
         Need::Home(key) => facts.homes.contains_key(key),
         Need::Ancestors(key) => facts.ancestors.contains_key(key),

@@ -1,0 +1,125 @@
+//! What several rules ask.
+
+use wi_core::access::IMPERSONATION;
+use wi_core::names::{Email, ProjectId};
+use wi_core::resource::Resource;
+use wi_core::wire::container::NodePool;
+
+use crate::out::{Out, Read};
+use crate::world::{Held, World};
+
+/// What lets one make access tokens of an account.
+pub const TOKEN: &str = "iam.serviceAccounts.getAccessToken";
+
+/// What nodes need, or can do no harm with.
+const OF_NODES: [&str; 8] = [
+    "roles/container.defaultNodeServiceAccount",
+    "roles/container.nodeServiceAccount",
+    "roles/logging.logWriter",
+    "roles/monitoring.metricWriter",
+    "roles/monitoring.viewer",
+    "roles/stackdriver.resourceMetadata.writer",
+    "roles/artifactregistry.reader",
+    "roles/autoscaling.metricsWriter",
+];
+
+/// Whether it is a project, a folder or an organization.
+pub fn is_container(resource: &Resource) -> bool {
+    matches!(resource.kind().short, "project" | "folder" | "organization")
+}
+
+/// Whether a member is of Google's own services: nobody's to take away.
+pub fn is_of_google(member: &str) -> bool {
+    let Some((_, domain)) = member.split_once('@') else {
+        return false;
+    };
+    domain.starts_with("gcp-sa-")
+        || domain == "cloudservices.gserviceaccount.com"
+        || domain == "system.gserviceaccount.com"
+        || (domain.ends_with(".gserviceaccount.com")
+            && !domain.ends_with(".iam.gserviceaccount.com")
+            && !domain.starts_with("appspot")
+            && !domain.starts_with("developer"))
+        || OF_GOOGLE.contains(&domain.split('.').next().unwrap_or_default())
+}
+
+/// Projects of Google's whose accounts act for its services in those of users.
+const OF_GOOGLE: [&str; 6] = [
+    "container-engine-robot",
+    "compute-system",
+    "containerregistry",
+    "serverless-robot-prod",
+    "service-networking",
+    "gae-api-prod",
+];
+
+/// Whether a role makes tokens of an account: the two that are known, or what it permits.
+pub fn makes_tokens(world: &World, out: &mut Out, role: &str) -> bool {
+    // Of predefined roles no other has it but those of Google's own agents.
+    match role.starts_with("roles/") {
+        true => IMPERSONATION.contains(&role),
+        false => world.gives(out, role, &[TOKEN]),
+    }
+}
+
+/// The project of a workload pool by its name.
+pub fn project_of_pool(pool: &str) -> Option<ProjectId> {
+    let name = pool.strip_suffix(".svc.id.goog")?;
+    match name.split_once('.') {
+        Some((id, domain)) => ProjectId::parse(&format!("{domain}:{id}")).ok(),
+        None => ProjectId::parse(name).ok(),
+    }
+}
+
+/// What the account of a node pool has beyond what nodes need; `None`: not all could be seen, which is told.
+pub fn excess<'w>(
+    world: &'w World,
+    out: &mut Out,
+    project: &ProjectId,
+    pool: &NodePool,
+) -> Option<(Email, Vec<Held<'w>>)> {
+    let email = match world.node_account(project, pool) {
+        Ok(email) | Err(Some(email)) => email,
+        Err(None) => {
+            let what = format!("the number of project/{project}");
+            out.unchecked(what, "it was not read", Read::Numbers);
+            return None;
+        }
+    };
+    let held = world.held(out).into_iter().filter(|held| {
+        let needed = OF_NODES.contains(&held.binding.role.as_str())
+            || (held.binding.role == "roles/storage.objectViewer" && held.on.bucket().is_some());
+        !needed && is_account(held.member, &email)
+    });
+    let held = held.collect();
+    Some((email, held))
+}
+
+/// `roles/a on project/p, roles/b on bucket/c and 2 more`.
+pub fn listed(held: &[Held<'_>]) -> String {
+    let mut names: Vec<String> = held
+        .iter()
+        .map(|h| format!("{} on {}", h.binding.role, h.on))
+        .collect();
+    names.sort();
+    names.dedup();
+    match names.len() {
+        0..=3 => names.join(", "),
+        n => format!("{} and {} more", names[..3].join(", "), n - 3),
+    }
+}
+
+/// The role that a member has in all basic roles: 2 if it can change everything, 1 if it can see it.
+pub fn basic(role: &str) -> u8 {
+    match role {
+        "roles/owner" | "roles/editor" | "roles/admin" | "roles/writer" => 2,
+        "roles/viewer" | "roles/reader" => 1,
+        _ => 0,
+    }
+}
+
+/// Whether a member is this account.
+fn is_account(member: &str, email: &Email) -> bool {
+    let of = member.strip_prefix("serviceAccount:");
+    of.is_some_and(|of| of.eq_ignore_ascii_case(email.as_str()))
+}

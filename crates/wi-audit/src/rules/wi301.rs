@@ -1,0 +1,60 @@
+//! The right to make tokens, on a whole project.
+
+use super::prelude::*;
+
+pub static RULE: Audited = Audited {
+    rule: Rule {
+        id: "WI301",
+        severity: Severity::Critical,
+        title: "Workload Identity User on a whole project, folder or organization",
+        help: "Those pods can be every service account below it, those that are made later included. Grant it on the one account that they are to be.",
+        can_be_accepted: false,
+    },
+    reads: &[Read::Policies, Read::Roles],
+    offline: false,
+    decides: "A member of a GKE workload pool has a role with iam.serviceAccounts.getAccessToken on a project, a folder or an organization.",
+    references: &["CIS GCP 5.0.0: 1.7", "checkov CKV_GCP_44, CKV_GCP_45, CKV_GCP_49", "trivy AVD-GCP-0005, AVD-GCP-0009, AVD-GCP-0011", "prowler iam_no_service_roles_at_project_level", "OWASP Kubernetes Top 10 2025: K08"],
+    check,
+};
+
+fn check(world: &World, out: &mut Out) {
+    for held in world.held(out) {
+        if !is_container(held.on) || !Member::parse(held.member).is_gke_pool_member() {
+            continue;
+        }
+        if makes_tokens(world, out, &held.binding.role) {
+            let what = format!("{} can be every service account of {}", held.member, held.on);
+            let place = world.binding_place(&held);
+            out.found(&held.subject(), what, place).fix = Some(held.removal());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::*;
+
+    #[test]
+    fn fires_just_does_not_and_cannot_tell() {
+        let wiu = "roles/iam.workloadIdentityUser";
+        three(
+            &super::RULE,
+            |w| w.bind("project/acme-prod", wiu, WEB),
+            |w| w.bind("project/acme-prod", wiu, "user:ann@example.com"),
+            |w| w.refuse("project/acme-prod"),
+        );
+        let custom = "projects/acme-prod/roles/tokens";
+        three(
+            &super::RULE,
+            |w| {
+                w.role(custom, &[super::TOKEN]);
+                w.bind("folder/7", custom, &format!("principalSet://{POOL}/namespace/shop"));
+            },
+            |w| {
+                w.role(custom, &["iam.serviceAccounts.list"]);
+                w.bind("folder/7", custom, WEB);
+            },
+            |w| w.bind("folder/7", custom, WEB),
+        );
+    }
+}

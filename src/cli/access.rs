@@ -1,0 +1,129 @@
+//! `wi access`: what somebody reaches, and who reaches something.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use wi_core::resource::Resource;
+
+use super::connect::{self, ConnectArgs, Session};
+use super::heading;
+use super::report::write;
+use super::{Failure, Success};
+use crate::audit;
+use crate::audit::reach;
+use crate::engine::pipeline::Input;
+use crate::view::access::{Picture, graph, json, text};
+use crate::view::print;
+
+const ASKED: &str = "What is asked";
+
+#[derive(Debug, Args)]
+#[command(next_line_help = true)]
+pub(super) struct AccessArgs {
+    /// Spec files and directories, read recursively; `-` is standard input
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub paths: Vec<PathBuf>,
+    /// What this one reaches: NAMESPACE/SERVICEACCOUNT, CLUSTER/NAMESPACE/SERVICEACCOUNT, pod/NAMESPACE/NAME,
+    /// gsa/NAME, an email, nodepool/CLUSTER/POOL (whoever is root on a node), cluster/NAME (whoever is its admin)
+    #[arg(long, value_name = "SUBJECT", required_unless_present = "to", conflicts_with = "to", help_heading = ASKED)]
+    pub of: Option<String>,
+    /// Who reaches this: bucket/NAME and the like, as in the spec, or a full resource name
+    #[arg(long, value_name = "RESOURCE", help_heading = ASKED)]
+    pub to: Option<String>,
+    /// With which permission, such as storage.objects.get (default: some role)
+    #[arg(long, value_name = "PERMISSION", requires = "to", help_heading = ASKED)]
+    pub permission: Option<String>,
+    /// Evaluate conditions as of this time (default: now)
+    #[arg(long, value_name = "TIME", help_heading = ASKED)]
+    pub at: Option<Timestamp>,
+    /// Follow at most so many steps
+    #[arg(long, value_name = "N", default_value_t = 4, help_heading = ASKED)]
+    pub max_depth: usize,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value_t = AccessFormat::Text, help_heading = heading::OUTPUT)]
+    pub format: AccessFormat,
+    /// In text, show at most so many of a kind
+    #[arg(long, value_name = "N", default_value_t = 50, help_heading = heading::OUTPUT)]
+    pub rows: usize,
+    /// Write the answer to this file
+    #[arg(long, value_name = "FILE", help_heading = heading::OUTPUT)]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+/// The languages of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum AccessFormat {
+    Text,
+    Json,
+    Dot,
+    Mermaid,
+    /// BloodHound's OpenGraph
+    Opengraph,
+}
+
+pub(super) fn run(args: AccessArgs) -> Result<Success, Failure> {
+    let input = Input::load(&args.paths, None)?;
+    let wanted = audit::all();
+    let world = connect::runtime()?.block_on(async {
+        let session = Session::open(&args.connect, &args.paths, || input.declared()).await?;
+        let world = audit::live(&session.http, input, &wanted).await;
+        session.close().await?;
+        Ok::<_, Failure>(world?)
+    })?;
+    let at = args.at.or(world.now);
+    let (width, rows, depth) = (print::width(), args.rows, args.max_depth);
+    let (told, picture) = match (&args.of, &args.to) {
+        (Some(subject), _) => {
+            let subjects = audit::nodes(&world, subject)?;
+            let answers = reach::of(&world, &subjects, at, depth);
+            (text::of(&answers, rows, width), Picture::of(&answers))
+        }
+        (None, Some(to)) => {
+            let resource = meant(&world, to)?;
+            let permission = args.permission.as_deref();
+            let answer = reach::to(&world, &resource, permission, at, depth);
+            let answer = answer.ok_or("nothing was read".to_owned())?;
+            (text::to(&answer, rows, width), Picture::to(&answer))
+        }
+        (None, None) => return Err(Failure::Message("--of or --to is needed".to_owned())),
+    };
+    let told = match args.format {
+        AccessFormat::Text => told,
+        AccessFormat::Json => json::document(&picture),
+        AccessFormat::Dot => graph::dot(&picture),
+        AccessFormat::Mermaid => graph::mermaid(&picture),
+        AccessFormat::Opengraph => graph::opengraph(&picture),
+    };
+    match &args.out {
+        Some(file) => write(file, &anstream::adapter::strip_str(&told).to_string())?,
+        None => print::data(&told)?,
+    }
+    Ok(Success::Ok)
+}
+
+/// The resource that is meant: one whose policy was read, in the project of the spec.
+fn meant(world: &wi_audit::World, text: &str) -> Result<Resource, Failure> {
+    let accounts = world.desired.accounts.values().map(|a| &a.project);
+    let clusters = world.desired.clusters.values().map(|c| &c.path.project);
+    let mut projects: Vec<_> = accounts.chain(clusters).collect();
+    projects.dedup();
+    let read = |r: &Resource| world.live().is_some_and(|l| l.iam.policies.contains_key(r));
+    let all = projects
+        .iter()
+        .filter_map(|p| Resource::parse(text, Some(p)).ok());
+    let found = all.into_iter().find(read);
+    let resource = match found {
+        Some(resource) => resource,
+        None => Resource::parse(text, projects.first().copied())
+            .map_err(|e| format!("--to: {}", e.0))?,
+    };
+    if !read(&resource) {
+        return Err(Failure::Message(format!(
+            "--to {resource}: the spec grants nothing there, so that its policy was not read; `wi explain --to` asks about a single identity"
+        )));
+    }
+    Ok(resource)
+}
