@@ -121,7 +121,7 @@ pub struct Context {
     pools: BTreeSet<String>,
     /// Cancelled when the user wants to stop.
     stop: CancellationToken,
-    /// What is looked at again before a node pool is moved.
+    /// What is looked at again before something is taken away, or a node pool moved.
     recheck: recheck::Recheck,
     /// Service accounts of Kubernetes that get their former identity back as they are released.
     giving_back: BTreeMap<Address, Mutex<Ksa>>,
@@ -206,6 +206,12 @@ impl Context {
             stop: CancellationToken::new(),
             recheck,
         }
+    }
+
+    /// Somebody was asked, who took time to answer: what the plan takes away is looked at again.
+    pub async fn after_a_question(self) -> Self {
+        self.recheck.forget().await;
+        self
     }
 
     /// Ends waiting for IAM, too, when `stop` is cancelled.
@@ -516,22 +522,21 @@ fn span_of(step: &Step) -> tracing::Span {
     }
 }
 
-async fn run(context: &Context, step: Step) -> Vec<(Address, Status)> {
+async fn run(context: &Context, mut step: Step) -> Vec<(Address, Status)> {
     for address in &step.addresses {
         context
             .observer
             .start(address, context.plan.changes[address].action());
     }
-    let ended: Vec<(Address, Status)> = if let Some(resource) = &step.policy {
-        edit::binding::edit(context, resource, &step.addresses).await
+    let mut ended = take_out_what_is_relied_on(context, &mut step).await;
+    if let Some(resource) = &step.policy {
+        ended.extend(edit::binding::edit(context, resource, &step.addresses).await);
     } else {
-        let mut ended = Vec::new();
         for address in step.addresses {
             let result = edit::carry_out(context, &address).await;
             ended.push((address, result.into()));
         }
-        ended
-    };
+    }
     for (address, status) in &ended {
         match status {
             Status::Done => context.observer.done(address),
@@ -540,4 +545,26 @@ async fn run(context: &Context, step: Step) -> Vec<(Address, Status)> {
         }
     }
     ended
+}
+
+/// Takes out of a step what somebody has come to rely on since it was planned, and what needs that.
+async fn take_out_what_is_relied_on(context: &Context, step: &mut Step) -> Vec<(Address, Status)> {
+    let changes = &context.plan.changes;
+    let mut out = BTreeMap::new();
+    for address in step.addresses.iter().filter(|a| changes[*a].edit.takes()) {
+        let now = context.time();
+        let (http, plan) = (&context.http, &context.plan);
+        if let Err(why) = context.recheck.taking(http, plan, address, now).await {
+            out.insert(address.clone(), Status::Failed(why.into()));
+        }
+    }
+    while let Some((address, need)) = step.addresses.iter().find_map(|address| {
+        let mut needs = changes[address].needs.iter();
+        let need = needs.find(|n| out.contains_key(*n) && !out.contains_key(address))?;
+        Some((address.clone(), need.clone()))
+    }) {
+        out.insert(address, Status::NotStarted(SkipReason::Need(need)));
+    }
+    step.addresses.retain(|address| !out.contains_key(address));
+    out.into_iter().collect()
 }

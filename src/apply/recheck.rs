@@ -1,5 +1,6 @@
-//! Before a node pool is moved, it is looked at again who is on it and what they have, and before a key ends, who has
-//! it and uses it: hours may have passed since the plan was made, and others are at work.
+//! Before something is taken away, it is looked at again who relies on it by now; before a node pool is moved, who is
+//! on it and what they have; and before a key ends, who has it and uses it: hours may have passed since the plan was
+//! made, and others are at work.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -35,6 +36,10 @@ pub(super) struct Recheck {
     of_keys: Desired,
     secrets: ReadSecrets,
     looked: Mutex<Option<(Instant, Live)>>,
+    /// Of the spec what those changes rest on that take something away.
+    of_takings: Desired,
+    /// What of it must stay, by what was seen when.
+    relied_on: Mutex<Option<(Instant, BTreeMap<Address, String>)>>,
     /// Of the spec the clusters and identities of templates that change.
     of_templates: Desired,
     /// What was looked at of templates, by cluster.
@@ -64,6 +69,11 @@ impl Recheck {
         secrets: ReadSecrets,
     ) -> Self {
         let moves = |change: &Change| matches!(change.edit, Edit::NodePool(_));
+        let takings = only(plan, |_, change| change.edit.takes());
+        let of_takings = match takings.is_empty() {
+            true => desired.empty(),
+            false => plan::rests_on(desired, &takings).desired,
+        };
         let of_keys = |change: &Change| matches!(change.edit, Edit::Key(_) | Edit::Secret(_));
         Self {
             of_keys: plan::touched(desired, &only(plan, |_, change| of_keys(change))).desired,
@@ -71,6 +81,8 @@ impl Recheck {
             looked: Mutex::default(),
             of_templates: plan::touched(desired, &only(plan, |_, c| is_template(c))).desired,
             templates: Mutex::default(),
+            of_takings,
+            relied_on: Mutex::new(Some((Instant::now(), BTreeMap::new()))),
             desired: plan::touched(desired, &only(plan, |_, change| moves(change))).desired,
             options: options.clone(),
         }
@@ -182,6 +194,49 @@ impl Recheck {
     /// What was looked at is not so any more.
     pub(super) async fn forget_keys(&self) {
         *self.looked.lock().await = None;
+    }
+
+    /// Time has passed: nobody knows any more who relies on what is taken away.
+    pub(super) async fn forget(&self) {
+        *self.relied_on.lock().await = None;
+    }
+
+    /// Whether a change that takes something away may be carried out still. One look is for all of its wave.
+    ///
+    /// # Errors
+    /// Who relies on it by now, or why that is not known.
+    pub(super) async fn taking(
+        &self,
+        http: &Http,
+        plan: &Plan,
+        address: &Address,
+        now: jiff::Timestamp,
+    ) -> Result<(), String> {
+        let mut relied_on = self.relied_on.lock().await;
+        let relied_on = match relied_on.take() {
+            Some((at, seen)) if at.elapsed() < JUST_NOW => relied_on.insert((at, seen)),
+            _ => {
+                let began = Instant::now();
+                let wave = plan.changes[address].wave;
+                let takings = only(plan, |_, c| c.edit.takes() && c.wave == wave);
+                let part = plan::rests_on(&self.of_takings, &takings);
+                let mut live = read::read(http, &part.reads).await;
+                let nothing = read::leftovers::Searched::default();
+                read::leftovers::read(http, &part.desired, nothing, &mut live).await;
+                let options = Options {
+                    now: Some(now),
+                    ..self.options.clone()
+                };
+                let seen = plan::relied_on(&takings, &part.desired, &live, &options);
+                relied_on.insert((began, seen))
+            }
+        };
+        match relied_on.1.get(address) {
+            None => Ok(()),
+            Some(why) => Err(format!(
+                "it stays as it is, by what was looked at again just now: {why}. Plan again"
+            )),
+        }
     }
 
     /// # Errors

@@ -228,6 +228,10 @@ impl Rollout<'_> {
         };
         self.run.waves.remove(&wave.name);
         self.run.save(self.gates);
+        if !self.outcome.is_empty() {
+            // The waves before may have taken hours.
+            self.context.recheck.forget().await;
+        }
         self.context.observer.begin(&self.context.plan, addresses);
         carry_out(
             self.context,

@@ -175,6 +175,7 @@ async fn plan_and_apply(
     }
     let next = Next {
         spec: &args.paths,
+        asked: asks,
         again: GoOn::Again(again::apply(&args.paths, &args.choice, &args.connect)),
     };
     carry_out(session, plan, &desired, &live, args, &options, next).await
@@ -280,6 +281,7 @@ async fn check_and_apply(
         &file.options(),
         Next {
             spec: &file.spec,
+            asked: false,
             again: again::anew(file, &args.paths[0], &args.connect),
         },
     )
@@ -349,6 +351,8 @@ async fn may(
 struct Next<'a> {
     /// The files of the spec.
     spec: &'a [PathBuf],
+    /// Whether somebody was asked since the live state was read.
+    asked: bool,
     /// How to go on where something is left.
     again: GoOn,
 }
@@ -360,7 +364,7 @@ async fn carry_out(
     live: &Live,
     args: &ApplyArgs,
     options: &Options,
-    Next { spec, again }: Next<'_>,
+    Next { spec, asked, again }: Next<'_>,
 ) -> Result<Success, Failure> {
     // A gate that was passed by this flag is met again by the next run.
     let again = again.with(
@@ -392,6 +396,10 @@ async fn carry_out(
         Arc::<Progress>::clone(&progress),
         limits,
     );
+    let context = match asked {
+        true => context.after_a_question().await,
+        false => context,
+    };
     let context = Arc::new(context.stopped_by(&stop));
     let gates = Gates {
         approved: args.approve.iter().cloned().collect(),

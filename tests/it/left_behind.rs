@@ -3,10 +3,12 @@
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use wi::apply::Status;
+use wi::apply::gates::Gates;
+use wi::apply::rollout::roll_out;
+use wi::apply::{Observer, Status};
 use wi_sandbox::{Token, World};
 
-use crate::support::client::Client;
+use crate::support::client::{Client, annotate, options};
 use crate::support::inside::Inside;
 use crate::support::{Place, flat};
 
@@ -242,6 +244,71 @@ async fn a_node_pool_is_not_moved_once_somebody_on_it_would_lose_by_it() {
         "{why}"
     );
     assert!(matches!(inside.sandbox.access()[0].token, Token::Node(_)));
+}
+
+/// Annotates a service account of others once the gate of the first wave is passed.
+struct AtTheGate(Client);
+
+const EXPORTER: &str = "exporter@acme-prod.iam.gserviceaccount.com";
+
+impl std::fmt::Debug for AtTheGate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AtTheGate")
+    }
+}
+
+impl Observer for AtTheGate {
+    fn wave(&self, _name: &str, what: &str) {
+        if what == "gate passed" {
+            annotate(&self.0, "b", ("other", "q"), EXPORTER);
+        }
+    }
+}
+
+/// Hours may lie between two waves: what has come to be used in them is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_to_be_used_before_a_later_wave_stays_and_is_named() {
+    let spec = "apiVersion: wi/v1\nname: mon\nproject: acme-prod\nclusters:\n  a: { location: europe-west1, labels: { ring: \"1\" } }\n  b: { location: europe-west1 }\ngoogleServiceAccounts: { exporter: { grants: [roles/viewer] } }\nnamespaces: { mon: { serviceAccounts: { exporter: { impersonates: exporter } } } }\nrollout: { waves: [{ name: first, clusters: { ring: \"1\" } }, { name: rest, clusters: remaining }] }\n";
+    let member = |name: &str| format!("serviceAccount:acme-prod.svc.id.goog[other/{name}]");
+    let cluster = |name: &str| {
+        json!({ "project": "acme-prod", "location": "europe-west1", "name": name, "autopilot": true,
+        "namespaces": { "other": { "serviceAccounts": { "q": {}, "r": {} } } } })
+    };
+    let act = json!({ "bindings": [{ "role": "roles/iam.workloadIdentityUser", "members": [member("q"), member("r")] }] });
+    let world = json!({
+        "apiVersion": "wi.sandbox/v1", "timeScale": 2000,
+        "projects": { "acme-prod": { "serviceAccounts": { "exporter": { "policy": act } } } },
+        "clusters": [cluster("a"), cluster("b")],
+    });
+    let world = World::parse(&text(&world), "world.yaml").expect("a world");
+    let inside = Inside::start(spec, world).await;
+    let client = Client::of(spec, &inside.sandbox);
+    let (plan, live) = client.plan().await;
+    let observer = std::sync::Arc::new(AtTheGate(Client::of(spec, &inside.sandbox)));
+    let hour = std::time::Duration::from_secs(3600);
+    let context = std::sync::Arc::new(client.observed(&plan, &live, hour, observer));
+    let (gates, stop) = (Gates::default(), CancellationToken::new());
+    let (desired, options) = (&client.desired, options());
+    let (outcome, _) = roll_out(&context, desired, &live, &options, &gates, &stop).await;
+    let binding = |name: &str| {
+        let ended = outcome
+            .iter()
+            .find(|(a, _)| a.ends_with(&format!("/other/{name}")));
+        ended.map(|(_, status)| status)
+    };
+    let Some(Status::Failed(why)) = binding("q") else {
+        panic!("{outcome:?}");
+    };
+    assert!(
+        why.contains("used by other/q in cluster.b") && why.contains("looked at again"),
+        "{why}"
+    );
+    assert_eq!(binding("r"), Some(&Status::Done), "{outcome:?}");
+    let policies = serde_json::to_string(&inside.world()["projects"]).expect("JSON");
+    assert!(
+        policies.contains("[other/q]") && !policies.contains("[other/r]"),
+        "{policies}"
+    );
 }
 
 /// Accounts of the spec that its service accounts on the cluster do not act as, and others there do, have not

@@ -1,7 +1,9 @@
 //! What somebody sees who types: on a terminal, and the answers to habits from elsewhere.
 
 use crate::support::Place;
-use crate::support::pty::screen;
+use crate::support::client::{Client, annotate};
+use crate::support::pty::{answering, screen};
+use crate::support::served::Served;
 
 /// The fleet of the examples, on a clock that goes fast.
 fn fleet() -> Place {
@@ -48,6 +50,43 @@ fn the_table_of_a_wave_is_drawn_whole_and_stays() {
         let rest = complete.collect::<Vec<_>>().join("\n");
         assert!(rest.contains("left out by --until-wave."), "{shown}");
     }
+}
+
+/// While the question stands, somebody else begins to use what is to be taken away: that stays, and the rest is done.
+#[test]
+fn what_comes_to_be_used_while_the_question_stands_stays_and_is_named() {
+    let spec = "apiVersion: wi/v1\nname: mon\nproject: acme-prod\nclusters: { main: { location: europe-west1 } }\ngoogleServiceAccounts: { exporter: { grants: [roles/viewer] } }\nnamespaces: { mon: { serviceAccounts: { exporter: { impersonates: exporter } } } }\n";
+    let world = "apiVersion: wi.sandbox/v1
+timeScale: 2000
+projects:
+  acme-prod:
+    serviceAccounts:
+      exporter:
+        policy: { bindings: [{ role: roles/iam.workloadIdentityUser, members: [\"serviceAccount:acme-prod.svc.id.goog[other/q]\", \"serviceAccount:acme-prod.svc.id.goog[other/r]\"] }] }
+clusters:
+  - { project: acme-prod, location: europe-west1, name: main, autopilot: true, namespaces: { other: { serviceAccounts: { q: {}, r: {} } } } }
+";
+    let served = Served::of(Place::new(spec, world));
+    let client = Client::of(spec, &served.sandbox);
+    let email = "exporter@acme-prod.iam.gserviceaccount.com";
+    let mut command = served.command(&["apply", "--allow-mass-removal"]);
+    let shown = answering(&mut command, 120, "Enter a value: ", || {
+        annotate(&client, "main", ("other", "q"), email);
+        "yes\n".to_owned()
+    });
+    let told = crate::support::flat(&shown);
+    assert!(
+        told.contains("it is used by other/q in cluster.main, annotated with it")
+            && told.contains("looked at again just now"),
+        "{shown}"
+    );
+    let policy = format!("/v1/projects/acme-prod/serviceAccounts/{email}:getIamPolicy");
+    let policy = served.request("POST", &policy, "{}").to_string();
+    assert!(policy.contains("[other/q]"), "{policy}");
+    assert!(
+        !policy.contains("[other/r]") && policy.contains("[mon/exporter]"),
+        "{policy}"
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use wi::apply::{self, Context, Limits, Outcome};
 use wi_client::auth::TokenSource;
 use wi_client::http::{Endpoints, Http, HttpOptions};
+use wi_client::kubernetes::Kube;
 use wi_core::desired::Desired;
 use wi_core::plan::{self, Options, Plan};
 use wi_core::read_set::ReadSet;
@@ -60,6 +61,17 @@ impl Client {
         live: &wi_core::live::Live,
         propagation: Duration,
     ) -> Context {
+        self.observed(plan, live, propagation, Arc::new(wi::apply::Unobserved))
+    }
+
+    /// The same, with somebody who looks on.
+    pub fn observed(
+        &self,
+        plan: &Plan,
+        live: &wi_core::live::Live,
+        propagation: Duration,
+        observer: Arc<dyn wi::apply::Observer>,
+    ) -> Context {
         let limits = Limits {
             operation: Duration::from_secs(1800),
             propagation,
@@ -73,10 +85,30 @@ impl Client {
             &self.desired,
             live,
             &options(),
-            Arc::new(wi::apply::Unobserved),
+            observer,
             limits,
         )
     }
+}
+
+/// Somebody else annotates the Kubernetes service account `NAMESPACE/NAME` of a cluster of `client`'s spec meanwhile,
+/// and waits until that is done.
+pub fn annotate(client: &Client, cluster: &str, (namespace, name): (&str, &str), account: &str) {
+    let annotations = serde_json::json!({ "iam.gke.io/gcp-service-account": account });
+    let patch = serde_json::json!({ "metadata": { "annotations": annotations } });
+    let wanted = &client.desired.clusters[cluster];
+    let annotate = async {
+        let found = wi_client::google::container::get_cluster(&client.http, &wanted.path).await;
+        let found = found.expect("the cluster");
+        let kube = Kube::connect(&client.http, &found, &wanted.access).expect("connected");
+        kube.patch_service_account(namespace, name, &patch)
+            .await
+            .expect("annotated");
+    };
+    std::thread::scope(|scope| {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        scope.spawn(move || runtime.block_on(annotate));
+    });
 }
 
 /// Those that it plans with.

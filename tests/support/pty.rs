@@ -18,6 +18,17 @@ pub fn screen(command: &mut Command, columns: u16) -> String {
 
 /// As [`screen`]; `answer` is typed ahead.
 pub fn answered(command: &mut Command, columns: u16, answer: &str) -> String {
+    answering(command, columns, "", || answer.to_owned())
+}
+
+/// As [`screen`]; `answer` is typed once what is shown ends with `question`.
+pub fn answering(
+    command: &mut Command,
+    columns: u16,
+    question: &str,
+    answer: impl FnOnce() -> String,
+) -> String {
+    let mut answer = Some(answer);
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&master).expect("granted");
     unlockpt(&master).expect("unlocked");
@@ -48,10 +59,17 @@ pub fn answered(command: &mut Command, columns: u16, answer: &str) -> String {
         .stderr(Stdio::null());
     let mut written = Vec::new();
     let mut file = File::from(master);
-    file.write_all(answer.as_bytes()).expect("typed");
     let mut part = [0; 4096];
-    // A terminal whose other end is closed answers EIO.
-    while let Ok(n @ 1..) = file.read(&mut part) {
+    loop {
+        if written.ends_with(question.as_bytes())
+            && let Some(answer) = answer.take()
+        {
+            file.write_all(answer().as_bytes()).expect("typed");
+        }
+        // A terminal whose other end is closed answers EIO.
+        let Ok(n @ 1..) = file.read(&mut part) else {
+            break;
+        };
         written.extend_from_slice(&part[..n]);
     }
     child.wait().expect("ended");

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::diff::bindings::members;
 use super::ownership::{FORMER, is_ours};
 use super::staying::Staying;
 use super::{Edit, HeldBack, HoldReason, KsaAfter, Options, Plan, users};
@@ -183,28 +184,70 @@ impl Left {
                 held.insert(address.clone(), why.clone());
             }
         }
-        // With what it has, the mark stays that tells of it.
-        let mut of_held: BTreeMap<KsaIdentity, String> = BTreeMap::new();
-        for (address, why) in &held {
-            if let Some(Edit::Binding(binding)) = plan.changes.get(address).map(|c| &c.edit)
-                && let Member::Ksa(identity) = &binding.key.member
-            {
-                of_held.insert(identity.clone(), why.clone());
-            }
-        }
-        for (address, change) in &plan.changes {
-            if let Edit::Ksa(ksa) = &change.edit
-                && ksa.after == KsaAfter::Released
-                && let Some(cluster) = desired.clusters.get(&ksa.key.cluster)
-                && let Some(why) = of_held.get(&ksa.key.identity(&cluster.path.project))
-            {
-                held.insert(address.clone(), why.clone());
-            }
-        }
         for (address, why) in held {
             plan.changes.remove(&address);
             let why = HoldReason::InUse(why);
             plan.held_back.push(HeldBack { address, why });
+        }
+        self.hold_marks(desired, live, plan);
+    }
+
+    /// With what an identity has, the mark stays that tells of it: of service accounts that are released all of
+    /// them, since the same identity would be others' where one is let go, and of those that are deleted the last.
+    fn hold_marks(&self, desired: &Desired, live: &Live, plan: &mut Plan) {
+        let mut leaving: BTreeMap<KsaIdentity, Vec<(bool, usize, Address)>> = BTreeMap::new();
+        for (address, change) in &plan.changes {
+            if let Edit::Ksa(ksa) = &change.edit
+                && ksa.leaves()
+                && let Some(cluster) = desired.clusters.get(&ksa.key.cluster)
+            {
+                let identity = ksa.key.identity(&cluster.path.project);
+                let is_released = ksa.after == KsaAfter::Released;
+                let wave = desired.wave_of(&ksa.key.cluster);
+                let all = leaving.entry(identity).or_default();
+                all.push((is_released, wave, address.clone()));
+            }
+        }
+        leaving.retain(|identity, _| self.has(identity));
+        if leaving.is_empty() {
+            return;
+        }
+        let mut has: BTreeMap<KsaIdentity, Address> = BTreeMap::new();
+        for (resource, policy) in &live.policies {
+            let Seen::Found(policy) = policy else {
+                continue;
+            };
+            for key in members(resource, policy).into_keys() {
+                let Member::Ksa(identity) = &key.member else {
+                    continue;
+                };
+                if leaving.contains_key(identity) && !desired.bindings.contains_key(&key) {
+                    let address = desired.binding_address(&key);
+                    if plan.tells_of(&address) && !plan.changes.contains_key(&address) {
+                        has.entry(identity.clone()).or_insert(address);
+                    }
+                }
+            }
+        }
+        for (identity, grant) in has {
+            let mut all = leaving.remove(&identity).unwrap_or_default();
+            all.sort();
+            // Those that are released come after those that are deleted.
+            let any_released = all.last().is_some_and(|(is_released, ..)| *is_released);
+            let last = all.len().saturating_sub(1);
+            let kept = all.into_iter().enumerate();
+            let kept = kept.filter(|(at, (is_released, ..))| match any_released {
+                true => *is_released,
+                false => *at == last,
+            });
+            for (_, (_, _, address)) in kept {
+                plan.changes.remove(&address);
+                let why = format!(
+                    "its mark tells whose {grant} is, which stays for now: it goes with that"
+                );
+                let why = HoldReason::InUse(why);
+                plan.held_back.push(HeldBack { address, why });
+            }
         }
     }
 }

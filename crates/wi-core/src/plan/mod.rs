@@ -3,6 +3,7 @@
 //! Pure: values in, a [`Plan`] out.
 
 mod access;
+mod again;
 mod authority;
 pub mod bound;
 mod checks;
@@ -44,6 +45,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use access::AccessChange;
+pub use again::{relied_on, rests_on};
 pub use brakes::check_removals;
 pub use checks::risk::Risks;
 pub use checks::self_lockout::{Caller, protect, takes_from_accounts};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::observe::{Observation, Precondition, Reader};
-use super::{Edit, HoldReason, IdentityEffect, Impact, Options, Plan};
+use super::{Edit, IdentityEffect, Impact, Options, Plan};
 use crate::desired::Desired;
 use crate::live::Live;
 use crate::names::{Email, KsaIdentity, Member};
@@ -127,17 +127,10 @@ pub(super) fn compare(
     }
     let mut stale = stale(&before, &now);
     for held in fresh.held_back {
-        let how = match held.why {
-            HoldReason::Exclusion { name, until } => {
-                vec![format!(
-                    "the maintenance exclusion {name} holds until {until}"
-                )]
-            }
-            HoldReason::Users(users) => users.in_words(),
-            HoldReason::InUse(by) => vec![by],
-            HoldReason::Keys { why, .. } => why,
-            _ => continue,
-        };
+        let how = held.why.what_stands_against_it();
+        if how.is_empty() {
+            continue;
+        }
         if plan.changes.contains_key(&held.address) {
             let object = held.address.to_string();
             stale.push(StaleObject { object, how });

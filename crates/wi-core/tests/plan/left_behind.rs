@@ -11,7 +11,7 @@ const EDGE: &str = "projects/acme-prod/locations/us-east1/clusters/edge";
 const READER: &str = "roles/storage.objectViewer";
 
 /// `shop` is where `env` is `prod`: on `far`, of another project, and not on `main` any more.
-fn by_label(access: &str) -> String {
+pub fn by_label(access: &str) -> String {
     format!(
         "apiVersion: wi/v1
 name: shop
@@ -29,11 +29,11 @@ namespaces:
     )
 }
 
-const DIRECT: &str =
+pub const DIRECT: &str =
     "grants: [{ role: roles/storage.objectViewer, resource: bucket/acme-receipts }]";
 
 /// `shop/worker`, which `wi` made, is on `main`, and this runs there.
-fn world(account: Option<&str>, running: Value) -> Value {
+pub fn world(account: Option<&str>, running: Value) -> Value {
     let world = with(
         settled(),
         json!({
@@ -53,16 +53,17 @@ fn world(account: Option<&str>, running: Value) -> Value {
     with(world, json!({ "kubernetes": { "main": running } }))
 }
 
-fn runs() -> Value {
+pub fn runs() -> Value {
     json!({ "Pod": { "shop/worker-0": pod("worker", "n", "worker") }, "Node": { "n": node("p1") } })
 }
 
-fn idle() -> Value {
+pub fn idle() -> Value {
     json!({ "Pod": {}, "Node": { "n": node("p1") } })
 }
 
-const KSA: &str = "ksa.main/shop/worker";
-const GRANT: &str = "grant.acme-prod/shop/worker:roles/storage.objectViewer@bucket/acme-receipts";
+pub const KSA: &str = "ksa.main/shop/worker";
+pub const GRANT: &str =
+    "grant.acme-prod/shop/worker:roles/storage.objectViewer@bucket/acme-receipts";
 
 fn goes(plan: &Plan) -> [bool; 2] {
     [KSA, GRANT].map(|address| changes(plan).contains(&format!("- {address}")))
@@ -345,4 +346,41 @@ fn service_account_whose_cluster_lost_the_label_stays_while_pods_run_as_it() {
     );
     let plan = crate::support::plan(&spec, on_both(idle()));
     assert_eq!(goes(&plan), [true, false], "{:?}", held(&plan));
+}
+
+/// What `wi` deletes takes its mark along: while something of what it has is held back, the last one stays.
+#[test]
+fn last_service_account_with_the_mark_stays_while_what_it_has_is_held_back() {
+    let spec = SPEC.replace(
+        "      worker: { grants: [{ role: roles/storage.objectViewer, resource: bucket/acme-receipts }] }\n",
+        "removed: [bucket/acme-receipts]\n",
+    );
+    let two = spec.replace(
+        "clusters: { main: { location: europe-west1 } }",
+        "clusters: { main: { location: europe-west1 }, second: { location: europe-west1 } }",
+    );
+    let edge = |there: Value| with(settled(), json!({ "outside": { EDGE: there } }));
+    let elsewhere = edge(json!({ "shop/worker": annotated(None, "helm") }));
+    let gone = |plan: &Plan| -> Vec<String> {
+        let gone = changes(plan).into_iter();
+        gone.filter(|c| c.starts_with('-')).collect()
+    };
+    let held_back = plan(&spec, elsewhere.clone());
+    assert_eq!(gone(&held_back), [""; 0], "{:?}", held(&held_back));
+    says(&held(&held_back), &[KSA, "its mark tells whose", READER]);
+    // On two clusters one mark is enough.
+    let second = json!({
+        "clusters": { "second": cluster("second", json!({})) },
+        "kubernetes": { "second": { "Namespace": { "shop": {} }, "ServiceAccount": { "shop/worker": ours(None) } } },
+    });
+    let both = plan(&two, with(elsewhere.clone(), second));
+    assert_eq!(gone(&both), [format!("- {KSA}")], "{:?}", held(&both));
+    says(
+        &held(&both),
+        &["ksa.second/shop/worker", "its mark tells whose"],
+    );
+    // With its grant it goes.
+    for plan in [plan(&spec, edge(json!({}))), accepting(&spec, elsewhere)] {
+        assert_eq!(gone(&plan).len(), 2, "{:?}", held(&plan));
+    }
 }

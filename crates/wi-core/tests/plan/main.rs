@@ -5,6 +5,7 @@ mod support;
 mod world;
 
 mod accounts;
+mod again;
 mod bindings;
 mod brakes;
 mod clusters;

@@ -248,7 +248,10 @@ impl Managed<'_> {
 }
 
 /// Every member of a policy as an identity, with the spellings under which it is there.
-fn members(resource: &Resource, policy: &Policy) -> BTreeMap<BindingKey, Vec<String>> {
+pub(in crate::plan) fn members(
+    resource: &Resource,
+    policy: &Policy,
+) -> BTreeMap<BindingKey, Vec<String>> {
     let mut found: BTreeMap<BindingKey, Vec<String>> = BTreeMap::new();
     for binding in &policy.bindings {
         // A role whose form we do not know is carried over unread.

@@ -1,0 +1,156 @@
+//! What is taken away is looked at again before that happens: what somebody has come to rely on since it was planned
+//! stays, and all else goes.
+
+use serde_json::{Value, json};
+use wi_core::plan::{self, Options};
+
+use crate::left_behind::{DIRECT, GRANT, KSA, by_label, idle, runs, world};
+use crate::support::*;
+
+const EDGE: &str = "projects/acme-prod/locations/us-east1/clusters/edge";
+
+fn removing() -> Options {
+    Options {
+        allow_mass_removal: true,
+        ..options()
+    }
+}
+
+/// What stays of a plan of `before`, and why, by the world of `after`.
+fn stays(spec: &str, before: &Value, after: &Value) -> Vec<String> {
+    let desired = desired(spec);
+    let plan = plan::plan(&desired, &live(before), &removing());
+    assert!(
+        plan.changes.values().any(|c| c.edit.takes()),
+        "{:?}",
+        changes(&plan)
+    );
+
+    let part = plan::rests_on(&desired, &plan);
+    let stays = plan::relied_on(&plan, &part.desired, &live(after), &removing());
+    stays
+        .into_iter()
+        .map(|(a, why)| format!("{a}: {why}"))
+        .collect()
+}
+
+#[test]
+fn right_of_others_stays_once_somebody_uses_it() {
+    let world = |grafana: Value| {
+        let act = json!([member("shop", "checkout"), member("grafana", "grafana")]);
+        with(
+            settled(),
+            json!({
+                "policies": {
+                    (format!("serviceaccount/{CHECKOUT}")): { "roles/iam.workloadIdentityUser": act },
+                    "project/acme-prod": { "roles/browser": [format!("serviceAccount:{CHECKOUT}")] },
+                },
+                "kubernetes": { "main": {
+                    "Namespace": { "grafana": {} },
+                    "Pod": {},
+                    "ServiceAccount": { "grafana/grafana": grafana },
+                } },
+            }),
+        )
+    };
+    let before = world(annotated(None, "helm"));
+    assert_eq!(stays(SPEC, &before, &before), [""; 0]);
+    let stay = stays(SPEC, &before, &world(annotated(Some(CHECKOUT), "helm")));
+    assert_eq!(stay.len(), 1, "the role on the project goes: {stay:?}");
+    says(
+        &stay,
+        &[
+            "grafana/grafana",
+            "it is used by grafana/grafana in cluster.main",
+        ],
+    );
+    // Somebody else has taken it away: there is nothing to keep.
+    assert_eq!(stays(SPEC, &before, &settled()), [""; 0]);
+}
+
+#[test]
+fn service_account_stays_with_what_it_has_once_pods_run_as_it() {
+    let before = world(None, idle());
+    assert_eq!(stays(&by_label(DIRECT), &before, &before), [""; 0]);
+    let stay = stays(&by_label(DIRECT), &before, &world(None, runs()));
+    says(&stay, &[KSA, "StatefulSet shop/worker"]);
+    says(&stay, &[GRANT, "cluster.main, where it is held back"]);
+    let refused = json!({ "Pod": "pods is forbidden" });
+    let unread = stays(&by_label(DIRECT), &before, &world(None, refused));
+    says(&unread, &[KSA, "pods is forbidden"]);
+}
+
+#[test]
+fn account_and_what_it_has_stay_once_others_annotate_what_relies_on_them() {
+    let spec = SPEC
+        .replace(
+            "googleServiceAccounts:\n  checkout: { grants: [{ role: roles/pubsub.publisher, resource: topic/orders }] }\n",
+            "removed: [topic/orders]\n",
+        )
+        .replace("impersonates: checkout", "existing: true");
+    let world = |there: Value| {
+        let more =
+            json!({ "kubernetes": { "main": { "ServiceAccount": { "=shop/checkout": there } } } });
+        with(settled(), more)
+    };
+    let before = world(annotated(None, "helm"));
+    assert_eq!(stays(&spec, &before, &before), [""; 0]);
+    let stay = stays(&spec, &before, &world(annotated(Some(CHECKOUT), "helm")));
+    for what in [
+        "gsa.checkout",
+        "roles/pubsub.publisher@topic/acme-prod/orders",
+        "binding.",
+    ] {
+        says(&stay, &[what, "ksa.main/shop/checkout"]);
+    }
+}
+
+/// An account that left the spec, and that nodes come to run as.
+#[test]
+fn account_stays_with_what_it_has_once_nodes_run_as_it() {
+    let head = "apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters: { main: { location: europe-west1 } }\nremoved: [topic/orders]\n";
+    let world = |account: &str| {
+        with(
+            settled(),
+            json!({
+                "policies": { (format!("serviceaccount/{CHECKOUT}")): { "roles/iam.workloadIdentityUser": null } },
+                "kubernetes": { "main": { "ServiceAccount": null } },
+                "clusters": { "main": { "nodePools": { "p1": { "config": { "serviceAccount": account } } } } },
+            }),
+        )
+    };
+    let before = world("nodes@acme-prod.iam.gserviceaccount.com");
+    assert_eq!(stays(head, &before, &before), [""; 0]);
+    let stay = stays(head, &before, &world(CHECKOUT));
+    says(
+        &stay,
+        &["gsa.checkout@", "nodes run as it", "nodepool.main/p1"],
+    );
+    says(
+        &stay,
+        &["grant.", "roles/pubsub.publisher", "nodes run as it"],
+    );
+}
+
+/// What a service account has that left the spec goes with it, but not where it is somebody else's by now.
+#[test]
+fn grants_of_what_left_stay_once_the_same_identity_is_elsewhere() {
+    let spec = SPEC.replace(
+        "      worker: { grants: [{ role: roles/storage.objectViewer, resource: bucket/acme-receipts }] }\n",
+        "removed: [bucket/acme-receipts]\n",
+    );
+    let world = |edge: Value| with(settled(), json!({ "outside": { EDGE: edge } }));
+    let before = world(json!({}));
+    assert_eq!(stays(&spec, &before, &before), [""; 0]);
+    let stay = stays(
+        &spec,
+        &before,
+        &world(json!({ "shop/worker": annotated(None, "helm") })),
+    );
+    says(
+        &stay,
+        &["roles/storage.objectViewer@bucket/acme-receipts", EDGE],
+    );
+    // Whose it is, its mark tells.
+    says(&stay, &["ksa.main/shop/worker", "its mark tells whose"]);
+}
