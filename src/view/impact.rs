@@ -14,6 +14,19 @@ use super::wrap::{block, wrap};
 /// So many workloads of one fate are named; those that lose something are all named.
 const NAMED: usize = 10;
 
+/// Of an account that workloads get, and that has nothing: what of the node's they lose.
+pub(super) fn without_roles(impact: &Impact) -> String {
+    let lost: BTreeSet<&str> = match &impact.node_roles {
+        NodeRoles::Known(held) => held.iter().map(|(role, _)| role.as_str()).collect(),
+        NodeRoles::Unknown(_) => BTreeSet::new(),
+    };
+    let lost: Vec<String> = lost.into_iter().map(safe).collect();
+    format!(
+        "It holds no role on its project, nor on what the spec grants on: these lose {}",
+        lost.join(", ")
+    )
+}
+
 /// The rows below a node pool that is moved.
 pub(super) fn table(impact: &Impact, width: usize, out: &mut String) {
     let mut lines = |text: &str, style| {
@@ -41,6 +54,14 @@ pub(super) fn table(impact: &Impact, width: usize, out: &mut String) {
     for (fate, workloads) in &impact.workloads {
         let (sign, words) = in_words(fate);
         let _ = writeln!(out, "      {sign} {words}");
+        if let IdentityEffect::Gets(identity) = fate
+            && impact.without_roles.contains(identity)
+        {
+            let note = without_roles(impact);
+            for line in wrap(&note, width.saturating_sub(10)) {
+                let _ = writeln!(out, "          {}", paint(YELLOW, line));
+            }
+        }
         rows(fate, workloads, out);
     }
 }

@@ -2,6 +2,8 @@
 //! own under `wi`. The order of all lists is fixed, and nothing in it is about the moment: two plans
 //! of the same change are the same bytes.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -164,6 +166,9 @@ struct NodePool {
     node_account: String,
     /// Roles of that account; `null`: not known.
     node_roles: Option<Vec<String>>,
+    /// Accounts that workloads get and that hold no role where it was looked: such a workload loses those of the node's.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    without_roles: BTreeSet<String>,
     /// PodDisruptionBudgets that admit no eviction.
     disruption_budgets: Vec<String>,
     workloads: Vec<Affected>,
@@ -385,6 +390,7 @@ fn node_pool((address, impact): (&Address, &Impact)) -> NodePool {
                     .collect(),
             ),
         },
+        without_roles: impact.without_roles.clone(),
         disruption_budgets: impact.budgets.clone(),
         workloads: workloads.collect(),
     }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use wi_core::address::Address;
-use wi_core::plan::{AccessChange, Action, Change, Edit, HoldReason, Impact, Plan, Right};
+use wi_core::plan::{
+    AccessChange, Action, Change, Edit, HoldReason, IdentityEffect, Impact, Plan, Right, Workload,
+};
 use wi_core::spec::model::SourceLine;
 use wi_core::words::safe;
 
@@ -175,9 +177,21 @@ pub(super) fn node_pools(plan: &Plan, about: &About) -> Section {
 }
 
 fn losers(impact: &Impact) -> impl Iterator<Item = String> {
-    impact
-        .losers()
-        .map(|w| format!("{}/{} ({})", w.namespace, w.name, w.kind))
+    let named = |w: &Workload, more: &str| format!("{}/{} ({}{more})", w.namespace, w.name, w.kind);
+    let without = impact
+        .workloads
+        .iter()
+        .filter_map(|(fate, all)| match fate {
+            IdentityEffect::Gets(account) if impact.without_roles.contains(account) => {
+                Some((account, all))
+            }
+            _ => None,
+        });
+    let without = without.flat_map(move |(account, all)| {
+        let more = format!(", as {account}, which holds no role");
+        all.iter().map(move |w| named(w, &more))
+    });
+    impact.losers().map(move |w| named(w, "")).chain(without)
 }
 
 /// A resource without `on`, in a column of its own.

@@ -1,5 +1,6 @@
 //! By what the things are known that have an address.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::Error as _;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{Address, NAME, escaped};
 use crate::names::{Condition, Email, KsaIdentity, KubeName, Member, ProjectId, Role};
 use crate::resource::Resource;
-use crate::wire::policy::Binding;
+use crate::wire::policy::{Binding, Policy};
 
 /// A namespace in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -138,6 +139,20 @@ impl BindingKey {
             condition: binding.condition.clone(),
             member: Member::parse(member),
         })
+    }
+
+    /// Every member of a policy as an identity, with the spellings under which it is there.
+    pub fn of_policy(resource: &Resource, policy: &Policy) -> BTreeMap<Self, Vec<String>> {
+        let mut found: BTreeMap<Self, Vec<String>> = BTreeMap::new();
+        for binding in &policy.bindings {
+            // A role whose form we do not know is carried over unread.
+            for member in &binding.members {
+                if let Some(key) = Self::read(resource, binding, member) {
+                    found.entry(key).or_default().push(member.clone());
+                }
+            }
+        }
+        found
     }
 
     /// Whether it lets a GKE workload act as a Google service account.

@@ -3,11 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::diff::bindings::members;
 use super::ownership::{FORMER, is_ours};
 use super::staying::Staying;
 use super::{Edit, HeldBack, HoldReason, KsaAfter, Options, Plan, users};
-use crate::address::Address;
+use crate::address::{Address, BindingKey};
 use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::live::{Live, Seen};
 use crate::names::{Email, KsaIdentity, Member};
@@ -217,7 +216,7 @@ impl Left {
             let Seen::Found(policy) = policy else {
                 continue;
             };
-            for key in members(resource, policy).into_keys() {
+            for key in BindingKey::of_policy(resource, policy).into_keys() {
                 let Member::Ksa(identity) = &key.member else {
                     continue;
                 };

@@ -519,3 +519,47 @@ fn pods_of_a_service_account_that_leaves_with_the_plan_hold_the_pool_back() {
     );
     assert!(!moves(&plan));
 }
+
+/// A pod that gets an account without any role loses what the node's has, and that is told of.
+#[test]
+fn an_account_without_any_role_is_told_of_where_the_nodes_has_some() {
+    let bare = SPEC.replace(
+        "checkout: { grants: [{ role: roles/pubsub.publisher, resource: topic/orders }] }",
+        "checkout: {}",
+    );
+    let to = |project: Value| {
+        with(
+            pods(json!({ "shop/a": pod("checkout", "n1", "web") })),
+            json!({ "policies": { "topic/acme-prod/orders": { "roles/pubsub.publisher": null }, "project/acme-prod": project } }),
+        )
+    };
+    let logs = || json!({ "roles/logging.logWriter": [NODES] });
+    let without = |spec: &str, world: Value| -> Vec<String> {
+        let plan = plan(spec, world);
+        assert!(moves(&plan), "{:?}", held(&plan));
+        impact(&plan).without_roles.iter().cloned().collect()
+    };
+    assert_eq!(without(&bare, to(logs())), [CHECKOUT]);
+    // By the spec, by somebody above the project, or under a condition that may hold, it has some.
+    assert_eq!(without(SPEC, to(logs())), [""; 0]);
+    let account = format!("serviceAccount:{CHECKOUT}");
+    let above = json!({ "background": { "folder/12": { "roles/viewer": [account] } } });
+    assert_eq!(without(&bare, with(to(logs()), above)), [""; 0]);
+    let until = |time: &str| {
+        let grant = format!(
+            "{{ role: roles/run.viewer, condition: {{ title: t, expression: 'request.time < timestamp(\"{time}\")' }} }}"
+        );
+        bare.replace(
+            "checkout: {}",
+            &format!("checkout: {{ grants: [{grant}] }}"),
+        )
+    };
+    assert_eq!(without(&until("2030-01-01T00:00:00Z"), to(logs())), [""; 0]);
+    // What the plan takes away, it has not.
+    let taken = json!({ "roles/logging.logWriter": [NODES], "roles/viewer": [account] });
+    assert_eq!(without(&bare, to(taken)), [CHECKOUT]);
+    // Nothing is lost where the node's account has nothing; and nothing is claimed where something was not read.
+    assert_eq!(without(&bare, to(json!({}))), [""; 0]);
+    let unread = json!({ "policies": { "bucket/acme-receipts": "403" } });
+    assert_eq!(without(&bare, with(to(logs()), unread)), [""; 0]);
+}

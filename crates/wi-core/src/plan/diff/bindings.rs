@@ -151,8 +151,7 @@ fn tell_nothing_to_remove(desired: &Desired, live: &Live, plan: &mut Plan) {
             .iter()
             .any(|key| key.resource == *resource);
         let there = match live.policies.get(resource) {
-            Some(Seen::Found(policy)) => members(resource, policy),
-            Some(Seen::Absent) if of_former => continue,
+            Some(Seen::Found(policy)) => BindingKey::of_policy(resource, policy),
             Some(Seen::Absent) => {
                 plan.warnings.push(format!(
                     "nothing is removed on {resource}, which `removed` or a former version of the spec names: it does not exist"
@@ -193,7 +192,9 @@ fn tell_what_others_keep(desired: &Desired, live: &Live, managed: &Managed<'_>, 
             continue;
         };
         let there = match live.policies.get(&key.resource) {
-            Some(Seen::Found(policy)) => members(&key.resource, policy).contains_key(key),
+            Some(Seen::Found(policy)) => {
+                BindingKey::of_policy(&key.resource, policy).contains_key(key)
+            }
             _ => false,
         };
         if there && !desired.bindings.contains_key(key) && !managed.has(&key.member) {
@@ -247,23 +248,6 @@ impl Managed<'_> {
     }
 }
 
-/// Every member of a policy as an identity, with the spellings under which it is there.
-pub(in crate::plan) fn members(
-    resource: &Resource,
-    policy: &Policy,
-) -> BTreeMap<BindingKey, Vec<String>> {
-    let mut found: BTreeMap<BindingKey, Vec<String>> = BTreeMap::new();
-    for binding in &policy.bindings {
-        // A role whose form we do not know is carried over unread.
-        for member in &binding.members {
-            if let Some(key) = BindingKey::read(resource, binding, member) {
-                found.entry(key).or_default().push(member.clone());
-            }
-        }
-    }
-    found
-}
-
 /// Answers with what stays since others use it, or may.
 pub(in crate::plan) fn diff(
     desired: &Desired,
@@ -307,7 +291,7 @@ pub(in crate::plan) fn diff(
                 continue;
             }
         };
-        let there = members(resource, &policy);
+        let there = BindingKey::of_policy(resource, &policy);
         for key in wanted.iter().filter(|k| !there.contains_key(**k)) {
             add(desired, live, key, plan);
         }

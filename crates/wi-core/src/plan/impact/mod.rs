@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Edit, Options, Plan};
 use crate::access::{self, Given, Ksa, MetadataServer, WhyNot, is_gke_own};
-use crate::address::{Address, KsaKey};
+use crate::address::{Address, BindingKey, KsaKey};
 use crate::desired::{Desired, DesiredKsa, GSA_ANNOTATION};
 use crate::live::{Live, Objects, Seen, Workloads};
 use crate::names::{Email, KsaIdentity, Member};
@@ -23,6 +23,7 @@ use crate::reason::Reason;
 use crate::resource::Resource;
 use crate::wire::container::NodePool;
 use crate::wire::pods::{Pod, PodSpec};
+use crate::wire::policy::Binding;
 use crate::wire::workloads::WORKLOAD_KINDS;
 
 pub use workloads::Workload;
@@ -42,6 +43,10 @@ pub struct Impact {
     /// Each workload under what becomes of it; one with pods of different fates is there twice.
     #[serde(with = "crate::serde_pairs")]
     pub workloads: BTreeMap<IdentityEffect, BTreeSet<Workload>>,
+    /// The accounts, of those that workloads get, that hold no role where it was looked, while the node's account holds
+    /// some: such a workload loses these.
+    #[serde(default)]
+    pub without_roles: BTreeSet<String>,
     /// PodDisruptionBudgets that admit no eviction of pods on it.
     pub budgets: Vec<String>,
     /// Spec lines that give those that lose the node's identity one of their own.
@@ -145,6 +150,11 @@ pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan:
         return;
     }
     let left = Left::by(plan, live);
+    let removed = plan.changes.values().filter_map(|c| match &c.edit {
+        Edit::Binding(binding) if !binding.adds() => Some(binding.key.clone()),
+        _ => None,
+    });
+    let removed: BTreeSet<BindingKey> = removed.collect();
     for (address, cluster, node_pool) in moving {
         let why = match live.kubernetes.get(&cluster).map(workloads_of) {
             Some(Ok((objects, workloads))) => {
@@ -156,6 +166,7 @@ pub(super) fn hold_back(desired: &Desired, live: &Live, options: &Options, plan:
                     objects,
                     workloads,
                     left: &left,
+                    removed: &removed,
                     now: options.now,
                 };
                 let impact = pool.impact(options);
@@ -273,6 +284,8 @@ struct Pool<'a> {
     workloads: &'a Workloads,
     /// What the plan leaves to whom the spec does not name.
     left: &'a Left,
+    /// What it takes from whom.
+    removed: &'a BTreeSet<BindingKey>,
     now: Option<jiff::Timestamp>,
 }
 
@@ -330,7 +343,19 @@ impl Pool<'_> {
             .collect();
         let (give_identity, accept_loss) =
             suggest::lines(self.desired, self.cluster, &losing, &node_roles);
+        let without_roles = match &node_roles {
+            NodeRoles::Known(held) if !held.is_empty() => {
+                let gets = fates.keys().filter_map(|fate| match fate {
+                    IdentityEffect::Gets(identity) => Email::parse(identity).ok(),
+                    _ => None,
+                });
+                let without = gets.filter(|email| !self.has_some_role(email));
+                without.map(|email| email.to_string()).collect()
+            }
+            _ => BTreeSet::new(),
+        };
         Impact {
+            without_roles,
             node_account: self.node_account_in_words(),
             node_roles,
             workloads: fates,
@@ -590,6 +615,31 @@ impl Pool<'_> {
             }
         }
         NodeRoles::Known(held)
+    }
+
+    /// Whether an account holds a role once the plan is carried out, where it was looked: by what is there and stays, or
+    /// by the spec. One under a condition counts unless that holds no more.
+    fn has_some_role(&self, email: &Email) -> bool {
+        let member = Member::ServiceAccount(email.clone());
+        let spelling = format!("serviceAccount:{email}");
+        let counts = |key: &BindingKey| {
+            let condition = key.condition.as_ref();
+            key.member == member
+                && condition.is_none_or(|c| access::holds(&c.expression, self.now) != Some(false))
+        };
+        self.desired.bindings.keys().any(counts)
+            || self.live.policies_of_all().any(|(resource, policy)| {
+                let Some(policy) = policy.found() else {
+                    return false;
+                };
+                // A role whose form is not known is one all the same.
+                let is_it = |m: &String| Member::parse(m) == member;
+                let is_of = |b: &&Binding| b.members.iter().any(is_it);
+                policy.bindings.iter().filter(is_of).any(|binding| {
+                    let key = BindingKey::read(resource, binding, &spelling);
+                    key.is_none_or(|key| counts(&key) && !self.removed.contains(&key))
+                })
+            })
     }
 
     fn budgets(&self) -> Vec<String> {
