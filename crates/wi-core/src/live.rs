@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::desired::{Desired, DesiredCluster};
-use crate::names::{ClusterPath, Email, ProjectId, Role};
+use crate::names::{ClusterPath, Email, KsaIdentity, ProjectId, Role};
 use crate::reason::Reason;
 use crate::resource::Resource;
 use crate::spec::model::{Access, Endpoint};
@@ -224,6 +224,8 @@ pub struct LeftoversUnseen {
     /// What a search found that cannot be taken away: what a principal of the spec has, by the name of what
     /// it is on, and why not.
     pub out_of_reach: BTreeMap<String, (BTreeSet<String>, String)>,
+    /// What a search found that identities of the spec's own pools have which it does not name: on what, and which role.
+    pub of_strangers: BTreeMap<KsaIdentity, BTreeSet<(String, String)>>,
 }
 
 /// A place where clusters of the spec were to be found and could not be looked for, or not everywhere.

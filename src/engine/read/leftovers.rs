@@ -7,7 +7,7 @@ use wi_client::google::{assets, dns, projects};
 use wi_client::http::{ApiError, Http};
 use wi_core::desired::Desired;
 use wi_core::live::{Live, Seen};
-use wi_core::names::{Email, Member, ProjectId};
+use wi_core::names::{Email, KsaIdentity, Member, ProjectId};
 use wi_core::plan::{Left, Managed};
 use wi_core::reason::Reason;
 use wi_core::resource::Resource;
@@ -77,6 +77,7 @@ pub async fn read(http: &Http, desired: &Desired, searched: Searched, live: &mut
             }
         }
     }
+    live.leftovers_unseen.of_strangers = strangers(&searched, desired, &left);
     // Who may act as an account is read with the account, or its owner's to say, but for what this spec let act as it.
     found.retain(|name, _| !name.starts_with(ACCOUNTS));
     let let_act = may_act_as(&searched, &left, live);
@@ -121,6 +122,35 @@ pub async fn read(http: &Http, desired: &Desired, searched: Searched, live: &mut
         }
     }
     live.leftovers_unseen.policies = searched.refused;
+}
+
+/// What identities of the spec's own pools have that neither it names nor its marks tell of.
+fn strangers(
+    searched: &Searched,
+    desired: &Desired,
+    left: &Left,
+) -> BTreeMap<KsaIdentity, BTreeSet<(String, String)>> {
+    let mut strangers: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    let is_account = |found: &&FoundPolicy| found.resource.starts_with(ACCOUNTS);
+    for found in searched.found.iter().filter(|found| !is_account(found)) {
+        let on = match Resource::from_asset(&found.resource) {
+            Ok(resource) => resource.to_string(),
+            Err(_) => safe(&found.resource),
+        };
+        for binding in &found.policy.bindings {
+            for member in &binding.members {
+                if let Member::Ksa(ksa) = Member::parse(member)
+                    && desired.pools.contains_key(&ksa.pool)
+                    && !left.has(&ksa)
+                {
+                    let has = (on.clone(), binding.role.clone());
+                    strangers.entry(ksa).or_default().insert(has);
+                }
+            }
+        }
+    }
+    strangers.retain(|ksa, _| desired.ksas.values().all(|k| k.identity != *ksa));
+    strangers
 }
 
 /// What the names of policies of accounts begin with.

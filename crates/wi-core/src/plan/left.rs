@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::ownership::{FORMER, is_ours};
+use super::ownership::{FORMER, is_ours, owner_of};
 use super::staying::Staying;
 use super::{Edit, HeldBack, HoldReason, KsaAfter, Options, Plan, users};
 use crate::address::{Address, BindingKey};
@@ -249,6 +249,19 @@ impl Left {
             }
         }
     }
+}
+
+/// Identities on which some spec's mark was seen.
+pub(super) fn marked(desired: &Desired, live: &Live) -> HashSet<KsaIdentity> {
+    let seen = clusters(desired, live).flat_map(|(pool, _, accounts)| {
+        let accounts = match accounts {
+            Seen::Found(accounts) => accounts,
+            Seen::Absent | Seen::Unknown(_) => Vec::new(),
+        };
+        let marked = accounts.into_iter().filter(|m| owner_of(m).is_some());
+        marked.map(move |m| KsaIdentity::new(&pool, &m.namespace, &m.name))
+    });
+    seen.collect()
 }
 
 /// All identities that the spec names.

@@ -394,7 +394,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     restarts::list(live, &mut plan);
     set_needs(&mut plan);
     waves::assign(desired, &mut plan);
-    leftovers::warn(desired, live, &mut plan);
+    leftovers::warn(desired, live, &left, &mut plan);
     keys::check(desired, live, options, &mut plan);
     unmanaged_clusters::warn(live, &mut plan);
     unmanaged_clusters::tell_dropped(desired, live, &mut plan);

@@ -326,3 +326,58 @@ fn mark_of_a_namespace_is_taken_over_where_its_spec_is_adopted_from() {
     let referred = SPEC.replace("  shop:\n", "  shop:\n    create: false\n");
     assert_eq!(changes(&adopting("pay", &referred)), [""; 0]);
 }
+
+/// Nothing marks a service account that is only referred to: once it has left the spec, what it has is told of.
+#[test]
+fn what_identities_of_nobody_have_in_the_specs_own_pools_is_told_and_kept() {
+    let world = |there: Value| {
+        with(
+            settled(),
+            json!({
+                "policies": { "project/acme-prod": { "roles/logging.logWriter": [principal("a", "x")] } },
+                "kubernetes": { "main": { "ServiceAccount": { "=a/x": there } } },
+            }),
+        )
+    };
+    let told = |plan: &Plan| {
+        let all = plan.warnings.iter();
+        let all: Vec<&String> = all.filter(|w| w.contains("acme-prod/a/x has")).collect();
+        assert!(all.len() <= 1, "{all:?}");
+        all.first().map(|w| (*w).clone())
+    };
+    let kept = plan(SPEC, world(annotated(None, "helm")));
+    assert!(changes(&kept).is_empty(), "{:?}", changes(&kept));
+    let line = told(&kept).expect("a line");
+    says(
+        &[line],
+        &[
+            "roles/logging.logWriter on project/acme-prod",
+            "--base GIT_REF",
+            "`removed:`",
+        ],
+    );
+    // Somebody's, it is theirs to tell of; in the spec, or with its mark, it is planned.
+    assert_eq!(told(&plan(SPEC, world(marked("pay")))), None);
+    let removed = plan(SPEC, world(marked("shop")));
+    assert_eq!(told(&removed), None);
+    assert!(!changes(&removed).is_empty());
+    // Both ways out take it away.
+    let named = format!(
+        "{}  a: {{ serviceAccounts: {{ x: {{ existing: true }} }} }}\nremoved: [project/acme-prod]\n",
+        SPEC
+    );
+    let named = plan(&named, world(annotated(None, "helm")));
+    assert_eq!(told(&named), None);
+    let address = "grant.acme-prod/a/x:roles/logging.logWriter@project/acme-prod";
+    assert!(
+        removes(&named, address),
+        "{:?} {:?}",
+        changes(&named),
+        named.warnings
+    );
+    // Another project's pool is nobody's business here.
+    let foreign = principal("a", "x").replace("acme-prod.svc", "other.svc");
+    let elsewhere =
+        json!({ "policies": { "project/acme-prod": { "roles/logging.logWriter": [foreign] } } });
+    assert_eq!(told(&plan(SPEC, with(settled(), elsewhere))), None);
+}

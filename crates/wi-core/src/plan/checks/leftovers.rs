@@ -1,17 +1,17 @@
 //! Where what left the spec could not be looked for, and what was found and cannot be taken away.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::address::BindingKey;
 use crate::desired::Desired;
 use crate::live::Live;
-use crate::names::Member;
-use crate::plan::Plan;
+use crate::names::{KsaIdentity, Member};
+use crate::plan::{Left, Plan, left};
 use crate::resource::Resource;
 use crate::wire::policy::Binding;
 
 /// Says so.
-pub(in crate::plan) fn warn(desired: &Desired, live: &Live, plan: &mut Plan) {
+pub(in crate::plan) fn warn(desired: &Desired, live: &Live, left: &Left, plan: &mut Plan) {
     let unseen = &live.leftovers_unseen;
     if !unseen.accounts.is_empty() {
         let projects = unseen.accounts.keys().map(|p| format!("project/{p}"));
@@ -46,6 +46,56 @@ pub(in crate::plan) fn warn(desired: &Desired, live: &Live, plan: &mut Plan) {
         ));
     }
     strangers(desired, live, plan);
+    of_nobody(desired, live, left, plan);
+}
+
+/// So many are named.
+const NAMED: usize = 3;
+
+/// What identities of the spec's own pools have that it does not name, and on which no spec's mark was seen: they may
+/// have left it, since nothing marks what is only referred to.
+fn of_nobody(desired: &Desired, live: &Live, left: &Left, plan: &mut Plan) {
+    if desired.leftovers.is_none() {
+        return;
+    }
+    let mut has = live.leftovers_unseen.of_strangers.clone();
+    for (resource, policy) in &live.policies {
+        if matches!(resource, Resource::ServiceAccount(_)) {
+            continue; // whoever may act as an account is told of with it
+        }
+        for binding in policy.found().iter().flat_map(|p| &p.bindings) {
+            for member in &binding.members {
+                if let Member::Ksa(ksa) = Member::parse(member)
+                    && desired.pools.contains_key(&ksa.pool)
+                    && !is_told(desired, resource, binding, member, plan)
+                {
+                    let what = (resource.to_string(), binding.role.clone());
+                    has.entry(ksa).or_default().insert(what);
+                }
+            }
+        }
+    }
+    if has.is_empty() {
+        return;
+    }
+    let named: HashSet<&KsaIdentity> = desired.ksas.values().map(|k| &k.identity).collect();
+    let marked = left::marked(desired, live);
+    has.retain(|ksa, _| !named.contains(ksa) && !left.has(ksa) && !marked.contains(ksa));
+    let more = has.len().saturating_sub(NAMED);
+    let more = match more {
+        0 => String::new(),
+        n => format!(", and so {n} more service accounts"),
+    };
+    let told = has.into_iter().take(NAMED).map(|(ksa, has)| {
+        let roles = has.iter().map(|(on, role)| format!("{role} on {on}"));
+        format!("{ksa} has {}", list(roles))
+    });
+    let told = list(told);
+    if !told.is_empty() {
+        plan.warnings.push(format!(
+            "kept: {told}{more}. Neither this spec nor a mark that was seen tells whose that is. If it left this spec (`existing: true` leaves no mark), plan with --base GIT_REF (the former spec), or name the service account once more and list the resource under `removed:`"
+        ));
+    }
 }
 
 /// What a service account of the spec has by the workload pool of a project in which the spec has no cluster:
