@@ -152,6 +152,7 @@ fn tell_nothing_to_remove(desired: &Desired, live: &Live, plan: &mut Plan) {
             .any(|key| key.resource == *resource);
         let there = match live.policies.get(resource) {
             Some(Seen::Found(policy)) => BindingKey::of_policy(resource, policy),
+            Some(Seen::Absent) if of_former => continue,
             Some(Seen::Absent) => {
                 plan.warnings.push(format!(
                     "nothing is removed on {resource}, which `removed` or a former version of the spec names: it does not exist"
