@@ -167,7 +167,7 @@ struct NodePool {
     /// Roles of that account; `null`: not known.
     node_roles: Option<Vec<String>>,
     /// Accounts that workloads get and that hold no role where it was looked: such a workload loses those of the node's.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     without_roles: BTreeSet<String>,
     /// PodDisruptionBudgets that admit no eviction.
     disruption_budgets: Vec<String>,
