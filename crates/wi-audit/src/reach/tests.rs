@@ -329,7 +329,7 @@ fn subjects() -> Vec<Node> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     #[test]
     fn closure_is_that_of_a_twin_that_asks_about_every_pair(
@@ -412,11 +412,11 @@ fn a_deny_policy_cuts_the_path_and_one_that_was_not_read_is_told() {
     assert!(!super::doubts(&path).is_empty());
 }
 
-/// In debug and on a busy machine; the bound on the real size is in docs/performance.md.
+/// Were each asked about each, this would take minutes.
 #[test]
-fn ten_thousand_service_accounts_are_asked_by_what_names_them() {
+fn thousands_of_service_accounts_are_asked_by_what_names_them() {
     let mut world = world(&[]);
-    for n in 0..10_000 {
+    for n in 0..3_000 {
         world.ksa_there(&format!("ns{}", n % 500), &format!("app{n}"), None);
     }
     world.bind(
@@ -431,5 +431,5 @@ fn ten_thousand_service_accounts_are_asked_by_what_names_them() {
         .nodes
         .iter()
         .filter(|(n, h)| matches!(n, Node::Ksa { .. }) && h.steps.is_empty());
-    assert_eq!(direct.count(), 20);
+    assert_eq!(direct.count(), 6);
 }

@@ -51,6 +51,16 @@ mod tests {
             )
         };
         by_spec(&super::RULE, &with("roles/pubsub.publisher"), &with("roles/pubsub.subscriber"));
+        // However far above.
+        let table = |above: &str| {
+            let own = "role: roles/bigquery.dataViewer, resource: table/sales/orders";
+            SPEC.replace(
+                "role: roles/storage.objectViewer, resource: bucket/acme-b }]",
+                &format!("{own} }}, {above}]"),
+            )
+        };
+        let (same, other) = ("roles/bigquery.dataViewer", "roles/bigquery.jobUser");
+        by_spec(&super::RULE, &table(same), &table(other));
         let on = "{ role: roles/pubsub.publisher, resource: project/acme-prod, condition: { title: t, expression: \"request.time < timestamp('2027-01-01T00:00:00Z')\" } }";
         by_spec(&super::RULE, &with("roles/pubsub.publisher"), &with(on));
     }
