@@ -7,15 +7,22 @@ use super::ids::ClusterKey;
 
 /// Who a token is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// The cluster of the Kubernetes service account that it began with.
+pub enum Holder {
+    /// A Kubernetes service account.
+    Workload(Workload),
+    /// A Google service account, by its email, whoever got the token for it.
+    Account(String),
+}
+
+/// A Kubernetes service account, as a cluster's token names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workload {
+    /// Its cluster.
     pub cluster: ClusterKey,
-    /// That account's namespace.
+    /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub ksa: String,
-    /// The Google service account that it is by now.
-    pub account: Option<String>,
 }
 
 /// What a cluster says in a token of a service account.

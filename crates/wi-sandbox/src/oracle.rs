@@ -12,7 +12,7 @@ use super::clock;
 use super::errors::ApiError;
 use super::gke::cluster::Cluster;
 use super::gke::pool::NodePool;
-use super::issued::Holder;
+use super::issued::{Holder, Workload};
 use super::kube::{NodeServer, PodState};
 use super::request::Request;
 use super::requests;
@@ -175,7 +175,7 @@ fn may_be(state: &State, cluster: &Cluster, pod: &PodState, pool: &str, account:
     );
     let federated = members(state, cluster, who(pod), &Token::Federated(principal));
     let resource = format!("serviceaccount/{account}");
-    decide(state, cluster, &federated, GET_TOKEN, &resource)
+    decide(state, Some(cluster), &federated, GET_TOKEN, &resource)
 }
 
 /// Why there are no tokens of an account.
@@ -241,15 +241,7 @@ fn members(
     let mut members = BTreeSet::new();
     match token {
         Token::Refused(_) => return members,
-        Token::Node(email) | Token::Account(email) => {
-            members.insert(format!("serviceAccount:{email}"));
-            if let Some((project, _)) = state.find_account(email) {
-                members.insert(format!(
-                    "principalSet://cloudresourcemanager.googleapis.com/projects/{}/type/ServiceAccount",
-                    state.number(&project)
-                ));
-            }
-        }
+        Token::Node(email) | Token::Account(email) => return members_of_account(state, email),
         Token::Federated(principal) => {
             let pool = state.workload_pool(&cluster.project);
             let set = format!(
@@ -276,6 +268,22 @@ fn members(
             }
         }
     }
+    with_everybody(state, members)
+}
+
+/// All that name a Google service account in a policy.
+fn members_of_account(state: &State, email: &str) -> BTreeSet<String> {
+    let mut members = BTreeSet::from([format!("serviceAccount:{email}")]);
+    if let Some((project, _)) = state.find_account(email) {
+        members.insert(format!(
+            "principalSet://cloudresourcemanager.googleapis.com/projects/{}/type/ServiceAccount",
+            state.number(&project)
+        ));
+    }
+    with_everybody(state, members)
+}
+
+fn with_everybody(state: &State, mut members: BTreeSet<String>) -> BTreeSet<String> {
     members.insert("allUsers".to_owned());
     members.insert("allAuthenticatedUsers".to_owned());
     let conveniences = conveniences(state, &members);
@@ -375,9 +383,10 @@ pub struct Decision {
 }
 
 /// Whether whoever goes by these members may do this.
+/// `cluster`: where the caller comes from, unless it is an account.
 fn decide(
     state: &State,
-    cluster: &Cluster,
+    cluster: Option<&Cluster>,
     members: &BTreeSet<String>,
     permission: &str,
     resource: &str,
@@ -472,7 +481,11 @@ fn denied_as(members: &BTreeSet<String>) -> BTreeSet<String> {
 }
 
 /// The sets of principals of boundaries that a caller is in.
-fn boundary_sets(state: &State, cluster: &Cluster, members: &BTreeSet<String>) -> BTreeSet<String> {
+fn boundary_sets(
+    state: &State,
+    cluster: Option<&Cluster>,
+    members: &BTreeSet<String>,
+) -> BTreeSet<String> {
     let mut sets = BTreeSet::new();
     let account = members.iter().find_map(|m| {
         let email = m.strip_prefix("serviceAccount:")?;
@@ -480,14 +493,14 @@ fn boundary_sets(state: &State, cluster: &Cluster, members: &BTreeSet<String>) -
     });
     let home = match account {
         Some(email) => state.find_account(email).map(|(project, _)| project),
-        None => {
+        None => cluster.map(|cluster| {
             sets.insert(format!(
                 "//iam.googleapis.com/projects/{}/locations/global/workloadIdentityPools/{}",
                 state.number(&cluster.project),
                 state.workload_pool(&cluster.project)
             ));
-            Some(cluster.project.clone())
-        }
+            cluster.project.clone()
+        }),
     };
     if let Some(home) = home {
         let ancestors = state.world.projects.get(&home).map(|p| &p.ancestors);
@@ -534,7 +547,7 @@ pub fn of_call(
         return (token, decision);
     }
     let members = members(state, cluster, who(pod), &token);
-    let mut decision = decide(state, cluster, &members, permission, resource);
+    let mut decision = decide(state, Some(cluster), &members, permission, resource);
     if matches!(token, Token::Node(_)) && decision.allowed != Some(false) {
         bound_by_scopes(state, cluster, pod, permission, &mut decision);
     }
@@ -567,7 +580,7 @@ pub fn of_token(
     resource: &str,
 ) -> Decision {
     let members = members(state, cluster, who(pod), token);
-    decide(state, cluster, &members, permission, resource)
+    decide(state, Some(cluster), &members, permission, resource)
 }
 
 /// Tokens of a node have its scopes, and are good for nothing else.
@@ -604,11 +617,19 @@ fn bound_by_scopes(
 
 /// Whether the holder of a token may do this.
 pub fn of_holder(state: &State, holder: &Holder, permission: &str, resource: &str) -> Decision {
-    let cluster = state
-        .world
-        .clusters
-        .iter()
-        .find(|c| c.key() == holder.cluster);
+    let workload = match holder {
+        Holder::Workload(workload) => workload,
+        Holder::Account(email) => {
+            let members = members_of_account(state, email);
+            return decide(state, None, &members, permission, resource);
+        }
+    };
+    let Workload {
+        cluster,
+        namespace,
+        ksa,
+    } = workload;
+    let cluster = state.world.clusters.iter().find(|c| c.key() == *cluster);
     let Some(cluster) = cluster else {
         return Decision {
             allowed: Some(false),
@@ -616,16 +637,10 @@ pub fn of_holder(state: &State, holder: &Holder, permission: &str, resource: &st
             why: "its cluster is gone".to_owned(),
         };
     };
-    let (namespace, ksa) = (holder.namespace.as_str(), holder.ksa.as_str());
-    let token = match &holder.account {
-        Some(account) => Token::Account(account.clone()),
-        None => {
-            let pool = state.workload_pool(&cluster.project);
-            Token::Federated(principal(state, &cluster.project, &pool, namespace, ksa))
-        }
-    };
+    let pool = state.workload_pool(&cluster.project);
+    let token = Token::Federated(principal(state, &cluster.project, &pool, namespace, ksa));
     let members = members(state, cluster, (namespace, ksa), &token);
-    decide(state, cluster, &members, permission, resource)
+    decide(state, Some(cluster), &members, permission, resource)
 }
 
 /// The first thing that keeps a pod from a token.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::errors::ApiError;
 use super::ids::ClusterKey;
-use super::issued::{Claims, Holder};
+use super::issued::{Claims, Holder, Workload};
 use super::oracle::{self, Decision};
 use super::request::Request;
 use super::state::State;
@@ -38,6 +38,10 @@ fn issuer((project, location, name): &ClusterKey) -> String {
     )
 }
 
+fn is_signed_by(holder: &Holder, provider: &str) -> bool {
+    matches!(holder, Holder::Workload(workload) if issuer(&workload.cluster) == provider)
+}
+
 /// A token of a cluster for one of its service accounts, in the shape of a JWT.
 pub fn of_cluster(state: &mut State, cluster: &ClusterKey, claims: &Claims) -> String {
     let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -55,12 +59,11 @@ pub fn of_cluster(state: &mut State, cluster: &ClusterKey, claims: &Claims) -> S
         },
     }));
     let token = format!("{header}.{body}.{}", random("signature"));
-    let holder = Holder {
+    let holder = Holder::Workload(Workload {
         cluster: cluster.clone(),
         namespace: claims.namespace.clone(),
         ksa: claims.name.clone(),
-        account: None,
-    };
+    });
     let audiences = Some(claims.audiences.clone());
     state.tokens.keep(&token, holder, audiences, claims.seconds);
     token
@@ -135,7 +138,7 @@ pub fn exchange(state: &mut State, request: &Request) -> Result<Value, ApiError>
             let why = "The given credential is rejected by the attribute condition, has expired, or is no JWT of the provider.";
             return refused("invalid_grant", why.to_owned());
         }
-        Some((t, _)) if issuer(&t.holder.cluster) != provider => {
+        Some((t, _)) if !is_signed_by(&t.holder, provider) => {
             let why = "The issuer in the subject token does not match the one of the provider.";
             return refused("invalid_grant", why.to_owned());
         }
@@ -155,14 +158,15 @@ pub fn exchange(state: &mut State, request: &Request) -> Result<Value, ApiError>
     }))
 }
 
-/// `iamcredentials.projects.serviceAccounts.generateAccessToken`, asked by whoever holds such a token.
+/// `iamcredentials.projects.serviceAccounts.generateAccessToken`, asked by whoever holds such a token; `None`: by the
+/// world's caller, who may be every account unless `callerLacks` says otherwise.
 ///
 /// # Errors
 /// 403 without the right to be it, in the words in which metadata servers pass it on; 404 for an account that is
 /// not there; 400 for one that is disabled.
 pub fn generate(
     state: &mut State,
-    holder: &Holder,
+    holder: Option<&Holder>,
     name: &str,
     body: &Value,
 ) -> Result<Value, ApiError> {
@@ -181,20 +185,28 @@ pub fn generate(
             "The access token lifetime cannot exceed 3600 seconds, unless the organization policy constraint iam.allowServiceAccountCredentialLifetimeExtension lists the account.",
         ));
     }
-    is_on(
-        state,
-        &holder.cluster.0,
-        "iamcredentials.googleapis.com",
-        "IAM Service Account Credentials API",
-    )?;
-    let mut who = holder.clone();
+    // A person has no project that calls are counted for: the account's own stands in.
+    let counted_for = match holder {
+        Some(Holder::Workload(workload)) => Some(workload.cluster.0.clone()),
+        Some(Holder::Account(email)) => state.find_account(email).map(|(project, _)| project),
+        None => state.find_account(name).map(|(project, _)| project),
+    };
+    if let Some(project) = counted_for {
+        is_on(
+            state,
+            &project,
+            "iamcredentials.googleapis.com",
+            "IAM Service Account Credentials API",
+        )?;
+    }
     let delegates = body["delegates"].as_array().into_iter().flatten();
     let delegates = delegates.filter_map(|d| d.as_str()?.rsplit('/').next());
     let steps = delegates.map(|d| (d.to_owned(), DELEGATE));
-    let steps: Vec<_> = steps.chain([(name.to_owned(), GET_TOKEN)]).collect();
+    let mut who = holder.cloned();
     for (account, permission) in steps {
-        who = becomes(state, &who, &account, permission)?;
+        who = Some(becomes(state, who.as_ref(), &account, permission)?);
     }
+    let who = becomes(state, who.as_ref(), name, GET_TOKEN)?;
     let token = random("ya29.c");
     state.tokens.keep(&token, who, None, seconds);
     let ends = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds.cast_signed());
@@ -205,7 +217,7 @@ pub fn generate(
 /// The holder as an account that it may be.
 fn becomes(
     state: &State,
-    holder: &Holder,
+    holder: Option<&Holder>,
     account: &str,
     permission: &str,
 ) -> Result<Holder, ApiError> {
@@ -227,11 +239,8 @@ fn becomes(
         Ok(()) => {}
     }
     let resource = format!("serviceaccount/{email}");
-    match may(state, holder, permission, &resource)? {
-        true => Ok(Holder {
-            account: Some(email),
-            ..holder.clone()
-        }),
+    match has(state, holder, permission, &resource)? {
+        true => Ok(Holder::Account(email)),
         false => Err(ApiError::permission(
             permission,
             &format!("projects/-/serviceAccounts/{email}"),
@@ -261,6 +270,19 @@ pub fn may(
     })
 }
 
+/// Whether whoever asks may do something: the caller of the world (`None`) all that `callerLacks` does not name.
+fn has(
+    state: &State,
+    holder: Option<&Holder>,
+    permission: &str,
+    resource: &str,
+) -> Result<bool, ApiError> {
+    match holder {
+        None => Ok(!state.world.caller_lacks.iter().any(|l| l == permission)),
+        Some(holder) => may(state, holder, permission, resource),
+    }
+}
+
 /// Which of these permissions whoever asks has on a resource: of the caller of the world all that `callerLacks`
 /// does not name.
 ///
@@ -274,11 +296,7 @@ pub fn tested<'a>(
 ) -> Result<Vec<&'a str>, ApiError> {
     let mut held = Vec::new();
     for permission in asked {
-        let has = match &request.holder {
-            None => !state.world.caller_lacks.iter().any(|l| l == permission),
-            Some(holder) => may(state, holder, permission, resource)?,
-        };
-        if has {
+        if has(state, request.holder.as_ref(), permission, resource)? {
             held.push(permission);
         }
     }

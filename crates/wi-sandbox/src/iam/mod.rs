@@ -49,8 +49,8 @@ pub fn handle(
         return accounts::undelete(state, name);
     }
     state.keep_default_account(name);
-    if let (Some(holder), "generateAccessToken") = (&request.holder, verb) {
-        return tokens::generate(state, holder, name, &request.body);
+    if (method, verb, rest) == ("POST", "generateAccessToken", &[]) {
+        return tokens::generate(state, request.holder.as_ref(), name, &request.body);
     }
     let (owner, id) = find(state, scope.as_deref(), name)?;
     match (method, verb, rest) {

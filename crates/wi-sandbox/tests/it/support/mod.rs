@@ -24,6 +24,8 @@ pub async fn start(world: &str) -> Sandbox {
 /// One connection, which the server must never close.
 pub struct Client {
     stream: BufReader<TcpStream>,
+    /// What it is authorized by.
+    pub token: String,
 }
 
 pub struct Answer {
@@ -45,13 +47,15 @@ impl Client {
         stream.set_nodelay(true).expect("a socket");
         Self {
             stream: BufReader::new(stream),
+            token: "t".to_owned(),
         }
     }
 
     pub fn send(&mut self, verb: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
         let head = format!(
-            "{verb} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer t\r\ncontent-type: {kind}\r\nuser-agent: test/1\r\ncontent-length: {}\r\n\r\n",
-            body.len()
+            "{verb} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: {kind}\r\nuser-agent: test/1\r\ncontent-length: {}\r\n\r\n",
+            body.len(),
+            token = self.token,
         );
         let asked = || format!("{verb} {path} {}", String::from_utf8_lossy(body));
         let mut request = head.into_bytes();
