@@ -1,14 +1,12 @@
 //! Every call of an apply fails in every way, once and for good: each run ends well or with one clear
 //! error, and the next one converges. Nothing of others is lost.
 
+mod clock;
 mod diagnostic;
 mod library;
 mod operations;
 mod run;
 pub mod shop;
-
-use std::sync::Arc;
-use std::time::Duration;
 
 use crate::support::inside::Inside;
 use crate::support::served::Served;
@@ -17,6 +15,7 @@ use crate::support::{HANGS, Place, Ran};
 use run::Work;
 use serde_json::{Value, json};
 use shop::{APPLY, Calls, Shop, inject, of_others};
+use std::sync::Arc;
 
 /// Runs `wi`; a panic, a hang or a silent failure is an error.
 async fn run_wi(inside: &Inside, args: &[&str], what: &str) -> Ran {
@@ -67,8 +66,8 @@ async fn case(mut work: Work, shop: Arc<Shop>, calls: Calls, fault: Value) {
     inside.sandbox.stop().await;
 }
 
-/// What IAM answers of an account that it does not know yet is waited for, five minutes long: in
-/// `what_a_new_account_answers_is_waited_for_until_the_limit` the limit is shorter.
+/// What IAM answers of an account that it does not know yet is waited for, five minutes long: see
+/// `what_a_new_account_answers_is_waited_for_until_the_limit`.
 fn is_waited_for(calls: &[String], fault: &Value) -> bool {
     let of_account = |call: &String| call.contains("/serviceAccounts/checkout@");
     let hidden = fault["status"] == 404 || fault["denied"] == true;
@@ -131,19 +130,21 @@ fn what_stays_is_a_clear_error_at_every_call() {
     ]);
 }
 
-/// A case of the library, with a timeout and a limit of its own in seconds, and an apply of the binary
-/// without the fault.
-async fn library_case(
-    mut work: Work,
-    (shop, calls, fault): (Arc<Shop>, Calls, Value),
-    (timeout, limit): (u64, u64),
-) {
+/// A case of the library, on a simulated clock, and an apply of the binary without the fault.
+async fn library_case(mut work: Work, (shop, calls, fault): (Arc<Shop>, Calls, Value)) {
     let what = format!("{fault} at {calls:?}");
-    let inside = shop.open().await;
+    let inside = shop.open_at_once().await;
     let before = of_others(&inside);
     inject(&inside, &calls, &fault);
-    let (timeout, limit) = (Duration::from_secs(timeout), Duration::from_secs(limit));
-    let first = library::apply(&inside, &shop.spec, timeout, limit);
+    let silent = match fault["slowBodyMs"].is_null() {
+        true => Vec::new(),
+        false => calls.clone(),
+    };
+    let applied = library::Work::on(&inside, &shop.spec);
+    let first = clock::simulated(
+        move |call| silent.iter().any(|pattern| shop::is_meant(pattern, call)),
+        || library::apply(applied),
+    );
     let first = work.wait_for(tokio::time::timeout(HANGS, first)).await;
     let first = first.unwrap_or_else(|_| panic!("{what}: it does not end"));
     if first.code != Some(0) {
@@ -157,12 +158,10 @@ async fn library_case(
 #[test]
 fn an_answer_slower_than_the_timeout_is_a_clear_error_at_every_call() {
     let shop = Arc::new(Shop::load());
-    // Of a server that was silent half of it is left for other calls, which has to do on a busy machine.
-    let timeout = size(10) as u64 * 8 + 40;
     let slow = json!({"slowBodyMs": 3_600_000});
-    run::all(sample(shop.calls()).map(|calls| {
+    run::all(shop.calls().into_iter().map(|calls| {
         let case = (shop.clone(), calls, slow.clone());
-        move |work| library_case(work, case, (timeout, 300))
+        move |work| library_case(work, case)
     }));
 }
 
@@ -177,7 +176,7 @@ fn what_a_new_account_answers_is_waited_for_until_the_limit() {
     });
     let cases: Vec<_> = cases.collect();
     assert!(cases.len() >= 4);
-    let case = |case| move |work| library_case(work, case, (60, 3));
+    let case = |case| move |work| library_case(work, case);
     run::all(cases.into_iter().map(case));
 }
 

@@ -1,7 +1,6 @@
-//! An apply by the library, where timeouts and limits can be shorter than the binary's.
+//! An apply by the library, whose clock can be simulated.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use wi::apply::{self, Context, Limits, Status};
@@ -15,16 +14,31 @@ use wi_core::read_set::ReadSet;
 use crate::support::Ran;
 use crate::support::inside::Inside;
 
-/// Plans and, if all could be read, applies; answers with what the binary would print.
-pub async fn apply(inside: &Inside, spec: &str, timeout: Duration, propagation: Duration) -> Ran {
-    let source = wi_core::spec::Source::new("wi.yaml".to_owned(), spec.to_owned());
+/// Where a sandbox is, and what is applied on it.
+pub struct Work {
+    endpoint: String,
+    token: String,
+    spec: String,
+}
+
+impl Work {
+    pub fn on(inside: &Inside, spec: &str) -> Self {
+        Self {
+            endpoint: inside.sandbox.endpoint(),
+            token: inside.sandbox.token(),
+            spec: spec.to_owned(),
+        }
+    }
+}
+
+/// Plans and, if all could be read, applies, within the binary's timeouts and limits; answers with what it would print.
+pub async fn apply(work: Work) -> Ran {
+    let source = wi_core::spec::Source::new("wi.yaml".to_owned(), work.spec);
     let spec = wi_core::spec::load_sources(vec![source]).expect("a valid spec");
     let desired = Desired::of(&spec);
     let http = Http::new(HttpOptions {
-        endpoints: Endpoints::all_at(&inside.sandbox.endpoint()).expect("endpoints"),
-        token: TokenSource::fixed(inside.sandbox.token()),
-        timeout,
-        patience: timeout,
+        endpoints: Endpoints::all_at(&work.endpoint).expect("endpoints"),
+        token: TokenSource::fixed(work.token),
         ..HttpOptions::default()
     })
     .expect("a client");
@@ -33,10 +47,6 @@ pub async fn apply(inside: &Inside, spec: &str, timeout: Duration, propagation: 
     let mut out = view::text::plan(&plan, 80, false);
     let mut code = 1;
     if plan.unseen.is_empty() && plan.errors.is_empty() {
-        let limits = Limits {
-            propagation,
-            ..Limits::default()
-        };
         let progress = Arc::new(wi::apply::Unobserved);
         let context = Context::new(
             http,
@@ -45,7 +55,7 @@ pub async fn apply(inside: &Inside, spec: &str, timeout: Duration, propagation: 
             &live,
             &Options::default(),
             progress,
-            limits,
+            Limits::default(),
         );
         let outcome = apply::apply(Arc::new(context), CancellationToken::new()).await;
         let again = view::outcome::GoOn::Again("wi apply".to_owned());

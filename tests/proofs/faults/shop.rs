@@ -35,6 +35,13 @@ impl Shop {
         Inside::start(&self.spec, self.world.clone()).await
     }
 
+    /// Where what takes the servers time takes none: for a client whose own clock is not theirs.
+    pub async fn open_at_once(&self) -> Inside {
+        let mut world = self.world.clone();
+        world.time_scale *= 1000.0;
+        Inside::start(&self.spec, world).await
+    }
+
     /// All calls of an undisturbed apply.
     pub fn calls(&self) -> Vec<Calls> {
         let calls = runtime().block_on(async {
@@ -69,6 +76,21 @@ pub fn pattern(call: &Value) -> String {
     }
     let end = if text("query").is_empty() { "$" } else { "?" };
     format!("{} {path}{end}", text("method"))
+}
+
+/// Whether a call, as `METHOD URL`, is one of a pattern of [`pattern`]'s.
+pub fn is_meant(pattern: &str, call: &str) -> bool {
+    let Some((method, url)) = call.split_once(' ') else {
+        return false;
+    };
+    let path = url
+        .split_once("://")
+        .and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
+    let call = format!("{method} {}", path.unwrap_or_default());
+    match pattern.strip_suffix('$') {
+        Some(whole) => call == whole,
+        None => call.starts_with(pattern),
+    }
 }
 
 /// The call without the names of its objects. Each policy is something of its own.

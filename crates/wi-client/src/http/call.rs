@@ -238,6 +238,8 @@ impl Http {
             call = call.header(http::header::CONTENT_LENGTH, 0);
         }
         let started = Instant::now();
+        // As long as it is under way.
+        let span = tracing::trace_span!("try", method, url);
         let silent = |connected: bool| Failed {
             quiet: left,
             ..failed(patience.why(quiet + left), connected)
@@ -254,6 +256,7 @@ impl Http {
             })?,
             Waited::Silent => return Err(silent(true)),
         };
+        tracing::trace!(parent: &span, "the answer begins");
         patience.has_answered(server);
         let (status, answer_headers) = (response.status(), response.headers().clone());
         self.shared.clock.see(&answer_headers);
