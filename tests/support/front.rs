@@ -3,7 +3,7 @@
 
 use std::io::Read;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use futures::future::BoxFuture;
@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 /// A certificate authority.
@@ -114,13 +115,16 @@ impl Answered {
     }
 }
 
+/// What was asked and answered so far, in order.
+type Log = Arc<watch::Sender<Vec<(Asked, Answered)>>>;
+
 pub type Handler = Arc<dyn Fn(Asked) -> BoxFuture<'static, Answered> + Send + Sync>;
 
 /// The server, until it is dropped.
 pub struct Front {
     pub address: SocketAddr,
     pub authority: Authority,
-    seen: Arc<Mutex<Vec<(Asked, Answered)>>>,
+    seen: Log,
     runtime: Option<tokio::runtime::Runtime>,
 }
 
@@ -164,7 +168,7 @@ impl Front {
             .expect("a certificate");
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let seen = Log::new(watch::Sender::new(Vec::new()));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -198,7 +202,14 @@ impl Front {
     }
 
     pub fn seen(&self) -> Vec<(Asked, Answered)> {
-        self.seen.lock().expect("a log").clone()
+        self.seen.borrow().clone()
+    }
+
+    /// Waits until what was asked and answered so far is enough.
+    pub async fn until(&self, enough: impl Fn(&[(Asked, Answered)]) -> bool) {
+        let mut log = self.seen.subscribe();
+        let reached = log.wait_for(|seen| enough(seen)).await;
+        reached.expect("the log is as old as the front");
     }
 
     pub fn asked(&self) -> Vec<Asked> {
@@ -209,7 +220,7 @@ impl Front {
 async fn connection(
     stream: tokio_rustls::server::TlsStream<tokio::net::TcpStream>,
     handler: Handler,
-    log: Arc<Mutex<Vec<(Asked, Answered)>>>,
+    log: Log,
 ) {
     let tls = stream.get_ref().1;
     let server_name = tls.server_name().map(str::to_owned);
@@ -230,7 +241,7 @@ async fn connection(
                 body: body.to_vec(),
             };
             let answered = handler(asked.clone()).await;
-            log.lock().expect("a log").push((asked, answered.clone()));
+            log.send_modify(|seen| seen.push((asked, answered.clone())));
             let mut response = Response::new(Body::from(answered.body));
             *response.status_mut() = answered.status;
             *response.headers_mut() = answered.headers;

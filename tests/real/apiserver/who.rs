@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::real::{Real, connect};
 use super::{account, say};
+use crate::support::HANGS;
 
 impl Real {
     /// A token of a new service account that may read and write service accounts of the namespace.
@@ -35,15 +36,15 @@ impl Real {
         token.expect("a token").to_owned()
     }
 
-    /// Until the binding is seen, as authorizers watch for them.
+    /// Until the binding is seen, as authorizers watch for them, however long that takes: no event tells of it.
     pub async fn until_allowed(&self, kube: &wi_client::kubernetes::Kube) {
-        for _ in 0..50 {
-            if kube.list_pods_of(&self.name).await.is_ok() {
-                return;
+        let is_seen = async {
+            while kube.list_pods_of(&self.name).await.is_err() {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-        panic!("the role is not seen");
+        };
+        let seen = tokio::time::timeout(HANGS, is_seen).await;
+        seen.expect("the role is never seen");
     }
 }
 
