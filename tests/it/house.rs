@@ -117,8 +117,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
             "kube/workloads",
         ],
     ),
-    ("crates/wi-sandbox/src", &["kube/http", "kube/subresources"]),
-    ("crates/wi-sandbox/src", &["server", "serving"]),
 ];
 
 /// Credentials are made of credentials.

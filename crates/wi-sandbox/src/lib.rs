@@ -39,6 +39,7 @@ mod server;
 mod services;
 mod serving;
 mod set_policy;
+mod shared;
 mod state;
 mod storage;
 mod timeline;
@@ -70,8 +71,8 @@ pub use requests::{RequestSample, Requests};
 pub use uses::Use;
 pub use world::World;
 
-use server::Core;
-pub use server::Misfits;
+use shared::Core;
+pub use shared::Misfits;
 use state::{RunningKube, State};
 
 /// How long writes are collected before the state file is written.

@@ -10,7 +10,7 @@ use super::faults::Verdict;
 use super::gke::cluster::Cluster;
 use super::kube::{self, Healths, KubeCluster};
 use super::oracle;
-use super::server::Core;
+use super::shared::Core;
 use super::state::RunningKube;
 use super::timeline;
 use super::tokens;

@@ -1,6 +1,5 @@
 //! Requests to answers: authentication, routing, verbs, gzip.
 
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -12,8 +11,9 @@ use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::super::errors::{ApiError, BUG};
-use super::super::faults::{self, BrokenTls, Verdict};
+use super::super::faults;
 use super::super::issued::Claims;
+use super::api::{Api, change, decode};
 use super::deletion::Preconditions;
 use super::kind::{Kind, version_of};
 use super::list::ListQuery;
@@ -25,46 +25,11 @@ use super::request::{APPLY, Call, PROTOBUF, query_of};
 use super::response::{Answer, Takes, plain, respond};
 use super::serve::Stop;
 use super::status::{self, Status};
-use super::store::Store;
 use super::watching::{self, Watch};
-use super::{KubeCluster, Served, custom, discovery, protobuf, serve, subresources};
+use super::{Served, custom, discovery, protobuf, serve, subresources};
 
 /// The largest body that is read, as by the API server.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
-
-/// The API of one cluster. Clones share it.
-#[derive(Clone)]
-pub struct Api {
-    pub cluster: KubeCluster,
-    pub accept_token: Arc<dyn Fn(&str) -> bool + Send + Sync>,
-    pub on_change: Arc<dyn Fn() + Send + Sync>,
-    pub judge: Judge,
-    /// Whether the next TLS handshake goes wrong, and how.
-    pub handshake: Arc<dyn Fn() -> Option<BrokenTls> + Send + Sync>,
-    /// Is told of each request and its answer.
-    pub on_call: OnCall,
-    /// Makes a token of a service account.
-    pub issue: Issue,
-    /// How far the server's clock is ahead of this machine's.
-    pub ahead: jiff::SignedDuration,
-}
-
-/// A token of these claims.
-pub type Issue = Arc<dyn Fn(&Claims) -> String + Send + Sync>;
-
-/// What the faults make of a request, `METHOD /path?query`.
-pub type Judge = Arc<dyn Fn(&str) -> Verdict + Send + Sync>;
-
-/// A request, its body, and the status of the answer.
-pub type OnCall = Arc<dyn Fn(&Method, &http::Uri, &[u8], u16) + Send + Sync>;
-
-impl fmt::Debug for Api {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Api")
-            .field("cluster", &self.cluster)
-            .finish_non_exhaustive()
-    }
-}
 
 impl Api {
     /// Serves it over TLS on a free port of 127.0.0.1, with a CA of its own.
@@ -645,31 +610,4 @@ fn apply(api: &Api, call: &Call, form: Representation, key: &Key) -> Result<Answ
         Answer::ok(object)
     };
     Ok(answer.warning(body.warnings))
-}
-
-/// Runs a write, on a copy for a dry run, and tells the owner when the state has changed.
-pub(super) fn change<T>(
-    api: &Api,
-    dry_run: bool,
-    write: impl FnOnce(&mut Store) -> Result<T, Status>,
-) -> Result<T, Status> {
-    let mut store = api.cluster.lock();
-    // A write that fails halfway leaves nothing behind either.
-    let mut copy = store.clone();
-    copy.dry_run = dry_run;
-    let result = write(&mut copy)?;
-    let changed = !dry_run && copy.revision != store.revision;
-    if changed {
-        *store = copy; // no dry run, so neither is this
-    }
-    drop(store);
-    if changed {
-        (api.on_change)();
-    }
-    Ok(result)
-}
-
-pub(super) fn decode(body: &[u8]) -> Result<Value, Status> {
-    serde_json::from_slice(body)
-        .map_err(|error| Status::bad_request(format!("error decoding the body: {error}")))
 }

@@ -4,6 +4,7 @@
 //! expiring tokens, optimistic locks, server-side apply with field managers and conflicts.
 
 mod admission;
+mod api;
 mod budget;
 mod controllers;
 mod custom;
@@ -43,11 +44,11 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use admission::Webhook;
+pub use api::Api;
 pub use budget::{
     IntOrPercent, LabelOperator, LabelRequirement, LabelSelector, PodDisruptionBudgetState, budgets,
 };
 pub use controllers::{Controllers, Health, Healths, Maker, Order, Owner};
-pub use http::Api;
 pub use nodes::NodeServer;
 pub use serve::Served;
 pub use state::{KubeState, NamespaceState, NodeSpec, PodOwner, PodState, ServiceAccountState};
@@ -120,7 +121,7 @@ impl KubeCluster {
         &self,
         accept_token: Arc<dyn Fn(&str) -> bool + Send + Sync>,
         on_change: Arc<dyn Fn() + Send + Sync>,
-        judge: http::Judge,
+        judge: api::Judge,
     ) -> Api {
         Api {
             cluster: self.clone(),

@@ -3,8 +3,8 @@
 use http::Method;
 use serde_json::{Value, json};
 
+use super::api::{Api, change, decode};
 use super::deletion::Preconditions;
-use super::http::{Api, change, decode};
 use super::kind::Kind;
 use super::manifest;
 use super::objects::Key;
