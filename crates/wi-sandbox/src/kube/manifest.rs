@@ -1,5 +1,6 @@
 //! Between the state that people write and the objects that the API serves.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -486,6 +487,16 @@ pub fn now() -> String {
 
 /// The time so many seconds from now.
 pub fn now_and(seconds: i64) -> String {
+    thread_local! {
+        // Large worlds start with many objects of one second: it is written once.
+        static LAST: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+    }
     let then = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
-    then.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    LAST.with_borrow_mut(|(second, text)| {
+        if *second != then.as_second() {
+            *second = then.as_second();
+            *text = then.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        }
+        text.clone()
+    })
 }
