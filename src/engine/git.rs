@@ -5,10 +5,12 @@
 //! repository is found once, by the `.git` of the work tree, which no commit can hold; git is told it,
 //! looks for no other, and neither fetches nor runs anything.
 //!
-//! Messages begin with what was asked for, as the user wrote it: `--base main`.
+//! Errors begin with what was asked for, as the user wrote it: `--base main`.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
+
+use wi_core::words::safe;
 
 /// Variables that name another repository or other objects than those of the work tree
 /// (`git rev-parse --local-env-vars`).
@@ -38,6 +40,59 @@ const SETTINGS: [&str; 5] = [
     "core.pager=cat",
 ];
 
+/// Why git did not give what was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {why}", safe(asked))]
+pub struct GitError {
+    /// As the user wrote it.
+    pub asked: String,
+    /// What is in the way.
+    #[source]
+    pub why: Why,
+}
+
+/// What is in the way of git.
+#[derive(Debug, thiserror::Error)]
+pub enum Why {
+    /// There is none, or it may not be run.
+    #[error("git cannot be run: {0}")]
+    NotRun(std::io::Error),
+    /// It ended with an error: the last line of what it said, escaped.
+    #[error("git says: {0}")]
+    Says(String),
+    /// What it printed ends too early, or is not in its form.
+    #[error("git's answer cannot be read: {0}")]
+    Unreadable(std::io::Error),
+    /// A file that it has.
+    #[error("a file there is not text")]
+    NotText,
+    /// A path that was given.
+    #[error("{path}: {error}", path = safe(&.0.display().to_string()), error = .1)]
+    Path(PathBuf, std::io::Error),
+    /// A path that was given is in none.
+    #[error("{} is in no git work tree", safe(&.0.display().to_string()))]
+    InNoWorkTree(PathBuf),
+    /// Where git itself finds none, though it looked like one.
+    #[error("this is no git work tree")]
+    NoWorkTree,
+    /// A word that git would take for an option.
+    #[error("this is not a commit, tag or branch")]
+    NoReference,
+    /// As [`Why::NoReference`].
+    #[error("this is no range of commits")]
+    NoRange,
+}
+
+impl Why {
+    /// The error of what was asked for.
+    pub fn of(self, asked: &str) -> GitError {
+        GitError {
+            asked: asked.to_owned(),
+            why: self,
+        }
+    }
+}
+
 /// A work tree: the directory that `.git` lies in.
 #[derive(Debug, Clone)]
 pub struct WorkTree {
@@ -64,7 +119,7 @@ impl WorkTree {
 
     /// Whether git itself finds the same there, and does not mind whose it is: told a repository, it
     /// does not ask (`safe.directory`).
-    pub fn check(&self, asked: &str) -> Result<(), String> {
+    pub fn check(&self, asked: &str) -> Result<(), GitError> {
         let mut ask = bare_git(&self.top);
         if let Some(above) = self.top.parent() {
             ask.env("GIT_CEILING_DIRECTORIES", above);
@@ -72,12 +127,12 @@ impl WorkTree {
         ask.args(["rev-parse", "--is-inside-work-tree"]);
         match output(ask, asked)?.trim() {
             "true" => Ok(()),
-            _ => Err(failed(asked, "this is no git work tree")),
+            _ => Err(Why::NoWorkTree.of(asked)),
         }
     }
 
     /// The commit that a name means now.
-    pub fn commit(&self, reference: &str, asked: &str) -> Result<String, String> {
+    pub fn commit(&self, reference: &str, asked: &str) -> Result<String, GitError> {
         let mut parse = self.git();
         let name = format!("{reference}^{{commit}}");
         parse.args(["rev-parse", "--verify", "--end-of-options", &name]);
@@ -106,24 +161,24 @@ fn bare_git(directory: &Path) -> Command {
     git
 }
 
-pub(super) fn canonical(directory: &Path, asked: &str) -> Result<PathBuf, String> {
-    std::fs::canonicalize(directory)
-        .map_err(|e| failed(asked, &format!("{}: {e}", directory.display())))
+/// A path without links and `..`.
+pub fn canonical(path: &Path, asked: &str) -> Result<PathBuf, GitError> {
+    std::fs::canonicalize(path).map_err(|e| Why::Path(path.to_owned(), e).of(asked))
 }
 
-pub(super) fn failed(asked: &str, why: &str) -> String {
-    format!("{}: {why}", wi_core::words::safe(asked))
+/// What git prints.
+pub fn output(mut command: Command, asked: &str) -> Result<String, GitError> {
+    let output = command.output().map_err(|e| Why::NotRun(e).of(asked))?;
+    let printed = succeeded(output, asked)?;
+    String::from_utf8(printed).map_err(|_| Why::NotText.of(asked))
 }
 
-/// What git prints. The error is for the user.
-pub fn output(mut command: Command, asked: &str) -> Result<String, String> {
-    let output = command
-        .output()
-        .map_err(|e| failed(asked, &format!("git cannot be run: {e}")))?;
-    if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr);
-        let why = wi_core::words::safe(why.trim().lines().next_back().unwrap_or_default());
-        return Err(failed(asked, &format!("git says: {why}")));
+/// What git printed, unless it ended with an error.
+pub fn succeeded(output: Output, asked: &str) -> Result<Vec<u8>, GitError> {
+    if output.status.success() {
+        return Ok(output.stdout);
     }
-    String::from_utf8(output.stdout).map_err(|_| failed(asked, "a file there is not text"))
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.trim().lines().next_back().unwrap_or_default();
+    Err(Why::Says(safe(last)).of(asked))
 }

@@ -3,27 +3,42 @@
 
 use std::path::{Path, PathBuf};
 
-use wi_core::spec::Source;
+use wi_core::spec::{Source, SpecErrors};
 
-use super::git::{WorkTree, canonical, failed, output};
+use super::git::{GitError, Why, WorkTree, canonical, output};
+
+/// Why there is no former version of a spec.
+#[derive(Debug, thiserror::Error)]
+pub enum FormerError {
+    /// git does not give it.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// What is read from there is in no repository.
+    #[error("--base needs files: standard input has no former version")]
+    StandardInput,
+    /// It is no spec; the mistakes as they are told, some lines.
+    #[error("the spec at {reference} cannot be read as a spec:\n{}", errors.render(100, false))]
+    Spec {
+        /// As the user wrote it.
+        reference: String,
+        /// What is wrong with it.
+        errors: SpecErrors,
+    },
+}
 
 /// The spec files below `paths` at a commit, a tag or a branch.
-///
-/// The error is for the user: git is missing, the reference is, or a file is no text.
-pub fn sources(reference: &str, paths: &[PathBuf]) -> Result<Vec<Source>, String> {
-    if reference.is_empty() || reference.starts_with('-') {
-        return Err(format!(
-            "--base {reference}: this is not a commit, tag or branch"
-        ));
-    }
+pub fn sources(reference: &str, paths: &[PathBuf]) -> Result<Vec<Source>, FormerError> {
     let asked = format!("--base {reference}");
     let asked = asked.as_str();
-    let here = std::env::current_dir().map_err(|e| failed(asked, &e.to_string()))?;
+    if reference.is_empty() || reference.starts_with('-') {
+        return Err(Why::NoReference.of(asked).into());
+    }
+    let here = std::env::current_dir().map_err(|e| Why::Path(".".into(), e).of(asked))?;
     let here = WorkTree::of(&canonical(&here, asked)?);
     let mut all = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
-            return Err("--base needs files: standard input has no former version".to_owned());
+            return Err(FormerError::StandardInput);
         }
         let (directory, file) = if path.is_dir() {
             (path.as_path(), None)
@@ -35,16 +50,8 @@ pub fn sources(reference: &str, paths: &[PathBuf]) -> Result<Vec<Source>, String
         // The repository that one is in, not one that lies in it.
         let nearest = || WorkTree::of(&whole);
         let tree = here.clone().filter(|tree| whole.starts_with(&tree.top));
-        let tree = tree.or_else(nearest).ok_or_else(|| {
-            let directory = directory.display().to_string();
-            failed(
-                asked,
-                &format!(
-                    "{} is in no git work tree",
-                    wi_core::words::safe(&directory)
-                ),
-            )
-        })?;
+        let tree = tree.or_else(nearest);
+        let tree = tree.ok_or_else(|| Why::InNoWorkTree(directory.to_owned()).of(asked))?;
         tree.check(asked)?;
         let commit = tree.commit(reference, asked)?;
         let below = whole.strip_prefix(&tree.top).unwrap_or(Path::new(""));

@@ -8,6 +8,7 @@ mod sources;
 
 use std::path::PathBuf;
 
+pub use git_base::FormerError;
 use wi_core::spec::model::Spec;
 use wi_core::spec::{self, SpecErrors};
 
@@ -19,13 +20,11 @@ pub fn load(paths: &[PathBuf]) -> Result<Spec, SpecErrors> {
     spec::load(sources, mistakes, &where_looked.join(", "))
 }
 
-/// As [`load`], of a former version that git has; what is wrong with it is one text for the user.
-pub fn load_former(reference: &str, paths: &[PathBuf]) -> Result<Spec, String> {
+/// As [`load`], of a former version that git has.
+pub fn load_former(reference: &str, paths: &[PathBuf]) -> Result<Spec, FormerError> {
     let sources = git_base::sources(reference, paths)?;
-    spec::load_sources(sources).map_err(|e| {
-        format!(
-            "the spec at {reference} cannot be read as a spec:\n{}",
-            e.render(100, false)
-        )
+    spec::load_sources(sources).map_err(|errors| FormerError::Spec {
+        reference: reference.to_owned(),
+        errors,
     })
 }

@@ -17,6 +17,7 @@ use wi_core::spec::fleet::Discovered;
 use wi_core::spec::model::{Audit, Spec};
 use wi_core::spec::{SpecErrors, nearest};
 
+use super::git_base::FormerError;
 use super::read;
 use super::read::Lists;
 use super::read::discover::discover;
@@ -26,6 +27,8 @@ use super::read::discover::discover;
 pub enum Error {
     /// The spec has mistakes.
     Spec(SpecErrors),
+    /// There is no former version of it.
+    Former(FormerError),
     /// Anything else, for the user.
     Message(String),
 }
@@ -33,6 +36,12 @@ pub enum Error {
 impl From<SpecErrors> for Error {
     fn from(errors: SpecErrors) -> Self {
         Self::Spec(errors)
+    }
+}
+
+impl From<FormerError> for Error {
+    fn from(error: FormerError) -> Self {
+        Self::Former(error)
     }
 }
 

@@ -10,7 +10,7 @@ use wi_core::findings::NotSeen;
 use wi_core::words::safe;
 
 use super::{Buffer, Hit, Progress, Spot};
-use crate::engine::git::{self, WorkTree};
+use crate::engine::git::{self, GitError, Why, WorkTree};
 
 /// What was found in the history.
 #[derive(Debug, Default)]
@@ -39,21 +39,19 @@ pub struct Origin {
 }
 
 /// Looks through all objects of the repository that `path` is in, or those of a range of commits
-/// (`BASE..HEAD`). The error is for the user.
-pub fn scan(path: &Path, range: Option<&str>, progress: &Progress) -> Result<History, String> {
+/// (`BASE..HEAD`).
+pub fn scan(path: &Path, range: Option<&str>, progress: &Progress) -> Result<History, GitError> {
     let asked = match range {
         Some(range) => format!("--history={range}"),
         None => "--history".to_owned(),
     };
-    let failed = |why: &str| format!("{}: {why}", safe(&asked));
+    let asked = asked.as_str();
     if range.is_some_and(|r| r.is_empty() || r.starts_with('-')) {
-        return Err(failed("this is no range of commits"));
+        return Err(Why::NoRange.of(asked));
     }
-    let path =
-        std::fs::canonicalize(path).map_err(|e| failed(&format!("{}: {e}", path.display())))?;
-    let tree = WorkTree::of(&path)
-        .ok_or_else(|| failed(&format!("{} is in no git work tree", path.display())))?;
-    tree.check(&asked)?;
+    let path = git::canonical(path, asked)?;
+    let tree = WorkTree::of(&path).ok_or_else(|| Why::InNoWorkTree(path).of(asked))?;
+    tree.check(asked)?;
 
     let mut list = tree.git();
     match range {
@@ -65,14 +63,15 @@ pub fn scan(path: &Path, range: Option<&str>, progress: &Progress) -> Result<His
             "--batch-check=%(objectname) %(objecttype)",
         ]),
     };
-    let mut list = spawn(list.stdin(Stdio::null()), &asked)?;
+    let mut list = spawn(list.stdin(Stdio::null()), asked)?;
     let mut read = tree.git();
     read.args(["cat-file", "--batch", "--buffer"]);
-    let mut read = spawn(read.stdin(Stdio::piped()), &asked)?;
+    let mut read = spawn(read.stdin(Stdio::piped()), asked)?;
     let (Some(names), Some(into), Some(blobs)) =
         (list.stdout.take(), read.stdin.take(), read.stdout.take())
     else {
-        return Err(failed("git has no pipes"));
+        let error = std::io::Error::other("there are no pipes");
+        return Err(Why::NotRun(error).of(asked));
     };
     let mut history = History::default();
     let ended = std::thread::scope(|scope| {
@@ -87,35 +86,29 @@ pub fn scan(path: &Path, range: Option<&str>, progress: &Progress) -> Result<His
             .unwrap_or_else(|_| Err(std::io::Error::other("a fault of wi")));
         read.and(fed)
     });
-    let all = [finish(list, &failed), finish(read, &failed)];
+    let all = [finish(list, asked), finish(read, asked)];
     // What git says is more than that its pipe is closed.
-    all.into_iter().collect::<Result<(), String>>()?;
-    ended.map_err(|e| failed(&format!("git's answer cannot be read: {e}")))?;
-    history.origins = origins(&tree, &history.hits, &asked)?;
+    all.into_iter().collect::<Result<(), GitError>>()?;
+    ended.map_err(|e| Why::Unreadable(e).of(asked))?;
+    history.origins = origins(&tree, &history.hits, asked)?;
     history
         .hits
         .sort_by(|a, b| (&a.spot, &a.found).cmp(&(&b.spot, &b.found)));
     Ok(history)
 }
 
-fn spawn(command: &mut Command, asked: &str) -> Result<Child, String> {
+fn spawn(command: &mut Command, asked: &str) -> Result<Child, GitError> {
     command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|e| format!("{}: git cannot be run: {e}", safe(asked)))
+        .map_err(|e| Why::NotRun(e).of(asked))
 }
 
-fn finish(child: Child, failed: &impl Fn(&str) -> String) -> Result<(), String> {
-    let output = child
-        .wait_with_output()
-        .map_err(|e| failed(&e.to_string()))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let why = String::from_utf8_lossy(&output.stderr);
-    let last = why.trim().lines().next_back().unwrap_or_default();
-    Err(failed(&format!("git says: {}", safe(last))))
+fn finish(child: Child, asked: &str) -> Result<(), GitError> {
+    let output = child.wait_with_output();
+    let output = output.map_err(|e| Why::Unreadable(e).of(asked))?;
+    git::succeeded(output, asked).map(drop)
 }
 
 /// Names of objects, from the list to the reader: those that are no blobs for certain are left out.
@@ -184,7 +177,11 @@ fn take_in(
 }
 
 /// Where each blob with a hit was first.
-fn origins(tree: &WorkTree, hits: &[Hit], asked: &str) -> Result<BTreeMap<String, Origin>, String> {
+fn origins(
+    tree: &WorkTree,
+    hits: &[Hit],
+    asked: &str,
+) -> Result<BTreeMap<String, Origin>, GitError> {
     let mut origins = BTreeMap::new();
     for hit in hits {
         let Spot::Blob { object, .. } = &hit.spot else {
