@@ -70,7 +70,7 @@ impl From<pipeline::Error> for Failure {
     fn from(e: pipeline::Error) -> Self {
         match e {
             pipeline::Error::Spec(errors) => errors.into(),
-            pipeline::Error::Former(error) => Self::Message(error.to_string()),
+            pipeline::Error::Former(error) => error.into(),
             pipeline::Error::Message(message) => Self::Message(message),
         }
     }
@@ -91,6 +91,7 @@ told_as_they_are!(
     std::io::Error,
     wi_client::auth::AuthError,
     wi_client::forge::NoTarget,
+    crate::engine::FormerError,
     crate::engine::git::GitError,
     crate::explain::ExplainError,
     crate::explain::NoSubject,
