@@ -318,9 +318,13 @@ impl Run<'_> {
         ready_since: &mut Option<Instant>,
         is_undone: bool,
     ) -> Next {
-        // Somebody else has brought another template: it is theirs, with its own settings.
+        // Somebody else has brought another template: it comes about gently, and is theirs, with its own settings.
         if self.has_key(&seen.object) == (way == Way::Out) {
-            return Next::Settle;
+            return match (Stage::of(&seen.object), rollout::left(&seen.object)) {
+                (Stage::Canary, _) => Next::GoOn,
+                (Stage::Rolling, Some(left)) => Next::Wait(left),
+                (Stage::Rolling, None) => Next::Settle,
+            };
         }
         let Some(set) = rollout::current(&seen.object, &seen.sets) else {
             return Next::Wait("waiting for its first new pod".to_owned());
@@ -330,6 +334,11 @@ impl Run<'_> {
             other => other,
         };
         match (Stage::of(&seen.object), health) {
+            // Pods of before were perhaps started again long ago.
+            (Stage::Rolling, _) if way == Way::Back => match rollout::left(&seen.object) {
+                None => Next::Settle,
+                Some(left) => Next::Wait(left),
+            },
             (_, Health::Fails(why)) if !is_undone => Next::Undo(why),
             (Stage::Canary, Health::Ready) => {
                 let since = ready_since.get_or_insert_with(Instant::now);
