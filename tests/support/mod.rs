@@ -12,9 +12,10 @@ pub mod pty;
 pub mod served;
 pub mod tunnel;
 
-use std::io::BufRead;
+use std::io::{BufRead, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
@@ -85,6 +86,7 @@ impl Place {
             .env_clear()
             .env("COLUMNS", "80")
             .env("HOME", self.dir.path())
+            .env("SSL_CERT_FILE", authorities())
             .stdin(Stdio::null());
         command
     }
@@ -119,6 +121,22 @@ impl Place {
         let text = std::fs::read_to_string(&file).expect("state");
         std::fs::write(file, edit(text)).expect("state");
     }
+}
+
+/// A bundle with one certificate, in place of the system's, whose reading takes a tenth of a run of `wi`: all servers
+/// of tests are on loopback, and name their own.
+fn authorities() -> &'static Path {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    FILE.get_or_init(|| {
+        let made = rcgen::generate_simple_self_signed(["nobody.test".to_owned()]);
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("authorities.pem");
+        // Another test program may read it now.
+        let mut new = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("made");
+        new.write_all(made.expect("a certificate").cert.pem().as_bytes())
+            .expect("written");
+        new.persist(&file).expect("put in place");
+        file
+    })
 }
 
 /// How many cases of a long proof are run: a tenth, or all of them where `WI_PROOFS=full` asks for that.
