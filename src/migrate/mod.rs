@@ -353,6 +353,11 @@ async fn of_workload(
             Ok(object) => edit(migration, &seen, &object.0, &mut report),
             Err(why) => report.state.bound = Bound::CannotSay(why.clone()),
         }
+        match seen.kept_from {
+            Ok(None) => {}
+            Ok(Some(why)) => report.state.bound = Bound::CannotSay(why),
+            Err(why) => report.state.bound = Bound::CannotSay(format!("NetworkPolicies: {why}")),
+        }
     }
     report
 }

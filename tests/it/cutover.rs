@@ -361,3 +361,72 @@ fn whoever_puts_the_key_back_has_it_with_his_own_settings_and_is_told_of() {
         ran.out
     );
 }
+
+/// Lowered while its one new pod stands there, it goes back and not forward; and it is told whatever the next run is asked.
+#[test]
+fn interrupted_change_is_told_by_every_plan_and_goes_back_where_the_spec_was_lowered() {
+    let account = Account::new(512);
+    let world = serving(&account, &[web(&pod_spec(), 3)]);
+    let stage = begin(&until(&account, "cutover", ""), &world);
+    let spec = stage.object("Deployment", "web")["spec"].clone();
+    stage.inside.inject(
+        &json!({"match": "PATCH *deployments/web", "after": 1, "times": 1, "denied": true}),
+    );
+    stage.go(&["apply", "--auto-approve"]);
+    assert!(stage.mark().is_some_and(|m| m["underWay"].is_object()));
+
+    let blind = stage.wi(&["plan", "--detailed-exitcode"]);
+    assert_eq!(code(&blind), 2, "{}{}", blind.out, blind.err);
+    let said = flat(&blind.out);
+    assert!(
+        said.contains("the template of Deployment shop/web did not come to its end")
+            && said.contains("--read-secrets referenced goes on"),
+        "{}",
+        blind.out
+    );
+    let destroy = stage.wi(&["destroy", "--auto-approve", "--allow-mass-removal"]);
+    assert_eq!(code(&destroy), 1, "{}{}", destroy.out, destroy.err);
+    assert!(
+        flat(&destroy.out).contains("brings it to its end first"),
+        "{}",
+        destroy.out
+    );
+
+    let stage = stage.under_now(&until(&account, "bound", ""));
+    let ran = stage.go(&["plan"]).ok();
+    assert!(
+        flat(&ran.out).contains("will have its key again"),
+        "{}",
+        ran.out
+    );
+    let ran = stage.go(&["apply", "--auto-approve"]);
+    assert_eq!(code(&ran), 0, "{}{}", ran.out, ran.err);
+    assert_eq!(stage.object("Deployment", "web")["spec"], spec);
+    assert_eq!(stage.mark(), None);
+    assert_eq!(stage.lost(), [""; 0]);
+    let ran = stage.go(&["plan", "--detailed-exitcode"]).ok();
+    assert!(ran.out.contains("No changes."), "{}", ran.out);
+}
+
+#[test]
+fn template_keeps_its_key_where_a_network_policy_keeps_its_pods_from_the_metadata_server() {
+    let account = Account::new(513);
+    let deny = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "deny", "namespace": "shop"},
+        "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"ports": [{"port": 443, "protocol": "TCP"}]}]},
+    });
+    let mut world = serving(&account, &[web(&pod_spec(), 2), deny]);
+    world["clusters"][0]["extra"] =
+        json!({"networkPolicy": {"enabled": true, "provider": "CALICO"}});
+    let stage = begin(&until(&account, "cutover", ""), &world);
+    let ran = stage.go(&["apply", "--auto-approve"]);
+    let said = flat(&ran.out);
+    assert!(
+        said.contains("NetworkPolicy deny") && said.contains("169.254.169.252/32"),
+        "{}",
+        ran.out
+    );
+    assert!(has_key(&stage.object("Deployment", "web")));
+    let said = flat(&stage.migrate(&[]).out);
+    assert!(said.contains("NetworkPolicy deny"), "{said}");
+}

@@ -151,3 +151,62 @@ fn the_name_of_the_spec_is_asked_for() {
     // As Terraform's users type it.
     place.wi(&["plan", "-destroy"]).ok().says(&["No changes."]);
 }
+
+/// What was there before the spec is given back whole: its annotation stays, since others own it, and so does what that
+/// relies on. By the oracle its pod has what it had.
+#[tokio::test]
+async fn what_was_only_adopted_is_given_back_whole() {
+    const GSA: &str = "backend@acme-prod.iam.gserviceaccount.com";
+    let world = World::parse(
+        &format!(
+            "\
+apiVersion: wi.sandbox/v1
+timeScale: 2000
+projects:
+  acme-prod:
+    number: 123456789012
+    policy: {{ bindings: [{{ role: roles/pubsub.publisher, members: ['serviceAccount:{GSA}'] }}] }}
+    serviceAccounts:
+      backend:
+        policy: {{ bindings: [{{ role: roles/iam.workloadIdentityUser, members: ['serviceAccount:acme-prod.svc.id.goog[shop/web]'] }}] }}
+clusters:
+  - project: acme-prod
+    location: europe-west1
+    name: main
+    workloadPool: acme-prod.svc.id.goog
+    nodePools: [{{ name: p, nodes: 1, workloadMetadata: GKE_METADATA }}]
+    namespaces: {{ shop: {{ serviceAccounts: {{ web: {{ annotations: {{ iam.gke.io/gcp-service-account: {GSA} }} }} }} }} }}
+    pods: [{{ name: web-0, namespace: shop, serviceAccountName: web, owner: {{ kind: StatefulSet, name: web }} }}]
+"
+        ),
+        "world.yaml",
+    )
+    .expect("a world");
+    let spec = "\
+apiVersion: wi/v1
+name: shop
+project: acme-prod
+clusters: { main: { location: europe-west1 } }
+googleServiceAccounts: { backend: { grants: [roles/pubsub.publisher] } }
+namespaces: { shop: { serviceAccounts: { web: { impersonates: backend } } } }
+";
+    let inside = Inside::start(spec, world).await;
+    let publishes = || {
+        let pods = inside.sandbox.access();
+        let mut roles = pods.iter().flat_map(|pod| &pod.roles);
+        roles.any(|r| r.role == "roles/pubsub.publisher")
+    };
+    assert!(publishes());
+    inside.wi(&["apply", "--auto-approve"]).await.ok();
+    let gone = ["destroy", "--auto-approve", "--allow-mass-removal"];
+    let ran = inside.wi(&gone).await.ok();
+    assert!(
+        flat(&ran.out).contains("owns it, too, and so does what it relies on"),
+        "{}",
+        ran.out
+    );
+    assert!(publishes(), "{}", ran.out);
+    let world = inside.world();
+    assert!(!world.to_string().contains("[wi:shop]"), "{world:#}");
+    inside.wi(&gone).await.ok().says(&["No changes."]);
+}

@@ -72,6 +72,9 @@ pub struct Desired {
     /// Projects in which a former spec had clusters: pods there may have what it granted.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub former_clusters: BTreeSet<ProjectId>,
+    /// Whether it, or a former spec, has templates changed: a run may have left one half-way.
+    #[serde(skip)]
+    pub changes_templates: bool,
     /// The Kubernetes service accounts of each namespace whose clusters, or the namespace's, labels select: on the
     /// others one may be left over.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -193,6 +196,7 @@ impl Desired {
             former_bindings: BTreeSet::new(),
             former_projects: BTreeSet::new(),
             former_clusters: BTreeSet::new(),
+            changes_templates: !spec.migrations.is_empty(),
             by_labels: by_labels(spec),
             leftovers: None,
             guard: spec.guard.clone(),
@@ -323,6 +327,7 @@ impl Desired {
             former_bindings: BTreeSet::new(),
             former_projects: BTreeSet::new(),
             former_clusters: BTreeSet::new(),
+            changes_templates: false,
             by_labels: self.by_labels.clone(),
             leftovers: None,
             guard: self.guard.clone(),
@@ -422,6 +427,7 @@ impl Desired {
         let clusters = former.clusters.values();
         self.former_clusters
             .extend(clusters.map(|c| c.path.project.clone()));
+        self.changes_templates |= former.changes_templates;
         let accounts = former.accounts.values().filter(|a| a.managed);
         self.former_projects
             .extend(accounts.map(|a| a.project.clone()));

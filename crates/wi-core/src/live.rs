@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::address::WorkloadKey;
 use crate::desired::{Desired, DesiredCluster};
 use crate::names::{ClusterPath, Email, KsaIdentity, ProjectId, Role};
 use crate::reason::Reason;
@@ -121,6 +122,9 @@ pub struct Live {
     /// What was seen of who has and uses keys that are to end, or may come back, by the spec's names of the accounts.
     /// An account of which nothing was asked is not there.
     pub off_keys: BTreeMap<String, keys::KeysOf>,
+    /// Deployments whose template a run has begun to change, by cluster, where that was asked and `off_keys` does not tell
+    /// of them; or why it is not known.
+    pub half_way: BTreeMap<String, Result<BTreeSet<WorkloadKey>, String>>,
     /// Policies by resource. Those of accounts that do not exist are absent.
     pub policies: BTreeMap<Resource, Seen<Policy>>,
     /// The Kubernetes objects of each cluster, by the spec's name.

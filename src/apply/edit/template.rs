@@ -210,22 +210,31 @@ impl Run<'_> {
         let limit = self.context.limits.ready;
         let mut wait = self.wait(limit);
         let mut progress = Value::Null;
-        let mut ready_since = None;
+        let mut watch = Watch::default();
         let mut undone: Option<String> = None;
         loop {
             let seen = self.look().await?;
+            let is_anothers = rollout::is_anothers(&seen.object);
             let Some(way) = rollout::mark(&seen.object).and_then(|m| m.way()) else {
                 return self.ended(&seen, undone);
             };
-            let next = self
-                .next(&seen, way, &mut ready_since, undone.is_some())
-                .await;
+            let next = self.next(&seen, way, &mut watch, undone.is_some()).await;
+            // What somebody else has brought meanwhile is not taken back: all pods of before serve.
+            let undoes = |why: String| match is_anothers {
+                true => Err(Reason::from(format!(
+                    "somebody has changed its template while its new pod was watched, and {why}: that is left as it is, beside all pods of before. Mend it, or go back by `kubectl rollout undo`; the next apply goes on"
+                ))),
+                false => Ok(why),
+            };
             let mut is_undone = None;
             let operations = match next {
                 Next::Settle => rollout::settle(&seen.object),
                 Next::GoOn => rollout::go_on(&seen.object),
+                Next::TurnBack => self
+                    .former(&seen)
+                    .and_then(|former| rollout::undo(&seen.object, &former)),
                 Next::Undo(why) => {
-                    is_undone = Some(why);
+                    is_undone = Some(undoes(why)?);
                     self.former(&seen)
                         .and_then(|former| rollout::undo(&seen.object, &former))
                 }
@@ -251,13 +260,13 @@ impl Run<'_> {
                         );
                     }
                     let why = format!("{what} for longer than {} minutes", limit.as_secs() / 60);
-                    is_undone = Some(why);
+                    is_undone = Some(undoes(why)?);
                     self.former(&seen)
                         .and_then(|former| rollout::undo(&seen.object, &former))
                 }
             };
             let Some(operations) = operations else {
-                let why = is_undone.unwrap_or_default();
+                let why = is_undone.unwrap_or_else(|| "it is to have its key again".to_owned());
                 return Err(format!(
                     "{why}; the template of before is not to be had, so that it stands as it is"
                 )
@@ -267,7 +276,7 @@ impl Run<'_> {
                 Ok(_) => {
                     if let Some(why) = is_undone {
                         undone = Some(why);
-                        ready_since = None;
+                        watch = Watch::default();
                     }
                     wait = self.wait(limit);
                 }
@@ -311,13 +320,7 @@ impl Run<'_> {
         Some(rollout::template_of(set))
     }
 
-    async fn next(
-        &self,
-        seen: &Seen,
-        way: Way,
-        ready_since: &mut Option<Instant>,
-        is_undone: bool,
-    ) -> Next {
+    async fn next(&self, seen: &Seen, way: Way, watch: &mut Watch, is_undone: bool) -> Next {
         // Somebody else has brought another template: it comes about gently, and is theirs, with its own settings.
         if self.has_key(&seen.object) == (way == Way::Out) {
             return match (Stage::of(&seen.object), rollout::left(&seen.object)) {
@@ -325,6 +328,9 @@ impl Run<'_> {
                 (Stage::Rolling, Some(left)) => Next::Wait(left),
                 (Stage::Rolling, None) => Next::Settle,
             };
+        }
+        if way == Way::Out && self.edit.way == Way::Back {
+            return Next::TurnBack;
         }
         let Some(set) = rollout::current(&seen.object, &seen.sets) else {
             return Next::Wait("waiting for its first new pod".to_owned());
@@ -341,15 +347,21 @@ impl Run<'_> {
             },
             (_, Health::Fails(why)) if !is_undone => Next::Undo(why),
             (Stage::Canary, Health::Ready) => {
-                let since = ready_since.get_or_insert_with(Instant::now);
-                match since.elapsed() >= self.migration.soak.canary {
+                match watch.of(set, &seen.pods) >= self.migration.soak.canary {
                     true => Next::GoOn,
                     false => Next::Wait("one new pod is ready, and is watched".to_owned()),
                 }
             }
             (Stage::Canary, Health::Waits(what) | Health::Fails(what)) => {
-                *ready_since = None;
-                Next::Wait(what)
+                *watch = Watch::default();
+                let new = rollout::pods_of(set, &seen.pods).len();
+                match new > 1 && way == Way::Out && !is_undone {
+                    // Of each pod more that it is given some would come without the key, unproven.
+                    true => Next::Undo(format!(
+                        "it was scaled while its new pod was not proven: {new} pods have none of the key"
+                    )),
+                    false => Next::Wait(what),
+                }
             }
             (Stage::Rolling, health) => match (rollout::left(&seen.object), health) {
                 (None, Health::Ready) => Next::Settle,
@@ -403,11 +415,38 @@ fn is_of_nodes(step: &Step) -> bool {
     matches!(step, Step::SelectNodes)
 }
 
+/// Since when the same new pods are ready.
+#[derive(Default)]
+struct Watch(Option<(Vec<String>, Instant)>);
+
+impl Watch {
+    /// For how long these are; it begins anew with others.
+    fn of(&mut self, set: &Value, pods: &[Value]) -> Duration {
+        let uid = |pod: &&Value| {
+            pod["metadata"]["uid"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let mut new: Vec<String> = rollout::pods_of(set, pods).iter().map(uid).collect();
+        new.sort();
+        match &self.0 {
+            Some((watched, since)) if *watched == new => since.elapsed(),
+            _ => {
+                self.0 = Some((new, Instant::now()));
+                Duration::ZERO
+            }
+        }
+    }
+}
+
 /// What is done next.
 enum Next {
     Wait(String),
     GoOn,
     Settle,
+    /// The key was on its way out, and is to come back.
+    TurnBack,
     Undo(String),
 }
 

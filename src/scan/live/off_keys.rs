@@ -7,14 +7,18 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use wi_client::google::{container, evidence};
 use wi_client::http::Http;
+use wi_client::kubernetes::Kube;
+use wi_core::address::WorkloadKey;
 use wi_core::desired::Desired;
-use wi_core::live::Live as PlanLive;
 use wi_core::live::keys::{Disabling, Holder, KeySeen, KeysOf, Last, SecretSeen};
+use wi_core::live::{Live as PlanLive, Seen};
 use wi_core::migrate::keys::{AFTERGLOW, Look, to_look_at};
+use wi_core::migrate::mark::Mark;
 use wi_core::names::{Email, ProjectId};
 use wi_core::spec::migration::Soak;
 use wi_core::spec::model::AccountSpec;
 use wi_core::wire::iam::ServiceAccountKey;
+use wi_core::wire::workloads::WORKLOAD_KINDS;
 
 use super::{Live, ReadSecrets, SecretName, User, read, see, tell, templates};
 use crate::scan::report::Sighting;
@@ -43,7 +47,44 @@ pub async fn add<E>(
         let looked = look(http, desired, live, &all, secrets, &in_files(), consent).await?;
         live.off_keys.extend(looked);
     }
+    let mut looked_at = live.off_keys.values();
+    if desired.changes_templates && !looked_at.any(|of| of.templates.is_some()) {
+        live.half_way = half_way(http, desired, live).await;
+    }
     Ok(())
+}
+
+/// Deployments whose template a run has begun to change: their mark is read without any Secret.
+async fn half_way(
+    http: &Http,
+    desired: &Desired,
+    live: &PlanLive,
+) -> BTreeMap<String, Result<BTreeSet<WorkloadKey>, String>> {
+    let Some(kind) = WORKLOAD_KINDS.iter().find(|k| k.kind == "Deployment") else {
+        return BTreeMap::new();
+    };
+    let each = desired.clusters.iter().map(async |(name, cluster)| {
+        let there = live.clusters.get(name).and_then(Seen::found);
+        let read = async {
+            let there = there.ok_or("the cluster was not read")?;
+            let kube = Kube::connect(http, there, &cluster.access).map_err(|e| e.to_string())?;
+            let all = kube.list_workloads(kind).await;
+            let all = all.map_err(|e| e.reason().to_string())?;
+            let begun = all.iter().map(|object| &object.metadata);
+            let begun = begun.filter(|meta| Mark::of(meta).is_some_and(|m| m.way().is_some()));
+            let keys = begun.filter_map(|meta| {
+                Some(WorkloadKey {
+                    cluster: name.clone(),
+                    namespace: meta.namespace.parse().ok()?,
+                    kind: kind.kind.to_owned(),
+                    name: meta.name.parse().ok()?,
+                })
+            });
+            Ok::<_, String>(keys.collect())
+        };
+        (name.clone(), read.await)
+    });
+    join_all(each).await.into_iter().collect()
 }
 
 /// As [`add`], where no cluster is looked at; the accounts for which that has to be done.

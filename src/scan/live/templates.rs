@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use serde_json::Value;
+use wi_core::access;
 use wi_core::desired::Desired;
-use wi_core::live::ConfigMaps;
-use wi_core::live::Live as PlanLive;
 use wi_core::live::templates::{TemplateSeen, Whole};
+use wi_core::live::{ConfigMaps, Live as PlanLive, Seen};
+use wi_core::migrate::templates::template;
 use wi_core::migrate::{DataKey, rollout};
 use wi_core::names::Email;
 use wi_core::plan::bound;
@@ -100,6 +101,10 @@ pub async fn whole(
 ) -> TemplateSeen {
     let (cluster, namespace) = (&workload.cluster, &workload.namespace);
     let object = raw(live, workload).await;
+    let kept_from = match &object {
+        Ok(object) => kept_from(live, planned, workload, object).await,
+        Err(_) => Ok(None),
+    };
     let former = match &object {
         Ok(object) => former(live, workload, object).await,
         Err(_) => None,
@@ -125,6 +130,7 @@ pub async fn whole(
             .collect(),
         config_maps: config_maps.map(|(k, v)| (k.clone(), v.clone())).collect(),
         project: projects.find(|p| Some(*p) != own_project.as_ref()).cloned(),
+        kept_from,
         mixed_nodes: bound::has_mixed_nodes(planned, cluster),
     }
 }
@@ -141,6 +147,29 @@ async fn raw(live: &Live, workload: &Workload) -> Result<Value, String> {
     };
     let read = kube.get_workload_whole(kind, &workload.namespace, &workload.name);
     read.await.map_err(|e| e.reason().into())
+}
+
+/// Whether a NetworkPolicy keeps its pods from the metadata server.
+async fn kept_from(
+    live: &Live,
+    planned: &PlanLive,
+    workload: &Workload,
+    object: &Value,
+) -> Result<Option<String>, String> {
+    let cluster = planned.clusters.get(&workload.cluster);
+    let Some(cluster) = cluster.and_then(Seen::found) else {
+        return Err("its cluster could not be read".to_owned());
+    };
+    if !cluster.enforces_network_policies() {
+        return Ok(None);
+    }
+    let kube = live.kubes.get(&workload.cluster);
+    let kube = kube.ok_or("its cluster cannot be reached any more")?;
+    let policies = kube.list_network_policies(&workload.namespace).await;
+    let policies = policies.map_err(|e| e.reason().to_string())?;
+    let labels = &template(workload.kind, object)["metadata"]["labels"];
+    let labels = serde_json::from_value(labels.clone()).unwrap_or_default();
+    Ok(access::kept_from(cluster, &policies, &labels))
 }
 
 /// The ReplicaSet that its mark names.

@@ -31,7 +31,7 @@ pub use environment::config_maps_asked;
 pub use facts::{Chain, Facts, Unseen};
 pub use gke_own::is_gke_own;
 pub use ksa::{Given, IMPERSONATION, WhyNot, by_metadata_server, is_usable};
-pub use ladder::cut_off;
+pub use ladder::{cut_off, kept_from};
 pub use members::{Ksa, covers};
 pub use mounts::FileIn;
 pub use needs::{Need, Topic, needs};

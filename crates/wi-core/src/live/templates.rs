@@ -40,6 +40,8 @@ pub struct TemplateSeen {
     pub config_maps: ConfigMaps,
     /// The project that the keys name, if it is another than the cluster's.
     pub project: Option<String>,
+    /// Why its pods get nothing from the metadata server, where a NetworkPolicy keeps them from it; or why that is not known.
+    pub kept_from: Result<Option<String>, String>,
     /// Whether some node pools of its cluster have no GKE metadata server.
     pub mixed_nodes: bool,
 }

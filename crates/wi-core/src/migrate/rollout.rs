@@ -97,6 +97,18 @@ pub fn revision(deployment: &Value) -> Option<&str> {
     deployment["metadata"]["annotations"][REVISION].as_str()
 }
 
+/// Whether the template is another than the one that `wi` brought: it is on the way out, and somebody has changed it
+/// since. The revision after that of before is `wi`'s own.
+pub fn is_anothers(deployment: &Value) -> bool {
+    let number = |text: &str| text.parse::<u64>().ok();
+    let Some(mark) = mark(deployment).filter(|m| m.way() == Some(Way::Out)) else {
+        return false;
+    };
+    let now = revision(deployment).and_then(number);
+    now.zip(number(&mark.revision))
+        .is_some_and(|(now, before)| now > before + 1)
+}
+
 /// The first write: another template, and one pod of it. `revision` is the one to which the way back leads.
 pub fn begin(
     deployment: &Value,
@@ -116,7 +128,8 @@ pub fn begin(
     set(
         &mut after,
         "progressDeadlineSeconds",
-        &json!(STANDS + deadline),
+        // The field has 32 bits; the largest is what those write who want none.
+        &json!((STANDS + deadline).min(i64::from(i32::MAX))),
     );
     let mark = Mark {
         account: account.clone(),

@@ -84,6 +84,8 @@ pub enum Hold {
     NotBound(String),
     /// The way back leads to keys that nobody can authenticate with.
     Disabled(Vec<String>),
+    /// Its pods do not reach the metadata server.
+    KeptFrom(String),
     /// What it needs is held back.
     Needs(Vec<String>),
 }
@@ -141,6 +143,7 @@ impl fmt::Display for Hold {
                 "nobody can authenticate with the key that it would get back: {} is disabled",
                 keys.join(", ")
             ),
+            Self::KeptFrom(why) => write!(f, "without the key it would get no token: {why}"),
             Self::Needs(needs) => write!(f, "what it needs is held back: {}", needs.join(", ")),
         }
     }
@@ -226,6 +229,14 @@ pub fn next(
     match (migration.until >= Until::Cutover, has_key) {
         (true, true) => Some(out(migration, seen, object, &meta, mark.as_ref(), edited)),
         (false, false) if mark.as_ref()?.way().is_none() => Some(back(seen, object)),
+        // What was begun to take it out goes back: the spec does not ask for it any more.
+        (false, false) => Some(Ok(Next {
+            way: Way::Back,
+            strategy: Strategy::Rolling,
+            goes_on: true,
+            steps: Vec::new(),
+            template: None,
+        })),
         // What was begun comes to its end, whichever way that was.
         (_, has_key) => mark?.way().map(|_| {
             Ok(Next {
@@ -266,6 +277,11 @@ fn out(
             holds.insert(Hold::PutBack);
         }
         _ => {}
+    }
+    match &seen.kept_from {
+        Ok(None) => {}
+        Ok(Some(why)) => _ = holds.insert(Hold::KeptFrom(why.clone())),
+        Err(why) => _ = holds.insert(Hold::Unread(format!("NetworkPolicies: {why}"))),
     }
     let strategy = match seen.kind {
         "Deployment" => rolling(object, &mut holds),

@@ -3,15 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::ownership::{FORMER, is_ours, owner_of};
+use super::ownership::{FORMER, is_given_back, is_ours, owner_of};
 use super::staying::Staying;
-use super::{Edit, HeldBack, HoldReason, KsaAfter, Options, Plan, users};
+use super::{Edit, HeldBack, HoldReason, KsaAfter, Options, Plan, Was, users};
 use crate::address::{Address, BindingKey};
 use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::live::{Live, Seen};
 use crate::names::{Email, KsaIdentity, Member};
 use crate::resource::Resource;
 use crate::wire::kubernetes::ObjectMeta;
+
+/// Whether its annotation outlives the spec: it is given back, and somebody else owns that, too.
+fn keeps_annotation(meta: &ObjectMeta) -> bool {
+    is_given_back(meta) && !Was::from(meta).annotation_managers.is_empty()
+}
 
 /// Identities that the spec no longer names: those with its mark on a Kubernetes service account, and those
 /// of a former spec; with the Google service accounts in their annotations.
@@ -37,23 +42,37 @@ impl Left {
         for (pool, _, accounts) in clusters(desired, live) {
             for meta in accounts.found().into_iter().flatten() {
                 let identity = KsaIdentity::new(&pool, &meta.namespace, &meta.name);
-                if !wanted.contains(&identity) && is_ours(meta, &desired.owner) {
-                    let account = |annotation: &str| {
-                        let text = meta.annotations.get(annotation)?;
-                        Email::parse(text).ok()
-                    };
+                let account = |annotation: &str| {
+                    let text = meta.annotations.get(annotation)?;
+                    Email::parse(text).ok()
+                };
+                if wanted.contains(&identity) {
+                    continue;
+                }
+                if !is_ours(meta, &desired.owner) {
+                    // One that was released, or only referred to: what its annotation relies on is others' by now.
+                    if left.identities.contains_key(&identity) {
+                        let of = left.former.entry(identity).or_default();
+                        of.extend(account(GSA_ANNOTATION));
+                    }
+                } else {
                     let former = account(FORMER);
                     let now = account(GSA_ANNOTATION).filter(|now| Some(now) != former.as_ref());
                     let of = left.former.entry(identity.clone()).or_default();
                     of.extend(former);
-                    left.identities.entry(identity).or_default().extend(now);
+                    let own = left.identities.entry(identity).or_default();
+                    // Where the annotation stays, since others own it too, what it relies on does.
+                    match keeps_annotation(meta) {
+                        true => of.extend(now),
+                        false => own.extend(now),
+                    }
                 }
             }
         }
         left
     }
 
-    /// The identities.
+    /// The identities. (Of those that are given back what others have annotated is not this spec's.)
     pub fn identities(&self) -> impl Iterator<Item = &KsaIdentity> {
         self.identities.keys()
     }

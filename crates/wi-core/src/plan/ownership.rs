@@ -22,6 +22,14 @@ pub fn owner_of(meta: &ObjectMeta) -> Option<&str> {
         .then_some(mark.as_str())
 }
 
+/// Whether a service account of the spec outlives it: it was there before, or each namespace has one of that name.
+pub(super) fn is_given_back(meta: &ObjectMeta) -> bool {
+    meta.name == DEFAULT || meta.annotations.contains_key(ADOPTED)
+}
+
+/// The service account that each namespace has.
+pub(super) const DEFAULT: &str = "default";
+
 /// Whether an object carries this spec's mark.
 pub(super) fn is_ours(meta: &ObjectMeta, owner: &str) -> bool {
     owner_of(meta) == Some(owner)

@@ -84,6 +84,7 @@ fn workload(object: Value) -> TemplateSeen {
         secrets: BTreeMap::from([("key".to_owned(), data)]),
         config_maps: ConfigMaps::new(),
         project: None,
+        kept_from: Ok(None),
         mixed_nodes: false,
     }
 }
@@ -306,12 +307,16 @@ fn what_somebody_vouches_for_is_no_hindrance() {
 }
 
 #[test]
-fn begun_change_comes_to_its_end_whatever_the_spec_says_now() {
-    for until in ["bound", "cutover", "disabled"] {
+fn begun_change_goes_the_way_that_the_spec_says_now() {
+    for (until, way, told) in [
+        ("bound", Way::Back, "have its key again"),
+        ("cutover", Way::Out, "do without the key"),
+        ("disabled", Way::Out, "do without the key"),
+    ] {
         let plan = planned(&format!("until: {until}"), workload(begun()));
         let template = template(&plan);
-        assert!(template.goes_on && template.way == Way::Out && template.steps.is_empty());
-        assert!(plan.changes[ADDRESS].edit.verb().contains("goes on"));
+        assert!(template.goes_on && template.way == way && template.steps.is_empty());
+        assert!(plan.changes[ADDRESS].edit.verb().contains(told), "{until}");
     }
     // Somebody put the key back meanwhile: what is left is how the rollout goes.
     let mut object = begun();
@@ -415,6 +420,12 @@ fn rollout_stands_with_one_new_pod_and_leaves_the_settings_as_they_were() {
         wait.as_i64() >= Some(24 * 3600) && deadline.as_i64() > wait.as_i64(),
         "{spec}"
     );
+    let mut without = web(pod());
+    without["spec"]["progressDeadlineSeconds"] = json!(i32::MAX);
+    let template = &without["spec"]["template"];
+    let begun = rollout::begin(&without, template, Way::Out, &email(), "4");
+    let deadline = &patched(&without, &begun)["spec"]["progressDeadlineSeconds"];
+    assert_eq!(*deadline, json!(i32::MAX));
     let next = patched(&object, &rollout::go_on(&object).expect("it goes on"));
     assert_eq!(Stage::of(&next), Stage::Rolling);
     let rolling = &next["spec"]["strategy"]["rollingUpdate"];
@@ -478,4 +489,99 @@ fn new_pod_is_proven_by_what_it_is_and_not_by_others() {
     let mut going = pod("rs5", "True", 0);
     going["metadata"]["deletionTimestamp"] = json!("2026-11-30T12:00:00Z");
     assert!(matches!(rollout::health(new, &[going]), Health::Waits(_)));
+}
+
+/// Whoever releases meanwhile has a template of their own, which is not `wi`'s to take back.
+#[test]
+fn template_that_somebody_brought_meanwhile_is_told_from_the_own_one() {
+    let of = |revision: &str| {
+        let mut object = begun();
+        object["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!(revision);
+        rollout::is_anothers(&object)
+    };
+    assert_eq!(["4", "5", "6", "7"].map(of), [false, false, true, true]);
+    // Only while it goes on.
+    let mut object = done();
+    object["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!("9");
+    assert!(!rollout::is_anothers(&object));
+}
+
+#[test]
+fn pods_that_a_network_policy_keeps_from_the_metadata_server_keep_their_key() {
+    for (kept_from, told) in [
+        (
+            Ok(Some("NetworkPolicy deny does not let it go".to_owned())),
+            "NetworkPolicy deny",
+        ),
+        (Err("refused".to_owned()), "NetworkPolicies: refused"),
+    ] {
+        let kept = TemplateSeen {
+            kept_from,
+            ..workload(web(pod()))
+        };
+        let plan = planned("until: cutover", kept);
+        assert!(plan.is_empty(), "{:?}", changes(&plan));
+        assert!(held(&plan).contains(told), "{}", held(&plan));
+    }
+}
+
+#[test]
+fn deployment_that_was_left_half_way_is_told_whatever_is_asked() {
+    let half_way = |until: &str| {
+        let migration = format!("until: {until}");
+        let (desired, mut live) = state(&migration, &settled(), vec![key()], workload(web(pod())));
+        live.off_keys.clear();
+        live.half_way = BTreeMap::from([("main".to_owned(), Ok(BTreeSet::from([template_key()])))]);
+        (desired, live)
+    };
+    for until in ["bound", "cutover"] {
+        let (desired, live) = half_way(until);
+        let plan = plan::plan(&desired, &live, &options());
+        assert!(
+            held(&plan).contains("--read-secrets referenced"),
+            "{}",
+            held(&plan)
+        );
+        assert!(plan.waiting() > 0 && !plan.is_whole());
+    }
+    // Where nothing of the spec goes on with it, nothing else is done either.
+    let (mut desired, live) = half_way("bound");
+    desired.migrations.clear();
+    let plan = plan::plan(&desired, &live, &options());
+    let errors: Vec<&str> = plan.errors.iter().map(|e| e.message.as_str()).collect();
+    assert!(
+        errors.iter().any(|e| e.contains("did not come to its end")),
+        "{errors:?}"
+    );
+}
+
+fn template_key() -> wi_core::address::WorkloadKey {
+    wi_core::address::WorkloadKey {
+        cluster: "main".to_owned(),
+        namespace: "shop".parse().expect("a name"),
+        kind: "Deployment".to_owned(),
+        name: "web".parse().expect("a name"),
+    }
+}
+
+#[test]
+fn what_could_not_be_seen_of_who_has_a_key_makes_a_plan_incomplete() {
+    let (desired, mut live) = state(
+        "until: cutover",
+        &settled(),
+        vec![key()],
+        workload(web(free())),
+    );
+    let of = live.off_keys.get_mut("checkout").expect("looked at");
+    of.unseen
+        .insert("Secret shop/other of cluster.main was not opened".to_owned());
+    let plan = plan::plan(&desired, &live, &options());
+    assert!(
+        plan.unseen
+            .iter()
+            .any(|u| u.why.to_string().contains("shop/other")),
+        "{:?}",
+        plan.unseen
+    );
+    assert!(!plan.is_whole());
 }

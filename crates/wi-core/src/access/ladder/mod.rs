@@ -21,7 +21,7 @@ pub use account::{GET_TOKEN, account};
 pub use grants::no_federated;
 pub use identity::{acts_as, ksa, principals, workload};
 pub use near::NearMiss;
-pub use network::{NetworkPolicies, Reach, cut_off};
+pub use network::{NetworkPolicies, Reach, cut_off, kept_from};
 
 use super::KsaPrincipal;
 use super::answer::Answer;

@@ -78,6 +78,25 @@ pub fn cut_off<'a>(
     })
 }
 
+/// Why a pod of a namespace with just these policies gets nothing from GKE's metadata server. `None`: nothing keeps it from
+/// it.
+pub fn kept_from<'a>(
+    cluster: &Cluster,
+    policies: impl IntoIterator<Item = &'a NetworkPolicy>,
+    labels: &BTreeMap<String, String>,
+) -> Option<String> {
+    match reach_of(cluster, &on_egress(policies, labels)) {
+        Reach::NotEnforced | Reach::Open => None,
+        Reach::Closed {
+            policies,
+            to: (address, [first, second]),
+        } => Some(format!(
+            "NetworkPolicy {} does not let it go to the metadata server: allow egress to {address}/32, TCP ports {first} and {second}",
+            policies.join(", ")
+        )),
+    }
+}
+
 fn on_egress<'a>(
     policies: impl IntoIterator<Item = &'a NetworkPolicy>,
     labels: &BTreeMap<String, String>,

@@ -8,7 +8,8 @@ use crate::desired::{
 use crate::live::{Live, Objects, Seen};
 use crate::names::{Email, KubeName};
 use crate::plan::ownership::{
-    ADOPTED, FORMER, MANAGED_BY, OWNER, copied_mark, is_going, is_ours, other_manager, owner_of,
+    ADOPTED, DEFAULT, FORMER, MANAGED_BY, OWNER, copied_mark, is_given_back, is_going, is_ours,
+    other_manager, owner_of,
 };
 use crate::plan::staying::Staying;
 use crate::plan::{
@@ -18,7 +19,6 @@ use crate::wire::container::Cluster;
 use crate::wire::kubernetes::ObjectMeta;
 
 /// The service account that Kubernetes itself makes in each namespace.
-const DEFAULT: &str = "default";
 
 /// Whose mark an object carries.
 enum Mark<'a> {
@@ -422,11 +422,13 @@ fn remove_what_left(
         } else {
             "released: it was there before this spec, which no longer names it"
         };
-        let (after, note) = if meta.name == DEFAULT || meta.annotations.contains_key(ADOPTED) {
+        let (after, note) = if is_given_back(meta) {
             let mut note = released.to_owned();
             if !was.annotation_managers.is_empty() {
                 let others = was.annotation_managers.join(", ");
-                note += &format!("; the annotation {GSA_ANNOTATION} stays, {others} owns it, too");
+                note += &format!(
+                    "; the annotation {GSA_ANNOTATION} stays, {others} owns it, too, and so does what it relies on"
+                );
             }
             if let Some(former) = was
                 .former_account()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{Change, Edit, HeldBack, HoldReason, Options, Plan, Template, bound};
+use super::super::{Change, Edit, HeldBack, HoldReason, Options, Plan, Template, Unseen, bound};
 use crate::address::{Address, KsaKey, WorkloadKey};
 use crate::desired::Desired;
 use crate::live::templates::TemplateSeen;
@@ -11,6 +11,7 @@ use crate::migrate::mark::Way;
 use crate::migrate::state::Bound;
 use crate::migrate::templates::{Hold, Next, meta, next, template};
 use crate::names::Email;
+use crate::reason::Reason;
 use crate::spec::migration::{Migration, Until};
 use crate::wire::pods::PodSpec;
 
@@ -35,6 +36,15 @@ pub(in crate::plan) fn diff(desired: &Desired, live: &Live, options: &Options, p
             }
             continue;
         };
+        // What was not seen may have a key: nobody is to believe that all are without.
+        let unseen = live.off_keys.get(name).map(|of| &of.unseen);
+        if migration.until == Until::Cutover {
+            plan.unseen
+                .extend(unseen.into_iter().flatten().map(|why| Unseen {
+                    what: format!("who has a key of {}", account.email),
+                    why: Reason::from(why.clone()),
+                }));
+        }
         for seen in templates {
             let Some(key) = workload_of(seen) else {
                 continue;
@@ -59,12 +69,49 @@ pub(in crate::plan) fn diff(desired: &Desired, live: &Live, options: &Options, p
         let place = Some(&migration.place);
         plan.insert(Change::new(Edit::Template(edit), notes, place));
     }
+    half_way(desired, live, plan);
     for (address, holds) in held {
         let why = HoldReason::Keys {
             why: holds.iter().map(Hold::to_string).collect(),
             passes: holds.iter().all(Hold::passes),
         };
         plan.held_back.push(HeldBack { address, why });
+    }
+}
+
+/// Tells of Deployments that a run has left half-way, where this plan does not go on with them.
+fn half_way(desired: &Desired, live: &Live, plan: &mut Plan) {
+    for (cluster, seen) in &live.half_way {
+        let keys = match seen {
+            Ok(keys) => keys,
+            Err(why) => {
+                plan.warnings.push(format!(
+                    "whether a run has left a template of cluster.{cluster} half-way could not be seen: {why}"
+                ));
+                continue;
+            }
+        };
+        for key in keys {
+            let address = key.template();
+            let why = format!(
+                "a run that changes the template of {} {}/{} did not come to its end: all of its pods of before serve, and until it does no other change of it comes about",
+                key.kind, key.namespace, key.name
+            );
+            if desired.migrations.is_empty() {
+                // Whoever takes away what its pods live on would take it from the new one, too.
+                let way = "with its `migrate` in the spec (`until: bound` brings the template of before back, `cutover` goes on), `wi apply --read-secrets referenced` brings it to its end first";
+                plan.error(address, None, format!("{why}. {way}"));
+            } else {
+                let way = "--read-secrets referenced goes on with it: forward with `until: cutover`, back with `until: bound`";
+                plan.held_back.push(HeldBack {
+                    address,
+                    why: HoldReason::Keys {
+                        why: vec![format!("{why}. {way}")],
+                        passes: false,
+                    },
+                });
+            }
+        }
     }
 }
 
