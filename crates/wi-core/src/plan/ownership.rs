@@ -27,7 +27,7 @@ pub(super) fn is_given_back(meta: &ObjectMeta) -> bool {
     meta.name == DEFAULT || meta.annotations.contains_key(ADOPTED)
 }
 
-/// The service account that each namespace has.
+/// The service account that Kubernetes itself makes in each namespace.
 pub(super) const DEFAULT: &str = "default";
 
 /// Whether an object carries this spec's mark.

@@ -18,8 +18,6 @@ use crate::plan::{
 use crate::wire::container::Cluster;
 use crate::wire::kubernetes::ObjectMeta;
 
-/// The service account that Kubernetes itself makes in each namespace.
-
 /// Whose mark an object carries.
 enum Mark<'a> {
     None,
