@@ -105,12 +105,12 @@ fn account_goes_down_the_ladder_and_back_up_until_the_key_is_gone() {
     );
     stage.carry_out(&OPEN).ok();
     assert_eq!(stage.key(&account), "disabled");
-    // Nothing is left to do, and for that no cluster is looked through again.
+    // Nothing is left to do, and for that no cluster is looked through again, but for marks of changes of templates.
     let before = stage
         .inside
         .counts()
         .keys()
-        .filter(|c| c.contains("/deployments"))
+        .filter(|c| c.contains("/statefulsets"))
         .count();
     assert!(before > 0);
     let again = stage.under(&until(&account, "disabled", ""));
@@ -120,7 +120,7 @@ fn account_goes_down_the_ladder_and_back_up_until_the_key_is_gone() {
     assert!(
         !counts
             .keys()
-            .any(|c| c.contains("/deployments") || c.contains("/secrets")),
+            .any(|c| c.contains("/statefulsets") || c.contains("/pods") || c.contains("/secrets")),
         "{counts:?}"
     );
 
