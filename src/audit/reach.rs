@@ -55,6 +55,8 @@ pub struct To {
     pub resource: Resource,
     /// The permission; `None`: some role.
     pub permission: Option<String>,
+    /// Whether no role that was read has the permission: nobody can have it, or it is no permission at all.
+    pub in_no_role: bool,
     /// Who.
     pub who: Who,
     /// What was not seen, or not looked at.
@@ -106,7 +108,11 @@ pub fn to(
         .cloned()
         .collect();
     doubts.extend(who.unseen.iter().cloned());
+    let mut roles = live.iam.roles.values().filter_map(Seen::found);
+    let in_no_role =
+        permission.is_some_and(|p| !roles.any(|role| role.included_permissions.contains(p)));
     Some(To {
+        in_no_role,
         resource: resource.clone(),
         permission: permission.map(str::to_owned),
         who,
@@ -185,6 +191,7 @@ fn not_evaluated(live: &Live, doubts: &BTreeSet<Unseen>) -> Vec<String> {
             all.insert(format!("the policy of {resource}: {why}"));
         }
     }
+    all.extend(World::unsearched(live).map(|(what, why)| format!("{what}: {why}")));
     for (name, cluster) in &live.clusters {
         if let Seen::Unknown(why) = &cluster.ksas {
             all.insert(format!("the service accounts of cluster {name}: {why}"));
@@ -205,6 +212,11 @@ fn not_evaluated(live: &Live, doubts: &BTreeSet<Unseen>) -> Vec<String> {
             1 => "who is in 1 group".to_owned(),
             n => format!("who is in {n} groups"),
         });
+    }
+    let searched: Vec<String> = live.searched.iter().map(ToString::to_string).collect();
+    if !searched.is_empty() {
+        let searched = searched.join(", ");
+        all.push(format!("roles outside of what was searched ({searched})"));
     }
     all.push("VPC Service Controls, RBAC inside of clusters, where pods could run".to_owned());
     all

@@ -71,9 +71,19 @@ pub async fn live(
             _ => None,
         });
     let unlisted = unlisted.collect();
+    let scopes = desired.leftovers.iter().flat_map(|leftovers| {
+        let projects = leftovers.projects.iter().cloned();
+        projects
+            .map(Resource::Project)
+            .chain(leftovers.scopes.iter().cloned())
+    });
+    let unsearched = planned.leftovers_unseen.policies.clone();
+    let searched = scopes.filter(|s| !unsearched.contains_key(s)).collect();
     let mut world = World::of_spec(desired, trusted, conditional, Some(now));
     world.live = Some(Live {
         unlisted,
+        searched,
+        unsearched,
         clusters,
         more_clusters: more_clusters(&planned),
         iam,

@@ -75,6 +75,7 @@ pub(super) fn run(args: AccessArgs) -> Result<Success, Failure> {
     })?;
     let at = args.at.or(world.now);
     let (width, rows, depth) = (print::width(), args.rows, args.max_depth);
+    let mut unknown = None;
     let (told, picture) = match (&args.of, &args.to) {
         (Some(subject), _) => {
             let subjects = audit::nodes(&world, subject)?;
@@ -86,6 +87,7 @@ pub(super) fn run(args: AccessArgs) -> Result<Success, Failure> {
             let permission = args.permission.as_deref();
             let answer = reach::to(&world, &resource, permission, at, depth);
             let answer = answer.ok_or("nothing was read".to_owned())?;
+            unknown = permission.filter(|_| answer.in_no_role);
             (text::to(&answer, rows, width), Picture::to(&answer))
         }
         (None, None) => return Err(Failure::Message("--of or --to is needed".to_owned())),
@@ -100,6 +102,11 @@ pub(super) fn run(args: AccessArgs) -> Result<Success, Failure> {
     match &args.out {
         Some(file) => write(file, &anstream::adapter::strip_str(&told).to_string())?,
         None => print::data(&told)?,
+    }
+    if let Some(permission) = unknown {
+        return Err(Failure::Message(format!(
+            "no role that was read permits {permission}: is it spelled so?"
+        )));
     }
     Ok(Success::Ok)
 }

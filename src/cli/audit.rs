@@ -124,7 +124,7 @@ pub(super) fn run(args: AuditArgs) -> Result<Success, Failure> {
     let report = Report {
         findings,
         keys: Vec::new(),
-        looked_at: rules_view::looked_at(&audited, rules.len()),
+        looked_at: rules_view::looked_at(&audited, rules.len(), world.live()),
     };
     let text = || view::text::findings(&report.findings, &report.looked_at, print::width());
     put(&args.format.of(&report, text), args.out.as_deref(), text)?;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use wi_audit::{Audit, Audited};
+use wi_audit::{Audit, Audited, Live};
 
 use super::style::{BOLD, paint};
 use super::wrap::wrap;
@@ -59,8 +59,8 @@ pub fn explained(rule: &Audited, width: usize) -> String {
     out
 }
 
-/// How many rules looked at all that they wanted to.
-pub fn looked_at(audited: &Audit, rules: usize) -> Vec<String> {
+/// How many rules looked at all that they wanted to, and where policies were searched.
+pub fn looked_at(audited: &Audit, rules: usize, live: Option<&Live>) -> Vec<String> {
     let mut all = vec![format!(
         "{rules} rules, {} of them checked",
         audited.checked
@@ -70,6 +70,13 @@ pub fn looked_at(audited: &Audit, rules: usize) -> Vec<String> {
         all.push(format!(
             "not checked, or not everywhere: {}",
             ids.join(", ")
+        ));
+    }
+    if let Some(live) = live.filter(|l| !l.searched.is_empty()) {
+        let searched: Vec<String> = live.searched.iter().map(ToString::to_string).collect();
+        all.push(format!(
+            "roles on resources that the spec does not name: in {}, and nowhere else",
+            searched.join(", ")
         ));
     }
     all

@@ -110,6 +110,65 @@ fn what_is_refused_is_neither_found_nor_passed() {
 }
 
 #[test]
+fn roles_on_what_the_spec_does_not_name_are_not_passed_where_the_search_is_refused() {
+    let member = "serviceAccount:checkout@acme-prod.iam.gserviceaccount.com";
+    let admin = format!("{{ role: roles/storage.admin, members: ['{member}'] }}");
+    let other =
+        format!("buckets: {{ other: {{ project: acme-prod, policy: {{ bindings: [{admin}] }} }},");
+    let world = WORLD
+        .replace("buckets: {", &other)
+        .replace("nodes: {},", "nodes: {}, checkout: {},");
+    let audit = [
+        "audit",
+        "--sandbox",
+        "--rules",
+        "WI402,WI301",
+        "--fail-on",
+        "medium",
+    ];
+    let ran = Place::new(SPEC, &world).wi(&audit);
+    assert_eq!(ran.code, Some(2), "{}{}", ran.out, ran.err);
+    ran.says(&["bucket/other", "in project/acme-prod, and nowhere else"]);
+    let refused =
+        "faults: [{ match: 'GET /v1/projects/acme-prod:searchAllIamPolicies', denied: true }]";
+    let place = Place::new(SPEC, &format!("{world}{refused}\n"));
+    let ran = place.wi(&audit).fails();
+    ran.says(&[
+        "roles on resources of project/acme-prod that the spec does not name",
+        "cloudasset.assets.searchAllIamPolicies",
+        "2 rules, 1 of them checked",
+        "not checked, or not everywhere: WI402",
+        "Incomplete.",
+    ]);
+    place
+        .wi(&[&audit[..], &["--allow-incomplete"]].concat())
+        .ok();
+    place
+        .wi(&["access", "--of", "gsa/checkout", "--sandbox"])
+        .ok()
+        .says(&["roles on resources of project/acme-prod that the spec does not name"]);
+}
+
+#[test]
+fn a_permission_that_no_role_has_is_not_answered_with_nobody() {
+    let place = applied(WORLD);
+    let ask = [
+        "access",
+        "--to",
+        "bucket/acme-b",
+        "--sandbox",
+        "--permission",
+    ];
+    place
+        .wi(&[&ask[..], &["storage.objects.get"]].concat())
+        .ok();
+    place
+        .wi(&[&ask[..], &["storage.objects.gett"]].concat())
+        .fails()
+        .says(&["no role that was read permits storage.objects.gett"]);
+}
+
+#[test]
 fn a_spec_alone_is_checked_without_a_server_and_findings_are_accepted_until_their_end() {
     let place = Place::new(&SPEC.replace("grants: [", "grants: [roles/editor, "), WORLD);
     let ran = place.wi(&["audit", "--offline"]);

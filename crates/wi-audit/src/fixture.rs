@@ -202,6 +202,8 @@ pub fn world() -> World {
         drift: Some(Seen::Found(Vec::new())),
         unplanned: Vec::new(),
         unlisted: Vec::new(),
+        searched: BTreeSet::from([resource("project/acme-prod")]),
+        unsearched: BTreeMap::new(),
     });
     for (role, permissions) in ROLES {
         world.role(role, permissions);

@@ -16,6 +16,8 @@ pub enum Read {
     Nodes,
     /// Allow policies: of the spec's resources, of accounts, of projects, and of what is above them.
     Policies,
+    /// The search of policies on what the spec does not name.
+    Search,
     /// What roles permit.
     Roles,
     /// Google service accounts.
@@ -37,6 +39,7 @@ impl Read {
             Self::Pods => "container.pods.list",
             Self::Nodes => "container.nodes.list",
             Self::Policies => "getIamPolicy of the resource",
+            Self::Search => "cloudasset.assets.searchAllIamPolicies",
             Self::Roles => "iam.roles.get",
             Self::Accounts => "iam.serviceAccounts.list",
             Self::Keys => "iam.serviceAccountKeys.list",

@@ -58,6 +58,10 @@ pub struct Live {
     pub unplanned: Vec<(String, String)>,
     /// What more there may be of policies: accounts that could not be listed, and why.
     pub unlisted: Vec<(String, String)>,
+    /// Where policies were searched for what the spec does not name.
+    pub searched: BTreeSet<Resource>,
+    /// Where they could not be searched, and why.
+    pub unsearched: BTreeMap<Resource, String>,
 }
 
 /// What is asked of a spec many times.
@@ -230,6 +234,28 @@ impl World {
                 })
             })
             .collect()
+    }
+
+    /// What searches that were refused hide, with why.
+    pub fn unsearched(live: &Live) -> impl Iterator<Item = (String, &String)> {
+        let what = |place| format!("roles on resources of {place} that the spec does not name");
+        live.unsearched
+            .iter()
+            .map(move |(place, why)| (what(place), why))
+    }
+
+    /// Tells whether roles on what the spec does not name could not be searched: for rules that follow roles wherever
+    /// they are, not those about policies of accounts and containers, which are read one by one.
+    pub fn wherever(&self, out: &mut Out) {
+        for (what, why) in self.live.iter().flat_map(Self::unsearched) {
+            out.unchecked(what, why.clone(), Read::Search);
+        }
+    }
+
+    /// All members of all bindings, on resources that the spec does not name, too.
+    pub fn held_wherever(&self, out: &mut Out) -> Vec<Held<'_>> {
+        self.wherever(out);
+        self.held(out)
     }
 
     /// Whether a role gives one of these permissions; a role that was not read is told.

@@ -1,7 +1,8 @@
 //! What several rules ask.
 
 use wi_core::access::IMPERSONATION;
-use wi_core::names::{Email, ProjectId};
+use wi_core::live::Seen;
+use wi_core::names::{Email, Member, ProjectId};
 use wi_core::resource::Resource;
 use wi_core::wire::container::NodePool;
 
@@ -30,7 +31,9 @@ pub fn is_container(resource: &Resource) -> bool {
 
 /// Whether a member is of Google's own services: nobody's to take away.
 pub fn is_of_google(member: &str) -> bool {
-    let Some((_, domain)) = member.split_once('@') else {
+    // A subject of another pool may have any name.
+    let email = member.strip_prefix("serviceAccount:");
+    let Some((_, domain)) = email.and_then(|e| e.split_once('@')) else {
         return false;
     };
     domain.starts_with("gcp-sa-")
@@ -53,6 +56,25 @@ const OF_GOOGLE: [&str; 6] = [
     "gae-api-prod",
 ];
 
+/// Permissions by which one makes tokens of an account, its own signature among them.
+pub const TOKENS: [&str; 5] = [
+    TOKEN,
+    "iam.serviceAccounts.getOpenIdToken",
+    "iam.serviceAccounts.signBlob",
+    "iam.serviceAccounts.signJwt",
+    "iam.serviceAccounts.implicitDelegation",
+];
+
+/// What lets one run something as an account.
+pub const ACT_AS: &str = "iam.serviceAccounts.actAs";
+
+/// Whether a member is of a workload pool: of GKE's, or of one that trusts tokens of elsewhere.
+pub fn is_of_pool(member: &str) -> bool {
+    let of_pool = member.starts_with("principal://") || member.starts_with("principalSet://");
+    (of_pool && member.contains("/workloadIdentityPools/"))
+        || Member::parse(member).is_gke_pool_member()
+}
+
 /// Whether a role makes tokens of an account: the two that are known, or what it permits.
 pub fn makes_tokens(world: &World, out: &mut Out, role: &str) -> bool {
     // Of predefined roles no other has it but those of Google's own agents.
@@ -60,6 +82,40 @@ pub fn makes_tokens(world: &World, out: &mut Out, role: &str) -> bool {
         true => IMPERSONATION.contains(&role),
         false => world.gives(out, role, &[TOKEN]),
     }
+}
+
+/// Whether a role makes tokens or signatures of accounts, or lets one do it by way of another.
+pub fn is_token_role(world: &World, out: &mut Out, role: &str) -> bool {
+    IMPERSONATION.contains(&role) || world.gives(out, role, &TOKENS)
+}
+
+/// The right that a pod needs to be an account.
+const USER: &str = "roles/iam.workloadIdentityUser";
+
+/// Whether a member may be an account by a right of its own on it, whatever else it has there.
+pub fn is_user(world: &World, email: &Email, member: &Member) -> bool {
+    let policy = world
+        .live()
+        .and_then(|l| l.iam.policies.get(&Resource::ServiceAccount(email.clone())));
+    let bindings = policy.and_then(Seen::found).into_iter();
+    let mut of_user = bindings
+        .flat_map(|p| &p.bindings)
+        .filter(|b| b.role == USER && b.condition.is_none());
+    of_user.any(|b| b.members.iter().any(|m| Member::parse(m) == *member))
+}
+
+/// How a right goes without its pods losing the account: these members are given one of their own, and some minutes
+/// later, when IAM has it everywhere, the other is taken away. None: it may go at once.
+pub fn removal_after(held: &Held<'_>, email: &Email, members: &[String]) -> String {
+    if members.is_empty() {
+        return held.removal();
+    }
+    let given = members.iter().map(|member| {
+        format!("gcloud iam service-accounts add-iam-policy-binding {email} --role='{USER}' --member='{member}' --condition=None && ")
+    });
+    let given: String = given.collect();
+    let why = "Pods act as the account by it: the right of their own comes first, and IAM takes some minutes";
+    format!("{why}: {given}sleep 600 && {}", held.removal())
 }
 
 /// The project of a workload pool by its name.
@@ -86,7 +142,7 @@ pub fn excess<'w>(
             return None;
         }
     };
-    let held = world.held(out).into_iter().filter(|held| {
+    let held = world.held_wherever(out).into_iter().filter(|held| {
         let needed = OF_NODES.contains(&held.binding.role.as_str())
             || (held.binding.role == "roles/storage.objectViewer" && held.on.bucket().is_some());
         !needed && is_account(held.member, &email)

@@ -51,6 +51,7 @@ pub fn each(world: &World, out: &mut Out, mut look: impl FnMut(&Graph<'_>, &Iden
     let Some(live) = world.live() else { return };
     // What is not seen could give anything.
     world.policies(out);
+    world.wherever(out);
     let graph = Graph::of(world, live, world.now);
     for identity in identities(world) {
         look(&graph, &identity, out);

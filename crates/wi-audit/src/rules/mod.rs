@@ -129,6 +129,33 @@ mod tests {
         }
     }
 
+    /// Roles on what the spec does not name are seen by a search alone.
+    #[test]
+    fn where_the_search_is_refused_no_rule_passes_that_follows_roles_wherever_they_are() {
+        let mut world = fixture::world();
+        let place = fixture::resource("project/acme-prod");
+        let refused = "the caller may not search".to_owned();
+        world.there().searched.clear();
+        world.there().unsearched.insert(place, refused);
+        let audit = crate::audit(&world, ALL);
+        assert!(audit.findings.is_empty(), "{:#?}", audit.findings);
+        let ids = "WI107 WI201 WI209 WI306 WI401 WI402 WI404 WI405 WI412 WI601 WI602 WI603 WI604";
+        let wanted: Vec<&str> = ids.split(' ').collect();
+        let unchecked: Vec<&str> = audit.unchecked.iter().copied().collect();
+        assert_eq!(unchecked, wanted);
+        let told = &audit.not_seen[0];
+        assert_eq!(
+            told.what,
+            "roles on resources of project/acme-prod that the spec does not name"
+        );
+        let takes = crate::Read::Search.permission();
+        assert!(told.why.contains(takes), "{}", told.why);
+        // What they find they find all the same.
+        world.bind("project/acme-prod", "roles/editor", fixture::WEB_ACCOUNT);
+        let found = crate::audit(&world, &matching("WI401")).findings;
+        assert_eq!(found.len(), 1);
+    }
+
     #[test]
     fn of_a_spec_alone_those_are_asked_that_say_something_of_one() {
         let mut world = fixture::world();

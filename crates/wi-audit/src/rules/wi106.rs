@@ -10,7 +10,7 @@ pub static RULE: Audited = Audited {
         help: "The scope cloud-platform leaves all to the roles of the node's account, and pods of this pool can ask for its token. Take roles from it, or move the pool to GKE_METADATA.",
         can_be_accepted: true,
     },
-    reads: &[Read::Clusters, Read::Policies, Read::Numbers],
+    reads: &[Read::Clusters, Read::Policies, Read::Search, Read::Numbers],
     offline: false,
     decides: "A pool has the scope cloud-platform, its mode is not GKE_METADATA, and its account has more than nodes need; high where that is a basic role that can change everything.",
     references: &["OWASP Kubernetes Top 10 2025: K08", "kubescape C-0052"],

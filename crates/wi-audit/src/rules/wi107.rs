@@ -10,7 +10,7 @@ pub static RULE: Audited = Audited {
         help: "Whoever is root on a node is its account. Leave it roles/container.defaultNodeServiceAccount, and roles/artifactregistry.reader where images are.",
         can_be_accepted: true,
     },
-    reads: &[Read::Clusters, Read::Policies, Read::Numbers],
+    reads: &[Read::Clusters, Read::Policies, Read::Search, Read::Numbers],
     offline: false,
     decides: "The account of a node pool has a role beyond those of nodes: logs, metrics, images, storage.objectViewer on a bucket.",
     references: &["CIS GKE 1.9.0: 5.2.1", "OWASP Kubernetes Top 10 2025: K08", "GKE hardening guide: least privilege service accounts"],

@@ -10,7 +10,7 @@ pub static RULE: Audited = Audited {
         help: "Every pod of the namespace that names no other account has them. Give the workload a Kubernetes service account of its own.",
         can_be_accepted: true,
     },
-    reads: &[Read::ServiceAccounts, Read::Policies],
+    reads: &[Read::ServiceAccounts, Read::Policies, Read::Search],
     offline: true,
     decides: "The account called default is in the spec with an account or roles, is annotated, or is a member of a binding.",
     references: &["CIS GKE 1.9.0: 4.1.4", "OWASP Kubernetes Top 10 2025: K09", "kubescape C-0189"],
@@ -40,7 +40,7 @@ fn check(world: &World, out: &mut Out) {
             out.found(&subject, what.to_owned(), place).fix = Some(fix.to_owned());
         }
     }
-    for held in world.held(out) {
+    for held in world.held_wherever(out) {
         if let Member::Ksa(ksa) = Member::parse(held.member)
             && ksa.name == "default"
             && told.insert(ksa.clone())

@@ -10,7 +10,7 @@ pub static RULE: Audited = Audited {
         help: "The metadata server gives a pod with hostNetwork the node's token, whatever its service account. Leave the host's network, or take roles from the node's account.",
         can_be_accepted: true,
     },
-    reads: &[Read::Clusters, Read::Pods, Read::Nodes, Read::Policies, Read::Numbers],
+    reads: &[Read::Clusters, Read::Pods, Read::Nodes, Read::Policies, Read::Search, Read::Numbers],
     offline: false,
     decides: "A pod that GKE does not run itself has hostNetwork, and the account of its node's pool has more than nodes need.",
     references: &["kubescape C-0041", "OWASP Kubernetes Top 10 2025: K08"],

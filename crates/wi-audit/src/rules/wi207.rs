@@ -37,11 +37,33 @@ fn check(world: &World, out: &mut Out) {
                 }
             },
         };
-        let fix = match world.desired.ksa(name, &meta.namespace, &meta.name) {
-            Some(_) => format!("wi apply --target {subject}"),
-            None => format!("kubectl annotate serviceaccount {} -n {} iam.gke.io/gcp-service-account-", meta.name, meta.namespace),
+        let wanted = world.desired.ksa(name, &meta.namespace, &meta.name);
+        let email = Email::parse(text).ok();
+        let fix = match (wanted, &email) {
+            // The spec is as what is there, and the account is what is wrong.
+            (Some(ksa), Some(email)) if ksa.account.as_ref() == Some(email) => mend(world, email),
+            (Some(_), _) => format!("wi apply --target {subject}"),
+            (None, _) => format!("kubectl annotate serviceaccount {} -n {} iam.gke.io/gcp-service-account-", meta.name, meta.namespace),
         };
         out.found(&subject, what, place).fix = Some(fix);
+    }
+}
+
+/// What makes an account be there, and enabled.
+fn mend(world: &World, email: &Email) -> String {
+    let mut accounts = world.desired.accounts.values();
+    let of_spec = accounts.find(|a| a.email == *email);
+    if of_spec.is_some_and(|a| a.managed) {
+        return format!("wi apply --target {}", world.desired.account_address(email));
+    }
+    let project = of_spec.map(|a| a.project.clone()).or_else(|| email.project());
+    let project = project.map(|p| format!(" --project={p}")).unwrap_or_default();
+    match state(world, email) {
+        Some(Seen::Found(_)) => format!("gcloud iam service-accounts enable {email}{project}"),
+        _ => {
+            let id = email.as_str().split('@').next().unwrap_or_default();
+            format!("gcloud iam service-accounts create {id}{project}")
+        }
     }
 }
 
@@ -81,6 +103,19 @@ mod tests {
             |_| {},
             |w| w.main().ksas = refused(),
         );
+        // An account that the spec names and leaves to others no apply enables.
+        let named = SPEC.replace("{ id: webapp, grants", "{ email: webapp@acme-prod.iam.gserviceaccount.com, grants");
+        let fix = |spec: &str, to: Seen<wi_core::wire::iam::ServiceAccount>| {
+            let mut world = world();
+            world.desired = desired(spec);
+            world.there().iam.accounts.insert(email("webapp"), to);
+            ask(&super::RULE, &world).0[0].fix.clone().expect("a way out")
+        };
+        let disabled = || Seen::Found(wire(serde_json::json!({ "email": email("webapp"), "disabled": true })));
+        assert_eq!(fix(SPEC, disabled()), "wi apply --target gsa.web");
+        let mail = email("webapp");
+        assert_eq!(fix(&named, disabled()), format!("gcloud iam service-accounts enable {mail} --project=acme-prod"));
+        assert_eq!(fix(&named, Seen::Absent), "gcloud iam service-accounts create webapp --project=acme-prod");
         three(
             &super::RULE,
             |w| w.ksa_there("shop", "old", Some("not an account")),

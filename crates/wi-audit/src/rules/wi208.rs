@@ -1,7 +1,7 @@
 //! Half of an impersonation.
 
 use super::prelude::*;
-use wi_core::access::{Answer, KsaPrincipal, Principal, Question};
+use wi_core::access::{Answer, KsaPrincipal, Principal, Question, Unseen};
 
 pub static RULE: Audited = Audited {
     rule: Rule {
@@ -17,6 +17,13 @@ pub static RULE: Audited = Audited {
     references: &["GKE: Workload Identity Federation, troubleshooting"],
     check,
 };
+
+const NO_BINDING: &str = "no binding gives it roles/iam.workloadIdentityUser";
+
+/// Whether what was not seen is who is in a group of people.
+fn is_group(unseen: &Unseen) -> bool {
+    matches!(unseen, Unseen::Members(member) if member.starts_with("group:"))
+}
 
 fn check(world: &World, out: &mut Out) {
     let Some(live) = world.live() else { return };
@@ -37,6 +44,10 @@ fn check(world: &World, out: &mut Out) {
         });
         let on = Resource::ServiceAccount(email.clone());
         let question = Question { principal: &principal, permission: TOKEN, resource: &on, at: world.now };
+        let fix = || match world.desired.ksa(name, &meta.namespace, &meta.name) {
+            Some(_) => "wi apply".to_owned(),
+            None => format!("wi explain {}/{}", meta.namespace, meta.name),
+        };
         match access::ask(&live.iam, &question) {
             Answer::Allowed { .. } => {}
             Answer::Denied { first, .. } => {
@@ -44,18 +55,24 @@ fn check(world: &World, out: &mut Out) {
                 let what = format!("it is annotated with {email}, and may not act as it");
                 let found = out.found(&subject, what, place);
                 found.evidence.push(match first {
-                    access::Reason::NoGrant | access::Reason::RoleLacks(_) => "no binding gives it roles/iam.workloadIdentityUser".to_owned(),
+                    access::Reason::NoGrant | access::Reason::RoleLacks(_) => NO_BINDING.to_owned(),
                     access::Reason::Condition(_) => "the condition of its binding does not hold".to_owned(),
                     access::Reason::NoResource(_) => "the account does not exist".to_owned(),
                     access::Reason::Deny { policy, .. } => format!("deny policy {policy} takes it away"),
                     access::Reason::Boundary { .. } => "a principal access boundary keeps it from the account".to_owned(),
                 });
-                found.fix = Some(match world.desired.ksa(name, &meta.namespace, &meta.name) {
-                    Some(_) => "wi apply".to_owned(),
-                    None => format!("wi explain {}/{}", meta.namespace, meta.name),
-                });
+                found.fix = Some(fix());
             }
             Answer::Unknown { because } => {
+                // No Kubernetes service account is in a group, and who is in one nobody could read.
+                let because: Vec<Unseen> = because.into_iter().filter(|u| !is_group(u)).collect();
+                if because.is_empty() {
+                    let (subject, place) = world.ksa(name, &meta.namespace, &meta.name);
+                    let what = format!("it is annotated with {email}, and may not act as it");
+                    let found = out.found(&subject, what, place);
+                    found.evidence.push(NO_BINDING.to_owned());
+                    found.fix = Some(fix());
+                }
                 for unseen in because {
                     let text = unseen.to_string();
                     let (what, why) = text.split_once(": ").unwrap_or((&text, "it was not seen"));
@@ -105,6 +122,25 @@ mod tests {
                 w.bind(&other, wiu, member);
             },
             |w| {
+                annotated(w);
+                w.refuse(&other);
+            },
+        );
+        // A group has no Kubernetes service account in it, and lets no other right be unseen.
+        let group = |w: &mut crate::World| w.bind("project/acme-prod", wiu, "group:devs@example.com");
+        three(
+            &super::RULE,
+            |w| {
+                group(w);
+                annotated(w);
+            },
+            |w| {
+                group(w);
+                annotated(w);
+                w.bind(&other, wiu, member);
+            },
+            |w| {
+                group(w);
                 annotated(w);
                 w.refuse(&other);
             },

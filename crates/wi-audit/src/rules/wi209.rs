@@ -10,7 +10,7 @@ pub static RULE: Audited = Audited {
         help: "While it is annotated its pods act as the account, and its own roles serve nobody but who takes a token apart. Keep one of the two.",
         can_be_accepted: true,
     },
-    reads: &[Read::ServiceAccounts, Read::Policies],
+    reads: &[Read::ServiceAccounts, Read::Policies, Read::Search],
     offline: false,
     decides: "A Kubernetes service account is annotated, and is itself the member of a binding whose role makes no tokens of an account.",
     references: &["GKE: Workload Identity Federation, linking to IAM service accounts"],
@@ -31,7 +31,7 @@ fn check(world: &World, out: &mut Out) {
             annotated.remove(&World::identity(cluster, &meta.namespace, &meta.name));
         }
     }
-    for held in world.held(out) {
+    for held in world.held_wherever(out) {
         let Member::Ksa(ksa) = Member::parse(held.member) else {
             continue;
         };

@@ -10,19 +10,25 @@ pub static RULE: Audited = Audited {
         help: "Whoever has it can act as every account below, workloads' among them. Grant it on single accounts.",
         can_be_accepted: true,
     },
-    reads: &[Read::Policies],
+    reads: &[Read::Policies, Read::Roles],
     offline: false,
-    decides: "roles/iam.serviceAccountTokenCreator or roles/iam.serviceAccountUser on a project, a folder or an organization, for anybody but Google's own service agents and members of workload pools, of which another rule tells.",
+    decides: "Anybody but Google's own service agents has on a project, a folder or an organization a role with getAccessToken, getOpenIdToken, signBlob, signJwt, implicitDelegation or actAs of iam.serviceAccounts. Of members of workload pools whose role makes tokens WI301 tells, and basic roles, which let people change all there is, are not counted.",
     references: &["CIS GCP 5.0.0: 1.7", "checkov CKV_GCP_41, CKV_GCP_49", "prowler iam_no_service_roles_at_project_level"],
     check,
 };
 
 fn check(world: &World, out: &mut Out) {
     for held in world.held(out) {
+        if !is_container(held.on) || is_of_google(held.member) || held.member.starts_with("deleted:") {
+            continue;
+        }
         let role = held.binding.role.as_str();
-        let strong = matches!(role, "roles/iam.serviceAccountTokenCreator" | "roles/iam.serviceAccountUser");
-        let of_pool = Member::parse(held.member).is_gke_pool_member() && role.ends_with("TokenCreator");
-        if !is_container(held.on) || !strong || of_pool || is_of_google(held.member) || held.member.starts_with("deleted:") {
+        let of_pool = is_of_pool(held.member);
+        if !of_pool && basic(role) > 0 {
+            continue;
+        }
+        let makes_tokens = is_token_role(world, out, role);
+        if (makes_tokens && of_pool) || !(makes_tokens || world.gives(out, role, &[ACT_AS])) {
             continue;
         }
         let what = format!("{} can act as every service account of {}", held.member, held.on);
@@ -49,6 +55,39 @@ mod tests {
             |w| w.bind("folder/7", "roles/iam.serviceAccountUser", "user:ann@example.com"),
             |w| w.bind(&format!("serviceaccount/{}", email("webapp")), role, "user:ann@example.com"),
             |w| w.refuse("folder/7"),
+        );
+        let wiu = "roles/iam.workloadIdentityUser";
+        let other = format!("serviceAccount:{}", email("other"));
+        for member in ["user:ann@example.com", "group:devs@example.com", "domain:example.com", &other] {
+            three(
+                &super::RULE,
+                |w| w.bind("project/acme-prod", wiu, member),
+                // Whoever owns a project may do all in it.
+                |w| w.bind("project/acme-prod", "roles/editor", member),
+                |w| w.bind("project/acme-prod", "projects/acme-prod/roles/unread", member),
+            );
+        }
+        let custom = "projects/acme-prod/roles/mine";
+        for permission in super::TOKENS.into_iter().chain([super::ACT_AS]) {
+            three(
+                &super::RULE,
+                |w| {
+                    w.role(custom, &[permission]);
+                    w.bind("project/acme-prod", custom, "user:ann@example.com");
+                },
+                |w| {
+                    w.role(custom, &["iam.serviceAccounts.list"]);
+                    w.bind("project/acme-prod", custom, "user:ann@example.com");
+                },
+                |w| w.bind("project/acme-prod", custom, "user:ann@example.com"),
+            );
+        }
+        // Of a pool the rule tells that is about pools, but for what makes no tokens.
+        three(
+            &super::RULE,
+            |w| w.bind("project/acme-prod", "roles/iam.serviceAccountUser", WEB),
+            |w| w.bind("project/acme-prod", wiu, WEB),
+            |w| w.bind("project/acme-prod", "projects/acme-prod/roles/unread", WEB),
         );
     }
 }

@@ -1,6 +1,7 @@
 //! A namespace or a cluster may be an account.
 
 use super::prelude::*;
+use wi_core::names::KsaIdentity;
 
 pub static RULE: Audited = Audited {
     rule: Rule {
@@ -27,6 +28,8 @@ fn check(world: &World, out: &mut Out) {
             continue;
         }
         let mut others = BTreeSet::new();
+        // Whose pods are the account by the set alone.
+        let mut rest_on_it = BTreeSet::new();
         let before = out.unchecked.len();
         for (name, cluster, meta) in world.ksas(out) {
             let inside = cluster.path.project.workload_pool() == set.pool
@@ -34,6 +37,11 @@ fn check(world: &World, out: &mut Out) {
                     Some(namespace) => meta.namespace == namespace,
                     None => set.set.ends_with(&format!("/{}", cluster.path)),
                 };
+            let identity = World::identity(cluster, &meta.namespace, &meta.name);
+            let acts = annotation(meta).is_some_and(|a| a.eq_ignore_ascii_case(email.as_str()));
+            if inside && acts && !is_user(world, email, &Member::Ksa(identity.clone())) {
+                rest_on_it.insert(identity);
+            }
             if inside && world.desired.ksa(name, &meta.namespace, &meta.name).is_none() {
                 others.insert(format!("{}/{}", meta.namespace, meta.name));
             }
@@ -50,7 +58,19 @@ fn check(world: &World, out: &mut Out) {
             let few: Vec<&str> = others.iter().take(5).map(String::as_str).collect();
             found.evidence.push(format!("{} service accounts in it are not in the spec: {}", others.len(), few.join(", ")));
         }
-        found.fix = Some(held.removal());
+        let first: Vec<String> = rest_on_it.iter().map(KsaIdentity::legacy_member).collect();
+        // As `users` has them.
+        let users: Vec<String> = rest_on_it.iter().map(ToString::to_string).collect();
+        let is_all = out.unchecked.len() == before;
+        let fix = match (world.declares(held.on, &Member::Set(set)), is_all) {
+            (true, _) if first.is_empty() => "name service accounts in place of the set in users".to_owned(),
+            (true, _) => format!("name the service accounts in users in place of the set, these among them: {}", users.join(", ")),
+            (false, true) => removal_after(&held, email, &first),
+            (false, false) => format!("give each service account that acts as it roles/iam.workloadIdentityUser on {email}, and take the set away some minutes later"),
+        };
+        if let Some(found) = out.findings.last_mut() {
+            found.fix = Some(fix);
+        }
     }
 }
 
@@ -73,6 +93,22 @@ mod tests {
                 w.main().ksas = refused();
             },
         );
+        // Who acts as the account by the set alone is given a right of its own first.
+        let fix = |change: &dyn Fn(&mut crate::World)| {
+            let mut world = world();
+            world.bind(&account, wiu, &namespace);
+            change(&mut world);
+            ask(&super::RULE, &world).0[0].fix.clone().expect("a way out")
+        };
+        let at_once = fix(&|_| {});
+        assert!(at_once.starts_with("gcloud iam service-accounts remove-iam-policy-binding"), "{at_once}");
+        let by_the_set = fix(&|w| w.ksa_there("shop", "batch", Some(email("webapp").as_str())));
+        let given = by_the_set.find("add-iam-policy-binding webapp@");
+        assert!(given.is_some() && given < by_the_set.find("remove-iam-policy-binding"), "{by_the_set}");
+        assert!(by_the_set.contains("--member='serviceAccount:acme-prod.svc.id.goog[shop/batch]'") && !by_the_set.contains("[shop/web]"), "{by_the_set}");
+        let of_spec = SPEC.replace("id: webapp, grants", "id: webapp, users: [acme-prod/shop/*], grants");
+        let by_spec = fix(&|w| w.desired = desired(&of_spec));
+        assert!(by_spec.contains("in users") && !by_spec.contains("gcloud"), "{by_spec}");
         let severity = |change: &dyn Fn(&mut crate::World)| {
             let mut world = world();
             world.bind(&account, wiu, &namespace);

@@ -10,7 +10,7 @@ pub static RULE: Audited = Audited {
         help: "Whoever can make the namespace and the service account, in any cluster of the project, has the right. Take it away.",
         can_be_accepted: true,
     },
-    reads: &[Read::Policies, Read::ServiceAccounts, Read::Clusters],
+    reads: &[Read::Policies, Read::Search, Read::ServiceAccounts, Read::Clusters],
     offline: false,
     decides: "A member names a Kubernetes service account of a pool of the spec that is in no cluster of that pool, all of which were read, and not in the spec.",
     references: &["Google: best practices for using service accounts in GKE"],
@@ -40,7 +40,7 @@ fn check(world: &World, out: &mut Out) {
     for (project, why) in &live.more_clusters {
         unsure.insert(project.workload_pool(), (format!("all clusters of project/{project}"), why.clone()));
     }
-    for held in world.held(out) {
+    for held in world.held_wherever(out) {
         let Member::Ksa(ksa) = Member::parse(held.member) else {
             continue;
         };

@@ -20,14 +20,22 @@ pub static RULE: Audited = Audited {
 fn check(world: &World, out: &mut Out) {
     let signs = ["iam.serviceAccounts.signBlob", "iam.serviceAccounts.signJwt"];
     for held in world.held(out) {
-        let of_account = matches!(held.on, Resource::ServiceAccount(_));
-        if !of_account || !Member::parse(held.member).is_gke_pool_member() {
+        let Resource::ServiceAccount(email) = held.on else {
+            continue;
+        };
+        let member = Member::parse(held.member);
+        if !member.is_gke_pool_member() {
             continue;
         }
         if world.gives(out, &held.binding.role, &signs) {
             let what = format!("{} can sign as the account, too", held.member);
             let place = world.binding_place(&held);
-            out.found(&held.subject(), what, place).fix = Some(held.removal());
+            let first = match is_user(world, email, &member) {
+                true => Vec::new(),
+                false => vec![held.member.to_owned()],
+            };
+            let fix = removal_after(&held, email, &first);
+            out.found(&held.subject(), what, place).fix = Some(fix);
         }
     }
 }
@@ -46,5 +54,21 @@ mod tests {
             |w| w.bind(&web, role, "user:ann@example.com"),
             |w| w.bind(&web, "projects/acme-prod/roles/unread", WEB),
         );
+    }
+
+    #[test]
+    fn the_way_out_gives_the_right_to_be_the_account_before_it_takes_the_other() {
+        let role = "roles/iam.serviceAccountTokenCreator";
+        let fix = |account: &str| {
+            let mut world = world();
+            world.bind(&format!("serviceaccount/{}", email(account)), role, WEB);
+            ask(&super::RULE, &world).0[0].fix.clone().expect("a way out")
+        };
+        let only = fix("other");
+        let (given, taken) = (only.find("add-iam-policy-binding other@"), only.find("remove-iam-policy-binding other@"));
+        assert!(given.is_some() && given < taken && only.contains("--role='roles/iam.workloadIdentityUser'"), "{only}");
+        // shop/web has it on its own account.
+        let both = fix("webapp");
+        assert!(both.starts_with("gcloud iam service-accounts remove-iam-policy-binding"), "{both}");
     }
 }

@@ -10,7 +10,7 @@ pub static RULE: Audited = Audited {
         help: "Basic roles have thousands of permissions over all services. Give it the roles of the services that it calls.",
         can_be_accepted: true,
     },
-    reads: &[Read::Policies],
+    reads: &[Read::Policies, Read::Search],
     offline: true,
     decides: "An account or a Kubernetes service account of the spec has roles/owner, editor, admin or writer (medium: viewer, reader), as the spec asks for or in a policy.",
     references: &["checkov CKV_GCP_115, CKV_GCP_116, CKV_GCP_117", "trivy AVD-GCP-0007", "OWASP Kubernetes Top 10 2025: K02"],
@@ -37,7 +37,7 @@ fn check(world: &World, out: &mut Out) {
     if world.live.is_none() {
         return;
     }
-    for held in world.held(out) {
+    for held in world.held_wherever(out) {
         let member = Member::parse(held.member);
         let rank = basic(&held.binding.role);
         let key = (held.on.clone(), held.binding.role.clone(), member.clone());

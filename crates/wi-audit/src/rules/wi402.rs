@@ -10,7 +10,7 @@ pub static RULE: Audited = Audited {
         help: "Admin roles give roles away and delete what they are on. Workloads read, write or call: give the role for that.",
         can_be_accepted: true,
     },
-    reads: &[Read::Policies, Read::Roles],
+    reads: &[Read::Policies, Read::Search, Read::Roles],
     offline: true,
     decides: "An account or a Kubernetes service account of the spec has a role that ends in admin, or may set a policy; high on a project, a folder or an organization. Basic roles have a rule of their own.",
     references: &["CIS GCP 5.0.0: 1.6", "checkov CKV_GCP_42", "trivy AVD-GCP-0007"],
@@ -40,7 +40,7 @@ fn check(world: &World, out: &mut Out) {
         found.fix = Some("write the smaller role; wi logs permissions says what is used".to_owned());
     }
     let Some(live) = world.live() else { return };
-    for held in world.held(out) {
+    for held in world.held_wherever(out) {
         let member = Member::parse(held.member);
         let role = held.binding.role.as_str();
         if basic(role) > 0 || !world.is_of_spec(&member) {

@@ -10,7 +10,7 @@ pub static RULE: Audited = Audited {
         help: "The spec is checked for it as it is read; what others granted is not. Take the binding away, or give it a condition.",
         can_be_accepted: true,
     },
-    reads: &[Read::Policies],
+    reads: &[Read::Policies, Read::Search],
     offline: false,
     decides: "An account or a Kubernetes service account of the spec has a role of guard.requireConditionFor without a condition, in a policy.",
     references: &["wi: guard.requireConditionFor"],
@@ -18,7 +18,7 @@ pub static RULE: Audited = Audited {
 };
 
 fn check(world: &World, out: &mut Out) {
-    for held in world.held(out) {
+    for held in world.held_wherever(out) {
         let wanted = world.conditional.iter().any(|p| wi_core::spec::glob(p, &held.binding.role));
         let member = Member::parse(held.member);
         if !wanted || held.binding.condition.is_some() || !world.is_of_spec(&member) {

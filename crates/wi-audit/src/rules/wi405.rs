@@ -10,7 +10,7 @@ pub static RULE: Audited = Audited {
         help: "It gives nothing any more, and hides what is in force. Take it out of the spec, or of the policy.",
         can_be_accepted: true,
     },
-    reads: &[Read::Policies],
+    reads: &[Read::Policies, Read::Search],
     offline: true,
     decides: "The condition of a grant of the spec, or of a binding of one of its identities, holds at no time from now on.",
     references: &["wi: expires, conditions"],
@@ -34,7 +34,7 @@ fn check(world: &World, out: &mut Out) {
     if world.live.is_none() {
         return;
     }
-    for held in world.held(out) {
+    for held in world.held_wherever(out) {
         let Some(condition) = &held.binding.condition else {
             continue;
         };

@@ -10,7 +10,7 @@ pub static RULE: Audited = Audited {
         help: "A role that is disabled or deleted gives nothing; one in ALPHA changes; one with permissions to become accounts is more than its name says.",
         can_be_accepted: true,
     },
-    reads: &[Read::Policies, Read::Roles],
+    reads: &[Read::Policies, Read::Search, Read::Roles],
     offline: false,
     decides: "An identity of the spec has a custom role that is deleted, DISABLED, DEPRECATED or ALPHA, or that has a permission to become a service account.",
     references: &["Google: creating and managing custom roles"],
@@ -28,7 +28,7 @@ const BECOMES: [&str; 6] = [
 
 fn check(world: &World, out: &mut Out) {
     let Some(live) = world.live() else { return };
-    for held in world.held(out) {
+    for held in world.held_wherever(out) {
         let role = held.binding.role.as_str();
         let member = Member::parse(held.member);
         if role.starts_with("roles/") || !world.is_of_spec(&member) {

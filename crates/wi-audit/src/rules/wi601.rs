@@ -12,7 +12,7 @@ pub static RULE: Audited = Audited {
         help: "Whoever sets the policy of a project has all that is in it, and whoever changes what its own role permits has what it likes. Take the role away: wi plans policies, workloads need not.",
         can_be_accepted: false,
     },
-    reads: &[Read::Policies, Read::Roles, Read::Numbers],
+    reads: &[Read::Policies, Read::Search, Read::Roles, Read::Numbers],
     offline: false,
     decides: "An identity of the spec has setIamPolicy on a project, a folder or an organization, or iam.roles.update where it has a custom role, by allow policies and the deny policies that were read.",
     references: &["RhinoSecurityLabs: GCP IAM privilege escalation", "OWASP Kubernetes Top 10 2025: K02, K08", "CIS GCP 5.0.0: 1.6"],

@@ -12,7 +12,7 @@ pub static RULE: Audited = Audited {
         help: "What the other account may do the workload may do, whatever its own grants say. Take the right away, or say it in the spec: users.",
         can_be_accepted: true,
     },
-    reads: &[Read::Policies, Read::Roles, Read::Numbers],
+    reads: &[Read::Policies, Read::Search, Read::Roles, Read::Numbers],
     offline: false,
     decides: "An identity of the spec makes tokens, signatures or keys of an account that the spec does not let it be, or edits that account's policy, by allow policies and the deny policies that were read; critical where that leads on to every role of a project.",
     references: &["RhinoSecurityLabs: GCP IAM privilege escalation", "OWASP Kubernetes Top 10 2025: K08"],

@@ -12,7 +12,7 @@ pub static RULE: Audited = Audited {
         help: "Whoever may start something that runs as the account has its tokens. Take roles/iam.serviceAccountUser on the account away, or the role that starts things.",
         can_be_accepted: true,
     },
-    reads: &[Read::Policies, Read::Roles, Read::Numbers],
+    reads: &[Read::Policies, Read::Search, Read::Roles, Read::Numbers],
     offline: false,
     decides: "An identity of the spec has iam.serviceAccounts.actAs on an account and, somewhere, the permission to start what runs as it (a virtual machine, a Cloud Run service, a function, a job), by allow policies and the deny policies that were read.",
     references: &["RhinoSecurityLabs: GCP IAM privilege escalation", "CIS GCP 5.0.0: 1.9"],

@@ -12,7 +12,7 @@ pub static RULE: Audited = Audited {
         help: "Whoever makes tokens of service accounts, or pods, by IAM does so in every cluster of the project, and is then what those are. Give it a role of Kubernetes in its namespace.",
         can_be_accepted: true,
     },
-    reads: &[Read::Policies, Read::Roles, Read::Numbers],
+    reads: &[Read::Policies, Read::Search, Read::Roles, Read::Numbers],
     offline: false,
     decides: "An identity of the spec has, on a project with clusters, container.serviceAccounts.createToken, a permission to make or enter pods, or to bind or escalate cluster roles, by allow policies and the deny policies that were read.",
     references: &["OWASP Kubernetes Top 10 2025: K02, K08", "kubescape C-0002", "CIS GKE 1.9.0: 4.1.2"],
