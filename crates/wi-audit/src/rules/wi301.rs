@@ -48,8 +48,7 @@ mod tests {
         for of_pool in [
             format!("principalSet://{github}/*"),
             format!("principalSet://{github}/attribute.repository/acme/shop"),
-            // The name of a subject makes nobody Google's own agent.
-            format!("principal://{github}/subject/a@gcp-sa-pubsub.iam.gserviceaccount.com"),
+            format!("principal://{github}/subject/repo:acme/shop"),
         ] {
             three(
                 &super::RULE,

@@ -82,6 +82,15 @@ mod tests {
                 |w| w.bind("project/acme-prod", custom, "user:ann@example.com"),
             );
         }
+        // The name of a subject makes nobody Google's own agent.
+        let github = "iam.googleapis.com/projects/7/locations/global/workloadIdentityPools/github";
+        let agent = "a@gcp-sa-pubsub.iam.gserviceaccount.com";
+        three(
+            &super::RULE,
+            |w| w.bind("folder/7", "roles/iam.serviceAccountUser", &format!("principal://{github}/subject/{agent}")),
+            |w| w.bind("folder/7", "roles/iam.serviceAccountUser", &format!("serviceAccount:{agent}")),
+            |w| w.refuse("folder/7"),
+        );
         // Of a pool the rule tells that is about pools, but for what makes no tokens.
         three(
             &super::RULE,
