@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use wi_core::resource::Resource;
+use wi_core::words::safe;
 
 use super::connect::{self, ConnectArgs, Session};
 use super::heading;
@@ -104,9 +105,11 @@ pub(super) fn run(args: AccessArgs) -> Result<Success, Failure> {
         None => print::data(&told)?,
     }
     if let Some(permission) = unknown {
-        return Err(Failure::Message(format!(
-            "no role that was read permits {permission}: is it spelled so?"
-        )));
+        // One that nobody has yet is an answer; a misspelt one has the same.
+        print::note(&format!(
+            "No role that was read permits {}: if it is spelled so, nobody has it by what was seen.",
+            safe(permission)
+        ));
     }
     Ok(Success::Ok)
 }
