@@ -424,8 +424,11 @@ fn remove_what_left(
             let mut note = released.to_owned();
             if !was.annotation_managers.is_empty() {
                 let others = was.annotation_managers.join(", ");
+                let project = desired.clusters.get(cluster).map(|c| &c.path.project);
+                let of = project.map(|p| format!("{p}/")).unwrap_or_default();
                 note += &format!(
-                    "; the annotation {GSA_ANNOTATION} stays, {others} owns it, too, and so does what it relies on"
+                    "; the annotation {GSA_ANNOTATION} stays, {others} owns it, too, and so does what it relies on: {of}{}/{} may act as that account as before",
+                    meta.namespace, meta.name
                 );
             }
             if let Some(former) = was
