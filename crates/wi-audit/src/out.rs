@@ -1,5 +1,6 @@
 //! Where a rule tells what it found, and what it could not see.
 
+use wi_core::access::Unseen;
 use wi_core::findings::{Finding, Place, Rule};
 use wi_core::live::Seen;
 
@@ -93,6 +94,12 @@ impl Out {
             why: why.into(),
             takes,
         });
+    }
+
+    /// As [`Self::unchecked`], of what decides about an answer.
+    pub fn unseen(&mut self, unseen: &Unseen, takes: Read) {
+        let why = unseen.why().unwrap_or("it was not seen");
+        self.unchecked(unseen.what(), why, takes);
     }
 
     /// What was found, or `None`; what was not seen is told.

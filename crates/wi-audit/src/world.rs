@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use wi_core::access::Facts;
 use wi_core::address::Address;
 use wi_core::desired::{Desired, GSA_ANNOTATION};
-use wi_core::findings::Place;
+use wi_core::findings::{Finding, Place};
 use wi_core::live::{ConfigMaps, Seen};
 use wi_core::names::{ClusterPath, Email, KsaIdentity, Member, ProjectId};
 use wi_core::resource::Resource;
@@ -356,6 +356,13 @@ impl World {
         let place = declared.map(|k| &k.place);
         let live = ["cluster", cluster, "ServiceAccount", namespace, name];
         (subject, self.place(place, &live))
+    }
+
+    /// Tells what is wrong with a binding; the way out is to take it away.
+    pub fn tell<'o>(&self, out: &'o mut Out, held: &Held<'_>, what: String) -> &'o mut Finding {
+        let found = out.found(&held.subject(), what, self.binding_place(held));
+        found.fix = Some(held.removal());
+        found
     }
 
     /// Where a binding is: where the spec asks for it, or else the resource.

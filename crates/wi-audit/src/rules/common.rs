@@ -1,6 +1,7 @@
 //! What several rules ask.
 
 use wi_core::access::IMPERSONATION;
+use wi_core::findings::Place;
 use wi_core::live::Seen;
 use wi_core::names::{Email, Member, ProjectId};
 use wi_core::resource::Resource;
@@ -24,9 +25,13 @@ const OF_NODES: [&str; 8] = [
     "roles/autoscaling.metricsWriter",
 ];
 
-/// Whether it is a project, a folder or an organization.
-pub fn is_container(resource: &Resource) -> bool {
-    matches!(resource.kind().short, "project" | "folder" | "organization")
+/// Tells of entries of the file of accepted findings that do nothing: those that have ended, or those that fit nothing.
+pub fn stale(world: &World, out: &mut Out, ended: bool) {
+    for stale in world.stale.iter().filter(|stale| stale.ended == ended) {
+        let subject = stale.names.join(" ");
+        let place = Place::file(&stale.file, Some(stale.line));
+        out.found(&subject, stale.told.clone(), place);
+    }
 }
 
 /// Whether a member is of Google's own services: nobody's to take away.
@@ -116,15 +121,6 @@ pub fn removal_after(held: &Held<'_>, email: &Email, members: &[String]) -> Stri
     let given: String = given.collect();
     let why = "Pods act as the account by it: the right of their own comes first, and IAM takes some minutes";
     format!("{why}: {given}sleep 600 && {}", held.removal())
-}
-
-/// The project of a workload pool by its name.
-pub fn project_of_pool(pool: &str) -> Option<ProjectId> {
-    let name = pool.strip_suffix(".svc.id.goog")?;
-    match name.split_once('.') {
-        Some((id, domain)) => ProjectId::parse(&format!("{domain}:{id}")).ok(),
-        None => ProjectId::parse(name).ok(),
-    }
 }
 
 /// What the account of a node pool has beyond what nodes need; `None`: not all could be seen, which is told.

@@ -24,7 +24,7 @@ pub struct Identity {
 }
 
 /// The spec's accounts, and its Kubernetes service accounts, each once however many clusters it is on.
-pub fn identities(world: &World) -> Vec<Identity> {
+fn identities(world: &World) -> Vec<Identity> {
     let accounts = world.desired.accounts.values().map(|a| Identity {
         node: Node::Account(a.email.clone()),
         member: Member::ServiceAccount(a.email.clone()),
@@ -58,6 +58,38 @@ pub fn each(world: &World, out: &mut Out, mut look: impl FnMut(&Graph<'_>, &Iden
     }
 }
 
+/// Tells of each step by which an identity of the spec becomes somebody whom the spec does not let it be, where it is one
+/// of these ways.
+pub fn steps(world: &World, out: &mut Out, is_meant: fn(How) -> bool) {
+    each(world, out, |graph, identity, out| {
+        for edge in &graph.edges(&identity.node).to {
+            if !is_meant(edge.how) || is_declared(world, identity, &edge.to) {
+                continue;
+            }
+            if !edge.because.is_empty() {
+                untold(out, &edge.because);
+                continue;
+            }
+            let Some(grant) = edge.by.last() else {
+                continue;
+            };
+            let subject = format!("{} to {}", identity.node, edge.to);
+            let what = format!("{} {} {}", identity.node, edge.how.words(), edge.to);
+            let place = world.place(None, &["policy", &grant.on.to_string()]);
+            let (severity, lines) = worst(graph, &identity.node, edge);
+            let found = out.found(&subject, what, place);
+            found.severity = severity;
+            found.evidence = lines;
+            found.fix = Some(take_away(grant));
+        }
+    });
+}
+
+/// The way out.
+pub fn take_away(grant: &Grant) -> String {
+    format!("take {} on {} from {}", grant.role, grant.on, grant.member)
+}
+
 /// What was not seen and decides about a step.
 pub fn untold(out: &mut Out, because: &[Unseen]) {
     for unseen in because {
@@ -66,9 +98,7 @@ pub fn untold(out: &mut Out, because: &[Unseen]) {
             Unseen::Number(..) => Read::Numbers,
             _ => Read::Policies,
         };
-        let text = unseen.to_string();
-        let (what, why) = text.split_once(": ").unwrap_or((&text, "it was not seen"));
-        out.unchecked(what, why, takes);
+        out.unseen(unseen, takes);
     }
 }
 
@@ -82,7 +112,7 @@ pub fn by(grants: &[Grant]) -> String {
 }
 
 /// A step in words: `a can make tokens of b by roles/x on y for z`.
-pub fn step(from: &Node, edge: &Edge) -> String {
+fn step(from: &Node, edge: &Edge) -> String {
     let by = match edge.by.is_empty() {
         true => String::new(),
         false => format!(", by {}", by(&edge.by)),
@@ -91,12 +121,7 @@ pub fn step(from: &Node, edge: &Edge) -> String {
 }
 
 /// Where it leads: how bad that is, and the steps to the worst that is reached by the account that this step gives.
-pub fn worst(
-    graph: &Graph<'_>,
-    world: &World,
-    from: &Node,
-    edge: &Edge,
-) -> (Severity, Vec<String>) {
+fn worst(graph: &Graph<'_>, from: &Node, edge: &Edge) -> (Severity, Vec<String>) {
     let mut lines = vec![step(from, edge)];
     let reached = of(graph, &edge.to, DEPTH - 1);
     let rules_all = |node: &Node| {
@@ -108,7 +133,7 @@ pub fn worst(
     };
     let mut best: Option<(usize, &Path, String)> = None;
     for (node, path) in reached.iter().filter(|(_, p)| p.is_sure()) {
-        if let Some(end) = rules_all(node).or_else(|| owns(graph, world, node))
+        if let Some(end) = rules_all(node).or_else(|| owns(graph, node))
             && best
                 .as_ref()
                 .is_none_or(|(steps, ..)| path.steps.len() < *steps)
@@ -127,11 +152,10 @@ pub fn worst(
 }
 
 /// Whether somebody can change everything in a project or above, in words.
-fn owns(graph: &Graph<'_>, _world: &World, node: &Node) -> Option<String> {
+fn owns(graph: &Graph<'_>, node: &Node) -> Option<String> {
     let roles = graph.roles_of(node).into_iter();
     let mut strong = roles.filter(|(grant, holds)| {
-        let is_container = matches!(grant.on.kind().short, "project" | "folder" | "organization");
-        *holds == Some(true) && is_container && basic(&grant.role) == 2
+        *holds == Some(true) && grant.on.is_of_hierarchy() && basic(&grant.role) == 2
     });
     strong
         .next()
@@ -139,7 +163,7 @@ fn owns(graph: &Graph<'_>, _world: &World, node: &Node) -> Option<String> {
 }
 
 /// Whether the spec itself asks that this identity be that account.
-pub fn is_declared(world: &World, identity: &Identity, to: &Node) -> bool {
+fn is_declared(world: &World, identity: &Identity, to: &Node) -> bool {
     match to {
         Node::Account(email) => {
             world.declares(&Resource::ServiceAccount(email.clone()), &identity.member)

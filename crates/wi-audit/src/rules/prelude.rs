@@ -5,7 +5,7 @@ pub(super) use std::collections::{BTreeMap, BTreeSet};
 pub(super) use wi_core::access;
 pub(super) use wi_core::findings::{Rule, Severity};
 pub(super) use wi_core::live::Seen;
-pub(super) use wi_core::names::{Email, Member};
+pub(super) use wi_core::names::{Email, Member, ProjectId};
 pub(super) use wi_core::resource::Resource;
 
 pub(super) use super::common::*;

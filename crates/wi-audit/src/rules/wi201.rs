@@ -46,8 +46,7 @@ fn check(world: &World, out: &mut Out) {
             && told.insert(ksa.clone())
         {
             let what = format!("every pod of {} that names no account has {}", ksa.namespace, held.binding.role);
-            let place = world.binding_place(&held);
-            out.found(&held.subject(), what, place).fix = Some(held.removal());
+            world.tell(out, &held, what);
         }
     }
 }

@@ -74,9 +74,7 @@ fn check(world: &World, out: &mut Out) {
                     found.fix = Some(fix());
                 }
                 for unseen in because {
-                    let text = unseen.to_string();
-                    let (what, why) = text.split_once(": ").unwrap_or((&text, "it was not seen"));
-                    out.unchecked(what, why, Read::Policies);
+                    out.unseen(&unseen, Read::Policies);
                 }
             }
         }
@@ -97,10 +95,7 @@ fn check(world: &World, out: &mut Out) {
             continue;
         }
         let what = format!("{ksa} may act as {email}, and is not annotated with it");
-        let place = world.binding_place(&held);
-        let found = out.found(&held.subject(), what, place);
-        found.severity = Severity::Low;
-        found.fix = Some(held.removal());
+        world.tell(out, &held, what).severity = Severity::Low;
     }
 }
 

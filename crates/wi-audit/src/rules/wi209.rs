@@ -42,8 +42,7 @@ fn check(world: &World, out: &mut Out) {
             continue;
         };
         let what = format!("{ksa} acts as the account that it is annotated with on {cluster}, and has {} of its own", held.binding.role);
-        let place = world.binding_place(&held);
-        out.found(&held.subject(), what, place).fix = Some(held.removal());
+        world.tell(out, &held, what);
     }
 }
 

@@ -19,13 +19,12 @@ pub static RULE: Audited = Audited {
 
 fn check(world: &World, out: &mut Out) {
     for held in world.held(out) {
-        if !is_container(held.on) || !is_of_pool(held.member) {
+        if !held.on.is_of_hierarchy() || !is_of_pool(held.member) {
             continue;
         }
         if is_token_role(world, out, &held.binding.role) {
             let what = format!("{} can be every service account of {}", held.member, held.on);
-            let place = world.binding_place(&held);
-            out.found(&held.subject(), what, place).fix = Some(held.removal());
+            world.tell(out, &held, what);
         }
     }
 }

@@ -19,7 +19,7 @@ pub static RULE: Audited = Audited {
 
 fn check(world: &World, out: &mut Out) {
     for held in world.held(out) {
-        if !is_container(held.on) || is_of_google(held.member) || held.member.starts_with("deleted:") {
+        if !held.on.is_of_hierarchy() || is_of_google(held.member) || held.member.starts_with("deleted:") {
             continue;
         }
         let role = held.binding.role.as_str();
@@ -32,8 +32,7 @@ fn check(world: &World, out: &mut Out) {
             continue;
         }
         let what = format!("{} can act as every service account of {}", held.member, held.on);
-        let place = world.binding_place(&held);
-        out.found(&held.subject(), what, place).fix = Some(held.removal());
+        world.tell(out, &held, what);
     }
 }
 

@@ -46,8 +46,7 @@ fn check(world: &World, out: &mut Out) {
             && told.insert((email.clone(), Member::parse(held.member)))
         {
             let what = format!("all of {} can be {email}", pool.trim_end_matches("/*"));
-            let place = world.binding_place(&held);
-            out.found(&held.subject(), what, place).fix = Some(held.removal());
+            world.tell(out, &held, what);
         }
     }
 }

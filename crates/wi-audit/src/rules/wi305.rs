@@ -24,8 +24,7 @@ fn check(world: &World, out: &mut Out) {
                 "allUsers" => format!("anybody on the internet has {} on {}", held.binding.role, held.on),
                 _ => format!("anybody with a Google account has {} on {}", held.binding.role, held.on),
             };
-            let place = world.binding_place(&held);
-            out.found(&held.subject(), what, place).fix = Some(held.removal());
+            world.tell(out, &held, what);
         }
     }
 }

@@ -57,8 +57,7 @@ fn check(world: &World, out: &mut Out) {
             continue;
         }
         let what = format!("{}/{} is in no cluster of {}", ksa.namespace, ksa.name, ksa.pool);
-        let place = world.binding_place(&held);
-        out.found(&held.subject(), what, place).fix = Some(held.removal());
+        world.tell(out, &held, what);
     }
 }
 

@@ -21,8 +21,7 @@ fn check(world: &World, out: &mut Out) {
     for held in world.held(out) {
         if let Some(who) = held.member.strip_prefix("deleted:") {
             let what = format!("{who} is deleted");
-            let place = world.binding_place(&held);
-            out.found(&held.subject(), what, place).fix = Some(held.removal());
+            world.tell(out, &held, what);
         }
     }
 }

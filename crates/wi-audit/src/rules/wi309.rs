@@ -26,8 +26,8 @@ fn check(world: &World, out: &mut Out) {
         let member = Member::parse(held.member);
         let project = match &member {
             Member::ServiceAccount(email) => email.project(),
-            Member::Ksa(ksa) => project_of_pool(&ksa.pool),
-            Member::Set(set) => project_of_pool(&set.pool),
+            Member::Ksa(ksa) => ProjectId::of_workload_pool(&ksa.pool),
+            Member::Set(set) => ProjectId::of_workload_pool(&set.pool),
             _ => None,
         };
         let Some(project) = project.filter(|p| !own.contains(p)) else {

@@ -43,10 +43,8 @@ fn check(world: &World, out: &mut Out) {
         }
         if world.gives(out, &held.binding.role, &BECOMES) {
             let what = format!("{} may act as it, and the spec does not say so", held.member);
-            let place = world.binding_place(&held);
-            let found = out.found(&held.subject(), what, place);
+            let found = world.tell(out, &held, what);
             found.evidence.push(format!("by {} on {email}", held.binding.role));
-            found.fix = Some(held.removal());
         }
     }
 }

@@ -45,12 +45,10 @@ fn check(world: &World, out: &mut Out) {
             continue;
         }
         let what = format!("{member} has {} on {}", held.binding.role, held.on);
-        let place = world.binding_place(&held);
-        let found = out.found(&held.subject(), what, place);
+        let found = world.tell(out, &held, what);
         if rank == 1 {
             found.severity = Severity::Medium;
         }
-        found.fix = Some(held.removal());
     }
 }
 

@@ -23,7 +23,7 @@ fn is_admin(role: &str) -> bool {
 
 fn check(world: &World, out: &mut Out) {
     let mut told = BTreeSet::new();
-    let weigh = |on: &Resource| match is_container(on) {
+    let weigh = |on: &Resource| match on.is_of_hierarchy() {
         true => Severity::High,
         false => Severity::Medium,
     };
@@ -67,11 +67,9 @@ fn check(world: &World, out: &mut Out) {
             continue;
         }
         let what = format!("{member} has {role} on {}", held.on);
-        let place = world.binding_place(&held);
-        let found = out.found(&held.subject(), what, place);
+        let found = world.tell(out, &held, what);
         found.severity = weigh(held.on);
         found.evidence.extend(sets.map(|p| format!("it has {p}")));
-        found.fix = Some(held.removal());
     }
 }
 

@@ -25,8 +25,7 @@ fn check(world: &World, out: &mut Out) {
             continue;
         }
         let what = format!("{member} has {} on {} without a condition", held.binding.role, held.on);
-        let place = world.binding_place(&held);
-        out.found(&held.subject(), what, place).fix = Some(held.removal());
+        world.tell(out, &held, what);
     }
 }
 

@@ -42,8 +42,7 @@ fn check(world: &World, out: &mut Out) {
         let key = (held.on.clone(), held.binding.role.clone(), member.clone(), condition.expression.clone());
         if world.is_of_spec(&member) && access::has_ended(&condition.expression, world.now) && told.insert(key) {
             let what = format!("{} on {} has ended", held.binding.role, held.on);
-            let place = world.binding_place(&held);
-            out.found(&held.subject(), what, place).fix = Some(held.removal());
+            world.tell(out, &held, what);
         }
     }
 }

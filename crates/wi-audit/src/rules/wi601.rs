@@ -1,6 +1,6 @@
 //! A workload can give itself more.
 
-use super::escalation::{by, each, untold};
+use super::escalation::{by, each, take_away, untold};
 use super::prelude::*;
 use crate::reach::How;
 
@@ -35,7 +35,7 @@ fn check(world: &World, out: &mut Out) {
             let place = world.place(None, &["policy", &grant.on.to_string()]);
             let found = out.found(&subject, what, place);
             found.evidence.push(format!("{} by {}", power.permission, by(&power.by)));
-            found.fix = Some(format!("take {} on {} from {}", grant.role, grant.on, grant.member));
+            found.fix = Some(take_away(grant));
         }
     });
 }

@@ -1,6 +1,6 @@
 //! A workload can become another account.
 
-use super::escalation::{each, is_declared, untold, worst};
+use super::escalation::steps;
 use super::prelude::*;
 use crate::reach::How;
 
@@ -20,26 +20,7 @@ pub static RULE: Audited = Audited {
 };
 
 fn check(world: &World, out: &mut Out) {
-    each(world, out, |graph, identity, out| {
-        for edge in &graph.edges(&identity.node).to {
-            if !matches!(edge.how, How::Token | How::Sign | How::Key | How::AccountPolicy) || is_declared(world, identity, &edge.to) {
-                continue;
-            }
-            if !edge.because.is_empty() {
-                untold(out, &edge.because);
-                continue;
-            }
-            let Some(grant) = edge.by.last() else { continue };
-            let subject = format!("{} to {}", identity.node, edge.to);
-            let what = format!("{} {} {}", identity.node, edge.how.words(), edge.to);
-            let place = world.place(None, &["policy", &grant.on.to_string()]);
-            let (severity, steps) = worst(graph, world, &identity.node, edge);
-            let found = out.found(&subject, what, place);
-            found.severity = severity;
-            found.evidence = steps;
-            found.fix = Some(format!("take {} on {} from {}", grant.role, grant.on, grant.member));
-        }
-    });
+    steps(world, out, |how| matches!(how, How::Token | How::Sign | How::Key | How::AccountPolicy));
 }
 
 #[cfg(test)]

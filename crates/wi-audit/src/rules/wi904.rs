@@ -1,7 +1,6 @@
 //! An accepted finding has come to its end.
 
 use super::prelude::*;
-use wi_core::findings::Place;
 
 pub static RULE: Audited = Audited {
     rule: Rule {
@@ -19,11 +18,7 @@ pub static RULE: Audited = Audited {
 };
 
 fn check(world: &World, out: &mut Out) {
-    for stale in world.stale.iter().filter(|stale| stale.ended) {
-        let subject = stale.names.join(" ");
-        let place = Place::file(&stale.file, Some(stale.line));
-        out.found(&subject, stale.told.clone(), place);
-    }
+    stale(world, out, true);
 }
 
 #[cfg(test)]

@@ -57,25 +57,48 @@ pub enum Unseen {
     Boundaries(String, String),
 }
 
+impl Unseen {
+    /// What it is: `the policy of project/acme-prod`.
+    pub fn what(&self) -> String {
+        match self {
+            Self::Policy(resource, _) => format!("the policy of {resource}"),
+            Self::Home(resource, _) => format!("the project of {resource}"),
+            Self::Ancestors(project, _) => format!("what is above project/{project}"),
+            Self::Number(project, _) => format!("the number of project/{project}"),
+            Self::Role(role, _) => format!("what {role} permits"),
+            Self::Condition(expression, _) => {
+                format!("whether the condition `{expression}` holds")
+            }
+            Self::Members(set) => format!("who is in {set}"),
+            Self::Uid(_) => "the uid of the Kubernetes service account".to_owned(),
+            Self::Denies(at, _) => format!("the deny policies of {at}"),
+            Self::Boundaries(of, _) => format!("the principal access boundaries of {of}"),
+        }
+    }
+
+    /// Why it was not seen; `None`: nobody can.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Members(_) => None,
+            Self::Policy(_, why)
+            | Self::Home(_, why)
+            | Self::Ancestors(_, why)
+            | Self::Number(_, why)
+            | Self::Role(_, why)
+            | Self::Condition(_, why)
+            | Self::Uid(why)
+            | Self::Denies(_, why)
+            | Self::Boundaries(_, why) => Some(why),
+        }
+    }
+}
+
 impl fmt::Display for Unseen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Policy(resource, why) => write!(f, "the policy of {resource}: {why}"),
-            Self::Home(resource, why) => write!(f, "the project of {resource}: {why}"),
-            Self::Ancestors(project, why) => {
-                write!(f, "what is above project/{project}: {why}")
-            }
-            Self::Number(project, why) => write!(f, "the number of project/{project}: {why}"),
-            Self::Role(role, why) => write!(f, "what {role} permits: {why}"),
-            Self::Condition(expression, why) => {
-                write!(f, "whether the condition `{expression}` holds: {why}")
-            }
-            Self::Members(set) => write!(f, "who is in {set}"),
-            Self::Uid(why) => write!(f, "the uid of the Kubernetes service account: {why}"),
-            Self::Denies(at, why) => write!(f, "the deny policies of {at}: {why}"),
-            Self::Boundaries(of, why) => {
-                write!(f, "the principal access boundaries of {of}: {why}")
-            }
+        f.write_str(&self.what())?;
+        match self.why() {
+            Some(why) => write!(f, ": {why}"),
+            None => Ok(()),
         }
     }
 }

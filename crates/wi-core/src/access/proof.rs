@@ -191,7 +191,7 @@ const BELOW: [(&str, &str); 8] = [
 /// Permissions of the data, of which a collection's name does not say that they are.
 fn is_of(resource: &Resource, permission: &str) -> bool {
     let kind = resource.kind();
-    if matches!(kind.short, "project" | "folder" | "organization") {
+    if resource.is_of_hierarchy() {
         // What is of other levels of the hierarchy is no permission of this one.
         let own = kind.permission.rsplit_once('.').map_or("", |(own, _)| own);
         let (collection, _) = permission.rsplit_once('.').unwrap_or_default();

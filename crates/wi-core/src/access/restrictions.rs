@@ -65,7 +65,7 @@ pub(super) fn condition_holds(
 
 /// Whether deny policies are attached to such a resource.
 pub fn has_denies(resource: &Resource) -> bool {
-    matches!(resource.kind().short, "project" | "folder" | "organization")
+    resource.is_of_hierarchy()
 }
 
 fn denies(rule: &DenyRule, facts: &Facts, question: &Question<'_>) -> Membership {

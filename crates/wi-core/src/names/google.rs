@@ -91,6 +91,15 @@ impl ProjectId {
         }
     }
 
+    /// The project that has this workload pool, by its name.
+    pub fn of_workload_pool(pool: &str) -> Option<Self> {
+        let name = pool.strip_suffix(".svc.id.goog")?;
+        match name.split_once('.') {
+            Some((id, domain)) => Self::parse(&format!("{domain}:{id}")).ok(),
+            None => Self::parse(name).ok(),
+        }
+    }
+
     /// The email of the account `id` of this project.
     pub fn service_account(&self, id: &str) -> Email {
         match self.0.split_once(':') {

@@ -224,6 +224,11 @@ impl Resource {
         (project != *self).then_some(project)
     }
 
+    /// Whether it is a level of the resource hierarchy: a project, a folder or an organization.
+    pub fn is_of_hierarchy(&self) -> bool {
+        matches!(self.kind().short, "project" | "folder" | "organization")
+    }
+
     /// The project that it is in, as its name says.
     pub fn project(&self) -> Option<ProjectId> {
         let mut above = self.container()?;

@@ -249,10 +249,9 @@ fn what_direct_principals_cannot_do(live: &Live, plan: &mut Plan) {
 /// The right to act as every account of a project, or of all projects below: of workloads, and of accounts of
 /// the spec. What this plan gives counts as what is there.
 fn whole_projects(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
-    let is_whole = |r: &Resource| matches!(r.kind().short, "project" | "folder" | "organization");
     let there = live
         .policies_of_all()
-        .filter(|(resource, _)| is_whole(resource));
+        .filter(|(resource, _)| resource.is_of_hierarchy());
     let there = there.flat_map(|(resource, policy)| {
         let bindings = policy.found().into_iter().flat_map(|p| &p.bindings);
         let acting = bindings.filter(|b| {
@@ -274,7 +273,7 @@ fn whole_projects(desired: &Desired, live: &Live, options: &Options, plan: &mut 
     });
     let new = plan.changes.iter().filter_map(|(address, change)| {
         let Binding { key, .. } = added(change)?;
-        let acts = is_whole(&key.resource)
+        let acts = key.resource.is_of_hierarchy()
             && IMPERSONATION.contains(&key.role.as_str())
             && !plan.ended.contains(address);
         acts.then(|| (&key.resource, key.role.as_str(), key.member.clone()))

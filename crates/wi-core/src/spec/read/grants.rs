@@ -215,7 +215,7 @@ impl Reader<'_> {
                 let Some(place) = self.parsed(&at, Resource::parse(text, None)) else {
                     continue;
                 };
-                if matches!(place.kind().short, "project" | "folder" | "organization") {
+                if place.is_of_hierarchy() {
                     places.insert(place, at.place());
                 } else {
                     self.tell(
