@@ -113,10 +113,7 @@ impl Recheck {
         let live = &live.1;
         let seen = live.off_keys.get(name).cloned();
         let seen = seen.ok_or("it is not as it was. Plan again")?;
-        let options = Options {
-            now: Some(now),
-            ..self.options.clone()
-        };
+        let options = self.options_at(now);
         match plan::stands_against(desired, live, &options, edit) {
             Ok(()) => Ok(seen),
             Err(why) => Err(format!(
@@ -158,10 +155,7 @@ impl Recheck {
         let Some((_, part, live)) = looked.get(cluster) else {
             return Err("it was not looked at again".to_owned());
         };
-        let options = Options {
-            now: Some(now),
-            ..self.options.clone()
-        };
+        let options = self.options_at(now);
         let fresh = plan::plan(&part.desired, live, &options);
         let found = fresh_template(edit, address, part, live, &fresh);
         // What others need may not be there yet.
@@ -196,6 +190,14 @@ impl Recheck {
         *self.looked.lock().await = None;
     }
 
+    /// How it is planned anew.
+    fn options_at(&self, now: jiff::Timestamp) -> Options {
+        Options {
+            now: Some(now),
+            ..self.options.clone()
+        }
+    }
+
     /// Time has passed: nobody knows any more who relies on what is taken away.
     pub(super) async fn forget(&self) {
         *self.relied_on.lock().await = None;
@@ -223,10 +225,7 @@ impl Recheck {
                 let mut live = read::read(http, &part.reads).await;
                 let nothing = read::leftovers::Searched::default();
                 read::leftovers::read(http, &part.desired, nothing, &mut live).await;
-                let options = Options {
-                    now: Some(now),
-                    ..self.options.clone()
-                };
+                let options = self.options_at(now);
                 let seen = plan::relied_on(&takings, &part.desired, &live, &options);
                 relied_on.insert((began, seen))
             }
@@ -253,10 +252,7 @@ impl Recheck {
         }
         let part = plan::touched(&self.desired, &only(plan, |a, _| a == address));
         let live = read::read(http, &part.reads).await;
-        let options = Options {
-            now: Some(now),
-            ..self.options.clone()
-        };
+        let options = self.options_at(now);
         let fresh = plan::plan(&part.desired, &live, &options);
         let mut held = fresh.held_back.iter().filter(|h| h.address == *address);
         match held.next().map(|h| &h.why) {

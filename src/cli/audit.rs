@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use wi_audit::{ALL, Audited, World};
 use wi_core::desired::Desired;
-use wi_core::findings::{Finding, Severity, accepted};
+use wi_core::findings::{Finding, Severity};
 use wi_core::spec::model::Audit;
 use wi_core::words::safe;
 
 use super::connect::{self, ConnectArgs, Session};
-use super::heading;
-use super::report::{Format, accepted_file, put, read_accepted, write};
+use super::report::{ReportArgs, accepted_file, read_accepted, write_draft};
 use super::{Failure, Success};
 use crate::audit;
 use crate::engine::pipeline::Input;
@@ -57,12 +56,8 @@ pub(super) struct AuditArgs {
     /// Exit with 0 or 2 although something could not be looked at
     #[arg(long, help_heading = JUDGED)]
     pub allow_incomplete: bool,
-    /// The form of the findings
-    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = heading::OUTPUT)]
-    pub format: Format,
-    /// Write the findings to this file, and the text to standard output
-    #[arg(long, value_name = "FILE", help_heading = heading::OUTPUT)]
-    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub report: ReportArgs,
     #[command(flatten)]
     pub connect: ConnectArgs,
 }
@@ -114,11 +109,7 @@ pub(super) fn run(args: AuditArgs) -> Result<Success, Failure> {
             .retain(|f| !before.all.iter().any(|b| same(b, f)));
     }
     if let Some(file) = &args.write_baseline {
-        write(file, &accepted::draft(&findings, today, &form))?;
-        let file = file.display();
-        print::note(&format!(
-            "Wrote {file}: give each entry its reason, and an end.\n"
-        ));
+        write_draft(file, &findings, today, &form)?;
     }
     findings.not_seen.sort();
     let report = Report {
@@ -127,7 +118,7 @@ pub(super) fn run(args: AuditArgs) -> Result<Success, Failure> {
         looked_at: rules_view::looked_at(&audited, rules.len(), world.live()),
     };
     let text = || view::text::findings(&report.findings, &report.looked_at, print::width());
-    put(&args.format.of(&report, text), args.out.as_deref(), text)?;
+    args.report.put(&report, text)?;
     if !report.findings.is_complete() && !args.allow_incomplete {
         return Err(Failure::Message(
             "the audit is incomplete; see above. Pass --allow-incomplete to go by what could be looked at".to_owned(),

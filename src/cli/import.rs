@@ -179,9 +179,7 @@ async fn make(
     let progress = Progress::start();
     let read = read(http, wanted, &|text| progress.tell(text)).await;
     progress.tell("Planning what was made");
-    let made = prove(http, wanted, choices, out, read).await;
-    progress.end();
-    made
+    prove(http, wanted, choices, out, read).await
 }
 
 async fn prove(

@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use jiff::civil::Date;
 use wi_client::files;
+use wi_core::findings::Findings;
 use wi_core::findings::accepted::{self, Entry, Form};
 
-use super::Failure;
+use super::{Failure, heading};
 use crate::scan::Report;
 use crate::view::{findings as view, print};
 
@@ -20,6 +21,40 @@ pub(super) enum Format {
     Sarif,
     Markdown,
     Junit,
+}
+
+/// In which form findings are told, and where.
+#[derive(Debug, Args)]
+#[command(next_help_heading = heading::OUTPUT)]
+pub(super) struct ReportArgs {
+    /// The form of the findings
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Write the findings to this file, and the text to standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+impl ReportArgs {
+    /// Prints the report, or writes it to the file and prints the text.
+    pub fn put(&self, report: &Report, text: impl Fn() -> String) -> Result<(), Failure> {
+        put(&self.format.of(report, &text), self.out.as_deref(), text)
+    }
+}
+
+/// Writes a file that accepts what is open, and says what is to be done with it.
+pub(super) fn write_draft(
+    file: &Path,
+    findings: &Findings,
+    today: Date,
+    form: &Form,
+) -> Result<(), Failure> {
+    write(file, &accepted::draft(findings, today, form))?;
+    print::note(&format!(
+        "Wrote {}: give each entry its reason, and an end.\n",
+        file.display()
+    ));
+    Ok(())
 }
 
 impl Format {

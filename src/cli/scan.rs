@@ -12,7 +12,7 @@ use wi_core::words::safe;
 
 use super::connect::{self, ConnectArgs, Session};
 use super::heading;
-use super::report::{Format, accepted_file, put, read_accepted, write};
+use super::report::{ReportArgs, accepted_file, put, read_accepted, write_draft};
 use super::secrets::SecretsArgs;
 use super::{Failure, Success};
 use crate::engine::pipeline::Input;
@@ -70,12 +70,8 @@ pub(super) struct ScanArgs {
     /// Exit with 0 or 2 although something could not be looked at
     #[arg(long, help_heading = JUDGED)]
     pub allow_incomplete: bool,
-    /// The form of the findings
-    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = heading::OUTPUT)]
-    pub format: Format,
-    /// Write the findings to this file, and the text to standard output
-    #[arg(long, value_name = "FILE", help_heading = heading::OUTPUT)]
-    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub report: ReportArgs,
     /// Print who has which key as a graph
     #[arg(long, value_enum, conflicts_with = "format", help_heading = heading::OUTPUT)]
     pub graph: Option<Graph>,
@@ -164,12 +160,7 @@ pub(super) fn run(args: ScanArgs) -> Result<Success, Failure> {
         accepted::accept_and_warn(&mut report.findings, entries, file, today);
     }
     if let Some(file) = &args.write_baseline {
-        let text = accepted::draft(&report.findings, today, &accepted::SCAN);
-        write(file, &text)?;
-        let file = file.display();
-        print::note(&format!(
-            "Wrote {file}: give each entry its reason, and an end.\n"
-        ));
+        write_draft(file, &report.findings, today, &accepted::SCAN)?;
     }
     show(&report, &args)?;
     if !report.findings.is_complete() && !args.allow_incomplete {
@@ -278,6 +269,8 @@ fn show(report: &Report, args: &ScanArgs) -> Result<(), Failure> {
         Graph::Dot => view::keys::graph(&report.keys, view::keys::Language::Dot),
         Graph::Mermaid => view::keys::graph(&report.keys, view::keys::Language::Mermaid),
     });
-    let told = graph.unwrap_or_else(|| args.format.of(report, text));
-    put(&told, args.out.as_deref(), text)
+    match graph {
+        Some(graph) => put(&graph, args.report.out.as_deref(), text),
+        None => args.report.put(report, text),
+    }
 }

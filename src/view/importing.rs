@@ -1,46 +1,34 @@
 //! `wi import`: how far it is, what it wrote, and what it left out.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use wi_core::import::{Imported, LeftOut, LeftOutKind, Owners, Proof, Tool};
 use wi_core::words::{counted, safe, shell_word};
+
+use super::print;
 
 /// How often the line is drawn.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// One line on a terminal, on standard error, and nothing elsewhere.
+/// One line on a terminal, on standard error, and nothing elsewhere; it is gone with this.
 #[derive(Debug)]
-pub struct Progress(Option<ProgressBar>);
+pub struct Progress(Option<print::Shown>);
 
 impl Progress {
     /// Begins to show.
     pub fn start() -> Self {
-        let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
-        if dumb || !std::io::stderr().is_terminal() {
-            return Self(None);
+        let bar = print::draws().then(print::Shown::spinner);
+        if let Some(bar) = &bar {
+            bar.enable_steady_tick(EVERY);
         }
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(EVERY);
-        Self(Some(bar))
+        Self(bar)
     }
 
     /// What is done now.
     pub fn tell(&self, text: &str) {
         if let Some(bar) = &self.0 {
             bar.set_message(safe(text));
-        }
-    }
-
-    /// Nothing is shown any more.
-    pub fn end(&self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
         }
     }
 }

@@ -9,10 +9,16 @@ use std::io::{self, IsTerminal, Write};
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::style::{RED, paint};
 use super::wrap::filled;
+
+/// Whether standard error is a terminal that can draw lines again.
+pub(super) fn draws() -> bool {
+    let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+    !dumb && io::stderr().is_terminal()
+}
 
 /// The line of progress that is shown now, beside which nothing is written.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -22,7 +28,13 @@ static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 pub(super) struct Shown(ProgressBar);
 
 impl Shown {
-    pub fn new(bar: ProgressBar) -> Self {
+    /// A spinner, and what is said beside it in the width of the terminal.
+    pub fn spinner() -> Self {
+        let bar = ProgressBar::new_spinner();
+        let bar = match ProgressStyle::with_template("{spinner} {wide_msg}") {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        };
         *shown() = Some(bar.clone());
         Self(bar)
     }

@@ -3,7 +3,6 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -70,10 +69,8 @@ struct Running {
 impl Progress {
     /// Bars if standard error is a terminal that can draw them.
     pub fn new() -> Self {
-        let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
-        let bars = std::io::stderr().is_terminal() && !dumb;
         Self {
-            bars: bars.then(MultiProgress::new),
+            bars: super::print::draws().then(MultiProgress::new),
             stream: None,
             running: Mutex::default(),
             failures: Mutex::default(),

@@ -1,11 +1,9 @@
 //! What a reading of the live state waits for: one line on a terminal, on standard error, and nothing elsewhere.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::pin::pin;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 use wi_client::http::Http;
 use wi_core::words::{counted, duration, safe};
@@ -23,8 +21,7 @@ const NAMED: usize = 3;
 
 /// Does the work, and meanwhile shows how far it is.
 pub async fn while_reading<T>(http: &Http, work: impl Future<Output = T>) -> T {
-    let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
-    if dumb || !std::io::stderr().is_terminal() {
+    if !print::draws() {
         return work.await;
     }
     let mut work = pin!(work);
@@ -37,20 +34,12 @@ pub async fn while_reading<T>(http: &Http, work: impl Future<Output = T>) -> T {
             biased;
             done = &mut work => return done,
             _ = ticks.tick() => {
-                let bar = shown.get_or_insert_with(|| print::Shown::new(spinner()));
+                let bar = shown.get_or_insert_with(print::Shown::spinner);
                 let ended = http.traffic().ended() - ended;
                 bar.set_message(message(ended, &http.traffic().under_way(), begun.elapsed()));
                 bar.tick();
             }
         }
-    }
-}
-
-fn spinner() -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    match ProgressStyle::with_template("{spinner} {wide_msg}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }
 

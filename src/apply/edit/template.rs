@@ -230,13 +230,10 @@ impl Run<'_> {
             let operations = match next {
                 Next::Settle => rollout::settle(&seen.object),
                 Next::GoOn => rollout::go_on(&seen.object),
-                Next::TurnBack => self
-                    .former(&seen)
-                    .and_then(|former| rollout::undo(&seen.object, &former)),
+                Next::TurnBack => self.undo(&seen),
                 Next::Undo(why) => {
                     is_undone = Some(undoes(why)?);
-                    self.former(&seen)
-                        .and_then(|former| rollout::undo(&seen.object, &former))
+                    self.undo(&seen)
                 }
                 Next::Wait(what) => {
                     self.still(&what);
@@ -261,8 +258,7 @@ impl Run<'_> {
                     }
                     let why = format!("{what} for longer than {} minutes", limit.as_secs() / 60);
                     is_undone = Some(undoes(why)?);
-                    self.former(&seen)
-                        .and_then(|former| rollout::undo(&seen.object, &former))
+                    self.undo(&seen)
                 }
             };
             let Some(operations) = operations else {
@@ -318,6 +314,11 @@ impl Run<'_> {
         let mark = rollout::mark(&seen.object)?;
         let set = rollout::of_revision(&seen.object, &seen.sets, &mark.revision)?;
         Some(rollout::template_of(set))
+    }
+
+    /// The write that brings it back.
+    fn undo(&self, seen: &Seen) -> Option<Vec<Value>> {
+        rollout::undo(&seen.object, &self.former(seen)?)
     }
 
     async fn next(&self, seen: &Seen, way: Way, watch: &mut Watch, is_undone: bool) -> Next {

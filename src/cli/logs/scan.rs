@@ -16,8 +16,7 @@ use wi_logs::expected::Expected;
 use wi_logs::{filter, name, when};
 
 use super::super::connect::{self, ConnectArgs, Session};
-use super::super::heading;
-use super::super::report::Format;
+use super::super::report::ReportArgs;
 use super::super::{Failure, Success};
 use super::{read_baseline, since, spec, write_whole};
 use crate::engine::pipeline::Input;
@@ -78,12 +77,8 @@ pub(in crate::cli) struct ScanArgs {
     /// Exit with 0 or 2 although something could not be read
     #[arg(long, help_heading = JUDGED)]
     pub allow_incomplete: bool,
-    /// The form of the findings
-    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = heading::OUTPUT)]
-    pub format: Format,
-    /// Write the findings to this file, and the text to standard output
-    #[arg(long, value_name = "FILE", help_heading = heading::OUTPUT)]
-    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub report: ReportArgs,
     #[command(flatten)]
     pub connect: ConnectArgs,
 }
@@ -348,8 +343,8 @@ fn expectation(args: &ScanArgs, spec: Option<&Spec>) -> Result<Expected, Failure
 
 fn show(report: &crate::scan::Report, args: &ScanArgs) -> Result<(), Failure> {
     let text = || view::text::findings(&report.findings, &report.looked_at, print::width());
-    let told = args.format.of(report, text);
-    match &args.out {
+    let told = args.report.format.of(report, text);
+    match &args.report.out {
         Some(file) => {
             write_whole(file, &anstream::adapter::strip_str(&told).to_string())?;
             print::data(&text())?;

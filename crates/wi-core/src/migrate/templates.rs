@@ -51,6 +51,19 @@ pub struct Next {
     pub template: Option<Value>,
 }
 
+impl Next {
+    /// A change that a run has begun comes to its end this way.
+    fn going_on(way: Way) -> Self {
+        Self {
+            way,
+            strategy: Strategy::Rolling,
+            goes_on: true,
+            steps: Vec::new(),
+            template: None,
+        }
+    }
+}
+
 /// Why `wi` does not change a template.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hold {
@@ -230,23 +243,11 @@ pub fn next(
         (true, true) => Some(out(migration, seen, object, &meta, mark.as_ref(), edited)),
         (false, false) if mark.as_ref()?.way().is_none() => Some(back(seen, object)),
         // What was begun to take it out goes back: the spec does not ask for it any more.
-        (false, false) => Some(Ok(Next {
-            way: Way::Back,
-            strategy: Strategy::Rolling,
-            goes_on: true,
-            steps: Vec::new(),
-            template: None,
-        })),
+        (false, false) => Some(Ok(Next::going_on(Way::Back))),
         // What was begun comes to its end, whichever way that was.
-        (_, has_key) => mark?.way().map(|_| {
-            Ok(Next {
-                way: if has_key { Way::Back } else { Way::Out },
-                strategy: Strategy::Rolling,
-                goes_on: true,
-                steps: Vec::new(),
-                template: None,
-            })
-        }),
+        (_, has_key) => mark?
+            .way()
+            .map(|_| Ok(Next::going_on(if has_key { Way::Back } else { Way::Out }))),
     }
 }
 
@@ -265,13 +266,7 @@ fn out(
         // The way back comes to its end first; whoever put the key back on the way out has not put back how the
         // rollout goes.
         Some(Some(_)) => {
-            return Ok(Next {
-                way: Way::Back,
-                strategy: Strategy::Rolling,
-                goes_on: true,
-                steps: Vec::new(),
-                template: None,
-            });
+            return Ok(Next::going_on(Way::Back));
         }
         Some(None) if !migration.accept.contains(&Accept::PutBack) => {
             holds.insert(Hold::PutBack);

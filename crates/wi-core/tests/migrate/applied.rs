@@ -46,17 +46,25 @@ fn merge_list(list: &mut Value, items: &[Value], key: &str) {
     }
 }
 
-/// Applies a JSON patch of tests and removals.
+/// Applies a JSON patch (RFC 6902), as far as those of `wi` go.
 pub fn json_patch(object: &mut Value, patch: &[Value]) {
     for operation in patch {
         let path = operation["path"].as_str().expect("a path");
-        match operation["op"].as_str() {
-            Some("test") => assert_eq!(object.pointer(path), Some(&operation["value"]), "{path}"),
-            Some("remove") => {
-                let (parent, at) = path.rsplit_once('/').expect("a parent");
-                let list = object.pointer_mut(parent).and_then(Value::as_array_mut);
-                list.expect("a list").remove(at.parse().expect("an index"));
-            }
+        let (above, last) = path.rsplit_once('/').expect("a parent");
+        let last = last.replace("~1", "/").replace("~0", "~");
+        let index = || last.parse::<usize>().expect("an index");
+        let value = || operation["value"].clone();
+        let kind = operation["op"].as_str().expect("an operation");
+        if kind == "test" {
+            assert_eq!(object.pointer(path), Some(&value()), "{operation}");
+            continue;
+        }
+        match (kind, object.pointer_mut(above).expect("a place")) {
+            ("remove", Value::Object(map)) => _ = map.remove(&last).expect("there"),
+            ("remove", Value::Array(list)) => _ = list.remove(index()),
+            ("add", Value::Array(list)) if last == "-" => list.push(value()),
+            ("replace", Value::Array(list)) => list[index()] = value(),
+            ("add" | "replace", Value::Object(map)) => _ = map.insert(last, value()),
             other => panic!("{other:?}"),
         }
     }

@@ -173,6 +173,15 @@ fn key_is_gone_all_else_stays_and_patches_do_the_same() {
                         };
                         let patches = patches("v1", kind, "shop", "web", &edited.steps);
                         let mut patched = of(&template);
+                        // Of lists it takes something out, and does nothing else.
+                        for operation in &patches.json {
+                            let kind = operation["op"].as_str();
+                            assert!(matches!(kind, Some("test" | "remove")), "{operation}");
+                            let path = operation["path"].as_str().expect("a path");
+                            let (list, _) = path.rsplit_once('/').expect("a parent");
+                            let is_list = patched.pointer(list).is_some_and(Value::is_array);
+                            assert!(kind == Some("test") || is_list, "{operation}");
+                        }
                         json_patch(&mut patched, &patches.json);
                         if let Some(patch) = &patches.merge {
                             let spec = json!({"spec": patch["spec"]});

@@ -3,4 +3,5 @@
 mod applied;
 mod edit;
 mod generated;
+mod json_patch;
 mod support;

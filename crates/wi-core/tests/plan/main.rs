@@ -1,5 +1,8 @@
 //! Plans as values: a spec and a live state in, what is to change out. No server, no file, no clock.
 
+#[path = "../migrate/applied.rs"]
+#[allow(dead_code, reason = "each test program uses its part")]
+mod applied;
 mod objects;
 mod support;
 mod world;

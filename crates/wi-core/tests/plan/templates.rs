@@ -14,6 +14,7 @@ use wi_core::migrate::templates::Strategy;
 use wi_core::names::Email;
 use wi_core::plan::{self, Edit, Plan, Template};
 
+use crate::applied::json_patch;
 use crate::off_keys::{disabled, held, key, listed, passes, seen, spec};
 use crate::support::*;
 
@@ -120,26 +121,10 @@ fn template(plan: &Plan) -> &Template {
     }
 }
 
-/// What a patch makes of an object, as far as patches of these tests go.
+/// What a patch makes of an object.
 fn patched(object: &Value, operations: &[Value]) -> Value {
     let mut object = object.clone();
-    for operation in operations {
-        let path = operation["path"].as_str().expect("a path");
-        let (above, last) = path.rsplit_once('/').expect("a parent");
-        let last = last.replace("~1", "/");
-        let place = object.pointer_mut(above).expect("a place");
-        match (operation["op"].as_str().expect("an operation"), place) {
-            ("test", Value::Object(map)) => {
-                assert_eq!(map[&last], operation["value"], "{operation}")
-            }
-            ("test", _) => {}
-            ("remove", Value::Object(map)) => _ = map.remove(&last).expect("there"),
-            ("remove", Value::Array(list)) => _ = list.remove(last.parse().expect("an index")),
-            ("add", Value::Array(list)) => list.push(operation["value"].clone()),
-            (_, Value::Object(map)) => _ = map.insert(last, operation["value"].clone()),
-            other => panic!("{other:?}"),
-        }
-    }
+    json_patch(&mut object, operations);
     object
 }
 

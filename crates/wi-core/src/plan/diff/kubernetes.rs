@@ -6,7 +6,7 @@ use crate::desired::{
     Desired, DesiredCluster, DesiredKsa, DesiredNamespace, GSA_ANNOTATION, KsaKey, NamespaceKey,
 };
 use crate::live::{Live, Objects, Seen};
-use crate::names::{Email, KubeName};
+use crate::names::{Email, KsaIdentity, KubeName};
 use crate::plan::ownership::{
     ADOPTED, DEFAULT, FORMER, MANAGED_BY, OWNER, copied_mark, is_given_back, is_going, is_ours,
     other_manager, owner_of,
@@ -424,11 +424,10 @@ fn remove_what_left(
             let mut note = released.to_owned();
             if !was.annotation_managers.is_empty() {
                 let others = was.annotation_managers.join(", ");
-                let project = desired.clusters.get(cluster).map(|c| &c.path.project);
-                let of = project.map(|p| format!("{p}/")).unwrap_or_default();
+                let pool = desired.clusters[cluster].path.project.workload_pool();
+                let identity = KsaIdentity::new(pool, &meta.namespace, &meta.name);
                 note += &format!(
-                    "; the annotation {GSA_ANNOTATION} stays, {others} owns it, too, and so does what it relies on: {of}{}/{} may act as that account as before",
-                    meta.namespace, meta.name
+                    "; the annotation {GSA_ANNOTATION} stays, {others} owns it, too, and so does what it relies on: {identity} may act as that account as before"
                 );
             }
             if let Some(former) = was
