@@ -20,6 +20,18 @@ fn yaml(file: &str) -> Value {
     serde_saphyr::from_str(&text(file)).expect(file)
 }
 
+/// The job of GitLab's component: what follows its inputs.
+fn component() -> Value {
+    let text = text("templates/wi.yml");
+    let (inputs, job) = text.split_once("\n---\n").expect("inputs and a job");
+    let inputs: Value = serde_saphyr::from_str(inputs).expect("inputs");
+    for input in ["version", "sha256", "releases", "job"] {
+        assert!(inputs["spec"]["inputs"][input].is_object(), "{input}");
+        assert!(job.contains(&format!("$[[ inputs.{input} ]]")), "{input}");
+    }
+    serde_saphyr::from_str(job).expect("a job")
+}
+
 /// A directory of releases with one archive, as `.ci/package` makes it, and the archive's checksum.
 fn release(place: &Place, version: &str) -> String {
     let name = format!("wi-{version}-x86_64-unknown-linux-musl");
@@ -38,19 +50,22 @@ fn release(place: &Place, version: &str) -> String {
     sum.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Runs a step's script as a runner does; whether it succeeded, and what `$GITHUB_PATH` then holds.
+/// Runs a step's script as a runner does; whether it succeeded, and what it then puts first into `PATH`: by `$GITHUB_PATH`, or itself.
 fn step(script: &str, place: &Place, version: &str, sha256: &str) -> (bool, String) {
     let runner = |file: &str| place.path(file).to_str().expect("UTF-8").to_owned();
     let releases = format!("file://{}", runner("releases"));
+    let first_of_path = "if [ -z \"$(cat \"$GITHUB_PATH\")\" ]; then echo \"${PATH%%:*}\" >\"$GITHUB_PATH\"; fi";
+    let script = format!("{script}\n{first_of_path}");
     place.write("path", "");
     std::fs::create_dir_all(place.path("temp")).expect("made");
     let ran = Command::new("bash")
-        .args(["-eo", "pipefail", "-c", script])
+        .args(["-eo", "pipefail", "-c", &script])
         .current_dir(place.path("."))
         .env("RUNNER_OS", "Linux")
         .env("RUNNER_ARCH", "X64")
         .env("RUNNER_TEMP", runner("temp"))
         .env("RUNNER_TOOL_CACHE", runner("tools"))
+        .env("CI_PROJECT_DIR", runner("project"))
         .env("GITHUB_PATH", runner("path"))
         .env("GITHUB_OUTPUT", runner("output"))
         .envs([("WI_RELEASES", &releases), ("RELEASES", &releases)])
@@ -68,7 +83,12 @@ fn installation_takes_just_the_archive_of_that_checksum() {
     let workflow = yaml("examples/ci/github.yaml");
     let action = &action["runs"]["steps"][0]["run"];
     let workflow = &workflow["jobs"]["plan"]["steps"][1]["run"];
-    for script in [action, workflow] {
+    let gitlab = yaml("examples/ci/gitlab.yaml");
+    let gitlab = &gitlab[".wi"]["before_script"][1];
+    let component = component();
+    let component = &component["$[[ inputs.job ]]"]["before_script"][1];
+    assert_eq!(gitlab, component);
+    for script in [action, workflow, component] {
         let script = script.as_str().expect("a script");
         let place = Place::new("", "");
         let sum = release(&place, "9.9.9");
@@ -84,6 +104,7 @@ fn installation_takes_just_the_archive_of_that_checksum() {
         let (installed, path) = step(script, &place, "9.9.9", &other);
         assert!(!installed && path.is_empty(), "{script}");
         assert!(!place.path("temp/wi/wi").exists() && !place.path("tools").exists());
+        assert!(!place.path("project.bin").exists());
     }
     let step = workflow.as_str().expect("a script");
     let comment = text("examples/ci/github-comment.yaml");
