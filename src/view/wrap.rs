@@ -35,14 +35,18 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     wrap_with(text, width, 0)
 }
 
-/// Words to lines of at most `width`, the first one `indent` shorter; a long word has its own line.
+/// Words to lines of at most `width`, the first one `indent` shorter; a long word has its own line. Where in the spec a thing stands
+/// (`# wi.yaml:9`) is one word.
 fn wrap_with(text: &str, width: usize, indent: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
-    for word in text.split(' ') {
+    let mut words = text.split(' ');
+    while let Some(word) = words.next() {
+        let place = (word == "#").then(|| words.next()).flatten();
+        let word = &place.map_or_else(|| word.to_owned(), |place| format!("# {place}"));
         let used = if lines.is_empty() { indent } else { 0 } + line.chars().count();
         if !line.is_empty() && used + 1 + word.chars().count() > width {
-            lines.push(std::mem::take(&mut line));
+            lines.push(std::mem::take(&mut line).trim_end().to_owned());
             if text.starts_with("- ") {
                 line.push_str("  ");
             }
@@ -55,4 +59,24 @@ fn wrap_with(text: &str, width: usize, indent: usize) -> Vec<String> {
         lines.push(line);
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_the_spec_is_not_torn() {
+        let text = "there is no Kubernetes service account  # examples/wi.yaml:13";
+        let lines = wrap(text, 45);
+        assert_eq!(
+            lines,
+            [
+                "there is no Kubernetes service account",
+                "# examples/wi.yaml:13"
+            ]
+        );
+        assert_eq!(wrap(text, 80), [text]);
+        assert_eq!(wrap("ends with #", 80), ["ends with #"]);
+    }
 }

@@ -54,7 +54,8 @@ fn release(place: &Place, version: &str) -> String {
 fn step(script: &str, place: &Place, version: &str, sha256: &str) -> (bool, String) {
     let runner = |file: &str| place.path(file).to_str().expect("UTF-8").to_owned();
     let releases = format!("file://{}", runner("releases"));
-    let first_of_path = "if [ -z \"$(cat \"$GITHUB_PATH\")\" ]; then echo \"${PATH%%:*}\" >\"$GITHUB_PATH\"; fi";
+    let first_of_path =
+        "if [ -z \"$(cat \"$GITHUB_PATH\")\" ]; then echo \"${PATH%%:*}\" >\"$GITHUB_PATH\"; fi";
     let script = format!("{script}\n{first_of_path}");
     place.write("path", "");
     std::fs::create_dir_all(place.path("temp")).expect("made");
