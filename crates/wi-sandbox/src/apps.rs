@@ -1,13 +1,10 @@
 //! Programs in containers: where each finds its credential, as Application Default Credentials do, and what comes of
 //! its calls.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::access::Token;
@@ -18,153 +15,28 @@ use super::ids::hash;
 use super::kube::{self, KubeCluster, PodState};
 use super::logging;
 use super::oracle;
-use super::serde_help::is_default;
 use super::state::State;
-use super::world::{KeyUse, PodCall};
+use super::traffic::{By, Credential, Process};
+use super::world::{App, KeyUse, PodCall};
 
 /// How long an access token lasts that a key was exchanged for.
 pub const TOKEN_LASTS: Millis = 3600 * 1000;
 
-/// What the program in an image does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct App {
-    /// The image; `*` stands for anything.
-    pub image: String,
-    /// What each of its requests asks of Google's APIs.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub calls: Vec<AppCall>,
-    /// Variables with a key file's path or its text, before the metadata server is asked.
-    #[serde(default = "adc", skip_serializing_if = "is_adc")]
-    pub variables: Vec<String>,
-    /// A key file that it reads itself, whatever its variables say; without it, it crashes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
-    /// It crashes when it finds no credential. Otherwise its requests fail.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub crashes: bool,
-    /// It is ready only while its calls work. Otherwise it is ready when it has started, whatever comes of them.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub ready_by_calls: bool,
-    /// It signs URLs: with its key, or by `iam.serviceAccounts.signBlob` on the account that it is.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub signs: bool,
-    /// It works by itself, once a minute, whether or not a Service has it: a consumer of a queue.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub works: bool,
-    /// The Services (`NAMESPACE/NAME`, `*` stands for anything) whose requests it can answer. Absent: all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub serves: Vec<String>,
-    /// How many requests a minute one pod can answer, at 100 % of its CPU. Absent: any number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub capacity: Option<u32>,
-    /// From its start until it is ready, in simulated seconds. Absent: as the cluster's `controllers` say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start_seconds: Option<u32>,
-}
-
-/// A call of Google's APIs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct AppCall {
-    /// What it takes: `storage.objects.get`.
-    pub permission: String,
-    /// On what: `project/ID`, `bucket/NAME` or a full resource name.
-    pub resource: String,
-    /// The service, for audit logs.
-    #[serde(default = "storage", skip_serializing_if = "is_storage")]
-    pub service: String,
-    /// As entries name it. Absent: as the permission.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
-}
-
-fn storage() -> String {
-    "storage.googleapis.com".to_owned()
-}
-
-fn is_storage(service: &str) -> bool {
-    service == storage()
-}
-
-/// Requests for a Service.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Traffic {
-    /// `NAMESPACE/NAME`.
-    pub service: String,
-    /// `PROJECT/LOCATION/NAME` of the cluster, or its name. Absent: in each.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cluster: Option<String>,
-    /// How many there are each minute.
-    pub per_minute: u32,
-}
-
-fn adc() -> Vec<String> {
-    vec!["GOOGLE_APPLICATION_CREDENTIALS".to_owned()]
-}
-
-fn is_adc(variables: &[String]) -> bool {
-    variables == adc()
-}
-
-/// By which identity something was asked.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum By {
-    /// A key of an account.
-    Key {
-        /// The account's email.
-        account: String,
-        /// The key's id.
-        id: String,
-    },
-    /// What the metadata server hands out.
-    Metadata(Token),
-    /// None: the program found no credential.
-    Nobody,
-}
-
-/// What a process has found when it started; it does not look again.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Credential {
-    Key { account: String, id: String },
-    MetadataServer,
-    Broken(String),
-}
-
-/// A program in a pod, from its start to its end.
-#[derive(Debug, Clone)]
-pub struct Process {
-    /// Another number is another process.
-    pub restarts: i64,
-    pub credential: Credential,
-    /// Until when it has an access token by its key.
-    pub token_until: Option<Millis>,
-    /// Until when its audit entries are written.
-    pub logged_until: Option<Millis>,
-}
-
-impl Process {
-    /// One that starts now, and looks for its credential.
-    pub fn start(
-        kube: &KubeCluster,
-        pod: &Value,
-        app: &App,
-        container: &Value,
-        restarts: i64,
-    ) -> Self {
-        Self {
-            restarts,
-            credential: credential(kube, pod, app, container),
-            token_until: None,
-            logged_until: None,
-        }
+/// A process that starts now, and looks for its credential.
+pub fn start(
+    kube: &KubeCluster,
+    pod: &Value,
+    app: &App,
+    container: &Value,
+    restarts: i64,
+) -> Process {
+    Process {
+        restarts,
+        credential: credential(kube, pod, app, container),
+        token_until: None,
+        logged_until: None,
     }
 }
-
-/// Processes by cluster and uid of the pod.
-pub type Processes = BTreeMap<(String, String), Process>;
 
 /// The app of a pod, and the container that it is in.
 pub fn of_pod<'s>(state: &'s State, pod: &'s Value) -> Option<(&'s App, &'s Value)> {

@@ -34,6 +34,7 @@ mod request;
 mod requests;
 mod restrictions;
 mod roles;
+mod samples;
 mod serde_help;
 mod server;
 mod services;
@@ -44,6 +45,7 @@ mod state;
 mod storage;
 mod timeline;
 mod tokens;
+mod traffic;
 mod uses;
 mod wire;
 
@@ -59,7 +61,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use access::{Granted, PodAccess, Sample, Token};
-pub use apps::{App, AppCall, By, Traffic};
 pub use constraints::OrganizationPolicy;
 pub use container::Source;
 pub use faults::{BrokenTls, Fault, Hold, Verdict};
@@ -67,9 +68,9 @@ pub use gke::cluster::Cluster;
 pub use gke::operation::{Change, Operation, OperationSeconds};
 pub use gke::pool::{MetadataMode, NodePool};
 pub use oracle::Decision;
-pub use requests::{RequestSample, Requests};
+pub use traffic::{By, RequestSample, Requests};
 pub use uses::Use;
-pub use world::World;
+pub use world::{App, AppCall, Traffic, World};
 
 use shared::Core;
 pub use shared::Misfits;
@@ -288,7 +289,7 @@ impl Sandbox {
 
     /// Takes a sample of all pods' access now and after every mutation from now on.
     pub fn record_access(&self) {
-        oracle::start_recording(&mut self.core.state());
+        samples::start_access(&mut self.core.state());
     }
 
     /// The samples since [`Sandbox::record_access`], each different from the one before.

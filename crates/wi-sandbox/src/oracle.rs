@@ -15,7 +15,6 @@ use super::gke::pool::NodePool;
 use super::issued::{Holder, Workload};
 use super::kube::{NodeServer, PodState};
 use super::request::Request;
-use super::requests;
 use super::restrictions;
 use super::roles;
 use super::state::{State, email};
@@ -24,15 +23,8 @@ use super::world::{Binding, Condition, Policy};
 const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
 const GET_TOKEN: &str = "iam.serviceAccounts.getAccessToken";
 
-/// Takes samples from now on, starting with how it is now.
-pub fn start_recording(state: &mut State) {
-    state.recorder.samples = Some(Vec::new());
-    record(state, "start");
-}
-
-/// Takes samples after a mutation, if anybody wants them.
+/// Takes a sample after a mutation, if anybody wants them.
 pub fn record(state: &mut State, after: &str) {
-    requests::record(state, after);
     if state.recorder.samples.is_none() {
         return;
     }

@@ -7,10 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::apps::{self, App, By, Credential, Process, Processes, TOKEN_LASTS};
+use super::apps::{self, TOKEN_LASTS};
 use super::clock::{self, Millis};
 use super::faults::matches;
 use super::gke::cluster::Cluster;
@@ -18,66 +17,13 @@ use super::ids::ClusterKey;
 use super::kube::{Health, Healths, KubeCluster, pod_state};
 use super::oracle::cluster_name;
 use super::state::State;
+use super::traffic::{By, Credential, Process, RequestSample, Requests, list};
+use super::world::App;
 
 const MINUTE: Millis = 60_000;
 
 /// How many requests a Service has each minute of which the world says nothing.
 const USUAL: u32 = 60;
-
-/// Requests of one workload for one Service that went the same way.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Requests {
-    /// `PROJECT/LOCATION/NAME`.
-    pub cluster: String,
-    /// `NAMESPACE/NAME`; none: what a program does by itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub service: Option<String>,
-    /// `NAMESPACE/KIND/NAME` of what makes the pods: the Deployment, not its ReplicaSet. Empty: no pod took them.
-    pub workload: String,
-    /// By which identity.
-    pub by: By,
-    /// Why they failed; none: they were served.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failed: Option<String>,
-}
-
-/// How many of each there are in a minute, as things are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RequestSample {
-    /// When (RFC 3339, simulated).
-    pub at: String,
-    /// What had just happened.
-    pub after: String,
-    /// Requests a minute.
-    #[serde(serialize_with = "listed")]
-    pub requests: BTreeMap<Requests, u64>,
-}
-
-impl RequestSample {
-    /// How many of a minute's requests fail.
-    pub fn failed(&self) -> u64 {
-        let failed = self.requests.iter().filter(|(r, _)| r.failed.is_some());
-        failed.map(|(_, count)| count).sum()
-    }
-}
-
-/// What the oracle remembers.
-#[derive(Debug, Default)]
-pub struct Record {
-    processes: Processes,
-    /// Services that had a program behind them once: when they have none, their requests fail.
-    services: BTreeSet<(String, String)>,
-    /// How many requests a minute each pod has, by cluster and uid.
-    loads: BTreeMap<(String, String), u64>,
-    /// The minute that is counted next.
-    minute: Option<Millis>,
-    /// Each different from the one before. `None`: nobody asked.
-    samples: Option<Vec<RequestSample>>,
-    /// The requests of all minutes so far.
-    totals: BTreeMap<Requests, u64>,
-}
 
 /// Takes samples from now on, and counts from now on.
 pub fn start_recording(state: &mut State) {
@@ -99,23 +45,6 @@ pub fn answer(state: &mut State) -> Value {
         "now": list(&now),
         "samples": state.requests.samples,
     })
-}
-
-fn list(requests: &BTreeMap<Requests, u64>) -> Vec<Value> {
-    let all = requests.iter();
-    all.map(|(requests, count)| {
-        let mut shown = json!(requests);
-        shown["count"] = json!(count);
-        shown
-    })
-    .collect()
-}
-
-fn listed<S: serde::Serializer>(
-    requests: &BTreeMap<Requests, u64>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(list(requests))
 }
 
 /// Takes a sample after something has happened.
@@ -255,7 +184,7 @@ fn process(
     let restarts = restarts(pod);
     let known = state.requests.processes.get(key);
     let known = known.filter(|p| p.restarts == restarts).cloned();
-    known.unwrap_or_else(|| Process::start(kube, pod, app, container, restarts))
+    known.unwrap_or_else(|| apps::start(kube, pod, app, container, restarts))
 }
 
 fn restarts(pod: &Value) -> i64 {
@@ -498,7 +427,7 @@ pub fn healths(state: &State, key: &ClusterKey) -> Healths {
         let waits = !pod["status"]["containerStatuses"][0]["state"]["waiting"].is_null();
         let process_now = match waits {
             // It starts again, and looks.
-            true => Process::start(kube, &pod, app, container, restarts(&pod)),
+            true => apps::start(kube, &pod, app, container, restarts(&pod)),
             false => process(state, kube, &key, &pod, app, container),
         };
         let (_, outcome) = apps::outcome(state, cluster, &pod_state(&pod), app, &process_now);

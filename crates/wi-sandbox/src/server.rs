@@ -21,7 +21,7 @@ use super::shared::Core;
 use super::state::State;
 use super::{
     assets, crm, datasets, evidence, gateway, gke, iam, logging, oracle, policies, requests,
-    restrictions, services, serving, storage, timeline, tokens,
+    restrictions, samples, services, serving, storage, timeline, tokens,
 };
 
 /// Larger bodies than any policy.
@@ -143,7 +143,7 @@ fn answer(core: &Arc<Core>, parts: &http::request::Parts, body: &Bytes) -> Resul
         if request.method != "GET" {
             let delay = i64::from(state.world.propagation_seconds.policy_search) * 1000;
             assets::take_in(&mut state, delay);
-            oracle::record(&mut state, &format!("{} {}", request.method, request.path));
+            samples::take(&mut state, &format!("{} {}", request.method, request.path));
         }
         answer
     };

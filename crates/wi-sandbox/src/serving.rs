@@ -9,7 +9,7 @@ use super::calls::Call;
 use super::faults::Verdict;
 use super::gke::cluster::Cluster;
 use super::kube::{self, Healths, KubeCluster};
-use super::oracle;
+use super::samples;
 use super::shared::Core;
 use super::state::RunningKube;
 use super::timeline;
@@ -61,7 +61,7 @@ fn api(core: &Arc<Core>, kube: &KubeCluster, cluster: &Cluster) -> kube::Api {
         Arc::new(move || {
             if let Some(core) = changing.upgrade() {
                 let mut state = core.state();
-                oracle::record(&mut state, "a write to a Kubernetes API");
+                samples::take(&mut state, "a write to a Kubernetes API");
                 timeline::advance(&mut state);
                 drop(state);
                 core.moved.notify_one();

@@ -14,7 +14,7 @@ use super::ids::{ClusterKey, hash, unique_id};
 use super::issued::Tokens;
 use super::kube::{self, KubeCluster};
 use super::policy;
-use super::requests;
+use super::traffic::Record;
 use super::world::{Binding, Bucket, DeletedServiceAccount, Policy, ServiceAccount, World};
 
 /// Deleted accounts can be undeleted for 30 days.
@@ -46,7 +46,7 @@ pub struct State {
     /// Samples of all pods' access.
     pub recorder: Recorder,
     /// What the request oracle remembers.
-    pub requests: requests::Record,
+    pub requests: Record,
     /// What a search of policies finds.
     pub index: Index,
     /// Tokens that were given out.
@@ -74,7 +74,7 @@ impl State {
             kubes: BTreeMap::new(),
             calls: Calls::default(),
             recorder: Recorder::default(),
-            requests: requests::Record::default(),
+            requests: Record::default(),
             index: Index::default(),
             tokens: Tokens::default(),
             hold_after: None,

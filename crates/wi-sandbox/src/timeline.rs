@@ -5,8 +5,8 @@ use super::apps;
 use super::clock::Millis;
 use super::gke::operations;
 use super::ids::ClusterKey;
-use super::oracle;
 use super::requests;
+use super::samples;
 use super::state::State;
 
 /// When the next thing happens. `all`: what comes by schedules, too, which never end.
@@ -82,6 +82,6 @@ fn reconcile(state: &mut State, key: &ClusterKey, now: Millis) {
                 kube.deliver(&order, &file);
             }
         }
-        oracle::record(state, &format!("the controllers of {}", key.2));
+        samples::take(state, &format!("the controllers of {}", key.2));
     }
 }

@@ -1,6 +1,7 @@
 //! The world file: everything that the simulated services hold, as people write it and as it is
 //! saved. `docs/sandbox.md` describes it.
 
+mod apps;
 mod restrictions;
 
 use std::collections::BTreeMap;
@@ -9,13 +10,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::apps::{App, Traffic};
 use super::constraints::OrganizationPolicy;
 use super::faults::Fault;
 use super::gke::cluster::Cluster;
 use super::gke::operation::{Operation, OperationSeconds};
 use super::serde_help::{is_default, nullable_values};
 
+pub use apps::{App, AppCall, Traffic};
 pub use restrictions::{AccessBoundary, DenyPolicy, DenyRule};
 
 /// The `apiVersion` that marks a world file.

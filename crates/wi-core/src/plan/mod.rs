@@ -59,11 +59,10 @@ pub use edit::{
 pub use impact::{HeldBack, HoldReason, IdentityEffect, Impact, NodeRoles, Workload};
 pub use left::Left;
 pub use losses::IdentityLoss;
-pub use other_account::OtherAccount;
 pub use permissions::Permission;
 pub use preconditions::{Compared, Preconditions, StaleObject};
 pub use restarts::Restart;
-pub use right::Right;
+pub use right::{OtherAccount, Right};
 pub use scope::{Part, touched, with_chains};
 pub use target::{addresses, restrict_to, restrict_to_clusters};
 pub use terraform::{Terraform, iam_member};

@@ -3,67 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::losses::who_acts;
-use super::{Edit, Ksa, KsaAfter, Plan, Workload};
+use super::{Edit, Ksa, KsaAfter, OtherAccount, Plan};
 use crate::address::Address;
 use crate::desired::Desired;
 use crate::live::Live;
 use crate::names::{Condition, Email, KsaIdentity, Member};
 use crate::resource::Resource;
-
-/// A Kubernetes service account whose annotation comes to name another Google one, or comes, or goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OtherAccount {
-    /// As IAM knows it.
-    pub identity: KsaIdentity,
-    /// The spec's name of the cluster.
-    pub cluster: String,
-    /// As what it acts until then; `None`: as itself.
-    pub before: Option<Email>,
-    /// As what it acts then.
-    pub after: Option<Email>,
-    /// `ROLE on RESOURCE`: what its pods may do no more, of the policies that were read, and no other change says.
-    pub loses: BTreeSet<String>,
-    /// What they may do that they might not.
-    pub gains: BTreeSet<String>,
-    /// Whose pods act as that now, or why that is not known.
-    pub workloads: Result<BTreeSet<Workload>, String>,
-}
-
-impl OtherAccount {
-    /// From what to what, and whose pods.
-    pub(super) fn in_words(&self) -> String {
-        let name = |account: &Option<Email>| match account {
-            Some(email) => email.to_string(),
-            None => "itself".to_owned(),
-        };
-        let (before, after) = (name(&self.before), name(&self.after));
-        let list = |roles: &BTreeSet<String>| {
-            let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
-            roles.join(", ")
-        };
-        let pods = match &self.workloads {
-            Ok(workloads) if workloads.is_empty() => "; no pod acts so now".to_owned(),
-            Ok(workloads) => {
-                let names: Vec<String> = workloads.iter().map(ToString::to_string).collect();
-                format!(": {}", names.join(", "))
-            }
-            Err(why) => format!("; whose pods act so could not be read: {why}"),
-        };
-        match self.loses.is_empty() {
-            true => format!(
-                "{after} in place of {before}, with {}{pods}",
-                list(&self.gains)
-            ),
-            false => format!(
-                "{before}, with {}; it is {after} then{pods}",
-                list(&self.loses)
-            ),
-        }
-    }
-}
 
 /// Those of `plan`, by the addresses of the service accounts.
 pub(super) fn find(desired: &Desired, live: &Live, plan: &Plan) -> BTreeMap<Address, OtherAccount> {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::OtherAccount;
-use crate::names::{Condition, Email, Role};
+use serde::{Deserialize, Serialize};
+
+use super::Workload;
+use crate::names::{Condition, Email, KsaIdentity, Role};
 use crate::resource::Resource;
 
 /// What somebody may do.
@@ -51,6 +53,58 @@ pub enum Right {
     },
     /// Whatever it has: it was disabled, and is not any more.
     Enabled,
+}
+
+/// A Kubernetes service account whose annotation comes to name another Google one, or comes, or goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherAccount {
+    /// As IAM knows it.
+    pub identity: KsaIdentity,
+    /// The spec's name of the cluster.
+    pub cluster: String,
+    /// As what it acts until then; `None`: as itself.
+    pub before: Option<Email>,
+    /// As what it acts then.
+    pub after: Option<Email>,
+    /// `ROLE on RESOURCE`: what its pods may do no more, of the policies that were read, and no other change says.
+    pub loses: BTreeSet<String>,
+    /// What they may do that they might not.
+    pub gains: BTreeSet<String>,
+    /// Whose pods act as that now, or why that is not known.
+    pub workloads: Result<BTreeSet<Workload>, String>,
+}
+
+impl OtherAccount {
+    /// From what to what, and whose pods.
+    pub(super) fn in_words(&self) -> String {
+        let name = |account: &Option<Email>| match account {
+            Some(email) => email.to_string(),
+            None => "itself".to_owned(),
+        };
+        let (before, after) = (name(&self.before), name(&self.after));
+        let list = |roles: &BTreeSet<String>| {
+            let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
+            roles.join(", ")
+        };
+        let pods = match &self.workloads {
+            Ok(workloads) if workloads.is_empty() => "; no pod acts so now".to_owned(),
+            Ok(workloads) => {
+                let names: Vec<String> = workloads.iter().map(ToString::to_string).collect();
+                format!(": {}", names.join(", "))
+            }
+            Err(why) => format!("; whose pods act so could not be read: {why}"),
+        };
+        match self.loses.is_empty() {
+            true => format!(
+                "{after} in place of {before}, with {}{pods}",
+                list(&self.gains)
+            ),
+            false => format!(
+                "{before}, with {}; it is {after} then{pods}",
+                list(&self.loses)
+            ),
+        }
+    }
 }
 
 impl Right {

@@ -9,7 +9,7 @@ use crate::clock::{self, Millis};
 use crate::errors::ApiError;
 use crate::faults;
 use crate::ids::{ClusterKey, hash};
-use crate::oracle;
+use crate::samples;
 use crate::state::State;
 
 /// Refuses a change while an operation holds the cluster.
@@ -113,7 +113,7 @@ pub fn advance_to(state: &mut State, now: Millis) {
         step(state, &mut op, due);
         let after = format!("a step of {} on {}", op.name, op.cluster);
         state.world.operations[at] = op;
-        oracle::record(state, &after);
+        samples::take(state, &after);
     }
 }
 

@@ -8,6 +8,9 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use super::objects::Key;
+use super::status::Status;
+
 /// A `PodDisruptionBudget`: how many of its pods have to stay when nodes are drained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -187,4 +190,58 @@ where
 
 fn default_namespace() -> String {
     "default".to_owned()
+}
+
+/// What the API server refuses in the `spec` of a budget.
+pub fn check(key: &Key, spec: &Value) -> Result<(), Status> {
+    let invalid = |field: &str, why: &str| Err(Status::invalid(key.kind, &key.name, field, why));
+    let limits = ["minAvailable", "maxUnavailable"].map(|field| (field, &spec[field]));
+    if limits.iter().all(|(_, limit)| !limit.is_null()) {
+        let why =
+            format!("Invalid value: {spec}: minAvailable and maxUnavailable cannot be both set");
+        return invalid("spec", &why);
+    }
+    for (field, limit) in limits {
+        if limit.is_null() {
+            continue;
+        }
+        // Other types fail before validation, when the object is decoded.
+        if limit.as_i64().is_none() && !limit.is_string() {
+            return Err(Status::bad_request(format!(
+                "spec.{field}: expected an integer or a string, got {limit}"
+            )));
+        }
+        if let Err(why) = IntOrPercent::try_from(limit) {
+            return invalid(
+                &format!("spec.{field}"),
+                &format!("Invalid value: {limit}: {why}"),
+            );
+        }
+    }
+    if spec["selector"].is_null() {
+        return Ok(());
+    }
+    let selector: LabelSelector = match serde_json::from_value(spec["selector"].clone()) {
+        Ok(selector) => selector,
+        Err(error) => {
+            let why = format!("Invalid value: {}: {error}", spec["selector"]);
+            return invalid("spec.selector", &why);
+        }
+    };
+    for (index, rule) in selector.match_expressions.iter().enumerate() {
+        let field = format!("spec.selector.matchExpressions[{index}].values");
+        match (rule.operator, rule.values.as_slice()) {
+            (LabelOperator::In | LabelOperator::NotIn, []) => {
+                let why = "Required value: must be specified when `operator` is 'In' or 'NotIn'";
+                return invalid(&field, why);
+            }
+            (LabelOperator::Exists | LabelOperator::DoesNotExist, [_, ..]) => {
+                let why =
+                    "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+                return invalid(&field, why);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }

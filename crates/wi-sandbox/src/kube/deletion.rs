@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::admission::{self, Operation};
-use super::controllers::FOREGROUND;
+use super::admission;
 use super::kind::Kind;
-use super::manifest;
+use super::manifest::{self, has_finalizers};
 use super::objects::Key;
 use super::status::Status;
 use super::store::Store;
+use super::webhook::Operation;
+
+/// The finalizer of an object whose dependents go first.
+pub const FOREGROUND: &str = "foregroundDeletion";
 
 /// What must hold for a delete, and how it is done.
 #[derive(Debug, Clone, Default)]
@@ -174,10 +177,4 @@ impl Store {
         }
         self.begin_to_end(key, &object);
     }
-}
-
-/// Whether something is to happen before an object goes.
-pub fn has_finalizers(object: &Value) -> bool {
-    let list = object["metadata"]["finalizers"].as_array();
-    list.is_some_and(|list| !list.is_empty())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::budget::{IntOrPercent, LabelOperator, LabelSelector, PodDisruptionBudgetState};
+use super::budget::PodDisruptionBudgetState;
 use super::deletion::Preconditions;
 use super::kind::Kind;
 use super::manifest;
@@ -71,60 +71,6 @@ pub fn shown(objects: &Objects, kind: Kind, object: &Arc<Value>) -> Arc<Value> {
         "observedGeneration": 1,
     });
     Arc::new(object)
-}
-
-/// What the API server refuses in the `spec` of a budget.
-pub fn check(key: &Key, spec: &Value) -> Result<(), Status> {
-    let invalid = |field: &str, why: &str| Err(Status::invalid(key.kind, &key.name, field, why));
-    let limits = ["minAvailable", "maxUnavailable"].map(|field| (field, &spec[field]));
-    if limits.iter().all(|(_, limit)| !limit.is_null()) {
-        let why =
-            format!("Invalid value: {spec}: minAvailable and maxUnavailable cannot be both set");
-        return invalid("spec", &why);
-    }
-    for (field, limit) in limits {
-        if limit.is_null() {
-            continue;
-        }
-        // Other types fail before validation, when the object is decoded.
-        if limit.as_i64().is_none() && !limit.is_string() {
-            return Err(Status::bad_request(format!(
-                "spec.{field}: expected an integer or a string, got {limit}"
-            )));
-        }
-        if let Err(why) = IntOrPercent::try_from(limit) {
-            return invalid(
-                &format!("spec.{field}"),
-                &format!("Invalid value: {limit}: {why}"),
-            );
-        }
-    }
-    if spec["selector"].is_null() {
-        return Ok(());
-    }
-    let selector: LabelSelector = match serde_json::from_value(spec["selector"].clone()) {
-        Ok(selector) => selector,
-        Err(error) => {
-            let why = format!("Invalid value: {}: {error}", spec["selector"]);
-            return invalid("spec.selector", &why);
-        }
-    };
-    for (index, rule) in selector.match_expressions.iter().enumerate() {
-        let field = format!("spec.selector.matchExpressions[{index}].values");
-        match (rule.operator, rule.values.as_slice()) {
-            (LabelOperator::In | LabelOperator::NotIn, []) => {
-                let why = "Required value: must be specified when `operator` is 'In' or 'NotIn'";
-                return invalid(&field, why);
-            }
-            (LabelOperator::Exists | LabelOperator::DoesNotExist, [_, ..]) => {
-                let why =
-                    "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-                return invalid(&field, why);
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 impl Store {

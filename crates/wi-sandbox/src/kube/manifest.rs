@@ -500,3 +500,9 @@ pub fn now_and(seconds: i64) -> String {
         text.clone()
     })
 }
+
+/// Whether something is to happen before an object goes.
+pub fn has_finalizers(object: &Value) -> bool {
+    let list = object["metadata"]["finalizers"].as_array();
+    list.is_some_and(|list| !list.is_empty())
+}

@@ -6,6 +6,8 @@
 mod admission;
 mod api;
 mod budget;
+mod changes;
+mod clockwork;
 mod controllers;
 mod custom;
 mod decode;
@@ -26,6 +28,7 @@ mod protobuf;
 mod representation;
 mod request;
 mod response;
+mod schedule;
 mod selector;
 mod serve;
 mod state;
@@ -37,21 +40,22 @@ mod tls;
 mod uid;
 mod validation;
 mod watching;
+mod webhook;
 mod workloads;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use admission::Webhook;
 pub use api::Api;
 pub use budget::{
     IntOrPercent, LabelOperator, LabelRequirement, LabelSelector, PodDisruptionBudgetState, budgets,
 };
-pub use controllers::{Controllers, Health, Healths, Maker, Order, Owner};
+pub use clockwork::{Controllers, Health, Healths, Maker, Order, Owner};
 pub use nodes::NodeServer;
 pub use serve::Served;
 pub use state::{KubeState, NamespaceState, NodeSpec, PodOwner, PodState, ServiceAccountState};
+pub use webhook::Webhook;
 
 pub(crate) use custom::names as custom_names;
 pub(crate) use manifest::{kept, name_of_secret, pod_state, volume_sources};

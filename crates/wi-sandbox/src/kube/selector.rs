@@ -127,6 +127,15 @@ pub fn by_selector(selector: &LabelSelector) -> Vec<Requirement> {
         .collect()
 }
 
+/// Whether a selector of an object means what has these labels; an empty one of a workload means nothing.
+pub fn selects(selector: &Value, object: &Value) -> bool {
+    let read: Option<LabelSelector> = serde_json::from_value(selector.clone()).ok();
+    read.is_some_and(|read| {
+        let rules = by_selector(&read);
+        !rules.is_empty() && rules.iter().all(|rule| rule.admits(object))
+    })
+}
+
 /// The requirements of `fieldSelector`.
 pub fn by_fields(kind: Kind, selector: &str) -> Result<Vec<Requirement>, Status> {
     terms(selector)

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::admission::Webhook;
 use super::budget::{PodDisruptionBudgetState, budgets};
-use super::controllers::Controllers;
+use super::clockwork::Controllers;
+use super::webhook::Webhook;
 use crate::serde_help::nullable_values;
 
 /// Everything that the API server of one cluster holds.

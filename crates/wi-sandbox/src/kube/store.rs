@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::admission::{self, Operation, Webhook};
-use super::controllers::Clockwork;
-use super::deletion::has_finalizers;
+use super::admission;
+use super::changes::Changes;
+use super::clockwork::Clockwork;
 use super::fields::{self, Manager};
 use super::kind::Kind;
-use super::manifest;
+use super::manifest::{self, has_finalizers};
 use super::objects::{Key, Objects};
 use super::patch::{PatchKind, check_lock, json_patch, merge_patch};
 use super::state::{KubeState, PodState};
 use super::status::Status;
 use super::strategic;
-use super::watching::Changes;
+use super::webhook::{Operation, Webhook};
 use super::{uid, validation, workloads};
 
 /// The store. A clone is cheap, so a dry run works on one and drops it.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::kind::Kind;
 use super::objects::Key;
 use super::status::Status;
-use super::{disruption, names};
+use super::{budget, names};
 
 /// The largest sum of annotations, keys included, in bytes.
 const ANNOTATIONS: usize = 256 << 10;
@@ -346,7 +346,7 @@ pub fn object(key: &Key, body: &Value) -> Result<(), Status> {
         }
     }
     if key.kind == Kind::PodDisruptionBudget {
-        disruption::check(key, &body["spec"])?;
+        budget::check(key, &body["spec"])?;
     }
     Ok(())
 }

@@ -2,7 +2,6 @@
 //!
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes>
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,58 +22,8 @@ use super::selector::{self, Requirement};
 use super::status::Status;
 use super::store::Store;
 
-/// Changes that are remembered for watches that begin later; older ones answer 410 Expired.
-const REMEMBERED: usize = 512;
-
 /// As long as no `timeoutSeconds` says otherwise. The API server's `--min-request-timeout`.
 const TIMEOUT: Duration = Duration::from_secs(1800);
-
-/// One write of an object.
-#[derive(Debug, Clone)]
-pub struct Change {
-    revision: u64,
-    key: Key,
-    before: Option<Arc<Value>>,
-    after: Option<Arc<Value>>,
-}
-
-/// The latest writes, oldest first.
-#[derive(Debug, Clone, Default)]
-pub struct Changes {
-    latest: VecDeque<Change>,
-    /// All later ones are here.
-    complete_from: u64,
-}
-
-impl Changes {
-    /// Of a store that begins at this revision.
-    pub fn from(revision: u64) -> Self {
-        Self {
-            latest: VecDeque::new(),
-            complete_from: revision,
-        }
-    }
-
-    pub fn note(
-        &mut self,
-        revision: u64,
-        key: Key,
-        before: Option<Arc<Value>>,
-        after: Option<Arc<Value>>,
-    ) {
-        self.latest.push_back(Change {
-            revision,
-            key,
-            before,
-            after,
-        });
-        if self.latest.len() > REMEMBERED
-            && let Some(oldest) = self.latest.pop_front()
-        {
-            self.complete_from = oldest.revision;
-        }
-    }
-}
 
 /// What one client watches.
 #[derive(Debug)]

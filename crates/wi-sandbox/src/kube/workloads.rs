@@ -3,11 +3,13 @@
 
 use serde_json::{Value, json};
 
-use super::controllers::complete_job;
 use super::fields;
 use super::kind::Kind;
+use super::manifest;
 use super::names;
 use super::objects::Key;
+use super::schedule::Schedule;
+use super::selector;
 use super::status::Status;
 
 /// Kinds whose `metadata.generation` counts the changes of their spec.
@@ -158,6 +160,21 @@ pub fn loaded(key: &Key, object: Value) -> Value {
     object
 }
 
+/// What a Job is made with beside its spec: the selector and the labels that the API server gives it.
+fn complete_job(object: &mut Value) {
+    let uid = manifest::text(object, "/metadata/uid").unwrap_or_default();
+    let name = manifest::name_of(object);
+    if object["spec"]["selector"].is_null() && !uid.is_empty() {
+        let label = "batch.kubernetes.io/controller-uid";
+        object["spec"]["selector"] = json!({ "matchLabels": { label: uid } });
+        let labels = &mut object["spec"]["template"]["metadata"]["labels"];
+        labels[label] = json!(uid);
+        labels["controller-uid"] = json!(uid);
+        labels["batch.kubernetes.io/job-name"] = json!(name);
+        labels["job-name"] = json!(name);
+    }
+}
+
 /// The defaults of a pod's spec. `serviceAccount` is the former name of `serviceAccountName`: whichever is there
 /// gives the other its value, and a name that is taken away comes back by it.
 fn complete_pod(spec: &mut Value, former: Option<&Value>) {
@@ -267,7 +284,7 @@ pub fn check(key: &Key, object: &Value, live: Option<&Value>) -> Result<(), Stat
     if let Some(why) = unknown_mount(&template["spec"]) {
         return invalid(&why.0, why.1);
     }
-    let selects = |selector: &Value| super::controllers::selects(selector, template);
+    let selects = |selector: &Value| selector::selects(selector, template);
     if matches!(
         key.kind,
         Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet | Kind::DaemonSet
@@ -295,7 +312,7 @@ pub fn check(key: &Key, object: &Value, live: Option<&Value>) -> Result<(), Stat
     }
     if key.kind == Kind::CronJob {
         let schedule = spec["schedule"].as_str().unwrap_or_default();
-        if !super::controllers::is_schedule(schedule) {
+        if Schedule::parse(schedule).is_none() {
             return invalid(
                 "spec.schedule",
                 format!("Invalid value: {schedule:?}: it is no schedule"),

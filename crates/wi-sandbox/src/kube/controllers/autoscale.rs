@@ -4,12 +4,12 @@
 
 use serde_json::{Value, json};
 
-use super::pods::selects;
 use super::{count, is_going, namespace, replicas, seconds, set_condition, uid, written};
 use crate::clock::Millis;
 use crate::kube::kind::Kind;
 use crate::kube::manifest::is_ready;
 use crate::kube::objects::Key;
+use crate::kube::selector::selects;
 use crate::kube::store::Store;
 
 /// `--horizontal-pod-autoscaler-sync-period`.

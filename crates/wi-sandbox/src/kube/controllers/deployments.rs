@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::rollouts::Counts;
 use super::{conditions_of, count, is_going, namespace, owner_reference, replicas, share};
+use crate::kube::clockwork::Counts;
 use crate::kube::kind::Kind;
 use crate::kube::manifest;
 use crate::kube::objects::Key;

@@ -2,65 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::seconds;
+use crate::kube::clockwork::Order;
 use crate::kube::fields::Manager;
 use crate::kube::kind::Kind;
 use crate::kube::objects::Key;
 use crate::kube::store::Store;
 use crate::kube::workloads;
-
-/// An owner such as Argo CD: its object's template is put back when it has been another for a while.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Owner {
-    /// `NAMESPACE/KIND/NAME`.
-    pub object: String,
-    /// Its field manager: `argocd-controller`.
-    pub manager: String,
-    /// So long it takes to see it, in simulated seconds.
-    #[serde(default = "half_a_minute")]
-    pub after_seconds: u32,
-    /// The pod template in its Git. Absent: what the object has when the sandbox starts.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub template: Value,
-}
-
-/// A maker of a Secret, such as External Secrets: what is in it, or that it is there, is put back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Maker {
-    /// `NAMESPACE/NAME`.
-    pub secret: String,
-    /// Its field manager: `external-secrets`.
-    pub manager: String,
-    /// How often it looks, in simulated seconds.
-    #[serde(default = "an_hour")]
-    pub every_seconds: u32,
-    /// It makes keys of this account as well, as Config Connector does: one that is deleted is replaced by another.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keys_of: Option<String>,
-}
-
-/// A key that a maker sees to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
-    pub account: String,
-    pub namespace: String,
-    pub secret: String,
-    pub manager: String,
-}
-
-fn half_a_minute() -> u32 {
-    30
-}
-
-fn an_hour() -> u32 {
-    3600
-}
 
 impl Store {
     pub(super) fn run_owners(&mut self) {

@@ -6,7 +6,7 @@ use super::pods::{is_active, of_template};
 use super::{conditions_of, is_going, namespace, seconds, set_condition, written};
 use crate::clock;
 use crate::kube::kind::Kind;
-use crate::kube::manifest::{self, is_ready};
+use crate::kube::manifest::is_ready;
 use crate::kube::objects::Key;
 use crate::kube::store::Store;
 
@@ -153,19 +153,4 @@ pub fn is_complete(job: &Value) -> bool {
     let conditions = conditions_of(job);
     let mut conditions = conditions.iter();
     conditions.any(|c| c["status"] == "True" && c["type"] == "Complete")
-}
-
-/// What a Job is made with beside its spec: the selector and the labels that the API server gives it.
-pub fn complete(object: &mut Value) {
-    let uid = manifest::text(object, "/metadata/uid").unwrap_or_default();
-    let name = manifest::name_of(object);
-    if object["spec"]["selector"].is_null() && !uid.is_empty() {
-        let label = "batch.kubernetes.io/controller-uid";
-        object["spec"]["selector"] = json!({ "matchLabels": { label: uid } });
-        let labels = &mut object["spec"]["template"]["metadata"]["labels"];
-        labels[label] = json!(uid);
-        labels["controller-uid"] = json!(uid);
-        labels["batch.kubernetes.io/job-name"] = json!(name);
-        labels["job-name"] = json!(name);
-    }
 }

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::pods::Moments;
-use super::{DAY, Health, is_going, seconds, set_condition};
-use crate::kube::deletion::has_finalizers;
+use super::{DAY, is_going, seconds, set_condition};
+use crate::kube::clockwork::{Controllers, Health, Moments};
 use crate::kube::disruption::has_ended;
 use crate::kube::kind::Kind;
-use crate::kube::manifest::{self, is_ready};
+use crate::kube::manifest::{self, has_finalizers, is_ready};
 use crate::kube::objects::Key;
 use crate::kube::store::Store;
 use crate::kube::uid;
@@ -138,7 +137,7 @@ impl Store {
         self.is_beginning() && is_ready(pod)
     }
 
-    pub(super) fn settings(&self) -> super::Controllers {
+    pub(super) fn settings(&self) -> Controllers {
         let works = self.clockwork.as_ref();
         works
             .map(|works| works.settings.clone())

@@ -16,19 +16,11 @@ mod rollouts;
 mod services;
 mod stateful;
 
-pub use foreign::{Maker, Order, Owner};
-pub(super) use jobs::complete as complete_job;
-
-pub(super) use pods::selects;
-pub(super) use services::FOREGROUND;
-
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::clockwork::{Clockwork, Health, Healths, Order};
 use super::fields::{self, Manager};
 use super::kind::Kind;
 use super::manifest;
@@ -43,122 +35,6 @@ const MANAGER: &str = "kube-controller-manager";
 const PASSES: usize = 2000;
 
 const DAY: Millis = 24 * 3600 * 1000;
-
-/// How fast controllers and kubelets are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Controllers {
-    /// From a pod's place on a node until it is ready, in simulated seconds.
-    pub pod_start_seconds: u32,
-    /// From the end of a pod being asked for until it is gone.
-    pub pod_stop_seconds: u32,
-    /// How long a pod of a Job works.
-    pub job_seconds: u32,
-    /// Owners that put their templates back.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub owners: Vec<Owner>,
-    /// Makers that put their Secrets back.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub makers: Vec<Maker>,
-}
-
-impl Default for Controllers {
-    fn default() -> Self {
-        Self {
-            pod_start_seconds: 5,
-            pod_stop_seconds: 2,
-            job_seconds: 30,
-            owners: Vec::new(),
-            makers: Vec::new(),
-        }
-    }
-}
-
-/// What only the program in a pod decides.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Health {
-    /// From its start until it answers; `None`: as the cluster's pods do.
-    pub start_seconds: Option<u32>,
-    /// Why it is not ready.
-    pub unready: Option<String>,
-    /// Why its container ends, over and over.
-    pub crashes: Option<String>,
-    /// Why its work as a Job fails.
-    pub fails: Option<String>,
-    /// How much of the CPU that it asks for it uses, in percent.
-    pub utilization: Option<f64>,
-}
-
-/// Of pods, by namespace and name. Of others: they get ready, and what they do succeeds.
-pub type Healths = BTreeMap<(String, String), Health>;
-
-/// What the controllers remember between two passes.
-#[derive(Debug, Clone)]
-pub struct Clockwork {
-    settings: Controllers,
-    /// Simulated.
-    now: Millis,
-    /// The world begins: what it asks for has been there since yesterday.
-    beginning: bool,
-    healths: Arc<Healths>,
-    /// The moments of pods, by uid.
-    pods: BTreeMap<String, pods::Moments>,
-    /// When a rollout last got on, and how far it was then.
-    progress: BTreeMap<String, (Millis, rollouts::Counts)>,
-    /// When a CronJob was first seen.
-    first_seen: BTreeMap<String, Millis>,
-    /// What autoscalers would have had, by uid.
-    advice: BTreeMap<String, Vec<(Millis, i64)>>,
-    /// What owners and makers want, by the names of their objects.
-    remembered: BTreeMap<String, Value>,
-    /// Since when an owner's object is not as it wants it.
-    differs_since: BTreeMap<String, Millis>,
-    /// When makers last looked.
-    made: BTreeMap<String, Millis>,
-    /// Keys that makers ask for.
-    orders: Vec<Order>,
-    /// When something is due that is under way.
-    due: Option<Millis>,
-    /// When something is due by a schedule.
-    scheduled: Option<Millis>,
-    /// What all of this has seen.
-    seen: u64,
-}
-
-impl Clockwork {
-    pub fn new(settings: Controllers) -> Self {
-        Self {
-            settings,
-            now: 0,
-            beginning: true,
-            healths: Arc::default(),
-            pods: BTreeMap::new(),
-            progress: BTreeMap::new(),
-            first_seen: BTreeMap::new(),
-            advice: BTreeMap::new(),
-            remembered: BTreeMap::new(),
-            differs_since: BTreeMap::new(),
-            made: BTreeMap::new(),
-            orders: Vec::new(),
-            due: None,
-            scheduled: None,
-            seen: 0,
-        }
-    }
-
-    /// As the world file has them.
-    pub fn settings(&self) -> Controllers {
-        self.settings.clone()
-    }
-
-    fn wake(&mut self, at: Millis) {
-        self.due = Some(self.due.map_or(at, |due| due.min(at)));
-    }
-
-    fn wake_by_schedule(&mut self, at: Millis) {
-        self.scheduled = Some(self.scheduled.map_or(at, |due| due.min(at)));
-    }
-}
 
 impl Store {
     /// The controllers, where they run.
@@ -421,11 +297,6 @@ fn set_condition(conditions: &mut Vec<Value>, new: Value, stamp: &str, updated: 
         Some(at) => conditions[at] = new,
         None => conditions.push(new),
     }
-}
-
-/// Whether a text is a schedule of a CronJob.
-pub(super) fn is_schedule(text: &str) -> bool {
-    cron::Schedule::parse(text).is_some()
 }
 
 fn conditions_of(object: &Value) -> Vec<Value> {

@@ -4,40 +4,19 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Health, controller_of, is_going, namespace, owner_reference, seconds, uid};
-use crate::clock::Millis;
-use crate::kube::budget::LabelSelector;
+use super::{controller_of, is_going, namespace, owner_reference, seconds, uid};
+use crate::kube::clockwork::{Health, Moments};
 use crate::kube::disruption::has_ended;
 use crate::kube::kind::Kind;
 use crate::kube::manifest::{self, is_ready};
 use crate::kube::objects::Key;
-use crate::kube::selector;
+use crate::kube::selector::selects;
 use crate::kube::store::Store;
-
-/// The moments of a pod, simulated.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Moments {
-    /// When its containers started, or will again.
-    pub started: Option<Millis>,
-    pub ready: Option<Millis>,
-    /// When it is gone.
-    pub ends: Option<Millis>,
-    pub restarts: i64,
-}
 
 /// Whether a pod has neither ended nor is going.
 pub fn is_active(pod: &Value) -> bool {
     let phase = pod["status"]["phase"].as_str().unwrap_or_default();
     !has_ended(phase) && !is_going(pod)
-}
-
-/// Whether a selector of an object means what has these labels; an empty one of a workload means nothing.
-pub fn selects(selector: &Value, object: &Value) -> bool {
-    let read: Option<LabelSelector> = serde_json::from_value(selector.clone()).ok();
-    read.is_some_and(|read| {
-        let rules = selector::by_selector(&read);
-        !rules.is_empty() && rules.iter().all(|rule| rule.admits(object))
-    })
 }
 
 /// A pod of a template.

@@ -4,28 +4,10 @@ use serde_json::{Value, json};
 
 use super::{conditions_of, count, replicas, seconds, set_condition, uid};
 use crate::clock::Millis;
+use crate::kube::clockwork::Counts;
 use crate::kube::manifest;
 use crate::kube::objects::Key;
 use crate::kube::store::Store;
-
-/// The figures of a Deployment's status.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    pub replicas: i64,
-    pub updated: i64,
-    pub ready: i64,
-    pub available: i64,
-}
-
-impl Counts {
-    fn is_progress(self, former: Self) -> bool {
-        let old = |counts: Self| counts.replicas - counts.updated;
-        self.updated > former.updated
-            || old(self) < old(former)
-            || self.ready > former.ready
-            || self.available > former.available
-    }
-}
 
 impl Store {
     /// Writes a Deployment's status. `new`: the ReplicaSet of its template; `failure`: why pods cannot be made.

@@ -3,14 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{is_going, namespace, owner_reference, uid};
+use crate::kube::deletion::FOREGROUND;
 use crate::kube::kind::Kind;
 use crate::kube::manifest::{self, is_ready};
 use crate::kube::objects::Key;
 use crate::kube::store::Store;
 use crate::kube::uid as uids;
-
-/// The finalizer of an object whose dependents go first.
-pub const FOREGROUND: &str = "foregroundDeletion";
 
 impl Store {
     pub(super) fn run_services(&mut self) {
