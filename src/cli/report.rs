@@ -1,6 +1,5 @@
 //! What a command found, on its way out: the languages of findings, and the file that one of them goes to.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -84,10 +83,9 @@ pub(super) fn put(
     Ok(print::data(&text())?)
 }
 
-/// Writes a file.
+/// Writes a file whole, or leaves the one that is there.
 pub(super) fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::File::create(file)
-        .and_then(|mut f| f.write_all(text.as_bytes()))
+    files::write_whole(file, text.as_bytes())
         .map_err(|e| Failure::Message(format!("cannot write {}: {e}", file.display())))
 }
 

@@ -1,6 +1,7 @@
 //! Audit logs: what identities do, held against the spec. Reading and judging is `wi_logs`' business, which
 //! knows nothing of specs; here is what it is told of one, and what its findings are called.
 
+pub mod around;
 pub mod expected;
 pub mod files;
 pub mod live;

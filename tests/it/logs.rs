@@ -416,6 +416,54 @@ fn a_pod_that_is_taken_over_and_asks_bigquery_is_told_live() {
 }
 
 #[test]
+fn a_live_scan_knows_networks_of_clusters_and_what_roles_permit_on_the_first_day() {
+    let call = |from: &str, service: &str, permission: &str| {
+        format!(
+            "  - {{ pod: shop/web-1, at: \"{}\", service: {service}, method: {permission}, permission: {permission}, resource: project/acme-prod, callerIp: {from} }}\n",
+            hours_ago(3)
+        )
+    };
+    let sql = "cloudsql.instances.connect";
+    // The first is a pod's address, the second a node's.
+    let calls = ["10.0.1.9", "10.128.0.7"].map(|from| call(from, "cloudsql.googleapis.com", sql));
+    let odd = call(
+        "172.20.0.9",
+        "bigquery.googleapis.com",
+        "bigquery.jobs.create",
+    );
+    let role = "customRoles: [{ name: projects/acme-prod/roles/web, permissions: [cloudsql.instances.connect, storage.objects.get] }]\n";
+    let of = |calls: &str, rest: &str| {
+        let place = sandbox(calls, &format!("{role}{rest}"));
+        let spec = std::fs::read_to_string(place.path("wi.yaml")).expect("a spec");
+        place.write(
+            "wi.yaml",
+            &spec.replace("roles/cloudsql.client", "projects/acme-prod/roles/web"),
+        );
+        place
+    };
+    let quiet = of(&calls.concat(), "").wi(&["logs", "scan", "--live", "--sandbox"]);
+    assert_eq!(quiet.code, Some(0), "{}{}", quiet.out, quiet.err);
+    let place = of(&[calls.concat(), odd.clone()].concat(), "");
+    let ran = place.wi(&["logs", "scan", "--live", "--sandbox"]);
+    assert_eq!(ran.code, Some(2), "{}{}", ran.out, ran.err);
+    ran.says(&[
+        "L2: web-shop@acme-prod.iam.gserviceaccount.com (shop/web on main) asked BigQuery",
+        "L8: web-shop@acme-prod.iam.gserviceaccount.com (shop/web on main) called from 172.20.0.0/24, where no cluster",
+        "10.0.1.0/24 (pods of main)",
+        "10.128.0.0/24 (nodes of subnetwork default)",
+    ]);
+    // What cannot be read says nothing about anybody, and is told.
+    let faults = "faults:\n  - { match: 'GET */aggregated/usableSubnetworks', denied: true }\n  - { match: 'GET /v1/projects/acme-prod/roles/web', denied: true }\n";
+    let place = of(&[calls.concat(), odd].concat(), faults);
+    let ran = place.wi(&["logs", "scan", "--live", "--sandbox"]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+    ran.says(&[
+        "Networks of clusters of project acme-prod are not all known",
+        "What projects/acme-prod/roles/web permits is not known",
+    ]);
+}
+
+#[test]
 fn live_scans_say_what_they_did_not_read_and_which_logs_are_off() {
     let place = sandbox(&sql_calls(), "");
     let ran = place

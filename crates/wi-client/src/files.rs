@@ -66,6 +66,35 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
+/// Writes a file whole or not at all, with the rights of the one that is there or those that new files have. A link is
+/// followed; what is no file (a terminal, a pipe) is written to as it is.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let there = std::fs::metadata(path).ok();
+    if there.as_ref().is_some_and(|m| !m.is_file()) {
+        return OpenOptions::new().write(true).open(path)?.write_all(bytes);
+    }
+    let path = match &there {
+        Some(_) => &std::fs::canonicalize(path)?,
+        None => path,
+    };
+    let draft = draft_of(path);
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&draft)
+        .and_then(|mut file| {
+            if let Some(there) = &there {
+                file.set_permissions(there.permissions())?;
+            }
+            file.write_all(bytes)
+        })
+        .and_then(|()| std::fs::rename(&draft, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&draft);
+    }
+    written
+}
+
 /// A new file for its owner alone (0600). One that is there, a link too, is an error.
 pub fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -108,6 +137,38 @@ mod tests {
             read(&directory.path().join("none"), 9),
             Err(Unread::Io(_))
         ));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_report_is_the_old_one_or_the_new_one_and_keeps_links_rights_and_pipes() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().expect("a directory");
+        let (file, link) = (directory.path().join("f"), directory.path().join("link"));
+        write_whole(&file, b"new").expect("written");
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).expect("set");
+        std::os::unix::fs::symlink(&file, &link).expect("a link");
+        // Whoever has the old one open reads it to its end.
+        let mut open = File::open(&file).expect("open");
+        write_whole(&link, b"newer").expect("written");
+        let mut old = String::new();
+        open.read_to_string(&mut old).expect("read");
+        assert_eq!(
+            (old.as_str(), std::fs::read(&file).expect("read")),
+            ("new", b"newer".to_vec())
+        );
+        assert!(link.is_symlink());
+        let mode = std::fs::metadata(&file)
+            .expect("there")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o640);
+        write_whole(Path::new("/dev/null"), b"x").expect("written");
+        assert!(write_whole(&directory.path().join("none/f"), b"x").is_err());
+        assert_eq!(
+            std::fs::read_dir(directory.path()).expect("read").count(),
+            2
+        );
     }
 
     #[cfg(unix)]

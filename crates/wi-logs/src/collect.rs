@@ -67,6 +67,7 @@ enum As {
     Principal,
     Service,
     Place,
+    Vpc,
     Agent,
     KeyId,
     Plain,
@@ -113,7 +114,7 @@ impl Seen {
 #[derive(Debug)]
 pub struct Collector {
     /// Raw names, by what is made of them.
-    raw: [HashMap<Box<str>, u32>; 6],
+    raw: [HashMap<Box<str>, u32>; 7],
     kept: HashMap<Name, u32>,
     names: Vec<Name>,
     bytes: usize,
@@ -239,6 +240,10 @@ impl Collector {
         if place != 0 {
             self.row(Kind::Place, [one.who, place, 0, 0], 0, stat);
         }
+        let vpc = self.name(As::Vpc, payload.request.network.as_str());
+        if vpc != 0 {
+            self.row(Kind::Place, [one.who, vpc, 0, 0], 0, stat);
+        }
         if agent != 0 {
             self.row(Kind::Agent, [one.who, agent, 0, 0], 0, stat);
         }
@@ -357,6 +362,7 @@ impl Collector {
             As::Principal => name::principal(raw),
             As::Service => services::service(raw),
             As::Place => name::place(raw),
+            As::Vpc => name::vpc(raw),
             As::Agent => name::agent(raw),
             As::KeyId => key_id(raw),
             As::Plain => raw.chars().take(300).collect(),

@@ -295,6 +295,8 @@ fields! {
         caller_ip: Text<'a> = "callerIp" | "callerip";
         /// The program.
         agent: Text<'a> = "callerSuppliedUserAgent" | "callersupplieduseragent";
+        /// The VPC: `//compute.googleapis.com/projects/P/global/networks/N`, where `N` mostly is `__unknown__`.
+        network: Text<'a> = "callerNetwork" | "callernetwork";
         /// The request itself.
         attributes: RequestAttributes<'a> = "requestAttributes" | "requestattributes";
     }

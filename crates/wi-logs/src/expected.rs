@@ -22,6 +22,10 @@ pub struct Expected {
     pub node_accounts: BTreeSet<String>,
     /// Networks that calls may come from, with what they are.
     pub networks: Vec<(Cidr, String)>,
+    /// Whether those are all that the VPCs of clusters have: then no pod has a private address beyond them.
+    pub networks_are_all: bool,
+    /// VPCs that clusters are in, as [`name::vpc`] spells them; empty: not known.
+    pub vpcs: BTreeSet<String>,
     /// Who carries out plans, where it is told: else it is whoever's agent is `wi`.
     pub wi: Option<String>,
     /// When accounts went off keys, where that is told.
@@ -47,7 +51,9 @@ pub struct Identity {
     pub users: Vec<String>,
     /// Where it is declared: a file and a line.
     pub place: Option<(String, u32)>,
-    /// Services of roles on resources of which nobody knows the project: buckets.
+    /// Roles on resources of which nobody knows the project: buckets.
+    elsewhere: BTreeSet<String>,
+    /// Services of those.
     pub anywhere: BTreeSet<String>,
     services: BTreeMap<String, Class>,
     unknown: bool,
@@ -60,29 +66,38 @@ impl Identity {
             key: key.to_owned(),
             ..Self::default()
         };
-        for role in &roles {
-            match services::explained(role) {
-                Explained::All | Explained::Unknown => identity.unknown = true,
-                Explained::Services(hosts, class) => {
-                    for host in hosts {
-                        identity.explain(&host, class);
-                    }
-                }
-            }
-        }
         identity.roles = roles;
+        identity.judge(&Permissions::new());
         identity
     }
 
     /// Says that a role is on something of which nobody knows the project.
     pub fn is_anywhere(&mut self, role: &str) {
-        if let Explained::Services(hosts, _) = services::explained(role) {
-            self.anywhere.extend(hosts);
+        self.elsewhere.insert(role.to_owned());
+        self.judge(&Permissions::new());
+    }
+
+    /// Finds out what its roles explain, by their names and by the permissions of those that were read.
+    fn judge(&mut self, known: &Permissions) {
+        self.unknown = false;
+        self.services.clear();
+        self.anywhere.clear();
+        for role in self.roles.clone() {
+            match services::explained(&role, known.get(&role).map(Vec::as_slice)) {
+                Explained::All | Explained::Unknown => self.unknown = true,
+                Explained::Services(hosts) => {
+                    for (host, class) in hosts {
+                        if self.elsewhere.contains(&role) {
+                            self.anywhere.insert(host.clone());
+                        }
+                        self.explain(&host, class);
+                    }
+                }
+            }
         }
     }
 
-    /// Says that calls to a service are expected, up to a class.
-    pub fn explain(&mut self, service: &str, class: Class) {
+    fn explain(&mut self, service: &str, class: Class) {
         let known = self.services.entry(service.to_owned()).or_insert(class);
         *known = class.max(*known);
     }
@@ -114,6 +129,9 @@ impl Identity {
     }
 }
 
+/// What roles permit, by their names: those that were read.
+pub type Permissions = BTreeMap<String, Vec<String>>;
+
 /// A line of `audit.expect`.
 #[derive(Debug, Clone, Default)]
 pub struct Accepted {
@@ -134,6 +152,20 @@ pub struct Accepted {
 }
 
 impl Expected {
+    /// All roles of the identities.
+    pub fn roles(&self) -> BTreeSet<&str> {
+        let all = self.identities.values();
+        all.flat_map(|i| i.roles.iter().map(String::as_str))
+            .collect()
+    }
+
+    /// Judges roles by what they permit, too.
+    pub fn knows_roles(&mut self, known: &Permissions) {
+        for identity in self.identities.values_mut() {
+            identity.judge(known);
+        }
+    }
+
     /// The identity of a principal, if it is declared.
     pub fn identity(&self, who: &str) -> Option<&Identity> {
         self.identities.get(who)

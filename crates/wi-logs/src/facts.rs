@@ -13,7 +13,7 @@ pub enum Kind {
     Day,
     /// A principal called a service (`a`), by a method (`b`), on a project (`c`).
     Use,
-    /// A principal called from a network (`a`).
+    /// A principal called from a network, or a VPC (`a`).
     Place,
     /// A principal called by a program (`a`).
     Agent,

@@ -101,6 +101,30 @@ pub fn place(caller: &str) -> String {
     }
 }
 
+/// What a place begins with that is a VPC, told by the project that it is in: networks themselves are mostly
+/// `__unknown__` in entries.
+const VPC: &str = "VPCs of ";
+
+/// The place of a VPC: `VPCs of acme-prod`, from `//compute.googleapis.com/projects/acme-prod/global/networks/default`
+/// or `projects/…`. Nothing of a project's number, which could not be compared.
+pub fn vpc(network: &str) -> String {
+    let project = network
+        .split_once("projects/")
+        .and_then(|(_, rest)| rest.split_once("/global/networks/"))
+        .map(|(project, _)| project);
+    match project {
+        Some(project) if project.contains(|c: char| !c.is_ascii_digit()) => {
+            format!("{VPC}{project}")
+        }
+        _ => String::new(),
+    }
+}
+
+/// Whether a place is a VPC.
+pub fn is_vpc(place: &str) -> bool {
+    place.starts_with(VPC)
+}
+
 fn network_v4(ip: Ipv4Addr) -> String {
     let [a, b, c, _] = ip.octets();
     format!("{}/24", Ipv4Addr::new(a, b, c, 0))
@@ -251,6 +275,14 @@ mod tests {
             assert_eq!(place(ip), network);
             assert_eq!(is_public(network), public, "{ip}");
         }
+        let network = "//compute.googleapis.com/projects/acme-prod/global/networks/__unknown__";
+        assert_eq!(vpc(network), "VPCs of acme-prod");
+        assert_eq!(vpc("projects/acme-prod/global/networks/x"), vpc(network));
+        assert_eq!(
+            vpc("//compute.googleapis.com/projects/123/global/networks/x"),
+            ""
+        );
+        assert!(is_vpc(&vpc(network)) && !is_public(&vpc(network)));
         let pods = Cidr::parse("10.4.0.0/14").expect("a network");
         assert!(pods.has("10.7.255.0/24") && !pods.has("10.8.0.0/24"));
         assert!(Cidr::parse("0.0.0.0/0").expect("all").has("8.8.8.0/24"));

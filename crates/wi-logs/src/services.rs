@@ -160,29 +160,100 @@ const MINTING: [&str; 4] = [
 /// What a role explains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Explained {
-    /// Calls to these services, up to this class.
-    Services(Vec<String>, Class),
+    /// Calls to these services, each up to a class.
+    Services(Vec<(String, Class)>),
     /// Anything: a basic role.
     All,
     /// Nobody knows: a role that somebody made.
     Unknown,
 }
 
-/// What a role explains, by its name.
-pub fn explained(role: &str) -> Explained {
+/// What a role explains: one that somebody made by what it permits, a predefined one by its name and by what else it
+/// permits. `permissions` are those of the role, where they were read.
+pub fn explained(role: &str, permissions: Option<&[String]>) -> Explained {
+    let by_name = by_name(role);
+    let Some(permissions) = permissions.filter(|_| by_name != Explained::All) else {
+        return by_name;
+    };
+    let mut all: std::collections::BTreeMap<String, Class> = match by_name {
+        Explained::Services(hosts) => hosts.into_iter().collect(),
+        Explained::All | Explained::Unknown => Default::default(),
+    };
+    for permission in permissions {
+        let Some((word, rest)) = permission.split_once('.') else {
+            continue;
+        };
+        if INCIDENTAL.iter().any(|of| rest.starts_with(of)) {
+            continue;
+        }
+        let hosts = match rest {
+            "serviceAccounts.getAccessToken"
+            | "serviceAccounts.getOpenIdToken"
+            | "serviceAccounts.signBlob"
+            | "serviceAccounts.signJwt"
+            | "serviceAccounts.implicitDelegation" => {
+                vec!["iamcredentials.googleapis.com".to_owned()]
+            }
+            _ => services(word),
+        };
+        let class = needed(rest);
+        for host in hosts {
+            let most = all.entry(host).or_insert(class);
+            *most = class.max(*most);
+        }
+    }
+    Explained::Services(all.into_iter().collect())
+}
+
+/// What permissions of many roles are about, whatever the role is for: that says nothing of it.
+const INCIDENTAL: [&str; 5] = [
+    "projects.",
+    "locations.",
+    "operations.",
+    "keyHandles.",
+    "policy.get",
+];
+
+/// The class of calls that a permission is for, by its last word: whoever may do more than look may write.
+fn needed(permission: &str) -> Class {
+    let last = permission.rsplit('.').next().unwrap_or(permission);
+    let reads = ["get", "list", "search", "query", "read", "view", "access"];
+    let makes = [
+        "setIamPolicy",
+        "actAs",
+        "getAccessToken",
+        "getOpenIdToken",
+        "signBlob",
+        "signJwt",
+    ];
+    let is_key = permission.starts_with("serviceAccountKeys.create")
+        || permission.starts_with("hmacKeys.create");
+    if is_key || makes.contains(&last) {
+        Class::Admin
+    } else if reads.iter().any(|verb| last.starts_with(verb)) {
+        Class::Read
+    } else {
+        Class::Write
+    }
+}
+
+fn by_name(role: &str) -> Explained {
+    let up_to = |hosts: Vec<String>, class| {
+        Explained::Services(hosts.into_iter().map(|host| (host, class)).collect())
+    };
     let Some(name) = role.strip_prefix("roles/") else {
         return Explained::Unknown;
     };
     let Some((first, rest)) = name.split_once('.') else {
         return match name {
-            "browser" => Explained::Services(services("browser"), Class::Read),
+            "browser" => up_to(services("browser"), Class::Read),
             "owner" | "editor" | "viewer" | "admin" | "writer" | "reader" => Explained::All,
             _ => Explained::Unknown,
         };
     };
     if MINTING.contains(&role) {
         let both = ["iamcredentials.googleapis.com", "iam.googleapis.com"];
-        return Explained::Services(both.map(str::to_owned).to_vec(), Class::Admin);
+        return up_to(both.map(str::to_owned).to_vec(), Class::Admin);
     }
     let rest = rest.to_ascii_lowercase();
     let reads = ["viewer", "reader", "accessor", "lookup", "auditor"];
@@ -193,7 +264,7 @@ pub fn explained(role: &str) -> Explained {
     } else {
         Class::Write
     };
-    Explained::Services(services(first), class)
+    up_to(services(first), class)
 }
 
 /// The hosts of a role's first word.
@@ -283,8 +354,8 @@ mod tests {
 
     #[test]
     fn roles_explain_services_by_all_of_their_hosts() {
-        let hosts = |role: &str| match explained(role) {
-            Explained::Services(hosts, _) => hosts,
+        let hosts = |role: &str| match explained(role, None) {
+            Explained::Services(hosts) => hosts.into_iter().map(|(h, _)| h).collect::<Vec<_>>(),
             other => panic!("{role}: {other:?}"),
         };
         assert!(hosts("roles/datastore.user").contains(&"firestore.googleapis.com".to_owned()));
@@ -293,15 +364,57 @@ mod tests {
             hosts("roles/secretmanager.secretAccessor"),
             ["secretmanager.googleapis.com"]
         );
-        assert_eq!(explained("roles/editor"), Explained::All);
-        assert_eq!(explained("projects/p/roles/x"), Explained::Unknown);
-        let of = |role: &str| match explained(role) {
-            Explained::Services(_, class) => class,
+        assert_eq!(explained("roles/editor", None), Explained::All);
+        assert_eq!(explained("roles/editor", Some(&[])), Explained::All);
+        assert_eq!(explained("projects/p/roles/x", None), Explained::Unknown);
+        let of = |role: &str| match explained(role, None) {
+            Explained::Services(hosts) => hosts[0].1,
             other => panic!("{role}: {other:?}"),
         };
         assert_eq!(of("roles/storage.objectViewer"), Class::Read);
         assert_eq!(of("roles/pubsub.subscriber"), Class::Write);
         assert_eq!(of("roles/storage.admin"), Class::Admin);
+    }
+
+    #[test]
+    fn roles_explain_what_they_permit_and_not_what_all_of_them_do() {
+        let of = |role: &str, permissions: &[&str]| {
+            let permissions: Vec<String> = permissions.iter().map(|p| (*p).to_owned()).collect();
+            match explained(role, Some(&permissions)) {
+                Explained::Services(hosts) => hosts,
+                other => panic!("{role}: {other:?}"),
+            }
+        };
+        let host = |name: &str, class| (format!("{name}.googleapis.com"), class);
+        assert_eq!(
+            of(
+                "projects/p/roles/loader",
+                &[
+                    "storage.objects.get",
+                    "pubsub.topics.publish",
+                    "pubsub.topics.get",
+                    "resourcemanager.projects.get",
+                    "cloudkms.keyHandles.create",
+                    "iam.serviceAccounts.getAccessToken",
+                ],
+            ),
+            [
+                host("iamcredentials", Class::Admin),
+                host("pubsub", Class::Write),
+                host("pubsublite", Class::Write),
+                host("storage", Class::Read),
+            ]
+        );
+        // A predefined role by its name, and by what else it permits.
+        let worker = of("roles/dataflow.worker", &["storage.objects.create"]);
+        assert_eq!(
+            worker,
+            [
+                host("dataflow", Class::Write),
+                host("storage", Class::Write)
+            ]
+        );
+        assert_eq!(of("projects/p/roles/none", &[]), []);
     }
 
     #[test]

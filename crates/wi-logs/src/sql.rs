@@ -28,7 +28,7 @@ const TABLES: [&str; 2] = [
 const CHANGED: &str = "CAST(JSON_QUERY(TO_JSON_STRING(protopayload_auditlog), '$.servicedata_v1_iam.policyDelta') AS STRING)";
 
 /// What names an entry, and what detectors look at; the same for many entries.
-const KEYS: [(&str, &str); 17] = [
+const KEYS: [(&str, &str); 18] = [
     ("logName", "logName"),
     ("resource_type", "resource.type"),
     (
@@ -62,6 +62,10 @@ const KEYS: [(&str, &str); 17] = [
     (
         "agent",
         "protopayload_auditlog.requestMetadata.callerSuppliedUserAgent",
+    ),
+    (
+        "network",
+        "JSON_VALUE(TO_JSON_STRING(protopayload_auditlog.requestMetadata), '$.callerNetwork')",
     ),
     (
         "host",
@@ -124,7 +128,7 @@ impl Query<'_> {
              object AS resourceName,\n    \
              STRUCT(code AS code) AS status,\n    \
              STRUCT(email AS principalEmail, subject AS principalSubject, key_name AS serviceAccountKeyName, delegation AS wi_delegation) AS authenticationInfo,\n    \
-             STRUCT(caller AS callerIp, agent AS callerSuppliedUserAgent, STRUCT(host AS host) AS requestAttributes) AS requestMetadata,\n    \
+             STRUCT(caller AS callerIp, agent AS callerSuppliedUserAgent, network AS callerNetwork, STRUCT(host AS host) AS requestAttributes) AS requestMetadata,\n    \
              metadata AS metadataJson,\n    \
              regions AS wi_regions,\n    \
              changed AS wi_changed\n  \

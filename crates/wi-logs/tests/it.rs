@@ -12,6 +12,7 @@ use wi_logs::collect::{Collector, Seen};
 use wi_logs::detect::{self, Detector, Report};
 use wi_logs::expected::{Accepted, Expected, Identity};
 use wi_logs::facts::Facts;
+use wi_logs::name::{self, Cidr};
 use wi_logs::read::{self, Input};
 use wi_logs::when;
 
@@ -205,6 +206,86 @@ fn one_more_address_of_a_nat_is_told_and_two_stolen_tokens_are_found() {
     assert_eq!(with(3), (0, 1));
     assert_eq!(with(2), (2, 0));
     assert_eq!(with(1), (1, 0));
+}
+
+#[test]
+fn where_the_clusters_are_is_known_on_the_first_day_and_of_other_vpcs_the_past_decides() {
+    let foreign = "//compute.googleapis.com/projects/evil-corp/global/networks/x";
+    let call = |made: &mut Made, day, who: &str, ip, network: &str| {
+        let at = made.at(day);
+        let service = "cloudsql.googleapis.com";
+        let call = Call {
+            ip,
+            ..Call::new(who, service, "cloudsql.instances.connect")
+        };
+        let network = serde_json::json!({ "requestMetadata": { "callerNetwork": network } });
+        made.call(at, &call, network);
+    };
+    let found = |made: &mut Made, expected: &Expected| {
+        let facts = read_lines(&made.lines());
+        let report = detect::detect(&facts, &Baseline::default(), expected, &[Detector::L8], 0);
+        let all = report.findings.into_iter();
+        all.map(|f| (f.who, f.about)).collect::<Vec<_>>()
+    };
+    let unknown = expected();
+    let mut known = expected();
+    let pods = Cidr::parse("10.4.0.0/14").expect("a network");
+    known.networks.push((pods, "pods of main".to_owned()));
+    known.vpcs.insert(name::vpc(OWN_VPC));
+    let web = |place: &str| (WEB.to_owned(), place.to_owned());
+
+    let mut made = Made::new(1);
+    made.quiet(0..1);
+    assert_eq!(found(&mut made, &known), []);
+    call(&mut made, 0, WEB, "10.200.0.9", OWN_VPC);
+    call(&mut made, 0, WEB, "gce-internal-ip", foreign);
+    // Somebody who is no pod calls from where he likes.
+    call(&mut made, 0, BATCH, "10.200.0.9", foreign);
+    assert_eq!(found(&mut made, &unknown), []);
+    assert_eq!(found(&mut made, &known), [web("VPCs of evil-corp")]);
+    known.networks_are_all = true;
+    let both = [web("10.200.0.0/24"), web("VPCs of evil-corp")];
+    assert_eq!(found(&mut made, &known), both);
+    // A NAT's address is none of the VPC: of those the past decides.
+    call(&mut made, 0, WEB, "192.0.2.77", OWN_VPC);
+    assert_eq!(found(&mut made, &known), both);
+
+    // Without the clusters, a VPC is new to who was in another for long enough.
+    let mut made = Made::new(2);
+    made.quiet(0..9);
+    call(&mut made, 8, WEB, "gce-internal-ip", foreign);
+    call(&mut made, 8, WORKER, "gce-internal-ip", foreign);
+    assert_eq!(found(&mut made, &unknown), [web("VPCs of evil-corp")]);
+}
+
+#[test]
+fn a_role_that_somebody_made_explains_what_it_permits_once_it_is_read() {
+    let mut made = Made::new(4);
+    made.quiet(0..1);
+    made.plant("L2", 0);
+    let facts = read_lines(&made.lines());
+    let role = "projects/acme-prod/roles/web";
+    let mut expected = expected();
+    let mut own = identity("account: web", &[role], &[ksa("web")]);
+    own.users.push(ksa("web"));
+    expected.identities.insert(WEB.to_owned(), own);
+    let mut about = |permissions: Option<&[&str]>| {
+        let permissions = permissions.map(|all| all.iter().map(|p| (*p).to_owned()).collect());
+        let known = permissions.map(|p| (role.to_owned(), p)).into_iter();
+        expected.knows_roles(&known.collect());
+        let none = Baseline::default();
+        let report = detect::detect(&facts, &none, &expected, &[Detector::L2], 0);
+        let all = report.findings.into_iter();
+        all.map(|f| f.about).collect::<Vec<_>>()
+    };
+    assert_eq!(about(None), [""; 0], "nobody knows what it is for");
+    let [big, get, sql] = [
+        "bigquery.jobs.create",
+        "storage.objects.get",
+        "cloudsql.instances.connect",
+    ];
+    assert_eq!(about(Some(&[get, sql])), ["bigquery.googleapis.com"]);
+    assert_eq!(about(Some(&[get, sql, big])), [""; 0]);
 }
 
 #[test]

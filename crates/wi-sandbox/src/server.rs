@@ -274,6 +274,9 @@ fn route(state: &mut State, request: &Request) -> Result<Value, ApiError> {
         ["v1", "projects", project, "locations" | "zones", ..] => {
             gke::handle(state, project, &segments[3..], request)
         }
+        ["v1", "projects", project, "aggregated", "usableSubnetworks"] => {
+            gke::usable_subnetworks(state, project, request)
+        }
         ["compute", "v1", "projects", project, rest @ ..] => {
             gke::instance_groups(state, project, rest, request)
         }

@@ -85,16 +85,3 @@ fn read_baseline(file: &Path, may_be_new: bool) -> Result<Baseline, Failure> {
         String::from_utf8(bytes).map_err(|_| Failure::Message(format!("{name} is not text")))?;
     Baseline::parse(&text).map_err(|e| Failure::Message(format!("{name}:{e}")))
 }
-
-/// Writes a file by way of another, so that it is the old one or the new one.
-fn write_whole(file: &Path, text: &str) -> Result<(), Failure> {
-    let told =
-        |e: std::io::Error| Failure::Message(format!("cannot write {}: {e}", file.display()));
-    if let Some(directory) = file.parent().filter(|d| !d.as_os_str().is_empty()) {
-        std::fs::create_dir_all(directory).map_err(told)?;
-    }
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".new");
-    std::fs::write(&beside, text).map_err(told)?;
-    std::fs::rename(&beside, file).map_err(told)
-}

@@ -16,11 +16,11 @@ use wi_logs::expected::Expected;
 use wi_logs::{filter, name, when};
 
 use super::super::connect::{self, ConnectArgs, Session};
-use super::super::report::ReportArgs;
+use super::super::report::{ReportArgs, write};
 use super::super::{Failure, Success};
-use super::{read_baseline, since, spec, write_whole};
+use super::{read_baseline, since, spec};
 use crate::engine::pipeline::Input;
-use crate::logs::{self, expected, files, live, report};
+use crate::logs::{self, around, expected, files, live, report};
 use crate::view::{findings as view, print};
 
 const READ: &str = "What is read";
@@ -121,7 +121,7 @@ pub(in crate::cli) fn run(args: ScanArgs) -> Result<Success, Failure> {
     }
     let only = detectors(&args.detectors)?;
     let spec = spec(&args.spec)?;
-    let expected = expectation(&args, spec.as_ref())?;
+    let mut expected = expectation(&args, spec.as_ref())?;
     let known = match &args.baseline {
         Some(file) => read_baseline(file, args.learn)?,
         None => read_baseline(Path::new(BASELINE), true)?,
@@ -132,7 +132,7 @@ pub(in crate::cli) fn run(args: ScanArgs) -> Result<Success, Failure> {
     let count = named.len();
     let mut read = logs::facts(files::inputs(named, args.learn.then(|| digests.clone())));
     let seen = match args.live {
-        true => look(&args, &expected, &mut read)?,
+        true => look(&args, spec.as_ref(), &mut expected, &mut read)?,
         false => Seen::default(),
     };
     let today = when::day_of(jiff::Timestamp::now().as_microsecond());
@@ -187,8 +187,13 @@ struct Seen {
     source: Option<String>,
 }
 
-/// Reads the logs of the spec's projects, and whether they are on.
-fn look(args: &ScanArgs, expected: &Expected, read: &mut logs::Read) -> Result<Seen, Failure> {
+/// Reads the logs of the spec's projects, whether they are on, and what clusters and roles say of identities.
+fn look(
+    args: &ScanArgs,
+    spec: Option<&Spec>,
+    expected: &mut Expected,
+    read: &mut logs::Read,
+) -> Result<Seen, Failure> {
     let mut projects = Vec::new();
     let own = expected.projects.iter().map(|p| ("the spec", p));
     for (of, text) in own.chain(args.project.iter().map(|p| ("--project", p))) {
@@ -212,6 +217,9 @@ fn look(args: &ScanArgs, expected: &Expected, read: &mut logs::Read) -> Result<S
             }
         };
         let (mut warnings, mut not_seen) = live::switched_off(&http, &projects).await;
+        if let Some(spec) = spec {
+            warnings.extend(around::look(&http, spec, expected).await);
+        }
         let ahead = http.clock_ahead().unwrap_or_default();
         let now = (jiff::Timestamp::now() - ahead).as_microsecond();
         let wanted = live::Wanted {
@@ -285,7 +293,11 @@ fn add(
             text.len() >> 20
         ));
     }
-    write_whole(file, &text)?;
+    if let Some(directory) = file.parent().filter(|d| !d.as_os_str().is_empty()) {
+        std::fs::create_dir_all(directory)
+            .map_err(|e| Failure::Message(format!("cannot make {}: {e}", directory.display())))?;
+    }
+    write(file, &text)?;
     print::note(&format!(
         "Learned from {} entries: {} principals in {name}.\n",
         detect::thousands(read.facts.counts.entries),
@@ -343,13 +355,5 @@ fn expectation(args: &ScanArgs, spec: Option<&Spec>) -> Result<Expected, Failure
 
 fn show(report: &crate::scan::Report, args: &ScanArgs) -> Result<(), Failure> {
     let text = || view::text::findings(&report.findings, &report.looked_at, print::width());
-    let told = args.report.format.of(report, text);
-    match &args.report.out {
-        Some(file) => {
-            write_whole(file, &anstream::adapter::strip_str(&told).to_string())?;
-            print::data(&text())?;
-        }
-        None => print::data(&told)?,
-    }
-    Ok(())
+    args.report.put(report, text)
 }

@@ -7,14 +7,46 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use wi_core::names::{ClusterPath, ProjectId};
-use wi_core::wire::container::{Cluster, ClusterList, Operation};
+use wi_core::wire::container::{Cluster, ClusterList, Operation, Subnetwork};
 use wi_core::wire::upgrade::UpgradeSettings;
 
-use crate::http::{Api, ApiError, Http, Request};
+use crate::http::{Api, ApiError, Http, ListBudget, Request};
 
 /// `projects.locations.clusters.list` over all locations; node pools are part of it.
 pub async fn list_clusters(http: &Http, project: &ProjectId) -> Result<ClusterList, ApiError> {
     get(http, &format!("projects/{project}/locations/-/clusters")).await
+}
+
+/// `projects.aggregated.usableSubnetworks.list`: subnetworks that clusters of the project can be in, those of a
+/// shared VPC too.
+pub async fn usable_subnetworks(
+    http: &Http,
+    project: &ProjectId,
+) -> Result<Vec<Subnetwork>, ApiError> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Page {
+        subnetworks: Vec<Subnetwork>,
+        next_page_token: String,
+    }
+    let mut all = Vec::new();
+    let mut token = String::new();
+    let mut budget = ListBudget::of_pages(super::MOST_PAGES);
+    loop {
+        let mut path = format!("v1/projects/{project}/aggregated/usableSubnetworks?pageSize=500");
+        if !token.is_empty() {
+            path.push_str(&format!("&pageToken={}", wi_core::percent::query(&token)));
+        }
+        let request = Request::new(Method::GET, http.url(Api::Container, &path));
+        let page: Page = http
+            .page(request, &mut budget, |p: &Page| p.subnetworks.len())
+            .await?;
+        all.extend(page.subnetworks);
+        token = page.next_page_token;
+        if token.is_empty() {
+            return Ok(all);
+        }
+    }
 }
 
 /// `projects.locations.clusters.get`.

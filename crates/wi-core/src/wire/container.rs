@@ -133,6 +133,8 @@ pub struct Cluster {
     pub label_fingerprint: String,
     pub fleet: Fleet,
     pub network_config: NetworkConfig,
+    pub cluster_ipv4_cidr: String,
+    pub services_ipv4_cidr: String,
     pub network_policy: Enabled,
     /// Authorization of before RBAC.
     pub legacy_abac: Enabled,
@@ -143,6 +145,29 @@ pub struct Cluster {
 pub struct NetworkConfig {
     /// `ADVANCED_DATAPATH` is GKE Dataplane V2.
     pub datapath_provider: String,
+    /// The VPC: `projects/P/global/networks/N`.
+    pub network: String,
+}
+
+/// `UsableSubnetwork`: a subnetwork that clusters of a project can be in.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Subnetwork {
+    /// `projects/P/regions/R/subnetworks/S`.
+    pub subnetwork: String,
+    /// Its VPC: `projects/P/global/networks/N`.
+    pub network: String,
+    /// What nodes have their addresses from.
+    pub ip_cidr_range: String,
+    pub secondary_ip_ranges: Vec<SecondaryRange>,
+}
+
+/// `UsableSubnetworkSecondaryRange`: what pods or services have their addresses from.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SecondaryRange {
+    pub range_name: String,
+    pub ip_cidr_range: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -157,6 +182,7 @@ pub struct Fleet {
 #[serde(rename_all = "camelCase", default)]
 pub struct PrivateCluster {
     pub private_endpoint: String,
+    pub master_ipv4_cidr_block: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -1,4 +1,4 @@
-//! From where identities call: L8.
+//! From where identities call: L8. What is known of clusters' networks is expected on the first day.
 
 use std::collections::BTreeMap;
 
@@ -21,26 +21,22 @@ pub(super) fn look(context: &mut Context<'_>) {
     let mut nats: BTreeMap<&str, Micros> = BTreeMap::new();
     for (who, own) in &places {
         for (place, stat) in own {
-            let is_public = name::is_public(place);
-            let is_outside =
-                !is_public && !context.expected.networks.is_empty() && place.contains('/');
-            if !(is_public || is_outside) || context.expected.network(place).is_some() {
-                continue;
-            }
             if context.base(who).is_some_and(|h| h.places.contains(*place)) {
                 continue;
             }
-            if !context.knows(who, stat.first) {
+            let Some(why) = odd(context, who, own, place, stat) else {
                 continue;
-            }
+            };
+            let is_public = name::is_public(place);
             if is_public && moved(context, &places, who, place, stat) {
                 let since = nats.entry(place).or_insert(stat.first);
                 *since = stat.first.min(*since);
                 continue;
             }
             let what = format!(
-                "{} called from {place}, where it never called from",
-                context.shown(who)
+                "{} called from {place}, {}",
+                context.shown(who),
+                why.words()
             );
             let others: Vec<String> = own
                 .keys()
@@ -51,7 +47,9 @@ pub(super) fn look(context: &mut Context<'_>) {
             if !others.is_empty() {
                 evidence.push(format!("otherwise it called from {}", others.join(", ")));
             }
-            evidence.push(context.past(who, when::day_of(stat.first)).words());
+            if why == Odd::New {
+                evidence.push(context.past(who, when::day_of(stat.first)).words());
+            }
             let rule = (Detector::L8, Severity::High);
             context.find(rule, who, place, what, evidence, Some(stat.first));
         }
@@ -62,6 +60,62 @@ pub(super) fn look(context: &mut Context<'_>) {
             when::shown(since)
         ));
     }
+}
+
+/// What is odd about a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Odd {
+    /// No cluster is there.
+    Foreign,
+    /// Nobody expects it, and the past does not know it.
+    New,
+}
+
+impl Odd {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Foreign => "where no cluster of the spec's projects is",
+            Self::New => "where it never called from",
+        }
+    }
+}
+
+/// Pods call from networks of their clusters, which is known on the first day where the clusters were seen. Of all else,
+/// and of addresses of the internet, the past decides: a NAT has such.
+fn odd(
+    context: &Context<'_>,
+    who: &str,
+    own: &BTreeMap<&str, Stat>,
+    place: &str,
+    stat: &Stat,
+) -> Option<Odd> {
+    let expected = context.expected;
+    let is_of_pods = expected
+        .identity(who)
+        .is_some_and(|i| i.has_workloads || name::is_ksa(who));
+    if name::is_vpc(place) {
+        if expected.vpcs.contains(place) {
+            return None;
+        }
+        if is_of_pods && !expected.vpcs.is_empty() {
+            return Some(Odd::Foreign);
+        }
+        // Not all entries tell a VPC: it is new to those who were seen in others.
+        let base = context.base(who).into_iter().flat_map(|h| &h.places);
+        let mut base = base.filter(|p| name::is_vpc(p));
+        let mut rows = own.iter().filter(|(p, _)| name::is_vpc(p));
+        let has_others = base.next().is_some() || rows.any(|(_, s)| s.first < stat.first);
+        return (has_others && context.knows(who, stat.first)).then_some(Odd::New);
+    }
+    if !place.contains('/') || expected.network(place).is_some() {
+        return None;
+    }
+    let is_private = !name::is_public(place);
+    if is_private && expected.networks_are_all && is_of_pods {
+        return Some(Odd::Foreign);
+    }
+    let is_judged = !is_private || !expected.networks.is_empty();
+    (is_judged && context.knows(who, stat.first)).then_some(Odd::New)
 }
 
 /// The workloads that share a way out: those of a pool, or of a project.

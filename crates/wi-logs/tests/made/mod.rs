@@ -14,6 +14,8 @@ pub const DEFAULT: &str = "1234-compute@developer.gserviceaccount.com";
 pub const ANN: &str = "ann@acme.com";
 pub const WI: &str = "wi-ci@acme-prod.iam.gserviceaccount.com";
 pub const METADATA: &str = "google-api-go-client/0.5 gke-metadata-server,gzip(gfe)";
+/// The VPC of the cluster, as entries have it.
+pub const OWN_VPC: &str = "//compute.googleapis.com/projects/acme-prod/global/networks/__unknown__";
 /// When all of it begins.
 pub const START: &str = "2026-11-01T00:00:00Z";
 
@@ -254,7 +256,9 @@ impl Made {
                 self.call(at, &sql, Self::via(&web));
                 let at = self.at(day);
                 let get = Call::new(WEB, "storage.googleapis.com", "storage.objects.get");
-                self.call(at, &get, Self::via(&web));
+                let mut extra = Self::via(&web);
+                extra["requestMetadata"] = json!({ "callerNetwork": OWN_VPC });
+                self.call(at, &get, extra);
                 let at = self.at(day);
                 // By one of the hosts that serve the role.
                 let firestore = ["datastore.googleapis.com", "firestore.googleapis.com"]

@@ -71,7 +71,7 @@ delta = "STRUCT(bindingDeltas STRUCT(action VARCHAR, role VARCHAR, member VARCHA
 payload = " ".join(f"""STRUCT(serviceName VARCHAR, methodName VARCHAR, resourceName VARCHAR, status STRUCT(code INTEGER),
   authenticationInfo STRUCT(principalEmail VARCHAR, principalSubject VARCHAR, serviceAccountKeyName VARCHAR,
     serviceAccountDelegationInfo {person}),
-  requestMetadata STRUCT(callerIp VARCHAR, callerSuppliedUserAgent VARCHAR, requestAttributes STRUCT(host VARCHAR)),
+  requestMetadata STRUCT(callerIp VARCHAR, callerSuppliedUserAgent VARCHAR, callerNetwork VARCHAR, requestAttributes STRUCT(host VARCHAR)),
   resourceLocation STRUCT(currentLocations VARCHAR[]), servicedata_v1_iam STRUCT(policyDelta {delta}), metadataJson VARCHAR)""".split())
 columns = {"logName": "VARCHAR", "timestamp": "TIMESTAMPTZ", "insertId": "VARCHAR",
   "resource": "STRUCT(type VARCHAR, labels STRUCT(project_id VARCHAR, email_id VARCHAR, unique_id VARCHAR))",

@@ -109,6 +109,29 @@ fn server_config() -> Value {
     })
 }
 
+/// Answers `v1/projects/P/aggregated/usableSubnetworks`: the default network's, in each region that has a cluster.
+pub fn usable_subnetworks(
+    state: &State,
+    project: &str,
+    request: &Request,
+) -> Result<Value, ApiError> {
+    let Some(project) = state.project(project) else {
+        return Err(ApiError::denied(format!(
+            "Permission denied on resource project {project} (or it may not exist)."
+        )));
+    };
+    if request.method != "GET" {
+        return Err(request.not_simulated());
+    }
+    let clusters = state.world.clusters.iter().filter(|c| c.project == project);
+    let regions: std::collections::BTreeSet<&str> = clusters.map(|c| c.region()).collect();
+    let subnetworks = regions.into_iter().enumerate();
+    let subnetworks: Vec<Value> = subnetworks
+        .map(|(at, region)| show::usable_subnetwork(&project, region, at))
+        .collect();
+    Ok(json!({ "subnetworks": subnetworks }))
+}
+
 /// Answers `compute/v1/projects/P/zones/Z/instanceGroupManagers/NAME`: the group of a node pool in a zone.
 pub fn instance_groups(
     state: &State,

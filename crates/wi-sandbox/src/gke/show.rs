@@ -157,6 +157,17 @@ fn settings(of: &Cluster) -> Value {
     })
 }
 
+/// A subnetwork of the default network, which is the one of this number.
+pub fn usable_subnetwork(project: &str, region: &str, number: usize) -> Value {
+    let secondary = |name: &str, range: &str| json!({ "rangeName": name, "ipCidrRange": range });
+    json!({
+        "network": format!("projects/{project}/global/networks/default"),
+        "subnetwork": format!("projects/{project}/regions/{region}/subnetworks/default"),
+        "ipCidrRange": format!("10.{}.0.0/20", 128 + number * 2 % 128),
+        "secondaryIpRanges": [secondary("pods", POD_RANGE), secondary("services", SERVICE_RANGE)],
+    })
+}
+
 fn exclusions(of: &Cluster) -> BTreeMap<&String, Value> {
     let exclusions = of.maintenance_exclusions.iter();
     exclusions

@@ -18,6 +18,7 @@ APIS = {
         r"projects\.(locations|zones)\.clusters\.nodePools\.(autoscaling|setAutoscaling|completeUpgrade)",
         r"projects\.(locations|zones)\.operations\.(list|get|cancel)",
         r"projects\.(locations|zones)\.getServer[cC]onfig",
+        r"projects\.aggregated\.usableSubnetworks\.list",
     ],
     "iam.v1": [
         rf"projects\.serviceAccounts\.(list|get|create|update|patch|delete|undelete|enable|disable|{POLICY})",
