@@ -8,7 +8,7 @@ use crate::decode::{is_symbol, line_end};
 
 /// No credential is without one of these, unless it is encoded twice or packed: then it is a long run of
 /// base64. The spellings in base64 are of all three alignments.
-const ANCHORS: [&str; 37] = [
+const ANCHORS: [&str; 53] = [
     "private_key",
     "PRIVATE KEY",
     "PRIVATE%20KEY",
@@ -52,13 +52,34 @@ const ANCHORS: [&str; 37] = [
     "UlNBIFBSSVZBVEUgS0VZ",
     "JTQSBQUklWQVRFIEtFW",
     "SU0EgUFJJVkFURSBLRV",
+    // GOOG1E
+    "R09PRzFF",
+    "dPT0cxR",
+    "HT09HMU",
+    // GOCSPX-
+    "R09DU1BYL",
+    "dPQ1NQWC",
+    "HT0NTUFgt",
+    // The same, and AIza, once more
+    "UjA5UFJ6Rk",
+    "UjA5RFUxQllM",
+    "UVVsNl",
     // Those that need another look.
     "AIza",
     "GOOG",
+    // AIza and GOOG, in base64
+    "QUl6Y",
+    "FJem",
+    "BSXph",
+    "R09PR",
+    "dPT0",
+    "HT09H",
+    "UjA5UF",
 ];
 
-/// The index of the first anchor that needs another look.
-const WEAK: usize = 35;
+/// The index of the first anchor that needs another look, and of the first of those in base64.
+const WEAK: usize = 44;
+const WEAK_ENCODED: usize = WEAK + 2;
 
 static AUTOMATON: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     let builder = AhoCorasick::builder()
@@ -84,10 +105,33 @@ pub(crate) fn has_anchor(bytes: &[u8]) -> bool {
     let Some(automaton) = &*AUTOMATON else {
         return true; // the table is fixed; a test builds it
     };
-    automaton.find_iter(bytes).any(|hit| {
-        hit.pattern().as_usize() < WEAK
-            || crate::others::is_api_key_at(bytes, hit.start())
-            || crate::others::is_access_id_at(bytes, hit.start())
+    automaton
+        .find_iter(bytes)
+        .any(|hit| match hit.pattern().as_usize() {
+            ..WEAK => true,
+            WEAK..WEAK_ENCODED => is_short_one_at(bytes, hit.start()),
+            WEAK_ENCODED.. => is_encoded_at(bytes, hit.start()),
+        })
+}
+
+fn is_short_one_at(bytes: &[u8], at: usize) -> bool {
+    crate::others::is_api_key_at(bytes, at) || crate::others::is_access_id_at(bytes, at)
+}
+
+/// Whether the base64 around this place is that of a key which is known by a few letters.
+fn is_encoded_at(bytes: &[u8], at: usize) -> bool {
+    // Of three bytes before it one is enough to tell what a word is; four symbols are three of them.
+    const REACH: usize = 96;
+    let before = bytes[..at].iter().rev().take(4);
+    let start = at - before.take_while(|b| is_symbol(**b)).count();
+    let text = &bytes[start..bytes.len().min(at + REACH)];
+    (0..4.min(text.len())).any(|shift| {
+        let decoded = crate::decode::base64(&text[shift..]);
+        let decoded = decoded.bytes();
+        let mut hits = memchr::memmem::find_iter(decoded, b"AIza")
+            .chain(memchr::memmem::find_iter(decoded, b"GOOG"));
+        hits.any(|at| is_short_one_at(decoded, at))
+            || memchr::memmem::find_iter(decoded, b"R09PR").any(|at| is_encoded_at(decoded, at))
     })
 }
 
@@ -138,7 +182,7 @@ mod tests {
     #[test]
     fn anchors_are_an_automaton_and_the_weak_ones_come_last() {
         assert!(AUTOMATON.is_some());
-        assert_eq!(ANCHORS[WEAK..], ["AIza", "GOOG"]);
+        assert_eq!(ANCHORS[WEAK..WEAK_ENCODED], ["AIza", "GOOG"]);
     }
 
     #[test]

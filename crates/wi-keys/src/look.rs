@@ -20,7 +20,7 @@ const DEEPEST: usize = 9;
 const LEVELS: usize = 3;
 
 /// Runs of base64 of this length on are looked into where there is an anchor at all.
-const SHORT_RUN: usize = 52;
+const SHORT_RUN: usize = 32;
 
 /// More than so many are not told of one text.
 const MOST_FOUND: usize = 2000;
@@ -123,6 +123,14 @@ impl View<'_> {
         }
     }
 
+    /// Whether the secret of an HMAC key is near the place where this text was encoded.
+    fn is_beside_a_secret(&self, at: usize) -> bool {
+        self.parent.is_some_and(|parent| {
+            let at = self.up(at);
+            others::has_secret_beside(parent.text, &(at..at)) || parent.is_beside_a_secret(at)
+        })
+    }
+
     fn is_registry_login(&self, at: usize) -> bool {
         let from = at.saturating_sub(LOGIN_REACH);
         let around = &self.text[from.min(self.text.len())..self.text.len().min(at + LOGIN_REACH)];
@@ -161,7 +169,7 @@ impl Sink {
             self.key(view, &block.range, block.public.as_ref());
         }
         self.certificates(view.text);
-        for (at, key) in others::all(view.text) {
+        for (at, key) in others::all(view.text, |at| view.is_beside_a_secret(at)) {
             self.add(view, at, key);
         }
         self.runs(view, &keys);

@@ -1,15 +1,19 @@
 //! Credentials that are no RSA keys: logins of persons, HMAC keys, API keys, secrets of OAuth clients.
 
+use std::ops::Range;
+
 use memchr::memmem;
 
-use crate::context;
 use crate::key::{Key, Kind};
+use crate::{context, decode};
 
 /// All of them in a text, with where they are.
-pub(crate) fn all(text: &[u8]) -> Vec<(usize, Key)> {
+///
+/// The secret of an HMAC key may be beside the place where this text was encoded: `is_beside_a_secret` says so.
+pub(crate) fn all(text: &[u8], is_beside_a_secret: impl Fn(usize) -> bool) -> Vec<(usize, Key)> {
     let mut found = users(text);
     found.extend(api_keys(text));
-    found.extend(hmac_keys(text));
+    found.extend(hmac_keys(text, is_beside_a_secret));
     found.extend(client_secrets(text));
     found
 }
@@ -45,7 +49,14 @@ fn is_word(byte: Option<&u8>, more: &[u8]) -> bool {
     byte.is_some_and(|b| b.is_ascii_alphanumeric() || more.contains(b))
 }
 
+/// The byte before a word; none, where that belongs to an escape (`%3D`).
 fn before(text: &[u8], at: usize) -> Option<&u8> {
+    if let [.., b'%', a, b] = text.get(..at)?
+        && a.is_ascii_hexdigit()
+        && b.is_ascii_hexdigit()
+    {
+        return None;
+    }
     at.checked_sub(1).and_then(|at| text.get(at))
 }
 
@@ -107,13 +118,19 @@ fn api_keys(text: &[u8]) -> Vec<(usize, Key)> {
 /// So far from an access id its secret may be.
 const HMAC_REACH: usize = 400;
 
-fn hmac_keys(text: &[u8]) -> Vec<(usize, Key)> {
+/// Whether there is an HMAC secret near this place.
+pub(crate) fn has_secret_beside(text: &[u8], place: &Range<usize>) -> bool {
+    let end = text.len().min(place.end + HMAC_REACH);
+    has_secret(&text[place.start.saturating_sub(HMAC_REACH)..place.start])
+        || has_secret(&text[place.end.min(end)..end])
+}
+
+fn hmac_keys(text: &[u8], is_beside_a_secret: impl Fn(usize) -> bool) -> Vec<(usize, Key)> {
     memmem::find_iter(text, b"GOOG")
         .filter_map(|at| {
             let id = access_id(text, at)?;
-            let around = &text[at.saturating_sub(HMAC_REACH)..at];
-            let after = &text[at + id.len()..text.len().min(at + id.len() + HMAC_REACH)];
-            if !has_secret(around) && !has_secret(after) {
+            let after = at + id.len();
+            if !has_secret_beside(text, &(at..after)) && !is_beside_a_secret(at) {
                 return None;
             }
             let mut key = Key::of(Kind::HmacKey);
@@ -123,15 +140,18 @@ fn hmac_keys(text: &[u8]) -> Vec<(usize, Key)> {
         .collect()
 }
 
-/// Whether there is an HMAC secret: 40 symbols of base64.
+/// Whether there is an HMAC secret: 40 symbols of base64, or those in base64 once more, as a Secret has them.
 fn has_secret(text: &[u8]) -> bool {
-    text.split(|b| !(b.is_ascii_alphanumeric() || b"+/".contains(b)))
-        .any(|word| {
-            word.len() == 40
-                && word.iter().any(u8::is_ascii_lowercase)
-                && word.iter().any(u8::is_ascii_uppercase)
-                && is_varied(word)
-        })
+    let is_secret = |word: &[u8]| {
+        word.len() == 40
+            && word.iter().any(u8::is_ascii_lowercase)
+            && word.iter().any(u8::is_ascii_uppercase)
+            && word.iter().all(|b| is_word(Some(b), b"+/"))
+            && is_varied(word)
+    };
+    text.split(|b| !is_word(Some(b), b"+/")).any(|word| {
+        is_secret(word) || (word.len() == 54 && is_secret(decode::base64(word).bytes()))
+    })
 }
 
 fn client_secrets(text: &[u8]) -> Vec<(usize, Key)> {

@@ -2,133 +2,12 @@
 
 mod made;
 
-use std::io::Write;
-
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
+use made::spellings::{escaped, packed, quoted, spellings};
 use made::{Account, LETTERS, Numbers, Rsa, armoured, user};
 use proptest::prelude::*;
 use wi_keys::{Kind, Layer, Scan, public_key_digest, scan, scan_within};
-
-/// One level of a string in JSON.
-fn escaped(text: &str) -> String {
-    serde_json::Value::from(text)
-        .to_string()
-        .trim_matches('"')
-        .to_owned()
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", escaped(text))
-}
-
-fn packed(text: &str) -> Vec<u8> {
-    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    out.write_all(text.as_bytes()).expect("written");
-    out.finish().expect("packed")
-}
-
-fn wrapped(text: &str, width: usize, end: &str) -> String {
-    let lines = text.as_bytes().chunks(width);
-    let lines: Vec<&str> = lines
-        .map(|l| std::str::from_utf8(l).expect("ASCII"))
-        .collect();
-    lines.join(end)
-}
-
-fn percent(text: &str) -> String {
-    text.bytes()
-        .map(|b| match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
-                char::from(b).to_string()
-            }
-            b' ' => "+".to_owned(),
-            _ => format!("%{b:02X}"),
-        })
-        .collect()
-}
-
-fn wide(text: &str) -> Vec<u8> {
-    let units = text.encode_utf16().flat_map(u16::to_le_bytes);
-    [0xff, 0xfe].into_iter().chain(units).collect()
-}
-
-/// Every spelling of a text that a reader has to undo.
-fn spellings(text: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let once = STANDARD.encode(text);
-    let compact: String = text.split("\n  ").collect();
-    let release = format!(
-        "{{\"name\":\"shop\",\"manifest\":{}}}",
-        quoted(&format!(
-            "---\nkind: Secret\ndata:\n  key.json: {once}\n  other: eA==\n"
-        ))
-    );
-    let release = STANDARD.encode(STANDARD.encode(packed(&release)));
-    let of = |text: String| text.into_bytes();
-    vec![
-        ("as it is", of(text.to_owned())),
-        ("without line ends", of(compact)),
-        (
-            "in a YAML block",
-            of(format!(
-                "a: |-\n    {}\nb: 1\n",
-                text.replace('\n', "\n    ")
-            )),
-        ),
-        ("base64", of(format!("data:\n  key.json: {once}\n"))),
-        (
-            "base64, quoted",
-            of(format!("{{\"data\":{{\"key.json\":\"{once}\"}}}}")),
-        ),
-        (
-            "base64, wrapped",
-            of(format!("x: |\n  {}\ny: z\n", wrapped(&once, 76, "\n  "))),
-        ),
-        (
-            "base64, line ends escaped",
-            of(format!("x: \"{}\"", wrapped(&once, 64, "\\n"))),
-        ),
-        (
-            "base64 of the URL alphabet",
-            of(format!("K={}\n", URL_SAFE_NO_PAD.encode(text))),
-        ),
-        ("base64 after a word", of(format!("path/{once}\n"))),
-        (
-            "base64 twice",
-            of(format!("K: {}\n", STANDARD.encode(&once))),
-        ),
-        (
-            "JSON in JSON",
-            of(format!("{{\"credentials\":{}}}", quoted(text))),
-        ),
-        (
-            "JSON in JSON in JSON",
-            of(format!(
-                "{{\"a\":{}}}",
-                quoted(&format!("{{\"b\":{}}}", quoted(text)))
-            )),
-        ),
-        ("three times escaped", of(quoted(&quoted(&quoted(text))))),
-        (
-            "quotes as \\u0022",
-            of(escaped(text).replace("\\\"", "\\u0022")),
-        ),
-        (
-            "percent",
-            of(format!(
-                "conn=google-cloud-platform://?keyfile_dict={}&x=1",
-                percent(text)
-            )),
-        ),
-        ("gzip", packed(text)),
-        (
-            "a release of Helm",
-            of(format!("data:\n  release: {release}\n")),
-        ),
-        ("UTF-16", wide(text)),
-        ("in a shell", of(format!("export KEY='{text}'\n"))),
-    ]
-}
 
 fn nothing_of(canaries: &[String], found: &Scan) {
     let shown = format!(
@@ -157,6 +36,19 @@ fn service_account_key_is_found_in_every_spelling_and_nothing_of_it_comes_out() 
             "{what}"
         );
         nothing_of(&account.canaries(), &found);
+    }
+}
+
+#[test]
+fn every_kind_is_found_in_every_spelling_and_nothing_of_it_comes_out() {
+    for kind in made::kinds::all(21) {
+        for (what, text) in spellings(&kind.text) {
+            let found = scan(&text);
+            let names: Vec<String> = found.found.iter().map(|f| f.key.name()).collect();
+            let is_it = names.len() == 1 && names[0].contains(&kind.name);
+            assert!(is_it, "{} {what}: {names:?}", kind.what);
+            nothing_of(&kind.canaries, &found);
+        }
     }
 }
 
@@ -311,6 +203,19 @@ fn other_credentials_are_found_by_their_form() {
             [],
             "an id is no secret"
         );
+    }
+    // In a Secret the id and its secret are encoded each by itself.
+    for id in [&of_account, &of_user] {
+        let text = format!(
+            "kind: Secret\ndata:\n  id: {}\n  secret: {}\n",
+            STANDARD.encode(id),
+            STANDARD.encode(&secret)
+        );
+        let found = scan(text.as_bytes()).found;
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].key.hint.as_ref(), Some(id));
+        let alone = format!("kind: Secret\ndata:\n  id: {}\n", STANDARD.encode(id));
+        assert_eq!(scan(alone.as_bytes()).found, [], "an id is no secret");
     }
     for (text, kind) in [(&api, Kind::ApiKey), (&client, Kind::ClientSecret)] {
         let found = scan(format!("key = \"{text}\"").as_bytes());

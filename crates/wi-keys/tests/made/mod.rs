@@ -7,6 +7,9 @@
     reason = "what is printed of it would be a key"
 )]
 
+pub mod kinds;
+pub mod spellings;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
