@@ -15,7 +15,7 @@ use wi_core::reason::Reason;
 
 use super::Limits;
 use super::edit::object::{Target, WriteError};
-use super::edit::{ksa, namespace};
+use super::edit::{ksa, namespace, template};
 
 /// The writes that the servers would refuse, and why.
 pub type Refused = BTreeMap<Address, Reason>;
@@ -51,7 +51,8 @@ pub async fn check(http: &Http, plan: &Plan, desired: &Desired, live: &Live) -> 
         let refused = changes.into_iter().map(async |change| {
             let address = change.edit.address();
             let span = info_span!("change", address = &*address);
-            let why = refusal(&target, change).instrument(span).await?;
+            let asked = refusal(&target, change, desired, live);
+            let why = asked.instrument(span).await?;
             Some((address, why))
         });
         join_all(refused).await
@@ -68,14 +69,25 @@ fn may_be_asked(plan: &Plan, change: &Change) -> bool {
             let namespace = plan.changes.get(&ksa.key.namespace_key().address());
             !namespace.is_some_and(|n| matches!(&n.edit, Edit::Namespace(n) if n.before.is_none()))
         }
+        // What was begun is there.
+        Edit::Template(template) => !template.goes_on,
         _ => false,
     }
 }
 
-async fn refusal(target: &Target<'_>, change: &Change) -> Option<Reason> {
+async fn refusal(
+    target: &Target<'_>,
+    change: &Change,
+    desired: &Desired,
+    live: &Live,
+) -> Option<Reason> {
     let tried = match &change.edit {
         Edit::Namespace(edit) => namespace::change(target, edit).await,
         Edit::Ksa(edit) => ksa::change(target, edit).await,
+        Edit::Template(edit) => {
+            let asked = template::rehearsal::ask(target.kube, edit, desired, live).await;
+            asked.map_err(WriteError::Api)
+        }
         _ => Ok(()),
     };
     match tried {

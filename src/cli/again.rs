@@ -7,16 +7,33 @@ use wi_core::words::shell_word;
 
 use super::choice::ChoiceArgs;
 use super::connect::ConnectArgs;
+use super::secrets::{OpenArgs, Secrets};
 use crate::view::explain::Hints;
 use crate::view::outcome::GoOn;
 
 /// `wi apply PATH... --target ... --sandbox`.
-pub(super) fn apply(paths: &[PathBuf], choice: &ChoiceArgs, connect: &ConnectArgs) -> String {
-    typed(
-        "apply",
-        paths,
-        choice.words().into_iter().chain(connect.words()),
-    )
+pub(super) fn apply(
+    paths: &[PathBuf],
+    choice: &ChoiceArgs,
+    secrets: &OpenArgs,
+    connect: &ConnectArgs,
+) -> String {
+    let words = choice.words().into_iter().chain(secrets.words());
+    typed("apply", paths, words.chain(connect.words()))
+}
+
+/// The command that carries out a plan that was saved just now.
+pub(super) fn saved_just_now(path: &Path, secrets: &OpenArgs, connect: &ConnectArgs) -> String {
+    let words = secrets.words().into_iter().chain(connect.words());
+    typed("apply", &[path.to_owned()], words)
+}
+
+/// The command that carries out a saved plan, and opens the Secrets that something names.
+pub(super) fn with_secrets(path: &Path, connect: &ConnectArgs) -> String {
+    let secrets = OpenArgs {
+        read_secrets: Secrets::Referenced,
+    };
+    format!("`{}`", saved_just_now(path, &secrets, connect))
 }
 
 /// The command that would make a saved plan anew and carry it out.
@@ -25,7 +42,12 @@ pub(super) fn saved(file: &PlanFile) -> String {
 }
 
 /// How to go on after a saved plan that has begun.
-pub(super) fn anew(file: &PlanFile, path: &Path, connect: &ConnectArgs) -> GoOn {
+pub(super) fn anew(
+    file: &PlanFile,
+    path: &Path,
+    secrets: &OpenArgs,
+    connect: &ConnectArgs,
+) -> GoOn {
     let path = match path.as_os_str() == "-" {
         true => Path::new("wi.plan"),
         false => path,
@@ -34,7 +56,7 @@ pub(super) fn anew(file: &PlanFile, path: &Path, connect: &ConnectArgs) -> GoOn 
     let choices = file.choices.iter().cloned().chain(connect.words());
     GoOn::Anew {
         plan: typed("plan", &file.spec, choices.chain(out)),
-        apply: typed("apply", &[path.to_owned()], connect.words().into_iter()),
+        apply: saved_just_now(path, secrets, connect),
     }
 }
 

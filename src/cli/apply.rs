@@ -25,6 +25,7 @@ use crate::apply::gates::Gates;
 use crate::apply::rollout::{self, Ended};
 use crate::apply::{Context, Limits, Observer, Status, preflight, proof, rehearsal};
 use crate::engine::read;
+use crate::scan::live::ReadSecrets;
 use crate::verify::{self, Proof};
 use crate::view::json::stream::{self, Stream};
 use crate::view::outcome::GoOn;
@@ -176,7 +177,12 @@ async fn plan_and_apply(
     let next = Next {
         spec: &args.paths,
         asked: asks,
-        again: GoOn::Again(again::apply(&args.paths, &args.choice, &args.connect)),
+        again: GoOn::Again(again::apply(
+            &args.paths,
+            &args.choice,
+            &args.secrets,
+            &args.connect,
+        )),
     };
     carry_out(session, plan, &desired, &live, args, &options, next).await
 }
@@ -242,6 +248,12 @@ async fn check_and_apply(
         show(plan, args)?;
         return Ok(Success::Ok);
     }
+    if plan.rests_on_secrets() && args.secrets.mode() == ReadSecrets::None {
+        return Err(Failure::Message(format!(
+            "nothing was written: the plan rests on what is in Secrets, and whether it still holds is not known without: {} opens those that something names",
+            again::with_secrets(&args.paths[0], &args.connect)
+        )));
+    }
     let touched = file.touched();
     let reading = read::read(&session.http, &touched.reads);
     let mut live = reading::while_reading(&session.http, reading).await;
@@ -282,7 +294,7 @@ async fn check_and_apply(
         Next {
             spec: &file.spec,
             asked: false,
-            again: again::anew(file, &args.paths[0], &args.connect),
+            again: again::anew(file, &args.paths[0], &args.secrets, &args.connect),
         },
     )
     .await
@@ -383,7 +395,7 @@ async fn carry_out(
         operation: Duration::from_secs(args.operation_timeout.saturating_mul(60)),
         ready: Duration::from_secs(args.ready_timeout.saturating_mul(60)),
         ignore_exclusions: options.ignore_exclusions,
-        read_secrets: args.secrets.read_secrets.mode(),
+        read_secrets: args.secrets.mode(),
         ..Limits::default()
     };
     let stop = CancellationToken::new();

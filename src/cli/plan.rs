@@ -67,7 +67,7 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
         if let Some(text) = view::reached_by(&live.reached_by) {
             print::note(&text);
         }
-        let again = again::apply(&args.spec.paths, &args.choice, &args.connect);
+        let again = again::apply(&args.spec.paths, &args.choice, &args.secrets, &args.connect);
         // Standard output is for one thing.
         if args.out.as_deref() != Some(Path::new("-")) {
             show::show(
@@ -87,10 +87,11 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
             file.made_on = made_on;
             file.spec = args.spec.paths.clone();
             file.choices = args.choice.words();
+            file.choices.extend(args.secrets.words());
             plan_file::write(out, &file)?;
         }
         if !plan.is_empty() && std::env::var_os("WI_IN_AUTOMATION").is_none() {
-            print::note(&next(args.out.as_deref(), &again));
+            print::note(&next(&args, &again));
         }
         // What is held back is wanted, and not there.
         let done = plan.is_empty() && plan.waiting() == 0;
@@ -106,11 +107,12 @@ pub(super) fn run(args: PlanArgs) -> Result<Success, Failure> {
 }
 
 /// What to do with the plan.
-fn next(out: Option<&Path>, again: &str) -> String {
-    match out {
+fn next(args: &PlanArgs, again: &str) -> String {
+    match &args.out {
         Some(out) if out.as_os_str() != "-" => format!(
-            "\nSaved the plan to {0}. To carry out exactly this, run: wi apply {0}",
-            out.display()
+            "\nSaved the plan to {}. To carry out exactly this, run: {}",
+            out.display(),
+            again::saved_just_now(out, &args.secrets, &args.connect)
         ),
         _ => format!("\nRun `{again}` to carry this out; it plans again first and asks."),
     }

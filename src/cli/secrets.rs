@@ -1,5 +1,5 @@
 //! Which Secrets may be opened, and the question before the first one is: the arguments that `wi scan` and
-//! `wi migrate` share; `wi plan` and `wi apply` take the flag alone for a yes.
+//! `wi migrate` share; `wi plan` and `wi apply` take the flag alone for a yes, which stands on the command line and in no environment.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -76,13 +76,26 @@ pub(super) struct OpenArgs {
     #[arg(
         long,
         value_enum,
-        default_value_t = Secrets::None,
-        env = "WI_READ_SECRETS"
+        default_value_t = Secrets::None
     )]
     pub read_secrets: Secrets,
 }
 
 impl OpenArgs {
+    pub fn mode(&self) -> ReadSecrets {
+        self.read_secrets.mode()
+    }
+
+    /// As they are typed.
+    pub fn words(&self) -> Vec<String> {
+        let mode = match self.read_secrets {
+            Secrets::None => return Vec::new(),
+            Secrets::Referenced => "referenced",
+            Secrets::All => "all",
+        };
+        vec!["--read-secrets".to_owned(), mode.to_owned()]
+    }
+
     /// A plan, for which it is looked at who has keys that the spec's migrations end.
     pub async fn plan(
         &self,

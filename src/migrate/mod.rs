@@ -23,7 +23,7 @@ use wi_core::spec::migration::{Migration, Until};
 use crate::engine::pipeline::Made;
 use crate::scan::live::templates::{self, Places};
 use crate::scan::live::verdict::Last;
-use crate::scan::live::{Live, User, Workload, tell};
+use crate::scan::live::{Live, PodUser, User, Workload, tell};
 
 /// Where an account stands.
 #[derive(Debug)]
@@ -265,12 +265,30 @@ fn other(user: &User) -> String {
 
 /// Pods of a workload that have a key.
 fn pods(live: &Live, places: &Places, workload: &Workload) -> BTreeSet<String> {
-    let own = live.clusters.pod_users.iter().filter(|p| {
-        (&p.secret.cluster, &p.secret.namespace) == (&workload.cluster, &workload.namespace)
-            && (p.workload.0.as_str(), &p.workload.1) == (workload.kind, &workload.name)
-    });
-    own.filter(|p| places.has(&p.secret, p.key.as_ref()))
+    let own = live.clusters.pod_users.iter();
+    own.filter(|p| is_pod_of(p, workload) && places.has(&p.secret, p.key.as_ref()))
         .map(|p| p.pod.clone())
+        .collect()
+}
+
+fn is_pod_of(pod: &PodUser, workload: &Workload) -> bool {
+    (&pod.secret.cluster, &pod.secret.namespace) == (&workload.cluster, &workload.namespace)
+        && (pod.workload.0.as_str(), &pod.workload.1) == (workload.kind, &workload.name)
+}
+
+/// Secrets that a workload or a pod of it is given, and that were not opened.
+fn unopened(live: &Live, workload: &Workload) -> BTreeSet<String> {
+    let clusters = &live.clusters;
+    let by_template = clusters.users.iter().filter(|u| {
+        !u.is_old && u.secret.cluster == workload.cluster && u.object == workload.object()
+    });
+    let by_pods = clusters.pod_users.iter().filter(|p| is_pod_of(p, workload));
+    let given = by_template
+        .map(|u| &u.secret)
+        .chain(by_pods.map(|p| &p.secret));
+    let closed = given.filter(|secret| clusters.unopened.contains(*secret));
+    closed
+        .map(|secret| format!("Secret {}", secret.name))
         .collect()
 }
 
@@ -330,6 +348,7 @@ async fn of_workload(
     let mut report = WorkloadReport {
         state: state::Workload {
             pods: pods(live, places, workload),
+            unopened: unopened(live, workload),
             uses,
             bound,
             traps: BTreeSet::new(),

@@ -62,6 +62,8 @@ impl Table {
 struct Running {
     since: Instant,
     last_line: Instant,
+    /// What it waits for, as was told last.
+    told: String,
     doing: &'static str,
     bar: Option<ProgressBar>,
 }
@@ -215,6 +217,7 @@ impl Observer for Progress {
             Running {
                 since: now,
                 last_line: now,
+                told: String::new(),
                 doing,
                 bar,
             },
@@ -237,10 +240,14 @@ impl Observer for Progress {
             if let Some(stream) = &self.stream {
                 stream.still(address, running.since.elapsed());
             }
-            let detail = if detail.is_empty() {
-                String::new()
-            } else {
-                format!(", {}", safe(detail))
+            // What is waited for is told once: it may be long.
+            let detail = match detail {
+                "" => String::new(),
+                detail if detail == running.told => ", for the same".to_owned(),
+                detail => {
+                    detail.clone_into(&mut running.told);
+                    format!(", {}", safe(detail))
+                }
             };
             self.print(&format!(
                 "{}: Still {}... [{}s elapsed{detail}]",

@@ -7,6 +7,9 @@ use crate::migrate::{Stage, code, deployment, pod_spec, secret, spec, without_ke
 use crate::scan::made::Account;
 use crate::support::{Ran, flat};
 
+/// The writes of a template, dry runs left out.
+const WRITES: &str = "PATCH *deployments/web*Strict$";
+
 const OPEN: [&str; 2] = ["--read-secrets", "referenced"];
 
 /// How far the account is to go.
@@ -317,7 +320,7 @@ fn apply_that_ends_at_any_write_is_gone_on_with_and_no_request_is_lost() {
         let world = serving(&account, &[web(&pod_spec(), 2)]);
         let stage = begin(&until(&account, "cutover", ""), &world);
         let spec = stage.object("Deployment", "web")["spec"].clone();
-        let mut fault = json!({"match": "PATCH *deployments/web", "after": after, "times": 1});
+        let mut fault = json!({"match": WRITES, "after": after, "times": 1});
         for (field, value) in how.as_object().expect("a map") {
             fault[field] = value.clone();
         }
@@ -337,6 +340,122 @@ fn apply_that_ends_at_any_write_is_gone_on_with_and_no_request_is_lost() {
         let ran = stage.go(&["plan", "--detailed-exitcode"]).ok();
         assert!(ran.out.contains("No changes."), "{count}: {}", ran.out);
     }
+}
+
+/// A write that met another one, or of which no answer came; pods that could not be read for once.
+#[test]
+fn change_of_a_template_bears_what_passes_by_itself() {
+    for (count, fault) in [
+        json!({"match": WRITES, "status": 409}),
+        json!({"match": WRITES, "after": 1, "status": 409}),
+        json!({"match": WRITES, "lost": true}),
+        json!({"match": WRITES, "after": 1, "lost": true}),
+        json!({"match": "GET *namespaces/shop/pods", "status": 409}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let account = Account::new(514);
+        let stage = begin(
+            &until(&account, "cutover", ""),
+            &serving(&account, &[web(&pod_spec(), 2)]),
+        );
+        let mut fault = fault;
+        fault["times"] = json!(1);
+        stage.inside.inject(&fault);
+        let ran = stage.go(&["apply", "--auto-approve"]);
+        assert_eq!(code(&ran), 0, "{count}: {}{}", ran.out, ran.err);
+        assert!(!has_key(&stage.object("Deployment", "web")), "{count}");
+        assert!(
+            stage.mark().is_some_and(|m| m["underWay"].is_null()),
+            "{count}"
+        );
+        assert_eq!(stage.lost(), [""; 0], "{count}");
+    }
+}
+
+#[test]
+fn change_of_a_template_that_cannot_go_on_says_how_the_workload_stands() {
+    let account = Account::new(515);
+    let world = serving(&account, &[web(&pod_spec(), 2)]);
+    let stage = begin(&until(&account, "cutover", ""), &world);
+    let denied = json!({"match": WRITES, "after": 1, "denied": true});
+    stage.inside.inject(&denied);
+    let ran = stage.go(&["apply", "--auto-approve"]);
+    assert_eq!(code(&ran), 1, "{}{}", ran.out, ran.err);
+    let said = flat(&format!("{}{}", ran.out, ran.err));
+    assert!(
+        said.contains("at most one new pod beside all of before")
+            && said.contains("goes on with it"),
+        "{said}"
+    );
+    assert_eq!(stage.lost(), [""; 0]);
+}
+
+/// Whoever cannot be watched is not proven, and goes back.
+#[test]
+fn new_pod_that_may_not_be_looked_at_is_taken_back() {
+    let account = Account::new(516);
+    let world = serving(&account, &[web(&pod_spec(), 2)]);
+    let stage = begin(&until(&account, "cutover", ""), &world);
+    let before = stage.object("Deployment", "web")["spec"].clone();
+    stage
+        .inside
+        .inject(&json!({"match": "GET *namespaces/shop/pods", "denied": true}));
+    let ran = stage.go(&["apply", "--auto-approve"]);
+    assert_eq!(code(&ran), 1, "{}{}", ran.out, ran.err);
+    let said = flat(&format!("{}{}", ran.out, ran.err));
+    assert!(
+        said.contains("its pods could not be read") && said.contains("its former template again"),
+        "{said}"
+    );
+    stage.settle();
+    assert_eq!(stage.object("Deployment", "web")["spec"], before);
+    assert_eq!(stage.mark(), None);
+    assert_eq!(stage.lost(), [""; 0]);
+}
+
+#[test]
+fn change_of_a_template_that_a_server_would_refuse_stops_the_apply_before_anything_is_written() {
+    let account = Account::new(517);
+    let mut world = serving(&account, &[web(&pod_spec(), 2)]);
+    world["clusters"][0]["webhooks"] = json!([{
+        "name": "policy.example.com", "resources": ["deployments"], "operations": ["UPDATE"], "deny": "no changes on Mondays",
+    }]);
+    let stage = begin(&until(&account, "cutover", ""), &world);
+    let ran = stage.go(&["apply", "--auto-approve"]);
+    assert_eq!(code(&ran), 1, "{}{}", ran.out, ran.err);
+    let said = flat(&format!("{}{}", ran.out, ran.err));
+    assert!(
+        said.contains("nothing was written") && said.contains("no changes on Mondays"),
+        "{said}"
+    );
+    let world = stage.inside.world();
+    let web = &world["clusters"][0]["namespaces"]["shop"]["serviceAccounts"]["web"];
+    assert!(!web.to_string().contains("iam.gke.io"), "{web}");
+}
+
+#[test]
+fn saved_plan_of_a_template_says_how_it_is_carried_out() {
+    let account = Account::new(518);
+    let world = serving(&account, &[web(&pod_spec(), 1)]);
+    let stage = begin(&until(&account, "cutover", ""), &world);
+    let ran = stage.go(&["plan", "--out", "p.plan"]).ok();
+    assert!(
+        ran.err
+            .contains("wi apply p.plan --read-secrets referenced"),
+        "{}",
+        ran.err
+    );
+    let ran = stage.wi(&["apply", "p.plan"]).fails();
+    assert!(
+        flat(&ran.err).contains("`wi apply p.plan --read-secrets referenced"),
+        "{}",
+        ran.err
+    );
+    let ran = stage.go(&["apply", "p.plan"]);
+    assert_eq!(code(&ran), 0, "{}{}", ran.out, ran.err);
+    assert!(!has_key(&stage.object("Deployment", "web")));
 }
 
 #[test]
@@ -369,9 +488,9 @@ fn interrupted_change_is_told_by_every_plan_and_goes_back_where_the_spec_was_low
     let world = serving(&account, &[web(&pod_spec(), 3)]);
     let stage = begin(&until(&account, "cutover", ""), &world);
     let spec = stage.object("Deployment", "web")["spec"].clone();
-    stage.inside.inject(
-        &json!({"match": "PATCH *deployments/web", "after": 1, "times": 1, "denied": true}),
-    );
+    stage
+        .inside
+        .inject(&json!({"match": WRITES, "after": 1, "times": 1, "denied": true}));
     stage.go(&["apply", "--auto-approve"]);
     assert!(stage.mark().is_some_and(|m| m["underWay"].is_object()));
 

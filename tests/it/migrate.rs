@@ -308,6 +308,28 @@ fn what_cannot_be_read_is_never_free() {
 }
 
 #[test]
+fn workload_whose_secret_may_not_be_read_is_never_cut_over() {
+    let account = Account::new(315);
+    let objects = [secret(&account), deployment("web", &pod_spec())];
+    let mut world = world(&account, 40, &objects, &[]);
+    world["clusters"][0]["denied"] = json!(["get secrets"]);
+    let stage = Stage::new(&migrating(&account, ""), &world);
+    stage.apply();
+    let ran = stage.migrate(&[]);
+    assert_eq!(code(&ran), 1, "{}{}", ran.out, ran.err);
+    let said = flat(&ran.out);
+    for told in [
+        "? cannot say: Deployment shop/web in cluster.main",
+        "not opened: Secret key",
+        "0 of 1 workload without a key",
+    ] {
+        assert!(said.contains(told), "{told}: {}", ran.out);
+    }
+    let ran = stage.migrate(&["--json"]);
+    assert!(ran.out.contains("\"cannot_say\""), "{}", ran.out);
+}
+
+#[test]
 fn cluster_that_the_spec_does_not_mention_keeps_the_key() {
     let account = Account::new(305);
     let objects = [secret(&account), deployment("web", &without_key())];

@@ -10,7 +10,7 @@ mod node_pool;
 pub(super) mod object;
 mod restore_settings;
 mod secret;
-mod template;
+pub(super) mod template;
 mod writes;
 
 use wi_core::address::Address;

@@ -211,10 +211,10 @@ fn unseen(clusters: &Clusters) -> Vec<String> {
     match clusters.unopened.len() {
         0 => {}
         n => why.push(format!(
-            "{} that workloads name not opened (--read-secrets referenced)",
+            "{} not opened (--read-secrets referenced)",
             match n {
-                1 => "1 Secret was".to_owned(),
-                n => format!("{n} Secrets were"),
+                1 => "1 Secret that workloads name was".to_owned(),
+                n => format!("{n} Secrets that workloads name were"),
             }
         )),
     }

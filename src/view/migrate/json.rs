@@ -88,7 +88,7 @@ struct WorkloadJson<'a> {
     kind: &'a str,
     name: &'a str,
     service_account: &'a str,
-    /// `holds`, `bound` or `cut_over`.
+    /// `holds`, `bound`, `cut_over`, or `cannot_say` where a Secret that it is given was not opened.
     rung: &'static str,
     /// Whether the spec leaves it out.
     excluded: bool,
@@ -183,6 +183,7 @@ fn workload(report: &WorkloadReport, until: Until) -> WorkloadJson<'_> {
         name: &workload.name,
         service_account: &workload.service_account,
         rung: match report.state.rung() {
+            Rung::CannotSay => "cannot_say",
             Rung::Holds => "holds",
             Rung::Bound => "bound",
             Rung::CutOver => "cut_over",

@@ -164,6 +164,7 @@ impl Page {
     fn workload(&mut self, report: &WorkloadReport, until: Until) {
         let workload = &report.workload;
         let (style, rung) = match report.state.rung() {
+            Rung::CannotSay => (RED, "? cannot say"),
             Rung::Holds => (RED, "holds"),
             Rung::Bound => (YELLOW, "bound"),
             Rung::CutOver => (GREEN, "cut over"),

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::live::{Live, Template};
 use crate::names::Email;
 use crate::wire::kubernetes::ObjectMeta;
 
@@ -59,4 +60,14 @@ impl Mark {
     pub fn way(&self) -> Option<Way> {
         self.under_way.as_ref().map(|u| u.way)
     }
+}
+
+/// What has a mark among the workloads that were read, for whatever reason, by the spec's name of its cluster.
+pub fn marked(live: &Live) -> impl Iterator<Item = (&str, &Template, Mark)> {
+    let read = live.kubernetes.iter().filter_map(|(cluster, objects)| {
+        let workloads = objects.found()?.workloads.as_ref()?.as_ref().ok()?;
+        Some((cluster.as_str(), workloads))
+    });
+    let all = read.flat_map(|(cluster, w)| w.templates.iter().map(move |t| (cluster, t)));
+    all.filter_map(|(cluster, t)| Some((cluster, t, Mark::of(&t.metadata)?)))
 }

@@ -274,10 +274,14 @@ pub fn pods_of<'a>(set: &Value, pods: &'a [Value]) -> Vec<&'a Value> {
 }
 
 /// How it stands with the pods of a ReplicaSet.
-pub fn health(set: &Value, pods: &[Value]) -> Health {
+pub fn health(deployment: &Value, set: &Value, pods: &[Value]) -> Health {
     let own = pods_of(set, pods);
     if own.is_empty() {
-        return Health::Waits("there is no new pod yet".to_owned());
+        let refused = refused(deployment).map(|why| format!(": {why}"));
+        return Health::Waits(format!(
+            "there is no new pod yet{}",
+            refused.unwrap_or_default()
+        ));
     }
     let states: Vec<Health> = own.iter().map(|pod| of_pod(pod)).collect();
     let failed = states.iter().find(|h| matches!(h, Health::Fails(_)));
@@ -307,6 +311,27 @@ fn of_pod(pod: &Value) -> Health {
         Some("Failed") => Health::Fails(format!("the new pod {name} has ended")),
         _ => Health::Waits(format!("the new pod {name} is not ready")),
     }
+}
+
+/// Why no pod may be made, as the controller says: a quota that is used up, an admission webhook.
+fn refused(deployment: &Value) -> Option<&str> {
+    let conditions = deployment["status"]["conditions"].as_array();
+    let mut conditions = conditions.into_iter().flatten();
+    let failure = conditions.find(|c| c["type"] == "ReplicaFailure" && c["status"] == "True")?;
+    failure["message"].as_str()
+}
+
+/// How an object stands on which a change goes on, for whoever is left with it; `None`: none goes on.
+pub fn stands(deployment: &Value) -> Option<&'static str> {
+    mark(deployment)?.way()?;
+    Some(match Stage::of(deployment) {
+        Stage::Canary => {
+            "It stands with at most one new pod beside all of before, and rolls nothing else out (minReadySeconds is a month) until `wi apply --read-secrets referenced` goes on with it"
+        }
+        Stage::Rolling => {
+            "Its pods are being replaced, none before a new one is ready; `wi apply --read-secrets referenced` goes on with it, and gives it its own strategy and minReadySeconds again"
+        }
+    })
 }
 
 /// What of a rollout is still to come, for the reader; `None`: nothing.

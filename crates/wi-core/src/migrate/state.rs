@@ -26,6 +26,8 @@ pub struct Workload {
     pub uses: Vec<String>,
     /// Pods of it that have the key still.
     pub pods: BTreeSet<String>,
+    /// Secrets that it or a pod of it is given and that were not opened: a key may be in them.
+    pub unopened: BTreeSet<String>,
     /// Whether it could do without.
     pub bound: Bound,
     /// What stands against taking the key out.
@@ -39,6 +41,8 @@ pub struct Workload {
 /// The rungs of a workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rung {
+    /// It may have the key: not all that it is given was opened.
+    CannotSay,
     /// It has the key, and could not do without.
     Holds,
     /// It has the key, and could do without.
@@ -70,7 +74,10 @@ impl Workload {
     /// How far it is.
     pub fn rung(&self) -> Rung {
         if self.uses.is_empty() && self.pods.is_empty() {
-            Rung::CutOver
+            match self.unopened.is_empty() {
+                true => Rung::CutOver,
+                false => Rung::CannotSay,
+            }
         } else if self.bound == Bound::Yes {
             Rung::Bound
         } else {
@@ -83,12 +90,17 @@ impl Workload {
         if self.is_excluded {
             return Next::Nothing;
         }
-        if self.rung() == Rung::CutOver {
+        match (self.rung(), &self.by_wi) {
             // What was begun is not at its end, or is to go back.
-            return match &self.by_wi {
-                Some(change) => Next::Apply(BTreeSet::from([change.clone()])),
-                None => Next::Nothing,
-            };
+            (Rung::CutOver, Some(change)) => {
+                return Next::Apply(BTreeSet::from([change.clone()]));
+            }
+            (Rung::CutOver, None) => return Next::Nothing,
+            (Rung::CannotSay, _) => {
+                let secrets: Vec<&str> = self.unopened.iter().map(String::as_str).collect();
+                return Next::Look(format!("not opened: {}", secrets.join(", ")));
+            }
+            (Rung::Holds | Rung::Bound, _) => {}
         }
         match &self.bound {
             Bound::CannotSay(why) => return Next::Look(why.clone()),
@@ -158,6 +170,7 @@ mod tests {
         Workload {
             uses: vec!["GOOGLE_APPLICATION_CREDENTIALS".to_owned()],
             pods: BTreeSet::from(["shop/web-1".to_owned()]),
+            unopened: BTreeSet::new(),
             bound: Bound::Yes,
             traps: BTreeSet::new(),
             by_wi: None,
@@ -179,6 +192,26 @@ mod tests {
         };
         assert_eq!(done.rung(), Rung::CutOver);
         assert_eq!(done.next(Until::Cutover), Next::Nothing);
+    }
+
+    #[test]
+    fn workload_of_whose_secrets_one_was_not_opened_is_never_cut_over() {
+        let free = Workload {
+            uses: Vec::new(),
+            pods: BTreeSet::new(),
+            unopened: BTreeSet::from(["Secret key".to_owned()]),
+            ..workload()
+        };
+        assert_eq!(free.rung(), Rung::CannotSay);
+        assert!(matches!(free.next(Until::Cutover), Next::Look(_)));
+        let all = std::slice::from_ref(&free).iter();
+        assert_eq!(standing(all, 0, Until::Cutover, &[]), Standing::CannotSay);
+        // Of one that has the key another Secret changes nothing.
+        let holds = Workload {
+            unopened: free.unopened,
+            ..workload()
+        };
+        assert_eq!(holds.rung(), Rung::Bound);
     }
 
     #[test]

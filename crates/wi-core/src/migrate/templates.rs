@@ -234,11 +234,12 @@ pub fn next(
     };
     let meta = meta(object);
     let mark = Mark::of(&meta);
-    if let Some(mark) = mark.as_ref().filter(|m| m.account.as_str() != email) {
-        return Some(Err(vec![Hold::Marked(mark.account.to_string())]));
-    }
     let edited = seen.edited(template(seen.kind, object), &migration.accept);
     let has_key = !edited.steps.is_empty() || !edited.traps.is_empty();
+    if let Some(mark) = mark.as_ref().filter(|m| m.account.as_str() != email) {
+        let holds = || Err(vec![Hold::Marked(mark.account.to_string())]);
+        return (has_key && migration.until >= Until::Cutover).then(holds);
+    }
     match (migration.until >= Until::Cutover, has_key) {
         (true, true) => Some(out(migration, seen, object, &meta, mark.as_ref(), edited)),
         (false, false) if mark.as_ref()?.way().is_none() => Some(back(seen, object)),

@@ -36,7 +36,7 @@ mod touches;
 mod users;
 pub mod waves;
 
-use checks::{brakes, keys, leftovers, two_owners, unmanaged_clusters};
+use checks::{brakes, cut_over, keys, leftovers, two_owners, unmanaged_clusters};
 use diff::{accounts, bindings, clusters, keys as off_keys, kubernetes, templates};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -315,6 +315,12 @@ impl Plan {
         self.changes.is_empty()
     }
 
+    /// Whether something of it was planned by what is in Secrets.
+    pub fn rests_on_secrets(&self) -> bool {
+        let mut edits = self.changes.values().map(|change| &change.edit);
+        edits.any(|edit| matches!(edit, Edit::Template(_) | Edit::Secret(_)))
+    }
+
     /// How many resources are added, changed and destroyed.
     pub fn counts(&self) -> Counts {
         let count = |action| {
@@ -389,6 +395,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     readiness::keep_what_held_node_pools_live_on(desired, &mut plan);
     templates::diff(desired, live, options, &mut plan);
     plan.losing_identity = losses::find(desired, live, options.now, &plan);
+    cut_over::check(desired, live, options, &mut plan);
     plan.other_accounts = other_account::find(desired, live, &plan);
     restarts::list(live, &mut plan);
     set_needs(&mut plan);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::impact::Workload;
 use super::{Edit, Ksa, KsaAfter, Plan};
 use crate::access::{self, Credential, Given, MetadataServer, WhyNot};
-use crate::address::Address;
+use crate::address::{Address, WorkloadKey};
 use crate::live::{Live, Seen, Workloads};
 use crate::wire::pods::PodSpec;
 
@@ -53,6 +53,10 @@ pub(super) fn list(live: &Live, plan: &mut Plan) {
                 continue;
             }
             let workload = Workload::of(pod);
+            // It has a key, which its template is to lose by this plan, or by a later one.
+            if leaves_its_key(plan, &key.cluster, &workload) {
+                continue;
+            }
             if let Some(why) = is_unreached(&pod.spec, &pod.metadata.namespace, workloads) {
                 unreached.insert(format!(
                     "{} {}/{} in cluster.{} {why}",
@@ -94,6 +98,21 @@ pub(super) fn list(live: &Live, plan: &mut Plan) {
     // What runs to its end has its new identity the next time.
     restarts.retain(|r| !matches!(r.workload.kind.as_str(), "Job" | "CronJob"));
     plan.restarts = restarts.into_iter().collect();
+}
+
+/// Whether a workload is on its way off a key by this plan, or is held back on it.
+fn leaves_its_key(plan: &Plan, cluster: &str, workload: &Workload) -> bool {
+    let (Ok(namespace), Ok(name)) = (workload.namespace.parse(), workload.name.parse()) else {
+        return false;
+    };
+    let template = WorkloadKey {
+        cluster: cluster.to_owned(),
+        namespace,
+        kind: workload.kind.clone(),
+        name,
+    };
+    let template = template.template();
+    plan.changes.contains_key(&template) || plan.held_back.iter().any(|h| h.address == template)
 }
 
 /// Whether running pods may come to have another identity: none can run as an account that is not there, and

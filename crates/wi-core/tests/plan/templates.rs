@@ -440,7 +440,8 @@ fn rollout_stands_with_one_new_pod_and_leaves_the_settings_as_they_were() {
 #[test]
 fn new_pod_is_proven_by_what_it_is_and_not_by_others() {
     let sets = [set(pod(), "4"), set(free(), "5")];
-    let new = rollout::current(&begun(), &sets).expect("the new one");
+    let mut object = begun();
+    let new = rollout::current(&object, &sets).expect("the new one");
     assert_eq!(new["metadata"]["uid"], "rs5");
     assert_eq!(
         rollout::of_revision(&begun(), &sets, "4").expect("the old one")["metadata"]["uid"],
@@ -456,24 +457,35 @@ fn new_pod_is_proven_by_what_it_is_and_not_by_others() {
         })
     };
     assert_eq!(
-        rollout::health(new, &[pod("rs5", "True", 0)]),
+        rollout::health(&object, new, &[pod("rs5", "True", 0)]),
         Health::Ready
     );
     assert!(matches!(
-        rollout::health(new, &[pod("rs4", "True", 0)]),
+        rollout::health(&object, new, &[pod("rs4", "True", 0)]),
         Health::Waits(_)
     ));
     assert!(matches!(
-        rollout::health(new, &[pod("rs5", "False", 0)]),
+        rollout::health(&object, new, &[pod("rs5", "False", 0)]),
         Health::Waits(_)
     ));
     assert!(matches!(
-        rollout::health(new, &[pod("rs5", "True", 1)]),
+        rollout::health(&object, new, &[pod("rs5", "True", 1)]),
         Health::Fails(_)
     ));
     let mut going = pod("rs5", "True", 0);
     going["metadata"]["deletionTimestamp"] = json!("2026-11-30T12:00:00Z");
-    assert!(matches!(rollout::health(new, &[going]), Health::Waits(_)));
+    assert!(matches!(
+        rollout::health(&object, new, &[going]),
+        Health::Waits(_)
+    ));
+    object["status"]["conditions"] = json!([
+        {"type": "ReplicaFailure", "status": "True", "message": "pods \"web-5\" is forbidden: exceeded quota"},
+    ]);
+    let health = rollout::health(&object, new, &[]);
+    assert!(
+        matches!(&health, Health::Waits(why) if why.contains("exceeded quota")),
+        "{health:?}"
+    );
 }
 
 /// Whoever releases meanwhile has a template of their own, which is not `wi`'s to take back.
@@ -569,4 +581,101 @@ fn what_could_not_be_seen_of_who_has_a_key_makes_a_plan_incomplete() {
         plan.unseen
     );
     assert!(!plan.is_whole());
+}
+
+/// Known wherever workloads are read, also by a spec that has lost `migrate:`, or all of it.
+#[test]
+fn workload_without_its_key_is_not_left_without_its_identity_unasked() {
+    let gone = "apiVersion: wi/v1\nname: shop\nproject: acme-prod\nclusters: { main: { location: europe-west1 } }\nnamespaces: { shop: {} }\n";
+    let of = |mark: &Value, accept_loss: bool| {
+        let mut object = web(free());
+        object["metadata"]["annotations"] = json!({"wi/off-key": mark.to_string()});
+        let workloads =
+            json!({"Deployment": {"shop/web": object}, "Pod": {}, "Node": {"n1": node("p1")}});
+        let world = with(settled(), json!({"kubernetes": {"main": workloads}}));
+        let options = plan::Options {
+            accept_loss,
+            allow_mass_removal: true,
+            ..options()
+        };
+        plan_with(gone, world, &options)
+    };
+    let texts = |plan: &Plan| -> String {
+        let errors = plan.errors.iter().map(|e| e.message.clone());
+        errors.collect::<Vec<_>>().join("\n")
+    };
+    let done = json!({"account": CHECKOUT, "revision": "4"});
+    let plan = of(&done, false);
+    assert!(
+        texts(&plan).contains("Deployment shop/web in cluster.main would be nobody")
+            && texts(&plan).contains("{ checkout: { until: bound } }"),
+        "{:?}",
+        plan.errors
+    );
+    let plan = of(&done, true);
+    assert_eq!(texts(&plan), "");
+    assert!(
+        plan.warnings
+            .iter()
+            .any(|w| w.contains("kubectl annotate deployment/web -n shop wi/off-key-")),
+        "{:?}",
+        plan.warnings
+    );
+    let begun =
+        json!({"account": CHECKOUT, "revision": "4", "underWay": {"way": "out", "was": {}}});
+    let plan = of(&begun, true);
+    assert!(
+        texts(&plan).contains("did not come to its end"),
+        "{:?}",
+        plan.errors
+    );
+}
+
+#[test]
+fn template_of_another_account_is_no_matter_of_this_one_but_where_it_has_both_keys() {
+    let marked = |pod: Value| {
+        let mut object = web(pod);
+        object["metadata"]["annotations"]["wi/off-key"] =
+            json!(r#"{"account": "other@acme-prod.iam.gserviceaccount.com", "revision": "3"}"#);
+        workload(object)
+    };
+    let plan = planned("until: cutover", marked(free()));
+    assert_eq!(held(&plan), "");
+    let plan = planned("until: cutover", marked(pod()));
+    assert!(
+        held(&plan).contains("is changed for other@"),
+        "{}",
+        held(&plan)
+    );
+}
+
+/// It is told as what it has, and not to be restarted: its template is what changes.
+#[test]
+fn workload_that_leaves_its_key_is_not_told_that_the_key_wins() {
+    let with_key = |kind: &str, name: &str| {
+        let owner = json!([{"kind": kind, "name": name, "controller": true}]);
+        let meta = json!({"labels": {"pod-template-hash": "abc"}, "ownerReferences": owner});
+        let mut spec = pod();
+        spec["nodeName"] = json!("n1");
+        let owner = json!({"metadata": meta, "spec": spec, "status": {"phase": "Running"}});
+        let absent = json!({"kubernetes": {"main": {
+            "ServiceAccount": {"=shop/checkout": ours(Some("old@acme-prod.iam.gserviceaccount.com"))},
+            "Pod": {"shop/web-0": owner}, "Node": {"n1": node("p1")},
+        }}});
+        planned_in(
+            "until: cutover",
+            &with(settled(), absent),
+            vec![key()],
+            workload(web(pod())),
+        )
+    };
+    let wins = |plan: &Plan| plan.warnings.iter().any(|w| w.contains("wins over"));
+    let plan = with_key("ReplicaSet", "web-abc");
+    assert!(plan.changes.contains_key(ADDRESS), "{}", held(&plan));
+    assert!(
+        !wins(&plan) && plan.restarts.is_empty(),
+        "{:?}",
+        plan.warnings
+    );
+    assert!(wins(&with_key("StatefulSet", "web")));
 }

@@ -1,6 +1,7 @@
 //! What is looked at once the changes of a plan are known: what stops it, and what its reader is told.
 
 pub(super) mod brakes;
+pub(super) mod cut_over;
 pub(super) mod keys;
 pub(super) mod leftovers;
 pub(super) mod risk;

@@ -7,7 +7,7 @@ use crate::address::{Address, KsaKey, WorkloadKey};
 use crate::desired::Desired;
 use crate::live::templates::TemplateSeen;
 use crate::live::{Live, Seen};
-use crate::migrate::mark::Way;
+use crate::migrate::mark::{Way, marked};
 use crate::migrate::state::Bound;
 use crate::migrate::templates::{Hold, Next, meta, next, template};
 use crate::names::Email;
@@ -69,7 +69,8 @@ pub(in crate::plan) fn diff(desired: &Desired, live: &Live, options: &Options, p
         let place = Some(&migration.place);
         plan.insert(Change::new(Edit::Template(edit), notes, place));
     }
-    half_way(desired, live, plan);
+    let told = held.iter().map(|(address, _)| address.clone()).collect();
+    half_way(desired, live, &told, plan);
     for (address, holds) in held {
         let why = HoldReason::Keys {
             why: holds.iter().map(Hold::to_string).collect(),
@@ -80,8 +81,15 @@ pub(in crate::plan) fn diff(desired: &Desired, live: &Live, options: &Options, p
 }
 
 /// Tells of Deployments that a run has left half-way, where this plan does not go on with them.
-fn half_way(desired: &Desired, live: &Live, plan: &mut Plan) {
-    for (cluster, seen) in &live.half_way {
+fn half_way(desired: &Desired, live: &Live, held: &BTreeSet<Address>, plan: &mut Plan) {
+    let mut all = live.half_way.clone();
+    for key in begun(live) {
+        let of_cluster = all.entry(key.cluster.clone());
+        if let Ok(keys) = of_cluster.or_insert_with(|| Ok(BTreeSet::new())) {
+            keys.insert(key);
+        }
+    }
+    for (cluster, seen) in all {
         let keys = match seen {
             Ok(keys) => keys,
             Err(why) => {
@@ -93,6 +101,9 @@ fn half_way(desired: &Desired, live: &Live, plan: &mut Plan) {
         };
         for key in keys {
             let address = key.template();
+            if plan.changes.contains_key(&address) || held.contains(&address) {
+                continue;
+            }
             let why = format!(
                 "a run that changes the template of {} {}/{} did not come to its end: all of its pods of before serve, and until it does no other change of it comes about",
                 key.kind, key.namespace, key.name
@@ -113,6 +124,19 @@ fn half_way(desired: &Desired, live: &Live, plan: &mut Plan) {
             }
         }
     }
+}
+
+/// Those among the workloads that were read for another reason.
+fn begun(live: &Live) -> impl Iterator<Item = WorkloadKey> {
+    marked(live).filter_map(|(cluster, template, mark)| {
+        mark.way()?;
+        Some(WorkloadKey {
+            cluster: cluster.to_owned(),
+            namespace: template.metadata.namespace.parse().ok()?,
+            kind: template.kind.clone(),
+            name: template.metadata.name.parse().ok()?,
+        })
+    })
 }
 
 /// `None`: no name that Kubernetes takes.
@@ -228,7 +252,13 @@ fn keys_are_live(live: &Live, plan: &Plan, edit: &Template) -> Result<(), Vec<Ho
 
 fn notes(edit: &Template, next: &Next) -> Vec<String> {
     if edit.goes_on {
-        return Vec::new();
+        let way = match edit.way {
+            Way::Out => "forward",
+            Way::Back => "back",
+        };
+        return vec![format!(
+            "a run that changes it did not come to its end: this one goes {way}"
+        )];
     }
     let ksa = edit.ksa();
     let mut notes = vec![next.strategy.in_words().to_owned()];

@@ -139,12 +139,8 @@ impl Kind for Template {
 
     fn verb(&self) -> &'static str {
         match (self.goes_on, self.way) {
-            (true, Way::Out) => {
-                "will do without the key: a run that began to take it out did not come to its end, and goes on"
-            }
-            (true, Way::Back) => {
-                "will have its key again: a run that changed it did not come to its end"
-            }
+            (true, Way::Out) => "will do without the key, as was begun",
+            (true, Way::Back) => "will have its key again",
             (false, Way::Out) => "will do without the key",
             (false, Way::Back) => "will get its key back",
         }

@@ -1,111 +1,37 @@
-//! Pod templates: a static key is taken out, or comes back, with one new pod first. What fails is undone, and a run that
-//! goes on after another one goes by what is live.
+//! What comes after the first write of another template: by what is live alone, so that it does not matter who made it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use wi_client::http::ApiError;
-use wi_client::kubernetes::Kube;
-use wi_core::address::Address;
-use wi_core::live::templates::TemplateSeen;
 use wi_core::migrate::edit::{METADATA_NODES, Step};
 use wi_core::migrate::mark::Way;
 use wi_core::migrate::rollout::{self, Health, Stage};
-use wi_core::migrate::templates::{Strategy, template};
-use wi_core::plan::Template;
+use wi_core::migrate::templates::template;
 use wi_core::reason::Reason;
-use wi_core::spec::migration::{Accept, Migration};
-use wi_core::wire::workloads::{WORKLOAD_KINDS, WorkloadKind};
+use wi_core::spec::migration::Accept;
+use wi_core::words::counted;
 
-use crate::apply::Context;
-use crate::apply::proof;
-use crate::apply::recheck::FreshTemplate;
-use crate::apply::wait::{CONFLICTS, Wait};
-use crate::verify::Outcome;
-
-pub(super) async fn change(
-    context: &Context,
-    address: &Address,
-    edit: &Template,
-) -> Result<(), Reason> {
-    let fresh = context
-        .recheck
-        .template(&context.http, &context.plan, address, context.time());
-    let fresh = fresh.await?;
-    let run = Run {
-        context,
-        address,
-        edit,
-        kube: context.kube(&edit.key.cluster)?,
-        kind: kind_of(&edit.key.kind)?,
-        sets: kind_of("ReplicaSet")?,
-        seen: &fresh.seen,
-        migration: &fresh.migration,
-    };
-    if !edit.goes_on {
-        if edit.takes_out() {
-            run.prove_identity(&fresh).await?;
-        }
-        run.begin(&fresh).await?;
-        if edit.strategy == Strategy::AtOnce {
-            return Ok(());
-        }
-    }
-    run.follow().await
-}
-
-fn kind_of(name: &str) -> Result<&'static WorkloadKind, Reason> {
-    let kind = WORKLOAD_KINDS.iter().find(|k| k.kind == name);
-    kind.ok_or_else(|| format!("{name} is no kind that makes pods").into())
-}
-
-struct Run<'a> {
-    context: &'a Context,
-    address: &'a Address,
-    edit: &'a Template,
-    kube: &'a Kube,
-    kind: &'static WorkloadKind,
-    sets: &'static WorkloadKind,
-    seen: &'a TemplateSeen,
-    migration: &'a Migration,
-}
+use super::{Run, Unread};
 
 /// What is live of a Deployment that changes.
 struct Seen {
     object: Value,
     /// All ReplicaSets of the namespace.
     sets: Vec<Value>,
-    /// All of its pods.
-    pods: Vec<Value>,
+    /// All pods of the namespace.
+    pods: Result<Vec<Value>, Unread>,
+}
+
+impl Seen {
+    /// Its pods, as far as they were read.
+    fn pods(&self) -> &[Value] {
+        self.pods.as_deref().unwrap_or_default()
+    }
 }
 
 impl Run<'_> {
-    fn namespace(&self) -> &str {
-        self.edit.key.namespace.as_str()
-    }
-
-    fn still(&self, what: &str) {
-        self.context.observer.still(self.address, what);
-    }
-
-    async fn object(&self) -> Result<Value, Reason> {
-        let name = self.edit.key.name.as_str();
-        let read = self
-            .kube
-            .get_workload_whole(self.kind, self.namespace(), name);
-        let object = match read.await {
-            Ok(object) => object,
-            Err(e) if e.is_not_found() => return Err("it is gone. Plan again".into()),
-            Err(e) => return Err(e.reason()),
-        };
-        match object["metadata"]["uid"] == self.edit.uid.as_str() {
-            true => Ok(object),
-            false => Err("it is another one of that name. Plan again".into()),
-        }
-    }
-
-    async fn look(&self) -> Result<Seen, Reason> {
+    async fn look(&self) -> Result<Seen, Unread> {
         let (object, sets, pods) = tokio::join!(
             self.object(),
             self.kube.list_whole(self.sets, self.namespace()),
@@ -113,111 +39,39 @@ impl Run<'_> {
         );
         Ok(Seen {
             object: object?,
-            sets: sets.map_err(|e| e.reason())?,
-            pods: pods.map_err(|e| e.reason())?,
+            sets: sets?,
+            pods: pods.map_err(Unread::from),
         })
     }
 
-    async fn patch(&self, operations: &[Value]) -> Result<Value, ApiError> {
-        let name = self.edit.key.name.as_str();
-        let patch = self
-            .kube
-            .patch_workload(self.kind, self.namespace(), name, operations);
-        patch.await
-    }
-
-    /// Before a pod does without its key: Google gives the account to whoever has a token of the Kubernetes service
-    /// account. A pod that is ready says nothing of that.
-    async fn prove_identity(&self, fresh: &FreshTemplate) -> Result<(), Reason> {
-        let context = self.context;
-        let key = self.edit.ksa();
-        let told = |what: &str| self.still(what);
-        let wait = context.limits.propagation;
-        let proof = proof::identity(&context.http, &fresh.desired, &key, wait, &told).await;
-        let Some((outcome, why)) = proof.as_ref().and_then(proof::why) else {
-            return match proof {
-                Some(_) => Ok(()),
-                None => Err("its Kubernetes service account is not in the spec".into()),
-            };
-        };
-        if outcome == Outcome::Broken {
-            return Err(format!("nothing was changed: {why}").into());
-        }
-        if self.migration.accept.contains(&Accept::Unproven) {
-            self.still(&format!("that was accepted: {why}"));
-            return Ok(());
-        }
-        let accept = Accept::Unproven.name();
-        Err(format!("nothing was changed: {why} (accept: [{accept}] goes on without)").into())
-    }
-
-    /// The first write.
-    async fn begin(&self, fresh: &FreshTemplate) -> Result<(), Reason> {
-        let planned = template(&self.edit.key.kind, &fresh.object);
-        for _ in 0..CONFLICTS {
-            let (object, sets) = tokio::join!(
-                self.object(),
-                self.kube.list_whole(self.sets, self.namespace())
-            );
-            let (object, sets) = (object?, sets.map_err(|e| e.reason())?);
-            if template(&self.edit.key.kind, &object) != planned {
-                return Err("its template was changed just now. Plan again".into());
-            }
-            let at_once = self.edit.strategy == Strategy::AtOnce;
-            let idle = object["spec"]["replicas"] == 0;
-            if at_once != idle {
-                return Err("pods of it came or went just now. Plan again".into());
-            }
-            if let Some(left) = rollout::left(&object).filter(|_| !at_once) {
-                return Err(format!("a rollout of it goes on ({left}). Plan again").into());
-            }
-            let Some(revision) = rollout::revision(&object) else {
-                return Err("it has no revision: there would be no way back".into());
-            };
-            if rollout::current(&object, &sets).is_none() {
-                return Err(format!(
-                    "no ReplicaSet has the template of revision {revision}: there would be no way back"
-                )
-                .into());
-            }
-            let (email, way) = (&self.edit.email, self.edit.way);
-            let operations = match at_once {
-                true => rollout::at_once(&object, &fresh.template, way, email, revision),
-                false => rollout::begin(&object, &fresh.template, way, email, revision),
-            };
-            match self.patch(&operations).await {
-                Ok(_) => return Ok(()),
-                Err(e) => self.is_older(&object, e).await?,
-            }
-        }
-        Err("it is written again and again by others".into())
-    }
-
-    /// A write that was refused since the object is another one by now is tried again.
-    async fn is_older(&self, tried: &Value, e: ApiError) -> Result<(), Reason> {
-        let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
-        if !e.is_conflict() && e.code != 422 {
-            return Err(e.reason());
-        }
-        match version(&self.object().await?) == version(tried) {
-            true => Err(e.reason()),
-            false => Ok(()),
-        }
-    }
-
     /// All that comes after the first write, whoever made it.
-    async fn follow(&self) -> Result<(), Reason> {
+    pub(super) async fn follow(&self) -> Result<(), Reason> {
         let limit = self.context.limits.ready;
         let mut wait = self.wait(limit);
         let mut progress = Value::Null;
         let mut watch = Watch::default();
         let mut undone: Option<String> = None;
+        // What an undo is for of which no answer came.
+        let mut asked: Option<String> = None;
         loop {
-            let seen = self.look().await?;
+            let seen = match self.look().await {
+                Ok(seen) => seen,
+                Err(unread) if unread.passes => {
+                    self.still(&format!("it could not be read: {}", unread.why));
+                    match wait.again().await {
+                        true => continue,
+                        false => return Err(unread.why),
+                    }
+                }
+                Err(unread) => return Err(unread.why),
+            };
             let is_anothers = rollout::is_anothers(&seen.object);
             let Some(way) = rollout::mark(&seen.object).and_then(|m| m.way()) else {
                 return self.ended(&seen, undone);
             };
+            if way == Way::Back && undone.is_none() {
+                undone = asked.take();
+            }
             let next = self.next(&seen, way, &mut watch, undone.is_some()).await;
             // What somebody else has brought meanwhile is not taken back: all pods of before serve.
             let undoes = |why: String| match is_anothers {
@@ -246,17 +100,15 @@ impl Run<'_> {
                         continue;
                     }
                     if self.context.stop.is_cancelled() {
-                        return Err(format!(
-                            "interrupted while {what}: all serve as before, and the next apply goes on"
-                        )
-                        .into());
+                        return Err(format!("interrupted while {what}: all serve as before").into());
                     }
                     if let Some(why) = undone {
                         return Err(
                             format!("{why}; it goes back, and that takes long: {what}").into()
                         );
                     }
-                    let why = format!("{what} for longer than {} minutes", limit.as_secs() / 60);
+                    let minutes = usize::try_from(limit.as_secs() / 60).unwrap_or(usize::MAX);
+                    let why = format!("{what} for longer than {}", counted(minutes, "minute"));
                     is_undone = Some(undoes(why)?);
                     self.undo(&seen)
                 }
@@ -270,24 +122,21 @@ impl Run<'_> {
             };
             match self.patch(&operations).await {
                 Ok(_) => {
-                    if let Some(why) = is_undone {
-                        undone = Some(why);
+                    if is_undone.is_some() {
+                        undone = is_undone;
                         watch = Watch::default();
                     }
                     wait = self.wait(limit);
                 }
                 Err(e) => {
-                    self.is_older(&seen.object, e).await?;
+                    asked = is_undone.or(asked);
+                    self.may_try_again(&seen.object, e).await?;
                     if !wait.again().await {
                         return Err("it is written again and again by others".into());
                     }
                 }
             }
         }
-    }
-
-    fn wait(&self, limit: Duration) -> Wait {
-        Wait::up_to(limit, self.context.limits.poll).or_until(&self.context.stop)
     }
 
     /// Whether it is as it is to be, once nothing goes on any more.
@@ -336,9 +185,19 @@ impl Run<'_> {
         let Some(set) = rollout::current(&seen.object, &seen.sets) else {
             return Next::Wait("waiting for its first new pod".to_owned());
         };
-        let health = match rollout::health(set, &seen.pods) {
-            Health::Ready => self.of_pods(set, seen, way).await,
-            other => other,
+        let health = match &seen.pods {
+            Ok(pods) => match rollout::health(&seen.object, set, pods) {
+                Health::Ready => self.of_pods(set, seen, way).await,
+                other => other,
+            },
+            // Who cannot be watched is not proven.
+            Err(unread) => {
+                let why = format!("its pods could not be read: {}", unread.why);
+                match unread.passes {
+                    true => Health::Waits(why),
+                    false => Health::Fails(why),
+                }
+            }
         };
         match (Stage::of(&seen.object), health) {
             // Pods of before were perhaps started again long ago.
@@ -348,14 +207,14 @@ impl Run<'_> {
             },
             (_, Health::Fails(why)) if !is_undone => Next::Undo(why),
             (Stage::Canary, Health::Ready) => {
-                match watch.of(set, &seen.pods) >= self.migration.soak.canary {
+                match watch.of(set, seen.pods()) >= self.migration.soak.canary {
                     true => Next::GoOn,
                     false => Next::Wait("one new pod is ready, and is watched".to_owned()),
                 }
             }
             (Stage::Canary, Health::Waits(what) | Health::Fails(what)) => {
                 *watch = Watch::default();
-                let new = rollout::pods_of(set, &seen.pods).len();
+                let new = rollout::pods_of(set, seen.pods()).len();
                 match new > 1 && way == Way::Out && !is_undone {
                     // Of each pod more that it is given some would come without the key, unproven.
                     true => Next::Undo(format!(
@@ -377,7 +236,7 @@ impl Run<'_> {
         if way == Way::Back {
             return Health::Ready;
         }
-        for pod in rollout::pods_of(set, &seen.pods) {
+        for pod in rollout::pods_of(set, seen.pods()) {
             let name = pod["metadata"]["name"].as_str().unwrap_or_default();
             let account = pod["spec"]["serviceAccountName"].as_str();
             if account != Some(self.edit.service_account.as_str()) {
