@@ -6,7 +6,9 @@ use std::path::Path;
 
 use wi_client::files;
 use wi_core::names::Member;
-use wi_core::spec::model::{Expected as Subject, Grant, KsaAccess, Scope, SourceLine, Spec};
+use wi_core::spec::model::{
+    Expected as Subject, Grant, Impersonation, KsaAccess, Scope, SourceLine, Spec,
+};
 use wi_core::words::safe;
 use wi_logs::detect::Detector;
 use wi_logs::expected::{Accepted, Expected, Identity};
@@ -40,8 +42,8 @@ pub fn of(spec: &Spec) -> Expected {
         let key = format!("serviceAccount: {}/{}", ksa.namespace, ksa.name);
         let grants: &[Grant] = match ksa.access {
             KsaAccess::Direct(grants) => grants,
-            KsaAccess::Impersonates(account) => {
-                let account = spec.accounts.get(account).map(|a| a.email.as_str());
+            KsaAccess::Impersonates(by) => {
+                let account = spec.accounts.get(&by.account).map(|a| a.email.as_str());
                 if let Some(known) = account.and_then(|a| expected.identities.get_mut(a)) {
                     known.has_workloads = true;
                     if !known.users.contains(&ksa.principal) {
@@ -49,7 +51,7 @@ pub fn of(spec: &Spec) -> Expected {
                     }
                     add_user(known, &ksa);
                 }
-                &[]
+                &by.own_grants
             }
         };
         let identity = identity(&key, grants, ksa.place);
@@ -174,9 +176,11 @@ fn projects(spec: &Spec) -> BTreeSet<String> {
         for ksa in namespace.service_accounts.values() {
             let overrides = ksa.overrides.iter().map(|(_, access)| access);
             for access in overrides.chain([&ksa.identity]) {
-                if let KsaAccess::Direct(grants) = access {
-                    all.extend(grants.iter().filter_map(|g| g.resource.project()));
-                }
+                let (KsaAccess::Direct(grants)
+                | KsaAccess::Impersonates(Impersonation {
+                    own_grants: grants, ..
+                })) = access;
+                all.extend(grants.iter().filter_map(|g| g.resource.project()));
             }
         }
     }

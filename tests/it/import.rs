@@ -57,6 +57,16 @@ fn every_example_that_was_applied_comes_back_with_nothing_left_to_do() {
             ],
         ),
         (
+            "inherited",
+            &["acme-prod"],
+            &[
+                "impersonates: { account: billing, through: project/acme-prod }",
+                "reports: { impersonates: { account: reports, expires: 2099-06-30 } }",
+                "- { user: batch/audit, expires: 2099-01-01 }",
+                "ownGrants:",
+            ],
+        ),
+        (
             "tenant",
             &["acme-reports", "acme-platform"],
             &[

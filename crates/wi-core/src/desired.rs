@@ -253,27 +253,30 @@ impl Desired {
                     let access = ksa.on(cluster, on);
                     // The same identity in another cluster of the project has the same bindings.
                     let new = bound.insert((&path.project, std::ptr::from_ref(access)));
-                    let account = match access {
-                        KsaAccess::Impersonates(account) => spec.accounts.get(account),
-                        KsaAccess::Direct(_) if !new => None,
-                        KsaAccess::Direct(grants) => {
-                            desired.grant(Member::Ksa(identity.clone()), grants);
-                            None
-                        }
+                    let (acts_as, grants) = match access {
+                        KsaAccess::Impersonates(by) => (Some(by), &by.own_grants),
+                        KsaAccess::Direct(grants) => (None, grants),
                     };
-                    if let Some(account) = account
+                    if new {
+                        desired.grant(Member::Ksa(identity.clone()), grants);
+                    }
+                    let acts_as =
+                        acts_as.and_then(|by| Some((by, spec.accounts.get(&by.account)?)));
+                    if let Some((by, account)) = acts_as
                         && new
                     {
+                        let on_itself = || Resource::ServiceAccount(account.email.clone());
                         desired.bindings.insert(
                             BindingKey {
-                                resource: Resource::ServiceAccount(account.email.clone()),
+                                resource: by.through.clone().unwrap_or_else(on_itself),
                                 role: Role::workload_identity_user(),
-                                condition: None,
+                                condition: by.condition.clone(),
                                 member: Member::Ksa(identity.clone()),
                             },
                             ksa.place.clone(),
                         );
                     }
+                    let account = acts_as.map(|(_, account)| account);
                     ksas.push((
                         KsaKey {
                             cluster: cluster.clone(),
@@ -457,7 +460,7 @@ impl Desired {
         let key = BindingKey {
             resource: Resource::ServiceAccount(account.clone()),
             role: Role::workload_identity_user(),
-            condition: None,
+            condition: user.condition.clone(),
             member: user.member.clone(),
         };
         self.bindings

@@ -161,6 +161,11 @@ impl BindingKey {
             && self.role == Role::workload_identity_user()
             && self.member.is_gke_pool_member()
     }
+
+    /// Whether it lets its member act as every Google service account of a project, a folder or an organization.
+    pub fn is_wide(&self) -> bool {
+        self.resource.is_of_hierarchy() && self.role == Role::workload_identity_user()
+    }
 }
 
 /// The name by which a Google service account goes in addresses: the spec's, or else its id or email.

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::asked::Asked;
 use super::facts::{Facts, KsaName};
 use super::ksas::{Acts, ChosenKsa, unwritable};
-use super::members::{Acting, Given};
+use super::members::{Acting, Given, Members};
 use super::told::{LeftOut, LeftOutKind};
 use crate::live::Seen;
-use crate::names::{Email, Member, ProjectId, check_service_account_id};
+use crate::names::{Condition, Email, KubeName, Member, ProjectId, check_service_account_id};
 use crate::plan::ownership::{AccountMark, marked_description, split_description};
 use crate::resource::Resource;
 use crate::spec::model::OnRemove;
@@ -22,11 +22,19 @@ pub(super) enum ChosenAccount {
         display_name: String,
         on_remove: Option<OnRemove>,
         grants: Vec<Given>,
-        /// Who else may act as it, as the spec has it, and what is to be said of that.
-        users: BTreeMap<String, Option<String>>,
+        /// Who else may act as it, and what is to be said of that.
+        users: BTreeMap<User, Option<String>>,
     },
     /// The spec only refers to it; why.
     Referred(String),
+}
+
+/// Somebody who may act as an account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct User {
+    /// As a spec names it.
+    pub name: String,
+    pub condition: Option<Condition>,
 }
 
 impl ChosenAccount {
@@ -66,7 +74,7 @@ pub(super) fn choose(
         .values()
         .flat_map(|k| k.on.values())
         .filter_map(|acts| match acts {
-            Acts::As(email) => Some(email),
+            Acts::As(by) => Some(&by.account),
             Acts::Itself(_) => None,
         })
         .collect();
@@ -86,7 +94,7 @@ pub(super) fn choose(
                     Some(Seen::Unknown(why)) => {
                         format!("who may act as it could not be read: {}", why.cause())
                     }
-                    _ => "no workload of GKE may act as it".to_owned(),
+                    _ => why_not_used(members, email),
                 },
             });
             continue;
@@ -206,26 +214,32 @@ fn user(
     home: &ProjectId,
     ksas: &BTreeMap<KsaName, ChosenKsa>,
     acting: &Acting,
-) -> Result<Option<(String, Option<String>)>, String> {
+) -> Result<Option<(User, Option<String>)>, String> {
     let key = &acting.key;
-    if key.condition.is_some() {
-        return Err(format!("{} may act as it under a condition", key.member));
+    if let Some(why) = unwritable(key) {
+        return Err(why);
     }
+    let user = |name: String| User {
+        name,
+        condition: key.condition.clone(),
+    };
     let Member::Ksa(one) = &key.member else {
         let set = match &key.member {
             Member::Set(set) => set.as_user(),
             _ => None,
         };
-        return Ok(Some((set.unwrap_or_else(|| acting.spelling.clone()), None)));
+        let name = set.unwrap_or_else(|| acting.spelling.clone());
+        return Ok(Some((user(name), None)));
     };
-    let mut of_spec = ksas.iter().filter(|((namespace, name), _)| {
-        one.namespace == namespace.as_str() && one.name == name.as_str()
-    });
-    if of_spec.any(|(_, ksa)| ksa.acts_as(&one.pool, &key.resource)) {
+    let named = KubeName::parse(&one.namespace)
+        .ok()
+        .zip(KubeName::parse(&one.name).ok());
+    let of_spec = named.and_then(|name| ksas.get(&name));
+    if of_spec.is_some_and(|ksa| ksa.acts_as(&one.pool, key)) {
         return Ok(None);
     }
     let (namespace, name) = (&one.namespace, &one.name);
-    let user = match one.pool == home.workload_pool() {
+    let name = match one.pool == home.workload_pool() {
         true => format!("{namespace}/{name}"),
         false => match one.pool.strip_suffix(".svc.id.goog") {
             Some(project) if ProjectId::parse(project).is_ok() => {
@@ -235,9 +249,20 @@ fn user(
         },
     };
     Ok(Some((
-        user,
-        Some("annotated so in no cluster of this spec".to_owned()),
+        user(name),
+        Some("no service account of this spec acts as it by this".to_owned()),
     )))
+}
+
+/// Why an account is none of workloads, as a spec has it.
+fn why_not_used(members: &Members, email: &Email) -> String {
+    let Some(key) = members.otherwise(email).next() else {
+        return "no workload of GKE may act as it".to_owned();
+    };
+    format!(
+        "{} may act as it by {} on {} alone",
+        key.member, key.role, key.resource
+    )
 }
 
 /// Another tool that says of an account that it is its own.

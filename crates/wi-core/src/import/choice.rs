@@ -83,7 +83,7 @@ impl Choice {
         match &key.member {
             Member::Ksa(one) => self.ksa(&one.namespace, &one.name).is_some_and(|ksa| {
                 match key.is_impersonation() {
-                    true => ksa.acts_as(&one.pool, &key.resource),
+                    true => ksa.acts_as(&one.pool, key),
                     false => ksa.has(&one.pool, key),
                 }
             }),

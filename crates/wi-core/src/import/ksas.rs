@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::asked::Asked;
 use super::facts::{Facts, KsaName, Usable};
-use super::members::{Given, Members, is_wide};
+use super::members::{Given, Members};
 use super::told::{LeftOut, LeftOutKind};
 use crate::address::BindingKey;
 use crate::desired::GSA_ANNOTATION;
 use crate::live::Seen;
-use crate::names::{ClusterPath, Email, KsaIdentity, KubeName, ProjectId};
+use crate::names::{ClusterPath, Condition, Email, KsaIdentity, KubeName, ProjectId, Role};
 use crate::plan::ownership::owner_of;
 use crate::resource::Resource;
 use crate::wire::kubernetes::ObjectMeta;
@@ -17,10 +17,35 @@ use crate::wire::kubernetes::ObjectMeta;
 /// How its pods reach Google APIs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Acts {
-    /// As this Google service account.
-    As(Email),
+    /// As a Google service account.
+    As(ActsAs),
     /// As itself, with these roles.
     Itself(Vec<Given>),
+}
+
+/// As which Google service account, and by which right.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ActsAs {
+    pub account: Email,
+    /// Under which the right is.
+    pub condition: Option<Condition>,
+    /// What the right is on, where that is not the account.
+    pub through: Option<Resource>,
+    /// What it has besides, which is nowhere its own.
+    pub own: Vec<Given>,
+}
+
+impl ActsAs {
+    /// Whether this is the right by which it acts.
+    fn is_by(&self, key: &BindingKey) -> bool {
+        let on_itself =
+            matches!(&key.resource, Resource::ServiceAccount(of) if *of == self.account);
+        let is_there = match &self.through {
+            Some(on) => key.resource == *on,
+            None => on_itself,
+        };
+        is_there && key.condition == self.condition && key.role == Role::workload_identity_user()
+    }
 }
 
 /// A Kubernetes service account of the spec.
@@ -35,28 +60,32 @@ impl ChosenKsa {
     /// Whether it has this, on a cluster of its pool.
     pub fn has(&self, pool: &str, key: &BindingKey) -> bool {
         let given = Given::from(key);
-        self.on.iter().any(|(cluster, acts)| {
-            cluster.project.workload_pool() == pool
-                && matches!(acts, Acts::Itself(grants) if grants.contains(&given))
+        self.in_pool(pool).any(|acts| match acts {
+            Acts::Itself(grants) => grants.contains(&given),
+            Acts::As(by) => by.is_by(key) || by.own.contains(&given),
         })
+    }
+
+    /// What it is on the clusters of a pool.
+    fn in_pool(&self, pool: &str) -> impl Iterator<Item = &Acts> {
+        let on = self.on.iter();
+        on.filter(move |(cluster, _)| cluster.project.workload_pool() == pool)
+            .map(|(_, acts)| acts)
     }
 
     /// How many roles it has.
     pub fn grants(&self) -> usize {
         let all: BTreeSet<&Acts> = self.on.values().collect();
         let counts = all.into_iter().map(|acts| match acts {
-            Acts::Itself(grants) => grants.len(),
-            Acts::As(_) => 0,
+            Acts::Itself(grants) | Acts::As(ActsAs { own: grants, .. }) => grants.len(),
         });
         counts.sum()
     }
 
-    /// Whether it acts as the account of this policy on a cluster of the pool.
-    pub fn acts_as(&self, pool: &str, policy: &Resource) -> bool {
-        self.on.iter().any(|(cluster, acts)| {
-            cluster.project.workload_pool() == pool
-                && matches!((acts, policy), (Acts::As(one), Resource::ServiceAccount(of)) if one == of)
-        })
+    /// Whether this is the right by which it acts as an account on a cluster of the pool.
+    pub fn acts_as(&self, pool: &str, key: &BindingKey) -> bool {
+        self.in_pool(pool)
+            .any(|acts| matches!(acts, Acts::As(by) if by.is_by(key)))
     }
 }
 
@@ -132,7 +161,7 @@ pub(super) fn choose(
             let annotation = meta.annotations.get(GSA_ANNOTATION);
             let acts = match annotation.filter(|a| !a.is_empty()) {
                 Some(annotation) => match acts_as(facts, members, &identity, annotation) {
-                    Ok(account) => Acts::As(account),
+                    Ok(by) => Acts::As(by),
                     Err(why) => {
                         out(told(), why);
                         continue;
@@ -152,10 +181,17 @@ pub(super) fn choose(
         if on.is_empty() {
             continue;
         }
+        // What it has where it acts as itself is said there.
         let itself = on.values().any(|acts| matches!(acts, Acts::Itself(_)));
+        for acts in on.values_mut() {
+            if let Acts::As(by) = acts {
+                let own = own.iter().filter(|key| !itself && !by.is_by(key));
+                by.own = own.map(Given::from).collect();
+            }
+        }
         let why_not = match refused.ksa(&name) {
             Some(why) => Some(format!("the spec refuses it: {why}")),
-            None => cannot_say(&own, itself),
+            None => own.iter().find_map(unwritable),
         };
         if let Some(why) = why_not {
             out(format!("{}/{} of {project}", name.0, name.1), why);
@@ -172,24 +208,6 @@ pub(super) fn choose(
         }
     }
     found
-}
-
-/// What the spec has no words for of what an identity has.
-fn cannot_say(own: &[BindingKey], itself: bool) -> Option<String> {
-    if let Some(key) = own.iter().find(|key| is_wide(key)) {
-        return Some(format!(
-            "it has {} on {}, which lets it act as every account there. Grant it on the accounts that it needs, take that away, and import again",
-            key.role, key.resource
-        ));
-    }
-    if let Some(why) = own.iter().find_map(unwritable) {
-        return Some(why);
-    }
-    let first = own.first().filter(|_| !itself)?;
-    Some(format!(
-        "it acts as a Google service account and has roles of its own besides, which do nothing meanwhile ({} on {}). Take one of the two away, and import again",
-        first.role, first.resource
-    ))
 }
 
 /// What no spec can say of a grant.
@@ -213,7 +231,7 @@ fn acts_as(
     members: &Members,
     identity: &KsaIdentity,
     annotation: &str,
-) -> Result<Email, String> {
+) -> Result<ActsAs, String> {
     let account = Email::parse(annotation).map_err(|e| format!("its annotation: {}", e.0))?;
     if account.as_str() != annotation {
         return Err(format!(
@@ -238,15 +256,34 @@ fn acts_as(
         }
         None => return Err(format!("who may act as {account} was not read")),
     }
-    let rights: Vec<&BindingKey> = members.may_act(identity, &account).collect();
-    if rights.is_empty() {
-        return Err(format!(
-            "it is annotated with {account} and has no right of its own to act as it. A spec would give it one: add `impersonates` if that is meant"
-        ));
-    }
-    match rights.iter().any(|key| key.condition.is_none()) {
-        true => Ok(account),
-        false => Err(format!("it may act as {account} under a condition alone")),
+    let of_account: Vec<&BindingKey> = members.may_act(identity, &account).collect();
+    let others: Vec<&BindingKey> = members.otherwise_of(identity, &account).collect();
+    let wide: Vec<&BindingKey> = others.iter().filter(|k| k.is_wide()).copied().collect();
+    let (rights, is_wide) = match of_account.is_empty() {
+        false => (of_account, false),
+        true => (wide, true),
+    };
+    let free = rights.iter().find(|key| key.condition.is_none());
+    let writable = || rights.iter().find(|key| unwritable(key).is_none());
+    let Some(right) = free.or_else(writable).or(rights.first()) else {
+        return Err(match others.first() {
+            Some(key) => format!(
+                "it acts as {account} by {} on {}, which lets it do more than workloads need. Give it roles/iam.workloadIdentityUser on {account}, take that away, and import again",
+                key.role, key.resource
+            ),
+            None => format!(
+                "it is annotated with {account} and has no right of its own to act as it. A spec would give it one: add `impersonates` if that is meant"
+            ),
+        });
+    };
+    match unwritable(right) {
+        Some(why) => Err(why),
+        None => Ok(ActsAs {
+            account,
+            condition: right.condition.clone(),
+            through: is_wide.then(|| right.resource.clone()),
+            own: Vec::new(),
+        }),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::Facts;
+use crate::access::IMPERSONATION;
 use crate::address::BindingKey;
 use crate::live::Seen;
 use crate::names::{Condition, Email, KsaIdentity, Member, Role};
@@ -21,6 +22,13 @@ pub(super) struct Given {
     pub role: Role,
     pub resource: Resource,
     pub condition: Option<Condition>,
+}
+
+impl Given {
+    /// Whether it lets whoever has it act as every account of a project.
+    pub fn is_wide(&self) -> bool {
+        self.resource.is_of_hierarchy() && self.role == Role::workload_identity_user()
+    }
 }
 
 impl From<&BindingKey> for Given {
@@ -42,6 +50,8 @@ pub(super) struct Members {
     pub of_account: BTreeMap<Email, BTreeSet<BindingKey>>,
     /// Which GKE workloads may act as a Google service account.
     pub acting: BTreeMap<Email, Vec<Acting>>,
+    /// Their other rights to make tokens of accounts, by what these are on.
+    otherwise: BTreeMap<Resource, Vec<BindingKey>>,
     /// Emails of accounts that were deleted and that policies still name.
     pub dead: BTreeSet<Email>,
     /// All of them, each with its role and member as they are written.
@@ -80,6 +90,10 @@ impl Members {
         }
         match &key.member {
             Member::Ksa(ksa) => {
+                if IMPERSONATION.contains(&key.role.as_str()) {
+                    let on = self.otherwise.entry(key.resource.clone()).or_default();
+                    on.push(key.clone());
+                }
                 self.of_ksa.entry(ksa.clone()).or_default().insert(key);
             }
             Member::ServiceAccount(email) => {
@@ -105,10 +119,30 @@ impl Members {
             .map(|a| &a.key)
             .filter(move |key| matches!(&key.member, Member::Ksa(one) if one == ksa))
     }
-}
 
-/// Whether it lets its member act as all accounts of a project, a folder or an organization.
-pub(super) fn is_wide(key: &BindingKey) -> bool {
-    !matches!(key.resource, Resource::ServiceAccount(_))
-        && key.role == Role::workload_identity_user()
+    /// Rights of Kubernetes service accounts to make tokens of an account, but for that on it that a spec gives.
+    pub fn otherwise(&self, account: &Email) -> impl Iterator<Item = &BindingKey> {
+        let places = [
+            Some(Resource::ServiceAccount(account.clone())),
+            account.project().map(Resource::Project),
+        ];
+        let places = places.into_iter().flatten();
+        places.flat_map(|place| self.otherwise.get(&place).into_iter().flatten())
+    }
+
+    /// Those of one of them.
+    pub fn otherwise_of(
+        &self,
+        ksa: &KsaIdentity,
+        account: &Email,
+    ) -> impl Iterator<Item = &BindingKey> {
+        let project = account.project().map(Resource::Project);
+        self.own(ksa).filter(move |key| {
+            let is_there = match &key.resource {
+                Resource::ServiceAccount(of) => of == account,
+                on => project.as_ref() == Some(on),
+            };
+            is_there && IMPERSONATION.contains(&key.role.as_str())
+        })
+    }
 }

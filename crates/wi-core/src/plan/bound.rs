@@ -82,8 +82,9 @@ pub fn changes<'a>(
         Edit::Ksa(_) => edit.address() == key.address(),
         Edit::Account(account) => account.email == *email,
         Edit::Binding(binding) => {
-            let of_account = binding.key.resource == Resource::ServiceAccount(email.clone());
-            of_account
+            let on = &binding.key.resource;
+            let is_right = *on == Resource::ServiceAccount(email.clone()) || binding.key.is_wide();
+            is_right
                 && matches!(&binding.key.member, Member::Ksa(k)
                     if k.namespace == key.namespace.as_str() && k.name == key.name.as_str())
         }

@@ -3,6 +3,7 @@
 //! Pure: values in, a [`Plan`] out.
 
 mod access;
+mod acting;
 mod again;
 mod authority;
 pub mod bound;
@@ -36,7 +37,9 @@ mod touches;
 mod users;
 pub mod waves;
 
-use checks::{brakes, cut_over, keys, leftovers, two_owners, unmanaged_clusters};
+use checks::{
+    brakes, conditional, cut_over, keys, leftovers, own_grants, two_owners, unmanaged_clusters,
+};
 use diff::{accounts, bindings, clusters, keys as off_keys, kubernetes, templates};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -405,6 +408,8 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     unmanaged_clusters::warn(live, &mut plan);
     unmanaged_clusters::tell_dropped(desired, live, &mut plan);
     brakes::check(desired, live, options, &mut plan);
+    own_grants::tell(desired, &mut plan);
+    conditional::check(desired, options, &mut plan);
     plan.errors.sort();
     plan.unseen.sort();
     plan.unseen.dedup();

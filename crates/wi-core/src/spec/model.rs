@@ -335,6 +335,9 @@ pub struct UserSpec {
     pub project: Option<ProjectId>,
     /// The project number, where a member as IAM writes it says it.
     pub number: Option<u64>,
+    /// When it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Condition>,
     /// Where it is declared.
     pub place: SourceLine,
 }
@@ -412,8 +415,22 @@ impl KsaSpec {
 /// How the pods of a Kubernetes service account reach Google APIs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KsaAccess {
-    /// As this account of [`Spec::accounts`].
-    Impersonates(String),
+    /// As a Google service account.
+    Impersonates(Impersonation),
     /// As themselves, with these roles (possibly none).
     Direct(Vec<Grant>),
+}
+
+/// How a Kubernetes service account acts as a Google one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Impersonation {
+    /// The account, of [`Spec::accounts`].
+    pub account: String,
+    /// When it may.
+    pub condition: Option<Condition>,
+    /// The project on which it has the right, and so may act as every account there; `None`: it has it on the
+    /// account.
+    pub through: Option<Resource>,
+    /// Roles of its own, which do nothing while it acts as the account.
+    pub own_grants: Vec<Grant>,
 }

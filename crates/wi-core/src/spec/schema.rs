@@ -206,7 +206,7 @@ pub struct Account {
     /// Who else may act as it: NAMESPACE/KSA in clusters of its own project, PROJECT/NAMESPACE/KSA, `*` for all
     /// KSAs of a namespace (or of a project: PROJECT/*/*), cluster/PROJECT/LOCATION/NAME, or a member as IAM
     /// writes it.
-    pub users: Option<Vec<String>>,
+    pub users: Option<Vec<User>>,
     /// What becomes of it when it leaves the spec: disable (the default), delete or keep. One that was there
     /// before the spec is released, unless this says otherwise.
     #[schemars(extend("enum" = ["disable", "delete", "keep", null]))]
@@ -214,6 +214,28 @@ pub struct Account {
     /// Which user-managed keys it may have: `none` (the plan warns of each that is there), `keep` (any), or
     /// `allow` with a list of ids. The plan reads them only where this or the guard says something.
     pub keys: Option<Keys>,
+}
+
+/// Somebody who may act as an account.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum User {
+    /// At any time.
+    Name(String),
+    /// While a condition holds.
+    While(UserWhile),
+}
+
+/// Somebody who may act as an account while a condition holds.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UserWhile {
+    /// NAMESPACE/KSA, PROJECT/NAMESPACE/KSA, or as above.
+    pub user: String,
+    /// When it may.
+    pub condition: Option<Condition>,
+    /// Until when it may, in place of a condition: 2027-01-01 or 2027-01-01T12:00:00Z.
+    pub expires: Option<String>,
 }
 
 /// Which user-managed keys an account may have.
@@ -293,10 +315,12 @@ pub enum Selector {
 pub struct ServiceAccount {
     /// On which of its namespace's clusters it is; all if left out.
     pub clusters: Option<Selector>,
-    /// The Google service account that its pods act as.
-    pub impersonates: Option<String>,
+    /// The Google service account that its pods act as: its name, or a map that says how.
+    pub impersonates: Option<Impersonates>,
     /// Roles of its own, without a Google service account.
     pub grants: Option<Vec<Grant>>,
+    /// Roles of its own beside `impersonates`: they do nothing while its pods act as the account, and are kept.
+    pub own_grants: Option<Vec<Grant>>,
     /// Made and annotated elsewhere (Helm, Argo CD ...): only IAM is kept here.
     pub existing: Option<bool>,
     /// What it is instead on some of its clusters; the first that fits counts.
@@ -309,10 +333,37 @@ pub struct ServiceAccount {
 pub struct ServiceAccountOverride {
     /// On which.
     pub clusters: Selector,
-    /// The Google service account that its pods act as there.
-    pub impersonates: Option<String>,
+    /// The Google service account that its pods act as there: its name, or a map that says how.
+    pub impersonates: Option<Impersonates>,
     /// Roles of its own there, without a Google service account.
     pub grants: Option<Vec<Grant>>,
+    /// Roles of its own beside `impersonates`: they do nothing while its pods act as the account, and are kept.
+    pub own_grants: Option<Vec<Grant>>,
+}
+
+/// As which Google service account pods act.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Impersonates {
+    /// As this one of `googleServiceAccounts`.
+    Account(String),
+    /// As one of them, by a right that is not just its own at all times.
+    By(ImpersonatesBy),
+}
+
+/// As which Google service account pods act, and by which right.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ImpersonatesBy {
+    /// Its name in `googleServiceAccounts`.
+    pub account: String,
+    /// When they may.
+    pub condition: Option<Condition>,
+    /// Until when they may, in place of a condition: 2027-01-01 or 2027-01-01T12:00:00Z.
+    pub expires: Option<String>,
+    /// project/ID: the right is on the whole project, so that they may act as every account there. For what is so
+    /// already; left out, the right is on the account alone.
+    pub through: Option<String>,
 }
 
 /// Where to look for clusters.

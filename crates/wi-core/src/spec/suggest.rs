@@ -12,6 +12,7 @@ const WORDS: &[(&str, &str)] = &[
     ("gsa", "impersonates"),
     ("googleServiceAccount", "impersonates"),
     ("ksas", "serviceAccounts"),
+    ("name", "account"),
     ("on", "resource"),
     ("parallel", "maxParallel"),
     ("permissions", "grants"),

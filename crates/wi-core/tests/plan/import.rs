@@ -267,7 +267,7 @@ fn features() -> Vec<(&'static str, Value, Vec<&'static str>)> {
                 "principalSet://iam.googleapis.com/projects/42/locations/global/workloadIdentityPools/acme-prod.svc.id.goog/kubernetes.cluster/https://container.googleapis.com/v1/projects/acme-prod/locations/us-east1/clusters/edge",
             ])),
             vec![
-                "- batch/nightly   # annotated so in no cluster of this spec",
+                "- batch/nightly   # no service account of this spec acts as it by this",
                 "- acme-lab/lab/x",
                 "- \"acme-prod/tools/*\"",
                 "- cluster/acme-prod/us-east1/edge",
@@ -389,17 +389,63 @@ fn features() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             "roles of its own beside an account",
             policy(
                 "bucket/acme-inbox",
-                json!([{ "role": "roles/storage.objectUser", "members": [principal("shop", "checkout")] }]),
+                json!([
+                    { "role": "roles/storage.objectUser", "members": [principal("shop", "checkout")] },
+                    { "role": "roles/storage.objectUser", "members": [principal("shop", "checkout")], "condition": { "title": "office", "expression": "request.time.getHours() >= 9" } },
+                ]),
             ),
-            vec![],
+            vec![
+                "      checkout:\n        impersonates: checkout\n        ownGrants:\n          - { role: roles/storage.objectUser, resource: bucket/acme-inbox }\n          - role: roles/storage.objectUser\n            resource: bucket/acme-inbox\n            condition:\n              title: office",
+            ],
         ),
         (
-            "the right to act as all accounts of a project",
+            "roles of its own beside an account, and without one elsewhere",
+            with(
+                also(
+                    far.clone(),
+                    json!({ "Namespace": { "shop": {} }, "ServiceAccount": { "shop/checkout": {} } }),
+                ),
+                policy(
+                    "topic/acme-prod/audit",
+                    json!([{ "role": "roles/pubsub.publisher", "members": [principal("shop", "checkout")] }]),
+                ),
+            ),
+            vec![
+                "        impersonates: checkout\n        overrides:\n          - clusters: [far]\n            grants:\n",
+            ],
+        ),
+        (
+            "the right to act as all accounts of a project, too",
             policy(
                 "project/acme-prod",
                 json!([{ "role": "roles/iam.workloadIdentityUser", "members": [member("shop", "checkout")] }]),
             ),
-            vec![],
+            vec![
+                "- { role: roles/iam.workloadIdentityUser, resource: project/acme-prod }   # it may act as every account of the project by this",
+            ],
+        ),
+        (
+            "the right to act as all accounts of a project alone",
+            with(
+                policy(
+                    "project/acme-prod",
+                    json!([{ "role": "roles/iam.workloadIdentityUser", "members": [member("shop", "checkout")], "condition": { "title": "until-2028-01-01", "expression": "request.time < timestamp(\"2028-01-01T00:00:00Z\")" } }]),
+                ),
+                acting(json!([])),
+            ),
+            vec![
+                "checkout: { impersonates: { account: checkout, through: project/acme-prod, expires: 2028-01-01 } }   # it may act as every account of the project by this",
+            ],
+        ),
+        (
+            "that right without an annotation",
+            policy(
+                "project/acme-prod",
+                json!([{ "role": "roles/iam.workloadIdentityUser", "members": [member("shop", "worker")] }]),
+            ),
+            vec![
+                "      worker:\n        grants:\n          - { role: roles/iam.workloadIdentityUser, resource: project/acme-prod }   # it may act",
+            ],
         ),
         (
             "a right under a condition",
@@ -407,9 +453,29 @@ fn features() -> Vec<(&'static str, Value, Vec<&'static str>)> {
                 &format!("serviceaccount/{CHECKOUT}"),
                 json!([
                     { "role": "roles/iam.workloadIdentityUser", "members": [checkout], "condition": { "title": "until-2027-01-01", "expression": "request.time < timestamp(\"2027-01-01T00:00:00Z\")" } },
+                    { "role": "roles/iam.workloadIdentityUser", "members": [checkout, member("batch", "b")], "condition": { "title": "office", "description": "a: b", "expression": "request.time.getHours() >= 9" } },
                 ]),
             ),
-            vec![],
+            vec![
+                "impersonates: { account: checkout, ",
+                "- { user: batch/b, condition: { title: office, description: \"a: b\", expression: \"request.time.getHours() >= 9\" } }",
+                "user: shop/checkout, ",
+            ],
+        ),
+        (
+            "tokens by another role",
+            with(
+                sa(
+                    "shop/tok",
+                    annotated(Some("tokens@acme-prod.iam.gserviceaccount.com"), "kubectl"),
+                ),
+                json!({ "accounts": { "acme-prod": { "tokens": { "uniqueId": "5" } } },
+                    "policies": { "serviceaccount/tokens@acme-prod.iam.gserviceaccount.com": { "roles/iam.serviceAccountTokenCreator": [principal("shop", "tok")] } } }),
+            ),
+            vec![
+                "it acts as tokens@acme-prod.iam.gserviceaccount.com by roles/iam.serviceAccountTokenCreator on serviceaccount/tokens@acme-prod.iam.gserviceaccount.com, which lets it do more",
+                "tokens@acme-prod.iam.gserviceaccount.com: acme-prod/shop/tok may act as it by roles/iam.serviceAccountTokenCreator on",
+            ],
         ),
         (
             "conditions with two titles",

@@ -29,6 +29,7 @@ mod placement;
 mod readiness;
 mod reliance;
 mod restarts;
+mod rights;
 mod saved;
 mod stale;
 mod templates;

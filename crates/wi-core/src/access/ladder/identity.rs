@@ -212,8 +212,8 @@ fn binding_address(
     let desired = s.desired?;
     let identity = &spec?.identity;
     let key = desired.bindings.iter().find(|(key, _)| {
-        key.is_impersonation()
-            && key.resource == crate::resource::Resource::ServiceAccount(email.clone())
+        let on = crate::resource::Resource::ServiceAccount(email.clone());
+        ((key.is_impersonation() && key.resource == on) || key.is_wide())
             && key.member == crate::names::Member::Ksa(identity.clone())
     });
     key.map(|(key, place)| (desired.binding_address(key), place.clone()))

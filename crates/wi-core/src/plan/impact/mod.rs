@@ -28,6 +28,7 @@ use crate::wire::workloads::WORKLOAD_KINDS;
 
 pub use workloads::Workload;
 
+use super::acting::may_act;
 use super::users::Users;
 
 use left::Left;
@@ -533,16 +534,21 @@ impl Pool<'_> {
         let is_managed = ours.filter(|a| a.managed).any(|a| a.email == *email);
         match access::is_usable(self.live, email) {
             Err(given) if !is_managed => given,
-            _ => Given::Account(email.clone()),
+            _ => match may_act(self.desired, &ksa.identity, email, self.now) {
+                Some(true) => Given::Account(email.clone()),
+                Some(false) => Given::Nobody(WhyNot::MayNotActAsAnyMore(email.clone())),
+                None => Given::Unseen(WhyNot::MayPerhapsActAs(email.clone())),
+            },
         }
     }
 
     /// By the roles that the spec gives it.
     fn given_by_grants(&self, ksa: &KsaIdentity) -> Given {
         let member = Member::Ksa(ksa.clone());
+        // A right to act as an account is of no use to a program that just asks for a token.
         let grants = self.desired.bindings.keys();
         let held: Vec<Option<bool>> = grants
-            .filter(|b| b.member == member)
+            .filter(|b| b.member == member && !b.is_impersonation() && !b.is_wide())
             .map(|b| match &b.condition {
                 None => Some(true),
                 Some(condition) => access::holds(&condition.expression, self.now),

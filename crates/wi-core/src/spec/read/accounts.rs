@@ -101,8 +101,16 @@ impl Reader<'_> {
     fn users(&mut self, entry: &Entry<'_>, home: &ProjectId) -> Vec<UserSpec> {
         let list = entry.node.get("users").map(Node::items);
         let mut users = Vec::new();
-        for node in list.unwrap_or_default() {
-            let Some(text) = node.text() else { continue };
+        for item in list.unwrap_or_default() {
+            let node = item.get("user").unwrap_or(item);
+            let condition = self.condition_or_end(entry, item, None);
+            // One whose condition could not be read would be let in for ever.
+            let is_read = ["condition", "expires"]
+                .iter()
+                .all(|f| item.get(f).is_none());
+            let Some(text) = node.text().filter(|_| is_read || condition.is_some()) else {
+                continue;
+            };
             let at = entry.at(node.span);
             match user(text, home) {
                 Ok((member, project)) => users.push(UserSpec {
@@ -110,6 +118,7 @@ impl Reader<'_> {
                     place: at.place(),
                     member,
                     project,
+                    condition,
                 }),
                 Err(e) => self.tell("name", &at, e.0, "not a user", e.1),
             }

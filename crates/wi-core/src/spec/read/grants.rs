@@ -42,24 +42,7 @@ impl Reader<'_> {
             let role =
                 role_node.and_then(|n| self.parsed(&entry.at(n.span), Role::parse(n.text()?)));
             let resource = self.resource(entry, item, home);
-            let condition = match (item.get("condition"), item.get("expires")) {
-                (Some(node), Some(expires)) => {
-                    self.tell(
-                        "two_conditions",
-                        &entry.at(expires.span),
-                        "a grant has a `condition` or `expires`, not both".to_owned(),
-                        "and a condition as well",
-                        Some(
-                            "Put the end into the condition: request.time < timestamp(\"…\")"
-                                .to_owned(),
-                        ),
-                    );
-                    self.condition(entry, node, role.as_ref())
-                }
-                (Some(node), None) => self.condition(entry, node, role.as_ref()),
-                (None, Some(node)) => self.expires(entry, node, role.as_ref()),
-                (None, None) => None,
-            };
+            let condition = self.condition_or_end(entry, item, role.as_ref());
             if let Some(role) = &role {
                 self.check_role(&entry.at(item.span), role, condition.is_some());
             }
@@ -122,6 +105,33 @@ impl Reader<'_> {
                 self.parsed(&at, Resource::parse(text, some.as_ref()));
                 None
             }
+        }
+    }
+
+    /// When something holds: `condition` or `expires`.
+    pub(super) fn condition_or_end(
+        &mut self,
+        entry: &Entry<'_>,
+        item: &Node,
+        role: Option<&Role>,
+    ) -> Option<Condition> {
+        match (item.get("condition"), item.get("expires")) {
+            (Some(node), Some(expires)) => {
+                self.tell(
+                    "two_conditions",
+                    &entry.at(expires.span),
+                    "a grant has a `condition` or `expires`, not both".to_owned(),
+                    "and a condition as well",
+                    Some(
+                        "Put the end into the condition: request.time < timestamp(\"…\")"
+                            .to_owned(),
+                    ),
+                );
+                self.condition(entry, node, role)
+            }
+            (Some(node), None) => self.condition(entry, node, role),
+            (None, Some(node)) => self.expires(entry, node, role),
+            (None, None) => None,
         }
     }
 

@@ -6,6 +6,7 @@ mod clusters;
 mod fleet;
 mod grants;
 pub mod guard;
+mod identity;
 mod key_rules;
 mod migrations;
 mod namespaces;

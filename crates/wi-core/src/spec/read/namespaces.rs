@@ -1,13 +1,10 @@
 //! Namespaces, the clusters that they are on, and their Kubernetes service accounts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use super::grants::Home;
 use super::{Context, Entry, Reader};
-use crate::names::{Email, KubeName};
-use crate::spec::diagnostics::Diagnostic;
-use crate::spec::model::{KsaAccess, KsaSpec, NamespaceSpec, Selector};
+use crate::names::KubeName;
+use crate::spec::model::{KsaSpec, NamespaceSpec, Selector};
 use crate::spec::tree::{Key, Node, Value};
 
 /// On which of its namespace's clusters a service account is.
@@ -196,47 +193,5 @@ impl Reader<'_> {
             self.selects_none(&at, &whose, "this service account", &selector, context);
         }
         Own::Some(selector, own)
-    }
-
-    /// How its pods reach Google APIs: everywhere, or where an override says.
-    fn identity(
-        &mut self,
-        entry: &Entry<'_>,
-        name: &str,
-        node: &Node,
-        clusters: Option<&BTreeSet<&str>>,
-        context: &Context<'_>,
-    ) -> Option<KsaAccess> {
-        let impersonates = node.get("impersonates").and_then(|n| Some((n, n.text()?)));
-        let grants = node.get("grants").filter(|g| !g.items().is_empty());
-        Some(match (impersonates, grants) {
-            (Some((account, _)), Some(grants)) => {
-                self.mistakes.push(Diagnostic {
-                    code: "two_identities",
-                    message: format!("`{}` both acts as a Google service account and has roles of its own", name),
-                    help: Some("Which is meant? With `impersonates`, Google sees the account only, and the roles of its own do nothing: move them to the account's `grants`, or take out `impersonates`.".to_owned()),
-                    label: Some((Arc::clone(entry.source), account.span, "acts as this account".to_owned())),
-                    other: Some((Arc::clone(entry.source), grants.span, "has these roles".to_owned())),
-                });
-                return None;
-            }
-            (Some((account, text)), None) => {
-                let help = text.contains('@').then(|| match Email::parse(text) {
-                    Ok(email) => context.account_of(&email),
-                    Err(_) => "Write the account's name in `googleServiceAccounts`.".to_owned(),
-                });
-                self.refer(&entry.at(account.span), text, &context.accounts, help);
-                KsaAccess::Impersonates(text.to_owned())
-            }
-            (None, grants) => {
-                let projects = clusters.and_then(|c| context.projects(c));
-                let home = match projects.as_deref() {
-                    None => Home::Unread,
-                    Some([only]) => Home::Project(only),
-                    Some(_) => Home::Several,
-                };
-                KsaAccess::Direct(self.grants(entry, grants, home))
-            }
-        })
     }
 }
