@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use wi_audit::reach::{self, Edge, Graph, Node, Who};
-use wi_audit::{Live, World};
+use wi_audit::{Live, NOT_READ, World};
 use wi_core::access::{Grant, Unseen};
 use wi_core::live::Seen;
 use wi_core::names::Member;
@@ -18,8 +18,8 @@ pub struct Of {
     pub subject: Node,
     /// Himself first, then whom he can become, with fewer steps first.
     pub reached: Vec<Reached>,
-    /// What was not seen, or not looked at.
-    pub not_evaluated: Vec<String>,
+    /// What nothing is said about.
+    pub beyond: Beyond,
 }
 
 /// Somebody who is reached.
@@ -59,7 +59,16 @@ pub struct To {
     pub in_no_role: bool,
     /// Who.
     pub who: Who,
-    /// What was not seen, or not looked at.
+    /// What nothing is said about.
+    pub beyond: Beyond,
+}
+
+/// What an answer says nothing about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beyond {
+    /// What could not be read, and why: with it there may be more.
+    pub unread: Vec<String>,
+    /// What is not looked at, whoever asks.
     pub not_evaluated: Vec<String>,
 }
 
@@ -71,7 +80,7 @@ pub fn of(world: &World, subjects: &[Node], at: Option<Timestamp>, depth: usize)
     let graph = Graph::of(world, live, at);
     let of_one = |subject: &Node| {
         let all = reach::of(&graph, subject, depth);
-        let doubts: BTreeSet<Unseen> = all.values().flat_map(reach::doubts).collect();
+        let mut doubts: BTreeSet<Unseen> = all.values().flat_map(reach::doubts).collect();
         let mut reached: Vec<Reached> = all
             .into_iter()
             .map(|(node, path)| Reached {
@@ -81,11 +90,17 @@ pub fn of(world: &World, subjects: &[Node], at: Option<Timestamp>, depth: usize)
                 node,
             })
             .collect();
+        doubts.extend(
+            reached
+                .iter()
+                .flat_map(|r| &r.roles)
+                .filter_map(|r| unread_role(live, r)),
+        );
         reached.sort_by_key(|r| (r.steps.len(), !r.sure, r.node.clone()));
         Of {
             subject: subject.clone(),
             reached,
-            not_evaluated: not_evaluated(live, &doubts),
+            beyond: beyond(live, &doubts),
         }
     };
     subjects.iter().map(of_one).collect()
@@ -116,7 +131,7 @@ pub fn to(
         resource: resource.clone(),
         permission: permission.map(str::to_owned),
         who,
-        not_evaluated: not_evaluated(live, &doubts),
+        beyond: beyond(live, &doubts),
     })
 }
 
@@ -183,41 +198,94 @@ fn weight(class: &str) -> usize {
         .unwrap_or(order.len())
 }
 
-/// What nothing is said about.
-fn not_evaluated(live: &Live, doubts: &BTreeSet<Unseen>) -> Vec<String> {
-    let mut all: BTreeSet<String> = doubts.iter().map(ToString::to_string).collect();
-    for (resource, policy) in &live.iam.policies {
-        if let Seen::Unknown(why) = policy {
-            all.insert(format!("the policy of {resource}: {why}"));
+/// A role that somebody has, of which it is not known what it permits.
+fn unread_role(live: &Live, role: &RoleOn) -> Option<Unseen> {
+    let name = role.grant.role.clone();
+    match live.iam.roles.get(&name) {
+        Some(Seen::Found(_) | Seen::Absent) => None,
+        Some(Seen::Unknown(why)) => Some(Unseen::Role(name, why.to_string())),
+        None => Some(Unseen::Role(name, NOT_READ.to_owned())),
+    }
+}
+
+/// What nothing is said about: what was refused, and what nobody asked for.
+fn beyond(live: &Live, doubts: &BTreeSet<Unseen>) -> Beyond {
+    let mut unread = BTreeSet::new();
+    let mut never = BTreeSet::new();
+    let mut of_others = BTreeSet::new();
+    for doubt in doubts {
+        match doubt {
+            // Of an account of a project that is not the spec's.
+            Unseen::Policy(Resource::ServiceAccount(email), why) if why == NOT_READ => {
+                of_others.insert(email.to_string());
+            }
+            Unseen::Condition(..) | Unseen::Members(_) => _ = never.insert(doubt.to_string()),
+            _ => _ = unread.insert(doubt.to_string()),
         }
     }
-    all.extend(World::unsearched(live).map(|(what, why)| format!("{what}: {why}")));
-    for (name, cluster) in &live.clusters {
-        if let Seen::Unknown(why) = &cluster.ksas {
-            all.insert(format!("the service accounts of cluster {name}: {why}"));
+    for (resource, policy) in &live.iam.policies {
+        if let Seen::Unknown(why) = policy {
+            unread.insert(format!("the policy of {resource}: {why}"));
         }
-        if let (true, Seen::Unknown(why)) = (cluster.declared, &cluster.pods) {
-            all.insert(format!("the pods of cluster {name}: {why}"));
+    }
+    for (project, above) in &live.iam.ancestors {
+        if let Seen::Unknown(why) = above {
+            unread.insert(format!("what is above project/{project}: {why}"));
+        }
+    }
+    let told = |(what, why): (String, &String)| format!("{what}: {why}");
+    unread.extend(World::unsearched(live).map(told));
+    unread.extend(
+        live.unlisted
+            .iter()
+            .map(|(what, why)| told((what.clone(), why))),
+    );
+    for (name, cluster) in &live.clusters {
+        if let Seen::Unknown(why) = &cluster.gke {
+            unread.insert(format!("cluster {name}: {why}"));
+        }
+        if let Seen::Unknown(why) = &cluster.ksas {
+            unread.insert(format!("the service accounts of cluster {name}: {why}"));
+        }
+        if !cluster.declared {
+            never.insert("pods and nodes of clusters that the spec does not have".to_owned());
+            continue;
+        }
+        if let Seen::Unknown(why) = &cluster.pods {
+            unread.insert(format!("the pods of cluster {name}: {why}"));
+        }
+        if let Seen::Unknown(why) = &cluster.nodes {
+            unread.insert(format!("the nodes of cluster {name}: {why}"));
         }
     }
     for (project, why) in &live.more_clusters {
-        all.insert(format!("all clusters of project/{project}: {why}"));
+        unread.insert(format!("all clusters of project/{project}: {why}"));
     }
     let found = live.iam.policies.values().filter_map(Seen::found);
     let members = found.flat_map(|p| &p.bindings).flat_map(|b| &b.members);
     let groups: BTreeSet<&String> = members.filter(|m| m.starts_with("group:")).collect();
-    let mut all: Vec<String> = all.into_iter().collect();
-    if !groups.is_empty() {
-        all.push(match groups.len() {
-            1 => "who is in 1 group".to_owned(),
-            n => format!("who is in {n} groups"),
-        });
+    let mut not_evaluated: Vec<String> = never.into_iter().collect();
+    if !of_others.is_empty() {
+        let all: Vec<String> = of_others.into_iter().collect();
+        not_evaluated.push(format!(
+            "who may act as accounts of other projects ({})",
+            all.join(", ")
+        ));
+    }
+    match groups.len() {
+        0 => {}
+        1 => not_evaluated.push("who is in 1 group".to_owned()),
+        n => not_evaluated.push(format!("who is in {n} groups")),
     }
     let searched: Vec<String> = live.searched.iter().map(ToString::to_string).collect();
     if !searched.is_empty() {
         let searched = searched.join(", ");
-        all.push(format!("roles outside of what was searched ({searched})"));
+        not_evaluated.push(format!("roles outside of what was searched ({searched})"));
     }
-    all.push("VPC Service Controls, RBAC inside of clusters, where pods could run".to_owned());
-    all
+    not_evaluated
+        .push("VPC Service Controls, RBAC inside of clusters, where pods could run".to_owned());
+    Beyond {
+        unread: unread.into_iter().collect(),
+        not_evaluated,
+    }
 }

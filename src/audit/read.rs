@@ -11,7 +11,7 @@ use wi_client::kubernetes::Kube;
 use wi_core::access::{Facts, Need};
 use wi_core::desired::Desired;
 use wi_core::live::{Live as Planned, Seen, Unlisted, to_connect};
-use wi_core::names::{Email, ProjectId, Role};
+use wi_core::names::{Email, Member, ProjectId, Role};
 use wi_core::plan::{Action, HoldReason, Options, Plan};
 use wi_core::read_set::ReadSet;
 use wi_core::resource::Resource;
@@ -316,7 +316,17 @@ async fn identities(
         }
         keys
     };
-    let (keys, iam) = tokio::join!(keys, policies(http, planned, &projects, &emails, wanted));
+    // Of those that could not be listed, some are known by what names them.
+    let refused = accounts.iter().filter(|(project, listed)| {
+        projects.contains(*project) && matches!(listed, Seen::Unknown(_))
+    });
+    let refused: BTreeSet<ProjectId> = refused.map(|(project, _)| project.clone()).collect();
+    let named = named(desired, planned, &refused);
+    let looked_at: BTreeSet<Email> = emails.keys().cloned().chain(named).collect();
+    let (keys, iam) = tokio::join!(
+        keys,
+        policies(http, planned, &projects, (&looked_at, &refused), wanted)
+    );
     let mut iam = iam;
     for listed in accounts.values().filter_map(Seen::found) {
         for (email, account) in listed {
@@ -330,11 +340,39 @@ async fn identities(
     (accounts, keys, iam)
 }
 
+/// Accounts of these projects that the spec, an annotation or a node pool names.
+fn named(desired: &Desired, planned: &Planned, of: &BTreeSet<ProjectId>) -> BTreeSet<Email> {
+    let of_spec = desired.accounts.values();
+    let of_spec = of_spec
+        .filter(|a| of.contains(&a.project))
+        .map(|a| a.email.clone());
+    let own = planned.kubernetes.values().filter_map(Seen::found);
+    let own = own.flat_map(|objects| objects.service_accounts.values());
+    let outside = planned
+        .outside
+        .iter()
+        .filter_map(|o| o.service_accounts.found())
+        .flatten();
+    let annotated = own.chain(outside).filter_map(wi_audit::annotation);
+    let clusters = planned.clusters.values().filter_map(Seen::found);
+    let clusters = clusters.chain(planned.outside.iter().map(|o| &o.cluster));
+    let pools = clusters.flat_map(|c| &c.node_pools);
+    let nodes = pools.map(|p| p.config.service_account.as_str());
+    let emails = annotated
+        .chain(nodes)
+        .filter_map(|text| Email::parse(text).ok());
+    of_spec.chain(emails.filter(|e| is_of(e, of))).collect()
+}
+
+fn is_of(email: &Email, projects: &BTreeSet<ProjectId>) -> bool {
+    email.project().is_some_and(|p| projects.contains(&p))
+}
+
 async fn policies(
     http: &Http,
     planned: &Planned,
     projects: &BTreeSet<ProjectId>,
-    emails: &BTreeMap<Email, ProjectId>,
+    (accounts, refused): (&BTreeSet<Email>, &BTreeSet<ProjectId>),
     wanted: &BTreeSet<Read>,
 ) -> Facts {
     let mut iam = Facts::default();
@@ -355,7 +393,7 @@ async fn policies(
             .cloned()
             .map(|p| Need::Policy(Resource::Project(p))),
     );
-    let of_accounts = emails.keys().cloned().map(Resource::ServiceAccount);
+    let of_accounts = accounts.iter().cloned().map(Resource::ServiceAccount);
     needs.extend(of_accounts.map(Need::Policy));
     let buckets = iam.policies.keys().filter(|r| r.bucket().is_some());
     needs.extend(buckets.cloned().map(Need::Home));
@@ -371,6 +409,21 @@ async fn policies(
     let containers = projects.iter().cloned().map(Resource::Project);
     let containers: BTreeSet<Resource> = above.iter().cloned().chain(containers).collect();
     let mut needs: BTreeSet<Need> = above.into_iter().map(Need::Policy).collect();
+    if !refused.is_empty() {
+        let found = iam.policies.values().filter_map(Seen::found);
+        let members = found.flat_map(|p| &p.bindings).flat_map(|b| &b.members);
+        let named = members.filter_map(|m| match Member::parse(m) {
+            Member::ServiceAccount(email) if is_of(&email, refused) => Some(email),
+            _ => None,
+        });
+        let named: BTreeSet<Email> = named
+            .chain(accounts.iter().filter(|e| is_of(e, refused)).cloned())
+            .collect();
+        for email in named {
+            needs.insert(Need::Policy(Resource::ServiceAccount(email.clone())));
+            needs.insert(Need::Account(email));
+        }
+    }
     needs.extend(containers.iter().cloned().map(Need::Denies));
     if wanted.contains(&Read::Roles) {
         let sets = containers.iter().map(Resource::full_name);

@@ -1,16 +1,40 @@
-//! Whose reach is asked for, as users write it.
+//! Whose reach is asked for, in a world.
 
+use futures::future::join_all;
 use wi_audit::World;
 use wi_audit::reach::Node;
-use wi_core::live::Seen;
+use wi_client::http::{Http, seen};
+use wi_client::kubernetes::Kube;
+use wi_core::access::{Subject, Whose};
+use wi_core::live::{Seen, to_connect};
 use wi_core::names::Email;
+use wi_core::reason::Reason;
+use wi_core::wire::workloads::WorkloadKind;
 use wi_core::words::safe;
 
-/// Whom a text means in a world; in several clusters: all of them.
+/// Whom is meant in a world, and what could not be read that may hide more; in several clusters: all of them. A workload's
+/// template is read.
 ///
 /// # Errors
-/// Where it means nobody, with what there is.
-pub fn nodes(world: &World, text: &str) -> Result<Vec<Node>, String> {
+/// Where nobody is, with what there is.
+pub async fn nodes(
+    http: &Http,
+    world: &World,
+    whose: &Whose,
+) -> Result<(Vec<Node>, Vec<String>), String> {
+    if let Whose::Subject(Subject::Workload {
+        kind,
+        namespace,
+        name,
+    }) = whose
+    {
+        return workloads(http, world, kind, namespace, name).await;
+    }
+    known(world, whose).map(|nodes| (nodes, Vec::new()))
+}
+
+/// Whom is meant by what was read already.
+fn known(world: &World, whose: &Whose) -> Result<Vec<Node>, String> {
     let Some(live) = world.live() else {
         return Err("nothing was read".to_owned());
     };
@@ -25,35 +49,47 @@ pub fn nodes(world: &World, text: &str) -> Result<Vec<Node>, String> {
             ))
         }
     };
-    let (kind, rest) = match text.split_once(['.', '/']) {
-        Some((kind, rest)) if ["cluster", "nodepool", "gsa", "pod", "ksa"].contains(&kind) => {
-            (kind, rest)
+    match whose {
+        Whose::Cluster(name) => Ok(vec![Node::Cluster(cluster(name)?)]),
+        Whose::NodePool { cluster: on, pool } => node_pool(world, cluster(on)?, pool),
+        Whose::Subject(Subject::Account(name)) => Ok(vec![Node::Account(account(world, name)?)]),
+        Whose::Subject(Subject::Ksa {
+            cluster: Some(on),
+            namespace,
+            name,
+        }) => {
+            let on = cluster(on)?;
+            ksas(world, namespace, name, Some(&on))
         }
-        _ => ("", text),
-    };
-    let parts: Vec<&str> = rest.split('/').collect();
-    match (kind, parts.as_slice()) {
-        ("cluster", _) => Ok(vec![Node::Cluster(cluster(rest)?)]),
-        ("nodepool", [on, pool]) => Ok(vec![Node::NodePool {
-            cluster: cluster(on)?,
-            pool: (*pool).to_owned(),
-        }]),
-        ("gsa", _) => Ok(vec![Node::Account(account(world, rest)?)]),
-        ("", [email]) if email.contains('@') => {
-            Ok(vec![Node::Account(Email::parse(email).map_err(|e| e.0)?)])
-        }
-        ("pod", [namespace, name]) => pods(world, namespace, name),
-        ("" | "ksa", [on, namespace, name]) => Ok(vec![Node::Ksa {
-            cluster: cluster(on)?,
-            namespace: (*namespace).to_owned(),
-            name: (*name).to_owned(),
-        }]),
-        ("", [namespace, name]) => ksas(world, namespace, name),
-        _ => Err(format!(
-            "`{}` is nobody: write NAMESPACE/SERVICEACCOUNT, CLUSTER/NAMESPACE/SERVICEACCOUNT, pod/NAMESPACE/NAME, gsa/NAME, an email, nodepool/CLUSTER/POOL or cluster/NAME",
-            safe(text)
-        )),
+        Whose::Subject(Subject::Ksa {
+            cluster: None,
+            namespace,
+            name,
+        }) => ksas(world, namespace, name, None),
+        Whose::Subject(Subject::Pod { namespace, name }) => pods(world, namespace, name),
+        // Read by its template.
+        Whose::Subject(Subject::Workload { .. }) => Ok(Vec::new()),
     }
+}
+
+fn node_pool(world: &World, cluster: String, pool: &str) -> Result<Vec<Node>, String> {
+    let on = world.live().and_then(|l| l.clusters.get(&cluster));
+    let pools = on.and_then(|c| c.gke.found()).map(|c| &c.node_pools);
+    if let Some(pools) = pools
+        && pools.iter().all(|p| p.name != pool)
+    {
+        let there: Vec<&str> = pools.iter().map(|p| p.name.as_str()).collect();
+        return Err(format!(
+            "cluster {} has no node pool `{}`: it has {}",
+            safe(&cluster),
+            safe(pool),
+            safe(&there.join(", "))
+        ));
+    }
+    Ok(vec![Node::NodePool {
+        cluster,
+        pool: pool.to_owned(),
+    }])
 }
 
 fn account(world: &World, name: &str) -> Result<Email, String> {
@@ -64,8 +100,14 @@ fn account(world: &World, name: &str) -> Result<Email, String> {
     }
 }
 
-fn ksas(world: &World, namespace: &str, name: &str) -> Result<Vec<Node>, String> {
+fn ksas(
+    world: &World,
+    namespace: &str,
+    name: &str,
+    only: Option<&str>,
+) -> Result<Vec<Node>, String> {
     let live = world.live().into_iter().flat_map(|l| &l.clusters);
+    let live = live.filter(|(cluster, _)| only.is_none_or(|o| o == cluster.as_str()));
     let key = (namespace.to_owned(), name.to_owned());
     let mut unseen = Vec::new();
     let mut all = Vec::new();
@@ -89,8 +131,9 @@ fn ksas(world: &World, namespace: &str, name: &str) -> Result<Vec<Node>, String>
     match all.is_empty() {
         false => Ok(all),
         true if unseen.is_empty() => Err(format!(
-            "there is no Kubernetes service account {} in any cluster",
-            safe(&format!("{namespace}/{name}"))
+            "there is no Kubernetes service account {} in {}",
+            safe(&format!("{namespace}/{name}")),
+            only.map_or("any cluster".to_owned(), |c| format!("cluster {}", safe(c)))
         )),
         true => Err(format!(
             "whether there is a Kubernetes service account {} could not be read: {}",
@@ -128,5 +171,61 @@ fn pods(world: &World, namespace: &str, name: &str) -> Result<Vec<Node>, String>
             safe(&format!("{namespace}/{name}"))
         )),
         (true, false) => Err(format!("pods could not be read: {}", unseen.join("; "))),
+    }
+}
+
+/// As whom a workload's pods run, by its template.
+async fn workloads(
+    http: &Http,
+    world: &World,
+    kind: &'static WorkloadKind,
+    namespace: &str,
+    name: &str,
+) -> Result<(Vec<Node>, Vec<String>), String> {
+    let live = world.live().into_iter().flat_map(|l| &l.clusters);
+    let read =
+        live.filter_map(|(cluster, on)| Some((cluster, on, world.desired.clusters.get(cluster)?)));
+    let read = read.map(async |(cluster, on, declared)| {
+        let gke = match to_connect(declared, &on.gke) {
+            Some(gke) => gke,
+            None => return (cluster, unconnected(&on.gke)),
+        };
+        let kube = match Kube::connect(http, &gke, &declared.access) {
+            Ok(kube) => kube,
+            Err(why) => return (cluster, Seen::Unknown(Reason::from(why))),
+        };
+        let template = seen(kube.get_workload(kind, namespace, name).await);
+        (
+            cluster,
+            template.map(|t| t.template(kind.kind).spec.service_account().to_owned()),
+        )
+    });
+    let named = format!("{} {}", kind.kind, safe(&format!("{namespace}/{name}")));
+    let mut all = Vec::new();
+    let mut unseen = Vec::new();
+    for (cluster, account) in join_all(read).await {
+        match account {
+            Seen::Found(name) => all.push(Node::Ksa {
+                cluster: cluster.clone(),
+                namespace: namespace.to_owned(),
+                name,
+            }),
+            Seen::Absent => {}
+            Seen::Unknown(why) => unseen.push(format!("{named} in cluster {cluster}: {why}")),
+        }
+    }
+    match (all.is_empty(), unseen.is_empty()) {
+        (false, _) => Ok((all, unseen)),
+        (true, false) => Err(format!("could not be read: {}", unseen.join("; "))),
+        (true, true) => Err(format!("there is no {named} in any cluster of the spec")),
+    }
+}
+
+/// What is in a cluster that cannot be connected to.
+fn unconnected(gke: &Seen<wi_core::wire::container::Cluster>) -> Seen<String> {
+    match gke {
+        Seen::Absent => Seen::Absent,
+        Seen::Unknown(why) => Seen::Unknown(why.clone()),
+        Seen::Found(_) => Seen::Unknown("it was not read".into()),
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
+use wi_core::access::Whose;
 use wi_core::resource::Resource;
 use wi_core::words::safe;
 
@@ -26,7 +27,8 @@ pub(super) struct AccessArgs {
     #[arg(value_name = "PATH", default_value = ".")]
     pub paths: Vec<PathBuf>,
     /// What this one reaches: NAMESPACE/SERVICEACCOUNT, CLUSTER/NAMESPACE/SERVICEACCOUNT, pod/NAMESPACE/NAME,
-    /// gsa/NAME, an email, nodepool/CLUSTER/POOL (whoever is root on a node), cluster/NAME (whoever is its admin)
+    /// deploy/NAMESPACE/NAME (or another workload), gsa/NAME, an email, nodepool/CLUSTER/POOL (whoever is root on a
+    /// node), cluster/NAME (whoever is its admin), or the address of a change
     #[arg(long, value_name = "SUBJECT", required_unless_present = "to", conflicts_with = "to", help_heading = ASKED)]
     pub of: Option<String>,
     /// Who reaches this: bucket/NAME and the like, as in the spec, or a full resource name
@@ -47,6 +49,9 @@ pub(super) struct AccessArgs {
     /// In text, show at most so many of a kind
     #[arg(long, value_name = "N", default_value_t = 50, help_heading = heading::OUTPUT)]
     pub rows: usize,
+    /// Exit with 0 although something could not be read
+    #[arg(long, help_heading = ASKED)]
+    pub allow_incomplete: bool,
     /// Write the answer to this file
     #[arg(long, value_name = "FILE", help_heading = heading::OUTPUT)]
     pub out: Option<PathBuf>,
@@ -66,21 +71,32 @@ pub(super) enum AccessFormat {
 }
 
 pub(super) fn run(args: AccessArgs) -> Result<Success, Failure> {
+    let of = args.of.as_deref().map(Whose::parse).transpose()?;
     let input = Input::load(&args.paths, None)?;
     let wanted = audit::all();
-    let world = connect::runtime()?.block_on(async {
+    let (world, subjects) = connect::runtime()?.block_on(async {
         let session = Session::open(&args.connect, &args.paths, || input.declared()).await?;
-        let world = audit::live(&session.http, input, &wanted).await;
+        let asked = async {
+            let world = audit::live(&session.http, input, &wanted).await?;
+            let subjects = match &of {
+                Some(whose) => Some(audit::nodes(&session.http, &world, whose).await?),
+                None => None,
+            };
+            Ok::<_, Failure>((world, subjects))
+        };
+        let asked = asked.await;
         session.close().await?;
-        Ok::<_, Failure>(world?)
+        asked
     })?;
     let at = args.at.or(world.now);
     let (width, rows, depth) = (print::width(), args.rows, args.max_depth);
     let mut unknown = None;
-    let (told, picture) = match (&args.of, &args.to) {
-        (Some(subject), _) => {
-            let subjects = audit::nodes(&world, subject)?;
-            let answers = reach::of(&world, &subjects, at, depth);
+    let (told, picture) = match (subjects, &args.to) {
+        (Some((subjects, unread)), _) => {
+            let mut answers = reach::of(&world, &subjects, at, depth);
+            for answer in &mut answers {
+                answer.beyond.unread.extend(unread.iter().cloned());
+            }
             (text::of(&answers, rows, width), Picture::of(&answers))
         }
         (None, Some(to)) => {
@@ -109,6 +125,11 @@ pub(super) fn run(args: AccessArgs) -> Result<Success, Failure> {
         print::note(&format!(
             "No role that was read permits {}: if it is spelled so, nobody has it by what was seen.",
             safe(permission)
+        ));
+    }
+    if !picture.beyond.unread.is_empty() && !args.allow_incomplete {
+        return Err(Failure::Message(
+            "the answer is incomplete; see above. Pass --allow-incomplete to go by what could be read".to_owned(),
         ));
     }
     Ok(Success::Ok)

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use wi_client::auth::{self, AuthError, TokenSource};
 use wi_client::http::{Api, Endpoints, Http, HttpOptions, Notices};
 use wi_core::desired::Desired;
@@ -23,7 +24,13 @@ use wi_sandbox::{Options, Sandbox};
 pub(super) struct ConnectArgs {
     /// Run on the embedded simulator, starting from this world (default: the one beside the spec, or an
     /// empty one with the spec's clusters)
-    #[arg(long, value_name = "WORLD", num_args = 0..=1, help_heading = "Sandbox")]
+    #[arg(
+        long,
+        value_name = "WORLD",
+        num_args = 0..=1,
+        value_parser = PathBufValueParser::new().try_map(world),
+        help_heading = "Sandbox"
+    )]
     pub sandbox: Option<Option<PathBuf>>,
     /// Act as this service account; of several, separated by commas, each creates tokens of the next (also:
     /// GOOGLE_IMPERSONATE_SERVICE_ACCOUNT)
@@ -63,6 +70,18 @@ pub(super) struct ConnectArgs {
         value_parser = clap::value_parser!(u16).range(1..=512)
     )]
     pub parallelism: u16,
+}
+
+/// What follows `--sandbox` is its world, though it was meant as a PATH or a SUBJECT: that is told before anything else is.
+fn world(path: PathBuf) -> Result<PathBuf, String> {
+    let is_yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
+    if path.is_dir() || !(is_yaml || path.exists()) {
+        return Err(
+            "what follows --sandbox is taken as its WORLD, and this is no such file: put PATH and SUBJECT before it"
+                .to_owned(),
+        );
+    }
+    Ok(path)
 }
 
 impl ConnectArgs {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use jiff::Timestamp;
+use wi_core::access::Subject;
 use wi_core::access::ladder::Verdict;
 use wi_core::desired::Desired;
 use wi_core::names::ProjectId;
@@ -14,7 +15,7 @@ use super::heading;
 use super::{Failure, Success, again};
 use crate::engine::pipeline::Input;
 use crate::explain::messages::{self, Message};
-use crate::explain::{self, Chain, Query, Subject};
+use crate::explain::{self, Chain, Query};
 use crate::view::{self, print};
 
 #[derive(Debug, Args)]

@@ -94,7 +94,7 @@ told_as_they_are!(
     crate::engine::FormerError,
     crate::engine::git::GitError,
     crate::explain::ExplainError,
-    crate::explain::NoSubject,
+    wi_core::access::NoSubject,
 );
 
 /// What a command that succeeded has to say by its exit code.

@@ -6,8 +6,8 @@ use futures::future::join_all;
 use wi_client::google::container;
 use wi_client::http::{Http, seen};
 use wi_client::kubernetes::Kube;
-use wi_core::access::config_maps_asked;
 use wi_core::access::ladder::{InCluster, NetworkPolicies, Workload, WorkloadObject};
+use wi_core::access::{Subject, config_maps_asked};
 use wi_core::desired::Desired;
 use wi_core::live::{ConfigMaps, Seen};
 use wi_core::names::ClusterPath;
@@ -18,7 +18,7 @@ use wi_core::wire::kubernetes::ObjectMeta;
 use wi_core::wire::pods::{Pod, PodSpec};
 use wi_core::wire::workloads::WorkloadKind;
 
-use super::{ExplainError, Query, Subject};
+use super::{ExplainError, Query};
 use crate::engine::read::Lists;
 
 /// A cluster to look at.

@@ -7,7 +7,6 @@ pub mod changed;
 mod clusters;
 mod error;
 pub mod messages;
-mod subject;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,13 +16,12 @@ use tracing::{Instrument, info_span};
 use wi_client::google::{buckets, iam, services};
 use wi_client::http::{Http, seen};
 use wi_core::access::ladder::{self, Around, Asked, Ladder, Situation, State};
-use wi_core::access::{Facts, Need, Principal, Topic};
+use wi_core::access::{Facts, Need, Principal, Subject, Topic};
 use wi_core::desired::Desired;
 use wi_core::names::{Email, Member, ProjectId};
 use wi_core::resource::Resource;
 
 pub use error::ExplainError;
-pub use subject::{NoSubject, Subject};
 
 use crate::engine::pipeline::Found;
 use crate::engine::read::facts;

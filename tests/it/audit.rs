@@ -143,10 +143,73 @@ fn roles_on_what_the_spec_does_not_name_are_not_passed_where_the_search_is_refus
     place
         .wi(&[&audit[..], &["--allow-incomplete"]].concat())
         .ok();
+    let access = ["access", "--of", "gsa/checkout", "--sandbox"];
+    place.wi(&access).fails().says(&[
+        "roles on resources of project/acme-prod that the spec does not name",
+        "the answer is incomplete",
+    ]);
     place
-        .wi(&["access", "--of", "gsa/checkout", "--sandbox"])
-        .ok()
-        .says(&["roles on resources of project/acme-prod that the spec does not name"]);
+        .wi(&[&access[..], &["--allow-incomplete"]].concat())
+        .ok();
+}
+
+#[test]
+fn reach_without_the_list_of_accounts_says_so_and_has_what_was_read() {
+    let list = "{ match: 'GET /v1/projects/acme-prod/serviceAccounts\\?.*', denied: true }";
+    let policy = "{ match: '.*/serviceAccounts/.*:getIamPolicy', denied: true }";
+    for (faults, perhaps) in [
+        (list.to_owned(), false),
+        (format!("{list}, {policy}"), true),
+    ] {
+        let place = applied(WORLD);
+        place.edit_state(|state| format!("{state}\nfaults: [{faults}]\n"));
+        let ran = place
+            .wi(&["access", "--of", "deploy/shop/web", "--sandbox"])
+            .fails();
+        ran.says(&["there is no Deployment shop/web in any cluster of the spec"]);
+        let ran = place
+            .wi(&["access", "--of", "ksa.main/shop/web", "--sandbox"])
+            .fails();
+        ran.says(&[
+            "can make tokens of checkout@acme-prod.iam.gserviceaccount.com",
+            "Could not be read",
+            "the accounts of project/acme-prod",
+            "the answer is incomplete",
+        ]);
+        assert_eq!(ran.out.contains("(perhaps"), perhaps, "{}", ran.out);
+        let to = [
+            "access",
+            "--to",
+            "bucket/acme-b",
+            "--permission",
+            "storage.objects.get",
+            "--sandbox",
+        ];
+        let ran = place.wi(&[&to[..], &["--format", "json"]].concat());
+        assert_eq!(ran.code, Some(1));
+        let json = ran.json(ACCESS);
+        let nodes = json["nodes"].as_array().expect("nodes");
+        let web = nodes.iter().find(|n| n["id"] == "ksa.main/shop/web");
+        assert_eq!(web.expect("web")["certain"], !perhaps, "{json:#}");
+        assert!(!json["unread"].as_array().expect("a list").is_empty());
+    }
+}
+
+#[test]
+fn a_subject_after_the_sandbox_is_told_to_be_taken_as_its_world() {
+    let place = Place::new(SPEC, WORLD);
+    for command in ["explain", "verify"] {
+        let ran = place.wi(&[command, ".", "--sandbox", "shop/web"]).fails();
+        ran.says(&["what follows --sandbox is taken as its WORLD"]);
+    }
+    let ran = place
+        .wi(&["access", "--of", "shop/web", "--sandbox", "."])
+        .fails();
+    ran.says(&["what follows --sandbox is taken as its WORLD"]);
+    let ran = place
+        .wi(&["explain", "nodepool/main/general", "--sandbox"])
+        .fails();
+    ran.says(&["`wi access --of nodepool/main/general`"]);
 }
 
 #[test]

@@ -16,4 +16,4 @@ pub use out::{Out, Read};
 pub use report::{Audit, audit};
 pub use rule::Audited;
 pub use rules::ALL;
-pub use world::{Cluster, Drift, Live, Stale, World};
+pub use world::{Cluster, Drift, Live, NOT_READ, Stale, World, annotation};

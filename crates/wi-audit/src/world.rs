@@ -20,6 +20,9 @@ use wi_core::wire::policy::{Binding, Policy};
 
 use crate::out::{Out, Read};
 
+/// Why something is not known that nothing was asked for.
+pub const NOT_READ: &str = "it was not read";
+
 /// A spec, and what is there.
 #[derive(Debug, Default)]
 pub struct World {
@@ -269,11 +272,7 @@ impl World {
                 false
             }
             None => {
-                out.unchecked(
-                    format!("what {role} permits"),
-                    "it was not read",
-                    Read::Roles,
-                );
+                out.unchecked(format!("what {role} permits"), NOT_READ, Read::Roles);
                 false
             }
         }

@@ -8,7 +8,7 @@ use wi_core::access::Grant;
 use super::picture::Picture;
 
 /// The version of the format: a minor one adds fields, a major one changes them.
-pub const FORMAT: &str = "1.0";
+pub const FORMAT: &str = "1.1";
 
 /// What somebody reaches, or who reaches something.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -32,7 +32,9 @@ struct Root {
     edges: Vec<EdgeJson>,
     /// People, groups and identities of elsewhere that reach it.
     people: Vec<PersonJson>,
-    /// What was not seen or looked at: nothing may be concluded about it.
+    /// What could not be read: with it there may be more.
+    unread: Vec<String>,
+    /// What was not read or is never looked at: nothing may be concluded about it.
     not_evaluated: Vec<String>,
 }
 
@@ -169,7 +171,15 @@ pub fn document(picture: &Picture) -> String {
                     .collect(),
             })
             .collect(),
-        not_evaluated: picture.not_evaluated.clone(),
+        unread: picture.beyond.unread.clone(),
+        not_evaluated: {
+            let both = picture
+                .beyond
+                .unread
+                .iter()
+                .chain(&picture.beyond.not_evaluated);
+            both.cloned().collect()
+        },
     };
     crate::view::json::document(&root)
 }

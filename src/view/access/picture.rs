@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use wi_audit::reach::{Edge, How, Node};
 use wi_core::access::Grant;
 
-use crate::audit::reach::{Of, To};
+use crate::audit::reach::{Beyond, Of, To};
 
 /// An answer as a graph. Ids are those that commands take.
 #[derive(Debug, Default)]
@@ -20,8 +20,8 @@ pub struct Picture {
     pub edges: BTreeMap<(String, String, How), Step>,
     /// People and groups, with what they have.
     pub people: BTreeMap<String, Vec<(Grant, bool)>>,
-    /// What was not seen, or not looked at.
-    pub not_evaluated: Vec<String>,
+    /// What nothing is said about.
+    pub beyond: Beyond,
 }
 
 /// Somebody of a picture.
@@ -75,10 +75,13 @@ impl Picture {
                 }
                 all.steps(&reached.steps);
             }
-            for text in &of.not_evaluated {
-                if !all.not_evaluated.contains(text) {
-                    all.not_evaluated.push(text.clone());
-                }
+            let lists = [
+                (&of.beyond.unread, &mut all.beyond.unread),
+                (&of.beyond.not_evaluated, &mut all.beyond.not_evaluated),
+            ];
+            for (from, to) in lists {
+                let new: Vec<String> = from.iter().filter(|t| !to.contains(t)).cloned().collect();
+                to.extend(new);
             }
         }
         all
@@ -88,7 +91,7 @@ impl Picture {
     pub fn to(to: &To) -> Self {
         let mut all = Self {
             resource: Some((to.resource.to_string(), to.permission.clone())),
-            not_evaluated: to.not_evaluated.clone(),
+            beyond: to.beyond.clone(),
             ..Self::default()
         };
         for (node, holder) in &to.who.nodes {

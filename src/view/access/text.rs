@@ -8,7 +8,7 @@ use wi_core::words::safe;
 
 use super::super::style::{BOLD, DIM, YELLOW, paint};
 use super::super::wrap::wrap;
-use crate::audit::reach::{Of, Reached, RoleOn, To};
+use crate::audit::reach::{Beyond, Of, Reached, RoleOn, To};
 
 /// What these reach; those that reach the same are told together.
 pub fn of(answers: &[Of], rows: usize, width: usize) -> String {
@@ -80,12 +80,12 @@ fn body(answer: &Of, rows: usize, width: usize) -> String {
         .filter(|r| r.place.is_none());
     let _ = writeln!(
         out,
-        "Reach: {} identities beside itself, roles on {} resources, {} of the roles not in the spec.",
-        others.len(),
-        resources.len(),
+        "Reach: {} beside itself, roles on {}, {} of the roles not in the spec.",
+        count(others.len(), "identity", "identities"),
+        count(resources.len(), "resource", "resources"),
         undeclared.count()
     );
-    end(&answer.not_evaluated, width, &mut out);
+    end(&answer.beyond, width, &mut out);
     out
 }
 
@@ -143,12 +143,21 @@ pub fn to(answer: &To, rows: usize, width: usize) -> String {
     let sure = all.iter().filter(|(_, h)| h.because.is_empty()).count();
     let _ = writeln!(
         out,
-        "{sure} identities, {} more perhaps; {} people, groups and others.",
+        "{}, {} more perhaps; {}.",
+        count(sure, "identity", "identities"),
         all.len() - sure,
-        answer.who.people.len()
+        count(
+            answer.who.people.len(),
+            "person, group or other",
+            "people, groups and others"
+        ),
     );
-    end(&answer.not_evaluated, width, &mut out);
+    end(&answer.beyond, width, &mut out);
     out
+}
+
+fn count(number: usize, one: &str, more: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { more })
 }
 
 fn binding(grant: &Grant) -> String {
@@ -198,7 +207,14 @@ fn roles(roles: &[RoleOn], indent: usize, width: usize, out: &mut String) {
     }
 }
 
-fn end(not_evaluated: &[String], width: usize, out: &mut String) {
-    let text = format!("Not evaluated: {}.", not_evaluated.join("; "));
+fn end(beyond: &Beyond, width: usize, out: &mut String) {
+    if !beyond.unread.is_empty() {
+        out.push_str("Could not be read, so that there may be more:\n");
+    }
+    for text in &beyond.unread {
+        let lines = wrap(&safe(&format!("- {text}")), width.saturating_sub(2));
+        let _ = writeln!(out, "  {}", lines.join("\n  "));
+    }
+    let text = format!("Not evaluated: {}.", beyond.not_evaluated.join("; "));
     let _ = writeln!(out, "{}\n", wrap(&safe(&text), width).join("\n"));
 }

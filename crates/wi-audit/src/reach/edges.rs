@@ -1,7 +1,7 @@
 //! What somebody becomes at once, by the access engine.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use jiff::Timestamp;
@@ -11,8 +11,9 @@ use wi_core::names::{Email, KsaIdentity, Member, ProjectId};
 use wi_core::resource::Resource;
 
 use super::index::{Entry, Index};
-use super::step::{Edge, Edges, How, Node, Power};
-use crate::world::{Cluster, Live, World};
+use super::places::on_nodes;
+use super::step::{Edge, Edges, How, Node};
+use crate::world::{Cluster, Live, NOT_READ, World, annotation};
 
 /// Permissions on an account by which one becomes it.
 const BECOMES: [(&str, How); 5] = [
@@ -40,24 +41,6 @@ const RUNS: [&str; 12] = [
     "aiplatform.customJobs.create",
 ];
 
-/// Permissions on containers that are about all in them.
-const POWERS: [(&str, How); 14] = [
-    ("resourcemanager.projects.setIamPolicy", How::Policy),
-    ("resourcemanager.folders.setIamPolicy", How::Policy),
-    ("resourcemanager.organizations.setIamPolicy", How::Policy),
-    ("iam.roles.update", How::RoleEdit),
-    ("cloudbuild.builds.create", How::Build),
-    ("container.serviceAccounts.createToken", How::KsaToken),
-    ("container.pods.create", How::RunPods),
-    ("container.deployments.create", How::RunPods),
-    ("container.daemonSets.create", How::RunPods),
-    ("container.jobs.create", How::RunPods),
-    ("container.cronJobs.create", How::RunPods),
-    ("container.pods.exec", How::RunPods),
-    ("container.clusterRoles.escalate", How::ClusterAdmin),
-    ("container.clusterRoles.bind", How::ClusterAdmin),
-];
-
 /// A workload pool, and the members that mean somebody of it.
 type Class = (String, Vec<usize>);
 
@@ -69,10 +52,10 @@ pub struct Graph<'w> {
     pub(super) at: Option<Timestamp>,
     pub(super) index: Index<'w>,
     /// All accounts that are known, with what is above each.
-    accounts: BTreeMap<Email, Vec<Resource>>,
-    projects: BTreeMap<ProjectId, Vec<Resource>>,
+    pub(super) accounts: BTreeMap<Email, Vec<Resource>>,
+    pub(super) projects: BTreeMap<ProjectId, Vec<Resource>>,
     /// Kubernetes service accounts that may have an edge of their own by where their pods run.
-    on_nodes: HashMap<(String, String, String), BTreeSet<(String, bool)>>,
+    pub(super) on_nodes: HashMap<(String, String, String), BTreeSet<(String, bool)>>,
     /// Whether who is denied differs from one to another.
     has_denies: bool,
     known: RefCell<HashMap<Node, Rc<Edges>>>,
@@ -100,7 +83,8 @@ impl<'w> Graph<'w> {
             Resource::ServiceAccount(email) => Some(email),
             _ => None,
         });
-        for email in listed.chain(with_policy) {
+        // Those of other projects are known by what they have.
+        for email in listed.chain(with_policy).chain(index.accounts()) {
             accounts.entry(email.clone()).or_insert_with(|| {
                 let own = Resource::ServiceAccount(email.clone());
                 live.iam.chain(&own).resources
@@ -233,88 +217,48 @@ impl<'w> Graph<'w> {
             self.classes.borrow_mut().insert(class, Rc::clone(&edges));
             edges
         });
+        let mut more = self.by_annotation(on, namespace, name, &edges);
         let key = (cluster.to_owned(), namespace.to_owned(), name.to_owned());
-        let Some(pools) = self.on_nodes.get(&key) else {
-            return edges;
-        };
-        let mut own = (*edges).clone();
-        for (pool, has_identity) in pools {
+        for (pool, has_identity) in self.on_nodes.get(&key).into_iter().flatten() {
             if *has_identity && let Some(email) = self.node_account(cluster, pool) {
-                own.to.push(plain(Node::Account(email), How::NodeIdentity));
+                more.push(plain(Node::Account(email), How::NodeIdentity));
             }
         }
+        if more.is_empty() {
+            return edges;
+        }
+        let mut own = (*edges).clone();
+        own.to.extend(more);
         Rc::new(own)
     }
 
-    fn node_account(&self, cluster: &str, pool: &str) -> Option<Email> {
-        let on = self.live.clusters.get(cluster)?;
-        let pools = &on.gke.found()?.node_pools;
-        let pool = pools.iter().find(|p| p.name == pool)?;
-        match self.world.node_account(&on.path.project, pool) {
-            Ok(email) => Some(email),
-            Err(email) => email,
-        }
-    }
-
-    fn of_pool(&self, cluster: &str, pool: &str) -> Edges {
-        let mut edges = Edges::default();
-        if let Some(email) = self.node_account(cluster, pool) {
-            edges.to.push(plain(Node::Account(email), How::NodeAccount));
-        }
-        let mut ksas: Vec<&(String, String, String)> = self
-            .on_nodes
-            .iter()
-            .filter(|((on, ..), pools)| on == cluster && pools.iter().any(|(p, _)| p == pool))
-            .map(|(key, _)| key)
-            .collect();
-        ksas.sort();
-        let pods = ksas
-            .into_iter()
-            .map(|(cluster, namespace, name)| Node::Ksa {
-                cluster: cluster.clone(),
-                namespace: namespace.clone(),
-                name: name.clone(),
-            });
-        edges
-            .to
-            .extend(pods.map(|node| plain(node, How::PodOnNode)));
-        edges
-    }
-
-    /// Whoever is admin of a cluster is all that is in it, and all that IAM takes for the same.
-    fn of_cluster(&self, name: &str) -> Edges {
-        let mut edges = Edges::default();
-        let Some(on) = self.live.clusters.get(name) else {
-            return edges;
+    /// The account that it is annotated with, where nothing says that it may act as that: the policy that would is not seen.
+    fn by_annotation(&self, on: &Cluster, namespace: &str, name: &str, known: &Edges) -> Vec<Edge> {
+        let key = (namespace.to_owned(), name.to_owned());
+        let meta = on.ksas.found().and_then(|ksas| ksas.get(&key));
+        let Some(email) = meta
+            .and_then(annotation)
+            .and_then(|text| Email::parse(text).ok())
+        else {
+            return Vec::new();
         };
-        let node = |namespace: &str, called: &str| Node::Ksa {
-            cluster: name.to_owned(),
-            namespace: namespace.to_owned(),
-            name: called.to_owned(),
+        let why = match self
+            .live
+            .iam
+            .policies
+            .get(&Resource::ServiceAccount(email.clone()))
+        {
+            Some(Seen::Found(_) | Seen::Absent) => return Vec::new(),
+            Some(Seen::Unknown(why)) => why.to_string(),
+            None => NOT_READ.to_owned(),
         };
-        let mut there = HashSet::new();
-        for (namespace, called) in on.ksas.found().into_iter().flat_map(BTreeMap::keys) {
-            there.insert((namespace.as_str(), called.as_str()));
-            edges
-                .to
-                .push(plain(node(namespace, called), How::InCluster));
+        let to = Node::Account(email.clone());
+        if known.to.iter().any(|e| e.to == to && e.how == How::Token) {
+            return Vec::new();
         }
-        let pool = on.path.project.workload_pool();
-        let mut named: Vec<(&str, &str)> = self.index.named_of(&pool).collect();
-        named.retain(|key| !there.contains(key));
-        named.sort_unstable();
-        let made = named
-            .into_iter()
-            .map(|(ns, called)| plain(node(ns, called), How::SamePool));
-        edges.to.extend(made);
-        for pool in on.gke.found().into_iter().flat_map(|c| &c.node_pools) {
-            let pool = Node::NodePool {
-                cluster: name.to_owned(),
-                pool: pool.name.clone(),
-            };
-            edges.to.push(plain(pool, How::InCluster));
-        }
-        edges
+        let mut edge = plain(to, How::Token);
+        edge.because = vec![Unseen::Policy(Resource::ServiceAccount(email), why)];
+        vec![edge]
     }
 
     pub(super) fn ask(&self, principal: &Principal, permission: &str, on: &Resource) -> Says {
@@ -356,7 +300,7 @@ impl<'w> Graph<'w> {
     }
 
     /// Whether a role may give a permission.
-    fn may_give(&self, role: &str, permission: &str) -> bool {
+    pub(super) fn may_give(&self, role: &str, permission: &str) -> bool {
         match self.live.iam.roles.get(role) {
             Some(Seen::Found(found)) => found.gives(permission),
             Some(Seen::Absent) => false,
@@ -455,114 +399,10 @@ impl<'w> Graph<'w> {
         }
         perhaps
     }
-
-    fn powers(&self, principal: &Principal, candidates: &[Entry<'_>], edges: &mut Edges) {
-        let mut asked: BTreeSet<(Resource, &'static str)> = BTreeSet::new();
-        for entry in candidates {
-            let given = POWERS
-                .iter()
-                .filter(|(p, _)| self.may_give(&entry.binding.role, p));
-            for (permission, _) in given {
-                match permission.split('.').nth(1) {
-                    Some("folders") if entry.on.kind().short == "folder" => {
-                        _ = asked.insert((entry.on.clone(), permission))
-                    }
-                    Some("organizations") if entry.on.kind().short == "organization" => {
-                        _ = asked.insert((entry.on.clone(), permission))
-                    }
-                    Some("folders" | "organizations") => {}
-                    _ => {
-                        let below = self
-                            .projects
-                            .iter()
-                            .filter(|(_, chain)| chain.contains(entry.on));
-                        asked.extend(
-                            below.map(|(project, _)| {
-                                (Resource::Project(project.clone()), *permission)
-                            }),
-                        );
-                    }
-                }
-            }
-        }
-        for (on, permission) in asked {
-            let how = POWERS
-                .iter()
-                .find(|(p, _)| *p == permission)
-                .map_or(How::Policy, |(_, how)| *how);
-            if how == How::RoleEdit && !self.has_custom_role(candidates, &on) {
-                continue;
-            }
-            let (by, because, unless) = match self.ask(principal, permission, &on) {
-                Says::Yes(by, unless) => (by, Vec::new(), unless),
-                Says::Perhaps(because) => (Vec::new(), because, Vec::new()),
-                Says::No => continue,
-            };
-            if edges.powers.iter().any(|p| {
-                p.how == how && p.on == on && (p.because.is_empty() || !because.is_empty())
-            }) {
-                continue;
-            }
-            edges.powers.push(Power {
-                how,
-                on,
-                permission,
-                by,
-                because,
-                unless,
-            });
-        }
-    }
-
-    /// Whether one has a custom role of a project, which one could make permit more.
-    fn has_custom_role(&self, candidates: &[Entry<'_>], project: &Resource) -> bool {
-        let Resource::Project(project) = project else {
-            return false;
-        };
-        let start = format!("projects/{project}/roles/");
-        candidates
-            .iter()
-            .any(|e| e.binding.role.starts_with(&start))
-    }
-
-    /// Whom rights on whole containers make one.
-    fn by_powers(&self, node: &Node, edges: &mut Edges) {
-        let powers = edges.powers.clone();
-        for power in powers {
-            let edge = |to: Node, how: How| Edge {
-                to,
-                how,
-                by: power.by.clone(),
-                because: power.because.clone(),
-                unless: power.unless.clone(),
-            };
-            match power.how {
-                How::Policy => {
-                    let below = self
-                        .accounts
-                        .iter()
-                        .filter(|(_, chain)| chain.contains(&power.on));
-                    let others = below
-                        .map(|(email, _)| Node::Account(email.clone()))
-                        .filter(|to| to != node);
-                    edges.to.extend(others.map(|to| edge(to, How::Policy)));
-                }
-                How::KsaToken | How::RunPods | How::ClusterAdmin => {
-                    let of_project =
-                        |c: &Cluster| Resource::Project(c.path.project.clone()) == power.on;
-                    let clusters = self.live.clusters.iter().filter(|(_, c)| of_project(c));
-                    edges.to.extend(
-                        clusters.map(|(name, _)| edge(Node::Cluster(name.clone()), power.how)),
-                    );
-                }
-                _ => {}
-            }
-        }
-    }
 }
 
 /// A step that needs no binding.
-fn plain(to: Node, how: How) -> Edge {
+pub(super) fn plain(to: Node, how: How) -> Edge {
     Edge {
         to,
         how,
@@ -588,41 +428,4 @@ pub(super) fn ksa_principal(on: &Cluster, namespace: &str, name: &str) -> KsaPri
         cluster: on.path.clone(),
         uid,
     }
-}
-
-const POOL_LABEL: &str = "cloud.google.com/gke-nodepool";
-
-/// On which node pools pods of each Kubernetes service account run, and whether one of them there has the node's identity.
-fn on_nodes(live: &Live) -> HashMap<(String, String, String), BTreeSet<(String, bool)>> {
-    let mut all: HashMap<_, BTreeSet<(String, bool)>> = HashMap::new();
-    for (name, cluster) in &live.clusters {
-        let (Some(gke), Some(nodes), Some(pods)) = (
-            cluster.gke.found(),
-            cluster.nodes.found(),
-            cluster.pods.found(),
-        ) else {
-            continue;
-        };
-        let pool_of: HashMap<&str, &String> = nodes
-            .iter()
-            .filter_map(|n| Some((n.name.as_str(), n.labels.get(POOL_LABEL)?)))
-            .collect();
-        for pod in pods.iter().filter(|p| !p.has_ended()) {
-            let Some(pool) = pool_of.get(pod.spec.node_name.as_str()) else {
-                continue;
-            };
-            let known = gke.node_pools.iter().find(|p| p.name == **pool);
-            let has_identity =
-                pod.spec.host_network || known.is_some_and(|p| gke.has_node_identity(p));
-            let key = (
-                name.clone(),
-                pod.metadata.namespace.clone(),
-                pod.service_account().to_owned(),
-            );
-            all.entry(key)
-                .or_default()
-                .insert(((*pool).clone(), has_identity));
-        }
-    }
-    all
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use wi_core::access::Facts;
-use wi_core::names::Member;
+use wi_core::names::{Email, Member};
 use wi_core::resource::Resource;
 use wi_core::wire::policy::Binding;
 
@@ -88,6 +88,14 @@ impl<'w> Index<'w> {
     /// Entries that mean this account or Kubernetes service account and nobody else.
     pub fn exactly(&self, member: &Member) -> &[usize] {
         self.exact.get(member).map_or(&[], Vec::as_slice)
+    }
+
+    /// Google service accounts that are named, of whatever project.
+    pub fn accounts(&self) -> impl Iterator<Item = &Email> {
+        self.exact.keys().filter_map(|member| match member {
+            Member::ServiceAccount(email) => Some(email),
+            _ => None,
+        })
     }
 
     /// Sets of a pool.

@@ -7,6 +7,8 @@
 mod closure;
 mod edges;
 mod index;
+mod places;
+mod powers;
 mod step;
 mod who;
 

@@ -412,6 +412,53 @@ fn a_deny_policy_cuts_the_path_and_one_that_was_not_read_is_told() {
     assert!(!super::doubts(&path).is_empty());
 }
 
+/// Neither what an annotation says nor that there is a binding is a pass where the account's policy is not seen.
+#[test]
+fn an_annotation_whose_right_is_not_seen_may_be_a_step() {
+    let web = &subjects()[0];
+    let account = Node::Account(email("webapp"));
+    let reached = |world: &World| {
+        let graph = Graph::of(world, world.live().expect("live"), world.now);
+        of(&graph, web, 9).get(&account).map(super::Path::is_sure)
+    };
+    let mut seen = world(&[]);
+    assert_eq!(reached(&seen), Some(true));
+    // Nobody listed the accounts, and what was read is the same.
+    seen.there()
+        .accounts
+        .insert(fixture::project(), fixture::refused());
+    assert_eq!(reached(&seen), Some(true));
+    let on = format!("serviceaccount/{}", email("webapp"));
+    seen.refuse(&on);
+    assert_eq!(reached(&seen), Some(false));
+    seen.there().iam.policies.remove(&resource(&on));
+    assert_eq!(reached(&seen), Some(false));
+    // A policy that was read, and does not give it, is a no.
+    seen.there()
+        .iam
+        .policies
+        .insert(resource(&on), policy(json!([])));
+    assert_eq!(reached(&seen), None);
+}
+
+#[test]
+fn who_can_has_accounts_of_projects_that_nobody_listed() {
+    let mut world = world(&[]);
+    let far = "far@elsewhere-1.iam.gserviceaccount.com";
+    world.bind(
+        "bucket/acme-b",
+        "roles/storage.objectViewer",
+        &format!("serviceAccount:{far}"),
+    );
+    let graph = Graph::of(&world, world.live().expect("live"), world.now);
+    let who = graph.who_can(Some("storage.objects.get"), &resource("bucket/acme-b"), 4);
+    let far = Email::parse(far).expect("an email");
+    assert!(who.nodes[&Node::Account(far.clone())].because.is_empty());
+    // Who may act as it is in a policy that was not read.
+    let told = |u: &Unseen| matches!(u, Unseen::Policy(on, _) if *on == Resource::ServiceAccount(far.clone()));
+    assert!(who.unseen.iter().any(told), "{:?}", who.unseen);
+}
+
 /// Were each asked about each, this would take minutes.
 #[test]
 fn thousands_of_service_accounts_are_asked_by_what_names_them() {

@@ -8,7 +8,7 @@ use wi_core::resource::Resource;
 
 use super::edges::{Graph, Says, ksa_principal};
 use super::step::{Edge, Node};
-use crate::world::World;
+use crate::world::{NOT_READ, World};
 
 /// Somebody who can.
 #[derive(Debug, Clone)]
@@ -57,16 +57,27 @@ impl Graph<'_> {
                         .insert(Unseen::Policy(resource.clone(), why.to_string()))
                 }
                 None => {
-                    _ = who.unseen.insert(Unseen::Policy(
-                        resource.clone(),
-                        "it was not read".to_owned(),
-                    ))
+                    let unread = Unseen::Policy(resource.clone(), NOT_READ.to_owned());
+                    _ = who.unseen.insert(unread);
                 }
                 Some(_) => {}
             }
         }
         self.directly(permission, on, &mut who);
         self.by_becoming(depth, &mut who);
+        // Who else may act as one that can is in its own policy.
+        let accounts = who.nodes.keys().filter_map(|node| match node {
+            Node::Account(email) => Some(Resource::ServiceAccount(email.clone())),
+            _ => None,
+        });
+        for account in accounts {
+            let why = match self.live.iam.policies.get(&account) {
+                Some(Seen::Found(_) | Seen::Absent) => continue,
+                Some(Seen::Unknown(why)) => why.to_string(),
+                None => NOT_READ.to_owned(),
+            };
+            who.unseen.insert(Unseen::Policy(account, why));
+        }
         self.people(permission, &chain.resources, &mut who);
         who
     }

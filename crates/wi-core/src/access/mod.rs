@@ -22,6 +22,7 @@ pub mod proof;
 mod question;
 mod restrictions;
 mod secret_uses;
+mod subject;
 mod variables;
 
 pub use answer::{Answer, Grant, Question, Reason};
@@ -41,6 +42,7 @@ pub use restrictions::{boundary_sets, has_denies};
 pub use secret_uses::{
     SecretUse, Way, config_maps_of, credential_variables, literals, secret_uses,
 };
+pub use subject::{NoSubject, Subject, Whose};
 
 use std::sync::LazyLock;
 
