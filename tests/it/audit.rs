@@ -155,7 +155,7 @@ fn roles_on_what_the_spec_does_not_name_are_not_passed_where_the_search_is_refus
 
 #[test]
 fn reach_without_the_list_of_accounts_says_so_and_has_what_was_read() {
-    let list = "{ match: 'GET /v1/projects/acme-prod/serviceAccounts\\?.*', denied: true }";
+    let list = "{ match: 'GET /v1/projects/acme-prod/serviceAccounts?', denied: true }";
     let policy = "{ match: '.*/serviceAccounts/.*:getIamPolicy', denied: true }";
     for (faults, perhaps) in [
         (list.to_owned(), false),

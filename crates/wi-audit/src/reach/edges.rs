@@ -11,7 +11,7 @@ use wi_core::names::{Email, KsaIdentity, Member, ProjectId};
 use wi_core::resource::Resource;
 
 use super::index::{Entry, Index};
-use super::places::on_nodes;
+use super::pods::on_nodes;
 use super::step::{Edge, Edges, How, Node};
 use crate::world::{Cluster, Live, NOT_READ, World, annotation};
 
@@ -221,7 +221,7 @@ impl<'w> Graph<'w> {
         let key = (cluster.to_owned(), namespace.to_owned(), name.to_owned());
         for (pool, has_identity) in self.on_nodes.get(&key).into_iter().flatten() {
             if *has_identity && let Some(email) = self.node_account(cluster, pool) {
-                more.push(plain(Node::Account(email), How::NodeIdentity));
+                more.push(Edge::plain(Node::Account(email), How::NodeIdentity));
             }
         }
         if more.is_empty() {
@@ -256,7 +256,7 @@ impl<'w> Graph<'w> {
         if known.to.iter().any(|e| e.to == to && e.how == How::Token) {
             return Vec::new();
         }
-        let mut edge = plain(to, How::Token);
+        let mut edge = Edge::plain(to, How::Token);
         edge.because = vec![Unseen::Policy(Resource::ServiceAccount(email), why)];
         vec![edge]
     }
@@ -398,17 +398,6 @@ impl<'w> Graph<'w> {
             }
         }
         perhaps
-    }
-}
-
-/// A step that needs no binding.
-pub(super) fn plain(to: Node, how: How) -> Edge {
-    Edge {
-        to,
-        how,
-        by: Vec::new(),
-        because: Vec::new(),
-        unless: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ mod closure;
 mod edges;
 mod index;
 mod places;
+mod pods;
 mod powers;
 mod step;
 mod who;

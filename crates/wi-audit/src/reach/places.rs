@@ -1,12 +1,11 @@
 //! Places where somebodies are: nodes, node pools and clusters, and whom being there makes one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use wi_core::names::Email;
 
-use super::edges::{Graph, plain};
-use super::step::{Edges, How, Node};
-use crate::world::Live;
+use super::edges::Graph;
+use super::step::{Edge, Edges, How, Node};
 
 impl Graph<'_> {
     pub(super) fn node_account(&self, cluster: &str, pool: &str) -> Option<Email> {
@@ -22,7 +21,9 @@ impl Graph<'_> {
     pub(super) fn of_pool(&self, cluster: &str, pool: &str) -> Edges {
         let mut edges = Edges::default();
         if let Some(email) = self.node_account(cluster, pool) {
-            edges.to.push(plain(Node::Account(email), How::NodeAccount));
+            edges
+                .to
+                .push(Edge::plain(Node::Account(email), How::NodeAccount));
         }
         let mut ksas: Vec<&(String, String, String)> = self
             .on_nodes
@@ -40,7 +41,7 @@ impl Graph<'_> {
             });
         edges
             .to
-            .extend(pods.map(|node| plain(node, How::PodOnNode)));
+            .extend(pods.map(|node| Edge::plain(node, How::PodOnNode)));
         edges
     }
 
@@ -60,7 +61,7 @@ impl Graph<'_> {
             there.insert((namespace.as_str(), called.as_str()));
             edges
                 .to
-                .push(plain(node(namespace, called), How::InCluster));
+                .push(Edge::plain(node(namespace, called), How::InCluster));
         }
         let pool = on.path.project.workload_pool();
         let mut named: Vec<(&str, &str)> = self.index.named_of(&pool).collect();
@@ -68,52 +69,15 @@ impl Graph<'_> {
         named.sort_unstable();
         let made = named
             .into_iter()
-            .map(|(ns, called)| plain(node(ns, called), How::SamePool));
+            .map(|(ns, called)| Edge::plain(node(ns, called), How::SamePool));
         edges.to.extend(made);
         for pool in on.gke.found().into_iter().flat_map(|c| &c.node_pools) {
             let pool = Node::NodePool {
                 cluster: name.to_owned(),
                 pool: pool.name.clone(),
             };
-            edges.to.push(plain(pool, How::InCluster));
+            edges.to.push(Edge::plain(pool, How::InCluster));
         }
         edges
     }
-}
-
-const POOL_LABEL: &str = "cloud.google.com/gke-nodepool";
-
-/// On which node pools pods of each Kubernetes service account run, and whether one of them there has the node's identity.
-pub(super) fn on_nodes(live: &Live) -> HashMap<(String, String, String), BTreeSet<(String, bool)>> {
-    let mut all: HashMap<_, BTreeSet<(String, bool)>> = HashMap::new();
-    for (name, cluster) in &live.clusters {
-        let (Some(gke), Some(nodes), Some(pods)) = (
-            cluster.gke.found(),
-            cluster.nodes.found(),
-            cluster.pods.found(),
-        ) else {
-            continue;
-        };
-        let pool_of: HashMap<&str, &String> = nodes
-            .iter()
-            .filter_map(|n| Some((n.name.as_str(), n.labels.get(POOL_LABEL)?)))
-            .collect();
-        for pod in pods.iter().filter(|p| !p.has_ended()) {
-            let Some(pool) = pool_of.get(pod.spec.node_name.as_str()) else {
-                continue;
-            };
-            let known = gke.node_pools.iter().find(|p| p.name == **pool);
-            let has_identity =
-                pod.spec.host_network || known.is_some_and(|p| gke.has_node_identity(p));
-            let key = (
-                name.clone(),
-                pod.metadata.namespace.clone(),
-                pod.service_account().to_owned(),
-            );
-            all.entry(key)
-                .or_default()
-                .insert(((*pool).clone(), has_identity));
-        }
-    }
-    all
 }

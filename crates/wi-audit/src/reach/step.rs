@@ -153,6 +153,19 @@ pub struct Edge {
     pub unless: Vec<Unseen>,
 }
 
+impl Edge {
+    /// A step that needs no binding.
+    pub(super) fn plain(to: Node, how: How) -> Self {
+        Self {
+            to,
+            how,
+            by: Vec::new(),
+            because: Vec::new(),
+            unless: Vec::new(),
+        }
+    }
+}
+
 /// A right that is about more than one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Power {
