@@ -116,6 +116,10 @@ fn explain_of_a_whole_chain_is_allowed_and_the_same_in_both_clusters() {
         assert_eq!(answer["verdict"], "allowed", "{subject}: {answer:#}");
         assert_eq!(answer["first"], Value::Null, "{subject}");
     }
+    // `wi access` takes the same, a workload by its template.
+    let access = ["access", "--of", "deploy/shop/web", "--allow-incomplete"];
+    let ran = served.wi(&access).ok();
+    ran.says(&["ksa.eu/shop/web", GSA]);
     // One answer for what is the same.
     let ran = explain(&served, &["shop/web"]).ok();
     assert!(ran.out.starts_with("shop/web on eu, us\n"), "{}", ran.out);
