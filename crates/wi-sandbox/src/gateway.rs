@@ -6,6 +6,7 @@ use axum::body::Body;
 use http::{Request, Uri};
 
 use super::kube::Api;
+use super::oracle;
 use super::state::State;
 
 /// The cluster's API that a request is for, and the request as that one sees it; `None`: it is not for
@@ -23,11 +24,11 @@ pub fn target(state: &State, request: &Request<Body>) -> Option<(Api, Uri)> {
     ) else {
         return None;
     };
-    let cluster = state.world.clusters.iter().find(|cluster| {
-        cluster.membership.as_deref() == Some(name)
-            && cluster.region() == location
-            && state.number(&cluster.project).to_string() == project
-    })?;
+    let fleet = state.world.fleets.get(&state.project(project)?)?;
+    let mut members = fleet.memberships.iter();
+    let member = members.find(|m| m.name == name && m.location == location)?;
+    let mut clusters = state.world.clusters.iter();
+    let cluster = clusters.find(|c| oracle::cluster_name(c) == member.cluster)?;
     let query = request.uri().query().map(|q| format!("?{q}"));
     let uri = format!("/{rest}{}", query.unwrap_or_default());
     let api = state.kubes.get(&cluster.key())?.api.clone();

@@ -23,6 +23,17 @@ pub struct Workload {
     pub namespace: String,
     /// Its name.
     pub ksa: String,
+    /// The pool that it is known in.
+    pub pool: Pool,
+}
+
+/// An identity pool of Kubernetes service accounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pool {
+    /// That of the cluster's project.
+    OfProject,
+    /// That of a fleet, by the fleet's host project.
+    OfFleet(String),
 }
 
 /// What a cluster says in a token of a service account.

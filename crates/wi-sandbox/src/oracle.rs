@@ -12,7 +12,8 @@ use super::clock;
 use super::errors::ApiError;
 use super::gke::cluster::Cluster;
 use super::gke::pool::NodePool;
-use super::issued::{Holder, Workload};
+use super::hub;
+use super::issued::{Holder, Pool, Workload};
 use super::kube::{NodeServer, PodState};
 use super::request::Request;
 use super::restrictions;
@@ -235,19 +236,20 @@ fn members(
         Token::Refused(_) => return members,
         Token::Node(email) | Token::Account(email) => return members_of_account(state, email),
         Token::Federated(principal) => {
-            let pool = state.workload_pool(&cluster.project);
-            let set = format!(
-                "iam.googleapis.com/projects/{}/locations/global/workloadIdentityPools/{pool}",
-                state.number(&cluster.project)
-            );
+            let set = principal.trim_start_matches("principal://");
+            let (set, _) = set.split_once("/subject/").unwrap_or((set, ""));
+            let (_, pool) = set.rsplit_once('/').unwrap_or(("", set));
             members.insert(principal.clone());
             members.insert(format!("serviceAccount:{pool}[{namespace}/{ksa}]"));
             members.insert(format!("principalSet://{set}/*"));
             members.insert(format!("principalSet://{set}/namespace/{namespace}"));
-            members.insert(format!(
+            // How a fleet's pool names the set of one of its clusters is not known.
+            if pool == state.workload_pool(&cluster.project) {
+                members.insert(format!(
                 "principalSet://{set}/kubernetes.cluster/https://container.googleapis.com/v1/projects/{}/locations/{}/clusters/{}",
                 cluster.project, cluster.location, cluster.name
             ));
+            }
             let running = state.kubes.get(&cluster.key());
             let account = running.and_then(|r| r.kube.account(namespace, ksa));
             if let Some((_, uid)) = account {
@@ -620,6 +622,7 @@ pub fn of_holder(state: &State, holder: &Holder, permission: &str, resource: &st
         cluster,
         namespace,
         ksa,
+        pool,
     } = workload;
     let cluster = state.world.clusters.iter().find(|c| c.key() == *cluster);
     let Some(cluster) = cluster else {
@@ -629,8 +632,11 @@ pub fn of_holder(state: &State, holder: &Holder, permission: &str, resource: &st
             why: "its cluster is gone".to_owned(),
         };
     };
-    let pool = state.workload_pool(&cluster.project);
-    let token = Token::Federated(principal(state, &cluster.project, &pool, namespace, ksa));
+    let (project, pool) = match pool {
+        Pool::OfProject => (&cluster.project, state.workload_pool(&cluster.project)),
+        Pool::OfFleet(host) => (host, hub::pool(state, host)),
+    };
+    let token = Token::Federated(principal(state, project, &pool, namespace, ksa));
     let members = members(state, cluster, (namespace, ksa), &token);
     decide(state, Some(cluster), &members, permission, resource)
 }

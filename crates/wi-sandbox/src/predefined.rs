@@ -1,7 +1,7 @@
 //! Predefined roles by name: which there are of the common services, and what each can be granted on.
 
 /// Google has some two thousand more; of those nothing is said.
-const NAMES: [&str; 177] = [
+const NAMES: [&str; 178] = [
     "roles/admin",
     "roles/aiplatform.admin",
     "roles/aiplatform.user",
@@ -94,6 +94,7 @@ const NAMES: [&str; 177] = [
     "roles/gkehub.gatewayAdmin",
     "roles/gkehub.gatewayEditor",
     "roles/gkehub.gatewayReader",
+    "roles/gkehub.serviceAgent",
     "roles/gkehub.viewer",
     "roles/iam.denyAdmin",
     "roles/iam.denyReviewer",

@@ -98,6 +98,13 @@ pub fn read(parts: &http::request::Parts, body: &Bytes) -> Result<Request, ApiEr
     let calls = wire::method(verb, parts.uri.path()).or_else(|| wire::method(verb, &path));
     let body = if parts.method == http::Method::GET || body.iter().all(u8::is_ascii_whitespace) {
         json!({})
+    } else if path == "/v1/token" && is_form(parts) {
+        // As OAuth has it; clients of Google's post either.
+        let form = String::from_utf8_lossy(body);
+        let pairs = form.split('&').filter_map(|pair| pair.split_once('='));
+        pairs
+            .map(|(key, value)| (decode(key), json!(decode(&value.replace('+', " ")))))
+            .collect()
     } else {
         serde_json::from_slice(body)
             .map_err(|e| ApiError::invalid(format!("Invalid JSON payload received. {e}")))?
@@ -136,6 +143,12 @@ pub fn read(parts: &http::request::Parts, body: &Bytes) -> Result<Request, ApiEr
             .to_owned(),
         query: pairs.collect(),
     })
+}
+
+fn is_form(parts: &http::request::Parts) -> bool {
+    let kind = parts.headers.get(http::header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
 }
 
 /// Undoes percent-encoding.

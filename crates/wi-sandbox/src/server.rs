@@ -20,7 +20,7 @@ use super::request::{self, Request, decode};
 use super::shared::Core;
 use super::state::State;
 use super::{
-    assets, crm, datasets, evidence, gateway, gke, iam, logging, oracle, policies, requests,
+    assets, crm, datasets, evidence, gateway, gke, hub, iam, logging, oracle, policies, requests,
     restrictions, samples, services, serving, storage, timeline, tokens,
 };
 
@@ -271,6 +271,9 @@ fn route(state: &mut State, request: &Request) -> Result<Value, ApiError> {
             "principalAccessBoundaryPolicies",
             id,
         ] => restrictions::boundary(state, organization, id, request),
+        ["v1", "projects", project, rest @ ..] if hub::is_asked(rest) => {
+            hub::handle(state, project, rest, request)
+        }
         ["v1", "projects", project, "locations" | "zones", ..] => {
             gke::handle(state, project, &segments[3..], request)
         }

@@ -10,6 +10,7 @@ use super::access::Recorder;
 use super::assets::Index;
 use super::calls::Calls;
 use super::clock::{self, Clock, Millis};
+use super::hub;
 use super::ids::{ClusterKey, hash, unique_id};
 use super::issued::Tokens;
 use super::kube::{self, KubeCluster};
@@ -83,6 +84,7 @@ impl State {
         state.complete_projects();
         state.complete_buckets();
         state.complete_clusters();
+        hub::complete(&mut state);
         state
     }
 
@@ -208,7 +210,11 @@ impl State {
                 .as_deref()
                 .and_then(clock::parse);
             pool_of(id) == pool && since.is_some_and(|since| since <= now)
-        })
+        }) || self
+            .world
+            .fleets
+            .iter()
+            .any(|(host, fleet)| hub::has_pool(fleet) && hub::pool(self, host) == pool)
     }
 
     /// Project and account id of a live account, by email or unique id.

@@ -4,6 +4,7 @@
 use super::apps;
 use super::clock::Millis;
 use super::gke::operations;
+use super::hub;
 use super::ids::ClusterKey;
 use super::requests;
 use super::samples;
@@ -13,7 +14,8 @@ use super::state::State;
 pub fn next_due(state: &State, all: bool) -> Option<Millis> {
     let clusters = cluster_due(state, all, state.clock.now()).map(|(due, _)| due);
     let operations = operations::next_due(state);
-    [operations, clusters].into_iter().flatten().min()
+    let fleets = hub::next_due(state);
+    [operations, clusters, fleets].into_iter().flatten().min()
 }
 
 /// The cluster whose controllers are due first; at once is `at`.
@@ -37,7 +39,8 @@ pub fn advance(state: &mut State) -> bool {
         let operation = operations::next_due(state);
         let cluster = cluster_due(state, true, at);
         let of_cluster = cluster.as_ref().map(|(due, _)| *due);
-        let event = [operation, of_cluster].into_iter().flatten().min();
+        let fleet = hub::next_due(state);
+        let event = [operation, of_cluster, fleet].into_iter().flatten().min();
         let event = event.filter(|due| *due <= now);
         // The minutes before it are counted as things were.
         let minute = requests::next_minute(state).filter(|minute| *minute <= now);
@@ -57,6 +60,7 @@ pub fn advance(state: &mut State) -> bool {
         at = due;
         match cluster {
             Some((first, key)) if first == due => reconcile(state, &key, due),
+            _ if fleet == Some(due) => hub::advance_to(state, due),
             _ => operations::advance_to(state, due),
         }
         state.clock.look_back(now);

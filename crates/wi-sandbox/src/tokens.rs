@@ -8,8 +8,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::errors::ApiError;
+use super::hub;
 use super::ids::ClusterKey;
-use super::issued::{Claims, Holder, Workload};
+use super::issued::{Claims, Holder, Pool, Workload};
 use super::oracle::{self, Decision};
 use super::request::Request;
 use super::state::State;
@@ -38,8 +39,22 @@ fn issuer((project, location, name): &ClusterKey) -> String {
     )
 }
 
-fn is_signed_by(holder: &Holder, provider: &str) -> bool {
-    matches!(holder, Holder::Workload(workload) if issuer(&workload.cluster) == provider)
+fn is_signed_by(holder: &Holder, signer: &str) -> bool {
+    matches!(holder, Holder::Workload(workload) if issuer(&workload.cluster) == signer)
+}
+
+/// Of whom a provider of a pool takes tokens: the project that calls are counted for, the pool, and who signs them. `None`:
+/// there is no such provider. A cluster is one of its project's pool, a membership with an issuer one of its fleet's.
+fn provider_of(state: &State, pool: &str, provider: &str) -> Option<(String, Pool, String)> {
+    if let Some((host, membership)) = hub::of_provider(state, provider) {
+        let signer = membership.issuer.clone()?;
+        let of_fleet = hub::pool(state, host) == pool;
+        return of_fleet.then(|| (host.to_owned(), Pool::OfFleet(host.to_owned()), signer));
+    }
+    let mut clusters = state.world.clusters.iter();
+    let known = clusters.find(|c| issuer(&c.key()) == provider)?;
+    let holds = state.pool_exists(pool) && known.workload_pool.as_deref() == Some(pool);
+    holds.then(|| (known.project.clone(), Pool::OfProject, provider.to_owned()))
 }
 
 /// A token of a cluster for one of its service accounts, in the shape of a JWT.
@@ -63,6 +78,7 @@ pub fn of_cluster(state: &mut State, cluster: &ClusterKey, claims: &Claims) -> S
         cluster: cluster.clone(),
         namespace: claims.namespace.clone(),
         ksa: claims.name.clone(),
+        pool: Pool::OfProject,
     });
     let audiences = Some(claims.audiences.clone());
     state.tokens.keep(&token, holder, audiences, claims.seconds);
@@ -115,14 +131,7 @@ pub fn exchange(state: &mut State, request: &Request) -> Result<Value, ApiError>
         let why = "Invalid value for \"audience\". This value should be the full resource name of the Identity Provider.";
         return refused("invalid_target", why.to_owned());
     };
-    let known = state.world.clusters.iter().find(|c| {
-        let key = (c.project.clone(), c.location.clone(), c.name.clone());
-        issuer(&key) == provider
-    });
-    let project = known
-        .filter(|c| state.pool_exists(pool) && c.workload_pool.as_deref() == Some(pool))
-        .map(|c| c.project.clone());
-    let Some(project) = project else {
+    let Some((project, in_pool, signer)) = provider_of(state, pool, provider) else {
         let why = "The target service indicated by the \"audience\" parameters is invalid. This might either be because the pool or provider is disabled or deleted or because it doesn't exist.";
         return refused("invalid_target", why.to_owned());
     };
@@ -138,7 +147,7 @@ pub fn exchange(state: &mut State, request: &Request) -> Result<Value, ApiError>
             let why = "The given credential is rejected by the attribute condition, has expired, or is no JWT of the provider.";
             return refused("invalid_grant", why.to_owned());
         }
-        Some((t, _)) if !is_signed_by(&t.holder, provider) => {
+        Some((t, _)) if !is_signed_by(&t.holder, &signer) => {
             let why = "The issuer in the subject token does not match the one of the provider.";
             return refused("invalid_grant", why.to_owned());
         }
@@ -147,6 +156,13 @@ pub fn exchange(state: &mut State, request: &Request) -> Result<Value, ApiError>
             return refused("invalid_grant", why.to_owned());
         }
         Some((t, _)) => t.holder.clone(),
+    };
+    let holder = match holder {
+        Holder::Workload(workload) => Holder::Workload(Workload {
+            pool: in_pool,
+            ..workload
+        }),
+        other => other,
     };
     let token = random("ya29.d");
     state.tokens.keep(&token, holder, None, EXCHANGED);

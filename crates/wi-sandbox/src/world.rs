@@ -14,6 +14,7 @@ use super::constraints::OrganizationPolicy;
 use super::faults::Fault;
 use super::gke::cluster::Cluster;
 use super::gke::operation::{Operation, OperationSeconds};
+use super::hub::fleet::Fleet;
 use super::serde_help::{is_default, nullable_values};
 
 pub use apps::{App, AppCall, Traffic};
@@ -104,6 +105,14 @@ pub struct World {
     /// GKE clusters.
     #[serde(default)]
     pub clusters: Vec<Cluster>,
+    /// Fleets by their host projects.
+    #[serde(
+        default,
+        deserialize_with = "nullable_values",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    #[schemars(with = "BTreeMap<String, Option<Fleet>>")]
+    pub fleets: BTreeMap<String, Fleet>,
     /// GKE operations, running and ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<Operation>,
@@ -152,6 +161,7 @@ impl Default for World {
             buckets: BTreeMap::new(),
             resources: BTreeMap::new(),
             clusters: Vec::new(),
+            fleets: BTreeMap::new(),
             operations: Vec::new(),
             operation_seconds: OperationSeconds::default(),
             propagation_seconds: PropagationSeconds::default(),
@@ -569,6 +579,24 @@ impl World {
                 ));
             }
             cluster.check()?;
+        }
+        let mut members = std::collections::BTreeSet::new();
+        for (host, fleet) in &self.fleets {
+            known(host, format!("the fleet of {host}"))?;
+            for membership in &fleet.memberships {
+                if membership.cluster.split('/').count() != 3 {
+                    return Err(format!(
+                        "the cluster of membership `{}` is `{}`: it takes PROJECT/LOCATION/NAME",
+                        membership.name, membership.cluster
+                    ));
+                }
+                if !members.insert(&membership.cluster) {
+                    return Err(format!(
+                        "cluster `{}` is in a fleet twice",
+                        membership.cluster
+                    ));
+                }
+            }
         }
         Ok(())
     }

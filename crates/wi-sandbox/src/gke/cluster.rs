@@ -54,8 +54,8 @@ pub struct Cluster {
     /// How the Kubernetes API is offered.
     #[serde(default, skip_serializing_if = "is_default")]
     pub control_plane: ControlPlane,
-    /// The name of its membership in the project's fleet; Connect Gateway knows it by that. Absent: it
-    /// is in no fleet.
+    /// The name of its membership in the fleet of its own project, which may as well stand in `fleets`. Absent: it is in no
+    /// fleet, or in another project's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub membership: Option<String>,
     /// Nothing listens where the Kubernetes API is said to be.

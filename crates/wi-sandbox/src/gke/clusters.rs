@@ -9,6 +9,7 @@ use super::operation::{Change, Operation};
 use super::operations;
 use super::{list as list_answer, missing_zones, show};
 use crate::errors::ApiError;
+use crate::hub;
 use crate::ids::ClusterKey;
 use crate::state::State;
 use crate::wire;
@@ -59,7 +60,14 @@ fn shown(state: &State, cluster: &Cluster) -> Value {
         endpoint: &kube.endpoint,
         ca: &kube.ca,
     });
-    show::cluster(cluster, state.number(&cluster.project), busy, address)
+    let fleet = hub::of_gke(state, cluster);
+    show::cluster(
+        cluster,
+        state.number(&cluster.project),
+        fleet,
+        busy,
+        address,
+    )
 }
 
 /// `PUT` of one setting.

@@ -13,6 +13,7 @@ use super::show;
 use super::upgrade::Upgrade;
 use crate::constraints;
 use crate::errors::ApiError;
+use crate::hub;
 use crate::ids::ClusterKey;
 use crate::state::State;
 
@@ -99,14 +100,17 @@ pub fn cluster(
             "Workload Identity is not allowed on new clusters of this project.",
         )?;
     }
+    let host = wanted["fleet"]["project"].as_str();
+    let host = host.map(|host| {
+        let known = state.project(host.trim_start_matches("projects/"));
+        known.ok_or_else(|| ApiError::invalid(format!("Fleet project {host:?} does not exist.")))
+    });
+    let host = host.transpose()?;
     let mut new = Cluster {
         workload_pool,
         autopilot,
         status: "PROVISIONING".to_owned(),
         labels: serde_json::from_value(wanted["resourceLabels"].clone()).unwrap_or_default(),
-        membership: wanted["fleet"]["project"]
-            .is_string()
-            .then(|| name.to_owned()),
         extra: rest(wanted, &OF_A_CLUSTER),
         ..Cluster::named(key.clone())
     };
@@ -132,6 +136,9 @@ pub fn cluster(
     new.complete(&state.workload_pool(project), &mut revision);
     state.world.revision = revision;
     state.world.clusters.push(new);
+    if let Some(host) = host {
+        hub::register(state, &host, &key);
+    }
     Ok(operations::start(state, &key, None, Change::CreateCluster))
 }
 

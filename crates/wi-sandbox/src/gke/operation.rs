@@ -27,6 +27,8 @@ pub struct OperationSeconds {
     pub create: u32,
     /// The recreation of as many nodes as `maxSurge` and `maxUnavailable` allow at once.
     pub node_recreate: u32,
+    /// A change of a membership of a fleet.
+    pub membership: u32,
 }
 
 impl Default for OperationSeconds {
@@ -37,6 +39,7 @@ impl Default for OperationSeconds {
             set_labels: 20,
             create: 240,
             node_recreate: 90,
+            membership: 20,
         }
     }
 }

@@ -15,6 +15,7 @@ const SERVICE_RANGE: &str = "10.4.0.0/20";
 pub fn cluster(
     of: &Cluster,
     number: u64,
+    fleet: Option<Value>,
     busy_pool: Option<Option<&str>>,
     address: Option<Address<'_>>,
 ) -> Value {
@@ -65,12 +66,8 @@ pub fn cluster(
     if let Some(pool) = &of.workload_pool {
         add(json!({ "workloadIdentityConfig": { "workloadPool": pool } }));
     }
-    if let Some(membership) = &of.membership {
-        add(json!({ "fleet": {
-            "project": of.project,
-            "membership": format!("//gkehub.googleapis.com/projects/{number}/locations/{}/memberships/{membership}", of.region()),
-            "preRegistered": false,
-        }}));
+    if let Some(fleet) = fleet {
+        add(json!({ "fleet": fleet }));
     }
     if !of.conditions.is_empty() {
         let conditions = of.conditions.iter();

@@ -20,6 +20,7 @@ APIS = {
         r"projects\.(locations|zones)\.getServer[cC]onfig",
         r"projects\.aggregated\.usableSubnetworks\.list",
     ],
+    "gkehub.v1": [r"projects\.locations\.memberships\.(list|get|create|patch|delete)", r"projects\.locations\.operations\.get"],
     "iam.v1": [
         rf"projects\.serviceAccounts\.(list|get|create|update|patch|delete|undelete|enable|disable|{POLICY})",
         r"projects\.serviceAccounts\.keys\.(list|get|delete|disable|enable)",
@@ -67,6 +68,8 @@ PATHS = {
     "policyanalyzer.projects.locations.activityTypes.activities.query": [
         "v1/projects/*/locations/global/activityTypes/*/activities:query"
     ],
+    # One port has GKE's operations, too: the sandbox tells them apart by their names.
+    "gkehub.projects.locations.operations.get": ["v1/projects/*/locations/*/operations/*-hub"],
     **{f"iap.{verb}": [f"v1/projects/*/iap_web/compute/services/*:{verb}"] for verb in POLICY.split("|")},
 }
 # IAM v3 has no discovery document: from its reference.
