@@ -96,7 +96,7 @@ fn unwritten(path: &Path, e: &std::io::Error) -> Failure {
 }
 
 /// The APIs of gcloud's settings, and where below the endpoint each begins.
-const GCLOUD: [(&str, &str); 16] = [
+const GCLOUD: [(&str, &str); 17] = [
     ("ARTIFACTREGISTRY", ""),
     ("BIGQUERY", "bigquery/v2/"),
     ("BIGTABLEADMIN", ""),
@@ -106,6 +106,7 @@ const GCLOUD: [(&str, &str); 16] = [
     ("CLOUDRESOURCEMANAGER", ""),
     ("CLOUDTASKS", ""),
     ("CONTAINER", ""),
+    ("GKEHUB", ""),
     ("IAM", ""),
     ("PUBSUB", ""),
     ("RUN", ""),
@@ -116,7 +117,7 @@ const GCLOUD: [(&str, &str); 16] = [
 ];
 
 /// The same of Terraform's provider.
-const TERRAFORM: [(&str, &str); 16] = [
+const TERRAFORM: [(&str, &str); 17] = [
     ("ARTIFACT_REGISTRY", "v1/"),
     ("BIG_QUERY", "bigquery/v2/"),
     ("CLOUD_BILLING", ""),
@@ -124,6 +125,7 @@ const TERRAFORM: [(&str, &str); 16] = [
     ("CLOUD_TASKS", "v2/"),
     ("COMPUTE", "compute/v1/"),
     ("CONTAINER", ""),
+    ("GKE_HUB", "v1/"),
     ("IAM", ""),
     ("KMS", "v1/"),
     ("PUBSUB", "v1/"),

@@ -6,7 +6,6 @@ use axum::body::Body;
 use http::{Request, Uri};
 
 use super::kube::Api;
-use super::oracle;
 use super::state::State;
 
 /// The cluster's API that a request is for, and the request as that one sees it; `None`: it is not for
@@ -28,7 +27,7 @@ pub fn target(state: &State, request: &Request<Body>) -> Option<(Api, Uri)> {
     let mut members = fleet.memberships.iter();
     let member = members.find(|m| m.name == name && m.location == location)?;
     let mut clusters = state.world.clusters.iter();
-    let cluster = clusters.find(|c| oracle::cluster_name(c) == member.cluster)?;
+    let cluster = clusters.find(|c| c.path() == member.cluster)?;
     let query = request.uri().query().map(|q| format!("?{q}"));
     let uri = format!("/{rest}{}", query.unwrap_or_default());
     let api = state.kubes.get(&cluster.key())?.api.clone();

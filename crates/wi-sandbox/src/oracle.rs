@@ -12,7 +12,6 @@ use super::clock;
 use super::errors::ApiError;
 use super::gke::cluster::Cluster;
 use super::gke::pool::NodePool;
-use super::hub;
 use super::issued::{Holder, Pool, Workload};
 use super::kube::{NodeServer, PodState};
 use super::request::Request;
@@ -77,7 +76,7 @@ pub fn of_pods(state: &State) -> Vec<PodAccess> {
 }
 
 pub(crate) fn cluster_name(cluster: &Cluster) -> String {
-    format!("{}/{}/{}", cluster.project, cluster.location, cluster.name)
+    cluster.path()
 }
 
 /// What the metadata address answers to this pod.
@@ -634,7 +633,7 @@ pub fn of_holder(state: &State, holder: &Holder, permission: &str, resource: &st
     };
     let (project, pool) = match pool {
         Pool::OfProject => (&cluster.project, state.workload_pool(&cluster.project)),
-        Pool::OfFleet(host) => (host, hub::pool(state, host)),
+        Pool::OfFleet(host) => (host, state.fleet_pool(host)),
     };
     let token = Token::Federated(principal(state, project, &pool, namespace, ksa));
     let members = members(state, cluster, (namespace, ksa), &token);

@@ -10,7 +10,7 @@ use super::access::Recorder;
 use super::assets::Index;
 use super::calls::Calls;
 use super::clock::{self, Clock, Millis};
-use super::hub;
+use super::hub::complete;
 use super::ids::{ClusterKey, hash, unique_id};
 use super::issued::Tokens;
 use super::kube::{self, KubeCluster};
@@ -84,7 +84,7 @@ impl State {
         state.complete_projects();
         state.complete_buckets();
         state.complete_clusters();
-        hub::complete(&mut state);
+        complete::complete(&mut state.world);
         state
     }
 
@@ -201,6 +201,13 @@ impl State {
         pool_of(project)
     }
 
+    /// The name of a fleet's identity pool, whether or not it exists.
+    pub fn fleet_pool(&self, host: &str) -> String {
+        let fleet = self.world.fleets.get(host);
+        let named = fleet.and_then(|fleet| fleet.workload_identity_pool.clone());
+        named.unwrap_or_else(|| pool_of(host))
+    }
+
     /// Whether IAM knows the workload pool.
     pub fn pool_exists(&self, pool: &str) -> bool {
         let now = self.clock.now();
@@ -214,7 +221,7 @@ impl State {
             .world
             .fleets
             .iter()
-            .any(|(host, fleet)| hub::has_pool(fleet) && hub::pool(self, host) == pool)
+            .any(|(host, fleet)| fleet.has_pool() && self.fleet_pool(host) == pool)
     }
 
     /// Project and account id of a live account, by email or unique id.

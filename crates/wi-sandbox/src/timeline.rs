@@ -4,7 +4,7 @@
 use super::apps;
 use super::clock::Millis;
 use super::gke::operations;
-use super::hub;
+use super::hub::operations as memberships;
 use super::ids::ClusterKey;
 use super::requests;
 use super::samples;
@@ -14,7 +14,7 @@ use super::state::State;
 pub fn next_due(state: &State, all: bool) -> Option<Millis> {
     let clusters = cluster_due(state, all, state.clock.now()).map(|(due, _)| due);
     let operations = operations::next_due(state);
-    let fleets = hub::next_due(state);
+    let fleets = memberships::next_due(state);
     [operations, clusters, fleets].into_iter().flatten().min()
 }
 
@@ -39,7 +39,7 @@ pub fn advance(state: &mut State) -> bool {
         let operation = operations::next_due(state);
         let cluster = cluster_due(state, true, at);
         let of_cluster = cluster.as_ref().map(|(due, _)| *due);
-        let fleet = hub::next_due(state);
+        let fleet = memberships::next_due(state);
         let event = [operation, of_cluster, fleet].into_iter().flatten().min();
         let event = event.filter(|due| *due <= now);
         // The minutes before it are counted as things were.
@@ -60,7 +60,7 @@ pub fn advance(state: &mut State) -> bool {
         at = due;
         match cluster {
             Some((first, key)) if first == due => reconcile(state, &key, due),
-            _ if fleet == Some(due) => hub::advance_to(state, due),
+            _ if fleet == Some(due) => memberships::advance_to(state, due),
             _ => operations::advance_to(state, due),
         }
         state.clock.look_back(now);

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::errors::ApiError;
-use super::hub;
+use super::hub::fleet::of_provider;
 use super::ids::ClusterKey;
 use super::issued::{Claims, Holder, Pool, Workload};
 use super::oracle::{self, Decision};
@@ -46,9 +46,9 @@ fn is_signed_by(holder: &Holder, signer: &str) -> bool {
 /// Of whom a provider of a pool takes tokens: the project that calls are counted for, the pool, and who signs them. `None`:
 /// there is no such provider. A cluster is one of its project's pool, a membership with an issuer one of its fleet's.
 fn provider_of(state: &State, pool: &str, provider: &str) -> Option<(String, Pool, String)> {
-    if let Some((host, membership)) = hub::of_provider(state, provider) {
+    if let Some((host, membership)) = of_provider(&state.world.fleets, provider) {
         let signer = membership.issuer.clone()?;
-        let of_fleet = hub::pool(state, host) == pool;
+        let of_fleet = state.fleet_pool(host) == pool;
         return of_fleet.then(|| (host.to_owned(), Pool::OfFleet(host.to_owned()), signer));
     }
     let mut clusters = state.world.clusters.iter();

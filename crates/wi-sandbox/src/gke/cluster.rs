@@ -223,6 +223,11 @@ impl Cluster {
         )
     }
 
+    /// `PROJECT/LOCATION/NAME`.
+    pub fn path(&self) -> String {
+        format!("{}/{}/{}", self.project, self.location, self.name)
+    }
+
     /// Fills in what people leave out.
     pub fn complete(&mut self, pool: &str, revision: &mut u64) {
         if self.autopilot {

@@ -60,7 +60,7 @@ fn shown(state: &State, cluster: &Cluster) -> Value {
         endpoint: &kube.endpoint,
         ca: &kube.ca,
     });
-    let fleet = hub::of_gke(state, cluster);
+    let fleet = hub::show::of_gke(state, cluster);
     show::cluster(
         cluster,
         state.number(&cluster.project),

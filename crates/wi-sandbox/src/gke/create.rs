@@ -11,9 +11,10 @@ use super::operations;
 use super::pool::{MetadataMode, NodePool};
 use super::show;
 use super::upgrade::Upgrade;
+use crate::clock;
 use crate::constraints;
 use crate::errors::ApiError;
-use crate::hub;
+use crate::hub::complete;
 use crate::ids::ClusterKey;
 use crate::state::State;
 
@@ -137,7 +138,8 @@ pub fn cluster(
     state.world.revision = revision;
     state.world.clusters.push(new);
     if let Some(host) = host {
-        hub::register(state, &host, &key);
+        let now = clock::text(state.clock.now());
+        complete::register(&mut state.world, &host, &key, &now);
     }
     Ok(operations::start(state, &key, None, Change::CreateCluster))
 }

@@ -1,8 +1,11 @@
 //! Fleets: what a world file has of them.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::ids::hash;
 use crate::serde_help::is_default;
 
 /// The memberships of clusters with a host project.
@@ -48,8 +51,70 @@ pub struct Membership {
     pub update_time: String,
 }
 
-fn long_ago() -> String {
+/// When what a world file has was made.
+pub fn long_ago() -> String {
     "2026-01-05T08:00:00Z".to_owned()
+}
+
+impl Fleet {
+    /// Whether its pool takes tokens of any cluster.
+    pub fn has_pool(&self) -> bool {
+        self.memberships.iter().any(|m| m.issuer.is_some())
+    }
+}
+
+impl Membership {
+    /// `projects/F/locations/L/memberships/M`.
+    pub fn resource(&self, host: &str) -> String {
+        format!(
+            "projects/{host}/locations/{}/memberships/{}",
+            self.location, self.name
+        )
+    }
+
+    /// What the fleet's pool calls it.
+    pub fn provider(&self, host: &str) -> String {
+        format!("https://gkehub.googleapis.com/{}", self.resource(host))
+    }
+
+    /// The id that the service makes.
+    pub fn made_id(&self, host: &str) -> String {
+        let id = hash(&(host, &self.location, &self.name, &self.cluster));
+        let (a, b) = (id >> 32, id & 0xffff_ffff);
+        format!(
+            "{a:08x}-{:04x}-4{:03x}-8{:03x}-{a:08x}{:04x}",
+            b >> 16,
+            b & 0xfff,
+            a & 0xfff,
+            b & 0xffff
+        )
+    }
+}
+
+/// The membership of a cluster (`PROJECT/LOCATION/NAME`), with the host project of its fleet.
+pub fn of_cluster<'a>(
+    fleets: &'a BTreeMap<String, Fleet>,
+    cluster: &str,
+) -> Option<(&'a str, &'a Membership)> {
+    find(fleets, |_, m| m.cluster == cluster)
+}
+
+/// The membership that a provider (`https://gkehub.googleapis.com/projects/F/…`) stands for.
+pub fn of_provider<'a>(
+    fleets: &'a BTreeMap<String, Fleet>,
+    provider: &str,
+) -> Option<(&'a str, &'a Membership)> {
+    find(fleets, |host, m| m.provider(host) == provider)
+}
+
+fn find(
+    fleets: &BTreeMap<String, Fleet>,
+    is_it: impl Fn(&str, &Membership) -> bool,
+) -> Option<(&str, &Membership)> {
+    fleets.iter().find_map(|(host, fleet)| {
+        let mut all = fleet.memberships.iter();
+        Some((host.as_str(), all.find(|m| is_it(host, m))?))
+    })
 }
 
 /// A change of a membership.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::fleet::{Change, Operation};
-use super::{show, unique_id};
+use super::show;
 use crate::clock::{self, Millis};
 use crate::errors::ApiError;
 use crate::faults;
@@ -86,7 +86,9 @@ fn shown(state: &State, host: &str, op: &Operation) -> Value {
     let mut all = fleet.into_iter().flat_map(|fleet| &fleet.memberships);
     let found = all.find(|m| m.location == op.location && m.name == op.membership);
     let mut response = match (&op.change, found) {
-        (Change::Create(_) | Change::Issuer(_), Some(membership)) => show(state, host, membership),
+        (Change::Create(_) | Change::Issuer(_), Some(membership)) => {
+            show::membership(state, host, membership)
+        }
         _ => json!({}),
     };
     response["@type"] = match op.change {
@@ -134,7 +136,7 @@ pub fn advance_to(state: &mut State, now: Millis) {
             (_, Some(_)) => {}
             (Change::Create(new), None) => {
                 let mut new = new.clone();
-                new.unique_id = unique_id(&host, &new);
+                new.unique_id = new.made_id(&host);
                 new.create_time.clone_from(&op.end_time);
                 new.update_time.clone_from(&op.end_time);
                 fleet.memberships.push(new);

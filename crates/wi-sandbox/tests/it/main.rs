@@ -3,6 +3,7 @@
 mod access;
 mod assets;
 mod controllers;
+mod fleets;
 mod google;
 mod kubernetes;
 mod requests;

@@ -122,6 +122,7 @@ fn name_after(word: &str) -> &'static str {
         "locations" => "europe-west1",
         "zones" => "europe-west1-b",
         "clusters" => "main",
+        "memberships" => "main",
         "nodePools" => "default-pool",
         "operations" => "operation-1",
         "serviceAccounts" => "checkout@acme.iam.gserviceaccount.com",
