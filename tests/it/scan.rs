@@ -4,6 +4,7 @@
 pub mod made;
 
 mod live;
+mod planted;
 
 use std::path::Path;
 use std::process::Command;

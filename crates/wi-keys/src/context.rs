@@ -6,6 +6,8 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, Visitor};
 
+use crate::decode;
+
 /// So far before a key its object may begin, and so many braces are tried.
 const REACH: usize = 32 << 10;
 const BRACES: usize = 64;
@@ -193,7 +195,8 @@ fn emails(text: &[u8]) -> impl Iterator<Item = (usize, String)> {
     memmem::find_iter(text, DOMAIN).filter_map(|at| {
         let is_part = |b: &u8| b.is_ascii_alphanumeric() || b"-.@_".contains(b);
         let length = text[..at].iter().rev().take_while(|b| is_part(b)).count();
-        let whole = &text[at - length..at + DOMAIN.len()];
+        let start = decode::word_start(text, at - length).min(at);
+        let whole = &text[start..at + DOMAIN.len()];
         Some((at, email(std::str::from_utf8(whole).ok()?)?.to_owned()))
     })
 }

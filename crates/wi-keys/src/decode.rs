@@ -72,6 +72,11 @@ pub(crate) fn next_run(text: &[u8], from: usize, at_least: usize) -> Option<Rang
     None
 }
 
+/// Where the word that would begin here does: after the letters of an escape before it.
+pub(crate) fn word_start(text: &[u8], start: usize) -> usize {
+    start + escaped_letters(text, start)
+}
+
 /// How many letters here belong to an escape (`\u0022`, `\n`, `%22`, `%2522`), and not to the word after it.
 fn escaped_letters(text: &[u8], at: usize) -> usize {
     let rest = &text[at..];

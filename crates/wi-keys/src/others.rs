@@ -49,15 +49,13 @@ fn is_word(byte: Option<&u8>, more: &[u8]) -> bool {
     byte.is_some_and(|b| b.is_ascii_alphanumeric() || more.contains(b))
 }
 
-/// The byte before a word; none, where that belongs to an escape (`%3D`).
+/// The byte before a word; none, where that belongs to an escape (`%3D`, `\n`, `\u0022`).
 fn before(text: &[u8], at: usize) -> Option<&u8> {
-    if let [.., b'%', a, b] = text.get(..at)?
-        && a.is_ascii_hexdigit()
-        && b.is_ascii_hexdigit()
-    {
-        return None;
-    }
-    at.checked_sub(1).and_then(|at| text.get(at))
+    let before = text.get(..at)?.last()?;
+    let letters = text[..at].iter().rev().take(8);
+    let letters = letters.take_while(|b| b.is_ascii_alphanumeric()).count();
+    let is_escape = (1..=letters).any(|n| decode::word_start(text, at - n) == at);
+    (!is_escape).then_some(before)
 }
 
 /// `AIza` and 35 more, by itself.

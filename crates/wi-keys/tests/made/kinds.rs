@@ -94,7 +94,7 @@ pub fn all(seed: u64) -> Vec<Made> {
         made(
             "an API key",
             api.clone(),
-            &api[35..],
+            "AIza…",
             &[
                 api[8..32].to_owned(),
                 STANDARD.encode(&api)[12..40].to_owned(),
