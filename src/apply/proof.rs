@@ -92,6 +92,7 @@ pub async fn prove(
         only: Some(subjects.keys().cloned().collect()),
         to: None,
         wait: gates.propagation,
+        jobs: None,
     };
     let http = http.calling_for(&verify::run_name());
     verify::verify(&http, desired, &BTreeMap::new(), &wanted, told).await
@@ -110,6 +111,7 @@ pub(super) async fn identity(
         only: Some(BTreeSet::from([key.clone()])),
         to: None,
         wait,
+        jobs: None,
     };
     let http = http.calling_for(&verify::run_name());
     let mut without_grants = desired.clone();

@@ -495,6 +495,7 @@ async fn prove(
             proofs,
             not_seen: Vec::new(),
             because: std::collections::BTreeMap::new(),
+            jobs: None,
             hints: again::hints(spec, &args.connect),
         };
         print::data(&view::verify::text(&report, print::width()))?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -19,7 +20,7 @@ use super::report::put;
 use super::{Failure, Success, again};
 use crate::engine::pipeline::{Found, Input};
 use crate::explain::{self, Query};
-use crate::verify::{self, Outcome, Proof, Wanted};
+use crate::verify::{self, Jobs, Outcome, Proof, Wanted};
 use crate::view::print;
 use crate::view::verify::{self as view, Report};
 
@@ -61,6 +62,16 @@ pub(super) struct VerifyArgs {
         help_heading = TRIED
     )]
     pub wait_propagation: Option<Duration>,
+    /// From where it is tried: from here, or from a pod of a Job for each, too, which proves its node, metadata server and
+    /// network
+    #[arg(long, value_enum, default_value_t = Mode::Simulate, help_heading = TRIED)]
+    pub mode: Mode,
+    /// The image of the Jobs, with curl in it, such as a mirror of curlimages/curl
+    #[arg(long, value_name = "IMAGE", required_if_eq("mode", "job"), help_heading = TRIED)]
+    pub image: Option<String>,
+    /// How long a Job may take
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration, help_heading = TRIED)]
+    pub timeout: Duration,
     /// The form of the proofs
     #[arg(long, value_enum, default_value_t = Format::Text, help_heading = heading::OUTPUT)]
     pub format: Format,
@@ -72,6 +83,13 @@ pub(super) struct VerifyArgs {
 }
 
 const TRIED: &str = "What is tried";
+
+/// From where it is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Mode {
+    Simulate,
+    Job,
+}
 
 /// The form of the proofs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -135,23 +153,50 @@ async fn prove(
         (Some(to), Some(permission)) => Some((resource(desired, to)?, permission.clone())),
         _ => None,
     };
+    let image = args.image.clone().filter(|_| args.mode == Mode::Job);
+    let jobs = image.map(|image| Arc::new(Jobs::new(image, args.timeout, &run)));
     let wanted = Wanted {
         only,
         to,
         wait: args.wait_propagation.unwrap_or_default(),
+        jobs: jobs.clone(),
     };
-    let proofs = verify::verify(&http, desired, &found.lists, &wanted, &|text| {
-        print::note(&safe(text));
-    })
-    .await;
+    let told = |text: &str| print::note(&safe(text));
+    let proofs = verify::verify(&http, desired, &found.lists, &wanted, &told);
+    let proofs = match &jobs {
+        None => proofs.await,
+        Some(jobs) => until_interrupted(jobs, proofs).await?,
+    };
     let because = because(&http, &found, &proofs).await;
     Ok(Report {
         run,
         proofs,
         not_seen,
         because,
+        jobs: jobs.map(|jobs| jobs.image.clone()),
         hints: again::hints(paths, &args.connect),
     })
+}
+
+/// ^C ends what is under way, and no Job is left behind.
+async fn until_interrupted(
+    jobs: &Jobs,
+    proofs: impl Future<Output = Vec<Proof>>,
+) -> Result<Vec<Proof>, Failure> {
+    let mut interrupts = connect::Interrupts::new()?;
+    let mut proofs = std::pin::pin!(proofs);
+    tokio::select! {
+        proofs = &mut proofs => return Ok(proofs),
+        () = interrupts.next() => {}
+    }
+    jobs.stop.cancel();
+    print::note(
+        "Interrupt received: the Jobs are deleted. A second interrupt stops at once; the clusters delete them then, minutes later.\n",
+    );
+    tokio::select! {
+        proofs = &mut proofs => Ok(proofs),
+        () = interrupts.next() => Err(Failure::Message("interrupted".to_owned())),
+    }
 }
 
 /// What is a path comes first; what is none is a subject.

@@ -1,16 +1,21 @@
 //! Proof that workloads may do what the spec says: each of its Kubernetes service accounts gets a token as a pod of it would,
 //! and asks with that what it may do.
 //!
-//! Nothing is written, and no token leaves memory. Nodes, their metadata servers and the pods' network are not tried.
+//! Nothing is written, and no token leaves memory. Nodes, their metadata servers and the pods' network are tried by
+//! [`Jobs`] alone, where those are wanted.
 
+mod job;
 mod judge;
+mod probe;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use jiff::Timestamp;
+pub use job::Jobs;
 use tracing::{Instrument, info_span};
 use wi_client::google::{container, iam, policies, workload};
 use wi_client::http::{Http, seen};
@@ -39,6 +44,8 @@ pub struct Wanted {
     pub to: Option<(Resource, String)>,
     /// How long to go on trying what does not hold: policies take minutes to be in force everywhere.
     pub wait: Duration,
+    /// A Job for each, too.
+    pub jobs: Option<Arc<Jobs>>,
 }
 
 /// How a step came out.
@@ -229,7 +236,9 @@ async fn proof(around: &Around<'_>, key: &KsaKey, ksa: &DesiredKsa, grants: &[De
     let mut pause = PAUSES.0;
     loop {
         // The last one begins when the time is up, however long those before it took.
-        let is_last = Instant::now() >= around.until;
+        let jobs = around.wanted.jobs.as_ref();
+        let is_last =
+            Instant::now() >= around.until || jobs.is_some_and(|jobs| jobs.stop.is_cancelled());
         let steps = steps(around, key, ksa, grants).await;
         let proof = Proof {
             key: key.clone(),
@@ -269,7 +278,12 @@ async fn steps(
         }
     };
     let mut steps = Vec::new();
-    let Some(http) = identity(around, kube, key, ksa, &mut steps).await else {
+    let is_one = identity(around, kube, key, ksa, &mut steps).await;
+    let Some(http) = is_one else {
+        let is_there = steps.iter().all(|s| s.link != Rung::ServiceAccount);
+        if let Some(jobs) = around.wanted.jobs.as_ref().filter(|_| is_there) {
+            steps.extend(jobs.steps(kube, key, ksa, &[]).await);
+        }
         return steps;
     };
     let tests = match &around.wanted.to {
@@ -293,7 +307,30 @@ async fn steps(
         }
     };
     steps.extend(tests);
+    if let Some(jobs) = &around.wanted.jobs {
+        steps.extend(
+            jobs.steps(kube, key, ksa, &hosts(around.wanted, grants))
+                .await,
+        );
+    }
     steps
+}
+
+/// The hosts that serve what is granted.
+fn hosts(wanted: &Wanted, grants: &[Declared]) -> Vec<String> {
+    let resources: Vec<&Resource> = match &wanted.to {
+        Some((resource, _)) => vec![resource],
+        None => grants.iter().map(|grant| &grant.resource).collect(),
+    };
+    let host = |resource: &Resource| {
+        let name = resource.full_name();
+        let host = name.trim_start_matches('/').split('/').next();
+        host.unwrap_or_default().to_owned()
+    };
+    let all: BTreeSet<String> = resources.into_iter().map(host).collect();
+    all.into_iter()
+        .filter(|h| h.ends_with(".googleapis.com"))
+        .collect()
 }
 
 /// As whom pods of the service account call; `None` where there is no such token.

@@ -1,6 +1,8 @@
 //! `wi verify` as its user sees it: what holds, what is broken, what could not be tried, and what is seen of tokens.
 //! tests/proofs/verify.rs compares it with the oracle.
 
+mod jobs;
+
 use serde_json::{Value, json};
 
 use crate::support::served::Served;

@@ -15,6 +15,7 @@ use super::faults::matches;
 use super::gke::cluster::Cluster;
 use super::ids::ClusterKey;
 use super::kube::{Health, Healths, KubeCluster, pod_state};
+use super::metadata;
 use super::oracle::cluster_name;
 use super::state::State;
 use super::traffic::{By, Credential, Process, RequestSample, Requests, list};
@@ -435,12 +436,20 @@ pub fn healths(state: &State, key: &ClusterKey) -> Healths {
             Credential::Broken(why) if app.crashes || app.file.is_some() => Some(why.clone()),
             _ => None,
         };
+        let curl = app
+            .curl
+            .then(|| metadata::by_curl(state, cluster, &pod, container));
         let load = state.requests.loads.get(&key).copied().unwrap_or(0);
         let health = Health {
             start_seconds: app.start_seconds,
             unready: outcome.clone().err().filter(|_| app.ready_by_calls),
             crashes: broken,
-            fails: outcome.err(),
+            fails: match &curl {
+                Some((0, _)) => None,
+                Some((code, _)) => Some(format!("curl: exit status {code}")),
+                None => outcome.err(),
+            },
+            says: curl.map(|(_, text)| text),
             utilization: app.capacity.map(|capacity| percent(load, capacity)),
         };
         healths.insert((text("namespace"), text("name")), health);

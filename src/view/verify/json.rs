@@ -22,7 +22,7 @@ struct Root {
     wi_version: &'static str,
     /// What is in parentheses in the user agent of the run's calls.
     run: String,
-    /// How the tokens were made: `simulate`, from where `wi` runs.
+    /// From where it was tried: `simulate`, from where `wi` runs; `job`: from pods, too.
     mode: &'static str,
     /// How many steps came out how.
     counts: Counts,
@@ -128,7 +128,11 @@ pub fn proofs(report: &Report) -> String {
         format_version: FORMAT,
         wi_version: env!("CARGO_PKG_VERSION"),
         run: report.run.clone(),
-        mode: "simulate",
+        mode: if report.jobs.is_some() {
+            "job"
+        } else {
+            "simulate"
+        },
         counts: Counts {
             holds: report.count(Outcome::Holds),
             broken: report.count(Outcome::Broken),

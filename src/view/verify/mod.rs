@@ -30,6 +30,8 @@ pub struct Report {
     pub not_seen: Vec<(String, String)>,
     /// The first broken link of what does not hold, as `wi explain` finds it.
     pub because: BTreeMap<KsaKey, Link>,
+    /// The image of the Jobs that tried it from pods, too.
+    pub jobs: Option<String>,
     /// What says more, and what mends.
     pub hints: Hints,
 }
@@ -117,8 +119,14 @@ pub fn text(report: &Report, width: usize) -> String {
         _ => RED,
     };
     let _ = writeln!(out, "\n{}", paint(colour, paint(BOLD, format!("{end}."))));
-    let remark = "Simulated from here: node pools, their metadata servers and the pods' network were not tried.";
-    for line in wrap(remark, width) {
+    let remark = match &report.jobs {
+        None => "Simulated from here: node pools, their metadata servers and the pods' network were not tried (--mode job does).".to_owned(),
+        Some(image) => format!(
+            "Tried from here, and from a pod of {} for each. Other pods may be on other nodes.",
+            safe(image)
+        ),
+    };
+    for line in wrap(&remark, width) {
         let _ = writeln!(out, "{}", paint(DIM, line));
     }
     out

@@ -47,6 +47,14 @@ fn plant(place: &Place) -> BTreeMap<String, kinds::Made> {
 fn every_kind_in_every_spelling_is_found_where_it_lies_and_nothing_of_it_is_told() {
     let place = empty();
     let planted = plant(&place);
+    // For a comparison with other scanners: the tree is written there, too.
+    if let Some(kept) = std::env::var_os("WI_TEST_PLANTED") {
+        let copied = std::process::Command::new("cp")
+            .arg("-r")
+            .args([place.path("").into_os_string(), kept])
+            .status();
+        assert!(copied.is_ok_and(|s| s.success()));
+    }
     let canaries: Vec<&String> = planted.values().flat_map(|m| &m.canaries).collect();
     let clean = |text: &str, what: &str| {
         for canary in &canaries {

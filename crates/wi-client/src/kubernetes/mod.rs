@@ -2,6 +2,7 @@
 
 mod ca_error;
 mod connect;
+mod jobs;
 mod kubeconfig;
 pub mod pod;
 mod scanning;

@@ -129,6 +129,8 @@ pub struct Health {
     pub crashes: Option<String>,
     /// Why its work as a Job fails.
     pub fails: Option<String>,
+    /// What it has printed.
+    pub says: Option<String>,
     /// How much of the CPU that it asks for it uses, in percent.
     pub utilization: Option<f64>,
 }

@@ -60,6 +60,7 @@ pub use webhook::Webhook;
 pub(crate) use custom::names as custom_names;
 pub(crate) use manifest::{kept, name_of_secret, pod_state, volume_sources};
 pub(crate) use nodes::{is_selected, is_tolerated};
+pub(crate) use selector::means_pod;
 
 use kind::Kind;
 use objects::Key;
@@ -184,6 +185,16 @@ impl KubeCluster {
         store
             .of_kind(Kind::Pod)
             .map(|(_, pod)| pod.clone())
+            .collect()
+    }
+
+    /// All NetworkPolicies of a namespace.
+    pub fn network_policies(&self, namespace: &str) -> Vec<Arc<serde_json::Value>> {
+        let store = self.lock();
+        store
+            .of_kind(Kind::NetworkPolicy)
+            .filter(|(key, _)| key.namespace == namespace)
+            .map(|(_, policy)| policy.clone())
             .collect()
     }
 

@@ -127,6 +127,13 @@ pub fn by_selector(selector: &LabelSelector) -> Vec<Requirement> {
         .collect()
 }
 
+/// Whether the `podSelector` of a NetworkPolicy means a pod; an empty one means all.
+pub fn means_pod(selector: &Value, pod: &Value) -> bool {
+    let read: Option<LabelSelector> = serde_json::from_value(selector.clone()).ok();
+    let rules = read.map(|read| by_selector(&read)).unwrap_or_default();
+    rules.iter().all(|rule| rule.admits(pod))
+}
+
 /// Whether a selector of an object means what has these labels; an empty one of a workload means nothing.
 pub fn selects(selector: &Value, object: &Value) -> bool {
     let read: Option<LabelSelector> = serde_json::from_value(selector.clone()).ok();

@@ -35,6 +35,10 @@ pub struct App {
     /// The Services (`NAMESPACE/NAME`, `*` stands for anything) whose requests it can answer. Absent: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub serves: Vec<String>,
+    /// It is curl: its arguments say what it asks of the metadata server and of others, and the pod's log has what it
+    /// prints.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub curl: bool,
     /// How many requests a minute one pod can answer, at 100 % of its CPU. Absent: any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<u32>,

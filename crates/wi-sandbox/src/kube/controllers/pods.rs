@@ -55,12 +55,15 @@ impl Store {
         self.health(pod)
     }
 
-    /// What a pod has written: why its program fails, a line each.
+    /// What a pod has written: what its program prints, or why it fails, a line each.
     pub fn log_of(&self, pod: &Value) -> String {
         if pod["status"]["phase"] == "Pending" {
             return String::new();
         }
         let health = self.health(pod);
+        if let Some(said) = health.says {
+            return said;
+        }
         let lines = [health.crashes, health.fails].into_iter().flatten();
         let mut lines: Vec<String> = lines.map(|line| format!("ERROR {line}\n")).collect();
         lines.dedup();
