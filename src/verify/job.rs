@@ -2,6 +2,7 @@
 //! outcome.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -28,6 +29,8 @@ pub struct Jobs {
     pub stop: CancellationToken,
     /// So many at once.
     turns: Semaphore,
+    /// How many there were: pods of one that was tried before may still be there, and are no proof.
+    count: AtomicU64,
 }
 
 /// Jobs at once, over all clusters: each is a pod that has to find a place.
@@ -58,6 +61,7 @@ impl Jobs {
             run: run.rsplit(' ').next().unwrap_or(run).to_owned(),
             stop: CancellationToken::new(),
             turns: Semaphore::new(AT_ONCE),
+            count: AtomicU64::new(0),
         }
     }
 
@@ -78,6 +82,7 @@ impl Jobs {
             return untried("interrupted".to_owned());
         }
         let mut hasher = DefaultHasher::new();
+        self.count.fetch_add(1, Ordering::Relaxed).hash(&mut hasher);
         (
             &self.run,
             &key.cluster,
@@ -93,7 +98,8 @@ impl Jobs {
             service_account: key.name.as_str(),
             run: &self.run,
             image: &self.image,
-            seconds: self.timeout.as_secs().max(1),
+            // It is here that its time ends; the cluster ends it where nobody is here any more.
+            seconds: self.timeout.as_secs() + 60,
         };
         let created = kube
             .create_job(namespace, probe::manifest(&names, hosts))
@@ -131,6 +137,7 @@ impl Jobs {
     ) -> Result<(String, String), String> {
         let until = Instant::now() + self.timeout;
         let mut pause = PAUSES.0;
+        let mut seen = None;
         loop {
             let pods = kube.pods_of_job(namespace, job).await;
             let pods = pods.map_err(|e| format!("its pod could not be read: {}", e.reason()))?;
@@ -148,9 +155,10 @@ impl Jobs {
             if let Some(why) = pod.and_then(stuck) {
                 return Err(why);
             }
+            seen = pod.cloned().or(seen);
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(match pod {
+                return Err(match &seen {
                     Some(pod) => not_placed(pod).unwrap_or_else(|| {
                         format!(
                             "it has not ended within {} s (--timeout)",

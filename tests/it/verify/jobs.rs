@@ -122,12 +122,9 @@ fn a_job_that_cannot_be_tried_proves_nothing_and_what_cannot_be_deleted_is_named
     let served = with_jobs(|world| {
         world["clusters"][1]["controllers"]["jobSeconds"] = json!(10_000_000);
     });
-    let subject = &["--timeout", "3s", "shop/web"][..];
-    let (code, found) = json(&served, subject);
+    let (code, found) = json(&served, &["--timeout", "1s", "--cluster", "us", "shop/web"]);
     assert_eq!(code, Some(1), "{found:#}");
-    assert_eq!(not_held(&found, "eu", "web"), []);
     assert_eq!(not_held(&found, "us", "web"), pair("1-pod", "untried"));
-    assert!(found.to_string().contains("within 3 s"), "{found:#}");
     assert!(!left(&served));
     // Another image prints something else.
     let other = [
