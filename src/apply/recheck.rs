@@ -10,14 +10,15 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use wi_client::google::keys;
 use wi_client::http::{Http, seen};
-use wi_core::address::Address;
+use wi_core::address::{Address, WorkloadKey};
 use wi_core::desired::Desired;
 use wi_core::live::Live;
 use wi_core::live::keys::KeysOf;
 use wi_core::live::templates::TemplateSeen;
+use wi_core::migrate::shadow::decide;
 use wi_core::migrate::templates;
 use wi_core::names::Email;
-use wi_core::plan::{self, Change, Edit, HoldReason, Options, Part, Plan, Template};
+use wi_core::plan::{self, Change, Edit, HoldReason, Options, Part, Plan, Shadow, Template};
 use wi_core::spec::migration::Migration;
 
 use crate::engine::read;
@@ -58,6 +59,28 @@ pub(super) struct FreshTemplate {
     /// What the spec asks for.
     pub migration: Migration,
     /// Of the spec what its pods live on.
+    pub desired: Desired,
+}
+
+/// A shadow, as it is now.
+#[derive(Debug)]
+pub(super) enum FreshShadow {
+    /// It may be taken away.
+    Goes,
+    /// It is made, or is to be another one.
+    Stands(Box<StandingShadow>),
+}
+
+/// A shadow that is made, or is to be another one.
+#[derive(Debug)]
+pub(super) struct StandingShadow {
+    /// What it is to be.
+    pub wanted: Value,
+    /// What is known of its original.
+    pub seen: TemplateSeen,
+    /// What the spec asks for.
+    pub migration: Migration,
+    /// Of the spec what its pod lives on.
     pub desired: Desired,
 }
 
@@ -137,27 +160,66 @@ impl Recheck {
         let Some(Edit::Template(edit)) = plan.changes.get(address).map(|c| &c.edit) else {
             return Err("it is no template".to_owned());
         };
-        let cluster = &edit.key.cluster;
+        let found = |part: &Part, live: &Live, fresh: &Plan| {
+            fresh_template(edit, address, part, live, fresh)
+        };
+        self.of_cluster(http, plan, &edit.key.cluster, now, found)
+            .await
+    }
+
+    /// As [`Self::template`], of a shadow. One that goes since its original does without the key is looked at anew: the
+    /// original has perhaps come to do so just now.
+    ///
+    /// # Errors
+    /// What stands against it now.
+    pub(super) async fn shadow(
+        &self,
+        http: &Http,
+        plan: &Plan,
+        address: &Address,
+        now: jiff::Timestamp,
+    ) -> Result<FreshShadow, String> {
+        let Some(Edit::Shadow(edit)) = plan.changes.get(address).map(|c| &c.edit) else {
+            return Err("it is no shadow".to_owned());
+        };
+        if edit.goes().is_some() {
+            self.templates.lock().await.remove(&edit.key.cluster);
+        }
+        let found =
+            |part: &Part, live: &Live, fresh: &Plan| fresh_shadow(edit, address, part, live, fresh);
+        self.of_cluster(http, plan, &edit.key.cluster, now, found)
+            .await
+    }
+
+    /// Looks at a cluster again, if that was not done just now, and at what would be planned there by now.
+    async fn of_cluster<T>(
+        &self,
+        http: &Http,
+        plan: &Plan,
+        cluster: &str,
+        now: jiff::Timestamp,
+        find: impl Fn(&Part, &Live, &Plan) -> Result<T, String>,
+    ) -> Result<T, String> {
         let mut looked = self.templates.lock().await;
         if looked
             .get(cluster)
             .is_none_or(|(at, ..)| at.elapsed() >= JUST_NOW)
         {
             let began = Instant::now();
-            let is_here = |c: &Change| is_template(c) && c.cluster() == Some(cluster.as_str());
+            let is_here = |c: &Change| is_template(c) && c.cluster() == Some(cluster);
             let part = plan::touched(&self.of_templates, &only(plan, |_, c| is_here(c)));
             let mut live = read::read(http, &part.reads).await;
             let consent = |_: &[_]| Ok::<(), String>(());
             let (desired, secrets) = (&part.desired, self.secrets);
             off_keys::add(http, desired, &mut live, secrets, Vec::new, consent).await?;
-            looked.insert(cluster.clone(), (began, part, live));
+            looked.insert(cluster.to_owned(), (began, part, live));
         }
         let Some((_, part, live)) = looked.get(cluster) else {
             return Err("it was not looked at again".to_owned());
         };
         let options = self.options_at(now);
         let fresh = plan::plan(&part.desired, live, &options);
-        let found = fresh_template(edit, address, part, live, &fresh);
+        let found = find(part, live, &fresh);
         // What others need may not be there yet.
         if found.is_err() {
             looked.remove(cluster);
@@ -281,7 +343,71 @@ impl Recheck {
 }
 
 fn is_template(change: &Change) -> bool {
-    matches!(change.edit, Edit::Template(_))
+    matches!(change.edit, Edit::Template(_) | Edit::Shadow(_))
+}
+
+/// The change of this address that would be planned by now.
+fn fresh_change<'a>(address: &Address, fresh: &'a Plan) -> Result<&'a Change, String> {
+    if let Some(held) = fresh.held_back.iter().find(|h| h.address == *address) {
+        return Err(match &held.why {
+            HoldReason::Keys { why, .. } => why.join("; "),
+            _ => "it is held back".to_owned(),
+        });
+    }
+    let change = fresh.changes.get(address).ok_or("it is not as it was")?;
+    match change.needs.iter().find(|n| fresh.changes.contains_key(*n)) {
+        Some(need) => Err(format!("{need}, which it needs, is not as it is to be")),
+        None => Ok(change),
+    }
+}
+
+/// What was seen of a workload on its way off the keys of an account, and how that is to go.
+fn of_workload<'a>(
+    email: &Email,
+    key: &WorkloadKey,
+    part: &'a Part,
+    live: &'a Live,
+) -> Result<(&'a TemplateSeen, &'a Migration), String> {
+    let name = part.desired.account_name(email);
+    let name = name.ok_or("its account is not in the spec")?;
+    let (migration, of) = (part.desired.migrations.get(name), live.off_keys.get(name));
+    let migration = migration.ok_or("its account is not on its way off keys")?;
+    let mut all = of.into_iter().flat_map(|of| of.templates.iter().flatten());
+    let is_it = |t: &&TemplateSeen| {
+        (t.kind, t.namespace.as_str(), t.name.as_str())
+            == (&*key.kind, key.namespace.as_str(), key.name.as_str())
+    };
+    let seen = all.find(is_it).ok_or("it was not found")?;
+    Ok((seen, migration))
+}
+
+fn fresh_shadow(
+    edit: &Shadow,
+    address: &Address,
+    part: &Part,
+    live: &Live,
+    fresh: &Plan,
+) -> Result<FreshShadow, String> {
+    let change = fresh_change(address, fresh)?;
+    if !matches!(&change.edit, Edit::Shadow(now) if now.is_same(edit)) {
+        return Err("it is not as it was".to_owned());
+    }
+    if edit.goes().is_some() {
+        return Ok(FreshShadow::Goes);
+    }
+    let (seen, migration) = of_workload(&edit.email, &edit.key, part, live)?;
+    let all = live.shadows.get(&edit.key.cluster);
+    let mut all = all.into_iter().flatten().flatten();
+    let shadow = all.find(|s| s.object.0["metadata"]["uid"] == edit.uid.as_str());
+    let owner = &part.desired.owner;
+    let decision = decide::next(migration, owner, &edit.email, seen, shadow, false);
+    let wanted = decision.next.and_then(|next| next.object);
+    Ok(FreshShadow::Stands(Box::new(StandingShadow {
+        wanted: wanted.ok_or("it is not as it was")?,
+        seen: seen.clone(),
+        migration: migration.clone(),
+        desired: part.desired.clone(),
+    })))
 }
 
 fn fresh_template(
@@ -291,29 +417,11 @@ fn fresh_template(
     live: &Live,
     fresh: &Plan,
 ) -> Result<FreshTemplate, String> {
-    if let Some(held) = fresh.held_back.iter().find(|h| h.address == *address) {
-        return Err(match &held.why {
-            HoldReason::Keys { why, .. } => why.join("; "),
-            _ => "it is held back".to_owned(),
-        });
+    let change = fresh_change(address, fresh)?;
+    if !matches!(&change.edit, Edit::Template(now) if now.is_same(edit)) {
+        return Err("it is not as it was".to_owned());
     }
-    let change = fresh.changes.get(address);
-    let is_it = |c: &&Change| matches!(&c.edit, Edit::Template(now) if now.is_same(edit));
-    let change = change.filter(is_it).ok_or("it is not as it was")?;
-    if let Some(need) = change.needs.iter().find(|n| fresh.changes.contains_key(*n)) {
-        return Err(format!("{need}, which it needs, is not as it is to be"));
-    }
-    let name = part.desired.account_name(&edit.email);
-    let name = name.ok_or("its account is not in the spec")?;
-    let (migration, of) = (part.desired.migrations.get(name), live.off_keys.get(name));
-    let migration = migration.ok_or("its account is not on its way off keys")?;
-    let mut all = of.into_iter().flat_map(|of| of.templates.iter().flatten());
-    let is_it = |t: &&TemplateSeen| {
-        let key = &edit.key;
-        (t.kind, t.namespace.as_str(), t.name.as_str())
-            == (&*key.kind, key.namespace.as_str(), key.name.as_str())
-    };
-    let seen = all.find(is_it).ok_or("it was not found")?;
+    let (seen, migration) = of_workload(&edit.email, &edit.key, part, live)?;
     let object = seen.object.as_ref().map_err(Clone::clone)?.0.clone();
     let next = templates::next(migration, edit.email.as_str(), seen);
     let template = match next {

@@ -73,6 +73,7 @@ pub(super) fn run(args: MigrateArgs) -> Result<Success, Failure> {
             let in_files = in_files(&args.spec.paths);
             let looked = see(http, Some(desired), &ids, &wanted, &in_files, consent).await?;
             let mode = args.secrets.mode();
+            off_keys::add_shadows(http, desired, live).await;
             let names = off_keys::add_logs(http, desired, live, mode).await;
             let of = off_keys::of_live(http, desired, live, &looked, &names, mode, &in_files).await;
             live.off_keys.extend(of);

@@ -1,6 +1,7 @@
 //! The live state, as far as it was read. Values only: reading is the engine's.
 
 pub mod keys;
+pub mod shadows;
 pub mod templates;
 
 use std::borrow::Cow;
@@ -125,6 +126,8 @@ pub struct Live {
     /// Deployments whose template a run has begun to change, by cluster, where that was asked and `off_keys` does not tell
     /// of them; or why it is not known.
     pub half_way: BTreeMap<String, Result<BTreeSet<WorkloadKey>, String>>,
+    /// Shadows, by cluster, where that was asked; or why they are not known.
+    pub shadows: BTreeMap<String, Result<Vec<shadows::ShadowSeen>, String>>,
     /// Policies by resource. Those of accounts that do not exist are absent.
     pub policies: BTreeMap<Resource, Seen<Policy>>,
     /// The Kubernetes objects of each cluster, by the spec's name.

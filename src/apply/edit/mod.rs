@@ -8,8 +8,10 @@ pub(super) mod ksa;
 pub(super) mod namespace;
 mod node_pool;
 pub(super) mod object;
+mod proven;
 mod restore_settings;
 mod secret;
+mod shadow;
 pub(super) mod template;
 mod writes;
 
@@ -39,6 +41,7 @@ pub(super) async fn carry_out(context: &Context, address: &Address) -> Result<()
         Edit::Key(edit) => key::change(context, address, edit).await,
         Edit::Secret(edit) => secret::change(context, address, edit).await,
         Edit::Template(edit) => template::change(context, address, edit).await,
+        Edit::Shadow(edit) => shadow::change(context, address, edit).await,
         Edit::Binding(edit) => {
             // Bindings are always steps of their policy.
             Err(format!("{} was not grouped with its policy", edit.key.resource).into())

@@ -5,6 +5,7 @@ pub mod off_keys;
 pub mod read;
 pub mod resources;
 mod secrets;
+pub mod shadows;
 pub mod tell;
 pub mod templates;
 pub mod verdict;

@@ -20,7 +20,7 @@ use wi_core::spec::model::AccountSpec;
 use wi_core::wire::iam::ServiceAccountKey;
 use wi_core::wire::workloads::WORKLOAD_KINDS;
 
-use super::{Live, ReadSecrets, SecretName, User, read, see, tell, templates};
+use super::{Live, ReadSecrets, SecretName, User, read, see, shadows, tell, templates};
 use crate::scan::report::Sighting;
 
 /// What `wi` calls itself in the audit logs, from its beginning on.
@@ -42,6 +42,7 @@ pub async fn add<E>(
     in_files: impl FnOnce() -> Vec<Sighting>,
     consent: impl FnOnce(&[read::Looked]) -> Result<(), E>,
 ) -> Result<(), E> {
+    add_shadows(http, desired, live).await;
     let all = add_logs(http, desired, live, secrets).await;
     if !all.is_empty() {
         let looked = look(http, desired, live, &all, secrets, &in_files(), consent).await?;
@@ -52,6 +53,13 @@ pub async fn add<E>(
         live.half_way = half_way(http, desired, live).await;
     }
     Ok(())
+}
+
+/// Shadows, which no Secret has to be opened for.
+pub async fn add_shadows(http: &Http, desired: &Desired, live: &mut PlanLive) {
+    if desired.changes_templates || !desired.migrations.is_empty() {
+        live.shadows = shadows::find(http, desired, live).await;
+    }
 }
 
 /// Deployments whose template a run has begun to change: their mark is read without any Secret.
@@ -270,7 +278,7 @@ pub async fn of_live(
         let soak = ends.then_some(soak);
         let (of, templates) = tokio::join!(
             of_account(http, live, account, soak, &disablings),
-            templates::of_account(live, planned, desired, &account.email)
+            templates::of_account(live, planned, desired, &account.email, migration)
         );
         let opens = secrets != ReadSecrets::None;
         let mut of = KeysOf {

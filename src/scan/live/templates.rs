@@ -12,9 +12,10 @@ use wi_core::migrate::templates::template;
 use wi_core::migrate::{DataKey, rollout};
 use wi_core::names::Email;
 use wi_core::plan::bound;
+use wi_core::spec::migration::{Migration, Until};
 use wi_core::wire::workloads::{WORKLOAD_KINDS, WorkloadKind};
 
-use super::{Live, SecretName, Workload, tell};
+use super::{Live, SecretName, Workload, shadows, tell};
 
 /// Where the keys of an account are.
 #[derive(Debug)]
@@ -73,6 +74,7 @@ pub async fn of_account(
     planned: &PlanLive,
     desired: &Desired,
     email: &Email,
+    migration: Option<&Migration>,
 ) -> Vec<TemplateSeen> {
     let places = Places::of(live, email);
     let clusters = &live.clusters;
@@ -83,12 +85,34 @@ pub async fn of_account(
     let objects: BTreeSet<(&str, &str)> = users
         .map(|u| (u.secret.cluster.as_str(), u.object.as_str()))
         .collect();
+    let have_shadows = with_shadows(planned);
     let concerned = clusters.templates.iter().filter(|w| {
         let object = w.object();
-        w.is_marked || objects.contains(&(w.cluster.as_str(), object.as_str()))
+        w.is_marked
+            || objects.contains(&(w.cluster.as_str(), object.as_str()))
+            || have_shadows.contains(&(w.cluster.clone(), object))
     });
-    let seen = concerned.map(async |w| whole(live, planned, desired, &places, w).await);
+    let asks = migration.is_some_and(|m| matches!(m.until, Until::Shadow | Until::Canary));
+    let seen = concerned.map(async |w| {
+        let seen = whole(live, planned, desired, &places, w).await;
+        let around = match asks && w.kind == "Deployment" {
+            true => Some(shadows::around(&live.kubes, planned, w).await),
+            false => None,
+        };
+        TemplateSeen { around, ..seen }
+    });
     join_all(seen).await
+}
+
+/// Deployments beside which a shadow stands, by cluster, as [`Workload::object`].
+fn with_shadows(planned: &PlanLive) -> BTreeSet<(String, String)> {
+    let all = planned.shadows.values().flatten().flatten();
+    let named = all.filter_map(|shadow| {
+        let (mark, namespace) = (shadow.mark()?, shadow.meta().namespace);
+        let object = format!("Deployment {namespace}/{}", mark.name);
+        Some((shadow.cluster.clone(), object))
+    });
+    named.collect()
 }
 
 /// A workload with all that is known beside its template.
@@ -131,6 +155,7 @@ pub async fn whole(
         config_maps: config_maps.map(|(k, v)| (k.clone(), v.clone())).collect(),
         project: projects.find(|p| Some(*p) != own_project.as_ref()).cloned(),
         kept_from,
+        around: None,
         mixed_nodes: bound::has_mixed_nodes(planned, cluster),
     }
 }

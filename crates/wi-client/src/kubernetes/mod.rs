@@ -1,5 +1,6 @@
 //! The few Kubernetes calls that `wi` makes, on the one HTTP layer.
 
+mod beside;
 mod ca_error;
 mod connect;
 mod jobs;

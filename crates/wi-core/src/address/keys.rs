@@ -75,6 +75,11 @@ impl WorkloadKey {
     pub fn template(&self) -> Address {
         Address::template(&self.cluster, &self.namespace, &self.kind, &self.name)
     }
+
+    /// `shadow.CLUSTER/NAMESPACE/KIND/NAME`.
+    pub fn shadow(&self) -> Address {
+        Address::shadow(&self.cluster, &self.namespace, &self.kind, &self.name)
+    }
 }
 
 /// One member of one binding of one policy: the unit of adding and removing access.

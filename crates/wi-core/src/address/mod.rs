@@ -34,9 +34,10 @@ enum Kind {
     Key,
     Secret,
     Template,
+    Shadow,
 }
 
-const KINDS: [(&str, Kind); 10] = [
+const KINDS: [(&str, Kind); 11] = [
     ("cluster", Kind::Cluster),
     ("nodepool", Kind::NodePool),
     ("gsa", Kind::Account),
@@ -47,6 +48,7 @@ const KINDS: [(&str, Kind); 10] = [
     ("key", Kind::Key),
     ("secret", Kind::Secret),
     ("template", Kind::Template),
+    ("shadow", Kind::Shadow),
 ];
 
 /// Separators, escaped in a name.
@@ -70,7 +72,7 @@ impl Address {
             Some((Kind::Cluster | Kind::Account, rest)) => names(rest, 1),
             Some((Kind::NodePool | Kind::Namespace | Kind::Key, rest)) => names(rest, 2),
             Some((Kind::Ksa | Kind::Secret, rest)) => names(rest, 3),
-            Some((Kind::Template, rest)) => names(rest, 4),
+            Some((Kind::Template | Kind::Shadow, rest)) => names(rest, 4),
             Some((Kind::Binding, rest)) => rest
                 .split_once('/')
                 .is_some_and(|(a, w)| !a.is_empty() && !w.is_empty()),
@@ -132,9 +134,24 @@ impl Address {
 
     /// `template.CLUSTER/NAMESPACE/KIND/NAME`: the pod template of a workload, such as a `deployment`.
     pub fn template(cluster: &str, namespace: &KubeName, kind: &str, name: &KubeName) -> Self {
+        Self::of_workload("template", cluster, namespace, kind, name)
+    }
+
+    /// `shadow.CLUSTER/NAMESPACE/KIND/NAME`: what stands beside a workload of this name.
+    pub fn shadow(cluster: &str, namespace: &KubeName, kind: &str, name: &KubeName) -> Self {
+        Self::of_workload("shadow", cluster, namespace, kind, name)
+    }
+
+    fn of_workload(
+        what: &str,
+        cluster: &str,
+        namespace: &KubeName,
+        kind: &str,
+        name: &KubeName,
+    ) -> Self {
         let kind = kind.to_lowercase();
         Self::of(format!(
-            "template.{}/{namespace}/{}/{name}",
+            "{what}.{}/{namespace}/{}/{name}",
             escaped(cluster, NAME),
             escaped(&kind, NAME)
         ))
@@ -167,7 +184,12 @@ impl Address {
         match kind_and_name(&self.0)? {
             (Kind::Cluster, name) => Some(name),
             (
-                Kind::NodePool | Kind::Namespace | Kind::Ksa | Kind::Secret | Kind::Template,
+                Kind::NodePool
+                | Kind::Namespace
+                | Kind::Ksa
+                | Kind::Secret
+                | Kind::Template
+                | Kind::Shadow,
                 rest,
             ) => rest.split('/').next(),
             (Kind::Account | Kind::Grant | Kind::Binding | Kind::Key, _) => None,

@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::ConfigMaps;
+use super::shadows::Around;
 
 /// An object with all that it has. Values of its variables may be secrets: it is never shown.
 #[derive(Clone, PartialEq)]
@@ -42,6 +43,8 @@ pub struct TemplateSeen {
     pub project: Option<String>,
     /// Why its pods get nothing from the metadata server, where a NetworkPolicy keeps them from it; or why that is not known.
     pub kept_from: Result<Option<String>, String>,
+    /// What goes by labels in its namespace, or why that could not be read. `None`: nobody asked.
+    pub around: Option<Result<Around, String>>,
     /// Whether some node pools of its cluster have no GKE metadata server.
     pub mixed_nodes: bool,
 }

@@ -208,8 +208,10 @@ pub fn to_look_at(
         };
         let mut own = keys.iter().filter(|k| !is_allowed(account, k.id(), now));
         let look = match migration.until {
-            Until::Bound | Until::Cutover if opens => own.next().map(|_| Look::All),
-            Until::Bound | Until::Cutover => {
+            Until::Bound | Until::Shadow | Until::Canary | Until::Cutover if opens => {
+                own.next().map(|_| Look::All)
+            }
+            Until::Bound | Until::Shadow | Until::Canary | Until::Cutover => {
                 let may_come_back = own.any(|k| k.disabled && k.exposure().is_none());
                 may_come_back.then_some(Look::Logs)
             }
@@ -235,8 +237,9 @@ pub fn is_allowed(account: &AccountSpec, id: &str, now: Option<Timestamp>) -> bo
 /// What is to happen to a key next, and why not yet: nothing, where no holds are told. `None`: it is as it is to be.
 pub fn of_key(migration: &Migration, seen: &KeysOf, key: &KeySeen) -> Option<(Step, Vec<Hold>)> {
     match (migration.until, key.disabled) {
-        (Until::Bound | Until::Cutover, false) | (Until::Disabled, true) => None,
-        (Until::Bound | Until::Cutover, true) => back(key),
+        (Until::Bound | Until::Shadow | Until::Canary | Until::Cutover, false)
+        | (Until::Disabled, true) => None,
+        (Until::Bound | Until::Shadow | Until::Canary | Until::Cutover, true) => back(key),
         (_, false) => Some((Step::Disable, to_disable(migration, seen, key))),
         (_, true) => Some((Step::Delete, to_delete(migration, seen, key))),
     }

@@ -3,7 +3,8 @@
 //! [`edit`] takes a key out of a pod template, whoever then makes the change; [`patch`] writes that down
 //! for those who keep the template elsewhere; [`owners`] tells who does; [`templates`] decides what `wi` does with a
 //! template itself, and [`rollout`] how, write by write, each of them a [`json_patch`]; [`state`] says how far an account
-//! has come, from what is live and from nothing else; [`keys`] decides when a key may end, and a Secret.
+//! has come, from what is live and from nothing else; [`keys`] decides when a key may end, and a Secret;
+//! [`shadow`] is a second Deployment beside one.
 
 pub mod edit;
 pub mod json_patch;
@@ -12,6 +13,7 @@ pub mod mark;
 pub mod owners;
 pub mod patch;
 pub mod rollout;
+pub mod shadow;
 pub mod state;
 pub mod templates;
 mod traps;

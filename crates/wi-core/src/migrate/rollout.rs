@@ -283,13 +283,14 @@ pub fn health(deployment: &Value, set: &Value, pods: &[Value]) -> Health {
             refused.unwrap_or_default()
         ));
     }
-    let states: Vec<Health> = own.iter().map(|pod| of_pod(pod)).collect();
+    let states: Vec<Health> = own.iter().map(|pod| health_of(pod)).collect();
     let failed = states.iter().find(|h| matches!(h, Health::Fails(_)));
     let waits = states.iter().find(|h| matches!(h, Health::Waits(_)));
     failed.or(waits).cloned().unwrap_or(Health::Ready)
 }
 
-fn of_pod(pod: &Value) -> Health {
+/// How it stands with one pod that is to be proven.
+pub fn health_of(pod: &Value) -> Health {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     let statuses = ["containerStatuses", "initContainerStatuses"].into_iter();
     let statuses = statuses
@@ -314,7 +315,7 @@ fn of_pod(pod: &Value) -> Health {
 }
 
 /// Why no pod may be made, as the controller says: a quota that is used up, an admission webhook.
-fn refused(deployment: &Value) -> Option<&str> {
+pub fn refused(deployment: &Value) -> Option<&str> {
     let conditions = deployment["status"]["conditions"].as_array();
     let mut conditions = conditions.into_iter().flatten();
     let failure = conditions.find(|c| c["type"] == "ReplicaFailure" && c["status"] == "True")?;

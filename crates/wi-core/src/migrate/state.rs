@@ -151,7 +151,7 @@ pub fn standing<'a>(
     };
     let worst = workloads.map(of).max().unwrap_or(Standing::Reached);
     let others = match (others, until) {
-        (0, _) | (_, Until::Bound) => Standing::Reached,
+        (0, _) | (_, Until::Bound | Until::Shadow | Until::Canary) => Standing::Reached,
         _ => Standing::Waits,
     };
     // What was not looked at may have the key.

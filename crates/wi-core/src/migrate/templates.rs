@@ -101,12 +101,24 @@ pub enum Hold {
     KeptFrom(String),
     /// What it needs is held back.
     Needs(Vec<String>),
+    /// Its shadow is to show first that it can do without; whether that passes.
+    Shadow { why: String, passes: bool },
 }
 
 impl Hold {
     /// Whether it passes once others have done what is theirs.
     pub fn passes(&self) -> bool {
-        matches!(self, Self::Owned(_) | Self::Rolls(_))
+        matches!(
+            self,
+            Self::Owned(_) | Self::Rolls(_) | Self::Shadow { passes: true, .. }
+        )
+    }
+
+    /// Its pods have an account that all others of the namespace have, too.
+    pub fn default_account() -> Self {
+        let why =
+            "its pods run as the Kubernetes service account `default`: give them one of their own";
+        Self::NotBound(why.to_owned())
     }
 }
 
@@ -157,6 +169,7 @@ impl fmt::Display for Hold {
                 keys.join(", ")
             ),
             Self::KeptFrom(why) => write!(f, "without the key it would get no token: {why}"),
+            Self::Shadow { why, .. } => f.write_str(why),
             Self::Needs(needs) => write!(f, "what it needs is held back: {}", needs.join(", ")),
         }
     }

@@ -23,8 +23,9 @@ impl Edit {
                     .account_before()
                     .is_some_and(|before| ksa.account_after() != Some(before.as_str())),
             },
-            // Node pools, keys, Secrets and templates are looked at again each by itself.
-            Self::NodePool(_) | Self::Key(_) | Self::Secret(_) | Self::Template(_) => false,
+            // Node pools, keys, Secrets, templates and shadows are looked at again each by itself.
+            Self::NodePool(_) | Self::Key(_) | Self::Secret(_) => false,
+            Self::Template(_) | Self::Shadow(_) => false,
             Self::ClusterPool(_) | Self::RestoreSettings(_) | Self::Namespace(_) => false,
         }
     }

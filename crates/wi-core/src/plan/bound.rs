@@ -77,7 +77,11 @@ pub fn changes<'a>(
 ) -> impl Iterator<Item = &'a Address> {
     let concerns = move |edit: &Edit| match edit {
         Edit::ClusterPool(_) | Edit::NodePool(_) => edit.cluster() == Some(key.cluster.as_str()),
-        Edit::RestoreSettings(_) | Edit::Key(_) | Edit::Secret(_) | Edit::Template(_) => false,
+        Edit::RestoreSettings(_)
+        | Edit::Key(_)
+        | Edit::Secret(_)
+        | Edit::Template(_)
+        | Edit::Shadow(_) => false,
         Edit::Namespace(_) => edit.address() == key.namespace_key().address(),
         Edit::Ksa(_) => edit.address() == key.address(),
         Edit::Account(account) => account.email == *email,

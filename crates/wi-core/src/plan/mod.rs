@@ -21,6 +21,7 @@ mod losses;
 mod observe;
 mod order;
 mod other_account;
+mod own_shadows;
 pub mod ownership;
 mod permissions;
 mod preconditions;
@@ -40,7 +41,7 @@ pub mod waves;
 use checks::{
     brakes, conditional, cut_over, keys, leftovers, own_grants, two_owners, unmanaged_clusters,
 };
-use diff::{accounts, bindings, clusters, keys as off_keys, kubernetes, templates};
+use diff::{accounts, bindings, clusters, keys as off_keys, kubernetes, shadows, templates};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -57,7 +58,7 @@ pub use diff::clusters::meant as meant_cluster;
 pub use diff::keys::stands_against;
 pub use edit::{
     Account, AccountAfter, AccountState, Binding, ClusterPool, Edit, Key, KeyAfter, Kind, Ksa,
-    KsaAfter, Namespace, NodePool, Phase, RestoreSettings, RunSettings, Secret, Template, Was,
+    KsaAfter, Namespace, NodePool, Phase, RestoreSettings, RunSettings, Secret, Shadow, Template, Was,
 };
 pub use impact::{HeldBack, HoldReason, IdentityEffect, Impact, NodeRoles, Workload};
 pub use left::Left;
@@ -321,7 +322,11 @@ impl Plan {
     /// Whether something of it was planned by what is in Secrets.
     pub fn rests_on_secrets(&self) -> bool {
         let mut edits = self.changes.values().map(|change| &change.edit);
-        edits.any(|edit| matches!(edit, Edit::Template(_) | Edit::Secret(_)))
+        edits.any(|edit| match edit {
+            Edit::Template(_) | Edit::Secret(_) => true,
+            Edit::Shadow(shadow) => shadow.rests_on_template(),
+            _ => false,
+        })
     }
 
     /// How many resources are added, changed and destroyed.
@@ -397,6 +402,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     }
     readiness::keep_what_held_node_pools_live_on(desired, &mut plan);
     templates::diff(desired, live, options, &mut plan);
+    shadows::diff(desired, live, options, &mut plan);
     plan.losing_identity = losses::find(desired, live, options.now, &plan);
     cut_over::check(desired, live, options, &mut plan);
     plan.other_accounts = other_account::find(desired, live, &plan);

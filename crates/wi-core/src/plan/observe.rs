@@ -11,6 +11,7 @@ use crate::desired::GSA_ANNOTATION;
 use crate::live::keys::SecretSeen;
 use crate::live::templates::TemplateSeen;
 use crate::live::{Live, Objects, Seen};
+use crate::migrate::shadow::{MARK, Mark, name_of};
 use crate::names::{Email, ProjectId};
 use crate::resource::Resource;
 use crate::wire::container::Cluster;
@@ -185,20 +186,7 @@ impl<'a> Reader<'a> {
         else {
             return self.unread(basis, "it was not looked for (--read-secrets)");
         };
-        let is_it = |t: &&TemplateSeen| {
-            (
-                t.cluster.as_str(),
-                t.namespace.as_str(),
-                t.kind,
-                t.name.as_str(),
-            ) == (
-                &*key.cluster,
-                key.namespace.as_str(),
-                &*key.kind,
-                key.name.as_str(),
-            )
-        };
-        match all.iter().find(is_it).map(|t| (t, &t.object)) {
+        match all.iter().find(|t| is_of(t, key)).map(|t| (t, &t.object)) {
             Some((seen, Ok(object))) => {
                 let uid = object.0["metadata"]["uid"].as_str().unwrap_or_default();
                 self.seen(basis, "", state(uid, &seen.digest()));
@@ -206,6 +194,36 @@ impl<'a> Reader<'a> {
             Some((_, Err(why))) => self.unread(basis, why),
             None => self.seen(basis, "", Value::Null),
         }
+    }
+
+    /// `state` makes what counts of it of its uid, its mark, and the digest of the template that it is made of.
+    pub(super) fn shadow(
+        &mut self,
+        key: &WorkloadKey,
+        email: &Email,
+        with_template: bool,
+        state: impl Fn(&str, &str, &str) -> Value,
+    ) {
+        let basis = Precondition::Resource(key.shadow());
+        let all = match self.live.shadows.get(&key.cluster) {
+            Some(Ok(all)) => all,
+            Some(Err(why)) => return self.unread(basis, why),
+            None => return self.unread(basis, "it was not looked for"),
+        };
+        let found = all.iter().map(|shadow| shadow.meta()).find(|meta| {
+            meta.namespace == key.namespace.as_str() && meta.name == name_of(key.name.as_str())
+        });
+        let found = found.filter(|meta| Mark::of(meta).is_some());
+        let mark = found.as_ref().and_then(|meta| meta.annotations.get(MARK));
+        let uid = found.as_ref().map(|meta| meta.uid.as_str());
+        let mut of = self.live.off_keys.values();
+        let of = of.find(|of| of.email == *email && with_template);
+        let mut templates = of.into_iter().flat_map(|of| of.templates.iter().flatten());
+        let template = templates.find(|t| is_of(t, key));
+        let digest = template.map(TemplateSeen::digest).unwrap_or_default();
+        let mark = mark.map(String::as_str);
+        let state = state(uid.unwrap_or_default(), mark.unwrap_or_default(), &digest);
+        self.seen(basis, "", state);
     }
 
     pub(super) fn policy(&mut self, resource: &Resource) {
@@ -284,6 +302,11 @@ impl<'a> Reader<'a> {
         }
         None
     }
+}
+
+fn is_of(seen: &TemplateSeen, key: &WorkloadKey) -> bool {
+    let place = (seen.kind, &*seen.namespace, &*seen.name);
+    seen.cluster == key.cluster && place == (&*key.kind, key.namespace.as_str(), key.name.as_str())
 }
 
 fn cluster_state(cluster: &Cluster) -> Value {

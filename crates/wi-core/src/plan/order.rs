@@ -38,6 +38,8 @@ struct Index<'a> {
     enabled: BTreeMap<&'a Email, Vec<&'a Address>>,
     /// Templates that change.
     templates: BTreeMap<&'a Email, Vec<&'a Address>>,
+    /// Shadows that go: their pods live on the account until then.
+    shadows: BTreeMap<&'a Email, Vec<&'a Address>>,
 }
 
 impl<'a> Index<'a> {
@@ -75,6 +77,10 @@ impl<'a> Index<'a> {
                 Edit::Template(template) => {
                     let templates = index.templates.entry(&template.email).or_default();
                     templates.push(address);
+                }
+                Edit::Shadow(shadow) if shadow.goes().is_some() => {
+                    let shadows = index.shadows.entry(&shadow.email).or_default();
+                    shadows.push(address);
                 }
                 Edit::NodePool(pool) => {
                     if let Some(account) =
@@ -156,6 +162,10 @@ impl<'a> Index<'a> {
         self.removals.get(email).map_or(&[], Vec::as_slice)
     }
 
+    fn shadows_of(&self, email: &Email) -> &[&'a Address] {
+        self.shadows.get(email).map_or(&[], Vec::as_slice)
+    }
+
     fn node_pools_running_as(&self, email: &Email) -> &[&'a Address] {
         self.node_pools.get(email).map_or(&[], Vec::as_slice)
     }
@@ -195,11 +205,13 @@ impl<'a> Index<'a> {
                 match &key.resource {
                     Resource::ServiceAccount(email) if key.is_impersonation() => {
                         waits.extend(self.leaving(email));
+                        waits.extend(self.shadows_of(email));
                     }
                     _ => {
                         if let Member::ServiceAccount(email) = &key.member {
                             waits.extend(self.leaving(email));
                             waits.extend(self.node_pools_running_as(email));
+                            waits.extend(self.shadows_of(email));
                         }
                     }
                 }
@@ -207,6 +219,7 @@ impl<'a> Index<'a> {
             Edit::Account(account) if account.ends_it() => {
                 waits.extend(self.leaving(&account.email));
                 waits.extend(self.node_pools_running_as(&account.email));
+                waits.extend(self.shadows_of(&account.email));
                 // Deleted first, its members would turn into dead ones under our hands; disabled first, and let
                 // go, the next plan would not know that they are to go.
                 waits.extend(self.removals_of(&account.email));
@@ -223,6 +236,16 @@ impl<'a> Index<'a> {
             Edit::Template(template) => {
                 waits.extend(self.enabled.get(&template.email).into_iter().flatten());
             }
+            // As of a template.
+            Edit::Shadow(shadow) => match shadow.goes() {
+                None => {
+                    waits.extend(bound::changes(plan, &shadow.ksa(), &shadow.email));
+                }
+                Some(_) => {
+                    let template = plan.changes.get_key_value(&shadow.key.template());
+                    waits.extend(template.map(|(address, _)| address));
+                }
+            },
             // While it is there, a key that is disabled can come back into use.
             Edit::Secret(secret) => {
                 waits.extend(self.keys.get(&secret.email).into_iter().flatten());
@@ -231,6 +254,9 @@ impl<'a> Index<'a> {
             Edit::Ksa(ksa) if ksa.leaves() => {
                 let kept = self.kept.get(ksa.key.cluster.as_str());
                 waits.extend(kept.into_iter().flatten());
+                let before = ksa.account_before();
+                let shadows = before.map(|email| self.shadows_of(&email).to_vec());
+                waits.extend(shadows.into_iter().flatten());
                 let address = ksa.key.address();
                 let left = self
                     .last_of

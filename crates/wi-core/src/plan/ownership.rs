@@ -4,11 +4,8 @@ use std::fmt;
 
 use crate::spec::model::OnRemove;
 use crate::wire::kubernetes::{FIELD_MANAGER, ObjectMeta};
+pub use crate::wire::kubernetes::{MANAGED_BY, OWNER};
 
-/// The label on all that `wi` made or adopted.
-pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-/// The annotation that names the spec.
-pub const OWNER: &str = "wi/owner";
 /// The annotation on objects that were there before: they are released, not deleted.
 pub const ADOPTED: &str = "wi/adopted";
 /// The annotation on such service accounts that says as which Google one each acted before: it is put back.

@@ -330,7 +330,7 @@ impl<'a> Sight<'a> {
             Edit::Ksa(ksa) => self.ksa_edit(ksa),
             Edit::NodePool(pool) => self.node_pool(&pool.cluster, &pool.node_pool),
             // Who has them was looked at by itself, and what of that was not seen holds them.
-            Edit::Key(_) | Edit::Secret(_) | Edit::Template(_) => BTreeSet::new(),
+            Edit::Key(_) | Edit::Secret(_) | Edit::Template(_) | Edit::Shadow(_) => BTreeSet::new(),
             // They take nothing from anybody, whatever else there is.
             Edit::Binding(_)
             | Edit::Account(_)

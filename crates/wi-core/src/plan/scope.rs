@@ -75,6 +75,7 @@ fn scope(desired: &Desired, plan: &Plan) -> Scope {
 
 fn narrowed(desired: &Desired, scope: &Scope) -> Desired {
     let mut part = desired.empty();
+    part.changes_templates = scope.shadows;
     let of_users = scope.pools_of_users();
     // Those whose annotation others write, and that may rely on what is taken.
     let relies = |ksa: &DesiredKsa| scope.takes && ksa.existing;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::diff::keys::key_of;
 use super::diff::templates::workload_of;
 use super::{Action, Edit, Plan, Subject, restarts};
-use crate::address::{AccountName, Address};
+use crate::address::{AccountName, Address, WorkloadKey};
 use crate::desired::{Desired, DesiredKsa};
 use crate::graph::Graph;
 use crate::live::{Live, Seen};
@@ -124,7 +124,9 @@ pub fn addresses(desired: &Desired, live: &Live) -> BTreeSet<Address> {
         let secrets = of.clone().flat_map(|of| &of.secrets);
         all.extend(secrets.filter_map(|s| Some(key_of(s)?.address())));
         let templates = of.flat_map(|of| of.templates.iter().flatten());
-        all.extend(templates.filter_map(|t| Some(workload_of(t)?.template())));
+        let templates: Vec<_> = templates.filter_map(workload_of).collect();
+        all.extend(templates.iter().map(WorkloadKey::template));
+        all.extend(templates.iter().map(WorkloadKey::shadow));
     }
     all
 }

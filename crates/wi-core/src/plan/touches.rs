@@ -26,6 +26,8 @@ pub struct Scope {
     pub(super) keys_of: BTreeSet<Email>,
     /// Accounts whose keys templates do without, or get back: they are looked at again, in their own clusters.
     pub(super) templates_of: BTreeSet<Email>,
+    /// Whether shadows are looked at again.
+    pub(super) shadows: bool,
     /// Whether something is taken from accounts, or from whoever may act as one: annotations that others write
     /// may rely on it.
     pub(super) takes: bool,
@@ -74,6 +76,10 @@ impl Scope {
             .insert(Resource::ServiceAccount(email.clone()));
         self.accounts.insert(email.clone());
         self.templates_of.insert(email.clone());
+    }
+
+    pub(super) fn shadows(&mut self) {
+        self.shadows = true;
     }
 
     /// The workload pools of those whose right goes.

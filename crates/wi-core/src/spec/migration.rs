@@ -13,6 +13,10 @@ use super::model::{SourceLine, WorkloadPattern};
 pub enum Until {
     /// Its workloads could do without: all that the spec asks for them is there.
     Bound,
+    /// Those that may have one have a second Deployment beside them, without the key, that nothing is sent to.
+    Shadow,
+    /// It gets a share of their requests.
+    Canary,
     /// No workload has a key of it any more.
     Cutover,
     /// Its keys are disabled: nobody can authenticate with one.
@@ -25,8 +29,10 @@ pub enum Until {
 
 impl Until {
     /// All of them, in their order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Bound,
+        Self::Shadow,
+        Self::Canary,
         Self::Cutover,
         Self::Disabled,
         Self::Deleted,
@@ -37,6 +43,8 @@ impl Until {
     pub fn name(self) -> &'static str {
         match self {
             Self::Bound => "bound",
+            Self::Shadow => "shadow",
+            Self::Canary => "canary",
             Self::Cutover => "cutover",
             Self::Disabled => "disabled",
             Self::Deleted => "deleted",
@@ -63,7 +71,8 @@ pub struct Soak {
     pub quiet: Duration,
     /// How long it has to be disabled before it is deleted.
     pub disabled: Duration,
-    /// How long the first new pod of a workload has to be ready before the others follow.
+    /// How long the first new pod of a workload has to be ready before the others follow; and that of a shadow before
+    /// the next rung.
     pub canary: Duration,
 }
 
@@ -92,17 +101,10 @@ impl Soak {
     pub const CANARY: (Duration, Duration) = (Duration::ZERO, DAY);
 }
 
-/// Values of `until` that `wi` does not take yet, each with the way on.
-pub const LATER: [(&str, &str); 2] = [("shadow", NEXT), ("canary", NEXT)];
-
-const NEXT: &str =
-    "`until: cutover` takes keys out of the templates that nobody else keeps, one new pod first.";
-
 /// Fields of a migration that `wi` does not take yet, each with the way on.
 pub fn later_field(name: &str) -> Option<&'static str> {
     match name {
         "to" => Some("Workloads come to act as the account that the key is of."),
-        "strategy" => Some("The plan says how each template is changed, and why so."),
         "shares" | "prove" => Some(
             "One new pod comes first: it is proven by its chain, by a token of its own, and by being ready.",
         ),
@@ -126,17 +128,20 @@ pub enum Accept {
     PutBack,
     /// That Google gives a pod the account is not tried before its key goes.
     Unproven,
+    /// A workload that no Service sends requests to may do its work once more in a pod beside its own.
+    WorksTwice,
 }
 
 impl Accept {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::UnknownReader,
         Self::Mentions,
         Self::SetElsewhere,
         Self::InFiles,
         Self::PutBack,
         Self::Unproven,
+        Self::WorksTwice,
     ];
 
     /// As the spec writes it.
@@ -148,12 +153,41 @@ impl Accept {
             Self::InFiles => "in-files",
             Self::PutBack => "put-back",
             Self::Unproven => "unproven",
+            Self::WorksTwice => "works-twice",
         }
     }
 
     /// Reads it.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|a| a.name() == text)
+    }
+}
+
+/// How a workload goes off its key: `strategy` in the spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// A second Deployment stands beside it first.
+    Shadow,
+    /// Its own pods are replaced, one of them first.
+    Rolling,
+}
+
+impl Strategy {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Shadow, Self::Rolling];
+
+    /// As the spec writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Shadow => "shadow",
+            Self::Rolling => "rolling",
+        }
+    }
+
+    /// Reads it.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.name() == text)
     }
 }
 
@@ -166,8 +200,26 @@ pub struct Migration {
     pub exclude: Vec<WorkloadPattern>,
     /// What somebody vouches for.
     pub accept: BTreeSet<Accept>,
+    /// How workloads go, where somebody says so; the last one that means a workload counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strategies: Vec<(WorkloadPattern, Strategy)>,
     /// How long to wait before each step.
     pub soak: Soak,
     /// Where it is declared.
     pub place: SourceLine,
+}
+
+impl Migration {
+    /// How the spec says that a workload goes; `None`: it does not.
+    pub fn strategy(&self, namespace: &str, kind: &str, name: &str) -> Option<Strategy> {
+        let mut all = self.strategies.iter().rev();
+        let found = all.find(|(pattern, _)| pattern.matches(namespace, kind, name));
+        found.map(|(_, strategy)| *strategy)
+    }
+
+    /// Whether a workload keeps its key.
+    pub fn excludes(&self, namespace: &str, kind: &str, name: &str) -> bool {
+        let mut all = self.exclude.iter();
+        all.any(|pattern| pattern.matches(namespace, kind, name))
+    }
 }

@@ -87,9 +87,10 @@ pub struct Expect {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Migration {
-    /// bound: its workloads could do without a key. cutover: none has one any more. disabled: its keys are. deleted:
-    /// its keys are, for good. pruned: so are the Secrets that held nothing but them.
-    #[schemars(regex(pattern = r"^(bound|cutover|disabled|deleted|pruned)$"))]
+    /// bound: its workloads could do without a key. shadow: those that may have one have a second Deployment without it
+    /// beside them, to which nothing is sent. canary: it gets a share of their requests. cutover: none has a key any
+    /// more. disabled: its keys are. deleted: its keys are, for good. pruned: so are the Secrets that held nothing but them.
+    #[schemars(regex(pattern = r"^(bound|shadow|canary|cutover|disabled|deleted|pruned)$"))]
     pub until: String,
     /// Workloads that keep their key: NAMESPACE/*, NAMESPACE/NAME or NAMESPACE/KIND/NAME.
     pub exclude: Option<Vec<String>>,
@@ -97,8 +98,11 @@ pub struct Migration {
     /// it does without), mentions (so does what mentions its path), set-elsewhere (what else may set a variable
     /// that is taken away leads to no other credential), in-files (nothing takes the key from the files that it lies in),
     /// put-back (whoever put a key back into a template will not again), unproven (a key goes from a template although
-    /// no token of its Kubernetes service account could be tried before).
+    /// no token of its Kubernetes service account could be tried before), works-twice (what no Service sends requests to
+    /// may do its work once more in a pod beside its own).
     pub accept: Option<Vec<String>>,
+    /// shadow or rolling, by workload: NAMESPACE/*, NAMESPACE/NAME or NAMESPACE/KIND/NAME. The plan chooses for the others.
+    pub strategy: Option<BTreeMap<String, String>>,
     /// How long to wait before each step.
     pub soak: Option<MigrationSoak>,
 }
@@ -111,7 +115,8 @@ pub struct MigrationSoak {
     pub quiet: Option<String>,
     /// How long it has to be disabled before it is deleted: 168h if left out, at least 75m.
     pub disabled: Option<String>,
-    /// How long the first new pod of a workload has to be ready before the others follow: 60s if left out, at most 24h.
+    /// How long the first new pod of a workload has to be ready before the others follow, or that of a shadow before
+    /// the next rung: 60s if left out, at most 24h.
     pub canary: Option<String>,
 }
 

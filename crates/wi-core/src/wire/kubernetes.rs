@@ -100,5 +100,11 @@ pub struct OwnerReference {
     pub controller: bool,
 }
 
+/// The label on all that `wi` made or adopted.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// The annotation that names the spec.
+pub const OWNER: &str = "wi/owner";
+
 /// How `wi` is known among the managers of an object's fields.
 pub const FIELD_MANAGER: &str = "wi";

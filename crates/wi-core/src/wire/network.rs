@@ -21,6 +21,7 @@ pub struct NetworkPolicySpec {
     /// `Ingress`, `Egress`; empty: the first, and the second where there are rules for it.
     pub policy_types: Vec<String>,
     pub egress: Vec<EgressRule>,
+    pub ingress: Vec<IngressRule>,
 }
 
 impl NetworkPolicySpec {
@@ -31,6 +32,13 @@ impl NetworkPolicySpec {
             false => self.policy_types.iter().any(|t| t == "Egress"),
         }
     }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct IngressRule {
+    /// Empty: from everywhere.
+    pub from: Vec<Peer>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -46,6 +54,9 @@ pub struct EgressRule {
 #[serde(rename_all = "camelCase", default)]
 pub struct Peer {
     pub ip_block: Option<IpBlock>,
+    pub pod_selector: Option<Selector>,
+    /// Without one pods of its own namespace are meant.
+    pub namespace_selector: Option<Selector>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

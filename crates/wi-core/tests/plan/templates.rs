@@ -86,6 +86,7 @@ fn workload(object: Value) -> TemplateSeen {
         config_maps: ConfigMaps::new(),
         project: None,
         kept_from: Ok(None),
+        around: None,
         mixed_nodes: false,
     }
 }

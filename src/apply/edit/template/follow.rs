@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use wi_core::migrate::edit::{METADATA_NODES, Step};
 use wi_core::migrate::mark::Way;
 use wi_core::migrate::rollout::{self, Health, Stage};
 use wi_core::migrate::templates::template;
@@ -13,6 +12,7 @@ use wi_core::spec::migration::Accept;
 use wi_core::words::counted;
 
 use super::{Run, Unread};
+use crate::apply::edit::proven;
 
 /// What is live of a Deployment that changes.
 struct Seen {
@@ -187,7 +187,12 @@ impl Run<'_> {
         };
         let health = match &seen.pods {
             Ok(pods) => match rollout::health(&seen.object, set, pods) {
-                Health::Ready => self.of_pods(set, seen, way).await,
+                Health::Ready if way == Way::Back => Health::Ready,
+                Health::Ready => {
+                    let pods = rollout::pods_of(set, pods);
+                    let account = self.edit.service_account.as_str();
+                    proven::of_pods(self.kube, self.seen, account, &pods).await
+                }
                 other => other,
             },
             // Who cannot be watched is not proven.
@@ -230,49 +235,6 @@ impl Run<'_> {
             },
         }
     }
-
-    /// Whether pods that are ready are who they are to be.
-    async fn of_pods(&self, set: &Value, seen: &Seen, way: Way) -> Health {
-        if way == Way::Back {
-            return Health::Ready;
-        }
-        for pod in rollout::pods_of(set, seen.pods()) {
-            let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-            let account = pod["spec"]["serviceAccountName"].as_str();
-            if account != Some(self.edit.service_account.as_str()) {
-                return Health::Fails(format!(
-                    "the new pod {name} runs as another Kubernetes service account"
-                ));
-            }
-            let all = Accept::ALL.into_iter().collect();
-            let edited = self.seen.edited(pod, &all);
-            if !edited.steps.iter().all(is_of_nodes) {
-                return Health::Fails(format!(
-                    "the new pod {name} has the key all the same: something gives it to each pod"
-                ));
-            }
-            if !self.seen.mixed_nodes {
-                continue;
-            }
-            let node = pod["spec"]["nodeName"].as_str().unwrap_or_default();
-            match self.kube.get_node(node).await {
-                Ok(node) if node.labels.get(METADATA_NODES).is_some_and(|v| v == "true") => {}
-                Ok(_) => {
-                    return Health::Fails(format!(
-                        "the new pod {name} is on a node without the GKE metadata server: it would be the node"
-                    ));
-                }
-                Err(e) => {
-                    return Health::Waits(format!("node {node} could not be read: {}", e.reason()));
-                }
-            }
-        }
-        Health::Ready
-    }
-}
-
-fn is_of_nodes(step: &Step) -> bool {
-    matches!(step, Step::SelectNodes)
 }
 
 /// Since when the same new pods are ready.

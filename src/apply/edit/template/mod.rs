@@ -19,10 +19,9 @@ use wi_core::spec::migration::{Accept, Migration};
 use wi_core::wire::workloads::{WORKLOAD_KINDS, WorkloadKind};
 
 use crate::apply::Context;
-use crate::apply::proof;
+use crate::apply::edit::proven;
 use crate::apply::recheck::FreshTemplate;
 use crate::apply::wait::{CONFLICTS, Wait};
-use crate::verify::Outcome;
 
 pub(super) async fn change(
     context: &Context,
@@ -49,7 +48,7 @@ pub(super) async fn change(
     }
 }
 
-fn kind_of(name: &str) -> Result<&'static WorkloadKind, Reason> {
+pub(super) fn kind_of(name: &str) -> Result<&'static WorkloadKind, Reason> {
     let kind = WORKLOAD_KINDS.iter().find(|k| k.kind == name);
     kind.ok_or_else(|| format!("{name} is no kind that makes pods").into())
 }
@@ -91,7 +90,9 @@ impl Run<'_> {
     async fn all(&self, fresh: &FreshTemplate) -> Result<(), Reason> {
         if !self.edit.goes_on {
             if self.edit.takes_out() {
-                self.prove_identity(fresh).await?;
+                let accepts = self.migration.accept.contains(&Accept::Unproven);
+                let ksa = self.edit.ksa();
+                proven::identity(self.context, self.address, &ksa, &fresh.desired, accepts).await?;
             }
             self.begin(fresh).await?;
             if self.edit.strategy == Strategy::AtOnce {
@@ -153,31 +154,6 @@ impl Run<'_> {
             .kube
             .patch_workload(self.kind, self.namespace(), name, operations);
         patch.await
-    }
-
-    /// Before a pod does without its key: Google gives the account to whoever has a token of the Kubernetes service
-    /// account. A pod that is ready says nothing of that.
-    async fn prove_identity(&self, fresh: &FreshTemplate) -> Result<(), Reason> {
-        let context = self.context;
-        let key = self.edit.ksa();
-        let told = |what: &str| self.still(what);
-        let wait = context.limits.propagation;
-        let proof = proof::identity(&context.http, &fresh.desired, &key, wait, &told).await;
-        let Some((outcome, why)) = proof.as_ref().and_then(proof::why) else {
-            return match proof {
-                Some(_) => Ok(()),
-                None => Err("its Kubernetes service account is not in the spec".into()),
-            };
-        };
-        if outcome == Outcome::Broken {
-            return Err(format!("nothing was changed: {why}").into());
-        }
-        if self.migration.accept.contains(&Accept::Unproven) {
-            self.still(&format!("that was accepted: {why}"));
-            return Ok(());
-        }
-        let accept = Accept::Unproven.name();
-        Err(format!("nothing was changed: {why} (accept: [{accept}] goes on without)").into())
     }
 
     /// The first write.

@@ -94,7 +94,7 @@ impl Of<'_> {
         let until = self.migration.until;
         for key in keys {
             let is_due = match until {
-                Until::Bound | Until::Cutover => false,
+                Until::Bound | Until::Shadow | Until::Canary | Until::Cutover => false,
                 Until::Disabled => !key.disabled,
                 Until::Deleted | Until::Pruned => true,
             };

@@ -6,4 +6,5 @@ pub(super) mod clusters;
 pub(super) mod keys;
 pub(super) mod kubernetes;
 mod node_pools;
+pub(super) mod shadows;
 pub(super) mod templates;

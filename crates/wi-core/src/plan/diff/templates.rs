@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{Change, Edit, HeldBack, HoldReason, Options, Plan, Template, Unseen, bound};
+use super::super::{
+    Change, Edit, HeldBack, HoldReason, Options, Plan, Template, Unseen, bound, own_shadows,
+};
 use crate::address::{Address, KsaKey, WorkloadKey};
 use crate::desired::Desired;
 use crate::live::templates::TemplateSeen;
@@ -56,6 +58,9 @@ pub(in crate::plan) fn diff(desired: &Desired, live: &Live, options: &Options, p
             let planned = next.and_then(|next| {
                 let edit = edit(key, &account.email, seen, &next)?;
                 may(desired, live, options, plan, migration, &edit)?;
+                if edit.takes_out() && !edit.goes_on {
+                    own_shadows::gate(desired, live, migration, &edit.key)?;
+                }
                 Ok((edit, next))
             });
             match planned {
@@ -164,9 +169,7 @@ fn edit(
         .map_err(|e| unread(e.to_string()))?;
     let account = pod.service_account();
     if account == "default" && next.way == Way::Out && !next.goes_on {
-        let why =
-            "its pods run as the Kubernetes service account `default`: give them one of their own";
-        return Err(vec![Hold::NotBound(why.to_owned())]);
+        return Err(vec![Hold::default_account()]);
     }
     Ok(Template {
         key,
@@ -192,14 +195,25 @@ fn may(
     migration: &Migration,
     edit: &Template,
 ) -> Result<(), Vec<Hold>> {
-    let ksa: KsaKey = edit.ksa();
     if edit.way == Way::Back {
-        return match edit.goes_on || migration.until > Until::Bound {
+        return match edit.goes_on || migration.until >= Until::Cutover {
             true => Ok(()),
             false => keys_are_live(live, plan, edit),
         };
     }
-    match bound::of(desired, live, plan, &ksa, &edit.email, options.now) {
+    lives_on(desired, live, options, plan, &edit.ksa(), &edit.email)
+}
+
+/// Whether pods of a Kubernetes service account are the account, or will be by this plan.
+pub(super) fn lives_on(
+    desired: &Desired,
+    live: &Live,
+    options: &Options,
+    plan: &Plan,
+    ksa: &KsaKey,
+    email: &Email,
+) -> Result<(), Vec<Hold>> {
+    match bound::of(desired, live, plan, ksa, email, options.now) {
         Bound::Yes => Ok(()),
         Bound::NotDeclared => Err(vec![Hold::NotDeclared(format!(
             "{}/{}",

@@ -11,6 +11,7 @@ mod node_pool;
 mod object;
 mod restore_settings;
 mod secret;
+mod shadow;
 mod template;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ pub use object::Was;
 pub(super) use object::annotation_managers;
 pub use restore_settings::RestoreSettings;
 pub use secret::Secret;
+pub use shadow::Shadow;
 pub use template::Template;
 
 use super::integrity::Checked;
@@ -65,6 +67,8 @@ pub enum Edit {
     Secret(Secret),
     /// The pod template of a workload.
     Template(Template),
+    /// A second Deployment beside one that has a key.
+    Shadow(Shadow),
 }
 
 impl Deref for Edit {
@@ -82,6 +86,7 @@ impl Deref for Edit {
             Self::Key(edit) => edit,
             Self::Secret(edit) => edit,
             Self::Template(edit) => edit,
+            Self::Shadow(edit) => edit,
         }
     }
 }

@@ -104,6 +104,26 @@ fn shown(step: &Step) -> (String, Option<String>, Option<String>) {
     }
 }
 
+/// What a step changes, this way.
+pub(super) fn change_of(step: &Step, way: Way) -> Attribute {
+    let (name, with, without) = shown(step);
+    let (before, after) = match way {
+        Way::Out => (with, without),
+        Way::Back => (without, with),
+    };
+    Attribute::new(&name, before.as_deref(), after.as_deref())
+}
+
+/// A verb in the namespace of a workload.
+pub(super) fn may(key: &WorkloadKey, verb: &'static str, resource: &'static str) -> Permission {
+    Permission::Kubernetes {
+        cluster: key.cluster.clone(),
+        namespace: key.namespace.to_string(),
+        verb,
+        resource,
+    }
+}
+
 impl Kind for Template {
     fn address(&self) -> Address {
         self.key.template()
@@ -118,15 +138,8 @@ impl Kind for Template {
     }
 
     fn attributes(&self, _owner: &str) -> Vec<Attribute> {
-        let each = self.steps.iter().map(|step| {
-            let (name, with, without) = shown(step);
-            let (before, after) = match self.way {
-                Way::Out => (with, without),
-                Way::Back => (without, with),
-            };
-            Attribute::new(&name, before.as_deref(), after.as_deref())
-        });
-        each.collect()
+        let each = self.steps.iter();
+        each.map(|step| change_of(step, self.way)).collect()
     }
 
     fn rank(&self) -> u8 {
@@ -152,15 +165,7 @@ impl Kind for Template {
     }
 
     fn permissions(&self, _desired: &Desired) -> Vec<Permission> {
-        let WorkloadKey {
-            cluster, namespace, ..
-        } = &self.key;
-        let may = |verb, resource| Permission::Kubernetes {
-            cluster: cluster.clone(),
-            namespace: namespace.to_string(),
-            verb,
-            resource,
-        };
+        let may = |verb, resource| may(&self.key, verb, resource);
         vec![
             may("patch", "deployments.apps"),
             may("list", "replicasets.apps"),
@@ -212,7 +217,7 @@ impl Kind for Template {
         let asked = match (self.goes_on, self.way) {
             (true, _) => until.is_some(),
             (false, Way::Out) => until >= Some(Until::Cutover),
-            (false, Way::Back) => until == Some(Until::Bound),
+            (false, Way::Back) => until.is_some() && until < Some(Until::Cutover),
         };
         let is_one = self.goes_on == self.steps.is_empty() && !self.uid.is_empty();
         holds(asked && is_one, UNKNOWN)

@@ -171,41 +171,53 @@ impl Reader<'_> {
         list: &Node,
         at: &dyn Fn(&Node) -> SourceSpan,
     ) -> Vec<WorkloadPattern> {
-        let mut patterns = Vec::new();
-        for node in list.items() {
-            let Some(text) = node.text() else { continue };
-            let parts: Vec<&str> = text.split('/').collect();
-            let owned = |s: &str| Some(s.to_owned());
-            let (namespace, kind, name) = match parts.as_slice() {
-                [namespace, "*"] => (*namespace, None, None),
-                [namespace, name] => (*namespace, None, owned(name)),
-                [namespace, kind, "*"] => (*namespace, owned(kind), None),
-                [namespace, kind, name] => (*namespace, owned(kind), owned(name)),
-                _ => ("", None, None),
-            };
-            let empty = [&kind, &name]
-                .into_iter()
-                .any(|part| part.as_ref().is_some_and(String::is_empty));
-            if empty || KubeName::label(namespace).is_err() {
-                self.tell(
-                    "name",
-                    &at(node),
-                    format!("`{text}` names no workload"),
-                    "not a workload",
-                    Some(
-                        "NAMESPACE/*, NAMESPACE/NAME or NAMESPACE/KIND/NAME, such as jobs/CronJob/nightly."
-                            .to_owned(),
-                    ),
-                );
-                continue;
-            }
-            patterns.push(WorkloadPattern {
-                namespace: namespace.to_owned(),
-                kind,
-                name,
-            });
-        }
+        let texts = list
+            .items()
+            .iter()
+            .filter_map(|node| Some((node, node.text()?)));
+        let texts: Vec<_> = texts.collect();
+        let patterns = texts.into_iter();
         patterns
+            .filter_map(|(node, text)| self.workload_pattern(text, &at(node)))
+            .collect()
+    }
+
+    /// Workloads as a spec means them; what is none is told.
+    pub(super) fn workload_pattern(
+        &mut self,
+        text: &str,
+        at: &SourceSpan,
+    ) -> Option<WorkloadPattern> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let owned = |s: &str| Some(s.to_owned());
+        let (namespace, kind, name) = match parts.as_slice() {
+            [namespace, "*"] => (*namespace, None, None),
+            [namespace, name] => (*namespace, None, owned(name)),
+            [namespace, kind, "*"] => (*namespace, owned(kind), None),
+            [namespace, kind, name] => (*namespace, owned(kind), owned(name)),
+            _ => ("", None, None),
+        };
+        let empty = [&kind, &name]
+            .into_iter()
+            .any(|part| part.as_ref().is_some_and(String::is_empty));
+        if empty || KubeName::label(namespace).is_err() {
+            self.tell(
+                "name",
+                at,
+                format!("`{text}` names no workload"),
+                "not a workload",
+                Some(
+                    "NAMESPACE/*, NAMESPACE/NAME or NAMESPACE/KIND/NAME, such as jobs/CronJob/nightly."
+                        .to_owned(),
+                ),
+            );
+            return None;
+        }
+        Some(WorkloadPattern {
+            namespace: namespace.to_owned(),
+            kind,
+            name,
+        })
     }
 
     pub(super) fn access(&mut self, entry: &Entry<'_>) -> Option<Access> {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Context, Entry, Reader};
-use crate::spec::migration::{self, Accept, Migration, Soak, Until};
+use crate::spec::migration::{Accept, Migration, Soak, Strategy, Until};
+use crate::spec::model::WorkloadPattern;
 use crate::spec::tree::Node;
 use crate::words::duration as in_words;
 
@@ -21,6 +22,7 @@ impl Reader<'_> {
                 None => Vec::new(),
             };
             let accept = self.accepted(entry);
+            let strategies = self.strategies(entry);
             let soak = self.soak(entry);
             let Some(until) = self.until(entry) else {
                 continue;
@@ -29,6 +31,7 @@ impl Reader<'_> {
                 until,
                 exclude,
                 accept,
+                strategies,
                 soak,
                 place: entry.at.place(),
             };
@@ -42,25 +45,12 @@ impl Reader<'_> {
         let text = node.text()?;
         let until = Until::parse(text);
         if until.is_none() {
-            let later = migration::LATER.iter().find(|(name, _)| *name == text);
-            let (message, label, help) = match later {
-                Some((_, help)) => (
-                    format!("`until: {text}` is not built yet"),
-                    "not yet",
-                    *help,
-                ),
-                None => (
-                    format!("an account is not migrated until `{text}`"),
-                    "bound, cutover, disabled, deleted or pruned",
-                    "bound: its workloads could do without a key. cutover: none has one any more. disabled, deleted: its keys are. pruned: so are the Secrets that held them.",
-                ),
-            };
             self.tell(
                 "migration",
                 &entry.at(node.span),
-                message,
-                label,
-                Some(help.to_owned()),
+                format!("an account is not migrated until `{text}`"),
+                "bound, shadow, canary, cutover, disabled, deleted or pruned",
+                Some("bound: its workloads could do without a key. shadow, canary: a second Deployment without it stands beside each, in the dark or with a share of its requests. cutover: none has one any more. disabled, deleted: its keys are. pruned: so are the Secrets that held them.".to_owned()),
             );
         }
         until
@@ -95,6 +85,27 @@ impl Reader<'_> {
             *value = asked;
         }
         soak
+    }
+
+    fn strategies(&mut self, entry: &Entry<'_>) -> Vec<(WorkloadPattern, Strategy)> {
+        let mut strategies = Vec::new();
+        let map = entry.node.get("strategy").map(Node::entries);
+        for (key, node) in map.unwrap_or_default() {
+            let pattern = self.workload_pattern(&key.text, &entry.at(key.span));
+            let Some(text) = node.text() else { continue };
+            match (pattern, Strategy::parse(text)) {
+                (Some(pattern), Some(strategy)) => strategies.push((pattern, strategy)),
+                (_, Some(_)) => {}
+                (_, None) => self.tell(
+                    "migration",
+                    &entry.at(node.span),
+                    format!("`{text}` is no strategy"),
+                    "shadow or rolling",
+                    Some("shadow: a second Deployment without the key stands beside it first. rolling: its own pods are replaced, one of them first.".to_owned()),
+                ),
+            }
+        }
+        strategies
     }
 
     fn accepted(&mut self, entry: &Entry<'_>) -> BTreeSet<Accept> {
