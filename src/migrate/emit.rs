@@ -70,6 +70,7 @@ pub fn write(accounts: &[Account], below: &Path) -> Result<Vec<Emitted>, String>
 fn is_ready(report: &WorkloadReport) -> bool {
     let by_hand = state::Workload {
         by_wi: None,
+        shadow: state::Shadow::default(),
         ..report.state.clone()
     };
     by_hand.next(Until::Cutover) == Next::Change && !report.is_made

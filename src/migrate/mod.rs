@@ -11,13 +11,15 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use wi_core::address::{AccountName, Address, KsaKey, WorkloadKey};
 use wi_core::desired::Desired;
+use wi_core::live::shadows::ShadowSeen;
 use wi_core::live::templates::TemplateSeen;
 use wi_core::migrate::edit::Edited;
 use wi_core::migrate::owners;
+use wi_core::migrate::shadow::standing;
 use wi_core::migrate::state::{self, Bound, Standing};
 use wi_core::migrate::templates::{meta, template};
 use wi_core::names::Email;
-use wi_core::plan::{Edit, HoldReason, bound};
+use wi_core::plan::{Edit, HeldBack, HoldReason, bound};
 use wi_core::spec::migration::{Migration, Until};
 
 use crate::engine::pipeline::Made;
@@ -148,7 +150,8 @@ async fn of_account(
     let is_of =
         |user: &User, w: &Workload| user.secret.cluster == w.cluster && user.object == w.object();
     let acts_as = |w: &Workload| account_of(&made.desired, w) == Some(email);
-    let concerned = clusters.templates.iter().filter(|w| {
+    let concerned = clusters.templates.iter().filter(|w| !is_shadow(made, w));
+    let concerned = concerned.filter(|w| {
         acts_as(w)
             || users.iter().any(|u| !u.is_old && is_of(u, w))
             || !pods(live, places, w).is_empty()
@@ -343,7 +346,7 @@ async fn of_workload(
         let (desired, plan) = (&made.desired, &made.plan);
         bound::of(desired, &made.live, plan, &key, email, Some(live.now))
     });
-    let template = workload_address(workload);
+    let template = workload_key(workload).map(|key| key.template());
     let by_wi = template.filter(|a| made.plan.changes.contains_key(a));
     let mut report = WorkloadReport {
         state: state::Workload {
@@ -353,10 +356,9 @@ async fn of_workload(
             bound,
             traps: BTreeSet::new(),
             by_wi,
-            is_excluded: migration.is_some_and(|m| {
-                let mut patterns = m.exclude.iter();
-                patterns.any(|p| p.matches(&workload.namespace, workload.kind, &workload.name))
-            }),
+            shadow: shadow(made, workload),
+            is_excluded: migration
+                .is_some_and(|m| m.excludes(&workload.namespace, workload.kind, &workload.name)),
         },
         workload: workload.clone(),
         owner: None,
@@ -381,14 +383,58 @@ async fn of_workload(
     report
 }
 
-fn workload_address(workload: &Workload) -> Option<Address> {
-    let key = WorkloadKey {
+fn workload_key(workload: &Workload) -> Option<WorkloadKey> {
+    Some(WorkloadKey {
         cluster: workload.cluster.clone(),
         namespace: workload.namespace.parse().ok()?,
         kind: workload.kind.to_owned(),
         name: workload.name.parse().ok()?,
+    })
+}
+
+/// The shadows of a workload's cluster and namespace.
+fn shadows<'a>(made: &'a Made, workload: &Workload) -> impl Iterator<Item = &'a ShadowSeen> {
+    let here = made.live.shadows.get(&workload.cluster);
+    let here = here.into_iter().flatten().flatten();
+    let namespace = workload.namespace.clone();
+    here.filter(move |s| s.meta().namespace == namespace && s.mark().is_some())
+}
+
+/// Whether it is one itself: it is told with its original.
+fn is_shadow(made: &Made, workload: &Workload) -> bool {
+    workload.kind == "Deployment" && shadows(made, workload).any(|s| s.meta().name == workload.name)
+}
+
+/// What stands beside a workload, or is to.
+fn shadow(made: &Made, workload: &Workload) -> state::Shadow {
+    let Some(key) = workload_key(workload).filter(|k| k.kind == "Deployment") else {
+        return state::Shadow::default();
     };
-    Some(key.template())
+    let is_its = |s: &&ShadowSeen| s.mark().is_some_and(|m| m.name == workload.name);
+    let there = shadows(made, workload).find(is_its);
+    let standing = there.map(standing::of);
+    let (address, template) = (key.shadow(), key.template());
+    let mut found = state::Shadow {
+        stage: there.and_then(|s| Some(s.mark()?.stage)),
+        is_ready: matches!(standing, Some(standing::Standing::Since(_))),
+        shows: standing.map(|s| s.to_string()),
+        by_wi: made
+            .plan
+            .changes
+            .contains_key(&address)
+            .then_some(address.clone()),
+        held: Vec::new(),
+        passes: true,
+    };
+    let concerns =
+        |held: &&HeldBack| held.address == address || there.is_some() && held.address == template;
+    for held in made.plan.held_back.iter().filter(concerns) {
+        if let HoldReason::Keys { why, passes } = &held.why {
+            found.held.extend(why.iter().cloned());
+            found.passes &= *passes;
+        }
+    }
+    found
 }
 
 fn edit(

@@ -9,7 +9,7 @@ use wi_core::spec::migration::Until;
 use crate::migrate::{Account, End, KeyReport, WorkloadReport};
 
 /// The version of the format: a minor one adds fields, a major one changes them.
-const FORMAT: &str = "1.0";
+const FORMAT: &str = "1.1";
 
 /// What `wi migrate --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -88,7 +88,7 @@ struct WorkloadJson<'a> {
     kind: &'a str,
     name: &'a str,
     service_account: &'a str,
-    /// `holds`, `bound`, `cut_over`, or `cannot_say` where a Secret that it is given was not opened.
+    /// `holds`, `bound`, `shadow`, `canary`, `cut_over`, or `cannot_say` where a Secret that it is given was not opened.
     rung: &'static str,
     /// Whether the spec leaves it out.
     excluded: bool,
@@ -96,10 +96,13 @@ struct WorkloadJson<'a> {
     uses: &'a [String],
     /// Pods of it that have the key still.
     pods: Vec<&'a str>,
+    /// What the pod shows that stands beside it without the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<&'a str>,
     /// Who keeps it elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<&'a str>,
-    /// `nothing`, `declare`, `apply`, `settle`, `change`, `replace` or `look`.
+    /// `nothing`, `declare`, `apply`, `wait`, `settle`, `change`, `replace` or `look`.
     next: &'static str,
     /// Of what: addresses, obstacles, pods, or why it is not known.
     about: Vec<String>,
@@ -171,6 +174,7 @@ fn workload(report: &WorkloadReport, until: Until) -> WorkloadJson<'_> {
         Next::Nothing => ("nothing", Vec::new()),
         Next::Declare => ("declare", Vec::new()),
         Next::Apply(changes) => ("apply", text(&mut changes.iter().map(|a| a.to_string()))),
+        Next::Wait(why, _) => ("wait", why),
         Next::Settle(traps) => ("settle", text(&mut traps.iter().map(ToString::to_string))),
         Next::Change => ("change", Vec::new()),
         Next::Replace(pods) => ("replace", text(&mut pods.into_iter())),
@@ -186,11 +190,14 @@ fn workload(report: &WorkloadReport, until: Until) -> WorkloadJson<'_> {
             Rung::CannotSay => "cannot_say",
             Rung::Holds => "holds",
             Rung::Bound => "bound",
+            Rung::Shadow => "shadow",
+            Rung::Canary => "canary",
             Rung::CutOver => "cut_over",
         },
         excluded: report.state.is_excluded,
         uses: &report.state.uses,
         pods: report.state.pods.iter().map(String::as_str).collect(),
+        shadow: report.state.shadow.shows.as_deref(),
         owner: report.owner.as_deref(),
         next,
         about,

@@ -167,6 +167,8 @@ impl Page {
             Rung::CannotSay => (RED, "? cannot say"),
             Rung::Holds => (RED, "holds"),
             Rung::Bound => (YELLOW, "bound"),
+            Rung::Shadow => (YELLOW, "shadow"),
+            Rung::Canary => (YELLOW, "canary"),
             Rung::CutOver => (GREEN, "cut over"),
         };
         let rung = match report.state.is_excluded {
@@ -177,7 +179,7 @@ impl Page {
         let (cluster, ksa) = (&workload.cluster, &workload.service_account);
         let head = format!("{rung}: {kind} {namespace}/{name} in cluster.{cluster}, as {ksa}");
         self.line(2, style, &head);
-        for used in &report.state.uses {
+        for used in report.state.uses.iter().chain(&report.state.shadow.shows) {
             self.line(6, DIM, used);
         }
         for step in self::next(report, until) {
@@ -202,6 +204,10 @@ fn next(report: &WorkloadReport, until: Until) -> Vec<String> {
         Next::Apply(changes) => {
             let changes: Vec<&str> = changes.iter().map(|a| &**a).collect();
             vec![format!("next: wi apply ({})", changes.join(", "))]
+        }
+        Next::Wait(why, passes) => {
+            let how = if passes { "waits" } else { "held" };
+            why.iter().map(|line| format!("{how}: {line}")).collect()
         }
         Next::Settle(traps) => {
             let lines = traps.iter().map(|trap| match trap.accept() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Trap;
+use super::shadow::Stage;
 use crate::address::Address;
 use crate::spec::migration::Until;
 
@@ -34,8 +35,27 @@ pub struct Workload {
     pub traps: BTreeSet<Trap>,
     /// The change by which `wi apply` takes it out, or gives it back.
     pub by_wi: Option<Address>,
+    /// What stands beside it, or is to.
+    pub shadow: Shadow,
     /// Whether the spec leaves it out.
     pub is_excluded: bool,
+}
+
+/// The shadow of a workload.
+#[derive(Debug, Clone, Default)]
+pub struct Shadow {
+    /// How far it is; `None`: there is none.
+    pub stage: Option<Stage>,
+    /// Whether its pod is ready, and was not started again.
+    pub is_ready: bool,
+    /// What its pod shows, for the reader.
+    pub shows: Option<String>,
+    /// The change by which `wi apply` makes it, or makes it another one, or takes it away.
+    pub by_wi: Option<Address>,
+    /// What holds it back, or the template that waits for it.
+    pub held: Vec<String>,
+    /// Whether all of that passes.
+    pub passes: bool,
 }
 
 /// The rungs of a workload.
@@ -47,6 +67,10 @@ pub enum Rung {
     Holds,
     /// It has the key, and could do without.
     Bound,
+    /// Beside it stands a pod without the key, to which nothing is sent.
+    Shadow,
+    /// That one gets a share of the requests.
+    Canary,
     /// Neither its template nor a pod of it has the key.
     CutOver,
 }
@@ -60,6 +84,8 @@ pub enum Next {
     Declare,
     /// `wi apply` makes these.
     Apply(BTreeSet<Address>),
+    /// It waits for these, or they stand against it; whether all of them pass.
+    Wait(Vec<String>, bool),
     /// These are to be settled by hand, or accepted.
     Settle(BTreeSet<Trap>),
     /// Its template is to be changed.
@@ -78,39 +104,52 @@ impl Workload {
                 true => Rung::CutOver,
                 false => Rung::CannotSay,
             }
-        } else if self.bound == Bound::Yes {
-            Rung::Bound
-        } else {
+        } else if self.bound != Bound::Yes {
             Rung::Holds
+        } else {
+            match self.shadow.stage.filter(|_| self.shadow.is_ready) {
+                Some(Stage::Canary) => Rung::Canary,
+                Some(Stage::Dark) => Rung::Shadow,
+                None => Rung::Bound,
+            }
         }
+    }
+
+    /// What `wi apply` changes of it: its template, and what stands beside it.
+    fn changes(&self) -> BTreeSet<Address> {
+        let all = [&self.by_wi, &self.shadow.by_wi].into_iter();
+        all.flatten().cloned().collect()
     }
 
     /// What comes next on the way to there.
     pub fn next(&self, until: Until) -> Next {
-        if self.is_excluded {
-            return Next::Nothing;
-        }
-        match (self.rung(), &self.by_wi) {
+        let changes = self.changes();
+        let or_wait = || match self.shadow.held.is_empty() {
+            true => Next::Nothing,
+            false => Next::Wait(self.shadow.held.clone(), self.shadow.passes),
+        };
+        let rung = self.rung();
+        if self.is_excluded || rung == Rung::CutOver {
             // What was begun is not at its end, or is to go back.
-            (Rung::CutOver, Some(change)) => {
-                return Next::Apply(BTreeSet::from([change.clone()]));
-            }
-            (Rung::CutOver, None) => return Next::Nothing,
-            (Rung::CannotSay, _) => {
-                let secrets: Vec<&str> = self.unopened.iter().map(String::as_str).collect();
-                return Next::Look(format!("not opened: {}", secrets.join(", ")));
-            }
-            (Rung::Holds | Rung::Bound, _) => {}
+            return match changes.is_empty() {
+                false => Next::Apply(changes),
+                true if self.is_excluded => Next::Nothing,
+                true => or_wait(),
+            };
+        }
+        if rung == Rung::CannotSay {
+            let secrets: Vec<&str> = self.unopened.iter().map(String::as_str).collect();
+            return Next::Look(format!("not opened: {}", secrets.join(", ")));
         }
         match &self.bound {
             Bound::CannotSay(why) => return Next::Look(why.clone()),
             Bound::NotDeclared => return Next::Declare,
             Bound::Waits(changes) => return Next::Apply(changes.clone()),
-            Bound::Yes if until == Until::Bound => return Next::Nothing,
+            Bound::Yes if !changes.is_empty() => return Next::Apply(changes),
+            Bound::Yes if until < Until::Cutover || !self.shadow.held.is_empty() => {
+                return or_wait();
+            }
             Bound::Yes => {}
-        }
-        if let Some(change) = &self.by_wi {
-            return Next::Apply(BTreeSet::from([change.clone()]));
         }
         if self.uses.is_empty() {
             Next::Replace(self.pods.clone())
@@ -146,7 +185,8 @@ pub fn standing<'a>(
     let of = |workload: &Workload| match workload.next(until) {
         Next::Nothing => Standing::Reached,
         Next::Apply(_) | Next::Change | Next::Replace(_) => Standing::Waits,
-        Next::Declare | Next::Settle(_) => Standing::Held,
+        Next::Wait(_, true) => Standing::Waits,
+        Next::Declare | Next::Settle(_) | Next::Wait(_, false) => Standing::Held,
         Next::Look(_) => Standing::CannotSay,
     };
     let worst = workloads.map(of).max().unwrap_or(Standing::Reached);
@@ -174,6 +214,7 @@ mod tests {
             bound: Bound::Yes,
             traps: BTreeSet::new(),
             by_wi: None,
+            shadow: Shadow::default(),
             is_excluded: false,
         }
     }
@@ -230,6 +271,34 @@ mod tests {
         }
         assert_eq!(workload().next(Until::Cutover), Next::Change);
         assert_eq!(workload().next(Until::Bound), Next::Nothing);
+    }
+
+    #[test]
+    fn shadow_that_is_not_ready_is_no_rung_and_what_it_waits_for_is_told() {
+        let with = |stage, is_ready| Workload {
+            shadow: Shadow {
+                stage: Some(stage),
+                is_ready,
+                ..Shadow::default()
+            },
+            ..workload()
+        };
+        assert_eq!(with(Stage::Dark, false).rung(), Rung::Bound);
+        assert_eq!(with(Stage::Dark, true).rung(), Rung::Shadow);
+        assert_eq!(with(Stage::Canary, true).rung(), Rung::Canary);
+        let mut soaks = with(Stage::Dark, true);
+        assert_eq!(soaks.next(Until::Shadow), Next::Nothing);
+        assert_eq!(soaks.next(Until::Cutover), Next::Change);
+        soaks.shadow.held = vec!["it soaks".to_owned()];
+        soaks.shadow.passes = true;
+        for until in [Until::Canary, Until::Cutover] {
+            assert!(matches!(soaks.next(until), Next::Wait(_, true)));
+            let only = std::slice::from_ref(&soaks);
+            assert_eq!(standing(only.iter(), 0, until, &[]), Standing::Waits);
+        }
+        soaks.shadow.passes = false;
+        let only = std::slice::from_ref(&soaks);
+        assert_eq!(standing(only.iter(), 0, Until::Canary, &[]), Standing::Held);
     }
 
     #[test]

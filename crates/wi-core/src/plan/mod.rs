@@ -382,9 +382,10 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     }
     let sight = readiness::Sight::of(desired, live);
     // Built only for something: a fleet is large, and most plans are empty.
-    let graph = (!plan.is_empty()).then(|| Graph::of(desired, &node_pools));
+    let graph = std::cell::OnceCell::new();
     let set_needs = |plan: &mut Plan| {
-        if let Some(graph) = &graph {
+        if !plan.is_empty() {
+            let graph = graph.get_or_init(|| Graph::of(desired, &node_pools));
             order::set_needs(graph, desired, live, plan);
         }
     };

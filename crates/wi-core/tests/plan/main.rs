@@ -31,6 +31,7 @@ mod reliance;
 mod restarts;
 mod rights;
 mod saved;
+mod shadow;
 mod stale;
 mod templates;
 mod waves;

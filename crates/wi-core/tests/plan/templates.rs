@@ -23,7 +23,7 @@ const ADDRESS: &str = "template.main/shop/deployment/web";
 /// The value of a variable, which nothing may tell.
 const CANARY: &str = "hunter2-in-a-variable";
 
-fn pod() -> Value {
+pub fn pod() -> Value {
     json!({
         "serviceAccountName": "checkout",
         "containers": [{
@@ -35,7 +35,7 @@ fn pod() -> Value {
     })
 }
 
-fn free() -> Value {
+pub fn free() -> Value {
     json!({
         "serviceAccountName": "checkout",
         "containers": [{"name": "app", "image": "shop/app:1", "env": [{"name": "PASSWORD", "value": CANARY}]}],
@@ -43,7 +43,7 @@ fn free() -> Value {
 }
 
 /// A Deployment at rest.
-fn web(pod: Value) -> Value {
+pub fn web(pod: Value) -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {
@@ -72,7 +72,7 @@ fn set(pod: Value, revision: &str) -> Value {
     })
 }
 
-fn workload(object: Value) -> TemplateSeen {
+pub fn workload(object: Value) -> TemplateSeen {
     let data = BTreeSet::from(["key.json".to_owned()]);
     TemplateSeen {
         cluster: "main".to_owned(),
@@ -91,7 +91,7 @@ fn workload(object: Value) -> TemplateSeen {
     }
 }
 
-fn state(
+pub fn state(
     migration: &str,
     world: &Value,
     keys: Vec<KeySeen>,

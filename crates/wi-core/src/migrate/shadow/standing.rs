@@ -1,5 +1,7 @@
 //! What the pods of a shadow prove: that they run without the key, and since when.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -17,6 +19,20 @@ pub enum Standing {
     Fails(String),
     /// All of its pods are ready since then, and none was started again.
     Since(Timestamp),
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waits(what) => write!(f, "its shadow is not ready: {what}"),
+            Self::Fails(why) => write!(f, "its shadow does not work without the key: {why}"),
+            Self::Since(since) => write!(
+                f,
+                "its shadow is ready since {}",
+                since.strftime("%Y-%m-%d %H:%M:%S UTC")
+            ),
+        }
+    }
 }
 
 /// That of a live one.
@@ -61,14 +77,10 @@ fn ready_since(pod: &Value) -> Option<Timestamp> {
 /// # Errors
 /// As said.
 pub fn soaked(shadow: &ShadowSeen, soak: &Soak) -> Result<(), (String, bool)> {
-    let since = match of(shadow) {
-        Standing::Waits(what) => return Err((format!("its shadow is not ready: {what}"), true)),
-        Standing::Fails(why) => {
-            return Err((
-                format!("its shadow does not work without the key: {why}"),
-                false,
-            ));
-        }
+    let standing = of(shadow);
+    let since = match standing {
+        Standing::Waits(_) => return Err((standing.to_string(), true)),
+        Standing::Fails(_) => return Err((standing.to_string(), false)),
         Standing::Since(since) => since,
     };
     let ends = jiff::SignedDuration::try_from(soak.canary)
@@ -78,8 +90,7 @@ pub fn soaked(shadow: &ShadowSeen, soak: &Soak) -> Result<(), (String, bool)> {
         Some(ends) if ends <= shadow.now => Ok(()),
         _ => Err((
             format!(
-                "its shadow is ready since {}, and soaks for {} (soak.canary)",
-                since.strftime("%Y-%m-%d %H:%M:%S UTC"),
+                "{standing}, and soaks for {} (soak.canary)",
                 duration(soak.canary)
             ),
             true,
