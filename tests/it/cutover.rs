@@ -13,7 +13,7 @@ const WRITES: &str = "PATCH *deployments/web*Strict$";
 const OPEN: [&str; 2] = ["--read-secrets", "referenced"];
 
 /// How far the account is to go.
-fn until(account: &Account, until: &str, more: &str) -> String {
+pub(crate) fn until(account: &Account, until: &str, more: &str) -> String {
     let declared = "namespaces: { shop: { serviceAccounts: { web: { impersonates: ACCOUNT } } } }";
     let soak = "soak: { canary: 0s }";
     let text = format!("{declared}\nmigrate: {{ ACCOUNT: {{ until: {until}, {soak}{more} }} }}\n");
@@ -21,14 +21,14 @@ fn until(account: &Account, until: &str, more: &str) -> String {
 }
 
 /// A Deployment of some pods, and what its Service is called by.
-fn web(pod: &Value, replicas: u32) -> Value {
+pub(crate) fn web(pod: &Value, replicas: u32) -> Value {
     let mut web = deployment("web", pod);
     web["spec"]["replicas"] = json!(replicas);
     web["spec"]["template"]["spec"]["containers"][0]["image"] = json!("shop/app:1");
     web
 }
 
-fn service() -> Value {
+pub(crate) fn service() -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"},
         "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]},
@@ -36,7 +36,7 @@ fn service() -> Value {
 }
 
 /// A world in which pods run and serve: by their key, as long as they have one.
-fn serving(account: &Account, objects: &[Value]) -> Value {
+pub(crate) fn serving(account: &Account, objects: &[Value]) -> Value {
     let objects = [&[secret(account), service()], objects].concat();
     let mut world = world(account, 1, &objects, &[]);
     world["timeScale"] = json!(2000.0);
@@ -51,7 +51,7 @@ fn serving(account: &Account, objects: &[Value]) -> Value {
     world
 }
 
-fn begin(spec: &str, world: &Value) -> Stage {
+pub(crate) fn begin(spec: &str, world: &Value) -> Stage {
     let stage = Stage::new(spec, world);
     stage.settle();
     stage.inside.sandbox.record_requests();
@@ -59,12 +59,12 @@ fn begin(spec: &str, world: &Value) -> Stage {
 }
 
 impl Stage {
-    fn go(&self, args: &[&str]) -> Ran {
+    pub(crate) fn go(&self, args: &[&str]) -> Ran {
         self.wi(&[args, &OPEN[..]].concat())
     }
 
     /// A workload of the world as it is now.
-    fn object(&self, kind: &str, name: &str) -> Value {
+    pub(crate) fn object(&self, kind: &str, name: &str) -> Value {
         let world = self.inside.world();
         let objects = world["clusters"][0]["objects"].as_array().cloned();
         let mut objects = objects.unwrap_or_default().into_iter();
@@ -80,7 +80,7 @@ impl Stage {
     }
 
     /// Why requests failed since the beginning.
-    fn lost(&self) -> Vec<String> {
+    pub(crate) fn lost(&self) -> Vec<String> {
         let samples = self.inside.sandbox.recorded_requests();
         let served = samples.iter().flat_map(|s| s.requests.keys());
         assert!(served.count() > 0, "nobody has asked anything");
@@ -92,7 +92,7 @@ impl Stage {
     }
 
     /// By which identities requests are served now.
-    fn served_by(&self) -> String {
+    pub(crate) fn served_by(&self) -> String {
         self.settle();
         let samples = self.inside.sandbox.recorded_requests();
         let last = samples.last().expect("a sample");
@@ -101,7 +101,7 @@ impl Stage {
     }
 }
 
-fn has_key(object: &Value) -> bool {
+pub(crate) fn has_key(object: &Value) -> bool {
     object["spec"]["template"]
         .to_string()
         .contains("/k/key.json")

@@ -56,6 +56,7 @@ mod saved_plans;
 mod scan;
 #[cfg(unix)]
 mod secrets;
+mod shadow;
 mod snippets;
 mod spec;
 #[cfg(target_os = "linux")]

@@ -58,7 +58,8 @@ pub use diff::clusters::meant as meant_cluster;
 pub use diff::keys::stands_against;
 pub use edit::{
     Account, AccountAfter, AccountState, Binding, ClusterPool, Edit, Key, KeyAfter, Kind, Ksa,
-    KsaAfter, Namespace, NodePool, Phase, RestoreSettings, RunSettings, Secret, Shadow, Template, Was,
+    KsaAfter, Namespace, NodePool, Phase, RestoreSettings, RunSettings, Secret, Shadow, Template,
+    Was,
 };
 pub use impact::{HeldBack, HoldReason, IdentityEffect, Impact, NodeRoles, Workload};
 pub use left::Left;
