@@ -335,7 +335,7 @@ proptest::proptest! {
 }
 mistake!(
     migrations_of_nobody_and_steps_that_are_not_built,
-    "clusters: { main: { location: europe-west1 } }\ngoogleServiceAccounts: { checkout: {} }\nmigrate:\n  chekout: { until: cutover }\n  checkout:\n    until: shadow\n    soak: { quiet: 1h, disabled: soon }\n    strategy: { shop/Deployment/web: rolling }\n    exclude: [web]\n    accept: [everything]\n"
+    "clusters: { main: { location: europe-west1 } }\ngoogleServiceAccounts: { checkout: {} }\nmigrate:\n  chekout: { until: cutover }\n  checkout:\n    until: halfway\n    to: direct\n    soak: { quiet: 1h, disabled: soon }\n    strategy: { shop/Deployment/web: twice, web: shadow }\n    exclude: [web]\n    accept: [everything]\n"
 );
 mistake!(
     rules_of_keys_that_are_none,

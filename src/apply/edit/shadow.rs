@@ -12,6 +12,7 @@ use wi_core::plan::Shadow;
 use wi_core::reason::Reason;
 use wi_core::spec::migration::Accept;
 use wi_core::wire::workloads::WorkloadKind;
+use wi_core::words::counted;
 
 use super::proven;
 use super::template::kind_of;
@@ -70,6 +71,11 @@ struct Run<'a> {
     sets: &'static WorkloadKind,
     /// That of the shadow; empty: there is none yet.
     uid: String,
+}
+
+/// Whether a server that answered so, or not at all, may answer otherwise the next time.
+fn passes(code: u16) -> bool {
+    code == 0 || code >= 500
 }
 
 /// Why a shadow is not as it is to be.
@@ -147,23 +153,25 @@ impl Run<'_> {
     }
 
     async fn become_another(&self, wanted: &Value) -> Result<(), Reason> {
+        let mut wait = self.wait();
         for _ in 0..CONFLICTS {
             let live = self.own().await?;
             let operations = object::patch(&live, wanted);
             let patch =
                 self.kube
                     .patch_workload(self.kind, self.namespace(), &self.edit.name, &operations);
-            match patch.await {
+            let refused = match patch.await {
                 Ok(_) => return Ok(()),
-                // A test of its version did not hold: it was written meanwhile.
-                Err(e) if e.is_conflict() || e.code == 422 => {
-                    let now = self.own().await?;
-                    let version = |o: &Value| o["metadata"]["resourceVersion"].clone();
-                    if version(&now) == version(&live) {
-                        return Err(e.reason());
-                    }
-                }
-                Err(e) => return Err(e.reason()),
+                Err(e) => e,
+            };
+            // A test of its version did not hold: it was written meanwhile. Or nothing is known of the write.
+            let version = |o: &Value| o["metadata"]["resourceVersion"].clone();
+            let may = match refused.code {
+                422 => version(&self.own().await?) != version(&live),
+                code => refused.is_conflict() || passes(code),
+            };
+            if !may || !wait.again().await {
+                return Err(refused.reason());
             }
         }
         Err("it is written again and again by others".into())
@@ -189,21 +197,37 @@ impl Run<'_> {
                 .into());
             }
             let minutes = self.context.limits.ready.as_secs() / 60;
+            let minutes = usize::try_from(minutes).unwrap_or(usize::MAX);
             return Err(Stands::Fails(format!(
-                "{what} for longer than {minutes} minutes"
+                "{what} for longer than {}",
+                counted(minutes, "minute")
             )));
         }
     }
 
     async fn health(&self, fresh: &StandingShadow) -> Result<Health, Reason> {
-        let (object, sets, pods) = tokio::join!(
-            self.own(),
-            self.kube.list_whole(self.sets, self.namespace()),
-            self.kube.list_pods_whole(self.namespace())
-        );
-        let object = object?;
-        let sets = sets.map_err(|e| e.reason())?;
-        let pods = pods.map_err(|e| e.reason())?;
+        let (namespace, name) = (self.namespace(), &self.edit.name);
+        let read = async {
+            tokio::try_join!(
+                self.kube.get_workload_whole(self.kind, namespace, name),
+                self.kube.list_whole(self.sets, namespace),
+                self.kube.list_pods_whole(namespace)
+            )
+        };
+        let (object, sets, pods) = match read.await {
+            Ok(all) => all,
+            Err(e) if e.is_not_found() => return Err("it is gone. Plan again".into()),
+            Err(e) if passes(e.code) => {
+                return Ok(Health::Waits(format!(
+                    "it could not be read: {}",
+                    e.reason()
+                )));
+            }
+            Err(e) => return Err(e.reason()),
+        };
+        if object["metadata"]["uid"] != self.uid.as_str() {
+            return Err("it is another one of that name. Plan again".into());
+        }
         if let Some(why) = rollout::refused(&object) {
             return Ok(Health::Fails(format!("its pod is not made: {why}")));
         }

@@ -17,7 +17,7 @@ const MARKS: [(&str, &str); 10] = [
 ];
 
 /// How managers of fields are called, from their beginning on, and the tool.
-const MANAGERS: [(&str, &str); 10] = [
+const MANAGERS: [(&str, &str); 11] = [
     ("argocd-controller", "Argo CD"),
     ("helm", "Helm"),
     ("Helm", "Helm"),
@@ -28,6 +28,7 @@ const MANAGERS: [(&str, &str); 10] = [
     ("HashiCorp", "Terraform"),
     ("pulumi", "Pulumi"),
     ("flagger", "Flagger"),
+    ("rollouts-controller", "Argo Rollouts"),
 ];
 
 /// Who keeps the object: `Argo CD (shop:apps/Deployment:shop/checkout)`, `Rollout web`. `None`: nobody that
