@@ -1,5 +1,6 @@
 //! The live state, as far as it was read. Values only: reading is the engine's.
 
+pub mod around;
 pub mod keys;
 pub mod shadows;
 pub mod templates;

@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use wi_core::live::shadows::Around;
+use wi_core::live::around::Around;
 use wi_core::percent;
 use wi_core::wire::budgets::Budget;
 use wi_core::wire::kubernetes::FIELD_MANAGER;

@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::ConfigMaps;
-use super::shadows::Around;
+use super::around::Around;
 
 /// An object with all that it has. Values of its variables may be secrets: it is never shown.
 #[derive(Clone, PartialEq)]

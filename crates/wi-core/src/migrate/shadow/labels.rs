@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::traps::Trap;
 use super::{LABEL, label_of, name_of, own_labels};
-use crate::live::shadows::Around;
+use crate::live::around::Around;
 use crate::wire::budgets::Selector;
 
 /// More labels than these that others go by are not tried.

@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{name_of, own_labels};
-use crate::live::shadows::Around;
+use crate::live::around::Around;
 use crate::spec::migration::Accept;
 
 /// Why a Deployment gets no shadow, or its shadow no share of the requests.
