@@ -79,6 +79,9 @@ pub struct Desired {
     /// others one may be left over.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by_labels: BTreeMap<KubeName, BTreeSet<KubeName>>,
+    /// Of a part of a spec: whether it has all of its clusters, since somebody in any may rely on what is taken.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_all_clusters: bool,
     /// Where what left the spec is looked for; `None`: it is not, since this is a part of a spec.
     #[serde(skip)]
     pub leftovers: Option<Leftovers>,
@@ -198,6 +201,7 @@ impl Desired {
             former_clusters: BTreeSet::new(),
             changes_templates: !spec.migrations.is_empty(),
             by_labels: by_labels(spec),
+            has_all_clusters: false,
             leftovers: None,
             guard: spec.guard.clone(),
             migrations: spec.migrations.clone(),
@@ -332,6 +336,7 @@ impl Desired {
             former_clusters: BTreeSet::new(),
             changes_templates: false,
             by_labels: self.by_labels.clone(),
+            has_all_clusters: false,
             leftovers: None,
             guard: self.guard.clone(),
             migrations: BTreeMap::new(),

@@ -17,6 +17,8 @@ pub struct ReadSet {
     /// The spec's name, where it is looked for service accounts that carry its mark and that it does not name:
     /// those that have left it, with their pods, and those on clusters that have. `None` where a part is read.
     pub owner: Option<String>,
+    /// Whether clusters that the spec does not mention are read, too: a plan of a whole spec does so (`owner`).
+    pub outside: bool,
     /// Clusters with their Kubernetes objects, by the spec's names.
     pub clusters: BTreeMap<String, ReadCluster>,
     /// Projects whose Google service accounts are listed.
@@ -81,6 +83,7 @@ impl ReadSet {
     pub fn of(desired: &Desired) -> Self {
         let mut set = Self {
             owner: desired.leftovers.is_some().then(|| desired.owner.clone()),
+            outside: desired.leftovers.is_some(),
             ..Self::default()
         };
         for account in desired.accounts.values().filter(|a| a.managed) {

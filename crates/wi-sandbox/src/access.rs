@@ -1,8 +1,10 @@
 //! What the access oracle finds, and the samples that it takes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+
+use super::clock::Millis;
 
 /// Whose token the metadata server hands to a pod.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -49,6 +51,10 @@ pub struct PodAccess {
     pub token: Token,
     /// The roles that come with the token.
     pub roles: BTreeSet<Granted>,
+    /// Of samples: other tokens that it was given within the hour that they live, which clients use until they expire,
+    /// and the roles that come with each.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub former: BTreeMap<String, BTreeSet<Granted>>,
 }
 
 /// All pods' access after a mutation.
@@ -65,4 +71,6 @@ pub struct Sample {
 pub struct Recorder {
     /// Each differs from the one before. `None`: nobody asked.
     pub samples: Option<Vec<Sample>>,
+    /// The tokens that each pod was given, and when last; by cluster, namespace, name and uid.
+    pub(crate) given: BTreeMap<[String; 4], BTreeMap<Token, Millis>>,
 }

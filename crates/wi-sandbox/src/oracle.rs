@@ -28,7 +28,8 @@ pub fn record(state: &mut State, after: &str) {
     if state.recorder.samples.is_none() {
         return;
     }
-    let pods = of_pods(state);
+    let mut pods = of_pods(state);
+    add_former(state, &mut pods);
     if let Some(samples) = &mut state.recorder.samples
         && samples.last().is_none_or(|last| last.pods != pods)
     {
@@ -37,6 +38,51 @@ pub fn record(state: &mut State, after: &str) {
             pods,
         });
     }
+}
+
+/// How long a token lives.
+const TOKEN_LIVES: clock::Millis = 3_600_000;
+
+/// Adds what pods can do by tokens that they were given before.
+fn add_former(state: &mut State, pods: &mut [PodAccess]) {
+    let now = state.clock.now();
+    let mut given = std::mem::take(&mut state.recorder.given);
+    for access in pods {
+        let mut clusters = state.world.clusters.iter();
+        let Some(cluster) = clusters.find(|c| cluster_name(c) == access.cluster) else {
+            continue;
+        };
+        let pod = state.kubes.get(&cluster.key()).and_then(|running| {
+            let mut all = running.kube.pods().into_iter();
+            all.find(|p| p.namespace == access.namespace && p.name == access.pod)
+        });
+        let Some(pod) = pod else {
+            continue;
+        };
+        let uid = pod.uid.clone().unwrap_or_default();
+        let key = [&access.cluster, &access.namespace, &access.pod, &uid].map(Clone::clone);
+        let tokens = given.entry(key).or_default();
+        tokens.retain(|_, at| *at + TOKEN_LIVES > now);
+        tokens.insert(access.token.clone(), now);
+        let former = tokens.keys().filter(|token| **token != access.token);
+        let former = former.filter_map(|token| {
+            let (name, roles) = match token {
+                Token::Refused(_) => return None,
+                Token::Node(account) | Token::Account(account) => {
+                    let members = members(state, cluster, who(&pod), token);
+                    let roles = usable(state, account).map(|()| granted(state, &members));
+                    (account, roles.unwrap_or_default())
+                }
+                Token::Federated(principal) => {
+                    let members = members(state, cluster, who(&pod), token);
+                    (principal, granted(state, &members))
+                }
+            };
+            Some((name.clone(), roles))
+        });
+        access.former = former.collect();
+    }
+    state.recorder.given = given;
 }
 
 /// The access of all pods that run.
@@ -69,6 +115,7 @@ pub fn of_pods(state: &State) -> Vec<PodAccess> {
                 service_account: pod.service_account_name,
                 token,
                 roles,
+                former: BTreeMap::new(),
             });
         }
     }

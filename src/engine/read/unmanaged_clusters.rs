@@ -21,8 +21,8 @@ pub(super) async fn read(
     list: &ClusterList,
 ) -> Vec<Outside> {
     let pool = project.workload_pool();
-    // Where a plan is compared with what is there, nobody asks who else has its identities.
-    if set.owner.is_none() {
+    // Where a plan is compared with what is there, that is asked where something goes that others may use.
+    if !set.outside {
         return Vec::new();
     }
     let others = list.clusters.iter().filter(|c| {

@@ -19,7 +19,8 @@ use wi_core::wire::pods::Pod;
 type Pods = BTreeMap<(ClusterPath, String), Result<Vec<Pod>, Reason>>;
 
 pub(super) async fn read(http: &Http, set: &ReadSet, live: &Live) -> Pods {
-    let wanted = pods_to_read(set, live).into_iter();
+    let now = jiff::Timestamp::now() - http.clock_ahead().unwrap_or_default();
+    let wanted = pods_to_read(set, live, now).into_iter();
     let per_cluster = join_all(wanted.map(async |(path, namespaces)| {
         let kube = connect(http, set, live, &path);
         let span = info_span!("cluster", name = path.name);

@@ -1,9 +1,9 @@
 //! What each pod is to keep from the first moment of a transition to the last, and what is to be so in the
 //! end: from the specs alone, compared with the sandbox's access oracle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use wi_sandbox::{PodAccess, Sample, Source, Token, Use, World};
+use wi_sandbox::{Granted, PodAccess, Sample, Source, Token, Use, World};
 
 use super::Transition;
 use super::model::{Abilities, Acts, Selector, Spec, abilities, abilities_of, has};
@@ -26,9 +26,8 @@ fn number(cluster: &str) -> usize {
 }
 
 /// What a token is good for; to act as an account is not what programs do.
-fn can(pod: &PodAccess) -> Abilities {
-    let roles = pod
-        .roles
+fn good_for(roles: &BTreeSet<Granted>) -> Abilities {
+    let roles = roles
         .iter()
         .filter(|g| !g.resource.starts_with("serviceaccount/"));
     roles
@@ -36,11 +35,21 @@ fn can(pod: &PodAccess) -> Abilities {
         .collect()
 }
 
+fn can(pod: &PodAccess) -> Abilities {
+    good_for(&pod.roles)
+}
+
+/// What a pod can do with whichever of its tokens that have not expired.
+fn can_for_sure(pod: &PodAccess) -> Abilities {
+    let former = pod.former.values();
+    former.fold(can(pod), |can, roles| both(&can, &good_for(roles)))
+}
+
 /// What all pods of each workload can do.
 fn by_workload(pods: &[PodAccess]) -> BTreeMap<Workload, Abilities> {
     let mut all: BTreeMap<Workload, Abilities> = BTreeMap::new();
     for pod in pods {
-        let can = can(pod);
+        let can = can_for_sure(pod);
         all.entry(key(pod))
             .and_modify(|known| known.retain(|a| has(&can, a)))
             .or_insert(can);

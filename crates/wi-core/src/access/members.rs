@@ -74,3 +74,75 @@ pub(super) fn cluster_url(c: &ClusterPath) -> String {
         c.project, c.location, c.name
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Ksa, covers};
+    use crate::names::{ClusterPath, KsaIdentity, ProjectId};
+
+    const POOL: &str = "acme-prod.svc.id.goog";
+
+    fn covered(member: &str) -> bool {
+        let cluster = ClusterPath {
+            project: ProjectId::parse("acme-prod").expect("an id"),
+            location: "europe-west1".to_owned(),
+            name: "main".to_owned(),
+        };
+        let ksa = Ksa {
+            identity: &KsaIdentity::new(POOL, "apps", "web"),
+            cluster: &cluster,
+            number: Some(123),
+            uid: "uid-1",
+            annotation: None,
+        };
+        covers(member, &ksa)
+    }
+
+    #[test]
+    fn a_service_account_is_itself_in_each_spelling_and_in_the_sets_that_it_is_in() {
+        let of = |kind: &str, number: u32, pool: &str, who: &str| {
+            format!(
+                "{kind}://iam.googleapis.com/projects/{number}/locations/global/workloadIdentityPools/{pool}/{who}"
+            )
+        };
+        let url = |name: &str| {
+            format!(
+                "kubernetes.cluster/https://container.googleapis.com/v1/projects/acme-prod/locations/europe-west1/clusters/{name}"
+            )
+        };
+        for (kind, who, is_covered) in [
+            ("principal", "subject/ns/apps/sa/web", true),
+            ("principal", "subject/ns/apps/sa/db", false),
+            ("principal", "kubernetes.serviceaccount.uid/uid-1", true),
+            ("principalSet", "kubernetes.serviceaccount.uid/uid-1", true),
+            ("principal", "kubernetes.serviceaccount.uid/uid-2", false),
+            ("principal", "kubernetes.serviceaccount.uid/", false),
+            ("principal", "namespace/apps", false),
+            ("principalSet", "namespace/apps", true),
+            ("principalSet", "namespace/app", false),
+            ("principalSet", "*", true),
+            ("principalSet", &url("main"), true),
+            ("principalSet", &url("far"), false),
+        ] {
+            assert_eq!(
+                covered(&of(kind, 123, POOL, who)),
+                is_covered,
+                "{kind} {who}"
+            );
+            assert!(
+                !covered(&of(kind, 124, POOL, who)),
+                "of another project: {who}"
+            );
+            let other = "other-1.svc.id.goog";
+            assert!(
+                !covered(&of(kind, 123, other, who)),
+                "of another pool: {who}"
+            );
+        }
+        assert!(covered("serviceAccount:acme-prod.svc.id.goog[apps/web]"));
+        assert!(!covered("serviceAccount:acme-prod.svc.id.goog[apps/db]"));
+        assert!(!covered(
+            "serviceAccount:web@acme-prod.iam.gserviceaccount.com"
+        ));
+    }
+}

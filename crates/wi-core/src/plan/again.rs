@@ -58,9 +58,13 @@ pub fn relied_on(
     options: &Options,
 ) -> BTreeMap<Address, String> {
     let fresh = super::plan(part, live, options);
+    let appeared = match part.leftovers.is_none() {
+        true => super::left::appeared(plan, part, live, options),
+        false => BTreeMap::new(), // the plan itself has told of them
+    };
     let takings = plan.changes.iter().filter(|(_, c)| c.edit.takes());
     let gone = takings.filter(|(address, _)| !fresh.changes.contains_key(*address));
-    gone.filter_map(|(address, change)| {
+    let stays = gone.filter_map(|(address, change)| {
         let why = fresh.why_it_stays(address).or_else(|| {
             // What goes with an account that ends stays with it.
             let account = part.account_address(account(&change.edit)?);
@@ -68,8 +72,8 @@ pub fn relied_on(
             fresh.why_it_stays(&account)
         });
         Some((address.clone(), why?))
-    })
-    .collect()
+    });
+    stays.chain(appeared).collect()
 }
 
 /// The account that a change takes something from, or from whose users.
@@ -94,7 +98,12 @@ impl Plan {
         };
         let told = || {
             let stays = self.staying.contains(address);
-            let told = self.warnings.iter().find(|w| w.starts_with(&**address));
+            let of_it = |w: &&String| {
+                w.starts_with(&**address)
+                    || w.contains(&format!("{address},"))
+                    || w.contains(&format!("{address} stay"))
+            };
+            let told = self.warnings.iter().find(of_it);
             stays.then(|| told.map_or_else(|| "somebody relies on it".to_owned(), Clone::clone))
         };
         held.or_else(unseen).or_else(told)

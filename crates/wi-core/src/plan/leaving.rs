@@ -152,3 +152,42 @@ fn tell_token_makers(desired: &Desired, live: &Live, email: &Email, plan: &mut P
         ));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::plan::fixture::{Case, HEAD};
+
+    /// An account with its mark, a role, and somebody else's right to act as it, which is used.
+    fn case(spec: &str) -> Case {
+        let mut case = Case::of(&format!("{HEAD}{spec}"));
+        case.account("backend", json!({ "description": "[wi:shop]" }));
+        let member = "serviceAccount:backend@acme-prod.iam.gserviceaccount.com";
+        case.grant("project/acme-prod", "roles/viewer", member);
+        let on = "serviceaccount/backend@acme-prod.iam.gserviceaccount.com";
+        let grafana = "serviceAccount:acme-prod.svc.id.goog[mon/grafana]";
+        case.grant(on, "roles/iam.workloadIdentityUser", grafana);
+        let account = "backend@acme-prod.iam.gserviceaccount.com";
+        let annotations = json!({ "iam.gke.io/gcp-service-account": account });
+        case.ksa("main", "mon", "grafana", annotations);
+        case
+    }
+
+    #[test]
+    fn an_account_that_leaves_and_that_others_use_is_held_back_whole_and_named_once() {
+        let plan = case("").plan();
+        assert!(plan.changes.is_empty(), "{:?}", plan.changes.keys());
+        let held: Vec<&str> = plan.held_back.iter().map(|h| &*h.address).collect();
+        assert_eq!(held, ["gsa.backend@acme-prod.iam.gserviceaccount.com"]);
+    }
+
+    #[test]
+    fn of_an_account_that_stays_the_right_of_others_alone_is_held_back() {
+        let plan = case("googleServiceAccounts: { backend: {} }\n").plan();
+        let held: Vec<&str> = plan.held_back.iter().map(|h| &*h.address).collect();
+        assert_eq!(held, ["binding.backend/acme-prod/mon/grafana"]);
+        let changes: Vec<&str> = plan.changes.keys().map(|a| &**a).collect();
+        assert_eq!(changes, ["grant.backend:roles/viewer@project/acme-prod"]);
+    }
+}

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::ownership::{FORMER, is_given_back, is_ours, owner_of};
+use super::reliance::Reliance;
 use super::staying::Staying;
 use super::{Edit, HeldBack, HoldReason, KsaAfter, Options, Plan, Was, users};
 use crate::address::{Address, BindingKey};
@@ -25,6 +26,9 @@ pub struct Left {
     identities: BTreeMap<KsaIdentity, BTreeSet<Email>>,
     /// As which Google service accounts they acted before this spec: that right is not this spec's.
     former: BTreeMap<KsaIdentity, BTreeSet<Email>>,
+    /// As which Google service accounts their marks say that they acted before: as these they act once they are
+    /// given back.
+    given_back: BTreeMap<KsaIdentity, BTreeSet<Email>>,
 }
 
 impl Left {
@@ -58,6 +62,8 @@ impl Left {
                 } else {
                     let former = account(FORMER);
                     let now = account(GSA_ANNOTATION).filter(|now| Some(now) != former.as_ref());
+                    let to = left.given_back.entry(identity.clone()).or_default();
+                    to.extend(former.clone());
                     let of = left.former.entry(identity.clone()).or_default();
                     of.extend(former);
                     let own = left.identities.entry(identity).or_default();
@@ -94,6 +100,13 @@ impl Left {
         self.identities.contains_key(identity)
     }
 
+    /// Whether one that is others' by now acts as it did before this spec: it lives on nothing of this one's.
+    fn was_given_back(&self, identity: &KsaIdentity, meta: &ObjectMeta) -> bool {
+        let acts_as = meta.annotations.get(GSA_ANNOTATION);
+        let mut to = self.given_back.get(identity).into_iter().flatten();
+        to.any(|former| acts_as.is_some_and(|a| a == former.as_str()))
+    }
+
     /// Where an identity is that the spec does not name, and the spec does not look after it; in words.
     fn elsewhere(
         &self,
@@ -114,7 +127,8 @@ impl Left {
                 if self.has(identity) && !desired.former_ksas.contains(identity) =>
             {
                 let there = accounts.iter().find(is)?;
-                let others = !is_ours(there, &desired.owner);
+                let others =
+                    !is_ours(there, &desired.owner) && !self.was_given_back(identity, there);
                 others.then(|| format!("cluster.{name}, where others have it"))
             }
             // Clusters of the spec that were not read hold up all that rests on them.
@@ -137,7 +151,7 @@ impl Left {
         desired: &Desired,
         live: &Live,
         options: &Options,
-        staying: &Staying<'_>,
+        (staying, reliance): (&Staying<'_>, &Reliance<'_>),
         plan: &mut Plan,
     ) {
         if desired.leftovers.is_none() {
@@ -207,12 +221,12 @@ impl Left {
             let why = HoldReason::InUse(why);
             plan.held_back.push(HeldBack { address, why });
         }
-        self.hold_marks(desired, live, plan);
+        self.hold_marks(desired, live, reliance, plan);
     }
 
     /// With what an identity has, the mark stays that tells of it: of service accounts that are released all of
     /// them, since the same identity would be others' where one is let go, and of those that are deleted the last.
-    fn hold_marks(&self, desired: &Desired, live: &Live, plan: &mut Plan) {
+    fn hold_marks(&self, desired: &Desired, live: &Live, reliance: &Reliance<'_>, plan: &mut Plan) {
         let mut leaving: BTreeMap<KsaIdentity, Vec<(bool, usize, Address)>> = BTreeMap::new();
         for (address, change) in &plan.changes {
             if let Edit::Ksa(ksa) = &change.edit
@@ -239,7 +253,12 @@ impl Left {
                 let Member::Ksa(identity) = &key.member else {
                     continue;
                 };
-                if leaving.contains_key(identity) && !desired.bindings.contains_key(&key) {
+                // What pods may use for a while that go over to what they had before goes by the account's own mark.
+                let is_told = reliance.is_for_tokens(&key);
+                if leaving.contains_key(identity)
+                    && !desired.bindings.contains_key(&key)
+                    && !is_told
+                {
                     let address = desired.binding_address(&key);
                     if plan.tells_of(&address) && !plan.changes.contains_key(&address) {
                         has.entry(identity.clone()).or_insert(address);
@@ -268,6 +287,55 @@ impl Left {
             }
         }
     }
+}
+
+/// What `plan` takes from identities that the spec does not name, and that are others' somewhere by now: `part` is what
+/// the plan touches, so that nothing else tells of them.
+pub(super) fn appeared(
+    plan: &Plan,
+    part: &Desired,
+    live: &Live,
+    options: &Options,
+) -> BTreeMap<Address, String> {
+    let taken = plan
+        .changes
+        .iter()
+        .filter_map(|(address, c)| match &c.edit {
+            Edit::Binding(binding) if !binding.adds() => match &binding.key.member {
+                Member::Ksa(identity) => Some((address, identity)),
+                _ => None,
+            },
+            _ => None,
+        });
+    let wanted = identities(part);
+    let gone = taken.filter(|(_, identity)| {
+        let accept = &part.accept_loss;
+        !wanted.contains(identity)
+            && !options.accept_loss
+            && !users::accepts(accept, &identity.namespace, &identity.name)
+    });
+    let appeared = gone.filter_map(|(address, identity)| {
+        let of_pool = clusters(part, live).filter(|(pool, ..)| *pool == identity.pool);
+        let mut places = of_pool.filter_map(|(_, place, accounts)| {
+            let mut there = accounts.found()?.iter();
+            let there = there
+                .find(|m| m.name == identity.name && m.namespace == identity.namespace)
+                .filter(|m| !is_ours(m, &part.owner))?;
+            match place {
+                // One without a mark may be that which the spec referred to.
+                Place::Ours(name) => {
+                    let owner = owner_of(there)?;
+                    Some(format!(
+                        "cluster.{name}, where the spec named `{owner}` has it"
+                    ))
+                }
+                Place::Outside(path) => Some(format!("{path}, which is not in the spec")),
+            }
+        });
+        let place = places.next()?;
+        Some((address.clone(), format!("the same identity is in {place}")))
+    });
+    appeared.collect()
 }
 
 /// Identities on which some spec's mark was seen.
@@ -316,4 +384,69 @@ fn clusters<'a>(
         (pool, Place::Outside(cluster.path.to_string()), accounts)
     });
     ours.chain(outside)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::plan::KsaAfter;
+    use crate::plan::fixture::{Case, HEAD, marked};
+
+    const WEB: &str = "ksa.main/apps/web";
+    const OWN: &str = "grant.acme-prod/apps/web:roles/logging.logWriter@project/acme-prod";
+
+    /// `apps/web` left the spec, in these clusters.
+    fn case(clusters: &[&str]) -> Case {
+        let mut case = Case::of(&HEAD.replace(
+            "clusters: { main: { location: europe-west1 } }",
+            "clusters: { main: { location: europe-west1 }, far: { location: us-east1 } }",
+        ));
+        let own = "principal://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/acme-prod.svc.id.goog/subject/ns/apps/sa/web";
+        case.grant("project/acme-prod", "roles/logging.logWriter", own);
+        case.options.allow_mass_removal = true;
+        for cluster in clusters {
+            case.ksa(cluster, "apps", "web", marked(None, false));
+        }
+        // Read again, as of a whole spec.
+        case.desired.leftovers.get_or_insert_default();
+        case
+    }
+
+    #[test]
+    fn the_last_mark_of_what_left_goes_after_all_that_it_tells_of() {
+        let plan = case(&["main"]).plan();
+        assert!(plan.changes.contains_key(OWN), "{:?}", plan.changes.keys());
+        assert!(
+            plan.changes[WEB].needs.contains(OWN),
+            "{:?}",
+            plan.changes[WEB].needs
+        );
+        let plan = case(&["main", "far"]).plan();
+        let waits = |address: &str| plan.changes[address].needs.contains(OWN);
+        let (main, far) = (waits(WEB), waits("ksa.far/apps/web"));
+        assert!(main != far, "one of them is the last: {main} {far}");
+    }
+
+    /// One was given back before, by a run for its cluster alone or one that was interrupted.
+    #[test]
+    fn where_one_was_given_back_already_the_rest_goes_on() {
+        let mut case = case(&[]);
+        let mut annotations = marked(Some("backend"), true);
+        annotations["wi/former-account"] = "old-app@acme-prod.iam.gserviceaccount.com".into();
+        case.ksa("far", "apps", "web", annotations);
+        let there = |account: &str| json!({ "iam.gke.io/gcp-service-account": format!("{account}@acme-prod.iam.gserviceaccount.com") });
+        case.ksa("main", "apps", "web", there("old-app"));
+        let plan = case.plan();
+        let far = plan.changes.get("ksa.far/apps/web").map(|c| &c.edit);
+        let Some(crate::plan::Edit::Ksa(far)) = far else {
+            panic!("{:?} {:?}", plan.changes.keys(), plan.held_back);
+        };
+        assert_eq!(far.after, KsaAfter::Released);
+        assert!(plan.changes.contains_key(OWN), "{:?}", plan.held_back);
+        // Another one there is somebody else's.
+        case.ksa("main", "apps", "web", there("theirs"));
+        let plan = case.plan();
+        assert!(!plan.changes.contains_key(OWN), "{:?}", plan.changes.keys());
+    }
 }

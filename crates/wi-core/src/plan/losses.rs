@@ -145,12 +145,12 @@ fn acting(ksa: &Ksa, workloads: &Workloads, live: &Live) -> BTreeSet<Workload> {
             && pod.service_account() == name
             && !pod.has_ended()
             && on_its_own(&pod.spec.node_name)
-            && is_unreached(&pod.spec, namespace, workloads).is_none()
+            && is_unreached(&pod.spec, namespace, &workloads.config_maps).is_none()
     });
     let templates = workloads.templates.iter().filter(|t| {
         t.metadata.namespace == namespace
             && t.pod.service_account() == name
-            && is_unreached(&t.pod, namespace, workloads).is_none()
+            && is_unreached(&t.pod, namespace, &workloads.config_maps).is_none()
     });
     let templates = templates.map(Workload::of_template);
     pods.map(Workload::of).chain(templates).collect()

@@ -136,6 +136,13 @@ pub(super) fn compare(
             stale.push(StaleObject { object, how });
         }
     }
+    for (address, why) in super::left::appeared(plan, desired, live, options) {
+        let object = address.to_string();
+        stale.push(StaleObject {
+            object,
+            how: vec![why],
+        });
+    }
     let mut unread: Vec<(String, String)> = unread
         .into_iter()
         .map(|(b, why)| (b.to_string(), why))

@@ -5,12 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
+use jiff::Timestamp;
+
 use super::impact::ksa_key;
 use super::ownership::owner_of;
 use super::staying::Staying;
-use super::{Options, users};
+use super::tokens::{self, Holder};
+use super::{Options, Plan, users};
 use crate::access::IMPERSONATION;
-use crate::address::{BindingKey, KsaKey};
+use crate::address::{Address, BindingKey, KsaKey};
 use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::live::{Live, Seen};
 use crate::names::{ClusterPath, Email, KsaIdentity, Member};
@@ -18,7 +21,7 @@ use crate::resource::Resource;
 use crate::wire::kubernetes::ObjectMeta;
 
 /// Whose annotation relies on something.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) enum By<'a> {
     /// One that others write.
     Existing(&'a KsaKey),
@@ -28,6 +31,8 @@ pub(super) enum By<'a> {
     Unnamed(KsaKey),
     /// One that stays where the spec does not name it any more.
     Staying(KsaKey),
+    /// Pods that may have tokens of before.
+    Tokens(Holder<'a>),
 }
 
 #[derive(Debug)]
@@ -38,12 +43,16 @@ struct Relies<'a> {
 }
 
 /// Who relies on what.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reliance<'a> {
     /// Accounts that are still in an annotation, and those identities.
     accounts: BTreeMap<Email, BTreeMap<KsaIdentity, Relies<'a>>>,
     /// Identities that still act as themselves.
     themselves: BTreeMap<KsaIdentity, By<'a>>,
+    /// Pods that may have tokens of a former identity.
+    tokens: Vec<By<'a>>,
+    live: &'a Live,
+    now: Option<Timestamp>,
 }
 
 impl<'a> Reliance<'a> {
@@ -53,7 +62,14 @@ impl<'a> Reliance<'a> {
         options: &Options,
         staying: &Staying<'a>,
     ) -> Self {
-        let mut reliance = Self::default();
+        let tokens = tokens::holders(desired, live, options);
+        let mut reliance = Self {
+            accounts: BTreeMap::new(),
+            themselves: BTreeMap::new(),
+            tokens: tokens.into_iter().map(By::Tokens).collect(),
+            live,
+            now: options.now,
+        };
         reliance.add_left_behind(desired, live, options, staying);
         for (key, ksa) in desired.ksas.iter().filter(|(_, ksa)| ksa.existing) {
             let objects = live.kubernetes.get(&key.cluster).and_then(Seen::found);
@@ -144,13 +160,45 @@ impl<'a> Reliance<'a> {
 
     /// Who relies on an account, for all that it has.
     pub(super) fn on_account(&self, email: &Email) -> Option<&By<'a>> {
-        let mut users = self.accounts.get(email)?.values();
-        users.find(|r| !r.is_meant).map(|r| &r.by)
+        let users = self.accounts.get(email).into_iter();
+        let mut users = users.flat_map(BTreeMap::values).filter(|r| !r.is_meant);
+        users
+            .next()
+            .map(|r| &r.by)
+            .or_else(|| self.with_tokens(|holder| holder.was(email, self.live, self.now)))
+    }
+
+    fn with_tokens(&self, of_it: impl Fn(&Holder<'a>) -> bool) -> Option<&By<'a>> {
+        let mut all = self.tokens.iter();
+        all.find(|by| matches!(by, By::Tokens(holder) if of_it(holder)))
+    }
+
+    /// Whether just pods rely on it that may have tokens of before.
+    pub(super) fn is_for_tokens(&self, key: &BindingKey) -> bool {
+        matches!(self.on_binding(key), Some(By::Tokens(_)))
     }
 
     /// Who relies on a member of a policy. The right to act as an account may be of all that a project has, or
     /// those above it.
     pub(super) fn on_binding(&self, key: &BindingKey) -> Option<&By<'a>> {
+        let by_annotation = self.by_annotation(key);
+        by_annotation.or_else(|| match (&key.member, &key.resource) {
+            (Member::Ksa(ksa), on) if IMPERSONATION.contains(&key.role.as_str()) => self
+                .with_tokens(|holder| {
+                    holder.identity == *ksa
+                        && match on {
+                            Resource::ServiceAccount(email) => holder.may_have_been(email),
+                            _ => true,
+                        }
+                }),
+            (Member::Ksa(ksa), _) => {
+                self.with_tokens(|holder| holder.identity == *ksa && holder.was_itself())
+            }
+            _ => None,
+        })
+    }
+
+    fn by_annotation(&self, key: &BindingKey) -> Option<&By<'a>> {
         match (&key.member, &key.resource) {
             (Member::ServiceAccount(email), _) => self.on_account(email),
             (Member::Ksa(ksa), on) if IMPERSONATION.contains(&key.role.as_str()) => match on {
@@ -198,9 +246,45 @@ impl<'a> Elsewhere<'a> {
     }
 }
 
+/// What stays since somebody relies on it.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// For a while, by why.
+    for_tokens: BTreeMap<String, BTreeSet<Address>>,
+}
+
+impl Kept {
+    /// Something that stays because of this.
+    pub(super) fn add(&mut self, address: &Address, by: &By<'_>, plan: &mut Plan) {
+        if let By::Tokens(holder) = by {
+            plan.staying.insert(address.clone());
+            let of_holder = self.for_tokens.entry(holder.to_string()).or_default();
+            of_holder.insert(address.clone());
+        } else {
+            plan.stays(address, is_kept(address, by));
+        }
+    }
+
+    /// What stays for the same reason is told once.
+    pub(super) fn tell(self, plan: &mut Plan) {
+        for (why, what) in self.for_tokens {
+            let (stay, they) = match what.len() {
+                1 => ("stays", "it is"),
+                _ => ("stay", "they are"),
+            };
+            let what: Vec<&str> = what.iter().map(|a| &**a).collect();
+            plan.warnings.push(format!(
+                "{} {stay} for now: {why}. Once these have been started again, or then, plan again: then {they} removed",
+                what.join(", ")
+            ));
+        }
+    }
+}
+
 /// What is said of what stays.
-pub(super) fn is_kept(what: &str, by: &By<'_>) -> String {
+fn is_kept(what: &str, by: &By<'_>) -> String {
     let (relies, once) = match by {
+        By::Tokens(holder) => (holder.to_string(), "these have been started again"),
         By::Existing(ksa) => (
             format!("the annotation of {ksa}, which others write (`existing: true`), relies on it"),
             "that reads as it is to be",

@@ -9,7 +9,7 @@ use super::impact::Workload;
 use super::{Edit, Ksa, KsaAfter, Plan};
 use crate::access::{self, Credential, Given, MetadataServer, WhyNot};
 use crate::address::{Address, WorkloadKey};
-use crate::live::{Live, Seen, Workloads};
+use crate::live::{ConfigMaps, Live, Seen};
 use crate::wire::pods::PodSpec;
 
 /// Workloads of one Kubernetes service account whose identity changes.
@@ -57,7 +57,9 @@ pub(super) fn list(live: &Live, plan: &mut Plan) {
             if leaves_its_key(plan, &key.cluster, &workload) {
                 continue;
             }
-            if let Some(why) = is_unreached(&pod.spec, &pod.metadata.namespace, workloads) {
+            if let Some(why) =
+                is_unreached(&pod.spec, &pod.metadata.namespace, &workloads.config_maps)
+            {
                 unreached.insert(format!(
                     "{} {}/{} in cluster.{} {why}",
                     workload.kind, workload.namespace, workload.name, key.cluster
@@ -135,7 +137,7 @@ fn is_adopted(ksa: &Ksa, owner: &str) -> bool {
 pub(super) fn is_unreached(
     pod: &PodSpec,
     namespace: &str,
-    workloads: &Workloads,
+    config_maps: &ConfigMaps,
 ) -> Option<String> {
     if pod.host_network {
         return Some(
@@ -144,12 +146,7 @@ pub(super) fn is_unreached(
         );
     }
     let nobody = Given::Nobody(WhyNot::NoRoles);
-    let containers = access::containers(
-        pod,
-        namespace,
-        &workloads.config_maps,
-        MetadataServer::Gke(&nobody),
-    );
+    let containers = access::containers(pod, namespace, config_maps, MetadataServer::Gke(&nobody));
     let by = containers.iter().map(|c| match &c.credential {
         Credential::Own(own) => Some(own.to_string()),
         Credential::Unclear(doubt) => doubt.by().map(str::to_owned),

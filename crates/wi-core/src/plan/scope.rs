@@ -1,6 +1,6 @@
 //! The part of what a spec asks for that carrying out a plan takes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::touches::Scope;
 use super::{Change, Edit, Plan};
@@ -35,6 +35,7 @@ impl Part {
             }
         }
         reads.only_users = Some(scope.users.clone());
+        reads.outside = desired.has_all_clusters;
         Self { desired, reads }
     }
 }
@@ -73,9 +74,25 @@ fn scope(desired: &Desired, plan: &Plan) -> Scope {
     scope
 }
 
+/// Whether somebody in any cluster may have come to rely on what is taken: on an account that ends, or on what an
+/// identity has that the spec does not name.
+fn looks_everywhere(desired: &Desired, scope: &Scope) -> bool {
+    if desired.leftovers.is_none() {
+        let takes = !scope.ends.is_empty() || !scope.taken_from.is_empty();
+        return takes && desired.has_all_clusters;
+    }
+    let named: HashSet<&KsaIdentity> = match scope.taken_from.is_empty() {
+        true => HashSet::new(),
+        false => desired.ksas.values().map(|k| &k.identity).collect(),
+    };
+    !scope.ends.is_empty() || scope.taken_from.iter().any(|i| !named.contains(i))
+}
+
 fn narrowed(desired: &Desired, scope: &Scope) -> Desired {
     let mut part = desired.empty();
     part.changes_templates = scope.shadows;
+    let everywhere = looks_everywhere(desired, scope);
+    part.has_all_clusters = everywhere;
     let of_users = scope.pools_of_users();
     // Those whose annotation others write, and that may rely on what is taken.
     let relies = |ksa: &DesiredKsa| scope.takes && ksa.existing;
@@ -84,6 +101,7 @@ fn narrowed(desired: &Desired, scope: &Scope) -> Desired {
     part.clusters = chosen(&desired.clusters, |name, cluster| {
         scope.clusters.contains(name)
             || !scope.keys_of.is_empty()
+            || everywhere
             || relying.iter().any(|key| key.cluster == *name)
             || of_users.contains(cluster.path.project.workload_pool().as_str())
     });
@@ -94,7 +112,14 @@ fn narrowed(desired: &Desired, scope: &Scope) -> Desired {
         }
     }
     part.namespaces = chosen(&desired.namespaces, |key, _| {
-        scope.holds(key) || relying.contains(key)
+        // Whoever has just a part of a cluster sees its namespaces alone.
+        let of_others = || {
+            desired
+                .clusters
+                .get(&key.cluster)
+                .is_some_and(|c| !c.managed)
+        };
+        scope.holds(key) || relying.contains(key) || (everywhere && of_others())
     });
     part.ksas = chosen(&desired.ksas, |key, ksa| {
         scope.holds(&key.namespace_key()) || scope.has_user(ksa) || relies(ksa)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::address::{BindingKey, NamespaceKey};
 use crate::desired::{Desired, DesiredKsa};
-use crate::names::{Email, Member, ProjectId};
+use crate::names::{Email, KsaIdentity, Member, ProjectId};
 use crate::resource::Resource;
 
 /// What changes touch, as each edit says.
@@ -28,6 +28,10 @@ pub struct Scope {
     pub(super) templates_of: BTreeSet<Email>,
     /// Whether shadows are looked at again.
     pub(super) shadows: bool,
+    /// Accounts that end, and identities that something is taken from: who runs as them, and where else they are, is
+    /// looked at again in all clusters.
+    pub(super) ends: BTreeSet<Email>,
+    pub(super) taken_from: BTreeSet<KsaIdentity>,
     /// Whether something is taken from accounts, or from whoever may act as one: annotations that others write
     /// may rely on it.
     pub(super) takes: bool,
@@ -56,6 +60,15 @@ impl Scope {
     pub(super) fn account(&mut self, email: &Email, project: &ProjectId) {
         self.accounts.insert(email.clone());
         self.projects.insert(project.clone());
+    }
+
+    pub(super) fn ends(&mut self, email: &Email) {
+        self.policy(&Resource::ServiceAccount(email.clone()));
+        self.ends.insert(email.clone());
+    }
+
+    pub(super) fn takes_from(&mut self, identity: &KsaIdentity) {
+        self.taken_from.insert(identity.clone());
     }
 
     pub(super) fn takes(&mut self) {

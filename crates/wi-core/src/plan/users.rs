@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::edit::annotation_managers;
 use super::ownership::other_manager;
 use super::ownership::owner_of;
-use super::{Options, Workload};
+use super::{Options, Workload, tokens};
 use crate::access::{self, Given};
 use crate::address::BindingKey;
 use crate::desired::{Desired, GSA_ANNOTATION};
@@ -96,10 +96,11 @@ pub(super) enum Use {
 }
 
 /// A cluster in which identities of a workload pool may be.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     /// The spec's name of it.
-    name: Option<&'a str>,
-    path: &'a ClusterPath,
+    pub name: Option<&'a str>,
+    /// The cluster.
+    pub path: &'a ClusterPath,
     there: Seen<There<'a>>,
 }
 
@@ -115,6 +116,17 @@ impl<'a> Place<'a> {
             Some(name) => format!("cluster.{name}"),
             None => self.path.to_string(),
         }
+    }
+
+    /// Those that were read.
+    pub(super) fn service_accounts(&self) -> impl Iterator<Item = &'a ObjectMeta> + use<'a> {
+        let (of_spec, outside) = match &self.there {
+            Seen::Found(There::OfSpec(objects)) => (Some(objects.service_accounts.values()), None),
+            Seen::Found(There::Outside(all)) => (None, Some(all.iter())),
+            Seen::Absent | Seen::Unknown(_) => (None, None),
+        };
+        let outside = outside.into_iter().flatten();
+        of_spec.into_iter().flatten().chain(outside)
     }
 
     fn find(&self, identity: &KsaIdentity) -> Seen<&'a ObjectMeta> {
@@ -157,7 +169,8 @@ fn places<'a>(
     all.filter(move |place| place.path.project.workload_pool() == pool)
 }
 
-fn all_places<'a>(
+/// As [`places`], of all pools.
+pub(super) fn all_places<'a>(
     of_spec: impl Iterator<Item = (&'a str, &'a ClusterPath)>,
     live: &'a Live,
 ) -> impl Iterator<Item = Place<'a>> {
@@ -200,7 +213,7 @@ fn whose(meta: &ObjectMeta) -> Option<String> {
 }
 
 /// Pods of a namespace that still run or will; `None`: they were not asked for.
-fn pods<'a>(
+pub(super) fn pods<'a>(
     live: &'a Live,
     place: &Place<'_>,
     namespace: &str,
@@ -290,12 +303,7 @@ pub(super) fn annotated(
     let of_spec = of_spec.map(|(name, c)| (name.as_str(), &c.path));
     let mut users = BTreeSet::new();
     for place in all_places(of_spec, live) {
-        let all: Vec<&ObjectMeta> = match &place.there {
-            Seen::Found(There::OfSpec(objects)) => objects.service_accounts.values().collect(),
-            Seen::Found(There::Outside(all)) => all.iter().collect(),
-            Seen::Absent | Seen::Unknown(_) => continue,
-        };
-        let of_account = all.into_iter().filter(|meta| {
+        let of_account = place.service_accounts().filter(|meta| {
             annotated_with(meta) == Some(account.as_str())
                 && !is_ours_to_change(desired, &place, meta)
                 && acts(&place, meta)
@@ -371,7 +379,11 @@ fn hosts_fleet(desired: &Desired, live: &Live, pool: &str) -> bool {
 
 /// Namespaces whose pods say whether somebody uses a right to act as an account that the spec does not give:
 /// by the cluster that they are in. What was read already is not asked for again.
-pub fn pods_to_read(set: &ReadSet, live: &Live) -> BTreeMap<ClusterPath, BTreeSet<String>> {
+pub fn pods_to_read(
+    set: &ReadSet,
+    live: &Live,
+    now: Timestamp,
+) -> BTreeMap<ClusterPath, BTreeSet<String>> {
     let mut wanted: BTreeMap<ClusterPath, BTreeSet<String>> = BTreeMap::new();
     for identity in undeclared(set, live) {
         let of_spec = set.clusters.iter();
@@ -388,6 +400,18 @@ pub fn pods_to_read(set: &ReadSet, live: &Live) -> BTreeMap<ClusterPath, BTreeSe
             }
             let namespaces = wanted.entry(place.path.clone()).or_default();
             namespaces.insert(identity.namespace.clone());
+        }
+    }
+    let of_spec = || {
+        set.clusters
+            .iter()
+            .map(|(name, c)| (name.as_str(), &c.wanted.path))
+    };
+    for (path, namespace) in tokens::to_read(set, live, now) {
+        let mut here = all_places(of_spec(), live).filter(|place| place.path == path);
+        if !here.any(|place| pods(live, &place, namespace).is_some()) {
+            let namespaces = wanted.entry(path.clone()).or_default();
+            namespaces.insert(namespace.to_owned());
         }
     }
     wanted
@@ -515,4 +539,33 @@ fn declared_as(desired: &Desired, account: &Email, member: &Member) -> Option<St
         Member::Other(text) => format!("\"{text}\""),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::live::Unlisted;
+    use crate::names::ProjectId;
+    use crate::plan::fixture::{Case, HEAD};
+
+    #[test]
+    fn where_clusters_of_the_pool_could_not_be_listed_somebody_there_may_use_a_right() {
+        let spec = format!("{HEAD}googleServiceAccounts: {{ backend: {{}} }}\n");
+        let mut case = Case::of(&spec);
+        let on = "serviceaccount/backend@acme-prod.iam.gserviceaccount.com";
+        let grafana = "serviceAccount:acme-prod.svc.id.goog[mon/grafana]";
+        case.account("backend", serde_json::json!({ "description": "[wi:shop]" }));
+        case.grant(on, "roles/iam.workloadIdentityUser", grafana);
+        let binding = "binding.backend/acme-prod/mon/grafana";
+        assert!(case.plan().changes.contains_key(binding), "nobody uses it");
+        let project = |id: &str| Unlisted::ClustersOf(ProjectId::parse(id).expect("an id"));
+        let unlisted = |id: &str| std::iter::once((project(id), "403".into())).collect();
+        case.live.unlisted = unlisted("acme-edge");
+        assert!(case.plan().changes.contains_key(binding), "of another pool");
+        case.live.unlisted = unlisted("acme-prod");
+        let plan = case.plan();
+        assert!(plan.changes.is_empty(), "{:?}", plan.changes.keys());
+        let told = plan.held_back.iter().any(|h| *h.address == *binding)
+            || plan.unseen.iter().any(|u| u.what == binding);
+        assert!(told, "{:?} {:?}", plan.held_back, plan.unseen);
+    }
 }

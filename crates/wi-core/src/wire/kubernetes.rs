@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,17 @@ impl ObjectMeta {
     /// What made the object and looks after it.
     pub fn controller(&self) -> Option<&OwnerReference> {
         self.owner_references.iter().find(|o| o.controller)
+    }
+
+    /// When somebody last set a field of it, or took one away, after it was made; `None`: never, or nobody kept count
+    /// of that.
+    pub fn changed_at(&self) -> Option<Timestamp> {
+        let times = self.managed_fields.iter();
+        let last = times
+            .filter_map(|m| m.time.parse::<Timestamp>().ok())
+            .max()?;
+        let made = self.creation_timestamp.parse::<Timestamp>().ok();
+        (made != Some(last)).then_some(last)
     }
 
     /// Whether an apply of `wi` made it and nobody has set a field since. To apply what is there already keeps the

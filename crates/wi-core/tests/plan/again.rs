@@ -2,9 +2,12 @@
 //! stays, and all else goes.
 
 use serde_json::{Value, json};
-use wi_core::plan::{self, Options};
+use wi_core::desired::Desired;
+use wi_core::plan::saved::PlanFile;
+use wi_core::plan::{self, Options, Plan};
 
 use crate::left_behind::{DIRECT, GRANT, KSA, by_label, idle, runs, world};
+use crate::saved::file_with;
 use crate::support::*;
 
 const EDGE: &str = "projects/acme-prod/locations/us-east1/clusters/edge";
@@ -26,8 +29,22 @@ fn stays(spec: &str, before: &Value, after: &Value) -> Vec<String> {
         changes(&plan)
     );
 
-    let part = plan::rests_on(&desired, &plan);
-    let stays = plan::relied_on(&plan, &part.desired, &live(after), &removing());
+    stays_of(&desired, &plan, after)
+}
+
+/// The same of a plan that was saved, which keeps just what its changes touch.
+fn stays_of_file(spec: &str, before: &Value, after: &Value) -> Vec<String> {
+    let file = file_with(spec, before, &removing());
+    let read = PlanFile::decode(&file.encode().expect("bytes")).expect("as it was written");
+    let stale = read.compare(&read.touched(), &live(after)).stale;
+    let stays = stays_of(&read.desired, &read.plan, after);
+    assert_eq!(stale.is_empty(), stays.is_empty(), "{stale:?} {stays:?}");
+    stays
+}
+
+fn stays_of(desired: &Desired, plan: &Plan, after: &Value) -> Vec<String> {
+    let part = plan::rests_on(desired, plan);
+    let stays = plan::relied_on(plan, &part.desired, &live(after), &removing());
     stays
         .into_iter()
         .map(|(a, why)| format!("{a}: {why}"))
@@ -130,6 +147,8 @@ fn account_stays_with_what_it_has_once_nodes_run_as_it() {
         &stay,
         &["grant.", "roles/pubsub.publisher", "nodes run as it"],
     );
+    assert_eq!(stays_of_file(head, &before, &before), [""; 0]);
+    assert_eq!(stays_of_file(head, &before, &world(CHECKOUT)), stay);
 }
 
 /// What a service account has that left the spec goes with it, but not where it is somebody else's by now.
@@ -153,4 +172,47 @@ fn grants_of_what_left_stay_once_the_same_identity_is_elsewhere() {
     );
     // Whose it is, its mark tells.
     says(&stay, &["ksa.main/shop/worker", "its mark tells whose"]);
+    let of_file = |edge: Value| stays_of_file(&spec, &before, &world(edge));
+    assert_eq!(of_file(json!({})), [""; 0]);
+    let stay = of_file(json!({ "shop/worker": annotated(None, "helm") }));
+    says(
+        &stay,
+        &["roles/storage.objectViewer@bucket/acme-receipts", EDGE],
+    );
+    assert_eq!(
+        of_file(json!({ "shop/other": annotated(None, "helm") })),
+        [""; 0]
+    );
+}
+
+/// Who has come to act as an account that ends, in a cluster that no change is in.
+#[test]
+fn account_of_a_saved_plan_stays_once_somebody_far_away_acts_as_it() {
+    let clusters = "clusters: { main: { location: europe-west1 }, far: { location: us-east1 } }";
+    let spec = SPEC
+        .replace("clusters: { main: { location: europe-west1 } }", clusters)
+        .replace("  shop:\n", "  shop:\n    clusters: [main]\n")
+        .replace(
+            "googleServiceAccounts:\n  checkout: { grants: [{ role: roles/pubsub.publisher, resource: topic/orders }] }\n",
+            "removed: [topic/orders]\n",
+        )
+        .replace("      checkout: { impersonates: checkout }\n", "");
+    let act = json!([member("shop", "checkout"), member("far", "web")]);
+    let world = |there: Value| {
+        with(
+            settled(),
+            json!({
+                "clusters": { "far": cluster("far", json!({})) },
+                "policies": { (format!("serviceaccount/{CHECKOUT}")): { "roles/iam.workloadIdentityUser": act } },
+                "kubernetes": {
+                    "main": { "ServiceAccount": { "shop/checkout": null } },
+                    "far": { "Namespace": { "far": {} }, "ServiceAccount": { "far/web": there } },
+                },
+            }),
+        )
+    };
+    let before = world(annotated(None, "helm"));
+    assert_eq!(stays_of_file(&spec, &before, &before), [""; 0]);
+    let stay = stays_of_file(&spec, &before, &world(annotated(Some(CHECKOUT), "helm")));
+    says(&stay, &["gsa.checkout@", "far/web in cluster.far"]);
 }

@@ -26,7 +26,7 @@ fn pods_that_were_not_read_hold_the_pool_back() {
         SPEC,
         with(
             world(json!({})),
-            json!({ "kubernetes": { "main": { "Node": null } } }),
+            json!({ "kubernetes": { "main": { "Node": null, "Pod": false } } }),
         ),
     );
     assert_eq!(held(&never), ["nodepool.main/p1: Unread"]);

@@ -98,7 +98,7 @@ fn what_makes_pods_counts_and_what_was_not_read_is_not_taken_for_nothing() {
         "spec": { "serviceAccountName": "worker", "containers": [{ "name": "c" }] } } } } } } } });
     let refused = json!({ "CronJob": "cronjobs is forbidden" });
     let unread = json!({ "Pod": "pods is forbidden" });
-    let not_listed = json!({});
+    let not_listed = json!({ "Pod": false });
     for (running, words) in [
         (with(idle(), cron), "CronJob shop/nightly"),
         (with(idle(), refused), "the CronJobs could not be read"),

@@ -114,13 +114,13 @@ fn objects(of: &Value) -> Objects {
     }
 }
 
-/// `None` where there are neither pods nor nodes in the data.
+/// Without pods and nodes in the data there are none; `"Pod": false`: they were not listed.
 fn workloads(of: &Value) -> Option<Result<Workloads, Reason>> {
+    if of.get("Pod") == Some(&Value::Bool(false)) {
+        return None;
+    }
     if let Some(Value::String(why)) = of.get("Pod") {
         return Some(Err(why.clone().into()));
-    }
-    if of.get("Pod").is_none() && of.get("Node").is_none() {
-        return None;
     }
     let mut all = Workloads::default();
     for (key, object) in entries(of, "Pod") {

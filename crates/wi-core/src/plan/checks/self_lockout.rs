@@ -127,3 +127,50 @@ impl Caller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Caller, protect};
+    use crate::plan::fixture::{Case, HEAD, marked};
+
+    const KSA: &str = "ksa.main/apps/web";
+
+    /// Whether `apps/web`, which acts as `one-sa`, is kept as it is where it is to be this.
+    fn is_kept(access: &str, adopted: bool, caller: &Caller) -> bool {
+        let spec = format!("{HEAD}googleServiceAccounts: {{ two-sa: {{}} }}\n{access}");
+        let mut case = Case::of(&spec);
+        case.ksa("main", "apps", "web", marked(Some("one-sa"), adopted));
+        case.node_pool("main", "p", "GKE_METADATA", json!({}));
+        let mut plan = case.plan();
+        assert!(plan.changes.contains_key(KSA), "{:?}", plan.changes.keys());
+        protect(&mut plan, caller);
+        let told = plan.warnings.iter().any(|w| w.contains("who you are"));
+        let kept = !plan.changes.contains_key(KSA);
+        assert_eq!(kept, told, "{:?}", plan.warnings);
+        kept
+    }
+
+    #[test]
+    fn the_annotation_by_which_the_caller_acts_is_kept() {
+        let other =
+            "namespaces: { apps: { serviceAccounts: { web: { impersonates: two-sa } } } }\n";
+        let account = |name: &str| Caller {
+            account: Some(format!("{name}@acme-prod.iam.gserviceaccount.com")),
+            ksa: None,
+        };
+        let pod = |namespace: &str, name: &str| Caller {
+            account: account("one-sa").account,
+            ksa: Some((namespace.to_owned(), name.to_owned())),
+        };
+        // Another account, one that is given back, and one that is deleted.
+        for (access, adopted) in [(other, true), ("", true), ("", false)] {
+            assert!(is_kept(access, adopted, &account("One-SA")), "{access}");
+            assert!(is_kept(access, adopted, &pod("apps", "web")), "{access}");
+            assert!(!is_kept(access, adopted, &account("two-sa")), "{access}");
+            assert!(!is_kept(access, adopted, &pod("apps", "db")), "{access}");
+            assert!(!is_kept(access, adopted, &pod("db", "web")), "{access}");
+        }
+    }
+}

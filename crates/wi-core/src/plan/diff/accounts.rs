@@ -8,7 +8,7 @@ use crate::names::{Email, Member, ProjectId};
 use crate::plan::ownership::{
     AccountMark, marked_description, owner_in_description, split_description,
 };
-use crate::plan::reliance::{Reliance, is_kept};
+use crate::plan::reliance::{Kept, Reliance};
 use crate::plan::{Account, AccountAfter, Change, Edit, Options, Plan};
 use crate::spec::model::{AccountSpec, OnRemove};
 use crate::wire::iam::ServiceAccount;
@@ -21,6 +21,7 @@ pub(in crate::plan) fn diff(
     live: &Live,
     options: &Options,
     reliance: &Reliance<'_>,
+    kept: &mut Kept,
     plan: &mut Plan,
 ) {
     let deleted = deleted_ids(live);
@@ -49,7 +50,11 @@ pub(in crate::plan) fn diff(
             plan.owned += usize::from(ours);
             let is_known = desired.account_name(email).is_some();
             if ours && !is_known && !desired.of_the_whole.contains(email) {
-                leave(desired, project, email, account, reliance, plan);
+                if let Some(by) = ends(account).and_then(|()| reliance.on_account(email)) {
+                    kept.add(&desired.account_address(email), by, plan);
+                    continue;
+                }
+                leave(desired, project, email, account, plan);
             }
         }
     }
@@ -60,29 +65,29 @@ pub(in crate::plan) fn diff(
     }
 }
 
+/// Whether one that left the spec ends with it.
+fn ends(account: &ServiceAccount) -> Option<()> {
+    let mark = split_description(&account.description).1?;
+    let ends = match mark.fate() {
+        OnRemove::Disable => !account.disabled,
+        OnRemove::Delete => true,
+        OnRemove::Keep => false,
+    };
+    ends.then_some(())
+}
+
 /// What carries our mark and left the spec.
 fn leave(
     desired: &Desired,
     project: &ProjectId,
     email: &Email,
     account: &ServiceAccount,
-    reliance: &Reliance<'_>,
     plan: &mut Plan,
 ) {
     let (text, Some(mark)) = split_description(&account.description) else {
         return;
     };
     let fate = mark.fate();
-    let ends = match fate {
-        OnRemove::Disable => !account.disabled,
-        OnRemove::Delete => true,
-        OnRemove::Keep => false,
-    };
-    if ends && let Some(by) = reliance.on_account(email) {
-        let address = desired.account_address(email);
-        plan.stays(&address, is_kept(&address, by));
-        return;
-    }
     let present = |description: String| AccountAfter::Present {
         display_name: account.display_name.clone(),
         description,

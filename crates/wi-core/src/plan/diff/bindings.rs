@@ -14,7 +14,7 @@ use crate::names::{Email, KsaIdentity, Member};
 use crate::plan::authority::Authority;
 use crate::plan::left::Left;
 use crate::plan::ownership::{owner_in_description, split_description};
-use crate::plan::reliance::{Reliance, is_kept};
+use crate::plan::reliance::{Kept, Reliance};
 use crate::plan::users::{self, Use, Users};
 use crate::plan::{AccountAfter, Action, Binding, Change, Edit, Options, Plan};
 use crate::reason::Reason;
@@ -254,7 +254,7 @@ pub(in crate::plan) fn diff(
     desired: &Desired,
     live: &Live,
     options: &Options,
-    reliance: &Reliance<'_>,
+    (reliance, relied_on): (&Reliance<'_>, &mut Kept),
     left: &Left,
     plan: &mut Plan,
 ) -> BTreeMap<BindingKey, Users> {
@@ -302,8 +302,7 @@ pub(in crate::plan) fn diff(
                 continue;
             }
             if let Some(by) = reliance.on_binding(&key) {
-                let address = desired.binding_address(&key);
-                plan.stays(&address, is_kept(&address, by));
+                relied_on.add(&desired.binding_address(&key), by, plan);
                 continue;
             }
             if !managed.has_left(&key.member)

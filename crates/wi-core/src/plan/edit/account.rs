@@ -293,6 +293,7 @@ impl Kind for Account {
         scope.account(&self.email, &self.project);
         if self.ends_it() {
             scope.takes();
+            scope.ends(&self.email);
         }
     }
 

@@ -177,6 +177,9 @@ impl Kind for Binding {
         scope.policy(&self.key.resource);
         if !self.adds() {
             scope.takes();
+            if let Member::Ksa(identity) = &self.key.member {
+                scope.takes_from(identity);
+            }
         }
         if !self.adds() && self.key.is_impersonation() {
             scope.users(&self.key);

@@ -107,3 +107,58 @@ fn without(live: &mut Live, removed: &Binding) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::plan::fixture::{Case, HEAD, marked};
+
+    const POOL: &str = "nodepool.main/p";
+
+    /// `apps/web` on a node pool that moves: whether that is held back under this spec.
+    fn is_held(spec: &str, adopted: bool, account: Option<&str>) -> bool {
+        let mut case = Case::of(&format!("{HEAD}{spec}"));
+        case.node_pool("main", "p", "GCE_METADATA", json!({}));
+        case.account("one-sa", json!({ "description": "[wi:shop]" }));
+        let on = "serviceaccount/one-sa@acme-prod.iam.gserviceaccount.com";
+        let member = "serviceAccount:acme-prod.svc.id.goog[apps/web]";
+        case.grant(on, "roles/iam.workloadIdentityUser", member);
+        let own = "principal://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/acme-prod.svc.id.goog/subject/ns/apps/sa/web";
+        case.grant("project/acme-prod", "roles/logging.logWriter", own);
+        case.ksa("main", "apps", "web", marked(account, adopted));
+        case.pod(
+            "main",
+            ["apps", "StatefulSet", "web"],
+            "web",
+            "p",
+            json!({}),
+        );
+        let plan = case.plan();
+        let held = plan.held_back.iter().any(|h| *h.address == *POOL);
+        assert_ne!(held, plan.changes.contains_key(POOL));
+        held
+    }
+
+    #[test]
+    fn pods_have_what_the_plan_leaves_when_their_node_pool_moves() {
+        let one = "googleServiceAccounts: { one-sa: {} }\n";
+        let web = |access: &str| {
+            format!("{one}namespaces: {{ apps: {{ serviceAccounts: {{ web: {access} }} }} }}\n")
+        };
+        let acts = web("{ impersonates: one-sa }");
+        assert!(
+            !is_held(&acts, true, Some("one-sa")),
+            "it acts as it and goes on"
+        );
+        let itself = web("{ grants: [roles/logging.logWriter] }");
+        assert!(
+            !is_held(&itself, true, None),
+            "it has its role and keeps it"
+        );
+        // Its role goes with the plan, its annotation is taken back with it, or it goes itself.
+        assert!(is_held(&web("{}"), true, None));
+        assert!(is_held(one, true, Some("one-sa")));
+        assert!(is_held(one, false, Some("one-sa")));
+    }
+}

@@ -178,6 +178,29 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_and_goes_with_time_or_nodes_may_come_wherever_it_fits() {
+        for (kind, is_counted) in [
+            ("DaemonSet", true),
+            ("Job", true),
+            ("CronJob", true),
+            // Its pods live elsewhere, on an identity of their own.
+            ("Deployment", false),
+        ] {
+            let mut case = Case::of(HEAD);
+            case.node_pool("main", "here", "GCE_METADATA", json!({}));
+            case.node_pool("main", "there", "GKE_METADATA", json!({}));
+            let batch = ["apps", kind, "batch"];
+            case.template("main", batch, "default", json!({}));
+            case.pod("main", batch, "default", "there", json!({}));
+            assert_eq!(
+                !losers(&case.plan(), "here").is_empty(),
+                is_counted,
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
     fn pods_of_an_operator_are_templates_of_those_that_it_makes_anew() {
         let mut case = Case::of(HEAD);
         for pool in ["here", "there"] {
