@@ -133,6 +133,10 @@ pub fn plan(plan: &Plan, width: usize, expand: bool) -> String {
     for warning in &plan.warnings {
         block("Warning", YELLOW, &safe(warning), width, &mut out);
     }
+    for note in &plan.notes {
+        let lines = wrap(&format!("Note: {}", safe(note)), width);
+        let _ = writeln!(out, "{}\n", paint(DIM, &lines.join("\n")));
+    }
     if !plan.unseen.is_empty() {
         let mut text = String::from(
             "The plan is incomplete: not all could be read, and what was not seen is not taken for absent.\n",

@@ -1,8 +1,6 @@
 //! Who loses an identity without a node pool that moves: annotations are access, and the account of nodes is what
 //! their pods live on.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use wi_sandbox::{Fault, Token, World};
 
@@ -267,8 +265,6 @@ async fn what_is_released_in_waves_loses_nothing_and_leaves_nothing() {
         "{}",
         released.out
     );
-    inside.sandbox.pass(Duration::from_mins(80));
-    inside.wi(&apply(&["--approve", "first"])).await.ok();
     let mut with_former = 0;
     for sample in inside.sandbox.recorded_access() {
         for pod in &sample.pods {
@@ -288,6 +284,8 @@ async fn what_is_released_in_waves_loses_nothing_and_leaves_nothing() {
         }
     }
     assert!(with_former > 0, "no pod had a token of before");
+    let inside = Inside::start(&without, inside.later()).await;
+    inside.wi(&apply(&["--approve", "first"])).await.ok();
     let plan = inside.wi(&["plan", "--detailed-exitcode"]).await;
     assert_eq!(plan.code, Some(0), "{}{}", plan.out, plan.err);
     let state = serde_json::to_value(inside.sandbox.snapshot()).expect("JSON");

@@ -20,6 +20,7 @@ mod exit_codes;
 mod explain;
 mod failures;
 mod forged_plans;
+mod former_tokens;
 mod fuzzed;
 mod gke;
 mod guarantees;

@@ -66,6 +66,30 @@ impl Inside {
         calls["counts"].as_object().expect("counts").clone()
     }
 
+    /// The world as it is 80 minutes later, by what says when objects of Kubernetes have changed.
+    pub fn later(&self) -> World {
+        fn back(value: &mut Value, in_managed_fields: bool) {
+            match value {
+                Value::Array(all) => all.iter_mut().for_each(|v| back(v, in_managed_fields)),
+                Value::Object(fields) => {
+                    for (key, value) in fields {
+                        match value.as_str().map(str::parse::<jiff::Timestamp>) {
+                            Some(Ok(at)) if in_managed_fields && key == "time" => {
+                                let at = at - jiff::SignedDuration::from_mins(80);
+                                *value = at.to_string().into();
+                            }
+                            _ => back(value, in_managed_fields || key == "managedFields"),
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut world = self.world();
+        back(&mut world, false);
+        World::parse(&world.to_string(), "world.yaml").expect("a world")
+    }
+
     pub fn world(&self) -> Value {
         serde_json::to_value(self.sandbox.snapshot()).expect("JSON")
     }

@@ -77,7 +77,7 @@ pub async fn read(http: &Http, desired: &Desired, searched: Searched, live: &mut
             }
         }
     }
-    live.leftovers_unseen.of_strangers = strangers(&searched, desired, &left);
+    live.leftovers_unseen.of_strangers = strangers(&searched, desired, live, &left);
     // Who may act as an account is read with the account, or its owner's to say, but for what this spec let act as it.
     found.retain(|name, _| !name.starts_with(ACCOUNTS));
     let let_act = may_act_as(&searched, &left, live);
@@ -128,13 +128,23 @@ pub async fn read(http: &Http, desired: &Desired, searched: Searched, live: &mut
 fn strangers(
     searched: &Searched,
     desired: &Desired,
+    live: &Live,
     left: &Left,
 ) -> BTreeMap<KsaIdentity, BTreeSet<(String, String)>> {
+    // Cloud Asset has some by numbers, where people know the ids; none is asked for only to tell of it.
+    let read = live.numbers.iter();
+    let read = read.filter_map(|(id, number)| Some((*number.found()?, id)));
+    let said = desired.numbers.iter();
+    let said = said.filter_map(|(pool, number)| Some((*number, desired.pools.get(pool)?)));
+    let ids: BTreeMap<u64, &ProjectId> = read.chain(said).collect();
     let mut strangers: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     let is_account = |found: &&FoundPolicy| found.resource.starts_with(ACCOUNTS);
     for found in searched.found.iter().filter(|found| !is_account(found)) {
         let on = match Resource::from_asset(&found.resource) {
-            Ok(resource) => resource.to_string(),
+            Ok(resource) => match resource.project_number().and_then(|n| ids.get(&n)) {
+                Some(id) => resource.in_project(id).to_string(),
+                None => resource.to_string(),
+            },
             Err(_) => safe(&found.resource),
         };
         for binding in &found.policy.bindings {

@@ -126,6 +126,9 @@ struct Extra {
     restarts: Vec<ToRestart>,
     /// Things to know.
     warnings: Vec<String>,
+    /// What is likely to be so for ever, and right.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     /// What must be fixed before anything is applied.
     errors: Vec<Error>,
     /// What could not be read.
@@ -281,6 +284,7 @@ pub fn plan(plan: &Plan, desired: &Desired, hash: &str) -> String {
             held_back: plan.held_back.iter().map(held).collect(),
             restarts: plan.restarts.iter().map(restart).collect(),
             warnings: plan.warnings.clone(),
+            notes: plan.notes.clone(),
             errors: plan.errors.iter().map(error).collect(),
             unread: plan
                 .unseen

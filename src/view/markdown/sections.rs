@@ -426,7 +426,8 @@ fn fold(summary: &str, rows: Vec<String>) -> Block {
 }
 
 pub(super) fn warnings(plan: &Plan) -> Section {
-    let rows = plan.warnings.iter().map(|w| format!("- {}\n", safe(w)));
+    let rows = plan.warnings.iter().chain(&plan.notes);
+    let rows = rows.map(|w| format!("- {}\n", safe(w)));
     Section::of(
         5,
         fold("Warnings", rows.collect()),

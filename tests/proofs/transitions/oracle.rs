@@ -39,20 +39,13 @@ fn can(pod: &PodAccess) -> Abilities {
     good_for(&pod.roles)
 }
 
-/// What a pod can do with whichever of its tokens that have not expired.
-fn can_for_sure(pod: &PodAccess) -> Abilities {
-    let former = pod.former.values();
-    former.fold(can(pod), |can, roles| both(&can, &good_for(roles)))
-}
-
-/// What all pods of each workload can do.
-fn by_workload(pods: &[PodAccess]) -> BTreeMap<Workload, Abilities> {
-    let mut all: BTreeMap<Workload, Abilities> = BTreeMap::new();
+/// What all pods of each workload can do, each with each of its tokens that have not expired.
+fn by_workload(pods: &[PodAccess]) -> BTreeMap<Workload, Vec<Abilities>> {
+    let mut all: BTreeMap<Workload, Vec<Abilities>> = BTreeMap::new();
     for pod in pods {
-        let can = can_for_sure(pod);
-        all.entry(key(pod))
-            .and_modify(|known| known.retain(|a| has(&can, a)))
-            .or_insert(can);
+        let of = all.entry(key(pod)).or_default();
+        of.push(can(pod));
+        of.extend(pod.former.values().map(good_for));
     }
     all
 }
@@ -173,7 +166,8 @@ pub fn check_samples(of: &Transition, samples: &[Sample]) -> Result<(), String> 
             let Some(kept) = promised.get(workload) else {
                 continue; // it came meanwhile
             };
-            let lost: Vec<_> = kept.abilities.iter().filter(|a| !has(can, a)).collect();
+            let is_lost = |a: &&_| !can.iter().all(|can| has(can, a));
+            let lost: Vec<_> = kept.abilities.iter().filter(is_lost).collect();
             if lost.is_empty() {
                 continue;
             }

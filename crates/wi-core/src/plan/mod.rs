@@ -114,6 +114,9 @@ pub struct Plan {
     pub sharing: BTreeMap<String, usize>,
     /// Things to know; nothing stops because of them.
     pub warnings: Vec<String>,
+    /// What is likely to be so for ever, and right: it is told in a line.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// What must be fixed before anything is applied.
     pub errors: Vec<Problem>,
     /// What could not be read: the plan says nothing about it and removes nothing there.

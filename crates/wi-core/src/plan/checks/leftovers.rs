@@ -81,21 +81,24 @@ fn of_nobody(desired: &Desired, live: &Live, left: &Left, plan: &mut Plan) {
     let named: HashSet<&KsaIdentity> = desired.ksas.values().map(|k| &k.identity).collect();
     let marked = left::marked(desired, live);
     has.retain(|ksa, _| !named.contains(ksa) && !left.has(ksa) && !marked.contains(ksa));
-    let more = has.len().saturating_sub(NAMED);
-    let more = match more {
-        0 => String::new(),
-        n => format!(", and so {n} more service accounts"),
-    };
-    let told = has.into_iter().take(NAMED).map(|(ksa, has)| {
-        let roles = has.iter().map(|(on, role)| format!("{role} on {on}"));
-        format!("{ksa} has {}", list(roles))
-    });
-    let told = list(told);
-    if !told.is_empty() {
-        plan.warnings.push(format!(
-            "kept: {told}{more}. Neither this spec nor a mark that was seen tells whose that is. If it left this spec (`existing: true` leaves no mark), plan with --base GIT_REF (the former spec), or name the service account once more and list the resource under `removed:`"
-        ));
+    if has.is_empty() {
+        return;
     }
+    let more = |n: usize| match n {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let left_out = more(has.len().saturating_sub(NAMED));
+    let told = has.into_iter().take(NAMED).map(|(ksa, has)| {
+        let others = more(has.len().saturating_sub(1));
+        let role = has.into_iter().next();
+        let role = role.map(|(on, role)| format!("{role} on {on}"));
+        format!("{ksa} ({}{others})", role.unwrap_or_default())
+    });
+    plan.notes.push(format!(
+        "no mark that was seen tells whose these are, and they keep their roles: {}{left_out}. If one left this spec: --base GIT_REF, or name it again and what it is on under `removed:`",
+        list(told)
+    ));
 }
 
 /// What a service account of the spec has by the workload pool of a project in which the spec has no cluster:

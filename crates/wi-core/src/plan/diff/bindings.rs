@@ -140,19 +140,29 @@ fn listed(desired: &Desired) -> impl Iterator<Item = &Resource> {
 
 /// Says of accounts of others on which nothing is found to remove that this is so, and who is there.
 fn tell_nothing_to_remove(desired: &Desired, live: &Live, plan: &mut Plan) {
-    for resource in listed(desired) {
+    let is_marked = |resource: &Resource| {
+        let Resource::ServiceAccount(email) = resource else {
+            return false;
+        };
+        matches!(live.account(email), Some(Seen::Found(account))
+            if owner_in_description(&account.description) == Some(desired.owner.as_str()))
+    };
+    // One with this spec's mark is told of with all that it has.
+    for resource in listed(desired).filter(|r| !is_marked(r)) {
         let takes = |c: &Change| matches!(&c.edit, Edit::Binding(b) if !b.adds() && b.key.resource == *resource);
         if plan.changes.values().any(takes) {
             continue;
         }
-        // Of what only a former version had, that it is gone already is no news.
+        // Of what a former version had, that it is gone already is no news, nor what others have there.
         let of_former = desired
             .former_bindings
             .iter()
             .any(|key| key.resource == *resource);
+        if of_former {
+            continue;
+        }
         let there = match live.policies.get(resource) {
             Some(Seen::Found(policy)) => BindingKey::of_policy(resource, policy),
-            Some(Seen::Absent) if of_former => continue,
             Some(Seen::Absent) => {
                 plan.warnings.push(format!(
                     "nothing is removed on {resource}, which `removed` or a former version of the spec names: it does not exist"
@@ -169,10 +179,12 @@ fn tell_nothing_to_remove(desired: &Desired, live: &Live, plan: &mut Plan) {
             .into_iter()
             .filter(|(key, _)| key.is_impersonation() && !desired.bindings.contains_key(key));
         let others: Vec<String> = others.flat_map(|(_, spellings)| spellings).collect();
-        if of_former && others.is_empty() {
-            continue;
-        }
+        let by_former = desired.leftovers.as_ref().is_some_and(|l| l.by_former);
         let who = match others.is_empty() {
+            false if by_former => format!(
+                "these may act as it, and not by the former version: {}",
+                others.join(", ")
+            ),
             true => "no other workload may act as it".to_owned(),
             false => format!(
                 "whether a former version gave it to {} is not known (with --base GIT_REF it is). To take it away: gcloud iam service-accounts remove-iam-policy-binding",
@@ -548,6 +560,22 @@ mod tests {
             told.contains("acme-prod.svc.id.goog[apps/theirs]") && told.contains("--base"),
             "{told}"
         );
+    }
+
+    /// What a former version of the spec had on it is gone already, or is others'.
+    #[test]
+    fn what_a_former_version_gave_is_known_and_no_command_is_told_against_it() {
+        let mut case = case("", &["pay/b"]);
+        let resource = crate::resource::Resource::parse(FOREIGN, None).expect("a resource");
+        let policy = case.live.policies[&resource].found().expect("a policy");
+        let keys = super::BindingKey::of_policy(&resource, policy).into_keys();
+        case.desired.former_bindings.extend(keys);
+        let plan = case.plan();
+        let told = plan
+            .warnings
+            .iter()
+            .any(|w| w.contains("nothing is removed on"));
+        assert!(!told, "{:?}", plan.warnings);
     }
 
     #[test]

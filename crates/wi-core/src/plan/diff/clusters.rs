@@ -38,7 +38,8 @@ pub(in crate::plan) fn diff(
                 continue;
             }
             Seen::Found(cluster) => {
-                if !cluster.autopilot.enabled
+                if desired.ksas_of(name).next().is_some()
+                    && !cluster.autopilot.enabled
                     && cluster.workload_identity_config.workload_pool.is_empty()
                 {
                     plan.warnings.push(format!(
