@@ -173,6 +173,20 @@ fn cluster_of_others_without_a_pool_is_told_of() {
         &["cluster.main has no workload pool, and is others' to manage"],
     );
     assert!(told(json!({})).is_empty());
+    // Where the spec has nothing there, as when all goes, it says nothing of it.
+    let nothing = spec.split("googleServiceAccounts").next().expect("a head");
+    let gone = plan(
+        nothing,
+        with(
+            world(json!({ "workloadIdentityConfig": null })),
+            json!({ "kubernetes": { "main": { "ServiceAccount": null } }, "accounts": { "acme-prod": null } }),
+        ),
+    );
+    assert!(
+        !gone.warnings.iter().any(|w| w.contains("no workload pool")),
+        "{:?}",
+        gone.warnings
+    );
     assert!(
         told(json!({ "workloadIdentityConfig": null, "autopilot": { "enabled": true } }))
             .is_empty()

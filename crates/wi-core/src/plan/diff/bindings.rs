@@ -579,6 +579,24 @@ mod tests {
     }
 
     #[test]
+    fn an_account_with_its_mark_that_is_held_back_is_not_said_to_be_anothers() {
+        let on = "serviceaccount/backend@acme-prod.iam.gserviceaccount.com";
+        let mut case = Case::of(&format!("{HEAD}removed: [{on}]\n"));
+        case.grant(on, USER, "serviceAccount:acme-prod.svc.id.goog[pay/b]");
+        let told = |case: &Case| {
+            let all = case.plan().warnings;
+            all.iter().any(|w| w.contains("nothing is removed on"))
+        };
+        case.account("backend", json!({}));
+        assert!(told(&case));
+        case.account("backend", json!({ "description": "[wi:shop]" }));
+        let account = crate::plan::fixture::email("backend");
+        let acts = json!({ "iam.gke.io/gcp-service-account": account.as_str() });
+        case.ksa("main", "pay", "b", acts);
+        assert!(!told(&case), "{:?}", case.plan().held_back);
+    }
+
+    #[test]
     fn accounts_of_others_that_are_not_listed_are_theirs() {
         let spec = "googleServiceAccounts: { ledger: { email: ledger@others-1.iam.gserviceaccount.com } }\nnamespaces: { apps: { serviceAccounts: { web: {}, jobs: { impersonates: ledger } } } }\n";
         let mut case = Case::of(&format!("{HEAD}{spec}"));
