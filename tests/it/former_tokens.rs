@@ -88,7 +88,7 @@ async fn pods_that_run_lose_nothing_while_they_may_have_tokens_of_before() {
 #[tokio::test]
 async fn nothing_waits_where_no_pod_has_such_a_token() {
     let inside = world(json!([])).await;
-    let refused = "POST /v1/projects/acme-prod:setIamPolicy";
+    let refused = "POST /v3/projects/acme-prod:setIamPolicy";
     inside.inject(&json!({ "match": refused, "status": 403, "after": 1 }));
     let failed = inside.wi(&APPLY).await;
     assert_eq!(failed.code, Some(1), "{}{}", failed.out, failed.err);

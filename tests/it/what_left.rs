@@ -583,8 +583,8 @@ fn members_that_are_only_alike_are_nobodys() {
     let plan = place.wi(&PLAN).ok();
     plan.says(&["No changes. Your"]);
     // One of the spec's own pool may have left it: that is told.
-    let told = "kept: acme-prod/shop/webs has roles/viewer on secret/123456789012/key. Neither";
-    plan.says(&[told, "plan with --base GIT_REF"]);
+    let told = "keep their roles: acme-prod/shop/webs (roles/viewer on secret/acme-prod/key)";
+    plan.says(&[told, "--base GIT_REF"]);
     assert_eq!(
         flat(&plan.out).matches("secret/").count(),
         1,

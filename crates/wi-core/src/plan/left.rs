@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::ownership::{FORMER, is_given_back, is_ours, owner_of};
-use super::reliance::Reliance;
 use super::staying::Staying;
 use super::{Edit, HeldBack, HoldReason, KsaAfter, Options, Plan, Was, users};
 use crate::address::{Address, BindingKey};
@@ -26,9 +25,6 @@ pub struct Left {
     identities: BTreeMap<KsaIdentity, BTreeSet<Email>>,
     /// As which Google service accounts they acted before this spec: that right is not this spec's.
     former: BTreeMap<KsaIdentity, BTreeSet<Email>>,
-    /// As which Google service accounts their marks say that they acted before: as these they act once they are
-    /// given back.
-    given_back: BTreeMap<KsaIdentity, BTreeSet<Email>>,
 }
 
 impl Left {
@@ -62,8 +58,6 @@ impl Left {
                 } else {
                     let former = account(FORMER);
                     let now = account(GSA_ANNOTATION).filter(|now| Some(now) != former.as_ref());
-                    let to = left.given_back.entry(identity.clone()).or_default();
-                    to.extend(former.clone());
                     let of = left.former.entry(identity.clone()).or_default();
                     of.extend(former);
                     let own = left.identities.entry(identity).or_default();
@@ -100,13 +94,6 @@ impl Left {
         self.identities.contains_key(identity)
     }
 
-    /// Whether one that is others' by now acts as it did before this spec: it lives on nothing of this one's.
-    fn was_given_back(&self, identity: &KsaIdentity, meta: &ObjectMeta) -> bool {
-        let acts_as = meta.annotations.get(GSA_ANNOTATION);
-        let mut to = self.given_back.get(identity).into_iter().flatten();
-        to.any(|former| acts_as.is_some_and(|a| a == former.as_str()))
-    }
-
     /// Where an identity is that the spec does not name, and the spec does not look after it; in words.
     fn elsewhere(
         &self,
@@ -127,8 +114,7 @@ impl Left {
                 if self.has(identity) && !desired.former_ksas.contains(identity) =>
             {
                 let there = accounts.iter().find(is)?;
-                let others =
-                    !is_ours(there, &desired.owner) && !self.was_given_back(identity, there);
+                let others = !is_ours(there, &desired.owner);
                 others.then(|| format!("cluster.{name}, where others have it"))
             }
             // Clusters of the spec that were not read hold up all that rests on them.
@@ -151,7 +137,7 @@ impl Left {
         desired: &Desired,
         live: &Live,
         options: &Options,
-        (staying, reliance): (&Staying<'_>, &Reliance<'_>),
+        staying: &Staying<'_>,
         plan: &mut Plan,
     ) {
         if desired.leftovers.is_none() {
@@ -221,12 +207,12 @@ impl Left {
             let why = HoldReason::InUse(why);
             plan.held_back.push(HeldBack { address, why });
         }
-        self.hold_marks(desired, live, reliance, plan);
+        self.hold_marks(desired, live, plan);
     }
 
     /// With what an identity has, the mark stays that tells of it: of service accounts that are released all of
     /// them, since the same identity would be others' where one is let go, and of those that are deleted the last.
-    fn hold_marks(&self, desired: &Desired, live: &Live, reliance: &Reliance<'_>, plan: &mut Plan) {
+    fn hold_marks(&self, desired: &Desired, live: &Live, plan: &mut Plan) {
         let mut leaving: BTreeMap<KsaIdentity, Vec<(bool, usize, Address)>> = BTreeMap::new();
         for (address, change) in &plan.changes {
             if let Edit::Ksa(ksa) = &change.edit
@@ -253,12 +239,7 @@ impl Left {
                 let Member::Ksa(identity) = &key.member else {
                     continue;
                 };
-                // What pods may use for a while that go over to what they had before goes by the account's own mark.
-                let is_told = reliance.is_for_tokens(&key);
-                if leaving.contains_key(identity)
-                    && !desired.bindings.contains_key(&key)
-                    && !is_told
-                {
+                if leaving.contains_key(identity) && !desired.bindings.contains_key(&key) {
                     let address = desired.binding_address(&key);
                     if plan.tells_of(&address) && !plan.changes.contains_key(&address) {
                         has.entry(identity.clone()).or_insert(address);
@@ -388,9 +369,7 @@ fn clusters<'a>(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
 
-    use crate::plan::KsaAfter;
     use crate::plan::fixture::{Case, HEAD, marked};
 
     const WEB: &str = "ksa.main/apps/web";
@@ -426,27 +405,5 @@ mod tests {
         let waits = |address: &str| plan.changes[address].needs.contains(OWN);
         let (main, far) = (waits(WEB), waits("ksa.far/apps/web"));
         assert!(main != far, "one of them is the last: {main} {far}");
-    }
-
-    /// One was given back before, by a run for its cluster alone or one that was interrupted.
-    #[test]
-    fn where_one_was_given_back_already_the_rest_goes_on() {
-        let mut case = case(&[]);
-        let mut annotations = marked(Some("backend"), true);
-        annotations["wi/former-account"] = "old-app@acme-prod.iam.gserviceaccount.com".into();
-        case.ksa("far", "apps", "web", annotations);
-        let there = |account: &str| json!({ "iam.gke.io/gcp-service-account": format!("{account}@acme-prod.iam.gserviceaccount.com") });
-        case.ksa("main", "apps", "web", there("old-app"));
-        let plan = case.plan();
-        let far = plan.changes.get("ksa.far/apps/web").map(|c| &c.edit);
-        let Some(crate::plan::Edit::Ksa(far)) = far else {
-            panic!("{:?} {:?}", plan.changes.keys(), plan.held_back);
-        };
-        assert_eq!(far.after, KsaAfter::Released);
-        assert!(plan.changes.contains_key(OWN), "{:?}", plan.held_back);
-        // Another one there is somebody else's.
-        case.ksa("main", "apps", "web", there("theirs"));
-        let plan = case.plan();
-        assert!(!plan.changes.contains_key(OWN), "{:?}", plan.changes.keys());
     }
 }

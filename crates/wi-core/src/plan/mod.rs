@@ -72,7 +72,8 @@ pub use right::{OtherAccount, Right};
 pub use scope::{Part, touched, with_chains};
 pub use target::{addresses, restrict_to, restrict_to_clusters};
 pub use terraform::{Terraform, iam_member};
-pub use users::{User, Users, pods_to_read};
+pub use tokens::pods_to_read;
+pub use users::{User, Users};
 
 use crate::address::Address;
 use crate::desired::{Desired, Waves};
@@ -383,7 +384,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     bindings::note_inherited(live, &mut plan);
     bindings::note_ended(options.now, &mut plan);
     kubernetes::diff(desired, live, options, &staying, &mut plan);
-    left.hold(desired, live, options, (&staying, &reliance), &mut plan);
+    left.hold(desired, live, options, &staying, &mut plan);
     off_keys::diff(desired, live, options, &mut plan);
     for (place, why) in &live.unlisted {
         plan.unseen(place, why.clone());

@@ -49,8 +49,10 @@ pub(super) struct Reliance<'a> {
     accounts: BTreeMap<Email, BTreeMap<KsaIdentity, Relies<'a>>>,
     /// Identities that still act as themselves.
     themselves: BTreeMap<KsaIdentity, By<'a>>,
-    /// Pods that may have tokens of a former identity.
-    tokens: Vec<By<'a>>,
+    /// Pods that may have tokens of a former identity, by the identity that their service account has.
+    tokens: BTreeMap<KsaIdentity, Vec<By<'a>>>,
+    /// Whether rights to act as all accounts of a project or more were seen: they are on no account.
+    has_wide_rights: bool,
     live: &'a Live,
     now: Option<Timestamp>,
 }
@@ -62,11 +64,16 @@ impl<'a> Reliance<'a> {
         options: &Options,
         staying: &Staying<'a>,
     ) -> Self {
-        let tokens = tokens::holders(desired, live, options);
+        let mut tokens: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for holder in tokens::holders(desired, live, options) {
+            let of_identity = tokens.entry(holder.identity.clone()).or_default();
+            of_identity.push(By::Tokens(holder));
+        }
         let mut reliance = Self {
             accounts: BTreeMap::new(),
             themselves: BTreeMap::new(),
-            tokens: tokens.into_iter().map(By::Tokens).collect(),
+            has_wide_rights: !tokens.is_empty() && has_wide_rights(live),
+            tokens,
             live,
             now: options.now,
         };
@@ -165,17 +172,50 @@ impl<'a> Reliance<'a> {
         users
             .next()
             .map(|r| &r.by)
-            .or_else(|| self.with_tokens(|holder| holder.was(email, self.live, self.now)))
+            .or_else(|| self.of_account(email))
     }
 
-    fn with_tokens(&self, of_it: impl Fn(&Holder<'a>) -> bool) -> Option<&By<'a>> {
-        let mut all = self.tokens.iter();
+    /// Who may have tokens of an account: looked for among those who may act as it, of whom an account's policy
+    /// names few.
+    fn of_account(&self, email: &Email) -> Option<&By<'a>> {
+        if self.tokens.is_empty() {
+            return None;
+        }
+        let was = |holder: &Holder<'a>| holder.was(email, self.live, self.now);
+        let resource = Resource::ServiceAccount(email.clone());
+        let rights = match self.live.policy(&resource) {
+            Some(Seen::Found(policy)) => BindingKey::of_policy(&resource, policy),
+            Some(Seen::Absent) => return None,
+            Some(Seen::Unknown(_)) | None => return self.with_tokens(was), // anybody may
+        };
+        let mut others = self.has_wide_rights;
+        for key in rights.into_keys() {
+            match &key.member {
+                _ if !IMPERSONATION.contains(&key.role.as_str()) => {}
+                Member::Ksa(identity) => {
+                    let found = self.with_tokens_of(identity, was);
+                    if found.is_some() {
+                        return found;
+                    }
+                }
+                _ => others = true,
+            }
+        }
+        others.then(|| self.with_tokens(was)).flatten()
+    }
+
+    fn with_tokens_of(
+        &self,
+        identity: &KsaIdentity,
+        of_it: impl Fn(&Holder<'a>) -> bool,
+    ) -> Option<&By<'a>> {
+        let mut all = self.tokens.get(identity)?.iter();
         all.find(|by| matches!(by, By::Tokens(holder) if of_it(holder)))
     }
 
-    /// Whether just pods rely on it that may have tokens of before.
-    pub(super) fn is_for_tokens(&self, key: &BindingKey) -> bool {
-        matches!(self.on_binding(key), Some(By::Tokens(_)))
+    fn with_tokens(&self, of_it: impl Fn(&Holder<'a>) -> bool) -> Option<&By<'a>> {
+        let mut all = self.tokens.values().flatten();
+        all.find(|by| matches!(by, By::Tokens(holder) if of_it(holder)))
     }
 
     /// Who relies on a member of a policy. The right to act as an account may be of all that a project has, or
@@ -184,16 +224,11 @@ impl<'a> Reliance<'a> {
         let by_annotation = self.by_annotation(key);
         by_annotation.or_else(|| match (&key.member, &key.resource) {
             (Member::Ksa(ksa), on) if IMPERSONATION.contains(&key.role.as_str()) => self
-                .with_tokens(|holder| {
-                    holder.identity == *ksa
-                        && match on {
-                            Resource::ServiceAccount(email) => holder.may_have_been(email),
-                            _ => true,
-                        }
+                .with_tokens_of(ksa, |holder| match on {
+                    Resource::ServiceAccount(email) => holder.may_have_been(email),
+                    _ => true,
                 }),
-            (Member::Ksa(ksa), _) => {
-                self.with_tokens(|holder| holder.identity == *ksa && holder.was_itself())
-            }
+            (Member::Ksa(ksa), _) => self.with_tokens_of(ksa, Holder::was_itself),
             _ => None,
         })
     }
@@ -212,6 +247,15 @@ impl<'a> Reliance<'a> {
             _ => None,
         }
     }
+}
+
+fn has_wide_rights(live: &Live) -> bool {
+    let wider = live.policies_of_all();
+    let mut wider = wider.filter(|(on, _)| !matches!(on, Resource::ServiceAccount(_)));
+    wider.any(|(_, policy)| {
+        let mut bindings = policy.found().into_iter().flat_map(|p| &p.bindings);
+        bindings.any(|b| IMPERSONATION.contains(&b.role.as_str()))
+    })
 }
 
 /// As which Google service account one acts; `None`: as itself.

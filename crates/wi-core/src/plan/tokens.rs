@@ -6,10 +6,10 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::ownership::{FORMER, is_given_back, is_going, is_ours};
+use super::ownership::{is_going, is_ours};
 use super::restarts::{is_unreached, uses_own_identity};
 use super::users::{Place, accepts, all_places, pods};
-use super::{Options, Workload};
+use super::{Options, Workload, users};
 use crate::access::{self, Given};
 use crate::address::BindingKey;
 use crate::desired::{Desired, GSA_ANNOTATION};
@@ -35,8 +35,6 @@ pub(super) struct Holder<'a> {
     meta: &'a ObjectMeta,
     /// When it came to act as it does; `None`: that changes with this plan.
     since: Option<Timestamp>,
-    /// Whether this plan lets it go.
-    leaves: bool,
     /// Whose pods they are, or why that is not known.
     pods: Result<BTreeSet<Workload>, String>,
 }
@@ -46,7 +44,6 @@ impl<'a> Holder<'a> {
         place: &Place<'a>,
         meta: &'a ObjectMeta,
         since: Option<Timestamp>,
-        leaves: bool,
         pods: Result<BTreeSet<Workload>, String>,
     ) -> Self {
         let pool = place.path.project.workload_pool();
@@ -60,15 +57,13 @@ impl<'a> Holder<'a> {
             },
             meta,
             since,
-            leaves,
             pods,
         }
     }
 
     /// Whether its pods may have tokens of their own identity from before.
     pub(super) fn was_itself(&self) -> bool {
-        // What one had that is let go is known by its mark, which goes.
-        !self.leaves && acts_as(self.meta).is_none() == self.since.is_none()
+        acts_as(self.meta).is_none() == self.since.is_none()
     }
 
     /// Whether its pods may have tokens of a Google service account from before.
@@ -141,14 +136,13 @@ pub(super) fn holders<'a>(
             let change = changes(desired, &place, meta);
             let lately = options.now.and_then(|now| changed_lately(meta, now));
             let lately = lately.filter(|_| !matches!(change, Change::Goes));
-            let planned = matches!(change, Change::Gets { .. }).then_some(None);
+            let planned = matches!(change, Change::Gets).then_some(None);
             for since in planned.into_iter().chain(lately.map(Some)) {
                 let pods = running(live, &place, meta, since);
                 if !pods.as_ref().is_ok_and(BTreeSet::is_empty)
                     && !accepted(desired, &place, meta, &pods)
                 {
-                    let leaves = matches!(change, Change::Gets { leaves: true });
-                    holders.push(Holder::of(&place, meta, since, leaves, pods));
+                    holders.push(Holder::of(&place, meta, since, pods));
                 }
             }
         }
@@ -156,8 +150,30 @@ pub(super) fn holders<'a>(
     holders
 }
 
+/// Namespaces whose pods are read last of all, since only service accounts and policies say which: those that may use
+/// a right to act as an account that the spec does not give, and those that may have tokens of before.
+pub fn pods_to_read(
+    set: &ReadSet,
+    live: &Live,
+    now: Timestamp,
+) -> BTreeMap<ClusterPath, BTreeSet<String>> {
+    let mut wanted = users::pods_to_read(set, live);
+    let of_spec = || {
+        let clusters = set.clusters.iter();
+        clusters.map(|(name, c)| (name.as_str(), &c.wanted.path))
+    };
+    for (path, namespace) in to_read(set, live, now) {
+        let mut here = all_places(of_spec(), live).filter(|place| place.path == path);
+        if !here.any(|place| pods(live, &place, namespace).is_some()) {
+            let namespaces = wanted.entry(path.clone()).or_default();
+            namespaces.insert(namespace.to_owned());
+        }
+    }
+    wanted
+}
+
 /// Namespaces whose pods say whether tokens of before may be in use where something of that is there still.
-pub(super) fn to_read<'a>(
+fn to_read<'a>(
     set: &'a ReadSet,
     live: &'a Live,
     now: Timestamp,
@@ -213,7 +229,7 @@ enum Change {
     /// Nothing.
     Stays,
     /// It gets something else.
-    Gets { leaves: bool },
+    Gets,
     /// It gets nothing, or goes: who loses by that is told.
     Goes,
 }
@@ -232,19 +248,13 @@ fn changes(desired: &Desired, place: &Place<'_>, meta: &ObjectMeta) -> Change {
         return match after.is_some() || wanted.has_direct_grants {
             // What others annotate is waited for.
             _ if is_so || wanted.existing => Change::Stays,
-            true => Change::Gets { leaves: false },
+            true => Change::Gets,
             false => Change::Goes,
         };
     }
-    if !is_ours(meta, &desired.owner) {
-        return Change::Stays;
-    }
-    let former = meta.annotations.get(FORMER).map(String::as_str);
-    match former {
-        Some(_) if is_given_back(meta) && now.is_some() && former != now => {
-            Change::Gets { leaves: true }
-        }
-        _ => Change::Goes,
+    match is_ours(meta, &desired.owner) {
+        true => Change::Goes,
+        false => Change::Stays,
     }
 }
 
@@ -545,19 +555,19 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_given_back_goes_over_before_what_its_pods_have_tokens_of_is_taken() {
-        let mut case = case("{ impersonates: two-sa }", Some("one-sa")).under(HEAD);
-        let mut annotations = marked(Some("one-sa"), true);
-        annotations["wi/former-account"] = "old@others-1.iam.gserviceaccount.com".into();
-        case.ksa("main", "apps", "web", annotations);
-        let plan = case.plan();
-        assert!(
-            plan.changes.contains_key("ksa.main/apps/web"),
-            "{:?}",
-            plan.held_back
-        );
-        let by_email =
-            OF_ONE.map(|a| a.replace("one-sa", "one-sa@acme-prod.iam.gserviceaccount.com"));
-        assert_eq!(stays(&plan), by_email, "{:?}", plan.warnings);
+    fn what_leaves_for_good_or_is_to_have_nothing_takes_all_along() {
+        for (access, adopted) in [("{}", true), ("", false)] {
+            let mut case = case("{ impersonates: two-sa }", Some("two-sa"));
+            case.ksa("main", "apps", "web", marked(Some("two-sa"), adopted));
+            since(&mut case, "2026-05-01T11:50:00Z");
+            let spec = match access {
+                "" => HEAD.to_owned(),
+                access => spec(access),
+            };
+            case = case.under(&spec);
+            let plan = case.plan();
+            assert_eq!(stays(&plan), [""; 0], "{access}");
+            assert!(plan.changes.contains_key(OWN), "{access}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::edit::annotation_managers;
 use super::ownership::other_manager;
 use super::ownership::owner_of;
-use super::{Options, Workload, tokens};
+use super::{Options, Workload};
 use crate::access::{self, Given};
 use crate::address::BindingKey;
 use crate::desired::{Desired, GSA_ANNOTATION};
@@ -379,11 +379,7 @@ fn hosts_fleet(desired: &Desired, live: &Live, pool: &str) -> bool {
 
 /// Namespaces whose pods say whether somebody uses a right to act as an account that the spec does not give:
 /// by the cluster that they are in. What was read already is not asked for again.
-pub fn pods_to_read(
-    set: &ReadSet,
-    live: &Live,
-    now: Timestamp,
-) -> BTreeMap<ClusterPath, BTreeSet<String>> {
+pub(super) fn pods_to_read(set: &ReadSet, live: &Live) -> BTreeMap<ClusterPath, BTreeSet<String>> {
     let mut wanted: BTreeMap<ClusterPath, BTreeSet<String>> = BTreeMap::new();
     for identity in undeclared(set, live) {
         let of_spec = set.clusters.iter();
@@ -400,18 +396,6 @@ pub fn pods_to_read(
             }
             let namespaces = wanted.entry(place.path.clone()).or_default();
             namespaces.insert(identity.namespace.clone());
-        }
-    }
-    let of_spec = || {
-        set.clusters
-            .iter()
-            .map(|(name, c)| (name.as_str(), &c.wanted.path))
-    };
-    for (path, namespace) in tokens::to_read(set, live, now) {
-        let mut here = all_places(of_spec(), live).filter(|place| place.path == path);
-        if !here.any(|place| pods(live, &place, namespace).is_some()) {
-            let namespaces = wanted.entry(path.clone()).or_default();
-            namespaces.insert(namespace.to_owned());
         }
     }
     wanted

@@ -161,4 +161,32 @@ mod tests {
         assert!(is_held(one, true, Some("one-sa")));
         assert!(is_held(one, false, Some("one-sa")));
     }
+
+    #[test]
+    fn pods_of_one_that_is_given_back_have_what_it_had_before() {
+        let held = |may_act_as: &str| {
+            let mut case = Case::of(HEAD);
+            case.node_pool("main", "p", "GCE_METADATA", json!({}));
+            let mut annotations = marked(Some("one-sa"), true);
+            annotations["wi/former-account"] = "old-app@acme-prod.iam.gserviceaccount.com".into();
+            case.ksa("main", "apps", "web", annotations);
+            for name in ["one-sa", "old-app"] {
+                case.account(name, json!({}));
+            }
+            let on = format!("serviceaccount/{may_act_as}@acme-prod.iam.gserviceaccount.com");
+            let all = "principalSet://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/acme-prod.svc.id.goog/namespace/apps";
+            case.grant(&on, "roles/iam.workloadIdentityUser", all);
+            case.pod(
+                "main",
+                ["apps", "StatefulSet", "web"],
+                "web",
+                "p",
+                json!({}),
+            );
+            let plan = case.plan();
+            plan.held_back.iter().any(|h| *h.address == *POOL)
+        };
+        assert!(held("one-sa"), "it does not act as that any more");
+        assert!(!held("old-app"));
+    }
 }
