@@ -594,8 +594,8 @@ fn is_of_the_moment(path: &str) -> bool {
         | ["plan", "changes", _, "edit", "NodePool", "nodes"]
         | [
             "plan",
-            "sharing" | "warnings" | "unseen" | "errors" | "restarts" | "owned" | "left_out"
-            | "left_out_by",
+            "sharing" | "warnings" | "notes" | "unseen" | "errors" | "restarts" | "owned"
+            | "left_out" | "left_out_by",
             ..,
         ] => true,
         // Who loses something is covered; what others have, and what the node's account may do, is told.
