@@ -14,11 +14,11 @@ pub mod apply;
 
 pub mod doctor;
 
-pub mod audit;
-
 pub mod explain;
 
 pub mod logs;
+
+pub mod audit;
 
 pub mod scan;
 

@@ -5,6 +5,7 @@ mod accepted;
 pub mod reach;
 mod read;
 mod subject;
+pub mod suggest;
 
 pub use accepted::{form, judged};
 pub use read::{all, live};

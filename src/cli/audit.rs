@@ -1,21 +1,22 @@
 //! `wi audit`: over-privilege, drift and hygiene, by rules.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
-use wi_audit::{ALL, Audited, World};
+use clap::Args;
+use wi_audit::{ALL, Audited, Read, World};
 use wi_core::desired::Desired;
-use wi_core::findings::{Finding, Severity};
+use wi_core::findings::Finding;
 use wi_core::spec::model::Audit;
 use wi_core::words::safe;
 
 use super::connect::{self, ConnectArgs, Session};
-use super::report::{ReportArgs, accepted_file, read_accepted, write_draft};
-use super::{Failure, Success};
+use super::report::{FailOn, ReportArgs, accepted_file, put, read_accepted, write_draft};
+use super::{Failure, Success, again};
 use crate::audit;
 use crate::engine::pipeline::Input;
 use crate::scan::Report;
-use crate::view::{audit as rules_view, findings as view, print};
+use crate::view::{audit as rules_view, findings as view, print, suggest as suggest_view};
 
 const CHECKED: &str = "What is checked";
 const JUDGED: &str = "What counts";
@@ -38,6 +39,12 @@ pub(super) struct AuditArgs {
     /// Only what the spec at this commit, tag or branch does not have
     #[arg(long, value_name = "GIT_REF", requires = "offline", help_heading = CHECKED)]
     pub base: Option<String>,
+    /// Say which smaller roles are enough for what was used, as a patch of the spec
+    #[arg(long, requires = "logs", conflicts_with_all = ["offline", "rules", "skip", "baseline", "write_baseline"], help_heading = CHECKED)]
+    pub suggest: bool,
+    /// Files of audit logs that say what was used, directories with them (repeatable)
+    #[arg(long, value_name = "FILE", requires = "suggest", help_heading = CHECKED)]
+    pub logs: Vec<PathBuf>,
     /// Print the rules, a line each
     #[arg(long, help_heading = CHECKED)]
     pub list_rules: bool,
@@ -45,8 +52,8 @@ pub(super) struct AuditArgs {
     #[arg(long, value_name = "RULE", help_heading = CHECKED)]
     pub explain_rule: Option<String>,
     /// Exit with 2 from this severity on
-    #[arg(long, value_enum, default_value_t = Level::High, help_heading = JUDGED)]
-    pub fail_on: Level,
+    #[arg(long, value_enum, default_value_t = FailOn::High, help_heading = JUDGED)]
+    pub fail_on: FailOn,
     /// The file of accepted findings (default: wi-audit.yaml in the first PATH, if it is there)
     #[arg(long, value_name = "FILE", help_heading = JUDGED)]
     pub baseline: Option<PathBuf>,
@@ -62,17 +69,6 @@ pub(super) struct AuditArgs {
     pub connect: ConnectArgs,
 }
 
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Level {
-    Low,
-    Medium,
-    High,
-    Critical,
-    /// Exit with 0 whatever is found
-    None,
-}
-
 /// The file of accepted findings, where none is named.
 const BASELINE: &str = "wi-audit.yaml";
 
@@ -86,6 +82,9 @@ pub(super) fn run(args: AuditArgs) -> Result<Success, Failure> {
     if args.list_rules {
         print::data(&rules_view::listed(&rules))?;
         return Ok(Success::Ok);
+    }
+    if args.suggest {
+        return suggest(&args);
     }
     let today = jiff::Zoned::now().date();
     let form = audit::form();
@@ -112,6 +111,12 @@ pub(super) fn run(args: AuditArgs) -> Result<Success, Failure> {
         write_draft(file, &findings, today, &form)?;
     }
     findings.not_seen.sort();
+    let hints = again::hints(&args.paths, &args.connect);
+    for fix in findings.all.iter_mut().filter_map(|f| f.fix.as_mut()) {
+        if let Some(rest) = fix.strip_prefix("wi apply") {
+            *fix = format!("{}{rest}{}", hints.apply, hints.end);
+        }
+    }
     let report = Report {
         findings,
         keys: Vec::new(),
@@ -124,17 +129,36 @@ pub(super) fn run(args: AuditArgs) -> Result<Success, Failure> {
             "the audit is incomplete; see above. Pass --allow-incomplete to go by what could be looked at".to_owned(),
         ));
     }
-    let least = match args.fail_on {
-        Level::Low => Severity::Low,
-        Level::Medium => Severity::Medium,
-        Level::High => Severity::High,
-        Level::Critical => Severity::Critical,
-        Level::None => return Ok(Success::Ok),
-    };
-    Ok(match report.findings.reaches(least) {
-        true => Success::Findings,
-        false => Success::Ok,
-    })
+    Ok(args.fail_on.judge(&report.findings))
+}
+
+/// What is enough for what was used.
+fn suggest(args: &AuditArgs) -> Result<Success, Failure> {
+    let input = Input::load(&args.paths, None)?;
+    let (world, catalogue) = connect::runtime()?.block_on(async {
+        let session = Session::open(&args.connect, &args.paths, || input.declared()).await?;
+        let read = async {
+            let wanted = BTreeSet::from([Read::Policies, Read::Roles, Read::Numbers]);
+            let world = audit::live(&session.http, input, &wanted).await?;
+            let catalogue = audit::suggest::catalogue(&session.http).await;
+            Ok::<_, Failure>((
+                world,
+                catalogue.map_err(|e| format!("the roles of Google could not be read: {e}"))?,
+            ))
+        };
+        let read = read.await;
+        session.close().await?;
+        read
+    })?;
+    let suggested = audit::suggest::suggest(&world, &catalogue, &args.paths, &args.logs)?;
+    let text = suggest_view::text(&suggested);
+    put(&text, args.report.out.as_deref(), || {
+        suggest_view::text(&suggested)
+    })?;
+    if !suggested.broken.is_empty() {
+        return Err(Failure::Message(suggested.broken.join("; ")));
+    }
+    Ok(Success::Ok)
 }
 
 /// What the spec alone says.

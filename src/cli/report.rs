@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use jiff::civil::Date;
 use wi_client::files;
-use wi_core::findings::Findings;
 use wi_core::findings::accepted::{self, Entry, Form};
+use wi_core::findings::{Findings, Severity};
 
-use super::{Failure, heading};
+use super::{Failure, Success, heading};
 use crate::scan::Report;
 use crate::view::{findings as view, print};
 
@@ -20,6 +20,34 @@ pub(super) enum Format {
     Sarif,
     Markdown,
     Junit,
+}
+
+/// From which severity on findings are a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    Low,
+    Medium,
+    High,
+    Critical,
+    /// Exit with 0 whatever is found
+    None,
+}
+
+impl FailOn {
+    /// How a command ends that found these.
+    pub fn judge(self, findings: &Findings) -> Success {
+        let least = match self {
+            Self::Low => Severity::Low,
+            Self::Medium => Severity::Medium,
+            Self::High => Severity::High,
+            Self::Critical => Severity::Critical,
+            Self::None => return Success::Ok,
+        };
+        match findings.reaches(least) {
+            true => Success::Findings,
+            false => Success::Ok,
+        }
+    }
 }
 
 /// In which form findings are told, and where.

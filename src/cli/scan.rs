@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use wi_client::http::Http;
 use wi_core::desired::Desired;
-use wi_core::findings::{NotSeen, Severity, accepted};
+use wi_core::findings::{NotSeen, accepted};
 use wi_core::names::ProjectId;
 use wi_core::words::safe;
 
 use super::connect::{self, ConnectArgs, Session};
 use super::heading;
-use super::report::{ReportArgs, accepted_file, put, read_accepted, write_draft};
+use super::report::{FailOn, ReportArgs, accepted_file, put, read_accepted, write_draft};
 use super::secrets::SecretsArgs;
 use super::{Failure, Success};
 use crate::engine::pipeline::Input;
@@ -59,8 +59,8 @@ pub(super) struct ScanArgs {
     )]
     pub evidence: Vec<Source>,
     /// Exit with 2 from this severity on
-    #[arg(long, value_enum, default_value_t = Level::Medium, help_heading = JUDGED)]
-    pub fail_on: Level,
+    #[arg(long, value_enum, default_value_t = FailOn::Medium, help_heading = JUDGED)]
+    pub fail_on: FailOn,
     /// The file of accepted findings (default: wi-scan.yaml in the first PATH, if it is there)
     #[arg(long, value_name = "FILE", help_heading = JUDGED)]
     pub baseline: Option<PathBuf>,
@@ -104,15 +104,6 @@ pub(super) enum Graph {
 
 const SEARCHED: &str = "What is looked through";
 const JUDGED: &str = "What counts";
-
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Level {
-    Low,
-    Medium,
-    High,
-    Critical,
-}
 
 /// The file of accepted findings, where none is named.
 const BASELINE: &str = "wi-scan.yaml";
@@ -168,10 +159,7 @@ pub(super) fn run(args: ScanArgs) -> Result<Success, Failure> {
             "the scan is incomplete; see above. Pass --allow-incomplete to go by what could be looked at".to_owned(),
         ));
     }
-    Ok(match report.findings.reaches(severity(args.fail_on)) {
-        true => Success::Findings,
-        false => Success::Ok,
-    })
+    Ok(args.fail_on.judge(&report.findings))
 }
 
 /// What no scan looks at.
@@ -244,15 +232,6 @@ async fn seen(
     let mut live = see(http, desired, &ids, &wanted, in_files, consent).await?;
     live.not_seen.extend(not_seen);
     Ok(live)
-}
-
-fn severity(level: Level) -> Severity {
-    match level {
-        Level::Low => Severity::Low,
-        Level::Medium => Severity::Medium,
-        Level::High => Severity::High,
-        Level::Critical => Severity::Critical,
-    }
 }
 
 fn first(paths: &[PathBuf]) -> &Path {

@@ -20,6 +20,11 @@ pub fn load(paths: &[PathBuf]) -> Result<Spec, SpecErrors> {
     spec::load(sources, mistakes, &where_looked.join(", "))
 }
 
+/// The spec's files as they are, those that could be read.
+pub fn read_sources(paths: &[PathBuf]) -> Vec<spec::Source> {
+    sources::read(paths, &mut Vec::new())
+}
+
 /// As [`load`], of a former version that git has.
 pub fn load_former(reference: &str, paths: &[PathBuf]) -> Result<Spec, FormerError> {
     let sources = git_base::sources(reference, paths)?;

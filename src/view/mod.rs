@@ -20,6 +20,7 @@ pub mod progress;
 pub mod reading;
 pub mod scanning;
 pub mod style;
+pub mod suggest;
 pub mod text;
 pub mod verify;
 mod wave_table;

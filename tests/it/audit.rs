@@ -311,6 +311,60 @@ fn against_a_former_spec_only_what_the_change_brings_counts() {
     place.wi(&["audit", "--base", "HEAD"]).fails();
 }
 
+/// Reads of one bucket, on the first and on the last day.
+fn reads_of(bucket: &str) -> String {
+    let line = |day: &str| {
+        format!(
+            r#"{{"logName":"projects/acme-prod/logs/cloudaudit.googleapis.com%2Fdata_access","timestamp":"{day}T00:00:00Z","insertId":"{day}","protoPayload":{{"@type":"type.googleapis.com/google.cloud.audit.AuditLog","serviceName":"storage.googleapis.com","methodName":"storage.objects.get","authenticationInfo":{{"principalEmail":"checkout@acme-prod.iam.gserviceaccount.com"}},"authorizationInfo":[{{"permission":"storage.objects.get","granted":true,"resource":"projects/_/buckets/{bucket}/objects/o"}}]}}}}"#
+        )
+    };
+    format!("{}\n{}\n", line("2026-10-01"), line("2026-11-12"))
+}
+
+#[test]
+fn a_smaller_role_for_what_was_used_is_a_patch_of_the_spec_that_says_just_that() {
+    let grants = "{ grants: [{ role: roles/storage.objectViewer, resource: bucket/acme-b }] }";
+    let listed = "
+    grants:
+      # of the month's end
+      - roles/storage.admin # all of it
+      - { role: roles/storage.objectCreator, resource: bucket/acme-b }";
+    let spec = SPEC.replace(grants, listed);
+    let world = WORLD.replace(
+        "{ logType: DATA_READ }",
+        "{ logType: DATA_READ }, { logType: DATA_WRITE }",
+    );
+    let place = Place::new(&spec, &world);
+    place.write("logs.jsonl", &reads_of("acme-b"));
+    let suggest = ["audit", "--suggest", "--logs", "logs.jsonl", "--sandbox"];
+    let ran = place.wi(&suggest).ok();
+    ran.says(&[
+        "project/acme-prod 42 days",
+        "use roles/storage.objectViewer on bucket/acme-b",
+        "used: storage.objects.get, 2 calls, on projects/_/buckets/acme-b",
+        "nothing of it was used in 42 days: after 90 it may go",
+    ]);
+    let patch = "-      - roles/storage.admin # all of it\n+      - { role: roles/storage.objectViewer, resource: bucket/acme-b } # all of it\n";
+    assert!(ran.out.contains(patch), "{}", ran.out);
+    assert_eq!(ran.out.matches("\n@@ ").count(), 1, "{}", ran.out);
+    // All but the patch is a remark, so that the whole is one.
+    let head: Vec<&str> = ran
+        .out
+        .lines()
+        .take_while(|l| !l.starts_with("--- "))
+        .collect();
+    assert!(head.iter().all(|l| l.starts_with('#')), "{head:#?}");
+    // Nothing was written, and logs of elsewhere propose nothing.
+    let after = std::fs::read_to_string(place.path("wi.yaml")).expect("the spec");
+    assert_eq!(after, spec);
+    let elsewhere = reads_of("acme-b").replace("projects/acme-prod", "projects/acme-two");
+    place.write("logs.jsonl", &elsewhere);
+    let ran = place.wi(&suggest).ok();
+    ran.says(&["there is no entry of project/acme-prod in the logs"]);
+    assert!(!ran.out.contains("@@"), "{}", ran.out);
+    place.wi(&["audit", "--suggest", "--sandbox"]).fails();
+}
+
 #[test]
 fn rules_are_listed_explained_and_shown_in_every_form() {
     let place = Place::new(&SPEC.replace("grants: [", "grants: [roles/viewer, "), WORLD);

@@ -148,7 +148,7 @@ pub fn world() -> World {
     };
     let mut iam = Facts::default();
     let logged = json!([{ "service": "allServices", "auditLogConfigs": [
-        { "logType": "ADMIN_READ" }, { "logType": "DATA_READ" }] }]);
+        { "logType": "ADMIN_READ" }, { "logType": "DATA_READ" }, { "logType": "DATA_WRITE" }] }]);
     let node = json!({ "role": "roles/container.defaultNodeServiceAccount", "members": [format!("serviceAccount:{NODES}")] });
     let of_project = json!({ "bindings": [node], "auditConfigs": logged });
     iam.policies

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod fixture;
+pub mod least;
 mod out;
 pub mod reach;
 mod report;

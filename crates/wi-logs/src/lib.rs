@@ -10,6 +10,7 @@ pub mod collect;
 pub mod detect;
 pub mod detector;
 pub mod digest;
+pub mod each;
 pub mod entry;
 pub mod expected;
 pub mod facts;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
-use wi_core::findings::{NotSeen, Severity};
+use clap::Args;
+use wi_core::findings::NotSeen;
 use wi_core::names::{Email, ProjectId};
 use wi_core::spec::model::Spec;
 use wi_core::words::safe;
@@ -16,7 +16,7 @@ use wi_logs::expected::Expected;
 use wi_logs::{filter, name, when};
 
 use super::super::connect::{self, ConnectArgs, Session};
-use super::super::report::{ReportArgs, write};
+use super::super::report::{FailOn, ReportArgs, write};
 use super::super::{Failure, Success};
 use super::{read_baseline, since, spec};
 use crate::engine::pipeline::Input;
@@ -72,8 +72,8 @@ pub(in crate::cli) struct ScanArgs {
     #[arg(long, value_name = "EMAIL", help_heading = JUDGED)]
     pub node_account: Vec<String>,
     /// Exit with 2 from this severity on
-    #[arg(long, value_enum, default_value_t = Level::Medium, help_heading = JUDGED)]
-    pub fail_on: Level,
+    #[arg(long, value_enum, default_value_t = FailOn::Medium, help_heading = JUDGED)]
+    pub fail_on: FailOn,
     /// Exit with 0 or 2 although something could not be read
     #[arg(long, help_heading = JUDGED)]
     pub allow_incomplete: bool,
@@ -94,16 +94,6 @@ pub(in crate::cli) struct LearnArgs {
     /// Learn from a file again
     #[arg(long)]
     pub force: bool,
-}
-
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Level {
-    Low,
-    Medium,
-    High,
-    /// Exit with 0 whatever is found
-    None,
 }
 
 /// The baseline, where none is named.
@@ -166,16 +156,7 @@ pub(in crate::cli) fn run(args: ScanArgs) -> Result<Success, Failure> {
                 .to_owned(),
         ));
     }
-    let least = match args.fail_on {
-        Level::Low => Severity::Low,
-        Level::Medium => Severity::Medium,
-        Level::High => Severity::High,
-        Level::None => return Ok(Success::Ok),
-    };
-    Ok(match report.findings.reaches(least) {
-        true => Success::Findings,
-        false => Success::Ok,
-    })
+    Ok(args.fail_on.judge(&report.findings))
 }
 
 /// What Cloud Logging was asked for, besides entries.

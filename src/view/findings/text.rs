@@ -34,11 +34,21 @@ fn subject(name: &str, found: &[&Finding], width: usize, out: &mut String) {
     let name = safe(name);
     // `EMAIL/KEY` is longer than most terminals.
     let lines = match name.split_once('/') {
-        Some((email, id)) if name.chars().count() > width => {
+        Some((email, id))
+            if name.chars().count() > width && email.contains('@') && !email.contains(' ') =>
+        {
             vec![format!("{email}/"), format!("  {id}")]
         }
-        _ => vec![name.clone()],
+        _ => wrap(&name, width.saturating_sub(2)),
     };
+    let lines = lines.iter().enumerate();
+    let lines = lines.map(|(at, line)| {
+        if at == 0 {
+            line.clone()
+        } else {
+            format!("  {}", line.trim_start())
+        }
+    });
     for line in lines {
         // Writing to a String cannot fail.
         let _ = writeln!(out, "{}", paint(BOLD, line));
@@ -60,28 +70,50 @@ fn subject(name: &str, found: &[&Finding], width: usize, out: &mut String) {
             let _ = writeln!(out, "             {text}");
         }
     }
-    let mut fixes: Vec<&String> = found.iter().filter_map(|f| f.fix.as_ref()).collect();
-    fixes.dedup();
-    for fix in fixes {
+    let ways = ways_out(found);
+    // Of several nobody could tell whose each is.
+    let is_clear = ways.len() == 1 && found.iter().all(|f| f.fix.is_some());
+    for (fix, ids) in ways {
+        let indent = if is_clear { "  " } else { "    " };
+        if !is_clear {
+            let _ = writeln!(out, "  To mend {}:", ids.join(", "));
+        }
         // Commands stay on one line, to be copied.
         let fix = safe(fix);
         match fix.split_once(": gcloud ") {
             Some((why, command)) => {
-                let _ = writeln!(out, "  {why}:\n    gcloud {command}");
+                let lines = wrap(&format!("{why}:"), width.saturating_sub(4));
+                let _ = writeln!(out, "{indent}{}", lines.join(&format!("\n{indent}")));
+                let _ = writeln!(out, "{indent}  gcloud {command}");
             }
-            None if ["wi apply ", "gcloud "].iter().any(|c| fix.starts_with(c)) => {
-                let _ = writeln!(out, "  {fix}");
+            None if ["wi apply", "gcloud ", "kubectl "]
+                .iter()
+                .any(|c| fix.starts_with(c)) =>
+            {
+                let _ = writeln!(out, "{indent}{fix}");
             }
             None => {
-                let _ = writeln!(
-                    out,
-                    "  {}",
-                    wrap(&fix, width.saturating_sub(2)).join("\n  ")
-                );
+                let lines = wrap(&fix, width.saturating_sub(4));
+                let _ = writeln!(out, "{indent}{}", lines.join(&format!("\n{indent}")));
             }
         }
     }
     out.push('\n');
+}
+
+/// Each way out once, with the rules whose findings it mends.
+fn ways_out<'f>(found: &[&'f Finding]) -> Vec<(&'f str, Vec<&'f str>)> {
+    let mut ways: Vec<(&str, Vec<&str>)> = Vec::new();
+    for finding in found {
+        let Some(fix) = &finding.fix else { continue };
+        let id = finding.rule.id;
+        match ways.iter_mut().find(|(known, _)| known == fix) {
+            Some((_, ids)) if ids.contains(&id) => {}
+            Some((_, ids)) => ids.push(id),
+            None => ways.push((fix, vec![id])),
+        }
+    }
+    ways
 }
 
 /// In its colour, in eight columns.
@@ -123,4 +155,70 @@ fn end(findings: &Findings, looked_at: &[String], width: usize, out: &mut String
         false => paint(RED, "Incomplete."),
     };
     let _ = writeln!(out, "Findings: {}. {complete}", super::counts(findings));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wi_core::findings::Place;
+
+    fn told(findings: &[(&str, &str, Option<&str>)]) -> String {
+        let rules = wi_audit::rules::rows();
+        let mut all = Findings {
+            command: "audit",
+            rules,
+            ..Findings::default()
+        };
+        for (id, subject, fix) in findings {
+            let rule = rules.iter().find(|r| r.id == *id).expect("a rule");
+            let mut finding =
+                Finding::new(rule, subject, "is wrong", Place::file("wi.yaml", Some(1)));
+            finding.fix = fix.map(str::to_owned);
+            all.all.push(finding);
+        }
+        let text = super::findings(&all, &[], 80);
+        anstream::adapter::strip_str(&text).to_string()
+    }
+
+    #[test]
+    fn each_way_out_is_told_once_with_whose_it_is() {
+        let apply = "wi apply spec --target nodepool.main/p --sandbox";
+        let text = told(&[
+            ("WI102", "nodepool.main/p", Some(apply)),
+            ("WI104", "nodepool.main/p", Some("give it an account")),
+            ("WI110", "nodepool.main/p", Some(apply)),
+        ]);
+        assert_eq!(text.matches(apply).count(), 1, "{text}");
+        assert!(
+            text.contains(&format!("  To mend WI102, WI110:\n    {apply}\n")),
+            "{text}"
+        );
+        assert!(
+            text.contains("  To mend WI104:\n    give it an account\n"),
+            "{text}"
+        );
+        let alone = told(&[("WI102", "nodepool.main/p", Some(apply))]);
+        assert!(
+            !alone.contains("To mend") && alone.contains(&format!("\n  {apply}\n")),
+            "{alone}"
+        );
+    }
+
+    #[test]
+    fn a_heading_is_not_torn_inside_a_name() {
+        let subject = "roles/storage.admin on bucket/other for serviceAccount:checkout@acme-prod.iam.gserviceaccount.com";
+        let text = told(&[("WI402", subject, None)]);
+        assert!(
+            text.starts_with("roles/storage.admin on bucket/other for\n  serviceAccount:checkout@"),
+            "{text}"
+        );
+        let key = format!(
+            "checkout@acme-prod.iam.gserviceaccount.com/{}",
+            "0".repeat(40)
+        );
+        assert!(
+            told(&[("WI501", &key, None)])
+                .starts_with("checkout@acme-prod.iam.gserviceaccount.com/\n  0000")
+        );
+    }
 }

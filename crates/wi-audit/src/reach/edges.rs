@@ -41,6 +41,19 @@ const RUNS: [&str; 12] = [
     "aiplatform.customJobs.create",
 ];
 
+/// Whether who has a permission may become somebody by it, alone or with others.
+pub fn makes_one_somebody_else(permission: &str) -> bool {
+    let also = [
+        "iam.serviceAccounts.getOpenIdToken",
+        "iam.serviceAccounts.implicitDelegation",
+        ACT_AS,
+    ];
+    BECOMES.iter().any(|(p, _)| *p == permission)
+        || also.contains(&permission)
+        || RUNS.contains(&permission)
+        || super::powers::POWERS.iter().any(|(p, _)| *p == permission)
+}
+
 /// A workload pool, and the members that mean somebody of it.
 type Class = (String, Vec<usize>);
 

@@ -11,7 +11,7 @@ use super::step::{Edge, Edges, How, Node, Power};
 use crate::world::Cluster;
 
 /// Permissions on containers that are about all in them.
-const POWERS: [(&str, How); 14] = [
+pub(super) const POWERS: [(&str, How); 14] = [
     ("resourcemanager.projects.setIamPolicy", How::Policy),
     ("resourcemanager.folders.setIamPolicy", How::Policy),
     ("resourcemanager.organizations.setIamPolicy", How::Policy),

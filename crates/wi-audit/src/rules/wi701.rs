@@ -57,7 +57,7 @@ fn check(world: &World, out: &mut Out) {
         let subject = format!("project/{project}");
         let place = world.place(None, &["project", project.as_str()]);
         let found = out.found(&subject, format!("off: {}", missing.join(", ")), place);
-        found.fix = Some(format!("gcloud projects get-iam-policy {project} > policy.json, add auditConfigs for both services, gcloud projects set-iam-policy {project} policy.json"));
+        found.fix = Some(format!("With auditConfigs for both services put into the file between the two: gcloud projects get-iam-policy {project} --format=json > policy.json && ${{EDITOR:-vi}} policy.json && gcloud projects set-iam-policy {project} policy.json"));
     }
 }
 
