@@ -2,6 +2,7 @@
 //! written.
 
 mod accepted;
+pub mod patch;
 pub mod reach;
 mod read;
 mod subject;

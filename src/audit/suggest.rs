@@ -5,20 +5,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use wi_audit::World;
-use wi_audit::least::edit::{Change, LineEdit, edit, edited, patch};
-use wi_audit::least::{self, Advice, Smaller, Suggestion, Usage, Use};
+use wi_audit::least::edit::Change;
+use wi_audit::least::{self, Advice, Needless, Smaller, Suggestion, Usage, Use};
 use wi_client::google::iam;
 use wi_client::http::{ApiError, Http};
 use wi_core::address::BindingKey;
-use wi_core::desired::Desired;
-use wi_core::names::{Member, ProjectId, Role};
-use wi_core::spec::{Source, load_sources};
+use wi_core::names::{Member, ProjectId};
 use wi_core::wire::iam::RoleDefinition;
 use wi_core::words::safe;
 use wi_logs::collect::Seen;
 use wi_logs::each::EachUsed;
 
-use crate::engine;
+use super::patch::Edits;
 use crate::logs::{self, files};
 
 /// What is proposed for a spec.
@@ -118,39 +116,28 @@ fn usage(of: &wi_logs::summary::Permissions) -> Usage {
     }
 }
 
-/// Patches of the files, and proposals that they do not have. Each edit is tried: the spec must be what it was but for what is
-/// proposed, or it is left to people.
+/// Patches of the files, and proposals that they do not have: those are left to people.
 fn patches(paths: &[PathBuf], all: &[Suggestion]) -> (Vec<String>, BTreeSet<BindingKey>) {
-    let sources = engine::read_sources(paths);
-    let mut edits: BTreeMap<String, Vec<LineEdit>> = BTreeMap::new();
+    let mut edits = Edits::of(paths);
     let mut by_hand = BTreeSet::new();
     let mut done = BTreeSet::new();
     for suggestion in all {
         let Some(change) = change(&suggestion.advice) else {
             continue;
         };
-        let (file, line, role) = (
-            &suggestion.place.file,
-            suggestion.place.line,
-            suggestion.grant.role.as_str(),
-        );
-        if !done.insert((file, line, role)) {
+        let role = &suggestion.grant.role;
+        if !done.insert((&suggestion.place.file, suggestion.place.line, role)) {
             continue;
         }
-        let same: Vec<&BindingKey> = all
+        let same = all
             .iter()
-            .filter(|s| s.place == suggestion.place && s.grant.role.as_str() == role)
-            .map(|s| &s.grant)
-            .collect();
-        let source = sources.iter().find(|s| s.name == *file);
-        let made = source.and_then(|source| edit(&source.text, line, role, &change));
-        match made.filter(|e| says(&sources, file, e, &same, &change)) {
-            Some(edit) => edits.entry(file.clone()).or_default().push(edit),
-            None => by_hand.extend(same.into_iter().cloned()),
+            .filter(|s| s.place == suggestion.place && s.grant.role == *role);
+        let same: Vec<&BindingKey> = same.map(|s| &s.grant).collect();
+        if !edits.make(&suggestion.place, &same, &change) {
+            by_hand.extend(same.into_iter().cloned());
         }
     }
-    let patches = edits.iter().map(|(file, edits)| patch(file, edits));
-    (patches.collect(), by_hand)
+    (edits.patches(), by_hand)
 }
 
 /// What is to be written; `None`: nothing, or what is no predefined role.
@@ -168,52 +155,28 @@ fn change(advice: &Advice) -> Option<Change> {
     }
 }
 
-/// Whether the spec with an edit asks for what it did, with these grants changed, and for nothing else.
-fn says(
-    sources: &[Source],
-    file: &str,
-    made: &LineEdit,
-    grants: &[&BindingKey],
-    change: &Change,
-) -> bool {
-    let bindings = |sources: Vec<Source>| {
-        let spec = load_sources(sources).ok()?;
-        Some(
-            Desired::of(&spec)
-                .bindings
-                .into_keys()
-                .collect::<BTreeSet<BindingKey>>(),
-        )
+/// Grants of the spec that nobody loses by, taken out of its lines as far as that can be; those that cannot are given back.
+pub fn needless(world: &World, paths: &[PathBuf]) -> (Edits, Vec<(Needless, bool)>) {
+    let mut edits = Edits::of(paths);
+    let all = least::needless(world);
+    let nothing = Change {
+        roles: Vec::new(),
+        on: None,
     };
-    let after = sources.iter().map(|source| match source.name == file {
-        true => Source::new(
-            file.to_owned(),
-            edited(&source.text, std::slice::from_ref(made)),
-        ),
-        false => Source::new(source.name.clone(), source.text.clone()),
+    let told = all.iter().map(|one| {
+        // A line may be several grants, of which each has to be needless.
+        let of_line = world
+            .desired
+            .bindings
+            .iter()
+            .filter(|(key, place)| **place == one.place && key.role == one.grant.role);
+        let of_line: Vec<&BindingKey> = of_line.map(|(key, _)| key).collect();
+        let is_alone = of_line
+            .iter()
+            .all(|key| all.iter().any(|n| n.grant == **key));
+        let first = of_line.first().is_some_and(|key| **key == one.grant);
+        (is_alone && first && edits.make(&one.place, &of_line, &nothing)) || (is_alone && !first)
     });
-    let before = sources
-        .iter()
-        .map(|s| Source::new(s.name.clone(), s.text.clone()));
-    let (Some(mut wanted), Some(after)) = (bindings(before.collect()), bindings(after.collect()))
-    else {
-        return false;
-    };
-    for grant in grants {
-        wanted.remove(*grant);
-    }
-    for (grant, role) in grants
-        .iter()
-        .flat_map(|g| change.roles.iter().map(move |r| (*g, r)))
-    {
-        let Ok(role) = Role::parse(role) else {
-            return false;
-        };
-        wanted.insert(BindingKey {
-            role,
-            resource: change.on.clone().unwrap_or_else(|| grant.resource.clone()),
-            ..grant.clone()
-        });
-    }
-    wanted == after
+    let made: Vec<bool> = told.collect();
+    (edits, all.iter().cloned().zip(made).collect())
 }

@@ -1,7 +1,7 @@
 //! `wi audit`: over-privilege, drift and hygiene, by rules.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use wi_audit::{ALL, Audited, Read, World};
@@ -45,6 +45,9 @@ pub(super) struct AuditArgs {
     /// Files of audit logs that say what was used, directories with them (repeatable)
     #[arg(long, value_name = "FILE", requires = "suggest", help_heading = CHECKED)]
     pub logs: Vec<PathBuf>,
+    /// Take grants out of the spec that nobody loses by: what has ended, and what another grant of the spec gives as well
+    #[arg(long, conflicts_with_all = ["offline", "suggest", "rules", "skip", "baseline", "write_baseline"], help_heading = CHECKED)]
+    pub fix: bool,
     /// Print the rules, a line each
     #[arg(long, help_heading = CHECKED)]
     pub list_rules: bool,
@@ -82,6 +85,9 @@ pub(super) fn run(args: AuditArgs) -> Result<Success, Failure> {
     if args.list_rules {
         print::data(&rules_view::listed(&rules))?;
         return Ok(Success::Ok);
+    }
+    if args.fix {
+        return fix(&args);
     }
     if args.suggest {
         return suggest(&args);
@@ -130,6 +136,34 @@ pub(super) fn run(args: AuditArgs) -> Result<Success, Failure> {
         ));
     }
     Ok(args.fail_on.judge(&report.findings))
+}
+
+/// Takes out of the spec what nobody loses by. What is in force stays until the next apply.
+fn fix(args: &AuditArgs) -> Result<Success, Failure> {
+    let input = Input::load(&args.paths, None)?;
+    let wanted = BTreeSet::from([Read::Policies, Read::Roles, Read::Numbers]);
+    let world = connect::runtime()?.block_on(async {
+        let session = Session::open(&args.connect, &args.paths, || input.declared()).await?;
+        let world = audit::live(&session.http, input, &wanted).await;
+        session.close().await?;
+        Ok::<_, Failure>(world?)
+    })?;
+    let (edits, told) = audit::suggest::needless(&world, &args.paths);
+    let text = suggest_view::fixed(&told, &edits.patches());
+    put(&text, args.report.out.as_deref(), || {
+        suggest_view::fixed(&told, &edits.patches())
+    })?;
+    for (file, text) in edits.files() {
+        if file == "-" {
+            return Err(Failure::Message(
+                "standard input cannot be written: apply the patch above".to_owned(),
+            ));
+        }
+        wi_client::files::write_whole(Path::new(file), text.as_bytes())
+            .map_err(|e| format!("cannot write {}: {e}", safe(file)))?;
+        print::note(&format!("Wrote {}.", safe(file)));
+    }
+    Ok(Success::Ok)
 }
 
 /// What is enough for what was used.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use wi_audit::least::{Advice, DAYS_TO_REMOVE, Smaller, Suggestion};
+use wi_audit::least::{Advice, DAYS_TO_REMOVE, Needless, Smaller, Suggestion};
 use wi_core::words::{counted, safe};
 
 use super::wrap::wrap;
@@ -74,6 +74,35 @@ pub fn text(suggested: &Suggested) -> String {
         );
     }
     for patch in &suggested.patches {
+        out.push_str(patch);
+    }
+    out
+}
+
+/// What was taken out of the spec, and what has to be by hand.
+pub fn fixed(all: &[(Needless, bool)], patches: &[String]) -> String {
+    let mut out = String::new();
+    for (one, is_made) in all {
+        let key = &one.grant;
+        let by_hand = if *is_made {
+            ""
+        } else {
+            "; by hand: the line is not changed by itself"
+        };
+        let text = format!(
+            "{} on {} for {} # {}",
+            key.role, key.resource, key.member, one.place
+        );
+        remark(&format!("needless: {text}"), &mut out);
+        remark(&format!("  {}{by_hand}", one.why), &mut out);
+    }
+    if all.is_empty() {
+        remark(
+            "No grant of the spec is needless, by what was seen.",
+            &mut out,
+        );
+    }
+    for patch in patches {
         out.push_str(patch);
     }
     out

@@ -366,6 +366,38 @@ fn a_smaller_role_for_what_was_used_is_a_patch_of_the_spec_that_says_just_that()
 }
 
 #[test]
+fn grants_that_nobody_loses_by_are_taken_out_of_the_spec_and_the_rest_stays_as_it_is() {
+    let grants = "{ grants: [{ role: roles/storage.objectViewer, resource: bucket/acme-b }] }";
+    let listed = "
+    grants:
+      # one of them
+      - roles/storage.objectViewer # everywhere
+      - { role: roles/storage.objectViewer, resource: bucket/acme-b }
+      - roles/pubsub.publisher # needed";
+    let spec = SPEC.replace(grants, listed);
+    let place = Place::new(&spec, WORLD);
+    let fix = ["audit", "--fix", "--sandbox"];
+    // What the spec asks for and nobody has yet gives nothing.
+    place
+        .wi(&fix)
+        .ok()
+        .says(&["No grant of the spec is needless"]);
+    place.wi(&["apply", "--auto-approve"]).ok();
+    let ran = place.wi(&fix).ok();
+    ran.says(&[
+        "roles/storage.objectViewer on project/acme-prod gives as much",
+        "Wrote wi.yaml",
+    ]);
+    let line = "      - { role: roles/storage.objectViewer, resource: bucket/acme-b }\n";
+    let after = std::fs::read_to_string(place.path("wi.yaml")).expect("the spec");
+    assert_eq!(after, spec.replace(line, ""));
+    place
+        .wi(&fix)
+        .ok()
+        .says(&["No grant of the spec is needless"]);
+}
+
+#[test]
 fn rules_are_listed_explained_and_shown_in_every_form() {
     let place = Place::new(&SPEC.replace("grants: [", "grants: [roles/viewer, "), WORLD);
     let listed = place.wi(&["audit", "--list-rules"]).ok();

@@ -6,6 +6,7 @@
 
 mod choose;
 pub mod edit;
+mod needless;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,7 @@ use wi_core::wire::iam::RoleDefinition;
 use wi_core::wire::policy::Policy;
 
 pub use choose::{Smaller, weight};
+pub use needless::{Needless, needless};
 
 use crate::world::{Live, World};
 
