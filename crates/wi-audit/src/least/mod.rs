@@ -290,6 +290,9 @@ mod tests {
 
     const BIG: &str = "roles/storage.admin";
 
+    /// Changes what is logged.
+    type Break<'a> = &'a dyn Fn(&mut serde_json::Value);
+
     fn catalogue() -> BTreeMap<String, RoleDefinition> {
         let role = |name: &str, permissions: &[&str]| {
             let role = RoleDefinition {
@@ -417,8 +420,7 @@ mod tests {
         let half = |log: &mut serde_json::Value| {
             log[0]["auditLogConfigs"] = json!([{ "logType": "DATA_READ" }])
         };
-        let all: [(&dyn Fn(&mut serde_json::Value), bool); 3] =
-            [(&exempted, true), (&other, false), (&half, false)];
+        let all: [(Break<'_>, bool); 3] = [(&exempted, true), (&other, false), (&half, false)];
         for (change, writes) in all {
             let world = without(change);
             assert!(!smaller(&world, &used));
