@@ -16,7 +16,7 @@ use super::step::{Edge, Edges, How, Node};
 use crate::world::{Cluster, Live, NOT_READ, World, annotation};
 
 /// Permissions on an account by which one becomes it.
-const BECOMES: [(&str, How); 5] = [
+pub(super) const BECOMES: [(&str, How); 5] = [
     ("iam.serviceAccounts.getAccessToken", How::Token),
     ("iam.serviceAccounts.signBlob", How::Sign),
     ("iam.serviceAccounts.signJwt", How::Sign),
@@ -25,8 +25,8 @@ const BECOMES: [(&str, How); 5] = [
 ];
 
 /// The permission to run something as an account, and those to run something.
-const ACT_AS: &str = "iam.serviceAccounts.actAs";
-const RUNS: [&str; 12] = [
+pub(super) const ACT_AS: &str = "iam.serviceAccounts.actAs";
+pub(super) const RUNS: [&str; 12] = [
     "compute.instances.create",
     "compute.instances.setServiceAccount",
     "run.services.create",
@@ -40,19 +40,6 @@ const RUNS: [&str; 12] = [
     "batch.jobs.create",
     "aiplatform.customJobs.create",
 ];
-
-/// Whether who has a permission may become somebody by it, alone or with others.
-pub fn makes_one_somebody_else(permission: &str) -> bool {
-    let also = [
-        "iam.serviceAccounts.getOpenIdToken",
-        "iam.serviceAccounts.implicitDelegation",
-        ACT_AS,
-    ];
-    BECOMES.iter().any(|(p, _)| *p == permission)
-        || also.contains(&permission)
-        || RUNS.contains(&permission)
-        || super::powers::POWERS.iter().any(|(p, _)| *p == permission)
-}
 
 /// A workload pool, and the members that mean somebody of it.
 type Class = (String, Vec<usize>);

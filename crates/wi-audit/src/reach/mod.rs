@@ -17,6 +17,7 @@ mod who;
 mod tests;
 
 pub use closure::{doubts, of};
-pub use edges::{Graph, makes_one_somebody_else};
+pub use edges::Graph;
+pub use powers::makes_one_somebody_else;
 pub use step::{Edge, Edges, How, Node, Path, Power};
 pub use who::{Holder, Who};

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use wi_core::access::Principal;
 use wi_core::resource::Resource;
 
-use super::edges::{Graph, Says};
+use super::edges::{ACT_AS, BECOMES, Graph, RUNS, Says};
 use super::index::Entry;
 use super::step::{Edge, Edges, How, Node, Power};
 use crate::world::Cluster;
 
 /// Permissions on containers that are about all in them.
-pub(super) const POWERS: [(&str, How); 14] = [
+const POWERS: [(&str, How); 14] = [
     ("resourcemanager.projects.setIamPolicy", How::Policy),
     ("resourcemanager.folders.setIamPolicy", How::Policy),
     ("resourcemanager.organizations.setIamPolicy", How::Policy),
@@ -27,6 +27,19 @@ pub(super) const POWERS: [(&str, How); 14] = [
     ("container.clusterRoles.escalate", How::ClusterAdmin),
     ("container.clusterRoles.bind", How::ClusterAdmin),
 ];
+
+/// Whether who has a permission may become somebody by it, alone or with others.
+pub fn makes_one_somebody_else(permission: &str) -> bool {
+    let also = [
+        "iam.serviceAccounts.getOpenIdToken",
+        "iam.serviceAccounts.implicitDelegation",
+        ACT_AS,
+    ];
+    BECOMES.iter().any(|(p, _)| *p == permission)
+        || also.contains(&permission)
+        || RUNS.contains(&permission)
+        || POWERS.iter().any(|(p, _)| *p == permission)
+}
 
 impl Graph<'_> {
     pub(super) fn powers(
