@@ -194,6 +194,18 @@ mod tests {
     }
 
     #[test]
+    fn of_two_that_give_the_same_one_stays() {
+        let twin = "roles/storage.twin";
+        let mut world = world();
+        world.desired = desired(&spec(
+            "[{ role: roles/storage.objectViewer, resource: bucket/acme-b }, { role: roles/storage.twin, resource: bucket/acme-b }]",
+        ));
+        world.role(twin, &["storage.objects.get", "storage.objects.list"]);
+        world.bind("bucket/acme-b", twin, WEB_ACCOUNT);
+        assert_eq!(told(&world).len(), 1, "{:?}", told(&world));
+    }
+
+    #[test]
     fn what_has_ended_may_go_and_what_ends_later_may_not() {
         let until = |day: &str| {
             spec(&format!(
