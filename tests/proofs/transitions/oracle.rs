@@ -1,9 +1,9 @@
 //! What each pod is to keep from the first moment of a transition to the last, and what is to be so in the
 //! end: from the specs alone, compared with the sandbox's access oracle.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use wi_sandbox::{Granted, PodAccess, Sample, Source, Token, Use, World};
+use wi_sandbox::{PodAccess, Sample, Source, Token, Use, World};
 
 use super::Transition;
 use super::model::{Abilities, Acts, Selector, Spec, abilities, abilities_of, has};
@@ -26,8 +26,9 @@ fn number(cluster: &str) -> usize {
 }
 
 /// What a token is good for; to act as an account is not what programs do.
-fn good_for(roles: &BTreeSet<Granted>) -> Abilities {
-    let roles = roles
+fn can(pod: &PodAccess) -> Abilities {
+    let roles = pod
+        .roles
         .iter()
         .filter(|g| !g.resource.starts_with("serviceaccount/"));
     roles
@@ -35,17 +36,14 @@ fn good_for(roles: &BTreeSet<Granted>) -> Abilities {
         .collect()
 }
 
-fn can(pod: &PodAccess) -> Abilities {
-    good_for(&pod.roles)
-}
-
-/// What all pods of each workload can do, each with each of its tokens that have not expired.
-fn by_workload(pods: &[PodAccess]) -> BTreeMap<Workload, Vec<Abilities>> {
-    let mut all: BTreeMap<Workload, Vec<Abilities>> = BTreeMap::new();
+/// What all pods of each workload can do.
+fn by_workload(pods: &[PodAccess]) -> BTreeMap<Workload, Abilities> {
+    let mut all: BTreeMap<Workload, Abilities> = BTreeMap::new();
     for pod in pods {
-        let of = all.entry(key(pod)).or_default();
-        of.push(can(pod));
-        of.extend(pod.former.values().map(good_for));
+        let can = can(pod);
+        all.entry(key(pod))
+            .and_modify(|known| known.retain(|a| has(&can, a)))
+            .or_insert(can);
     }
     all
 }
@@ -166,8 +164,7 @@ pub fn check_samples(of: &Transition, samples: &[Sample]) -> Result<(), String> 
             let Some(kept) = promised.get(workload) else {
                 continue; // it came meanwhile
             };
-            let is_lost = |a: &&_| !can.iter().all(|can| has(can, a));
-            let lost: Vec<_> = kept.abilities.iter().filter(is_lost).collect();
+            let lost: Vec<_> = kept.abilities.iter().filter(|a| !has(can, a)).collect();
             if lost.is_empty() {
                 continue;
             }
