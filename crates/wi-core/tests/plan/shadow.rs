@@ -498,7 +498,8 @@ fn what_stands_against_a_share_of_the_requests_leaves_it_in_the_dark() {
         serde_json::from_value(json!({"metadata": {"name": name}, "spec": {"selector": selector}}))
             .expect("a budget")
     };
-    let cases: [(Box<dyn Fn(&mut Around)>, &str); 4] = [
+    type Change<'a> = Box<dyn Fn(&mut Around) + 'a>;
+    let cases: [(Change<'_>, &str); 4] = [
         (
             Box::new(|a| a.autoscalers(&[scaler("Deployment", "web")])),
             "HorizontalPodAutoscaler cpu",
