@@ -19,12 +19,12 @@ use wi_core::spec::{Source, load_sources};
 use crate::support::*;
 
 /// What was made of a world.
-struct Made {
-    imported: Imported,
+pub struct Made {
+    pub imported: Imported,
     /// All files.
-    text: String,
-    desired: Desired,
-    proof: Proof,
+    pub text: String,
+    pub desired: Desired,
+    pub proof: Proof,
 }
 
 fn path(live: &Live, name: &str) -> ClusterPath {
@@ -130,7 +130,8 @@ fn made_with(world: &Value, choices: &Choices) -> Made {
     }
 }
 
-fn made(world: &Value) -> Made {
+/// With remarks.
+pub fn made(world: &Value) -> Made {
     let choices = Choices {
         comments: true,
         ..Choices::default()
@@ -147,7 +148,7 @@ fn proven(world: &Value) -> Made {
 }
 
 impl Made {
-    fn adopted(&self) -> Vec<&str> {
+    pub fn adopted(&self) -> Vec<&str> {
         self.proof.adopted.iter().map(|a| &**a).collect()
     }
 

@@ -18,6 +18,7 @@ mod held_back;
 mod identities;
 mod impact;
 mod import;
+mod import_generated;
 mod keys;
 mod kubernetes;
 mod left_behind;
