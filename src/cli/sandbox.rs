@@ -95,19 +95,29 @@ fn unwritten(path: &Path, e: &std::io::Error) -> Failure {
     Failure::Message(format!("cannot write {}: {e}", path.display()))
 }
 
-/// The APIs of gcloud's settings, and where below the endpoint each begins.
-const GCLOUD: [(&str, &str); 17] = [
+/// The APIs of gcloud's settings, and where below the endpoint each begins: those that are simulated, and those of the
+/// same commands, which would go to Google with the sandbox's token.
+const GCLOUD: [(&str, &str); 26] = [
     ("ARTIFACTREGISTRY", ""),
     ("BIGQUERY", "bigquery/v2/"),
     ("BIGTABLEADMIN", ""),
+    ("CLOUDASSET", ""),
     ("CLOUDBILLING", ""),
     ("CLOUDFUNCTIONS", ""),
     ("CLOUDKMS", ""),
     ("CLOUDRESOURCEMANAGER", ""),
     ("CLOUDTASKS", ""),
+    ("COMPUTE", "compute/v1/"),
+    ("CONNECTGATEWAY", ""),
     ("CONTAINER", ""),
+    ("DNS", ""),
     ("GKEHUB", ""),
     ("IAM", ""),
+    ("IAMCREDENTIALS", ""),
+    ("IAP", ""),
+    ("LOGGING", ""),
+    ("MONITORING", ""),
+    ("POLICYANALYZER", ""),
     ("PUBSUB", ""),
     ("RUN", ""),
     ("SECRETMANAGER", ""),
@@ -116,21 +126,34 @@ const GCLOUD: [(&str, &str); 17] = [
     ("STORAGE", "storage/v1/"),
 ];
 
-/// The same of Terraform's provider.
-const TERRAFORM: [(&str, &str); 17] = [
+/// The same of Terraform's provider, each as its own default has it. To an endpoint that is no `https://` it sends the
+/// version twice where it calls by a client library (`/v1/v1/…`), and once elsewhere: the sandbox takes both.
+const TERRAFORM: [(&str, &str); 29] = [
     ("ARTIFACT_REGISTRY", "v1/"),
     ("BIG_QUERY", "bigquery/v2/"),
-    ("CLOUD_BILLING", ""),
+    ("BIGTABLE", "v2/"),
+    ("CLOUD_ASSET", "v1/"),
+    ("CLOUD_BILLING", "v1/"),
+    ("CLOUD_FUNCTIONS", "v1/"),
     ("CLOUD_RUN_V2", "v2/"),
     ("CLOUD_TASKS", "v2/"),
+    ("CLOUDFUNCTIONS2", "v2/"),
     ("COMPUTE", "compute/v1/"),
-    ("CONTAINER", ""),
+    ("CONTAINER", "v1/"),
+    ("DNS", "dns/v1/"),
     ("GKE_HUB", "v1/"),
-    ("IAM", ""),
+    ("GKE_HUB2", "v1/"),
+    ("IAM", "v1/"),
+    ("IAM2", "v2/"),
+    ("IAM_BETA", "v1/"),
+    ("IAM_CREDENTIALS", "v1/"),
+    ("IAP", "v1/"),
     ("KMS", "v1/"),
+    ("LOGGING", "v2/"),
+    ("MONITORING", ""),
     ("PUBSUB", "v1/"),
     ("RESOURCE_MANAGER", "v1/"),
-    ("RESOURCE_MANAGER_V3", ""),
+    ("RESOURCE_MANAGER_V3", "v3/"),
     ("SECRET_MANAGER", "v1/"),
     ("SERVICE_USAGE", "v1/"),
     ("SPANNER", "v1/"),
@@ -191,4 +214,22 @@ fn settings(sandbox: &Sandbox, token_file: &Path, kubeconfig: Option<&Path>) -> 
         None => out.push_str("\n# kubectl: start with --kubeconfig FILE to get its settings\n"),
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use wi_core::api::Api;
+
+    use super::*;
+
+    #[test]
+    fn settings_of_gcloud_have_every_api_that_wi_calls() {
+        for api in Api::ALL {
+            // gcloud has its access token, and asks for no other.
+            let is_of_tokens = matches!(api, Api::Oauth2 | Api::Sts);
+            let name = api.name().to_uppercase();
+            let has = GCLOUD.iter().any(|(known, _)| *known == name);
+            assert!(has || is_of_tokens, "{name}");
+        }
+    }
 }

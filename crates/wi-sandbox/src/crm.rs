@@ -87,8 +87,8 @@ pub fn handle(
 
 /// Answers `{v1|v3}/projects` and `v3/projects:search`, in pages.
 ///
-/// v3 lists those that are directly in `parent`; the others take `id:ID`, `projectId:ID` and `parent:folders/N` for a
-/// filter or query, and give all projects otherwise.
+/// v3 lists those that are directly in `parent`; the others take `id:ID`, `projectId:ID`, their beginnings (`id:acme-*`)
+/// and `parent:folders/N` for a filter or query, and give all projects otherwise.
 pub fn list(state: &State, version: &str, request: &Request) -> Result<Value, ApiError> {
     if request.method != "GET" {
         return Err(request.not_simulated());
@@ -112,13 +112,19 @@ pub fn list(state: &State, version: &str, request: &Request) -> Result<Value, Ap
     let id = ["id:", "projectId:", "id=", "projectId="]
         .iter()
         .find_map(|start| filter.strip_prefix(start));
+    let id = id.map(|id| id.trim_matches('"').to_lowercase());
+    let has_id = |name: &str| match id.as_deref().map(|id| id.strip_suffix('*').ok_or(id)) {
+        None => true,
+        Some(Ok(start)) => name.starts_with(start),
+        Some(Err(id)) => name == id,
+    };
     let names = state
         .world
         .projects
         .iter()
         .filter(|(_, p)| parent.is_none() || p.ancestors.first() == parent.as_ref())
         .map(|(name, _)| name.as_str())
-        .filter(|name| id.is_none_or(|id| id.trim_matches('"') == *name));
+        .filter(|name| has_id(name));
     let (page, next) = request.page(names, (100, 300))?;
     let shown: Vec<Value> = page.iter().map(|id| show(state, version, id)).collect();
     let mut answer = json!({ "projects": shown });

@@ -92,10 +92,11 @@ impl Request {
 /// # Errors
 /// 400 for a body that is no JSON, or not of the method's message type.
 pub fn read(parts: &http::request::Parts, body: &Bytes) -> Result<Request, ApiError> {
-    let path = decode(parts.uri.path());
+    let raw = with_one_version(parts.uri.path());
+    let path = attachment_decoded(decode(raw));
     let verb = parts.method.as_str();
     // A slash in a name is one of the name, but where a name is made of several.
-    let calls = wire::method(verb, parts.uri.path()).or_else(|| wire::method(verb, &path));
+    let calls = wire::method(verb, raw).or_else(|| wire::method(verb, &path));
     let body = if parts.method == http::Method::GET || body.iter().all(u8::is_ascii_whitespace) {
         json!({})
     } else if path == "/v1/token" && is_form(parts) {
@@ -149,6 +150,26 @@ fn is_form(parts: &http::request::Parts) -> bool {
     let kind = parts.headers.get(http::header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok());
     kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+}
+
+/// `/v1/v1/projects` is `/v1/projects`: Terraform's provider has the version in its setting of an API, and its client
+/// libraries put it in front once more where the endpoint is no `https://`.
+fn with_one_version(path: &str) -> &str {
+    let mut parts = path.splitn(4, '/').skip(1);
+    let (first, second) = (parts.next().unwrap_or_default(), parts.next());
+    let is_version = matches!(first, "v1" | "v2" | "v3");
+    match is_version && second == Some(first) {
+        true => &path[first.len() + 1..],
+        false => path,
+    }
+}
+
+/// What a deny policy is attached to is a name of several parts in one, encoded by some clients (gcloud) once more.
+fn attachment_decoded(path: String) -> String {
+    match path.strip_prefix("/v2/policies/") {
+        Some(rest) if rest.contains("%2F") => format!("/v2/policies/{}", decode(rest)),
+        _ => path,
+    }
 }
 
 /// Undoes percent-encoding.

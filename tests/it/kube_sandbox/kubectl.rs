@@ -37,6 +37,7 @@ async fn kubectl_gets_annotates_creates_applies_and_deletes() {
         "namespaces": { "shop": { "serviceAccounts": { "checkout": null } } },
         "pods": [{ "name": "web", "namespace": "shop", "node": "n1" }],
         "nodes": [{ "name": "n1", "pool": "main" }],
+        "denied": ["delete nodes"],
     }))
     .await;
     let home = home(&server);
@@ -51,6 +52,8 @@ async fn kubectl_gets_annotates_creates_applies_and_deletes() {
         kubectl(&["auth", "can-i", "create", "serviceaccounts"]).trim(),
         "yes"
     );
+    let denied = output(home.path(), &address, &["auth", "can-i", "delete", "nodes"]);
+    assert_eq!(String::from_utf8_lossy(&denied.stdout).trim(), "no");
 
     let email = format!("{ANNOTATION}=g@p.iam.gserviceaccount.com");
     kubectl(&["-n", "shop", "annotate", "sa", "checkout", &email]);
@@ -71,13 +74,7 @@ async fn kubectl_gets_annotates_creates_applies_and_deletes() {
 
     kubectl(&["create", "ns", "made"]);
     kubectl(&["-n", "made", "create", "sa", "plain"]);
-    let apply = [
-        "apply",
-        "--server-side",
-        "--validate=false",
-        "-f",
-        "sa.yaml",
-    ];
+    let apply = ["apply", "--server-side", "-f", "sa.yaml"];
     assert!(kubectl(&apply).contains("serverside-applied"));
     kubectl(&[
         "-n",
@@ -94,6 +91,33 @@ async fn kubectl_gets_annotates_creates_applies_and_deletes() {
     assert!(
         told.contains("conflict with \"kubectl-annotate\" using v1"),
         "{told}"
+    );
+    // The server looks at fields itself, which kubectl learns from its OpenAPI document.
+    let misspelt = MANIFEST.replace("annotations:", "anotations:");
+    std::fs::write(home.path().join("misspelt.yaml"), misspelt).unwrap();
+    let refused = output(home.path(), &address, &["apply", "-f", "misspelt.yaml"]);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        told.contains("strict decoding error: unknown field \"metadata.anotations\""),
+        "{told}"
+    );
+    assert!(kubectl(&["apply", "-f", "sa.yaml"]).contains("configured"));
+    assert!(kubectl(&["explain", "sa"]).contains("ServiceAccount"));
+    let token = [
+        "create",
+        "token",
+        "plain",
+        "-n",
+        "made",
+        "--audience=p.svc.id.goog",
+        "--duration=20m",
+        "-o",
+        "json",
+    ];
+    let token: Value = serde_json::from_str(&kubectl(&token)).unwrap();
+    assert_eq!(
+        token["spec"],
+        json!({ "audiences": ["p.svc.id.goog"], "expirationSeconds": 1200, "boundObjectRef": null })
     );
     kubectl(&["-n", "made", "label", "sa", "plain", "team=shop"]);
     assert_eq!(
@@ -166,13 +190,7 @@ async fn kubectl_gets_describes_creates_and_applies_disruption_budgets() {
     let least = kubectl(&["get", "pdb", "least", "-o", "jsonpath={.spec.minAvailable}"]);
     assert_eq!(least, "2");
 
-    let apply = [
-        "apply",
-        "--server-side",
-        "--validate=false",
-        "-f",
-        "pdb.yaml",
-    ];
+    let apply = ["apply", "--server-side", "-f", "pdb.yaml"];
     assert!(kubectl(&apply).contains("serverside-applied"));
     kubectl(&["delete", "pdb", "applied"]);
     assert!(!kubectl(&["get", "pdb", "-o", "name"]).contains("applied"));

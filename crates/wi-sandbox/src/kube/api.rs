@@ -46,21 +46,16 @@ impl fmt::Debug for Api {
     }
 }
 
-/// Runs a write, on a copy for a dry run, and tells the owner when the state has changed.
+/// Runs a write, and tells the owner when the state has changed.
 pub(super) fn change<T>(
     api: &Api,
     dry_run: bool,
     write: impl FnOnce(&mut Store) -> Result<T, Status>,
 ) -> Result<T, Status> {
     let mut store = api.cluster.lock();
-    // A write that fails halfway leaves nothing behind either.
-    let mut copy = store.clone();
-    copy.dry_run = dry_run;
-    let result = write(&mut copy)?;
-    let changed = !dry_run && copy.revision != store.revision;
-    if changed {
-        *store = copy; // no dry run, so neither is this
-    }
+    let before = store.revision;
+    let result = store.attempt(dry_run, write)?;
+    let changed = store.revision != before;
     drop(store);
     if changed {
         (api.on_change)();

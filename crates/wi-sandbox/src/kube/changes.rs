@@ -22,7 +22,7 @@ pub struct Change {
 /// The latest writes, oldest first.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
-    pub latest: VecDeque<Change>,
+    pub latest: VecDeque<Arc<Change>>,
     /// All later ones are here.
     pub complete_from: u64,
 }
@@ -43,12 +43,12 @@ impl Changes {
         before: Option<Arc<Value>>,
         after: Option<Arc<Value>>,
     ) {
-        self.latest.push_back(Change {
+        self.latest.push_back(Arc::new(Change {
             revision,
             key,
             before,
             after,
-        });
+        }));
         if self.latest.len() > REMEMBERED
             && let Some(oldest) = self.latest.pop_front()
         {

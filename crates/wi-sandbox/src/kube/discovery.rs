@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::kind::{Kind, version_of};
+use super::openapi;
 
 /// The content type of the aggregated form, which kubectl asks for first.
 pub const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
@@ -31,36 +32,6 @@ const VERBS: [&str; 8] = [
     "watch",
 ];
 
-/// `/openapi/v2`: the kinds, without their fields.
-fn openapi() -> Value {
-    let definitions: serde_json::Map<String, Value> = Kind::ALL
-        .into_iter()
-        .map(|kind| {
-            let group = match kind.group() {
-                "" => "core",
-                group => group,
-            };
-            let definition = json!({
-                "type": "object",
-                "x-kubernetes-group-version-kind": [
-                    { "group": kind.group(), "version": version_of(kind.group()), "kind": kind.name() },
-                ],
-            });
-            (format!(
-                "io.k8s.api.{group}.{}.{}",
-                version_of(group),
-                kind.name()
-            ), definition)
-        })
-        .collect();
-    json!({
-        "swagger": "2.0",
-        "info": { "title": "Kubernetes", "version": "v1.32.4-gke.1000000" },
-        "paths": {},
-        "definitions": definitions,
-    })
-}
-
 /// The document of a discovery path; `aggregated` as the client accepts it.
 pub fn document(path: &str, aggregated: bool) -> Option<Value> {
     Some(match (path, aggregated) {
@@ -77,7 +48,7 @@ pub fn document(path: &str, aggregated: bool) -> Option<Value> {
             "groups": GROUPS.map(group),
         }),
         ("/api/v1", _) => resource_list("v1", ""),
-        ("/openapi/v2", _) => openapi(),
+        ("/openapi/v2", _) => openapi::json(),
         ("/version", _) => json!({
             "major": "1",
             "minor": "32",

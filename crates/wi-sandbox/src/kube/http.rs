@@ -26,7 +26,7 @@ use super::response::{Answer, Takes, plain, respond};
 use super::serve::Stop;
 use super::status::{self, Status};
 use super::watching::{self, Watch};
-use super::{Served, custom, discovery, protobuf, serve, subresources};
+use super::{Served, custom, discovery, openapi, protobuf, serve, subresources};
 
 /// The largest body that is read, as by the API server.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -177,6 +177,9 @@ fn route(api: &Api, path: &str, call: &Call) -> Result<Answer, Status> {
     if call.method == Method::GET
         && let Some(document) = discovery::document(path, aggregated)
     {
+        if path == "/openapi/v2" && openapi::is_binary(accept) {
+            return Ok(Answer::bytes(openapi::PROTOBUF, openapi::binary()));
+        }
         let mut document = document;
         if path == "/apis" {
             custom::extend(&custom, &mut document);
@@ -212,9 +215,8 @@ fn route(api: &Api, path: &str, call: &Call) -> Result<Answer, Status> {
 /// Whether the caller may do something.
 fn review(api: &Api, call: &Call) -> Result<Answer, Status> {
     let version = "authorization.k8s.io/v1";
-    // `kubectl auth can-i` writes protobuf, which is not decoded: it is told yes.
     let mut review = match call.content_type() {
-        PROTOBUF => json!({ "kind": "SelfSubjectAccessReview", "apiVersion": version }),
+        PROTOBUF => protobuf::access_review(&call.body).ok_or_else(Status::unsupported_body)?,
         _ => decode(&call.body)?,
     };
     let kind = review["kind"].as_str().unwrap_or("SelfSubjectAccessReview");
@@ -224,7 +226,7 @@ fn review(api: &Api, call: &Call) -> Result<Answer, Status> {
         )));
     }
     let asked = &review["spec"]["resourceAttributes"];
-    if call.content_type() != PROTOBUF && !asked.is_object() {
+    if !asked.is_object() && !review["spec"]["nonResourceAttributes"].is_object() {
         let message = ".authorization.k8s.io \"\" is invalid: spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified";
         return Err(Status::new(422, "Invalid", message));
     }
@@ -233,6 +235,8 @@ fn review(api: &Api, call: &Call) -> Result<Answer, Status> {
         .cluster
         .lock()
         .permits(&text("verb"), &text("resource"), &text("namespace"));
+    review["apiVersion"] = json!(version);
+    review["kind"] = json!("SelfSubjectAccessReview");
     review["status"] = json!({ "allowed": allowed });
     Ok(Answer::created(review))
 }
@@ -276,7 +280,10 @@ fn token_request(api: &Api, call: &Call, namespace: &str, name: &str) -> Result<
         );
         return Err(Status::forbidden(kind, name, &why));
     }
-    let mut request = decode(&call.body)?;
+    let mut request = match call.content_type() {
+        PROTOBUF => protobuf::token_request(&call.body).ok_or_else(Status::unsupported_body)?,
+        _ => decode(&call.body)?,
+    };
     let is_one = request["kind"].as_str().unwrap_or("TokenRequest") == "TokenRequest";
     if !request.is_object() || !is_one {
         let why = "the object provided is unrecognized (must be of type TokenRequest)";

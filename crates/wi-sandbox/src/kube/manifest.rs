@@ -393,6 +393,23 @@ pub fn kept(object: &Value) -> Result<(Key, Value), String> {
     Ok((Key::new(known, &namespace, &name), object))
 }
 
+/// Takes fields away that are null: objects have a type, in which those are not set. What a ControllerRevision
+/// remembers is kept as it was written.
+pub fn without_nulls(object: &mut Value) {
+    match object {
+        Value::Object(fields)
+            if fields
+                .get("kind")
+                .is_some_and(|k| k == "ControllerRevision") => {}
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(without_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_nulls),
+        _ => {}
+    }
+}
+
 /// A Secret as the API server keeps it: `stringData` is written to `data`, and there is a type.
 pub fn encode(secret: &mut Value) {
     let plain = secret.as_object_mut().and_then(|s| s.remove("stringData"));

@@ -5,6 +5,7 @@
 
 mod admission;
 mod api;
+mod attempt;
 mod budget;
 mod changes;
 mod clockwork;
@@ -23,6 +24,7 @@ mod manifest;
 mod names;
 mod nodes;
 mod objects;
+mod openapi;
 mod patch;
 mod protobuf;
 mod representation;

@@ -315,6 +315,7 @@ mod tests {
     use rustix::time::{ClockId, clock_gettime};
 
     use super::*;
+    use crate::kube::patch::PatchKind;
     use crate::kube::{KubeCluster, KubeState};
 
     /// What this thread has worked so far, whatever else the machine does.
@@ -323,7 +324,7 @@ mod tests {
         time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
     }
 
-    fn start(pods: usize) -> f64 {
+    fn with(pods: usize) -> KubeCluster {
         let state = KubeState {
             nodes: (0..pods / 50)
                 .map(|n| NodeSpec {
@@ -340,8 +341,12 @@ mod tests {
                 .collect(),
             ..KubeState::default()
         };
+        KubeCluster::new(state)
+    }
+
+    fn start(pods: usize) -> f64 {
         let before = worked();
-        let cluster = KubeCluster::new(state);
+        let cluster = with(pods);
         cluster.schedule();
         let took = worked() - before;
         let running = cluster.pods().iter().filter(|p| p.node.is_some()).count();
@@ -354,5 +359,27 @@ mod tests {
         let (few, many) = (start(1_000), start(10_000));
         // Ten times as many; a square would take a hundred times as long.
         assert!(many < few * 30.0, "{few} s, {many} s");
+    }
+
+    /// So much work a write of a pod is, of as many.
+    fn write(pods: usize) -> f64 {
+        let cluster = with(pods);
+        let key = Key::new(Kind::Pod, "ns0", "p0");
+        let before = worked();
+        for n in 0..200 {
+            let patch = json!({ "metadata": { "annotations": { "n": n.to_string() } } });
+            let written = cluster.lock().attempt(n % 2 == 0, |store| {
+                let manager = crate::kube::fields::Manager("x".to_owned());
+                store.patch(&key, &patch, PatchKind::Merge, &manager)
+            });
+            written.expect("written");
+        }
+        worked() - before
+    }
+
+    #[test]
+    fn a_write_is_as_much_work_among_many_pods_as_among_few() {
+        let (few, many) = (write(500), write(20_000));
+        assert!(many < few * 5.0, "{few} s, {many} s");
     }
 }

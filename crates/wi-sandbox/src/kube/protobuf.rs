@@ -1,6 +1,6 @@
-//! Reads what `kubectl create namespace`, `create serviceaccount` and `create pdb` send since 1.32:
-//! Kubernetes protobuf (generated.proto of k8s.io/api/core/v1 and policy/v1). Of the metadata, only
-//! names, labels, annotations and the lock fields are there to read in such requests.
+//! Reads what `kubectl create namespace`, `create serviceaccount`, `create token`, `create pdb` and `auth can-i` send
+//! since 1.32: Kubernetes protobuf (generated.proto of k8s.io/api/core/v1, policy/v1 and others). Of the metadata,
+//! only names, labels, annotations and the lock fields are there to read in such requests.
 
 use serde_json::{Map, Value, json};
 
@@ -69,6 +69,60 @@ pub fn delete_options(body: &[u8]) -> Option<DeleteOptions> {
         }
     }
     Some(options)
+}
+
+/// The spec of a `TokenRequest` (k8s.io/api/authentication/v1), which `kubectl create token` sends.
+pub fn token_request(body: &[u8]) -> Option<Value> {
+    let raw = bytes(body.strip_prefix(MAGIC)?, 2)?;
+    let (mut spec, mut audiences) = (json!({}), Vec::new());
+    for field in fields(bytes(raw, 2).unwrap_or_default())? {
+        match field {
+            (1, Wire::Bytes(audience)) => audiences.push(text(audience)?),
+            (3, Wire::Bytes(object)) => {
+                let read =
+                    |number| Some(text(bytes(object, number).unwrap_or_default())?.to_owned());
+                spec["boundObjectRef"] = json!({
+                    "kind": read(1)?, "apiVersion": read(2)?, "name": read(3)?, "uid": read(4)?,
+                });
+            }
+            (4, Wire::Number(seconds)) => spec["expirationSeconds"] = json!(seconds.cast_signed()),
+            _ => return None,
+        }
+    }
+    spec["audiences"] = json!(audiences);
+    Some(json!({ "kind": "TokenRequest", "spec": spec }))
+}
+
+/// The spec of a `SelfSubjectAccessReview` (k8s.io/api/authorization/v1), which `kubectl auth can-i` sends.
+pub fn access_review(body: &[u8]) -> Option<Value> {
+    let raw = bytes(body.strip_prefix(MAGIC)?, 2)?;
+    let spec = bytes(raw, 2).unwrap_or_default();
+    let read = |message: &[u8], names: &[(u64, &str)]| -> Option<Value> {
+        let mut found = Map::new();
+        for (number, name) in names {
+            let value = text(bytes(message, *number).unwrap_or_default())?;
+            found.insert((*name).to_owned(), json!(value));
+        }
+        Some(Value::Object(found))
+    };
+    let mut review = json!({ "kind": "SelfSubjectAccessReview", "spec": {} });
+    if let Some(asked) = bytes(spec, 1) {
+        let names = [
+            (1, "namespace"),
+            (2, "verb"),
+            (3, "group"),
+            (4, "version"),
+            (5, "resource"),
+            (6, "subresource"),
+            (7, "name"),
+        ];
+        review["spec"]["resourceAttributes"] = read(asked, &names)?;
+    }
+    if let Some(asked) = bytes(spec, 2) {
+        let names = [(1, "path"), (2, "verb")];
+        review["spec"]["nonResourceAttributes"] = read(asked, &names)?;
+    }
+    Some(review)
 }
 
 fn metadata(message: &[u8]) -> Option<Value> {
@@ -185,6 +239,50 @@ fn pair(entry: &[u8]) -> Option<(&str, &str)> {
     let key = text(bytes(entry, 1).unwrap_or_default())?;
     let value = text(bytes(entry, 2).unwrap_or_default())?;
     Some((key, value))
+}
+
+/// A message that is written.
+#[derive(Debug, Default)]
+pub struct Message(Vec<u8>);
+
+impl Message {
+    /// A string.
+    pub fn text(&mut self, number: u64, text: &str) {
+        self.bytes(number, text.as_bytes());
+    }
+
+    /// A message in this one.
+    pub fn message(&mut self, number: u64, message: Self) {
+        self.bytes(number, &message.0);
+    }
+
+    /// The message that has this one alone.
+    pub fn within(self, number: u64) -> Self {
+        let mut outer = Self::default();
+        outer.message(number, self);
+        outer
+    }
+
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    fn bytes(&mut self, number: u64, bytes: &[u8]) {
+        self.varint(number << 3 | 2);
+        self.varint(u64::try_from(bytes.len()).unwrap_or_default());
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn varint(&mut self, mut number: u64) {
+        loop {
+            let low = number.to_le_bytes()[0] & 0x7f;
+            number >>= 7;
+            if number == 0 {
+                return self.0.push(low);
+            }
+            self.0.push(low | 0x80);
+        }
+    }
 }
 
 enum Wire<'a> {

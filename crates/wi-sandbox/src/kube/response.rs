@@ -20,6 +20,8 @@ const TEXT: &str = "text/plain";
 pub struct Answer {
     pub code: StatusCode,
     pub body: Value,
+    /// In place of that: what is no JSON.
+    pub bytes: Option<Vec<u8>>,
     pub content_type: &'static str,
     /// `Warning` headers, which kubectl prints.
     pub warnings: Vec<String>,
@@ -32,6 +34,7 @@ impl Answer {
         Self {
             code: StatusCode::OK,
             body,
+            bytes: None,
             content_type: "application/json",
             warnings: Vec::new(),
             watch: None,
@@ -48,6 +51,15 @@ impl Answer {
                 StatusCode::OK
             },
             ..Self::ok(Value::String(text))
+        }
+    }
+
+    /// A body that is no JSON.
+    pub fn bytes(content_type: &'static str, bytes: Vec<u8>) -> Self {
+        Self {
+            bytes: Some(bytes),
+            content_type,
+            ..Self::ok(Value::Null)
         }
     }
 
@@ -127,7 +139,7 @@ pub fn respond(answer: &Answer, takes: Takes) -> Response {
         Value::String(text) if answer.content_type == TEXT => text.clone(),
         body => body.to_string(),
     });
-    let body = body.into_bytes();
+    let body = answer.bytes.clone().unwrap_or_else(|| body.into_bytes());
     let compressed = (gzip && body.len() >= GZIP_FROM)
         .then(|| compress(&body))
         .flatten();

@@ -19,8 +19,8 @@ use super::strategic;
 use super::webhook::{Operation, Webhook};
 use super::{uid, validation, workloads};
 
-/// The store. A clone is cheap, so a dry run works on one and drops it.
-#[derive(Debug, Clone)]
+/// The store.
+#[derive(Debug)]
 pub struct Store {
     pub(super) objects: Objects,
     pub(super) revision: u64,
@@ -363,6 +363,7 @@ impl Store {
         if self.clockwork.is_some() {
             object = workloads::loaded(&key, object);
         }
+        manifest::without_nulls(&mut object);
         let object = Arc::new(object);
         let before = self.objects.get(&key).cloned();
         let (revision, after) = (self.revision, Some(object.clone()));
@@ -456,6 +457,7 @@ impl Store {
             object = workloads::completed(key, object, live);
             workloads::check(key, &object, live)?;
         }
+        manifest::without_nulls(&mut object);
         Ok(object)
     }
 
@@ -543,6 +545,7 @@ fn forget(meta: &mut Value, field: &str) {
 
 /// Fields that the server itself adds to any object of a kind.
 fn complete(key: &Key, object: &mut Value) {
+    workloads::complete_templates(key.kind, object);
     match key.kind {
         Kind::Namespace => {
             object["metadata"]["labels"]["kubernetes.io/metadata.name"] = json!(key.name);

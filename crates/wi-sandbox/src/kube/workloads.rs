@@ -43,6 +43,21 @@ pub fn template_path(kind: Kind) -> Option<&'static str> {
     }
 }
 
+/// Templates have metadata, whether or not anything is in it.
+pub fn complete_templates(kind: Kind, object: &mut Value) {
+    let Some(path) = template_path(kind) else {
+        return;
+    };
+    let own = (kind == Kind::CronJob).then_some("/spec/jobTemplate");
+    for path in own.into_iter().chain([path]) {
+        if let Some(template) = object.pointer_mut(path).filter(|t| t.is_object())
+            && template["metadata"].is_null()
+        {
+            template["metadata"] = json!({});
+        }
+    }
+}
+
 /// The object as it is stored: with the server's defaults, its status that of the live one, its generation counted.
 pub fn completed(key: &Key, mut object: Value, live: Option<&Value>) -> Value {
     let kind = key.kind;

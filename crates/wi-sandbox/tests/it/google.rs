@@ -550,3 +550,32 @@ async fn what_a_world_says_beyond_the_sandbox_is_shown() {
         true
     );
 }
+
+/// As Terraform's provider and gcloud spell them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn paths_of_other_spellings_are_the_same() {
+    let sandbox = start(WORLD).await;
+    let mut client = Client::of(&sandbox);
+    for (other, plain) in [
+        (
+            "/v1/v1/projects/acme/locations/-/clusters",
+            "/v1/projects/acme/locations/-/clusters",
+        ),
+        ("/v3/v3/projects/acme", "/v3/projects/acme"),
+        (
+            "/v2/policies/cloudresourcemanager.googleapis.com%252Fprojects%252Facme/denypolicies",
+            "/v2/policies/cloudresourcemanager.googleapis.com%2Fprojects%2Facme/denypolicies",
+        ),
+    ] {
+        let (other, plain) = (client.get(other), client.get(plain));
+        assert_eq!((other.status, other.body), (200, plain.body));
+    }
+    let mut found = |query: &str| {
+        let found = client.get(&format!("/v3/projects:search?query={query}"));
+        found.json()["projects"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(
+        ["id:ac*", "id:acme", "id:ac", "projectId:b*"].map(&mut found),
+        [2, 1, 0, 0]
+    );
+}

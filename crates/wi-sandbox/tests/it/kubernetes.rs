@@ -480,3 +480,42 @@ async fn deletes_of_client_go_and_odd_json_patches_are_understood() {
     );
     assert_eq!((released.status, client.get(&kept).status), (200, 404));
 }
+
+fn nulls(at: &str, value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Null => found.push(at.to_owned()),
+        Value::Object(fields) => fields
+            .iter()
+            .for_each(|(name, value)| nulls(&format!("{at}/{name}"), value, found)),
+        Value::Array(items) => items.iter().for_each(|item| nulls(at, item, found)),
+        _ => {}
+    }
+}
+
+/// Objects have a type: what is not set is not there, and the metadata of a template are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_set_is_not_served_as_null() {
+    for controllers in ["", ", controllers: {}"] {
+        let sandbox = start(&format!(
+            "apiVersion: wi.sandbox/v1\nprojects: {{ acme: {{ number: 123456789012 }} }}\nclusters:\n  - project: acme\n    location: europe-west1\n    name: main\n    membership: main\n    objects:\n      - {{ kind: CronJob, metadata: {{ name: nightly, namespace: shop, labels: null }}, spec: {{ schedule: '0 0 1 1 *', suspend: null, jobTemplate: {{ spec: {{ template: {{ spec: {{ containers: [{{ name: c, image: x, env: null }}] }} }} }} }} }} }}\n    namespaces: {{ shop: {{}} }}{}\n",
+            controllers.replace(", ", "\n    ")
+        ))
+        .await;
+        let mut client = Client::of(&sandbox);
+        let list = format!("{GATEWAY}/apis/batch/v1/namespaces/shop/cronjobs");
+        let post = json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "posted"}, "spec": {"schedule": "0 0 1 1 *", "timeZone": null, "jobTemplate": {"spec": {"template": {"metadata": null, "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "x", "args": null}]}}}}}});
+        let posted = client.json("POST", &list, &post);
+        assert_eq!(posted.status, 201, "{}", posted.body);
+        let served = client.get(&list).json();
+        let items = served["items"].as_array().expect("items");
+        assert_eq!(items.len(), 2);
+        for item in items {
+            let mut found = Vec::new();
+            nulls("", item, &mut found);
+            assert_eq!(found, Vec::<String>::new(), "{item}");
+            let template = &item["spec"]["jobTemplate"];
+            assert_eq!(template["metadata"], json!({}));
+            assert_eq!(template["spec"]["template"]["metadata"], json!({}));
+        }
+    }
+}
