@@ -17,6 +17,7 @@ mod discovery;
 mod disruption;
 mod fields;
 mod http;
+mod identity;
 mod kind;
 mod list;
 mod lists;
