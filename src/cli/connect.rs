@@ -150,7 +150,7 @@ impl Session {
             });
         };
         let sandbox = start_sandbox(world.as_deref(), spec, desired).await?;
-        let endpoints = Endpoints::all_at(&sandbox.endpoint()).map_err(Failure::Message)?;
+        let endpoints = Endpoints::all_at(&sandbox.endpoint())?;
         Ok(Self {
             http: client(args, endpoints, TokenSource::fixed(sandbox.token()))?,
             sandbox: Some(sandbox),

@@ -91,6 +91,7 @@ told_as_they_are!(
     std::io::Error,
     wi_client::auth::AuthError,
     wi_client::forge::NoTarget,
+    wi_client::http::EndpointError,
     crate::engine::FormerError,
     crate::engine::git::GitError,
     crate::explain::ExplainError,

@@ -18,7 +18,8 @@ const SPEC: u64 = 256 << 20;
 
 /// Writes a plan file: whole or not at all, readable for nobody else.
 pub(super) fn write(path: &Path, file: &PlanFile) -> Result<(), Failure> {
-    let bytes = file.encode().map_err(Failure::Message)?;
+    let bytes = file.encode();
+    let bytes = bytes.map_err(|e| Failure::Message(format!("the plan cannot be packed: {e}")))?;
     if path.as_os_str() == "-" {
         return Ok(print::bytes(&bytes)?);
     }

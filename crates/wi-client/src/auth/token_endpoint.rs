@@ -241,5 +241,5 @@ fn words(body: &[u8]) -> String {
 pub(super) fn safe_url(url: &str, what: &str) -> Result<String, AuthError> {
     crate::http::checked(url)
         .map(|_| url.to_owned())
-        .map_err(|e| AuthError::Unreadable(format!("`{what}`: {}", safe(&e))))
+        .map_err(|e| AuthError::Unreadable(format!("`{what}`: {}", safe(&e.to_string()))))
 }

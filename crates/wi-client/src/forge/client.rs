@@ -165,7 +165,8 @@ impl Client {
                 status: 0,
                 message: format!("GET {path}: {why}"),
             };
-            budget.take(items.len(), 0).map_err(endless)?;
+            let taken = budget.take(items.len(), 0);
+            taken.map_err(|why| endless(why.to_string()))?;
             if Instant::now() > self.deadline {
                 return Err(endless("the list takes too long".to_owned()));
             }

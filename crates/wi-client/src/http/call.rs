@@ -62,7 +62,7 @@ impl Http {
         let (page, _, bytes) = self.whole_json(request).await?;
         budget
             .take(items(&page), bytes)
-            .map_err(|why| ApiError::without_answer(method.as_str(), &url, why))?;
+            .map_err(|why| ApiError::without_answer(method.as_str(), &url, why.to_string()))?;
         Ok(page)
     }
 

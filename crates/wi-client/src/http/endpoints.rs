@@ -5,6 +5,44 @@ use std::net::IpAddr;
 
 use wi_core::api::Api;
 
+/// Why a setting of endpoints cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// It has no `=` in it.
+    #[error("--endpoint {setting}: write API=URL, where API is one of {}", names())]
+    NoUrl {
+        /// As it was given.
+        setting: String,
+    },
+    /// Of no API that there is.
+    #[error("--endpoint {setting}: no API `{name}`; there are {}", names())]
+    NoApi {
+        /// As it was given.
+        setting: String,
+        /// What is before the `=`.
+        name: String,
+    },
+    /// The text, and what the parser says.
+    #[error("`{0}` is not a URL: {1}")]
+    NotAUrl(String, String),
+    /// URLs are logged and shown, so the text is not.
+    #[error("a URL here must not have a user or a password in it")]
+    Secret,
+    /// A token must not travel in the clear, except to this very machine.
+    #[error("`{0}` would carry the access token in the clear: use https")]
+    Clear(String),
+    /// The URL, and its scheme.
+    #[error("`{0}`: {1} is not https")]
+    Scheme(String, String),
+    /// What is no domain.
+    #[error("the universe domain `{}` is none", wi_core::words::safe(.0))]
+    Universe(String),
+}
+
+fn names() -> String {
+    Api::ALL.map(Api::name).join(", ")
+}
+
 /// Where each API is.
 #[derive(Debug, Clone, Default)]
 pub struct Endpoints {
@@ -15,7 +53,10 @@ pub struct Endpoints {
 
 impl Endpoints {
     /// `API=URL` settings over `WI_ENDPOINT_API` over `WI_ENDPOINT` over Google's own.
-    pub fn from_environment(settings: &[String]) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// [`EndpointError`], which names the setting or the URL.
+    pub fn from_environment(settings: &[String]) -> Result<Self, EndpointError> {
         let mut endpoints = Self::default();
         let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
         for api in Api::ALL {
@@ -25,29 +66,24 @@ impl Endpoints {
             }
         }
         for setting in settings {
-            let known = || Api::ALL.map(Api::name).join(", ");
-            let (name, url) = setting.split_once('=').ok_or_else(|| {
-                format!(
-                    "--endpoint {setting}: write API=URL, where API is one of {}",
-                    known()
-                )
-            })?;
-            let api = Api::ALL
-                .into_iter()
-                .find(|api| api.name() == name)
-                .ok_or_else(|| {
-                    format!(
-                        "--endpoint {setting}: no API `{name}`; there are {}",
-                        known()
-                    )
-                })?;
+            let setting = setting.clone();
+            let Some((name, url)) = setting.split_once('=') else {
+                return Err(EndpointError::NoUrl { setting });
+            };
+            let Some(api) = Api::ALL.into_iter().find(|api| api.name() == name) else {
+                let name = name.to_owned();
+                return Err(EndpointError::NoApi { setting, name });
+            };
             endpoints.set.insert(api, checked(url)?);
         }
         Ok(endpoints)
     }
 
     /// All APIs at one base URL.
-    pub fn all_at(url: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// [`EndpointError`] for a URL that no token may be sent to.
+    pub fn all_at(url: &str) -> Result<Self, EndpointError> {
         let url = checked(url)?;
         Ok(Self {
             set: Api::ALL.into_iter().map(|api| (api, url.clone())).collect(),
@@ -89,13 +125,12 @@ impl Endpoints {
     }
 
     /// The same in another universe: a cloud of Google's make that somebody else runs.
-    pub fn in_universe(self, domain: &str) -> Result<Self, String> {
-        checked(&format!("https://{domain}")).map_err(|_| {
-            format!(
-                "the universe domain `{}` is none",
-                wi_core::words::safe(domain)
-            )
-        })?;
+    ///
+    /// # Errors
+    /// [`EndpointError::Universe`].
+    pub fn in_universe(self, domain: &str) -> Result<Self, EndpointError> {
+        checked(&format!("https://{domain}"))
+            .map_err(|_| EndpointError::Universe(domain.to_owned()))?;
         Ok(Self {
             universe: Some(domain.to_owned()),
             ..self
@@ -114,21 +149,17 @@ pub(crate) fn is_loopback(url: &reqwest::Url) -> bool {
 }
 
 /// A token must not travel in the clear, except to this very machine.
-pub(crate) fn checked(url: &str) -> Result<String, String> {
-    let parsed = reqwest::Url::parse(url).map_err(|e| format!("`{url}` is not a URL: {e}"))?;
+pub(crate) fn checked(url: &str) -> Result<String, EndpointError> {
+    let parsed = reqwest::Url::parse(url)
+        .map_err(|e| EndpointError::NotAUrl(url.to_owned(), e.to_string()))?;
     if !parsed.username().is_empty() || parsed.password().is_some() {
-        // URLs are logged and shown.
-        return Err("a URL here must not have a user or a password in it".to_owned());
+        return Err(EndpointError::Secret);
     }
     match parsed.scheme() {
         "https" => {}
         "http" if is_loopback(&parsed) => {}
-        "http" => {
-            return Err(format!(
-                "`{url}` would carry the access token in the clear: use https"
-            ));
-        }
-        other => return Err(format!("`{url}`: {other} is not https")),
+        "http" => return Err(EndpointError::Clear(url.to_owned())),
+        other => return Err(EndpointError::Scheme(url.to_owned(), other.to_owned())),
     }
     Ok(if url.ends_with('/') {
         url.to_owned()
@@ -164,6 +195,6 @@ mod tests {
             "https://europe-west1-connectgateway.googleapis.com/"
         );
         let error = Endpoints::from_environment(&["imm=https://x/".into()]).expect_err("unknown");
-        assert!(error.contains("container, iam"));
+        assert!(error.to_string().contains("container, iam"));
     }
 }

@@ -10,6 +10,17 @@ const MOST_ITEMS: usize = 1_000_000;
 /// In bytes. The pods of the largest GKE clusters are about half of it.
 const LARGEST: u64 = 4 << 30;
 
+/// A list that goes on for ever, as it seems: how much of it there was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EndlessList {
+    #[error("the list does not end: thousands of pages and more")]
+    Pages,
+    #[error("the list does not end: {MOST_ITEMS} items and more")]
+    Items,
+    #[error("the list does not end: {} MiB and more", LARGEST >> 20)]
+    Bytes,
+}
+
 /// What a list may still take.
 #[derive(Debug)]
 pub(crate) struct ListBudget {
@@ -37,15 +48,15 @@ impl ListBudget {
         }
     }
 
-    /// Takes a page; the error is for the user.
-    pub fn take(&mut self, items: usize, bytes: usize) -> Result<(), String> {
-        let endless = |what: String| format!("the list does not end: {what} and more");
-        let pages = self.pages.checked_sub(1);
-        self.pages = pages.ok_or_else(|| endless("thousands of pages".to_owned()))?;
-        let left = self.items.checked_sub(items);
-        self.items = left.ok_or_else(|| endless(format!("{MOST_ITEMS} items")))?;
+    /// Takes a page.
+    ///
+    /// # Errors
+    /// What there is too much of.
+    pub fn take(&mut self, items: usize, bytes: usize) -> Result<(), EndlessList> {
+        self.pages = self.pages.checked_sub(1).ok_or(EndlessList::Pages)?;
+        self.items = self.items.checked_sub(items).ok_or(EndlessList::Items)?;
         let left = self.bytes.checked_sub(bytes as u64);
-        self.bytes = left.ok_or_else(|| endless(format!("{} MiB", LARGEST >> 20)))?;
+        self.bytes = left.ok_or(EndlessList::Bytes)?;
         Ok(())
     }
 }

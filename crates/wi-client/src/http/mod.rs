@@ -30,7 +30,7 @@ pub(crate) use causes::causes;
 pub(crate) use client::{Redirects, Times, builder, read_body};
 pub use client_error::ClientError;
 pub(crate) use clock::server_time;
-pub use endpoints::Endpoints;
+pub use endpoints::{EndpointError, Endpoints};
 pub(crate) use endpoints::{checked, is_loopback};
 pub use error::{ApiError, Cause, ErrorKind, Hint, seen};
 pub(crate) use list::ListBudget;

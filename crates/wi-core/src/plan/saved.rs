@@ -9,6 +9,7 @@
 //! accidents: anybody can make a file, so that nothing in one is believed that can be checked.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
@@ -36,6 +37,70 @@ const LARGEST: u64 = 256 << 20;
 /// The most memory that a plan may take, in bytes, as [`memory`] guesses it: for that same plan it
 /// guesses 0.9 GiB, and showing it takes 0.75 GiB.
 const MOST_MEMORY: u64 = 4 << 30;
+
+/// Why a file cannot be used as a plan, with what to do; the file's name goes before.
+#[derive(Debug, PartialEq, Eq)]
+pub enum SavedError {
+    /// It begins otherwise.
+    NoPlan,
+    /// It has no first line of a plan, or no plan behind it; with what the reader says.
+    Damaged(Option<String>),
+    /// Of another major version of the format, which is this.
+    Newer(String),
+    /// The same, an earlier one.
+    Older(String),
+    /// Its checksum does not fit.
+    Changed,
+    /// Larger than any plan.
+    TooLarge,
+    /// With more values in it than any plan.
+    TooMany,
+    /// What is in it does not fit together.
+    Misfit(integrity::Misfit),
+}
+
+impl From<integrity::Misfit> for SavedError {
+    fn from(misfit: integrity::Misfit) -> Self {
+        Self::Misfit(misfit)
+    }
+}
+
+impl fmt::Display for SavedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (this, reads) = (env!("CARGO_PKG_VERSION"), FORMAT.0);
+        match self {
+            Self::NoPlan => {
+                f.write_str("it is not a saved plan: make one with `wi plan --out FILE`")
+            }
+            Self::Damaged(said) => {
+                f.write_str("it is damaged: plan again with `wi plan --out FILE`")?;
+                match said {
+                    Some(said) => write!(f, " ({said})"),
+                    None => Ok(()),
+                }
+            }
+            Self::Newer(version) => write!(
+                f,
+                "it was made by a newer wi (plan format {version}; this is wi {this}, which reads {reads}.x): use that one, or plan again with this one"
+            ),
+            Self::Older(version) => write!(
+                f,
+                "it was made by an older wi (plan format {version}; this is wi {this}, which reads {reads}.x): plan again with `wi plan --out FILE`"
+            ),
+            Self::Changed => f.write_str(
+                "it is truncated or was changed: its checksum does not fit. Plan again with `wi plan --out FILE`",
+            ),
+            Self::TooLarge => write!(f, "it unpacks to more than {} MiB", LARGEST >> 20),
+            Self::TooMany => f.write_str("it has more in it than any plan"),
+            Self::Misfit(why) => write!(
+                f,
+                "wi has not written it so: {why}. Plan again with `wi plan --out FILE`"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for SavedError {}
 
 /// A plan, and all that carrying it out later takes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -115,14 +180,16 @@ impl PlanFile {
     }
 
     /// The file's bytes.
-    pub fn encode(&self) -> Result<Vec<u8>, String> {
-        let failed = |e: &dyn std::fmt::Display| format!("the plan cannot be packed: {e}");
+    ///
+    /// # Errors
+    /// Those of the packer.
+    pub fn encode(&self) -> std::io::Result<Vec<u8>> {
         let mut packer = GzEncoder::new(Vec::new(), Compression::default());
-        serde_json::to_writer(&mut packer, self).map_err(|e| failed(&e))?;
-        let packed = packer.finish().map_err(|e| failed(&e))?;
+        serde_json::to_writer(&mut packer, self)?;
+        let packed = packer.finish()?;
         let (major, minor) = FORMAT;
         let mut out = Vec::with_capacity(packed.len() + 96);
-        writeln!(out, "{MAGIC}{major}.{minor} {}", sha256(&packed)).map_err(|e| failed(&e))?;
+        writeln!(out, "{MAGIC}{major}.{minor} {}", sha256(&packed))?;
         out.extend(packed);
         Ok(out)
     }
@@ -132,68 +199,54 @@ impl PlanFile {
         start.starts_with(MAGIC.as_bytes())
     }
 
-    /// Reads a file's bytes; an error says what is wrong with them and what to do.
-    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let rest = bytes
-            .strip_prefix(MAGIC.as_bytes())
-            .ok_or("it is not a saved plan: make one with `wi plan --out FILE`")?;
-        let damaged = "it is damaged: plan again with `wi plan --out FILE`";
+    /// Reads a file's bytes.
+    ///
+    /// # Errors
+    /// [`SavedError`]: no plan of this format, or one that `wi` has not written so.
+    pub fn decode(bytes: &[u8]) -> Result<Self, SavedError> {
+        let rest = bytes.strip_prefix(MAGIC.as_bytes());
+        let rest = rest.ok_or(SavedError::NoPlan)?;
+        let damaged = || SavedError::Damaged(None);
         // A line without an end is a truncated one.
         let end = rest.iter().take(128).position(|b| *b == b'\n');
-        let (line, packed) = rest.split_at(end.ok_or(damaged)?);
+        let (line, packed) = rest.split_at(end.ok_or_else(damaged)?);
         let packed = &packed[1..];
-        let line = std::str::from_utf8(line).map_err(|_| damaged)?;
-        let (version, digest) = line.split_once(' ').ok_or(damaged)?;
+        let line = std::str::from_utf8(line).map_err(|_| damaged())?;
+        let (version, digest) = line.split_once(' ').ok_or_else(damaged)?;
         let major = version.split('.').next().unwrap_or_default();
         match major.parse::<u32>() {
-            Ok(major) if major > FORMAT.0 => {
-                return Err(format!(
-                    "it was made by a newer wi (plan format {version}; this is wi {}, which reads {}.x): use that one, or plan again with this one",
-                    env!("CARGO_PKG_VERSION"),
-                    FORMAT.0
-                ));
-            }
-            Ok(major) if major < FORMAT.0 => {
-                return Err(format!(
-                    "it was made by an older wi (plan format {version}; this is wi {}, which reads {}.x): plan again with `wi plan --out FILE`",
-                    env!("CARGO_PKG_VERSION"),
-                    FORMAT.0
-                ));
-            }
-            Ok(major) if major == FORMAT.0 => {}
-            _ => return Err(damaged.to_owned()),
+            Ok(major) if major > FORMAT.0 => return Err(SavedError::Newer(version.to_owned())),
+            Ok(major) if major < FORMAT.0 => return Err(SavedError::Older(version.to_owned())),
+            Ok(_) => {}
+            Err(_) => return Err(damaged()),
         }
         if sha256(packed) != digest {
-            return Err(format!(
-                "it is truncated or was changed: its checksum does not fit. {}",
-                "Plan again with `wi plan --out FILE`"
-            ));
+            return Err(SavedError::Changed);
         }
         let mut text = Vec::new();
         GzDecoder::new(packed)
             .take(LARGEST + 1)
             .read_to_end(&mut text)
-            .map_err(|e| format!("{damaged} ({e})"))?;
+            .map_err(|e| SavedError::Damaged(Some(e.to_string())))?;
         if text.len() as u64 > LARGEST {
-            return Err(format!("it unpacks to more than {} MiB", LARGEST >> 20));
+            return Err(SavedError::TooLarge);
         }
         Self::from_json(&text)
     }
 
     /// Reads what is packed in a file. Whoever made it got its checksum right: what does not fit
     /// together is refused.
-    pub fn from_json(text: &[u8]) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn from_json(text: &[u8]) -> Result<Self, SavedError> {
         if memory(text) > MOST_MEMORY {
-            return Err("it has more in it than any plan".to_owned());
+            return Err(SavedError::TooMany);
         }
-        let file: Self = serde_json::from_slice(text)
-            .map_err(|e| format!("it is damaged: plan again with `wi plan --out FILE` ({e})"))?;
-        match integrity(&file) {
-            Ok(()) => Ok(file),
-            Err(why) => Err(format!(
-                "wi has not written it so: {why}. Plan again with `wi plan --out FILE`"
-            )),
-        }
+        let file: Self =
+            serde_json::from_slice(text).map_err(|e| SavedError::Damaged(Some(e.to_string())))?;
+        integrity(&file)?;
+        Ok(file)
     }
 }
 
@@ -209,7 +262,7 @@ fn memory(text: &[u8]) -> u64 {
 }
 
 /// What in it does not fit together; nothing in one that `wi` has written.
-fn integrity(file: &PlanFile) -> Result<(), String> {
+fn integrity(file: &PlanFile) -> Result<(), integrity::Misfit> {
     let PlanFile {
         wi_version: _,
         made_at: _,

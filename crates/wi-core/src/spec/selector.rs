@@ -1,6 +1,7 @@
 //! Which clusters: by name, or by labels as kubectl selects.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Which clusters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,34 @@ pub enum Requirement {
     /// Not there.
     Missing(String),
 }
+
+/// Why a text is no selector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SelectorError {
+    /// A `)` comes first.
+    Unopened,
+    /// A `(` has no end.
+    Unclosed,
+    /// What stands in the place of a label's key.
+    NoKey(String),
+    /// A part with a list that is neither `in` nor `notin`.
+    NoRelation(String),
+}
+
+impl fmt::Display for SelectorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unopened => f.write_str("a `)` without its `(`"),
+            Self::Unclosed => f.write_str("a `(` without its `)`"),
+            Self::NoKey(text) => write!(f, "`{text}` is not the key of a label"),
+            Self::NoRelation(part) => {
+                write!(f, "`{part}` is neither `KEY in (…)` nor `KEY notin (…)`")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SelectorError {}
 
 impl Requirement {
     fn holds(&self, labels: &BTreeMap<String, String>) -> bool {
@@ -58,24 +87,26 @@ impl Selector {
     }
 
     /// Reads `all`, or a selector as kubectl takes it.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// [`SelectorError`], which names the part.
+    pub fn parse(text: &str) -> Result<Self, SelectorError> {
         if text.trim() == "all" {
             return Ok(Self::All);
         }
-        let requirements: Result<Vec<Requirement>, String> =
-            split(text)?.into_iter().map(requirement).collect();
-        Ok(Self::Labels(requirements?))
+        let requirements = split(text)?.into_iter().map(requirement);
+        requirements.collect::<Result<_, _>>().map(Self::Labels)
     }
 }
 
 /// At commas that are in no parentheses.
-fn split(text: &str) -> Result<Vec<&str>, String> {
+fn split(text: &str) -> Result<Vec<&str>, SelectorError> {
     let mut parts = Vec::new();
     let (mut start, mut depth) = (0, 0_u32);
     for (at, c) in text.char_indices() {
         match c {
             '(' => depth += 1,
-            ')' => depth = depth.checked_sub(1).ok_or("a `)` without its `(`")?,
+            ')' => depth = depth.checked_sub(1).ok_or(SelectorError::Unopened)?,
             ',' if depth == 0 => {
                 parts.push(text[start..at].trim());
                 start = at + 1;
@@ -84,13 +115,13 @@ fn split(text: &str) -> Result<Vec<&str>, String> {
         }
     }
     if depth > 0 {
-        return Err("a `(` without its `)`".to_owned());
+        return Err(SelectorError::Unclosed);
     }
     parts.push(text[start..].trim());
     Ok(parts)
 }
 
-fn requirement(part: &str) -> Result<Requirement, String> {
+fn requirement(part: &str) -> Result<Requirement, SelectorError> {
     let key = |text: &str| {
         let text = text.trim();
         let ok = !text.is_empty()
@@ -100,7 +131,7 @@ fn requirement(part: &str) -> Result<Requirement, String> {
         if ok {
             Ok(text.to_owned())
         } else {
-            Err(format!("`{text}` is not the key of a label"))
+            Err(SelectorError::NoKey(text.to_owned()))
         }
     };
     let one = |value: &str| BTreeSet::from([value.trim().to_owned()]);
@@ -121,9 +152,7 @@ fn requirement(part: &str) -> Result<Requirement, String> {
         return match (words.next(), words.next(), words.next()) {
             (Some(k), Some("in"), None) => Ok(Requirement::In(key(k)?, values)),
             (Some(k), Some("notin"), None) => Ok(Requirement::NotIn(key(k)?, values)),
-            _ => Err(format!(
-                "`{part}` is neither `KEY in (…)` nor `KEY notin (…)`"
-            )),
+            _ => Err(SelectorError::NoRelation(part.to_owned())),
         };
     }
     Ok(Requirement::Exists(key(part)?))

@@ -26,7 +26,7 @@ fn forged_with(
     forge(inner);
     match PlanFile::from_json(json.to_string().as_bytes()) {
         Ok(_) => "accepted".to_owned(),
-        Err(why) => why,
+        Err(why) => why.to_string(),
     }
 }
 

@@ -584,7 +584,8 @@ fn forged_plan_ends_no_more_than_the_spec_asks_for() {
     ] {
         let forged = text.replace(from, to);
         assert_ne!(forged, text, "{from}");
-        let why = PlanFile::from_json(forged.as_bytes()).expect_err(to);
+        let why = PlanFile::from_json(forged.as_bytes());
+        let why = why.expect_err(to).to_string();
         assert!(why.contains(told), "{to}: {why}");
     }
 }

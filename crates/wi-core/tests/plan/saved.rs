@@ -110,7 +110,7 @@ fn forged(spec: &str, world: &Value, options: &Options, at: &str, value: Value) 
     let text = json.to_string();
     match PlanFile::from_json(text.as_bytes()) {
         Ok(_) => "accepted".to_owned(),
-        Err(why) => why,
+        Err(why) => why.to_string(),
     }
 }
 
@@ -187,7 +187,7 @@ fn file_is_unpacked_within_bounds() {
     let line = String::from_utf8(packed[..head].to_vec()).expect("text");
     let of = |line: &str, rest: &[u8]| {
         let bytes = [line.as_bytes(), b"\n", rest].concat();
-        PlanFile::decode(&bytes).map(|_| ()).expect_err("refused")
+        PlanFile::decode(&bytes).expect_err("refused").to_string()
     };
     let rest = &packed[head + 1..];
     assert!(
@@ -203,17 +203,20 @@ fn file_is_unpacked_within_bounds() {
     assert!(
         PlanFile::decode(b"wi-plan 3.0 abc")
             .expect_err("no end")
+            .to_string()
             .contains("it is damaged")
     );
     assert!(
         PlanFile::decode(b"apiVersion: wi/v1")
             .expect_err("no plan")
+            .to_string()
             .contains("it is not a saved plan")
     );
     let bomb = format!("{{\"a\":[{}]}}", "{},".repeat(8 << 20));
     assert!(
         PlanFile::from_json(bomb.as_bytes())
             .expect_err("a bomb")
+            .to_string()
             .contains("more in it than any plan")
     );
     let newer = line.replace("wi-plan 3.0", "wi-plan 3.9");

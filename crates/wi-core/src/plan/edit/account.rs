@@ -7,7 +7,7 @@ use super::{Edit, Kind, Phase};
 use crate::address::{AccountName, Address};
 use crate::desired::Desired;
 use crate::names::{Email, Member, ProjectId};
-use crate::plan::integrity::{Checked, OTHER, UNKNOWN, holds};
+use crate::plan::integrity::{Checked, Forged, holds};
 use crate::plan::observe::Reader;
 use crate::plan::ownership::{owner_in_description, split_description};
 use crate::plan::permissions::Permission;
@@ -117,9 +117,9 @@ impl Account {
 }
 
 /// Of a description only the mark is ours to change.
-fn only_mark(before: &AccountState, after: &str) -> Result<(), String> {
+fn only_mark(before: &AccountState, after: &str) -> Result<(), Forged> {
     let text = |description| split_description(description).0.trim_end();
-    holds(text(&before.description) == text(after), UNKNOWN)
+    holds(text(&before.description) == text(after), Forged::Unknown)
 }
 
 impl Kind for Account {
@@ -316,11 +316,11 @@ impl Kind for Account {
         Edit::Account(edit)
     }
 
-    fn check(&self, plan: &Checked<'_>) -> Result<(), String> {
+    fn check(&self, plan: &Checked<'_>) -> Result<(), Forged> {
         plan.named(&self.email, &self.name)?;
         holds(
             self.email.project().is_none_or(|p| p == self.project),
-            OTHER,
+            Forged::Other,
         )?;
         match (&self.before, &self.after) {
             (None, AccountAfter::Disabled { .. } | AccountAfter::Deleted)
@@ -329,7 +329,7 @@ impl Kind for Account {
                 AccountAfter::Present {
                     undelete: Some(_), ..
                 },
-            ) => Err(UNKNOWN.to_owned()),
+            ) => Err(Forged::Unknown),
             (
                 None,
                 AccountAfter::Present {
@@ -340,10 +340,10 @@ impl Kind for Account {
                 },
             ) => {
                 let digits = |id: &String| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit());
-                holds(undelete.as_ref().is_none_or(digits), OTHER)?;
+                holds(undelete.as_ref().is_none_or(digits), Forged::Other)?;
                 holds(
                     !disabled && owner_in_description(description) == Some(plan.owner),
-                    UNKNOWN,
+                    Forged::Unknown,
                 )
             }
             (
@@ -354,23 +354,23 @@ impl Kind for Account {
                     ..
                 },
             ) => {
-                holds(before.disabled || !disabled, UNKNOWN)?;
+                holds(before.disabled || !disabled, Forged::Unknown)?;
                 only_mark(before, description)?;
                 plan.may_take(owner_in_description(&before.description))?;
                 let after = owner_in_description(description);
-                holds(after.is_none_or(|o| o == plan.owner), UNKNOWN)
+                holds(after.is_none_or(|o| o == plan.owner), Forged::Unknown)
             }
             (Some(before), AccountAfter::Disabled { description }) => {
                 only_mark(before, description)?;
-                holds(owner_in_description(description).is_none(), UNKNOWN)?;
+                holds(owner_in_description(description).is_none(), Forged::Unknown)?;
                 holds(
                     owner_in_description(&before.description) == Some(plan.owner),
-                    UNKNOWN,
+                    Forged::Unknown,
                 )
             }
             (Some(before), AccountAfter::Deleted) => holds(
                 owner_in_description(&before.description) == Some(plan.owner),
-                UNKNOWN,
+                Forged::Unknown,
             ),
         }
     }

@@ -9,7 +9,7 @@ use super::{Edit, Kind, Phase};
 use crate::address::{AccountName, Address, BindingKey};
 use crate::desired::Desired;
 use crate::names::{Email, Member};
-use crate::plan::integrity::{Checked, OTHER, UNKNOWN, holds};
+use crate::plan::integrity::{Checked, Forged, holds};
 use crate::plan::observe::Reader;
 use crate::plan::permissions::Permission;
 use crate::plan::right::Right;
@@ -198,19 +198,22 @@ impl Kind for Binding {
         Edit::Binding(self.clone())
     }
 
-    fn check(&self, plan: &Checked<'_>) -> Result<(), String> {
+    fn check(&self, plan: &Checked<'_>) -> Result<(), Forged> {
         match (self.account(), &self.on) {
             (Some(email), Some(name)) => plan.named(email, name)?,
             (None, None) => {}
-            _ => return Err(OTHER.to_owned()),
+            _ => return Err(Forged::Other),
         }
         match (self.member(), &self.who) {
             (Some(email), Some(name)) => plan.member_named(email, name)?,
             (None, None) => {}
-            _ => return Err(OTHER.to_owned()),
+            _ => return Err(Forged::Other),
         }
-        holds(self.before.is_empty() != self.after.is_empty(), UNKNOWN)?;
+        holds(
+            self.before.is_empty() != self.after.is_empty(),
+            Forged::Unknown,
+        )?;
         let is_it = |m: &String| Member::parse(m) == self.key.member;
-        holds(self.members().iter().all(is_it), OTHER)
+        holds(self.members().iter().all(is_it), Forged::Other)
     }
 }

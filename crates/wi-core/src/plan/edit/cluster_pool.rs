@@ -7,7 +7,7 @@ use super::{Edit, Kind, Phase};
 use crate::address::Address;
 use crate::desired::Desired;
 use crate::names::Member;
-use crate::plan::integrity::{Checked, UNKNOWN, holds};
+use crate::plan::integrity::{Checked, Forged, holds};
 use crate::plan::observe::Reader;
 use crate::plan::permissions::Permission;
 use crate::plan::right::Right;
@@ -93,8 +93,8 @@ impl Kind for ClusterPool {
         Edit::ClusterPool(self.clone())
     }
 
-    fn check(&self, plan: &Checked<'_>) -> Result<(), String> {
+    fn check(&self, plan: &Checked<'_>) -> Result<(), Forged> {
         let path = plan.cluster(&self.cluster)?;
-        holds(self.after == path.project.workload_pool(), UNKNOWN)
+        holds(self.after == path.project.workload_pool(), Forged::Unknown)
     }
 }

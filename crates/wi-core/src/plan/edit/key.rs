@@ -7,7 +7,7 @@ use super::{Edit, Kind, Phase};
 use crate::address::{AccountName, Address};
 use crate::desired::Desired;
 use crate::names::{Email, Member, ProjectId};
-use crate::plan::integrity::{Checked, OTHER, UNKNOWN, holds};
+use crate::plan::integrity::{Checked, Forged, holds};
 use crate::plan::observe::Reader;
 use crate::plan::permissions::Permission;
 use crate::plan::right::Right;
@@ -162,18 +162,18 @@ impl Kind for Key {
         Edit::Key(self.clone())
     }
 
-    fn check(&self, plan: &Checked<'_>) -> Result<(), String> {
+    fn check(&self, plan: &Checked<'_>) -> Result<(), Forged> {
         plan.named(&self.email, &self.name)?;
         let project = self.email.project();
-        holds(project.is_none_or(|p| p == self.project), OTHER)?;
+        holds(project.is_none_or(|p| p == self.project), Forged::Other)?;
         let is_id = !self.id.is_empty() && self.id.bytes().all(|b| b.is_ascii_alphanumeric());
-        holds(is_id, OTHER)?;
+        holds(is_id, Forged::Other)?;
         let until = plan.until(&self.email);
         let asked = match self.after {
             KeyAfter::Disabled => until >= Some(Until::Disabled),
             KeyAfter::Deleted => until >= Some(Until::Deleted),
             KeyAfter::Enabled => until.is_some_and(|until| !until.ends_keys()),
         };
-        holds(asked, UNKNOWN)
+        holds(asked, Forged::Unknown)
     }
 }

@@ -8,7 +8,7 @@ use super::{Edit, Kind, Phase};
 use crate::address::{Address, KsaKey};
 use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::names::{Email, Member};
-use crate::plan::integrity::{Checked, UNKNOWN, UNSHOWN, holds};
+use crate::plan::integrity::{Checked, Forged, holds};
 use crate::plan::observe::Reader;
 use crate::plan::ownership::{ADOPTED, FORMER, MANAGED_BY, OWNER};
 use crate::plan::permissions::Permission;
@@ -248,10 +248,10 @@ impl Kind for Ksa {
         })
     }
 
-    fn check(&self, plan: &Checked<'_>) -> Result<(), String> {
+    fn check(&self, plan: &Checked<'_>) -> Result<(), Forged> {
         plan.cluster(&self.key.cluster)?;
         let was = self.before.as_ref();
-        holds(was.is_none_or(|was| !was.uid.is_empty()), UNKNOWN)?;
+        holds(was.is_none_or(|was| !was.uid.is_empty()), Forged::Unknown)?;
         let ours = was.is_some_and(|was| was.owner() == Some(plan.owner));
         match &self.after {
             KsaAfter::Kept { former, .. } => {
@@ -262,20 +262,22 @@ impl Kind for Ksa {
                 ];
                 holds(
                     former.is_none() || theirs.contains(&former.as_deref()),
-                    UNKNOWN,
+                    Forged::Unknown,
                 )?;
             }
-            KsaAfter::Released | KsaAfter::LetGo | KsaAfter::Deleted => holds(ours, UNKNOWN)?,
+            KsaAfter::Released | KsaAfter::LetGo | KsaAfter::Deleted => {
+                holds(ours, Forged::Unknown)?
+            }
         }
         let loses =
             was.is_some_and(|was| was.account().is_some()) && self.account_after().is_none();
-        holds(!self.drop_annotation || loses, UNSHOWN)?;
+        holds(!self.drop_annotation || loses, Forged::Unshown)?;
         // Beside what is ours, marks are written over: those of a spec that is taken over from, and copies.
         let marked = was.is_some_and(|was| was.annotations.contains_key(OWNER));
         let may_force = marked || was.is_some_and(Was::annotation_is_ours);
         holds(
             may_force || !self.force || plan.options.force_conflicts,
-            UNKNOWN,
+            Forged::Unknown,
         )
     }
 }

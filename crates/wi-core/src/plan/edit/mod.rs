@@ -33,7 +33,7 @@ pub use secret::Secret;
 pub use shadow::Shadow;
 pub use template::Template;
 
-use super::integrity::Checked;
+use super::integrity::{Checked, Forged};
 use super::observe::Reader;
 use super::permissions::Permission;
 use super::right::Right;
@@ -154,7 +154,7 @@ pub trait Kind {
     fn timeless(&self) -> Edit;
 
     /// Whether `wi` can have planned it, in a plan that comes from a file; an error says what not.
-    fn check(&self, plan: &Checked<'_>) -> Result<(), String>;
+    fn check(&self, plan: &Checked<'_>) -> Result<(), Forged>;
 }
 
 /// Changes as a list: an edit knows its address.

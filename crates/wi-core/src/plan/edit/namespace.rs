@@ -8,7 +8,7 @@ use super::{Edit, Kind, Phase};
 use crate::address::{Address, NamespaceKey};
 use crate::desired::Desired;
 use crate::names::Member;
-use crate::plan::integrity::{Checked, UNKNOWN, holds};
+use crate::plan::integrity::{Checked, Forged, holds};
 use crate::plan::observe::Reader;
 use crate::plan::ownership::OWNER;
 use crate::plan::permissions::Permission;
@@ -111,16 +111,19 @@ impl Kind for Namespace {
         })
     }
 
-    fn check(&self, plan: &Checked<'_>) -> Result<(), String> {
+    fn check(&self, plan: &Checked<'_>) -> Result<(), Forged> {
         plan.cluster(&self.key.cluster)?;
         match &self.before {
             Some(was) if self.taken_over => {
                 plan.may_take(was.owner())?;
-                holds(was.owner().is_some() && !was.uid.is_empty(), UNKNOWN)
+                holds(
+                    was.owner().is_some() && !was.uid.is_empty(),
+                    Forged::Unknown,
+                )
             }
             Some(was) => holds(
                 was.owner() == Some(plan.owner) && !was.uid.is_empty(),
-                UNKNOWN,
+                Forged::Unknown,
             ),
             None => Ok(()),
         }

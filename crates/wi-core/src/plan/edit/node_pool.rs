@@ -7,7 +7,7 @@ use super::{Edit, Kind, Phase};
 use crate::address::Address;
 use crate::desired::Desired;
 use crate::names::{KubeName, Member};
-use crate::plan::integrity::{Checked, OTHER, holds};
+use crate::plan::integrity::{Checked, Forged, holds};
 use crate::plan::observe::Reader;
 use crate::plan::permissions::Permission;
 use crate::plan::right::Right;
@@ -53,9 +53,9 @@ pub(super) fn in_short(settings: &UpgradeSettings) -> String {
 }
 
 /// A node pool of a cluster of the spec, under a name that GKE allows.
-pub(super) fn check_name(plan: &Checked<'_>, cluster: &str, node_pool: &str) -> Result<(), String> {
+pub(super) fn check_name(plan: &Checked<'_>, cluster: &str, node_pool: &str) -> Result<(), Forged> {
     plan.cluster(cluster)?;
-    holds(KubeName::label(node_pool).is_ok(), OTHER)
+    holds(KubeName::label(node_pool).is_ok(), Forged::Other)
 }
 
 impl Kind for NodePool {
@@ -139,7 +139,7 @@ impl Kind for NodePool {
         })
     }
 
-    fn check(&self, plan: &Checked<'_>) -> Result<(), String> {
+    fn check(&self, plan: &Checked<'_>) -> Result<(), Forged> {
         check_name(plan, &self.cluster, &self.node_pool)
     }
 }

@@ -8,7 +8,7 @@ use super::{Edit, Kind, Phase};
 use crate::address::Address;
 use crate::desired::Desired;
 use crate::names::Member;
-use crate::plan::integrity::Checked;
+use crate::plan::integrity::{Checked, Forged};
 use crate::plan::observe::Reader;
 use crate::plan::permissions::Permission;
 use crate::plan::right::Right;
@@ -96,7 +96,7 @@ impl Kind for RestoreSettings {
         Edit::RestoreSettings(self.clone())
     }
 
-    fn check(&self, plan: &Checked<'_>) -> Result<(), String> {
+    fn check(&self, plan: &Checked<'_>) -> Result<(), Forged> {
         check_name(plan, &self.cluster, &self.node_pool)
     }
 }

@@ -7,7 +7,7 @@ use super::{Edit, Kind, Phase};
 use crate::address::{Address, SecretKey};
 use crate::desired::Desired;
 use crate::names::{Email, Member};
-use crate::plan::integrity::{Checked, UNKNOWN, holds};
+use crate::plan::integrity::{Checked, Forged, holds};
 use crate::plan::observe::Reader;
 use crate::plan::permissions::Permission;
 use crate::plan::right::Right;
@@ -98,9 +98,9 @@ impl Kind for Secret {
         })
     }
 
-    fn check(&self, plan: &Checked<'_>) -> Result<(), String> {
+    fn check(&self, plan: &Checked<'_>) -> Result<(), Forged> {
         plan.cluster(&self.key.cluster)?;
         let asked = plan.until(&self.email) == Some(Until::Pruned);
-        holds(asked && !self.uid.is_empty(), UNKNOWN)
+        holds(asked && !self.uid.is_empty(), Forged::Unknown)
     }
 }

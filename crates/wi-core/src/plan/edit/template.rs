@@ -10,7 +10,7 @@ use crate::migrate::edit::{METADATA_NODES, Step};
 use crate::migrate::mark::Way;
 use crate::migrate::templates::Strategy;
 use crate::names::{Email, KubeName, Member};
-use crate::plan::integrity::{Checked, OTHER, UNKNOWN, holds};
+use crate::plan::integrity::{Checked, Forged, holds};
 use crate::plan::observe::Reader;
 use crate::plan::permissions::Permission;
 use crate::plan::right::Right;
@@ -210,9 +210,9 @@ impl Kind for Template {
         })
     }
 
-    fn check(&self, plan: &Checked<'_>) -> Result<(), String> {
+    fn check(&self, plan: &Checked<'_>) -> Result<(), Forged> {
         plan.cluster(&self.key.cluster)?;
-        holds(self.key.kind == "Deployment", OTHER)?;
+        holds(self.key.kind == "Deployment", Forged::Other)?;
         let until = plan.until(&self.email);
         let asked = match (self.goes_on, self.way) {
             (true, _) => until.is_some(),
@@ -220,6 +220,6 @@ impl Kind for Template {
             (false, Way::Back) => until.is_some() && until < Some(Until::Cutover),
         };
         let is_one = self.goes_on == self.steps.is_empty() && !self.uid.is_empty();
-        holds(asked && is_one, UNKNOWN)
+        holds(asked && is_one, Forged::Unknown)
     }
 }
