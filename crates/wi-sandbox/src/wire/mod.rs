@@ -314,6 +314,11 @@ fn snake(camel: &str) -> String {
     out
 }
 
+/// Modes that node pools of years ago have, which the documents have no more.
+fn is_of_former_pools(path: &str, mode: &str) -> bool {
+    path.ends_with(".workloadMetadataConfig.mode") && matches!(mode, "SECURE" | "EXPOSE")
+}
+
 fn misfits(expected: &str, value: &Value, path: &str, wrong: &mut Vec<String>) {
     let fits = match (kind(expected), value) {
         (Kind::Any, _) | (Kind::Text, Value::String(_)) | (Kind::Bool, Value::Bool(_)) => true,
@@ -321,7 +326,9 @@ fn misfits(expected: &str, value: &Value, path: &str, wrong: &mut Vec<String>) {
         (Kind::Int32, value) => value.as_i64().is_some_and(|n| i32::try_from(n).is_ok()),
         // 64 bits do not fit a JavaScript number.
         (Kind::Int64, Value::String(text)) => text.parse::<i64>().is_ok(),
-        (Kind::Enum(names), Value::String(text)) => names.split('|').any(|name| name == text),
+        (Kind::Enum(names), Value::String(text)) => {
+            names.split('|').any(|name| name == text) || is_of_former_pools(path, text)
+        }
         (Kind::Message(name), Value::Object(fields)) => {
             let known = tables().types.get(name);
             for (field, value) in fields {
