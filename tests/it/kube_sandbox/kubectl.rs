@@ -103,22 +103,6 @@ async fn kubectl_gets_annotates_creates_applies_and_deletes() {
     );
     assert!(kubectl(&["apply", "-f", "sa.yaml"]).contains("configured"));
     assert!(kubectl(&["explain", "sa"]).contains("ServiceAccount"));
-    let token = [
-        "create",
-        "token",
-        "plain",
-        "-n",
-        "made",
-        "--audience=p.svc.id.goog",
-        "--duration=20m",
-        "-o",
-        "json",
-    ];
-    let token: Value = serde_json::from_str(&kubectl(&token)).unwrap();
-    assert_eq!(
-        token["spec"],
-        json!({ "audiences": ["p.svc.id.goog"], "expirationSeconds": 1200, "boundObjectRef": null })
-    );
     kubectl(&["-n", "made", "label", "sa", "plain", "team=shop"]);
     assert_eq!(
         kubectl(&["-n", "made", "get", "sa", "-l", "team=shop", "-o", "name"]).trim(),
