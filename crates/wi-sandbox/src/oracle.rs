@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::access::{Granted, PodAccess, Sample, Token};
+use super::clock;
 use super::errors::ApiError;
 use super::gke::cluster::Cluster;
 use super::issued::{Holder, Pool, Workload};

@@ -14,7 +14,7 @@ use crate::migrate::mark::Way;
 use crate::migrate::shadow::decide::{Act, Why};
 use crate::migrate::shadow::{LABEL, Stage, label_of};
 use crate::names::{Email, KubeName, Member};
-use crate::plan::integrity::{Checked, OTHER, UNKNOWN, holds};
+use crate::plan::integrity::{Checked, Forged, holds};
 use crate::plan::observe::Reader;
 use crate::plan::permissions::Permission;
 use crate::plan::right::Right;
@@ -239,10 +239,10 @@ impl Kind for Shadow {
         })
     }
 
-    fn check(&self, plan: &Checked<'_>) -> Result<(), String> {
+    fn check(&self, plan: &Checked<'_>) -> Result<(), Forged> {
         plan.cluster(&self.key.cluster)?;
         let is_its = self.name == crate::migrate::shadow::name_of(self.key.name.as_str());
-        holds(is_its && self.key.kind == "Deployment", OTHER)?;
+        holds(is_its && self.key.kind == "Deployment", Forged::Other)?;
         let until = plan.until(&self.email);
         let asked = match (self.goes(), self.stage) {
             (None, Stage::Dark) => matches!(until, Some(Until::Shadow | Until::Canary)),
@@ -256,6 +256,6 @@ impl Kind for Shadow {
             Act::Make => is_none && !self.steps.is_empty(),
             Act::Change | Act::Prove | Act::Remove(_) => is_there,
         };
-        holds(asked && fits, UNKNOWN)
+        holds(asked && fits, Forged::Unknown)
     }
 }
