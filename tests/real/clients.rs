@@ -179,15 +179,6 @@ fn kubectl_sees_what_wi_did_and_wi_sees_and_mends_what_kubectl_does() {
         "wi"
     );
 
-    let pool = "--audience=acme-prod.svc.id.goog";
-    let create = ["create", "token", "checkout", "-n", "shop"];
-    let asked = [pool, "--duration=20m", "-o", "json"];
-    let token = client(&served, "kubectl", &[&create[..], &asked[..]].concat());
-    let audiences = serde_json::json!(["acme-prod.svc.id.goog"]);
-    assert_eq!(token["spec"]["audiences"], audiences);
-    assert_eq!(token["spec"]["expirationSeconds"], 1200);
-    assert!(token["status"]["token"].is_string());
-
     let other = "iam.gke.io/gcp-service-account=other@acme-prod.iam.gserviceaccount.com";
     client(
         &served,
