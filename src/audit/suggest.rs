@@ -175,7 +175,7 @@ pub fn needless(world: &World, paths: &[PathBuf]) -> (Edits, Vec<(Needless, bool
             .iter()
             .all(|key| all.iter().any(|n| n.grant == **key));
         let first = of_line.first().is_some_and(|key| **key == one.grant);
-        (is_alone && first && edits.make(&one.place, &of_line, &nothing)) || (is_alone && !first)
+        is_alone && (!first || edits.make(&one.place, &of_line, &nothing))
     });
     let made: Vec<bool> = told.collect();
     (edits, all.iter().cloned().zip(made).collect())

@@ -135,7 +135,7 @@ pub fn plan(plan: &Plan, width: usize, expand: bool) -> String {
     }
     for note in &plan.notes {
         let lines = wrap(&format!("Note: {}", safe(note)), width);
-        let _ = writeln!(out, "{}\n", paint(DIM, &lines.join("\n")));
+        let _ = writeln!(out, "{}\n", paint(DIM, lines.join("\n")));
     }
     if !plan.unseen.is_empty() {
         let mut text = String::from(

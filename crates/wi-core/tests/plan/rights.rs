@@ -168,7 +168,11 @@ fn pods_have_their_account_by_either_right_when_a_node_pool_moves() {
         "{ impersonates: { account: checkout, through: project/acme-prod } }",
         "{ impersonates: { account: checkout, expires: 2030-01-01 } }",
     ] {
-        assert_eq!(fate(checkout, json!({})), [account.clone()], "{checkout}");
+        assert_eq!(
+            fate(checkout, json!({})),
+            std::slice::from_ref(&account),
+            "{checkout}"
+        );
     }
     let sometimes = "{ impersonates: { account: checkout, condition: { title: t, expression: 'request.time.getHours() < 18' } } }";
     says(&fate(sometimes, json!({})), &["loses: "]);

@@ -36,10 +36,7 @@ impl Writer<'_> {
                 fields.push(format!("resource: {}", scalar(&key.resource.to_string())));
             }
             let why = self.remark(key.is_wide().then_some(WIDE));
-            let end = match &key.condition {
-                None => None,
-                Some(condition) => Some((condition, expires(condition))),
-            };
+            let end = key.condition.as_ref().map(|c| (c, expires(c)));
             if let Some((condition, None)) = end {
                 for (n, field) in fields.iter().enumerate() {
                     match n {
