@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
+use jiff::Timestamp;
 use tracing::{Instrument, info_span};
 use wi_client::http::Http;
 use wi_client::kubernetes::Kube;
@@ -25,6 +26,7 @@ pub type Refused = BTreeMap<Address, Reason>;
 /// takes no dry runs.
 pub async fn check(http: &Http, plan: &Plan, desired: &Desired, live: &Live) -> Refused {
     let limits = Limits::default();
+    let now = jiff::Timestamp::now() - http.clock_ahead().unwrap_or_default();
     let mut of_clusters: BTreeMap<&str, Vec<&Change>> = BTreeMap::new();
     for change in plan.changes.values() {
         let cluster = change.cluster().filter(|_| may_be_asked(plan, change));
@@ -51,7 +53,7 @@ pub async fn check(http: &Http, plan: &Plan, desired: &Desired, live: &Live) -> 
         let refused = changes.into_iter().map(async |change| {
             let address = change.edit.address();
             let span = info_span!("change", address = &*address);
-            let asked = refusal(&target, change, desired, live);
+            let asked = refusal(&target, change, desired, live, now);
             let why = asked.instrument(span).await?;
             Some((address, why))
         });
@@ -80,12 +82,13 @@ async fn refusal(
     change: &Change,
     desired: &Desired,
     live: &Live,
+    now: Timestamp,
 ) -> Option<Reason> {
     let tried = match &change.edit {
         Edit::Namespace(edit) => namespace::change(target, edit).await,
         Edit::Ksa(edit) => ksa::change(target, edit).await,
         Edit::Template(edit) => {
-            let asked = template::rehearsal::ask(target.kube, edit, desired, live).await;
+            let asked = template::rehearsal::ask(target.kube, edit, desired, live, now).await;
             asked.map_err(WriteError::Api)
         }
         _ => Ok(()),

@@ -1,6 +1,9 @@
 //! `until: cutover`: `wi apply` takes keys out of the templates that nobody else keeps. Every request is counted by the
 //! sandbox's request oracle, from the first write to the last.
 
+mod kinds;
+mod worlds;
+
 use serde_json::{Value, json};
 
 use crate::migrate::{Stage, code, deployment, pod_spec, secret, spec, without_key, world};

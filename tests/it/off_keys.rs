@@ -110,7 +110,7 @@ fn account_goes_down_the_ladder_and_back_up_until_the_key_is_gone() {
         .inside
         .counts()
         .keys()
-        .filter(|c| c.contains("/statefulsets"))
+        .filter(|c| c.contains("/cronjobs"))
         .count();
     assert!(before > 0);
     let again = stage.under(&until(&account, "disabled", ""));
@@ -120,7 +120,7 @@ fn account_goes_down_the_ladder_and_back_up_until_the_key_is_gone() {
     assert!(
         !counts
             .keys()
-            .any(|c| c.contains("/statefulsets") || c.contains("/pods") || c.contains("/secrets")),
+            .any(|c| c.contains("/cronjobs") || c.contains("/pods") || c.contains("/secrets")),
         "{counts:?}"
     );
 

@@ -18,7 +18,7 @@ use wi_core::names::{Email, ProjectId};
 use wi_core::spec::migration::Soak;
 use wi_core::spec::model::AccountSpec;
 use wi_core::wire::iam::ServiceAccountKey;
-use wi_core::wire::workloads::WORKLOAD_KINDS;
+use wi_core::wire::workloads::{WORKLOAD_KINDS, history_of};
 
 use super::{Live, ReadSecrets, SecretName, User, read, see, shadows, tell, templates};
 use crate::scan::report::Sighting;
@@ -62,33 +62,37 @@ pub async fn add_shadows(http: &Http, desired: &Desired, live: &mut PlanLive) {
     }
 }
 
-/// Deployments whose template a run has begun to change: their mark is read without any Secret.
+/// Workloads whose template a run has begun to change: their mark is read without any Secret.
 async fn half_way(
     http: &Http,
     desired: &Desired,
     live: &PlanLive,
 ) -> BTreeMap<String, Result<BTreeSet<WorkloadKey>, String>> {
-    let Some(kind) = WORKLOAD_KINDS.iter().find(|k| k.kind == "Deployment") else {
-        return BTreeMap::new();
-    };
+    // Those that change in several writes.
+    let kinds = WORKLOAD_KINDS.iter();
+    let kinds: Vec<_> = kinds.filter(|k| history_of(k.kind).is_some()).collect();
+    let kinds = kinds.as_slice();
     let each = desired.clusters.iter().map(async |(name, cluster)| {
         let there = live.clusters.get(name).and_then(Seen::found);
         let read = async {
             let there = there.ok_or("the cluster was not read")?;
             let kube = Kube::connect(http, there, &cluster.access).map_err(|e| e.to_string())?;
-            let all = kube.list_workloads(kind).await;
-            let all = all.map_err(|e| e.reason().to_string())?;
-            let begun = all.iter().map(|object| &object.metadata);
-            let begun = begun.filter(|meta| Mark::of(meta).is_some_and(|m| m.way().is_some()));
-            let keys = begun.filter_map(|meta| {
-                Some(WorkloadKey {
-                    cluster: name.clone(),
-                    namespace: meta.namespace.parse().ok()?,
-                    kind: kind.kind.to_owned(),
-                    name: meta.name.parse().ok()?,
-                })
-            });
-            Ok::<_, String>(keys.collect())
+            let lists = kinds.iter().map(|kind| kube.list_workloads(kind));
+            let mut keys = BTreeSet::new();
+            for (kind, all) in kinds.iter().zip(join_all(lists).await) {
+                let all = all.map_err(|e| e.reason().to_string())?;
+                let begun = all.iter().map(|object| &object.metadata);
+                let begun = begun.filter(|meta| Mark::of(meta).is_some_and(|m| m.way().is_some()));
+                keys.extend(begun.filter_map(|meta| {
+                    Some(WorkloadKey {
+                        cluster: name.clone(),
+                        namespace: meta.namespace.parse().ok()?,
+                        kind: kind.kind.to_owned(),
+                        name: meta.name.parse().ok()?,
+                    })
+                }));
+            }
+            Ok::<_, String>(keys)
         };
         (name.clone(), read.await)
     });

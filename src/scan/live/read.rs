@@ -12,12 +12,13 @@ use wi_core::access::{self, SecretUse};
 use wi_core::desired::Desired;
 use wi_core::findings::{NotSeen, Place};
 use wi_core::live::{ConfigMaps, Seen};
-use wi_core::migrate::mark::MARK;
+use wi_core::migrate::mark::{MARK, Mark};
+use wi_core::migrate::{pieces, rollout};
 use wi_core::names::{Email, ProjectId};
 use wi_core::reason::Reason;
 use wi_core::wire::kubernetes::ObjectMeta;
 use wi_core::wire::pods::{Pod, PodSpec};
-use wi_core::wire::workloads::{WORKLOAD_KINDS, WorkloadObject};
+use wi_core::wire::workloads::{REVISIONS, WORKLOAD_KINDS, WorkloadObject, history_of};
 
 use super::resources::{ROWS, secrets_of};
 use super::secrets::{self, Content};
@@ -204,6 +205,7 @@ impl Looked {
         for (kind, object) in &workloads {
             self.workload(kind, object, &maps);
         }
+        self.former(&workloads, &maps).await;
         let controllers: Controllers = workloads
             .iter()
             .filter_map(|(kind, object)| {
@@ -235,6 +237,44 @@ impl Looked {
                 e.reason()
             );
             self.clusters.warnings.push(text);
+        }
+    }
+
+    /// What workloads had from which `wi` took a key, where no ReplicaSet tells it: the way back leads there.
+    async fn former(&mut self, workloads: &[(&'static str, WorkloadObject)], maps: &ConfigMaps) {
+        let mut namespaces = BTreeSet::new();
+        for (kind, object) in workloads {
+            let meta = &object.metadata;
+            let Some(mark) = Mark::of(meta) else {
+                continue;
+            };
+            match mark.pieces {
+                Some(pieces) => {
+                    if let Ok(pod) = serde_json::from_value(pieces::alone(&pieces)) {
+                        self.users(kind, meta, &pod, true, maps);
+                    }
+                }
+                None if history_of(kind) == Some(&REVISIONS) => {
+                    namespaces.insert(meta.namespace.clone());
+                }
+                None => {}
+            }
+        }
+        for namespace in namespaces {
+            let revisions = match self.kube.list_whole(&REVISIONS, &namespace).await {
+                Ok(revisions) => revisions,
+                Err(e) => {
+                    self.not_seen(REVISIONS.plural, &e);
+                    continue;
+                }
+            };
+            for revision in revisions {
+                let pod = rollout::template_of(&revision)["spec"].take();
+                let meta = serde_json::from_value(revision["metadata"].clone());
+                if let (Ok(pod), Ok(meta)) = (serde_json::from_value(pod), meta) {
+                    self.users(REVISIONS.kind, &meta, &pod, true, maps);
+                }
+            }
         }
     }
 

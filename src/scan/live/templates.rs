@@ -13,7 +13,7 @@ use wi_core::migrate::{DataKey, rollout};
 use wi_core::names::Email;
 use wi_core::plan::bound;
 use wi_core::spec::migration::{Migration, Until};
-use wi_core::wire::workloads::{WORKLOAD_KINDS, WorkloadKind};
+use wi_core::wire::workloads::{WORKLOAD_KINDS, WorkloadKind, history_of};
 
 use super::{Live, SecretName, Workload, shadows, tell};
 
@@ -197,18 +197,16 @@ async fn kept_from(
     Ok(access::kept_from(cluster, &policies, &labels))
 }
 
-/// The ReplicaSet that its mark names.
+/// The ReplicaSet or ControllerRevision that its mark names.
 async fn former(live: &Live, workload: &Workload, object: &Value) -> Option<Result<Whole, String>> {
     let mark = rollout::mark(object)?;
     let kube = live.kubes.get(&workload.cluster)?;
-    let sets = match kube
-        .list_whole(kind_of("ReplicaSet")?, &workload.namespace)
-        .await
-    {
-        Ok(sets) => sets,
+    let kind = history_of(workload.kind)?;
+    let history = match kube.list_whole(kind, &workload.namespace).await {
+        Ok(history) => history,
         Err(e) => return Some(Err(e.reason().into())),
     };
-    let found = rollout::of_revision(object, &sets, &mark.revision).cloned();
+    let found = rollout::of_revision(object, &history, &mark.revision).cloned();
     let gone = || format!("there is no revision {} any more", mark.revision);
     Some(found.map(Whole).ok_or_else(gone))
 }

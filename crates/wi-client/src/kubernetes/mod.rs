@@ -496,6 +496,22 @@ impl Kube {
         self.http.send(&request).await.map(drop)
     }
 
+    /// Deletes the pod of this name if it is the one with this uid.
+    pub async fn delete_pod(&self, namespace: &str, name: &str, uid: &str) -> Result<(), ApiError> {
+        let (namespace, name) = (percent::segment(namespace), percent::segment(name));
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
+        let mut body = json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": uid},
+        });
+        if self.dry_run {
+            body["dryRun"] = json!(["All"]);
+        }
+        let request = Request::new(Method::DELETE, self.url(&path)).body(body);
+        self.http.send(&request).await.map(drop)
+    }
+
     /// Deletes just the object that was seen, in the version that was seen.
     pub async fn delete_service_account(&self, seen: &ObjectMeta) -> Result<(), ApiError> {
         let path = format!(

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::mark;
 use crate::desired::Desired;
 use crate::live::keys::{Disabling, Holder, KeySeen, KeysOf, Last, SecretSeen};
 use crate::live::{Live, Seen};
@@ -69,6 +70,8 @@ pub enum Hold {
         /// When its silence is long enough.
         until: Timestamp,
     },
+    /// These have not run to their end since it was taken out of them.
+    NotRun(Vec<String>),
     /// Whether it is used is not known.
     UseUnknown(String),
     /// These called with it.
@@ -99,7 +102,7 @@ impl Hold {
     pub fn passes(&self) -> bool {
         matches!(
             self,
-            Self::Used { .. } | Self::Made { .. } | Self::Soaks { .. }
+            Self::Used { .. } | Self::Made { .. } | Self::Soaks { .. } | Self::NotRun(_)
         )
     }
 }
@@ -156,6 +159,12 @@ impl fmt::Display for Hold {
                 "it was made on {}, and its silence is too short to tell anything: not before {}",
                 at(made),
                 at(until)
+            ),
+            Self::NotRun(jobs) => write!(
+                f,
+                "it was taken out of these, which have not run to their end without it yet: {} (accept: [{}])",
+                some(jobs),
+                Accept::Unproven.name()
             ),
             Self::UseUnknown(why) => write!(f, "whether it is used is not known: {why}"),
             Self::Called(callers) => write!(f, "it was used, by the audit logs: {}", some(callers)),
@@ -280,7 +289,33 @@ fn in_use(migration: &Migration, seen: &KeysOf, key: &KeySeen) -> Vec<Hold> {
     if !files.is_empty() && !migration.accept.contains(&Accept::InFiles) {
         holds.push(Hold::InFiles(files));
     }
+    let waits = not_run(seen);
+    if !waits.is_empty() && !migration.accept.contains(&Accept::Unproven) {
+        holds.push(Hold::NotRun(waits));
+    }
     holds
+}
+
+/// CronJobs out of which `wi` took a key of the account, and whose next run has not shown yet that they do without.
+fn not_run(seen: &KeysOf) -> Vec<String> {
+    let templates = seen.templates.iter().flatten();
+    let waits = templates.filter(|t| {
+        let Ok(object) = &t.object else {
+            return false;
+        };
+        let mark = mark::on(&object.0).filter(|m| m.account == seen.email);
+        let Some(at) = mark.and_then(|m| m.at) else {
+            return false;
+        };
+        let last = object.0["status"]["lastSuccessfulTime"].as_str();
+        let last = last.and_then(|time| time.parse::<Timestamp>().ok());
+        last.is_none_or(|last| last <= at)
+    });
+    let named = waits.map(|t| {
+        let (kind, namespace, name) = (t.kind, &t.namespace, &t.name);
+        format!("{kind} {namespace}/{name} in cluster.{}", t.cluster)
+    });
+    named.collect()
 }
 
 fn to_disable(migration: &Migration, seen: &KeysOf, key: &KeySeen) -> Vec<Hold> {

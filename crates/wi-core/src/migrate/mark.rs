@@ -1,9 +1,11 @@
 //! What `wi` keeps on a workload while it changes the template, and afterwards: an annotation. What a run that was killed
 //! has left is known by it, and whence the way back leads.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::pieces::Piece;
 use crate::live::{Live, Template};
 use crate::names::Email;
 use crate::wire::kubernetes::ObjectMeta;
@@ -27,8 +29,14 @@ pub enum Way {
 pub struct Mark {
     /// The account whose key was taken out.
     pub account: Email,
-    /// The revision that has the template of before.
+    /// The revision that has the template of before; empty where the cluster keeps none.
     pub revision: String,
+    /// What was taken out, where the cluster keeps no template of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pieces: Option<Vec<Piece>>,
+    /// When it was taken out, where a later run is to show that it does without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
     /// While it goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub under_way: Option<UnderWay>,
@@ -60,6 +68,12 @@ impl Mark {
     pub fn way(&self) -> Option<Way> {
         self.under_way.as_ref().map(|u| u.way)
     }
+}
+
+/// The mark of an object of the API.
+pub fn on(object: &Value) -> Option<Mark> {
+    let text = object["metadata"]["annotations"][MARK].as_str()?;
+    serde_json::from_str(text).ok()
 }
 
 /// What has a mark among the workloads that were read, for whatever reason, by the spec's name of its cluster.

@@ -12,6 +12,7 @@ pub mod keys;
 pub mod mark;
 pub mod owners;
 pub mod patch;
+pub mod pieces;
 pub mod rollout;
 pub mod shadow;
 pub mod state;

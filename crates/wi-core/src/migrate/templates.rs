@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::edit::{Edited, Step, Wanted, without_keys};
 use super::mark::{Mark, Way};
+use super::pieces::{put_back, taken};
 use super::{Trap, owners, rollout};
 use crate::digest::sha256;
 use crate::live::templates::TemplateSeen;
@@ -20,6 +21,12 @@ use crate::wire::kubernetes::ObjectMeta;
 pub enum Strategy {
     /// One new pod comes first and is proven, then the others follow; none goes before a new one is there.
     Rolling,
+    /// The last pod of a StatefulSet comes anew first and is proven, then the others follow, one after the other.
+    Ordered,
+    /// The pod of one node comes anew first and is proven, then the others follow, each beside the one of before.
+    OnNodes,
+    /// In one write: the next run is without the key.
+    NextRun,
     /// In one write: no pod of it runs.
     AtOnce,
 }
@@ -30,6 +37,15 @@ impl Strategy {
         match self {
             Self::Rolling => {
                 "rolling, since nobody else keeps it: one new pod comes first; once it is proven the others follow, and none goes before a new one is ready"
+            }
+            Self::Ordered => {
+                "rolling, since nobody else keeps it: the last pod comes anew first; once it is proven the others follow, each of which ends before it comes again"
+            }
+            Self::OnNodes => {
+                "rolling, since nobody else keeps it: the pod of one node ends and comes anew first; once it is proven the others follow, and none goes before its new one is ready"
+            }
+            Self::NextRun => {
+                "next run, since nobody else keeps it: runs that have begun end as they are, the next one does without"
             }
             Self::AtOnce => "in one write, since no pod of it runs",
         }
@@ -75,6 +91,16 @@ pub enum Hold {
     Trap(Trap),
     /// New pods would not come beside those of before.
     Recreate,
+    /// Pods are replaced by hand.
+    OnDelete,
+    /// A pod ends before the new one is there.
+    Gap(&'static str),
+    /// A new pod finds no place beside the one of before.
+    NodePort,
+    /// On some nodes its pods would be the node.
+    MixedNodes,
+    /// What would have to be kept for the way back may be a secret.
+    Secretive,
     /// A change of its template would not come about.
     Paused,
     /// No template of before would be there for the way back.
@@ -138,6 +164,25 @@ impl fmt::Display for Hold {
             Self::Recreate => write!(
                 f,
                 "its strategy is Recreate: all of its pods end before the first new one is proven; change it by hand ({BY_HAND})"
+            ),
+            Self::OnDelete => write!(
+                f,
+                "its update strategy is OnDelete: pods are replaced by hand; change it by hand ({BY_HAND})"
+            ),
+            Self::Gap(gap) => write!(
+                f,
+                "{gap}: whoever asks it meanwhile is not served (accept: [{}])",
+                Accept::Gap.name()
+            ),
+            Self::NodePort => write!(
+                f,
+                "its pods take a port of their node: no new one could stand beside the one of before; change it by hand ({BY_HAND})"
+            ),
+            Self::MixedNodes => f.write_str(
+                "it has a pod on each node, and node pools of its cluster have no GKE metadata server: there it would be the node",
+            ),
+            Self::Secretive => f.write_str(
+                "a variable that leads to the key has a value that may be a secret, so that wi could not keep the way back: take it out by hand",
             ),
             Self::Paused => f.write_str("it is paused: no pod would be replaced"),
             Self::NoHistory => f.write_str(
@@ -223,8 +268,9 @@ impl TemplateSeen {
             }
         }
         let spec = &object["spec"];
-        let is_idle = spec["replicas"] == 0;
-        let rest = [&spec["strategy"], &spec["minReadySeconds"], &spec["paused"]];
+        let is_idle = rollout::is_idle(object);
+        let rest = ["strategy", "updateStrategy", "minReadySeconds", "paused"];
+        let rest = rest.map(|field| &spec[field]);
         let text = format!("{template} {rest:?} {is_idle} {:?}", rollout::mark(object));
         sha256(text.as_bytes())
     }
@@ -255,7 +301,9 @@ pub fn next(
     }
     match (migration.until >= Until::Cutover, has_key) {
         (true, true) => Some(out(migration, seen, object, &meta, mark.as_ref(), edited)),
-        (false, false) if mark.as_ref()?.way().is_none() => Some(back(seen, object)),
+        (false, false) if mark.as_ref()?.way().is_none() => {
+            Some(back(migration, seen, object, mark.as_ref()?))
+        }
         // What was begun to take it out goes back: the spec does not ask for it any more.
         (false, false) => Some(Ok(Next::going_on(Way::Back))),
         // What was begun comes to its end, whichever way that was.
@@ -292,13 +340,11 @@ fn out(
         Ok(Some(why)) => _ = holds.insert(Hold::KeptFrom(why.clone())),
         Err(why) => _ = holds.insert(Hold::Unread(format!("NetworkPolicies: {why}"))),
     }
-    let strategy = match seen.kind {
-        "Deployment" => rolling(object, &mut holds),
-        kind => {
-            holds.insert(Hold::Kind(kind));
-            Strategy::AtOnce
-        }
-    };
+    let strategy = strategy(migration, seen, object, &mut holds);
+    if strategy == Strategy::NextRun && taken(template(seen.kind, object), &edited.steps).is_none()
+    {
+        holds.insert(Hold::Secretive);
+    }
     if !holds.is_empty() {
         return Err(holds.into_iter().collect());
     }
@@ -311,31 +357,86 @@ fn out(
     })
 }
 
-fn rolling(object: &Value, holds: &mut BTreeSet<Hold>) -> Strategy {
+/// How pods of a workload come to another template, and what stands against that.
+fn strategy(
+    migration: &Migration,
+    seen: &TemplateSeen,
+    object: &Value,
+    holds: &mut BTreeSet<Hold>,
+) -> Strategy {
     let spec = &object["spec"];
-    if spec["revisionHistoryLimit"] == 0 || rollout::revision(object).is_none() {
+    let strategy = match seen.kind {
+        "Deployment" => Strategy::Rolling,
+        "DaemonSet" => Strategy::OnNodes,
+        "StatefulSet" => Strategy::Ordered,
+        "CronJob" => return Strategy::NextRun,
+        kind => {
+            holds.insert(Hold::Kind(kind));
+            return Strategy::AtOnce;
+        }
+    };
+    let is_without = seen.kind == "Deployment" && rollout::revision(object, &[]).is_none();
+    if spec["revisionHistoryLimit"] == 0 || is_without {
         holds.insert(Hold::NoHistory);
     }
     if spec["paused"] == true {
         holds.insert(Hold::Paused);
     }
-    if spec["replicas"] == 0 {
+    if seen.kind == "DaemonSet" && seen.mixed_nodes {
+        holds.insert(Hold::MixedNodes);
+    }
+    if rollout::is_idle(object) {
         return Strategy::AtOnce;
     }
     if spec["strategy"]["type"] == "Recreate" {
         holds.insert(Hold::Recreate);
     }
+    if spec["updateStrategy"]["type"] == "OnDelete" {
+        holds.insert(Hold::OnDelete);
+    }
+    if seen.kind == "DaemonSet" && takes_a_node_port(template(seen.kind, object)) {
+        holds.insert(Hold::NodePort);
+    }
+    let partition = spec["updateStrategy"]["rollingUpdate"]["partition"].as_i64();
+    if let Some(partition) = partition.filter(|p| *p > 0) {
+        let why = format!("pods below {partition} keep their template (partition)");
+        holds.insert(Hold::Rolls(why));
+    }
+    let has_one = spec["replicas"].as_i64().unwrap_or(1) == 1;
+    let gap = match strategy {
+        Strategy::Ordered if has_one => Some("its only pod ends before the new one comes"),
+        Strategy::OnNodes => Some("the pod of one node ends before the new one comes there"),
+        _ => None,
+    };
+    let gap = gap.filter(|_| !migration.accept.contains(&Accept::Gap));
+    holds.extend(gap.map(Hold::Gap));
     holds.extend(rollout::left(object).map(Hold::Rolls));
-    Strategy::Rolling
+    strategy
+}
+
+fn takes_a_node_port(template: &Value) -> bool {
+    let containers = template["spec"]["containers"].as_array();
+    let ports = containers.into_iter().flatten();
+    let mut ports = ports.flat_map(|c| c["ports"].as_array().into_iter().flatten());
+    ports.any(|port| port["hostPort"].as_i64().unwrap_or(0) > 0)
 }
 
 /// Puts back what was taken out, if all is as it was then.
-fn back(seen: &TemplateSeen, object: &Value) -> Result<Next, Vec<Hold>> {
+fn back(
+    migration: &Migration,
+    seen: &TemplateSeen,
+    object: &Value,
+    mark: &Mark,
+) -> Result<Next, Vec<Hold>> {
     let no_former = |why: &str| Err(vec![Hold::NoFormer(why.to_owned())]);
-    let former = match seen.former.as_ref() {
-        Some(Ok(former)) => rollout::template_of(&former.0),
-        Some(Err(why)) => return no_former(why),
-        None => return no_former("it was not looked for"),
+    let former = match (&mark.pieces, seen.former.as_ref()) {
+        (Some(pieces), _) => match put_back(template(seen.kind, object), pieces) {
+            Some(former) => former,
+            None => return Err(vec![Hold::Changed]),
+        },
+        (None, Some(Ok(former))) => rollout::template_of(&former.0),
+        (None, Some(Err(why))) => return no_former(why),
+        (None, None) => return no_former("it was not looked for"),
     };
     // All that could be accepted was, when it was taken out.
     let all = Accept::ALL.into_iter().collect();
@@ -348,7 +449,7 @@ fn back(seen: &TemplateSeen, object: &Value) -> Result<Next, Vec<Hold>> {
         holds.insert(Hold::Changed);
     }
     holds.extend(owners::owner(&meta(object)).map(Hold::Owned));
-    let strategy = rolling(object, &mut holds);
+    let strategy = strategy(migration, seen, object, &mut holds);
     if !holds.is_empty() {
         return Err(holds.into_iter().collect());
     }

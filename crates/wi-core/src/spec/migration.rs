@@ -130,11 +130,13 @@ pub enum Accept {
     Unproven,
     /// A workload that no Service sends requests to may do its work once more in a pod beside its own.
     WorksTwice,
+    /// The only pod of a StatefulSet ends before the new one is there.
+    Gap,
 }
 
 impl Accept {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::UnknownReader,
         Self::Mentions,
         Self::SetElsewhere,
@@ -142,6 +144,7 @@ impl Accept {
         Self::PutBack,
         Self::Unproven,
         Self::WorksTwice,
+        Self::Gap,
     ];
 
     /// As the spec writes it.
@@ -154,6 +157,7 @@ impl Accept {
             Self::PutBack => "put-back",
             Self::Unproven => "unproven",
             Self::WorksTwice => "works-twice",
+            Self::Gap => "gap",
         }
     }
 

@@ -97,9 +97,10 @@ pub struct Migration {
     /// What you vouch for, since no template tells it: unknown-reader (what has the key and is not known to read
     /// it does without), mentions (so does what mentions its path), set-elsewhere (what else may set a variable
     /// that is taken away leads to no other credential), in-files (nothing takes the key from the files that it lies in),
-    /// put-back (whoever put a key back into a template will not again), unproven (a key goes from a template although
-    /// no token of its Kubernetes service account could be tried before), works-twice (what no Service sends requests to
-    /// may do its work once more in a pod beside its own).
+    /// put-back (whoever put a key back into a template will not again), gap (a pod may end before its new one is there),
+    /// works-twice (what no Service sends requests to may do its work once more in a pod beside its own), unproven (a
+    /// key goes from a template although no token of its Kubernetes service account could be tried before, and ends
+    /// although a CronJob has not run without it yet).
     pub accept: Option<Vec<String>>,
     /// shadow or rolling, by workload: NAMESPACE/*, NAMESPACE/NAME or NAMESPACE/KIND/NAME. The plan chooses for the others.
     pub strategy: Option<BTreeMap<String, String>>,

@@ -31,6 +31,22 @@ pub const WORKLOAD_KINDS: [WorkloadKind; 7] = [
     ),
 ];
 
+/// The templates that StatefulSets and DaemonSets had.
+pub const REVISIONS: WorkloadKind = of(
+    "ControllerRevision",
+    "/apis/apps/v1/controllerrevisions",
+    "ControllerRevisions",
+);
+
+/// What keeps the templates that an object of this kind had. `None`: nothing does.
+pub fn history_of(kind: &str) -> Option<&'static WorkloadKind> {
+    match kind {
+        "Deployment" => WORKLOAD_KINDS.iter().find(|k| k.kind == "ReplicaSet"),
+        "StatefulSet" | "DaemonSet" => Some(&REVISIONS),
+        _ => None,
+    }
+}
+
 const fn of(kind: &'static str, path: &'static str, plural: &'static str) -> WorkloadKind {
     WorkloadKind { kind, path, plural }
 }

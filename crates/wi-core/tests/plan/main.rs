@@ -34,6 +34,7 @@ mod rights;
 mod saved;
 mod shadow;
 mod stale;
+mod template_kinds;
 mod templates;
 mod waves;
 mod whose;

@@ -83,6 +83,7 @@ pub fn completed(key: &Key, mut object: Value, live: Option<&Value>) -> Value {
     {
         let former = live.and_then(|live| live.pointer(path)).map(|t| &t["spec"]);
         complete_pod(&mut template["spec"], former);
+        or(&mut template["metadata"], json!({}));
         if let Some(meta) = template["metadata"].as_object_mut() {
             meta.retain(|field, value| field != "creationTimestamp" && !value.is_null());
         }

@@ -17,8 +17,8 @@ use crate::apply::edit::proven;
 /// What is live of a Deployment that changes.
 struct Seen {
     object: Value,
-    /// All ReplicaSets of the namespace.
-    sets: Vec<Value>,
+    /// The templates that workloads of its kind had, in its namespace.
+    history: Vec<Value>,
     /// All pods of the namespace.
     pods: Result<Vec<Value>, Unread>,
 }
@@ -32,14 +32,14 @@ impl Seen {
 
 impl Run<'_> {
     async fn look(&self) -> Result<Seen, Unread> {
-        let (object, sets, pods) = tokio::join!(
+        let (object, history, pods) = tokio::join!(
             self.object(),
-            self.kube.list_whole(self.sets, self.namespace()),
+            self.history(),
             self.kube.list_pods_whole(self.namespace())
         );
         Ok(Seen {
             object: object?,
-            sets: sets?,
+            history: history?,
             pods: pods.map_err(Unread::from),
         })
     }
@@ -65,7 +65,7 @@ impl Run<'_> {
                 }
                 Err(unread) => return Err(unread.why),
             };
-            let is_anothers = rollout::is_anothers(&seen.object);
+            let is_anothers = rollout::is_anothers(&seen.object, &seen.history);
             let Some(way) = rollout::mark(&seen.object).and_then(|m| m.way()) else {
                 return self.ended(&seen, undone);
             };
@@ -90,6 +90,7 @@ impl Run<'_> {
                     self.undo(&seen)
                 }
                 Next::Wait(what) => {
+                    self.replace(&seen, undone.is_some()).await?;
                     self.still(&what);
                     let now = figures(&seen.object);
                     if now != progress {
@@ -139,6 +140,40 @@ impl Run<'_> {
         }
     }
 
+    /// Ends pods that no controller replaces by itself: of a DaemonSet the first one; on the way back of a StatefulSet
+    /// one of the other template that does not come up, for which its controller waits.
+    async fn replace(&self, seen: &Seen, is_undone: bool) -> Result<(), Reason> {
+        let Some(current) = rollout::current(&seen.object, &seen.history) else {
+            return Ok(());
+        };
+        let (object, pods) = (&seen.object, seen.pods());
+        // Whoever put the key back meanwhile brought the template of before as well.
+        let is_back = is_undone || self.edit.way == Way::Back || self.has_key(object);
+        let stuck = match is_back {
+            true => rollout::stuck(object, current, pods),
+            false => Vec::new(),
+        };
+        for pod in stuck
+            .into_iter()
+            .chain(rollout::to_replace(object, current, pods))
+        {
+            let (Some(name), Some(uid)) = (
+                pod["metadata"]["name"].as_str(),
+                pod["metadata"]["uid"].as_str(),
+            ) else {
+                continue;
+            };
+            match self.kube.delete_pod(self.namespace(), name, uid).await {
+                Ok(()) => {}
+                // It is gone, or another one by now.
+                Err(e) if e.is_not_found() || e.is_conflict() => {}
+                Err(e) if e.is_denied() => return Err(e.reason()),
+                Err(e) => self.still(&e.reason().to_string()),
+            }
+        }
+        Ok(())
+    }
+
     /// Whether it is as it is to be, once nothing goes on any more.
     fn ended(&self, seen: &Seen, undone: Option<String>) -> Result<(), Reason> {
         if let Some(why) = undone {
@@ -161,7 +196,7 @@ impl Run<'_> {
     /// The template of before, from the ReplicaSet that has it.
     fn former(&self, seen: &Seen) -> Option<Value> {
         let mark = rollout::mark(&seen.object)?;
-        let set = rollout::of_revision(&seen.object, &seen.sets, &mark.revision)?;
+        let set = rollout::of_revision(&seen.object, &seen.history, &mark.revision)?;
         Some(rollout::template_of(set))
     }
 
@@ -182,7 +217,7 @@ impl Run<'_> {
         if way == Way::Out && self.edit.way == Way::Back {
             return Next::TurnBack;
         }
-        let Some(set) = rollout::current(&seen.object, &seen.sets) else {
+        let Some(set) = rollout::current(&seen.object, &seen.history) else {
             return Next::Wait("waiting for its first new pod".to_owned());
         };
         let health = match &seen.pods {
@@ -280,6 +315,9 @@ fn figures(object: &Value) -> Value {
         "readyReplicas",
         "availableReplicas",
         "replicas",
+        "updatedNumberScheduled",
+        "numberReady",
+        "numberAvailable",
     ];
     let of: BTreeMap<&str, &Value> = of.into_iter().map(|f| (f, &status[f])).collect();
     serde_json::json!(of)

@@ -6,17 +6,19 @@ pub(in crate::apply) mod rehearsal;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use wi_client::http::ApiError;
 use wi_client::kubernetes::Kube;
 use wi_core::address::Address;
 use wi_core::live::templates::TemplateSeen;
-use wi_core::migrate::rollout;
+use wi_core::migrate::mark::Mark;
 use wi_core::migrate::templates::{Strategy, template};
+use wi_core::migrate::{pieces, rollout};
 use wi_core::plan::Template;
 use wi_core::reason::Reason;
 use wi_core::spec::migration::{Accept, Migration};
-use wi_core::wire::workloads::{WORKLOAD_KINDS, WorkloadKind};
+use wi_core::wire::workloads::{WORKLOAD_KINDS, WorkloadKind, history_of};
 
 use crate::apply::Context;
 use crate::apply::edit::proven;
@@ -38,7 +40,7 @@ pub(super) async fn change(
         edit,
         kube: context.kube(&edit.key.cluster)?,
         kind: kind_of(&edit.key.kind)?,
-        sets: kind_of("ReplicaSet")?,
+        history: history_of(&edit.key.kind),
         seen: &fresh.seen,
         migration: &fresh.migration,
     };
@@ -59,7 +61,8 @@ struct Run<'a> {
     edit: &'a Template,
     kube: &'a Kube,
     kind: &'static WorkloadKind,
-    sets: &'static WorkloadKind,
+    /// What keeps the templates that it had.
+    history: Option<&'static WorkloadKind>,
     seen: &'a TemplateSeen,
     migration: &'a Migration,
 }
@@ -95,7 +98,7 @@ impl Run<'_> {
                 proven::identity(self.context, self.address, &ksa, &fresh.desired, accepts).await?;
             }
             self.begin(fresh).await?;
-            if self.edit.strategy == Strategy::AtOnce {
+            if is_one_write(self.edit.strategy) {
                 return Ok(());
             }
         }
@@ -144,6 +147,14 @@ impl Run<'_> {
         }
     }
 
+    /// The templates that workloads of its kind had, in its namespace.
+    async fn history(&self) -> Result<Vec<Value>, ApiError> {
+        match self.history {
+            Some(kind) => self.kube.list_whole(kind, self.namespace()).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
     fn wait(&self, limit: Duration) -> Wait {
         Wait::up_to(limit, self.context.limits.poll).or_until(&self.context.stop)
     }
@@ -161,12 +172,10 @@ impl Run<'_> {
         let planned = template(&self.edit.key.kind, &fresh.object);
         let mut wait = self.wait(self.context.limits.ready);
         let mut tried: Option<String> = None;
+        let strategy = self.edit.strategy;
         for _ in 0..CONFLICTS {
-            let (object, sets) = tokio::join!(
-                self.object(),
-                self.kube.list_whole(self.sets, self.namespace())
-            );
-            let (object, sets) = (object?, sets.map_err(|e| e.reason())?);
+            let (object, history) = tokio::join!(self.object(), self.history());
+            let (object, history) = (object?, history.map_err(|e| e.reason())?);
             // The answer of an own write was lost, perhaps.
             if tried.is_some_and(|before| self.is_begun(&object, fresh, &before)) {
                 return Ok(());
@@ -174,29 +183,36 @@ impl Run<'_> {
             if template(&self.edit.key.kind, &object) != planned {
                 return Err("its template was changed just now. Plan again".into());
             }
-            let at_once = self.edit.strategy == Strategy::AtOnce;
-            let idle = object["spec"]["replicas"] == 0;
-            if at_once != idle {
+            let is_idle = strategy != Strategy::NextRun && rollout::is_idle(&object);
+            if (strategy == Strategy::AtOnce) != is_idle {
                 return Err("pods of it came or went just now. Plan again".into());
             }
-            if let Some(left) = rollout::left(&object).filter(|_| !at_once) {
+            if let Some(left) = rollout::left(&object).filter(|_| !is_one_write(strategy)) {
                 return Err(format!("a rollout of it goes on ({left}). Plan again").into());
             }
-            let Some(revision) = rollout::revision(&object) else {
-                return Err("it has no revision: there would be no way back".into());
+            let revision = match self.history {
+                None => String::new(),
+                Some(kind) => {
+                    let current = rollout::current(&object, &history);
+                    let revision = current.and(rollout::revision(&object, &history));
+                    let kind = kind.kind;
+                    revision.ok_or_else(|| {
+                        format!(
+                            "no {kind} has the template that it has: there would be no way back"
+                        )
+                    })?
+                }
             };
-            if rollout::current(&object, &sets).is_none() {
-                return Err(format!(
-                    "no ReplicaSet has the template of revision {revision}: there would be no way back"
-                )
-                .into());
-            }
-            let operations = first(self.edit, &object, &fresh.template, revision);
+            let now = self.context.time();
+            let Some(operations) = first(self.edit, &object, &fresh.template, &revision, now)
+            else {
+                return Err("what is to be kept for the way back may be a secret".into());
+            };
             match self.patch(&operations).await {
                 Ok(_) => return Ok(()),
                 Err(e) => self.may_try_again(&object, e).await?,
             }
-            tried = Some(revision.to_owned());
+            tried = Some(revision);
             if !wait.again().await {
                 break;
             }
@@ -206,7 +222,7 @@ impl Run<'_> {
 
     /// Whether it is as the first write makes it.
     fn is_begun(&self, object: &Value, fresh: &FreshTemplate, revision: &str) -> bool {
-        let (edit, at_once) = (self.edit, self.edit.strategy == Strategy::AtOnce);
+        let (edit, at_once) = (self.edit, is_one_write(self.edit.strategy));
         let is_marked = match (rollout::mark(object), at_once) {
             (Some(mark), false) => {
                 mark.way() == Some(edit.way)
@@ -233,11 +249,41 @@ impl Run<'_> {
     }
 }
 
-/// The first write: the template of `edit`, from which the way back leads to `revision`.
-fn first(edit: &Template, object: &Value, template: &Value, revision: &str) -> Vec<Value> {
-    let (email, way) = (&edit.email, edit.way);
-    match edit.strategy {
-        Strategy::AtOnce => rollout::at_once(object, template, way, email, revision),
-        Strategy::Rolling => rollout::begin(object, template, way, email, revision),
+/// Whether nothing comes after the first write.
+fn is_one_write(strategy: Strategy) -> bool {
+    match strategy {
+        Strategy::AtOnce | Strategy::NextRun => true,
+        Strategy::Rolling | Strategy::Ordered | Strategy::OnNodes => false,
     }
+}
+
+/// The first write: the template of `edit`, from which the way back leads to `revision`, or to the pieces that go.
+/// `None`: one of these may be a secret.
+fn first(
+    edit: &Template,
+    object: &Value,
+    to: &Value,
+    revision: &str,
+    now: Timestamp,
+) -> Option<Vec<Value>> {
+    let mut mark = Mark {
+        account: edit.email.clone(),
+        revision: revision.to_owned(),
+        pieces: None,
+        at: None,
+        under_way: None,
+    };
+    match edit.strategy {
+        Strategy::NextRun if edit.takes_out() => {
+            let before = template(&edit.key.kind, object);
+            mark.pieces = Some(pieces::taken(before, &edit.steps)?);
+            mark.at = Some(now);
+        }
+        Strategy::NextRun | Strategy::AtOnce => {}
+        Strategy::Rolling | Strategy::Ordered | Strategy::OnNodes => {
+            return Some(rollout::begin(object, to, edit.way, &edit.email, revision));
+        }
+    }
+    let mark = edit.takes_out().then_some(&mark);
+    Some(rollout::at_once(object, to, mark))
 }

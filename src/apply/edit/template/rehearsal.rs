@@ -1,12 +1,12 @@
 //! The first write of another template as a dry run: what the server would refuse is known before anything is written.
 
+use jiff::Timestamp;
 use serde_json::Value;
 use wi_client::http::ApiError;
 use wi_client::kubernetes::Kube;
 use wi_core::desired::Desired;
 use wi_core::live::Live;
 use wi_core::live::templates::TemplateSeen;
-use wi_core::migrate::rollout;
 use wi_core::migrate::templates::{next, template};
 use wi_core::plan::Template;
 
@@ -21,6 +21,7 @@ pub(in crate::apply) async fn ask(
     edit: &Template,
     desired: &Desired,
     live: &Live,
+    now: Timestamp,
 ) -> Result<(), ApiError> {
     let (Some(wanted), Ok(kind)) = (wanted(edit, desired, live), kind_of(&edit.key.kind)) else {
         return Ok(());
@@ -33,8 +34,10 @@ pub(in crate::apply) async fn ask(
         if !is_it || *template(&edit.key.kind, &object) != planned {
             return Ok(());
         }
-        let revision = rollout::revision(&object).unwrap_or_default();
-        let operations = first(edit, &object, &to, revision);
+        // Whatever the way back leads to, the server takes the same.
+        let Some(operations) = first(edit, &object, &to, "1", now) else {
+            return Ok(());
+        };
         match kube
             .patch_workload(kind, namespace, name, &operations)
             .await

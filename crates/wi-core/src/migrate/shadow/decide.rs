@@ -330,7 +330,7 @@ fn of_template(case: &Case<'_>) -> BTreeSet<Hold> {
     }
     let rolls = rollout::left(case.object);
     holds.extend(rolls.map(templates::Hold::Rolls));
-    if rollout::revision(case.object).is_none() {
+    if rollout::revision(case.object, &[]).is_none() {
         holds.insert(templates::Hold::NoHistory);
     }
     holds.into_iter().map(Hold::Template).collect()
@@ -342,9 +342,7 @@ fn object(case: &Case<'_>, stage: Stage, labels: &Labels) -> (Mark, Value) {
         account: case.email.clone(),
         name: case.seen.name.clone(),
         uid: text(&case.object["metadata"]["uid"]),
-        revision: rollout::revision(case.object)
-            .unwrap_or_default()
-            .to_owned(),
+        revision: rollout::revision(case.object, &[]).unwrap_or_default(),
         stage,
     };
     let template = &case.edited.template;

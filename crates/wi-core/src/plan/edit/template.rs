@@ -166,11 +166,21 @@ impl Kind for Template {
 
     fn permissions(&self, _desired: &Desired) -> Vec<Permission> {
         let may = |verb, resource| may(&self.key, verb, resource);
-        vec![
-            may("patch", "deployments.apps"),
-            may("list", "replicasets.apps"),
-            may("list", "pods"),
-        ]
+        let (patched, history) = match &*self.key.kind {
+            "StatefulSet" => ("statefulsets.apps", Some("controllerrevisions.apps")),
+            "DaemonSet" => ("daemonsets.apps", Some("controllerrevisions.apps")),
+            "CronJob" => ("cronjobs.batch", None),
+            _ => ("deployments.apps", Some("replicasets.apps")),
+        };
+        let mut all = vec![may("patch", patched)];
+        if let Some(history) = history {
+            all.extend([may("list", history), may("list", "pods")]);
+        }
+        // Of a StatefulSet a pod that does not come up is never replaced otherwise, of a DaemonSet the first one.
+        if matches!(self.strategy, Strategy::Ordered | Strategy::OnNodes) {
+            all.push(may("delete", "pods"));
+        }
+        all
     }
 
     fn terraform(&self, _owner: &str, _desired: &Desired) -> Terraform {
@@ -186,7 +196,13 @@ impl Kind for Template {
             values.insert("template".to_owned(), Value::Object(changed));
             values
         };
-        Terraform::update("kubernetes_deployment_v1", of(true), of(false))
+        let kind = match &*self.key.kind {
+            "StatefulSet" => "kubernetes_stateful_set_v1",
+            "DaemonSet" => "kubernetes_daemon_set_v1",
+            "CronJob" => "kubernetes_cron_job_v1",
+            _ => "kubernetes_deployment_v1",
+        };
+        Terraform::update(kind, of(true), of(false))
     }
 
     fn scope(&self, scope: &mut Scope) {
@@ -212,7 +228,8 @@ impl Kind for Template {
 
     fn check(&self, plan: &Checked<'_>) -> Result<(), Forged> {
         plan.cluster(&self.key.cluster)?;
-        holds(self.key.kind == "Deployment", Forged::Other)?;
+        let kinds = ["Deployment", "StatefulSet", "DaemonSet", "CronJob"];
+        holds(kinds.contains(&&*self.key.kind), Forged::Other)?;
         let until = plan.until(&self.email);
         let asked = match (self.goes_on, self.way) {
             (true, _) => until.is_some(),

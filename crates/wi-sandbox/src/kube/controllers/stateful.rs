@@ -47,7 +47,9 @@ impl Store {
         let healthy = |pod: &Value| is_active(pod) && is_ready(pod);
         let wanted_pods = pods.iter().filter(|(key, _)| ordinal(key) < first + wanted);
         let all_there = i64::try_from(wanted_pods.count()).unwrap_or(0) == wanted;
-        if strategy["type"] != "OnDelete" && all_there {
+        // In order, one that is not healthy is waited for before anything else, even if it is of the former template.
+        let is_stuck = !parallel && pods.iter().any(|(_, pod)| !healthy(pod));
+        if strategy["type"] != "OnDelete" && all_there && !is_stuck {
             // From the last to the partition, one at a time; one that is not healthy is waited for.
             for (key, pod) in pods
                 .iter()
