@@ -19,7 +19,7 @@ use wi_sandbox::world::World;
 use wi_sandbox::{Options, Sandbox};
 
 /// What to talk to, and as whom.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct ConnectArgs {
     /// Run on the embedded simulator, starting from this world (default: the one beside the spec, or an
@@ -334,6 +334,11 @@ fn empty_world(desired: &Desired) -> Result<World, Failure> {
     let mut projects: std::collections::BTreeSet<_> =
         desired.accounts.values().map(|a| &a.project).collect();
     projects.extend(desired.clusters.values().map(|c| &c.path.project));
+    if projects.is_empty() {
+        return Err(Failure::Message(
+            "--sandbox: no world lies here, and no spec has clusters or accounts of which an empty one could be made. Name a world: --sandbox WORLD.yaml".to_owned(),
+        ));
+    }
     for project in projects {
         yaml.push_str(&format!("  \"{project}\": {{}}\n"));
     }

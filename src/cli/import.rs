@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use wi_client::google::container;
 use wi_core::desired::Desired;
 use wi_core::import::{self, Choices, FileKind, Imported, Proof};
 use wi_core::live::Live;
 use wi_core::names::{KubeName, ProjectId};
 use wi_core::plan::Options;
+use wi_core::spec::model::{Access, Endpoint};
 use wi_core::spec::{API_VERSION, Source, load_sources};
 use wi_core::words::safe;
 
@@ -39,6 +41,10 @@ pub(super) struct ImportArgs {
     /// Only this cluster: NAME or LOCATION/NAME (repeatable)
     #[arg(long, value_name = "CLUSTER")]
     pub cluster: Vec<String>,
+    /// How a cluster is reached (repeatable): CLUSTER=dns, public, private, connectGateway, or a kubeconfig's FILE or
+    /// FILE#CONTEXT; `*` for all others
+    #[arg(long, value_name = "CLUSTER=HOW")]
+    pub access: Vec<String>,
     /// The spec's name (default: that of the marks that are there, or the project's)
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
@@ -74,9 +80,42 @@ pub(super) enum From {
 }
 
 pub(super) fn run(args: ImportArgs) -> Result<Success, Failure> {
+    run_with(args, None)
+}
+
+/// A spec of one cluster, in one file with this remark above it.
+pub(super) fn of_one_cluster(
+    directory: &Path,
+    (project, cluster): (Option<String>, Option<String>),
+    connect: ConnectArgs,
+    heading: String,
+) -> Result<Success, Failure> {
+    let args = ImportArgs {
+        files: Vec::new(),
+        from: vec![From::Live],
+        take_over: false,
+        project: project.into_iter().collect(),
+        cluster: cluster.into_iter().collect(),
+        access: Vec::new(),
+        name: None,
+        out: directory.to_owned(),
+        single_file: true,
+        no_comments: false,
+        force: false,
+        dry_run: false,
+        explain_left_out: false,
+        connect,
+    };
+    run_with(args, Some(heading))
+}
+
+/// `heading`: of one cluster alone.
+fn run_with(args: ImportArgs, heading: Option<String>) -> Result<Success, Failure> {
+    let is_one = heading.is_some();
     let wanted = Wanted {
         projects: projects(&args)?,
         clusters: args.cluster.iter().cloned().collect(),
+        access: access(&args.access)?,
     };
     let name = args.name.clone();
     if let Some(name) = &name {
@@ -100,11 +139,15 @@ pub(super) fn run(args: ImportArgs) -> Result<Success, Failure> {
         take_over: args.take_over,
         name,
         single_file: args.single_file,
+        heading,
         comments: !args.no_comments,
     };
     connect::runtime()?.block_on(async {
         let here = [PathBuf::from(".")];
         let session = Session::open(&args.connect, &here, Desired::default).await?;
+        if is_one && wanted.clusters.is_empty() {
+            only_cluster(&session, &wanted.projects).await?;
+        }
         let made = make(&session, &wanted, &choices, &args.out).await;
         session.close().await?;
         let Made {
@@ -160,6 +203,27 @@ pub(super) fn run(args: ImportArgs) -> Result<Success, Failure> {
         }
         Ok(Success::Ok)
     })
+}
+
+/// Whether there is just one cluster; the error names all.
+async fn only_cluster(session: &Session, projects: &BTreeSet<ProjectId>) -> Result<(), Failure> {
+    for project in projects {
+        // What cannot be listed is told where all is read.
+        let Ok(list) = container::list_clusters(&session.http, project).await else {
+            continue;
+        };
+        if list.clusters.len() > 1 {
+            let names = list.clusters.iter();
+            let names: Vec<String> = names
+                .map(|c| format!("{}/{}", c.location, safe(&c.name)))
+                .collect();
+            return Err(Failure::Message(format!(
+                "which cluster of {project}? --cluster NAME: {}. `wi import --project {project}` takes all of them",
+                names.join(", ")
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// What was read, what was made of it, and what a plan of that does.
@@ -234,6 +298,36 @@ fn why_not(read: &Read) -> String {
         true => String::new(),
         false => format!("\n\n{}", importing::unseen(&read.unseen).trim_end()),
     }
+}
+
+/// How clusters are reached, by their names.
+fn access(given: &[String]) -> Result<BTreeMap<String, Access>, Failure> {
+    let parsed = given.iter().map(|text| {
+        let Some((cluster, how)) = text.split_once('=').filter(|(_, how)| !how.is_empty()) else {
+            return Err(Failure::Message(format!(
+                "--access {}: CLUSTER=HOW, such as prod-eu=connectGateway or prod-eu=~/.kube/config#prod-eu",
+                safe(text)
+            )));
+        };
+        let access = match how {
+            "dns" => Access::Endpoint(Endpoint::Dns),
+            "public" => Access::Endpoint(Endpoint::Public),
+            "private" => Access::Endpoint(Endpoint::Private),
+            "connectGateway" => Access::ConnectGateway,
+            file => {
+                let (path, context) = match file.split_once('#') {
+                    Some((path, context)) => (path, Some(context.to_owned())),
+                    None => (file, None),
+                };
+                Access::Kubeconfig {
+                    path: path.to_owned(),
+                    context,
+                }
+            }
+        };
+        Ok((cluster.to_owned(), access))
+    });
+    parsed.collect()
 }
 
 /// The projects that the user names, or that gcloud's settings do.

@@ -4,8 +4,10 @@ use std::path::{Component, Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use wi_core::names::ProjectId;
+use wi_core::words::shell_word;
 
-use super::{Failure, Success};
+use super::connect::ConnectArgs;
+use super::{Failure, Success, import};
 use crate::view::print;
 
 #[derive(Debug, Args)]
@@ -16,6 +18,12 @@ pub(super) struct InitArgs {
     /// The project (also: GOOGLE_CLOUD_PROJECT)
     #[arg(long, value_name = "ID")]
     pub project: Option<String>,
+    /// A spec of what is there in one cluster, as `wi import` makes it of many
+    #[arg(long)]
+    pub from_live: bool,
+    /// Of which: NAME or LOCATION/NAME (default: the project's only one)
+    #[arg(long, value_name = "CLUSTER", requires = "from_live")]
+    pub cluster: Option<String>,
     /// Also write the workflows that plan pull requests, apply what was merged, and look for drift,
     /// at the top of the git repository
     #[arg(long, value_enum)]
@@ -23,6 +31,8 @@ pub(super) struct InitArgs {
     /// The branch whose spec is applied (default: the one that origin/HEAD names, or main)
     #[arg(long, value_name = "NAME", requires = "ci")]
     pub branch: Option<String>,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,7 +54,19 @@ const PLACEHOLDER: &str = "my-project";
 
 pub(super) fn run(args: InitArgs) -> Result<Success, Failure> {
     let mut files = Vec::new();
-    if args.ci.is_none() || !has_spec(&args.directory) {
+    if args.connect.sandbox.is_some() && !args.from_live {
+        return Err(Failure::Message(
+            "--sandbox is for what is there: wi init --from-live".to_owned(),
+        ));
+    }
+    if args.from_live {
+        if has_spec(&args.directory) {
+            return Err(Failure::Message(format!(
+                "{} has a spec already; nothing was written. Name another directory",
+                args.directory.display()
+            )));
+        }
+    } else if args.ci.is_none() || !has_spec(&args.directory) {
         let spec = args.directory.join("wi.yaml");
         files.push((spec, spec_text(&project(&args)?)));
     }
@@ -61,6 +83,14 @@ pub(super) fn run(args: InitArgs) -> Result<Success, Failure> {
                 path.display()
             )));
         }
+    }
+    if args.from_live {
+        import::of_one_cluster(
+            &args.directory,
+            (args.project.clone(), args.cluster.clone()),
+            args.connect.clone(),
+            format!("yaml-language-server: $schema={SCHEMA}"),
+        )?;
     }
     files.push((args.directory.join(SCHEMA), schema));
     let ignore = args.directory.join(".gitignore");
@@ -264,6 +294,16 @@ fn next(args: &InitArgs) -> String {
         Some(".") | None => String::new(),
         Some(directory) => format!(" {directory}"),
     };
+    if args.from_live {
+        let sandbox = args.connect.words();
+        let sandbox: String = sandbox
+            .iter()
+            .map(|w| format!(" {}", shell_word(w)))
+            .collect();
+        return format!(
+            "\nNext: read it, and see that nothing is to be done but marks:\n\n    wi plan{root}{sandbox}\n"
+        );
+    }
     let first = format!(
         "\nNext: put your names into the spec, then try it without touching anything:\n\n    wi plan{root} --sandbox\n"
     );

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::join_all;
 use futures::stream::TryStreamExt;
 use tracing::{Instrument, info_span};
-use wi_client::google::{assets, container, iam, policies};
+use wi_client::google::{assets, container, iam, policies, projects};
 use wi_client::http::{ApiError, Http, seen};
 use wi_client::kubernetes::Kube;
 use wi_core::desired::{GSA_ANNOTATION, Leftovers};
@@ -31,9 +31,18 @@ pub struct Wanted {
     pub projects: BTreeSet<ProjectId>,
     /// Names of clusters, or `LOCATION/NAME`; none: all.
     pub clusters: BTreeSet<String>,
+    /// How some clusters are reached, by such names; `*`: all others.
+    pub access: BTreeMap<String, Access>,
 }
 
 impl Wanted {
+    fn access(&self, path: &ClusterPath) -> Access {
+        let full = format!("{}/{}", path.location, path.name);
+        let names = [full.as_str(), &path.name, "*"];
+        let access = names.iter().find_map(|name| self.access.get(*name));
+        access.cloned().unwrap_or_default()
+    }
+
     fn wants(&self, path: &ClusterPath) -> bool {
         let full = format!("{}/{}", path.location, path.name);
         self.clusters.is_empty()
@@ -57,10 +66,11 @@ type Accounts = Seen<BTreeMap<Email, ServiceAccount>>;
 /// Reads all of it, in parallel; the client bounds the calls at a time. `tell` hears how far it is.
 pub async fn read(http: &Http, wanted: &Wanted, tell: &(dyn Fn(&str) + Sync)) -> Read {
     tell("Listing clusters and accounts, searching policies");
-    let (clusters, accounts, projects, found) = tokio::join!(
+    let (clusters, accounts, projects, above, found) = tokio::join!(
         read_clusters(http, wanted, tell),
         read_accounts(http, &wanted.projects),
         read_policies(http, wanted.projects.iter().cloned().map(Resource::Project)),
+        read_above(http, &wanted.projects),
         search(http, &wanted.projects),
     );
     let mut read = Read::default();
@@ -88,6 +98,9 @@ pub async fn read(http: &Http, wanted: &Wanted, tell: &(dyn Fn(&str) + Sync)) ->
         read.facts.policies.extend(of_accounts);
     }
     read.facts.policies.extend(projects);
+    let (above, unseen) = above;
+    read.facts.policies.extend(above);
+    read.unseen.extend(unseen);
     tell("Reading policies");
     let others = acted_as(&read.facts).map(Resource::ServiceAccount);
     let others: Vec<Resource> = others.collect();
@@ -102,7 +115,13 @@ pub async fn read(http: &Http, wanted: &Wanted, tell: &(dyn Fn(&str) + Sync)) ->
             (policy, matches!(resource, Resource::ServiceAccount(_)))
         {
             let what = format!("the policy of {resource}");
-            read.unseen.insert(what, why.to_string());
+            let help = match resource {
+                Resource::Named(_) if resource.is_of_hierarchy() => {
+                    ": what is inherited from it is in no spec (roles/iam.securityReviewer on it shows that)"
+                }
+                _ => "",
+            };
+            read.unseen.insert(what, format!("{why}{help}"));
         }
     }
     read
@@ -137,13 +156,20 @@ async fn read_clusters(http: &Http, wanted: &Wanted, tell: &(dyn Fn(&str) + Sync
         all.fetch_add(clusters.len(), Ordering::Relaxed);
         let read = join_all(clusters.into_iter().map(async |(path, cluster)| {
             let span = info_span!("cluster", name = path.name);
-            let objects = objects(http, &path, &cluster).instrument(span).await;
+            let access = wanted.access(&path);
+            let objects = objects(http, &path, &cluster, &access);
+            let objects = objects.instrument(span).await;
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             tell(&format!(
                 "Reading service accounts: {done} of {} clusters",
                 all.load(Ordering::Relaxed)
             ));
-            (path, FoundCluster { cluster, objects })
+            let found = FoundCluster {
+                cluster,
+                access,
+                objects,
+            };
+            (path, found)
         }));
         (project.clone(), read.await, missing)
     }))
@@ -151,11 +177,16 @@ async fn read_clusters(http: &Http, wanted: &Wanted, tell: &(dyn Fn(&str) + Sync
 }
 
 /// The namespaces and service accounts of a cluster.
-async fn objects(http: &Http, path: &ClusterPath, cluster: &Cluster) -> Seen<Objects> {
+async fn objects(
+    http: &Http,
+    path: &ClusterPath,
+    cluster: &Cluster,
+    access: &Access,
+) -> Seen<Objects> {
     if !cluster.status.is_running() {
         return Seen::Unknown(format!("the cluster is {}", cluster.status).into());
     }
-    let kube = match Kube::connect(http, cluster, &Access::Offered) {
+    let kube = match Kube::connect(http, cluster, access) {
         Ok(kube) => kube,
         Err(why) => return Seen::Unknown(why.into()),
     };
@@ -224,6 +255,29 @@ async fn read_policies(http: &Http, resources: impl Iterator<Item = Resource>) -
         (resource, policy)
     }));
     read.await.into_iter().collect()
+}
+
+/// The policies of the folders and organizations that the projects are in, and what of that could not be read.
+async fn read_above(
+    http: &Http,
+    projects: &BTreeSet<ProjectId>,
+) -> (Policies, BTreeMap<String, String>) {
+    let lists = join_all(projects.iter().map(async |project| {
+        let above = projects::ancestors(http, project).await;
+        (project, above)
+    }));
+    let (mut above, mut unseen) = (BTreeSet::new(), BTreeMap::new());
+    for (project, list) in lists.await {
+        match list {
+            Ok(list) => above.extend(list),
+            Err(e) => {
+                let what = format!("folders and organizations of project/{project}");
+                let why = format!("{}: what is inherited from them is in no spec", e.reason());
+                unseen.insert(what, why);
+            }
+        }
+    }
+    (read_policies(http, above.into_iter()).await, unseen)
 }
 
 /// Accounts that are in none of the lists and that service accounts are annotated with.

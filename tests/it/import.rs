@@ -230,6 +230,80 @@ fn what_is_left_out_is_counted_and_listed_where_that_is_asked_for() {
     assert!(!long.out.contains("oncall"), "no person is in the spec");
 }
 
+/// A cluster that only Connect Gateway leads to, and a role that an account has on the folder.
+#[test]
+fn what_is_inherited_and_how_a_cluster_is_reached_is_in_the_spec_or_said_to_be_left_out() {
+    let member = "serviceAccount:checkout@acme-prod.iam.gserviceaccount.com";
+    let place = Place::new(
+        "",
+        &format!(
+            "apiVersion: wi.sandbox/v1
+projects:
+  acme-prod:
+    ancestors: [folder/5]
+    serviceAccounts:
+      checkout: {{ policy: {{ bindings: [{{ role: roles/iam.workloadIdentityUser, members: [\"serviceAccount:acme-prod.svc.id.goog[shop/checkout]\"] }}] }} }}
+resources:
+  //cloudresourcemanager.googleapis.com/folders/5: {{ policy: {{ bindings: [{{ role: roles/browser, members: [\"{member}\", \"group:all@example.com\"] }}] }} }}
+clusters:
+  - project: acme-prod
+    location: europe-west1
+    name: main
+    workloadPool: acme-prod.svc.id.goog
+    nodePools: [{{ name: p, nodes: 1, workloadMetadata: GKE_METADATA }}]
+    unreachable: true
+    controlPlane: PRIVATE
+    membership: main-eu
+    namespaces: {{ shop: {{ serviceAccounts: {{ checkout: {{ annotations: {{ iam.gke.io/gcp-service-account: checkout@acme-prod.iam.gserviceaccount.com }} }} }} }} }}
+"
+        ),
+    );
+    std::fs::remove_file(place.path("wi.yaml")).expect("removed");
+    let args = [
+        "--project",
+        "acme-prod",
+        "--single-file",
+        "--force",
+        "--request-timeout",
+        "10",
+    ];
+    import(&place, &args)
+        .ok()
+        .says(&["--access main=connectGateway"]);
+    let gateway = [&args[..], &["--access", "main=connectGateway"]].concat();
+    import(&place, &gateway).ok();
+    let spec = read(&place, "imported/wi.yaml");
+    for part in [
+        "access: { endpoint: connectGateway }",
+        "- { role: roles/browser, resource: folder/5 }",
+        "checkout: { impersonates: checkout }",
+    ] {
+        assert!(spec.contains(part), "`{part}` is not in:\n{spec}");
+    }
+    assert!(!spec.contains("all@"), "{spec}");
+    let world = read(&place, "world.yaml");
+    let faults = "faults:\n  - { match: \"POST .*folders/5:getIamPolicy\", denied: true }\n";
+    place.write("world.yaml", &format!("{world}{faults}"));
+    import(&place, &gateway)
+        .ok()
+        .says(&["the policy of folder/5", "roles/iam.securityReviewer"]);
+    assert!(!read(&place, "imported/wi.yaml").contains("folder/5"));
+    import(&place, &[&args[..], &["--access", "main"]].concat())
+        .fails()
+        .says(&["CLUSTER=HOW"]);
+}
+
+#[test]
+fn where_no_world_lies_that_is_said() {
+    let place = Place::new("", "");
+    for file in ["wi.yaml", "world.yaml"] {
+        std::fs::remove_file(place.path(file)).expect("removed");
+    }
+    let args = ["import", "--project", "acme-prod", "--sandbox", "--dry-run"];
+    let ran = Ran::of(&mut place.command(&args)).fails();
+    ran.says(&["no world lies here", "--sandbox WORLD.yaml"]);
+}
+
 #[test]
 fn what_a_state_of_terraform_owns_is_referred_to_and_no_secret_of_it_is_anywhere() {
     let place = Place::example("brownfield");
@@ -285,7 +359,7 @@ fn what_a_spec_asks_for_is_exported_in_the_words_of_other_tools() {
         .out;
     for part in [
         "import {\n  to = google_service_account.checkout\n  id = \"projects/acme-prod/serviceAccounts/checkout@acme-prod.iam.gserviceaccount.com\"\n}",
-        "member = google_service_account.checkout.member",
+        "member  = google_service_account.checkout.member",
         "title      = \"until-2027-01-01\"",
         "expression = \"request.time < timestamp(\\\"2027-01-01T00:00:00Z\\\")\"",
         "projects/${data.google_project.acme_prod.number}/locations/global/workloadIdentityPools/acme-prod.svc.id.goog/subject/ns/shop/sa/reporter",
@@ -295,7 +369,7 @@ fn what_a_spec_asks_for_is_exported_in_the_words_of_other_tools() {
         assert!(hcl.contains(part), "`{part}` is not in:\n{hcl}");
     }
     if let Ok(terraform) = Command::new("terraform")
-        .args(["fmt", "-"])
+        .args(["fmt", "-check", "-"])
         .current_dir(place.dir.path())
         .env("HOME", place.dir.path())
         .stdin(std::process::Stdio::piped())
@@ -307,10 +381,55 @@ fn what_a_spec_asks_for_is_exported_in_the_words_of_other_tools() {
         std::io::Write::write_all(&mut stdin, hcl.as_bytes()).expect("written");
         drop(stdin);
         let ended = terraform.wait_with_output().expect("it ends");
-        assert!(ended.status.success(), "terraform cannot read:\n{hcl}");
+        assert!(
+            ended.status.success(),
+            "terraform would form otherwise, or cannot read:\n{hcl}"
+        );
     } else {
         eprintln!("skipped: terraform is not here to read what is exported");
     }
+    // Of what is not there yet nothing can be imported.
+    let existing = [
+        "export",
+        "wi.yaml",
+        "--format",
+        "terraform",
+        "--import",
+        "existing",
+    ];
+    let existing = place
+        .wi(&[&existing[..], &["--sandbox", "world.yaml"]].concat())
+        .ok()
+        .out;
+    assert!(
+        !existing.contains("to = google_service_account.checkout"),
+        "{existing}"
+    );
+    place
+        .wi(&["apply", "wi.yaml", "--auto-approve", "--accept-loss"])
+        .ok();
+    let all = [
+        "export",
+        "wi.yaml",
+        "--format",
+        "terraform",
+        "--import",
+        "existing",
+        "--sandbox",
+        "world.yaml",
+    ];
+    let applied = place.wi(&all).ok().out;
+    let blocks = |hcl: &str| hcl.matches("\nimport {").count();
+    assert_eq!(blocks(&applied), blocks(&hcl), "{applied}");
+    let none = place.wi(&[
+        "export",
+        "wi.yaml",
+        "--format",
+        "terraform",
+        "--import",
+        "none",
+    ]);
+    assert_eq!(blocks(&none.ok().out), 0);
     let kcc = Ran::of(&mut place.command(&[
         "export",
         "wi.yaml",

@@ -54,6 +54,54 @@ fn the_project_comes_from_the_environment_too() {
 }
 
 #[test]
+fn what_is_there_in_one_cluster_is_a_first_spec() {
+    let place = Place::example("brownfield");
+    let init = |args: &[&str]| {
+        let all = [
+            "init",
+            "wi",
+            "--from-live",
+            "--project",
+            "acme-prod",
+            "--sandbox",
+            "world.yaml",
+        ];
+        Ran::of(&mut place.command(&[&all[..], args].concat()))
+    };
+    // There are two, and nothing is written.
+    init(&[]).fails().says(&[
+        "which cluster of acme-prod?",
+        "europe-west1/main",
+        "us-central1-a/edge",
+    ]);
+    assert!(!place.path("wi").exists());
+    init(&["--cluster", "main"])
+        .ok()
+        .says(&["Wrote 1 file", "wi plan wi --sandbox world.yaml"]);
+    let spec = read(&place, "wi/wi.yaml");
+    assert!(
+        spec.starts_with(
+            "# yaml-language-server: $schema=.wi/wi.v1.schema.json\napiVersion: wi/v1\n"
+        ),
+        "{spec}"
+    );
+    assert!(
+        spec.contains("checkout: { impersonates: checkout }"),
+        "{spec}"
+    );
+    assert!(place.path("wi/.wi/wi.v1.schema.json").exists());
+    let plan = Ran::of(&mut place.command(&["plan", "wi", "--sandbox", "world.yaml"])).ok();
+    plan.says(&["0 to add", "0 to destroy"]);
+    init(&["--cluster", "main"])
+        .fails()
+        .says(&["has a spec already"]);
+    place
+        .wi(&["init", "other", "--sandbox"])
+        .fails()
+        .says(&["--from-live"]);
+}
+
+#[test]
 fn what_is_there_stays_and_then_nothing_is_written() {
     let place = empty();
     place.write("wi.yaml", "# mine\n");

@@ -212,3 +212,40 @@ fn wi_only_adopts_what_terraform_made_and_both_are_quiet_where_it_ignores_the_ma
         .ok();
     terraform.both_are_quiet();
 }
+
+#[test]
+fn a_state_of_terraform_says_what_of_what_is_there_is_its_own() {
+    let plugins = match plugins() {
+        Ok(plugins) => plugins,
+        Err(why) => return println!("skipped: {why}"),
+    };
+    let terraform = start(&plugins, &of_document("yaml"), &of_document("hcl"));
+    for (kind, args) in [
+        ("tfstate", &["state", "pull"][..]),
+        ("tfjson", &["show", "-json"]),
+    ] {
+        let output = terraform.output(args);
+        assert!(output.status.success(), "terraform {args:?}");
+        let text = String::from_utf8(output.stdout).expect("JSON");
+        terraform.sandbox.place.write(kind, &text);
+        let all = [
+            "import",
+            kind,
+            "--from",
+            kind,
+            "--project",
+            "acme-prod",
+            "--out",
+            "own",
+            "--single-file",
+            "--force",
+        ];
+        let ran = terraform.sandbox.wi(&all).ok();
+        let path = terraform.sandbox.place.path("own/wi.yaml");
+        let spec = std::fs::read_to_string(path).expect("a spec");
+        let address = "# Terraform's google_service_account.checkout";
+        assert!(spec.contains(address), "{spec}\n{}", ran.err);
+        let token = std::fs::read_to_string(&terraform.sandbox.token_file).expect("a token");
+        assert!(!format!("{spec}{}{}", ran.out, ran.err).contains(token.trim()));
+    }
+}

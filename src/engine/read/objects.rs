@@ -183,7 +183,10 @@ async fn read_with(
                     Ok(Vec::new())
                 }
             };
-            let read = workloads_of(kube, &changing, &left, nodes).await;
+            // One list where most of them are asked for.
+            let at_once = changing.len() > 3 && changing.len() * 2 > namespaces.len();
+            let pods = pods_of(kube, &changing, at_once);
+            let read = workloads_of(kube, (&changing, pods), &left, nodes).await;
             workloads = Some(read.map_err(|e| e.reason()));
         }
     }
@@ -317,14 +320,36 @@ fn namespaces_of_what_left(
     left.map(|meta| meta.namespace.clone()).collect()
 }
 
+/// Pods of some namespaces, by one list of all where that is allowed and they are most of them.
+async fn pods_of(
+    kube: &Kube,
+    namespaces: &BTreeSet<String>,
+    at_once: bool,
+) -> Result<Vec<Pod>, ApiError> {
+    if at_once {
+        match kube.list_pods().await {
+            Err(ApiError { code: 403, .. }) => {}
+            all => {
+                let mut pods = all?;
+                pods.retain(|pod| namespaces.contains(&pod.metadata.namespace));
+                return Ok(pods);
+            }
+        }
+    }
+    let each = try_join_all(namespaces.iter().map(|ns| kube.list_pods_of(ns))).await?;
+    Ok(each.into_iter().flatten().collect())
+}
+
 /// Pods of some namespaces, and of those that service accounts leave what makes them, too.
 async fn workloads_of(
     kube: &Kube,
-    namespaces: &BTreeSet<String>,
+    (namespaces, pods): (
+        &BTreeSet<String>,
+        impl Future<Output = Result<Vec<Pod>, ApiError>>,
+    ),
     left: &BTreeSet<String>,
     nodes: impl Future<Output = Result<Vec<ObjectMeta>, ApiError>>,
 ) -> Result<Workloads, ApiError> {
-    let pods = try_join_all(namespaces.iter().map(|ns| kube.list_pods_of(ns)));
     let templates = join_all(
         left.iter()
             .map(|ns| list_templates(move |kind| kube.list_workloads_of(kind, ns))),
@@ -332,7 +357,7 @@ async fn workloads_of(
     let (pods, nodes, templates) = tokio::join!(pods, nodes, templates);
     let (templates, unseen): (Vec<_>, Vec<_>) = templates.into_iter().unzip();
     Ok(Workloads {
-        pods: pods?.into_iter().flatten().collect(),
+        pods: pods?,
         namespaces: Some(namespaces.clone()),
         pool_of_node: pool_of_node(nodes?),
         templates: templates.into_iter().flatten().collect(),

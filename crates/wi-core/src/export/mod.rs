@@ -4,6 +4,7 @@
 //! they are whoever's they were before.
 
 mod config_connector;
+mod hcl;
 mod names;
 mod terraform;
 
@@ -12,8 +13,30 @@ pub use terraform::terraform;
 
 use std::collections::BTreeSet;
 
+use crate::address::Address;
 use crate::desired::Desired;
 use crate::names::Member;
+
+/// What Terraform is to import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Imports {
+    /// All that the spec asks for, as if it was applied.
+    Declared,
+    /// That, but for what is not there yet.
+    Existing(BTreeSet<Address>),
+    /// Nothing.
+    None,
+}
+
+impl Imports {
+    fn has(&self, address: &Address) -> bool {
+        match self {
+            Self::Declared => true,
+            Self::Existing(missing) => !missing.contains(address),
+            Self::None => false,
+        }
+    }
+}
 
 /// Workload pools whose projects' numbers are in members.
 pub fn pools_by_number(desired: &Desired) -> BTreeSet<String> {

@@ -5,19 +5,24 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::hcl::{aligned, text};
 use super::names::Names;
-use super::{pools_by_number, project_of};
+use super::{Imports, pools_by_number, project_of};
 use crate::address::BindingKey;
 use crate::desired::{Desired, GSA_ANNOTATION};
 use crate::names::{Email, Member};
 use crate::plan::iam_member;
 use crate::resource::Resource;
 
-/// HCL, of which `terraform plan` imports what is there.
-pub fn terraform(desired: &Desired) -> String {
-    let mut out = String::from(
-        "# What the spec asks for, for Terraform. What is there already is imported, not made; a role that a member has already is\n# added again without any effect. Clusters and node pools are not in it.\n",
-    );
+/// HCL in the form of `terraform fmt`, of which `terraform plan` imports what is there.
+pub fn terraform(desired: &Desired, imports: &Imports) -> String {
+    let mut out = String::from("# What the spec asks for, for Terraform. ");
+    out.push_str(match imports {
+        Imports::Declared => "It is imported, not made, as if the spec was applied: of what is not there\n# yet terraform plan says that it cannot be imported (wi export --import existing looks). ",
+        Imports::Existing(_) => "What is there already is imported, not made.\n# ",
+        Imports::None => "Nothing is imported.\n# ",
+    });
+    out.push_str("A role that a member has already is added again\n# without any effect. Clusters and node pools are not in it.\n");
     let mut names = Names::new('_', 200);
     let projects: BTreeMap<String, String> = pools_by_number(desired)
         .into_iter()
@@ -43,7 +48,9 @@ pub fn terraform(desired: &Desired) -> String {
             "projects/{}/serviceAccounts/{}",
             account.project, account.email
         );
-        imported(&mut out, &format!("google_service_account.{name}"), &id);
+        if imports.has(&desired.account_address(&account.email)) {
+            imported(&mut out, &format!("google_service_account.{name}"), &id);
+        }
         let _ = write!(
             out,
             "\nresource \"google_service_account\" \"{name}\" {{\n  project    = {}\n  account_id = {}\n",
@@ -58,17 +65,20 @@ pub fn terraform(desired: &Desired) -> String {
     }
     let mut names = Names::new('_', 200);
     for key in desired.bindings.keys() {
-        binding(key, &accounts, &projects, &mut names, &mut out);
+        let is_there = imports.has(&desired.binding_address(key));
+        binding(key, is_there, &accounts, &projects, &mut names, &mut out);
     }
     let mut names = Names::new('_', 200);
     for (key, ksa) in desired.ksas.iter().filter(|(_, ksa)| !ksa.existing) {
         let name = names.give(&format!("{}_{}_{}", key.cluster, key.namespace, key.name));
         let id = format!("{}/{}", key.namespace, key.name);
-        imported(
-            &mut out,
-            &format!("kubernetes_service_account_v1.{name}"),
-            &id,
-        );
+        if imports.has(&key.address()) {
+            imported(
+                &mut out,
+                &format!("kubernetes_service_account_v1.{name}"),
+                &id,
+            );
+        }
         let _ = write!(
             out,
             "\nresource \"kubernetes_service_account_v1\" \"{name}\" {{\n  provider = kubernetes.{} # yours to configure\n\n  metadata {{\n    name      = {}\n    namespace = {}\n",
@@ -89,11 +99,12 @@ pub fn terraform(desired: &Desired) -> String {
         }
         out.push_str("  }\n}\n");
     }
-    out
+    aligned(&out)
 }
 
 fn binding(
     key: &BindingKey,
+    is_there: bool,
     accounts: &BTreeMap<&Email, String>,
     projects: &BTreeMap<String, String>,
     names: &mut Names,
@@ -138,7 +149,9 @@ fn binding(
         .as_ref()
         .map(|c| format!(" {}", c.title))
         .unwrap_or_default();
-    if let (Some(resource), Some(member)) = (import_id(&key.resource), known) {
+    if let (Some(resource), Some(member)) = (import_id(&key.resource), known)
+        && is_there
+    {
         imported(
             out,
             &format!("{kind}.{name}"),
@@ -200,42 +213,4 @@ fn import_id(resource: &Resource) -> Option<String> {
         "dataset" => format!("projects/{first}/datasets/{}", names.get(1)?),
         _ => return None,
     })
-}
-
-/// A text of HCL, in which nothing is replaced.
-fn text(text: &str) -> String {
-    let mut out = String::from("\"");
-    let mut characters = text.chars().peekable();
-    while let Some(c) = characters.next() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '$' | '%' if characters.peek() == Some(&'{') => {
-                out.push(c);
-                out.push(c);
-            }
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::text;
-
-    #[test]
-    fn texts_of_hcl_mean_themselves() {
-        assert_eq!(
-            text("a \"b\" ${c} %{d} $e\n"),
-            r#""a \"b\" $${c} %%{d} $e\n""#
-        );
-    }
 }

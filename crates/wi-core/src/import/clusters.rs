@@ -9,6 +9,7 @@ use super::told::{LeftOut, LeftOutKind};
 use crate::live::{Objects, Seen};
 use crate::names::{ClusterPath, ProjectId};
 use crate::spec::fleet::names_of_found;
+use crate::spec::model::Access;
 use crate::wire::container::Cluster;
 
 /// So many clusters of a project are found by what they are, not listed.
@@ -49,7 +50,12 @@ fn objects<'a>(
     match objects {
         Seen::Found(objects) => Ok(objects),
         Seen::Absent => Err("it is not there any more".to_owned()),
-        Seen::Unknown(why) => Err(format!("its Kubernetes API could not be read: {why}")),
+        Seen::Unknown(why) => Err(format!(
+            "its Kubernetes API could not be read: {}. Run wi import where it can be, or say how it is reached: --access {}=connectGateway, or {}=FILE of a kubeconfig",
+            why.to_string().trim_end_matches('.'),
+            path.name,
+            path.name
+        )),
     }
 }
 
@@ -96,6 +102,8 @@ pub(super) struct Fleet {
     pub found: BTreeSet<String>,
     /// Labels by which they may be selected.
     pub labels: Labels,
+    /// How those are reached that are not by what GKE offers.
+    pub access: BTreeMap<String, Access>,
 }
 
 impl Fleet {
@@ -139,7 +147,8 @@ impl Fleet {
                     .count();
                 count >= FLEET
                     && !facts.partial.contains(*project)
-                    && meant.all(|(path, _)| chosen.contains_key(path))
+                    && meant
+                        .all(|(path, c)| chosen.contains_key(path) && c.access == Access::Offered)
             })
             .collect();
         let is_found = |path: &ClusterPath| of_fleets.contains(&path.project);
@@ -157,10 +166,15 @@ impl Fleet {
             names,
             found: found_names,
             labels: Labels::new(),
+            access: BTreeMap::new(),
         };
         for (path, (settings, labels)) in chosen {
             let name = fleet.names[&path].clone();
             fleet.labels.insert(name.clone(), labels);
+            let access = &facts.clusters[&path].access;
+            if *access != Access::Offered {
+                fleet.access.insert(name.clone(), access.clone());
+            }
             fleet.clusters.insert(name, (path, settings));
         }
         fleet

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::live::{Objects, Seen};
 use crate::names::{ClusterPath, Email, KubeName, ProjectId};
 use crate::resource::Resource;
+use crate::spec::model::Access;
 use crate::wire::container::Cluster;
 use crate::wire::iam::ServiceAccount;
 use crate::wire::policy::Policy;
@@ -27,6 +28,8 @@ pub struct Facts {
 pub struct FoundCluster {
     /// What GKE says of it.
     pub cluster: Cluster,
+    /// How its Kubernetes API was reached.
+    pub access: Access,
     /// Its namespaces and service accounts.
     pub objects: Seen<Objects>,
 }

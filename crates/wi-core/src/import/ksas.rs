@@ -258,7 +258,8 @@ fn acts_as(
     }
     let of_account: Vec<&BindingKey> = members.may_act(identity, &account).collect();
     let others: Vec<&BindingKey> = members.otherwise_of(identity, &account).collect();
-    let wide: Vec<&BindingKey> = others.iter().filter(|k| k.is_wide()).copied().collect();
+    let on_project = |k: &&&BindingKey| k.is_wide() && matches!(k.resource, Resource::Project(_));
+    let wide: Vec<&BindingKey> = others.iter().filter(on_project).copied().collect();
     let (rights, is_wide) = match of_account.is_empty() {
         false => (of_account, false),
         true => (wide, true),

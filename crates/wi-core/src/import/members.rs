@@ -140,7 +140,11 @@ impl Members {
         self.own(ksa).filter(move |key| {
             let is_there = match &key.resource {
                 Resource::ServiceAccount(of) => of == account,
-                on => project.as_ref() == Some(on),
+                // Whether a folder is above is not known: it is no right that a spec gives, anyhow.
+                on => {
+                    project.as_ref() == Some(on)
+                        || (on.is_of_hierarchy() && !matches!(on, Resource::Project(_)))
+                }
             };
             is_there && IMPERSONATION.contains(&key.role.as_str())
         })

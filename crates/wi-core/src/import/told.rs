@@ -15,6 +15,8 @@ pub struct Choices {
     pub owners: Owners,
     /// Whether what Terraform and Config Connector own is taken over from them; otherwise it is only referred to.
     pub take_over: bool,
+    /// A remark for editors, above all else.
+    pub heading: Option<String>,
     /// Whether to say in comments whose things are, and why they are as they are.
     pub comments: bool,
 }

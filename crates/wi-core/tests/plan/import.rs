@@ -13,7 +13,7 @@ use wi_core::plan;
 use wi_core::read_set::ReadSet;
 use wi_core::resource::Resource;
 use wi_core::spec::fleet::Discovered;
-use wi_core::spec::model::Scope;
+use wi_core::spec::model::{Access, Scope};
 use wi_core::spec::{Source, load_sources};
 
 use crate::support::*;
@@ -49,6 +49,7 @@ fn made_with(world: &Value, choices: &Choices) -> Made {
     let clusters = paths.iter().map(|(name, path)| {
         let found = FoundCluster {
             cluster: live.clusters[name].found().expect("a cluster").clone(),
+            access: Access::Offered,
             objects: live.kubernetes[name].clone(),
         };
         (path.clone(), found)

@@ -8,6 +8,7 @@ use super::super::yaml::{list, map, scalar};
 use super::Writer;
 use super::text::Text;
 use crate::names::ProjectId;
+use crate::spec::model::{Access, Endpoint};
 
 impl Writer<'_> {
     pub fn head(&self, text: &mut Text) {
@@ -35,6 +36,7 @@ impl Writer<'_> {
                     fields.push(format!("labels: {}", pairs(&labels)));
                 }
                 fields.extend(settings_field(settings));
+                fields.extend(fleet.access.get(name).and_then(access_field));
                 format!("{}: {}", scalar(name), map(&fields))
             })
             .collect();
@@ -108,6 +110,24 @@ fn pairs(labels: &BTreeMap<String, String>) -> String {
         .iter()
         .map(|(k, v)| format!("{}: {}", scalar(k), scalar(v)));
     map(&pairs.collect::<Vec<_>>())
+}
+
+/// `None`: as GKE offers it.
+fn access_field(access: &Access) -> Option<String> {
+    let endpoint = |word: &str| Some(format!("access: {{ endpoint: {word} }}"));
+    match access {
+        Access::Offered => None,
+        Access::Endpoint(Endpoint::Dns) => endpoint("dns"),
+        Access::Endpoint(Endpoint::Public) => endpoint("public"),
+        Access::Endpoint(Endpoint::Private) => endpoint("private"),
+        Access::ConnectGateway => endpoint("connectGateway"),
+        Access::Kubeconfig { path, context } => {
+            let context = context.as_ref().map(|c| format!("context: {}", scalar(c)));
+            let fields = [format!("kubeconfig: {}", scalar(path))].into_iter();
+            let fields: Vec<String> = fields.chain(context).collect();
+            Some(format!("access: {}", map(&fields)))
+        }
+    }
 }
 
 fn settings_field(settings: &Settings) -> Option<String> {

@@ -65,6 +65,9 @@ pub(super) fn write(choice: &Choice, choices: &Choices) -> Written {
     };
     for (file, namespaces) in &parts {
         let mut text = Text::default();
+        if let Some(heading) = choices.heading.as_ref().filter(|_| file == MAIN) {
+            text.line(0, &format!("# {heading}"));
+        }
         text.line(0, &format!("apiVersion: {API_VERSION}"));
         if file == MAIN {
             writer.head(&mut text);
