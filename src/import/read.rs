@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::join_all;
 use futures::stream::TryStreamExt;
 use tracing::{Instrument, info_span};
-use wi_client::google::{assets, container, iam, policies, projects};
+use wi_client::google::{assets, buckets, container, iam, policies, projects};
 use wi_client::http::{ApiError, Http, seen};
 use wi_client::kubernetes::Kube;
 use wi_core::desired::{GSA_ANNOTATION, Leftovers};
@@ -110,6 +110,17 @@ pub async fn read(http: &Http, wanted: &Wanted, tell: &(dyn Fn(&str) + Sync)) ->
     );
     read.facts.policies.extend(others);
     read.facts.policies.extend(found);
+    let asked = read.facts.buckets_to_ask().into_iter();
+    let asked = join_all(asked.map(async |bucket| {
+        let uniform = buckets::has_uniform_access(http, &bucket).await;
+        (bucket, uniform)
+    }));
+    for (bucket, uniform) in asked.await {
+        // What could not be asked is told by the plan that follows.
+        if let Ok(uniform) = uniform {
+            read.facts.uniform.insert(bucket, uniform);
+        }
+    }
     for (resource, policy) in &read.facts.policies {
         if let (Seen::Unknown(why), false) =
             (policy, matches!(resource, Resource::ServiceAccount(_)))

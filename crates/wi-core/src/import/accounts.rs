@@ -191,12 +191,12 @@ fn manage(
         );
     }
     let of = || members.of_account.get(email).into_iter().flatten();
-    if let Some(why) = of().find_map(unwritable) {
+    if let Some(why) = of().find_map(|key| unwritable(facts, key)) {
         return Err(why);
     }
     let mut users = BTreeMap::new();
     for acting in members.acting.get(email).into_iter().flatten() {
-        if let Some((user, remark)) = user(project, ksas, acting)? {
+        if let Some((user, remark)) = user(facts, project, ksas, acting)? {
             users.insert(user, remark);
         }
     }
@@ -211,12 +211,13 @@ fn manage(
 
 /// Who may act as an account of `home` and is no service account of the spec that does.
 fn user(
+    facts: &Facts,
     home: &ProjectId,
     ksas: &BTreeMap<KsaName, ChosenKsa>,
     acting: &Acting,
 ) -> Result<Option<(User, Option<String>)>, String> {
     let key = &acting.key;
-    if let Some(why) = unwritable(key) {
+    if let Some(why) = unwritable(facts, key) {
         return Err(why);
     }
     let user = |name: String| User {

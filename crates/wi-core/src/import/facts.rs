@@ -21,6 +21,25 @@ pub struct Facts {
     pub accounts: BTreeMap<ProjectId, Seen<BTreeMap<Email, ServiceAccount>>>,
     /// Policies: of the projects, of accounts, and of what a search found.
     pub policies: BTreeMap<Resource, Seen<Policy>>,
+    /// Whether buckets with members that need it have uniform access; those that were not asked are not in it.
+    pub uniform: BTreeMap<String, bool>,
+}
+
+impl Facts {
+    /// Buckets whose policies have what is of no use without uniform access.
+    pub fn buckets_to_ask(&self) -> BTreeSet<String> {
+        let needs = |policy: &Policy| {
+            let mut bindings = policy.bindings.iter();
+            bindings.any(|b| {
+                b.condition.is_some() || b.members.iter().any(|m| m.starts_with("principal"))
+            })
+        };
+        let policies = self.policies.iter();
+        policies
+            .filter(|(_, policy)| policy.found().is_some_and(needs))
+            .filter_map(|(resource, _)| resource.bucket().map(str::to_owned))
+            .collect()
+    }
 }
 
 /// A cluster, and what is in it.

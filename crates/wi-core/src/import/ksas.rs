@@ -9,7 +9,7 @@ use super::told::{LeftOut, LeftOutKind};
 use crate::address::BindingKey;
 use crate::desired::GSA_ANNOTATION;
 use crate::live::Seen;
-use crate::names::{ClusterPath, Condition, Email, KsaIdentity, KubeName, ProjectId, Role};
+use crate::names::{ClusterPath, Condition, Email, KsaIdentity, KubeName, Member, ProjectId, Role};
 use crate::plan::ownership::owner_of;
 use crate::resource::Resource;
 use crate::wire::kubernetes::ObjectMeta;
@@ -191,7 +191,7 @@ pub(super) fn choose(
         }
         let why_not = match refused.ksa(&name) {
             Some(why) => Some(format!("the spec refuses it: {why}")),
-            None => own.iter().find_map(unwritable),
+            None => own.iter().find_map(|key| unwritable(facts, key)),
         };
         if let Some(why) = why_not {
             out(format!("{}/{} of {project}", name.0, name.1), why);
@@ -211,7 +211,16 @@ pub(super) fn choose(
 }
 
 /// What no spec can say of a grant.
-pub(super) fn unwritable(key: &BindingKey) -> Option<String> {
+pub(super) fn unwritable(facts: &Facts, key: &BindingKey) -> Option<String> {
+    if let Some(bucket) = key.resource.bucket()
+        && (key.condition.is_some() || matches!(key.member, Member::Ksa(_)))
+        && facts.uniform.get(bucket) == Some(&false)
+    {
+        return Some(format!(
+            "it has {} on {}, which has no uniform bucket-level access, so that neither conditions nor roles of Kubernetes service accounts hold there: gcloud storage buckets update gs://{bucket} --uniform-bucket-level-access, and import again",
+            key.role, key.resource
+        ));
+    }
     let condition = key.condition.as_ref()?;
     let has = |what: &str| {
         format!(
@@ -265,7 +274,7 @@ fn acts_as(
         true => (wide, true),
     };
     let free = rights.iter().find(|key| key.condition.is_none());
-    let writable = || rights.iter().find(|key| unwritable(key).is_none());
+    let writable = || rights.iter().find(|key| unwritable(facts, key).is_none());
     let Some(right) = free.or_else(writable).or(rights.first()) else {
         return Err(match others.first() {
             Some(key) => format!(
@@ -277,7 +286,7 @@ fn acts_as(
             ),
         });
     };
-    match unwritable(right) {
+    match unwritable(facts, right) {
         Some(why) => Err(why),
         None => Ok(ActsAs {
             account,

@@ -59,6 +59,11 @@ fn made_with(world: &Value, choices: &Choices) -> Made {
         partial: BTreeSet::new(),
         accounts: live.accounts.clone(),
         policies: live.policies.clone(),
+        uniform: live
+            .uniform_access
+            .iter()
+            .filter_map(|(bucket, seen)| Some((bucket.clone(), *seen.found()?)))
+            .collect(),
     };
     let imported = import(&facts, choices).unwrap_or_else(|e| panic!("{e}"));
     let sources = imported.files.iter();
@@ -494,6 +499,23 @@ fn features() -> Vec<(&'static str, Value, Vec<&'static str>)> {
                 "description: \"when we work\"",
                 "expires: 2027-01-01",
                 "title: until-2028-01-01",
+            ],
+        ),
+        (
+            "a bucket whose access is by objects, too",
+            with(
+                policy(
+                    "bucket/acme-old",
+                    json!([
+                        { "role": "roles/storage.objectUser", "members": [format!("serviceAccount:{CHECKOUT}")], "condition": { "title": "t", "expression": "true" } },
+                        { "role": "roles/storage.objectUser", "members": [principal("shop", "worker")] },
+                    ]),
+                ),
+                json!({ "uniform": { "acme-old": false } }),
+            ),
+            vec![
+                "# it has roles/storage.objectUser on bucket/acme-old, which has no uniform bucket-level access",
+                "shop/worker of acme-prod: it has roles/storage.objectUser on bucket/acme-old",
             ],
         ),
         (
