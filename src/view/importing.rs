@@ -64,12 +64,12 @@ pub fn left_out(imported: &Imported, all: bool) -> String {
         (false, true) => format!("Left out: {}:\n\n{text}", counted_.join(", ")),
         (false, false) if text.is_empty() => {
             format!(
-                "Left out: {} (list: --explain-left-out).\n",
+                "Left out: {} (list: wi import --explain-left-out).\n",
                 counted_.join(", ")
             )
         }
         (false, false) => format!(
-            "Left out: {} (list: --explain-left-out). Of these:\n\n{text}",
+            "Left out: {} (list: wi import --explain-left-out). Of these:\n\n{text}",
             counted_.join(", ")
         ),
     }

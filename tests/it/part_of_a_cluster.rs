@@ -209,3 +209,36 @@ fn a_cluster_that_is_not_there_has_what_was_meant_proposed() {
         doctor.out
     );
 }
+
+/// Where most namespaces change, their pods are one list; who may not list all of them asks for each.
+#[test]
+fn pods_are_listed_at_once_or_by_namespace_and_the_plan_is_the_same() {
+    let names = ["a", "b", "c", "d", "e"];
+    let each = |of: &dyn Fn(&str) -> String| names.map(of).join(", ");
+    let spec = format!(
+        "apiVersion: wi/v1\nname: t\nproject: acme-prod\nclusters: {{ main: {{ location: europe-west1 }} }}\ngoogleServiceAccounts: {{ checkout: {{}} }}\nnamespaces: {{ {} }}\n",
+        each(&|n| format!("{n}: {{ serviceAccounts: {{ web: {{ impersonates: checkout }} }} }}"))
+    );
+    let world = format!(
+        "apiVersion: wi.sandbox/v1\nprojects: {{ acme-prod: {{ serviceAccounts: {{ checkout: {{}} }} }} }}\nclusters:\n  - project: acme-prod\n    location: europe-west1\n    name: main\n    workloadPool: acme-prod.svc.id.goog\n    nodePools: [{{ name: p, nodes: 1, workloadMetadata: GKE_METADATA }}]\n    namespaces: {{ {} }}\n    pods: [{}]\n",
+        each(&|n| format!("{n}: {{ serviceAccounts: {{ web: {{}} }} }}")),
+        each(&|n| format!("{{ namespace: {n}, name: web-0, serviceAccountName: web }}"))
+    );
+    let place = Served::of(Place::new(&spec, &world));
+    let lists = |place: &Served| -> Vec<String> {
+        let calls = place.calls();
+        let lists = calls.keys().filter(|call| call.ends_with("/pods"));
+        lists
+            .map(|c| c[c.find("/api/v1/").expect("it is Kubernetes'")..].to_owned())
+            .collect()
+    };
+    let all = place.wi(&["plan"]).ok();
+    for name in names {
+        assert!(all.out.contains(&format!("{name}/web-0")), "{}", all.out);
+    }
+    assert_eq!(lists(&place), ["/api/v1/pods"]);
+    place.inject(&json!({"match": "GET /api/v1/pods", "denied": true}));
+    let by_namespace = place.wi(&["plan"]).ok();
+    assert_eq!(by_namespace.out, all.out);
+    assert_eq!(lists(&place).len(), 1 + names.len());
+}

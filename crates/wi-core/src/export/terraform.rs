@@ -18,11 +18,11 @@ use crate::resource::Resource;
 pub fn terraform(desired: &Desired, imports: &Imports) -> String {
     let mut out = String::from("# What the spec asks for, for Terraform. ");
     out.push_str(match imports {
-        Imports::Declared => "It is imported, not made, as if the spec was applied: of what is not there\n# yet terraform plan says that it cannot be imported (wi export --import existing looks). ",
-        Imports::Existing(_) => "What is there already is imported, not made.\n# ",
-        Imports::None => "Nothing is imported.\n# ",
+        Imports::Declared => "It is imported, not made, as if the\n# spec was applied: of what is not there yet terraform plan says that it cannot\n# be imported (wi export --import existing looks).\n",
+        Imports::Existing(_) => "What is there already is imported,\n# not made.\n",
+        Imports::None => "Nothing is imported.\n",
     });
-    out.push_str("A role that a member has already is added again\n# without any effect. Clusters and node pools are not in it.\n");
+    out.push_str("# A role that a member has already is added again without any effect. Clusters\n# and node pools are not in it.\n");
     let mut names = Names::new('_', 200);
     let projects: BTreeMap<String, String> = pools_by_number(desired)
         .into_iter()
