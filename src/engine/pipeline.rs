@@ -239,6 +239,12 @@ pub async fn make<E: From<Error>>(
         ..options.clone()
     };
     let mut plan = plan::plan(&desired, &live, &options);
+    // Who lives on nothing else is asked only where an identity ends: most plans end none.
+    let ends = plan.namespaces_of_ends(&desired, &live, options.now);
+    if !ends.is_empty() {
+        live.alone = read::alone::read(http, &desired, &live, ends).await;
+        plan = plan::plan(&desired, &live, &options);
+    }
     if !part.targets.is_empty() {
         let unmatched = plan::restrict_to(&mut plan, &live, &part.targets);
         let addresses = plan::addresses(&desired, &live);

@@ -129,6 +129,9 @@ pub struct Live {
     pub half_way: BTreeMap<String, Result<BTreeSet<WorkloadKey>, String>>,
     /// Shadows, by cluster, where that was asked; or why they are not known.
     pub shadows: BTreeMap<String, Result<Vec<shadows::ShadowSeen>, String>>,
+    /// The workloads of namespaces, by the spec's name of their cluster, in which an identity is to end: some may have
+    /// nothing else, since `wi` took their key out. Or why they are not known.
+    pub alone: BTreeMap<(String, String), Result<Vec<Template>, String>>,
     /// Policies by resource. Those of accounts that do not exist are absent.
     pub policies: BTreeMap<Resource, Seen<Policy>>,
     /// The Kubernetes objects of each cluster, by the spec's name.

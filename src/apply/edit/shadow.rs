@@ -6,7 +6,7 @@ use wi_client::kubernetes::Kube;
 use wi_core::address::Address;
 use wi_core::migrate::rollout::{self, Health};
 use wi_core::migrate::shadow::decide::{Act, Why};
-use wi_core::migrate::shadow::{MARK, Mark, object};
+use wi_core::migrate::shadow::{LABEL, MARK, Mark, label_of, object};
 use wi_core::migrate::templates::meta;
 use wi_core::plan::Shadow;
 use wi_core::reason::Reason;
@@ -261,10 +261,31 @@ impl Run<'_> {
             .kube
             .delete_workload(self.kind, namespace, name, &self.uid);
         match delete.await {
-            Ok(()) => Ok(()),
+            Ok(()) => {}
             // By a try whose answer was lost.
-            Err(e) if e.is_not_found() => Ok(()),
-            Err(e) => Err(e.reason()),
+            Err(e) if e.is_not_found() => {}
+            Err(e) => return Err(e.reason()),
+        }
+        self.pods_are_gone().await
+    }
+
+    /// Until none of its pods serves any more: what they live on goes after them.
+    async fn pods_are_gone(&self) -> Result<(), Reason> {
+        let label = label_of(self.edit.key.name.as_str());
+        let own = format!("{}-", self.edit.name);
+        let mut wait = self.wait();
+        loop {
+            let listed = self
+                .kube
+                .list_pods_labelled(self.namespace(), LABEL, &label);
+            let pods = listed.await.map_err(|e| e.reason())?;
+            let mut names = pods.iter().filter_map(|p| p["metadata"]["name"].as_str());
+            let Some(left) = names.find(|name| name.starts_with(&own)) else {
+                return Ok(());
+            };
+            if !wait.again().await {
+                return Err(format!("it is deleted, and its pod {left} still runs").into());
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use wi_core::resource::Resource;
 use wi_core::wire::iam::{ServiceAccount, ServiceAccountKey};
 use wi_core::wire::policy::Policy;
 
+pub(super) mod alone;
 mod ancestors;
 mod clusters;
 pub mod discover;

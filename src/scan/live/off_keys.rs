@@ -11,7 +11,7 @@ use wi_client::kubernetes::Kube;
 use wi_core::address::WorkloadKey;
 use wi_core::desired::Desired;
 use wi_core::live::keys::{Disabling, Holder, KeySeen, KeysOf, Last, SecretSeen};
-use wi_core::live::{Live as PlanLive, Seen};
+use wi_core::live::{Live as PlanLive, to_connect};
 use wi_core::migrate::keys::{AFTERGLOW, Look, to_look_at};
 use wi_core::migrate::mark::Mark;
 use wi_core::names::{Email, ProjectId};
@@ -55,9 +55,11 @@ pub async fn add<E>(
     Ok(())
 }
 
-/// Shadows, which no Secret has to be opened for.
+/// Shadows, which no Secret has to be opened for. A whole spec may have left some behind, whether it has migrations by now or
+/// not: one list by label for each cluster.
 pub async fn add_shadows(http: &Http, desired: &Desired, live: &mut PlanLive) {
-    if desired.changes_templates || !desired.migrations.is_empty() {
+    let may_be_left = desired.leftovers.is_some() && !desired.accounts.is_empty();
+    if desired.changes_templates || !desired.migrations.is_empty() || may_be_left {
         live.shadows = shadows::find(http, desired, live).await;
     }
 }
@@ -73,10 +75,11 @@ async fn half_way(
     let kinds: Vec<_> = kinds.filter(|k| history_of(k.kind).is_some()).collect();
     let kinds = kinds.as_slice();
     let each = desired.clusters.iter().map(async |(name, cluster)| {
-        let there = live.clusters.get(name).and_then(Seen::found);
+        let there = live.clusters.get(name);
+        let there = there.and_then(|seen| to_connect(cluster, seen));
         let read = async {
             let there = there.ok_or("the cluster was not read")?;
-            let kube = Kube::connect(http, there, &cluster.access).map_err(|e| e.to_string())?;
+            let kube = Kube::connect(http, &there, &cluster.access).map_err(|e| e.to_string())?;
             let lists = kinds.iter().map(|kind| kube.list_workloads(kind));
             let mut keys = BTreeSet::new();
             for (kind, all) in kinds.iter().zip(join_all(lists).await) {

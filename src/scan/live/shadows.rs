@@ -10,7 +10,7 @@ use wi_core::desired::Desired;
 use wi_core::live::around::Around;
 use wi_core::live::shadows::ShadowSeen;
 use wi_core::live::templates::Whole;
-use wi_core::live::{Live as PlanLive, Seen};
+use wi_core::live::{Live as PlanLive, Seen, to_connect};
 use wi_core::migrate::shadow::{LABEL, MARK};
 use wi_core::wire::kubernetes::MANAGED_BY;
 use wi_core::wire::workloads::{WORKLOAD_KINDS, WorkloadKind};
@@ -31,10 +31,11 @@ pub async fn find(
         return BTreeMap::new();
     };
     let each = desired.clusters.iter().map(async |(name, cluster)| {
-        let there = live.clusters.get(name).and_then(Seen::found);
+        let there = live.clusters.get(name);
+        let there = there.and_then(|seen| to_connect(cluster, seen));
         let found = async {
             let there = there.ok_or("the cluster was not read")?;
-            let kube = Kube::connect(http, there, &cluster.access).map_err(|e| e.to_string())?;
+            let kube = Kube::connect(http, &there, &cluster.access).map_err(|e| e.to_string())?;
             let all = kube.list_labelled(kind, MANAGED_BY, "wi").await;
             let all = all.map_err(|e| e.reason().to_string())?;
             let marked = all

@@ -76,12 +76,20 @@ pub fn on(object: &Value) -> Option<Mark> {
     serde_json::from_str(text).ok()
 }
 
-/// What has a mark among the workloads that were read, for whatever reason, by the spec's name of its cluster.
-pub fn marked(live: &Live) -> impl Iterator<Item = (&str, &Template, Mark)> {
+/// All workloads that were read, for whatever reason, by the spec's name of their cluster. Some may come twice.
+pub fn read_templates(live: &Live) -> impl Iterator<Item = (&str, &Template)> {
     let read = live.kubernetes.iter().filter_map(|(cluster, objects)| {
         let workloads = objects.found()?.workloads.as_ref()?.as_ref().ok()?;
-        Some((cluster.as_str(), workloads))
+        Some((cluster.as_str(), &workloads.templates))
     });
-    let all = read.flat_map(|(cluster, w)| w.templates.iter().map(move |t| (cluster, t)));
-    all.filter_map(|(cluster, t)| Some((cluster, t, Mark::of(&t.metadata)?)))
+    let alone = live.alone.iter();
+    let alone =
+        alone.filter_map(|((cluster, _), seen)| Some((cluster.as_str(), seen.as_ref().ok()?)));
+    let all = read.chain(alone);
+    all.flat_map(|(cluster, templates)| templates.iter().map(move |t| (cluster, t)))
+}
+
+/// Those that have a mark.
+pub fn marked(live: &Live) -> impl Iterator<Item = (&str, &Template, Mark)> {
+    read_templates(live).filter_map(|(cluster, t)| Some((cluster, t, Mark::of(&t.metadata)?)))
 }

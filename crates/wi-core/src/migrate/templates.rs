@@ -283,16 +283,19 @@ pub fn next(
     seen: &TemplateSeen,
 ) -> Option<Result<Next, Vec<Hold>>> {
     let place = (&*seen.namespace, seen.kind, &*seen.name);
-    let mut exclude = migration.exclude.iter();
-    if exclude.any(|p| p.matches(place.0, place.1, place.2)) {
-        return None;
-    }
+    let is_out = migration.excludes(place.0, place.1, place.2);
     let object = match &seen.object {
         Ok(object) => &object.0,
+        Err(_) if is_out => return None,
         Err(why) => return Some(Err(vec![Hold::Unread(why.clone())])),
     };
     let meta = meta(object);
     let mark = Mark::of(&meta);
+    if is_out {
+        // What was begun does not stay half-way: it goes back, and is left alone then.
+        let own = mark.filter(|m| m.account.as_str() == email && m.way().is_some());
+        return own.map(|_| Ok(Next::going_on(Way::Back)));
+    }
     let edited = seen.edited(template(seen.kind, object), &migration.accept);
     let has_key = !edited.steps.is_empty() || !edited.traps.is_empty();
     if let Some(mark) = mark.as_ref().filter(|m| m.account.as_str() != email) {

@@ -11,6 +11,7 @@ mod checks;
 mod diff;
 mod digest;
 mod edit;
+mod ends;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod impact;
@@ -413,11 +414,16 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
     readiness::keep_what_held_node_pools_live_on(desired, &mut plan);
     templates::diff(desired, live, options, &mut plan);
     shadows::diff(desired, live, options, &mut plan);
+    let rests = cut_over::check(desired, live, options, &mut plan);
+    if rests.holds() {
+        set_needs(&mut plan);
+        rests.hold(desired, &mut plan);
+    }
     plan.losing_identity = losses::find(desired, live, options.now, &plan);
-    cut_over::check(desired, live, options, &mut plan);
     plan.other_accounts = other_account::find(desired, live, &plan);
     restarts::list(live, &mut plan);
     set_needs(&mut plan);
+    rests.order(&mut plan);
     waves::assign(desired, &mut plan);
     leftovers::warn(desired, live, &left, &mut plan);
     keys::check(desired, live, options, &mut plan);

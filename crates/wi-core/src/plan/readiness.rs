@@ -387,7 +387,7 @@ pub(super) fn keep_what_held_node_pools_live_on(desired: &Desired, plan: &mut Pl
 }
 
 /// What is held, and what waits for that, with the causes. The needs of changes are known.
-fn with_what_waits<T: Ord + Clone>(
+pub(super) fn with_what_waits<T: Ord + Clone>(
     mut held: BTreeMap<Address, BTreeSet<T>>,
     desired: &Desired,
     plan: &Plan,

@@ -9,6 +9,7 @@ mod world;
 
 mod accounts;
 mod again;
+mod alone;
 mod bindings;
 mod brakes;
 mod clusters;

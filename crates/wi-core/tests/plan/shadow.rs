@@ -33,21 +33,21 @@ fn service(name: &str, selector: Value) -> Value {
 }
 
 /// What goes by labels around the original: its Service, and itself.
-fn around() -> Around {
+pub fn around() -> Around {
     let mut around = Around::default();
     around.services(&[service("web", json!({"app": "web"}))]);
     around.takers("Deployment", &[web(pod())]);
     around
 }
 
-fn original() -> Value {
+pub fn original() -> Value {
     let mut web = web(pod());
     web["spec"]["template"]["metadata"]["labels"] =
         json!({"app": "web", "team": "pay", "tier": "front"});
     web
 }
 
-fn seen(object: Value, around: Around) -> TemplateSeen {
+pub fn seen(object: Value, around: Around) -> TemplateSeen {
     TemplateSeen {
         around: Some(Ok(around)),
         ..workload(object)
@@ -97,13 +97,13 @@ fn dark(seen: &TemplateSeen) -> ShadowSeen {
     there(&next.object.expect("an object"), 3600)
 }
 
-fn canary(seen: &TemplateSeen) -> ShadowSeen {
+pub fn canary(seen: &TemplateSeen) -> ShadowSeen {
     let dark = dark(seen);
     let next = wanted("until: canary", seen, Some(&dark)).next;
     there(&next.and_then(|n| n.object).expect("an object"), 3600)
 }
 
-fn world(migration: &str, seen: TemplateSeen, shadow: Option<ShadowSeen>) -> (Desired, Live) {
+pub fn world(migration: &str, seen: TemplateSeen, shadow: Option<ShadowSeen>) -> (Desired, Live) {
     let (desired, mut live) = state(migration, &settled(), vec![key()], seen);
     let shadows = Ok(shadow.into_iter().collect());
     live.shadows = BTreeMap::from([("main".to_owned(), shadows)]);

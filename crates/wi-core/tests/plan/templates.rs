@@ -61,7 +61,7 @@ pub fn web(pod: Value) -> Value {
 }
 
 /// Its ReplicaSet of a revision.
-fn set(pod: Value, revision: &str) -> Value {
+pub fn set(pod: Value, revision: &str) -> Value {
     json!({
         "metadata": {
             "name": format!("web-{revision}"), "uid": format!("rs{revision}"),
@@ -139,7 +139,7 @@ pub(crate) fn email() -> Email {
 }
 
 /// As the first write leaves it.
-fn begun() -> Value {
+pub fn begun() -> Value {
     let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": free()});
     let object = web(pod());
     patched(
@@ -149,7 +149,7 @@ fn begun() -> Value {
 }
 
 /// As the last one does, and as the controller then has it.
-fn done() -> Value {
+pub fn done() -> Value {
     let object = begun();
     let object = patched(&object, &rollout::go_on(&object).expect("it goes on"));
     patched(&object, &rollout::settle(&object).expect("it goes on"))
@@ -314,6 +314,27 @@ fn begun_change_goes_the_way_that_the_spec_says_now() {
     object["spec"]["template"]["spec"] = pod();
     let plan = planned("until: cutover", workload(object));
     assert!(template(&plan).goes_on && template(&plan).way == Way::Back);
+}
+
+/// Whoever excludes what stands half-way gets it back as it was: no plan leaves it so without a word.
+#[test]
+fn begun_change_of_what_is_excluded_goes_back_and_that_of_another_account_is_told() {
+    let excluded = "until: cutover, exclude: [shop/web]";
+    let plan = planned(excluded, workload(begun()));
+    assert_eq!(template(&plan).way, Way::Back);
+    assert!(template(&plan).goes_on);
+    let plan = planned(excluded, workload(done()));
+    assert!(plan.is_empty() && held(&plan).is_empty(), "{}", held(&plan));
+    let mut other = begun();
+    let mark = &mut other["metadata"]["annotations"]["wi/off-key"];
+    let text = mark.as_str().expect("a mark");
+    *mark = json!(text.replace("checkout@", "other@"));
+    let plan = planned(excluded, workload(other));
+    assert!(
+        held(&plan).contains("with `migrate` of the account whose key it is"),
+        "{}",
+        held(&plan)
+    );
 }
 
 #[test]

@@ -92,6 +92,14 @@ impl ShadowSeen {
         Mark::of(&self.meta())
     }
 
+    /// The Kubernetes service account of its pods.
+    pub fn service_account(&self) -> String {
+        let pod = &self.object.0["spec"]["template"]["spec"];
+        let of = |field: &str| pod[field].as_str().filter(|name| !name.is_empty());
+        let name = of("serviceAccountName").or_else(|| of("serviceAccount"));
+        name.unwrap_or("default").to_owned()
+    }
+
     /// The spec that made it.
     pub fn owner(&self) -> Option<String> {
         self.meta().annotations.get(OWNER).cloned()

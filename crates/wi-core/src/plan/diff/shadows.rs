@@ -20,10 +20,14 @@ use crate::wire::pods::PodSpec;
 /// the key themselves.
 pub(in crate::plan) fn diff(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
     for (cluster, seen) in &live.shadows {
-        if let Err(why) = seen {
-            plan.warnings.push(format!(
-                "whether there are shadows in cluster.{cluster} could not be seen: {why}"
-            ));
+        // Where the spec takes nobody off keys, none was made by it lately: those who may not look are not kept from all else.
+        if let Err(why) = seen
+            && desired.changes_templates
+        {
+            plan.unseen(
+                format!("which Deployments of cluster.{cluster} are without their key, or shadows"),
+                why.clone(),
+            );
         }
     }
     let mut left = own(live, &desired.owner);

@@ -9,7 +9,7 @@ use crate::address::{Address, KsaKey, WorkloadKey};
 use crate::desired::Desired;
 use crate::live::templates::TemplateSeen;
 use crate::live::{Live, Seen};
-use crate::migrate::mark::{Way, marked};
+use crate::migrate::mark::{Mark, Way, marked};
 use crate::migrate::state::Bound;
 use crate::migrate::templates::{Hold, Next, meta, next, template};
 use crate::names::Email;
@@ -98,9 +98,9 @@ fn half_way(desired: &Desired, live: &Live, held: &BTreeSet<Address>, plan: &mut
         let keys = match seen {
             Ok(keys) => keys,
             Err(why) => {
-                plan.warnings.push(format!(
-                    "whether a run has left a template of cluster.{cluster} half-way could not be seen: {why}"
-                ));
+                let what =
+                    format!("whether a run has left a template of cluster.{cluster} half-way");
+                plan.unseen(what, why);
                 continue;
             }
         };
@@ -118,7 +118,7 @@ fn half_way(desired: &Desired, live: &Live, held: &BTreeSet<Address>, plan: &mut
                 let way = "with its `migrate` in the spec (`until: bound` brings the template of before back, `cutover` goes on), `wi apply --read-secrets referenced` brings it to its end first";
                 plan.error(address, None, format!("{why}. {way}"));
             } else {
-                let way = "--read-secrets referenced goes on with it: forward with `until: cutover`, back with `until: bound`";
+                let way = "with `migrate` of the account whose key it is in the spec, --read-secrets referenced goes on with it: forward with `until: cutover`, back with `until: bound` or `exclude`";
                 plan.held_back.push(HeldBack {
                     address,
                     why: HoldReason::Keys {
@@ -133,7 +133,13 @@ fn half_way(desired: &Desired, live: &Live, held: &BTreeSet<Address>, plan: &mut
 
 /// Those among the workloads that were read for another reason.
 fn begun(live: &Live) -> impl Iterator<Item = WorkloadKey> {
-    marked(live).filter_map(|(cluster, template, mark)| {
+    let looked_at = live.off_keys.values().flat_map(|of| &of.templates);
+    let looked_at = looked_at.flatten().filter_map(|seen| {
+        let object = seen.object.as_ref().ok()?;
+        Mark::of(&meta(&object.0))?.way()?;
+        workload_of(seen)
+    });
+    let read = marked(live).filter_map(|(cluster, template, mark)| {
         mark.way()?;
         Some(WorkloadKey {
             cluster: cluster.to_owned(),
@@ -141,7 +147,8 @@ fn begun(live: &Live) -> impl Iterator<Item = WorkloadKey> {
             kind: template.kind.clone(),
             name: template.metadata.name.parse().ok()?,
         })
-    })
+    });
+    looked_at.chain(read)
 }
 
 /// `None`: no name that Kubernetes takes.
