@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::cutover::{begin, has_key, service, serving, until, web};
-use crate::migrate::{Stage, code, pod_spec};
+use crate::migrate::{Stage, code, pod_spec, spec};
 use crate::scan::made::Account;
 use crate::support::{Ran, flat};
 
@@ -284,4 +284,30 @@ fn shadow_that_no_spec_asks_for_any_more_is_found_and_taken_away_and_others_copi
         ran.out
     );
     assert!(!stage.has("web-wi") && stage.has("copy"));
+}
+
+/// The pull requests of a migration are reverted while its canary serves: `migrate:` and `impersonates` go at once.
+#[test]
+fn identity_that_a_canary_lives_on_goes_after_it_and_no_request_is_lost() {
+    let account = Account::new(607);
+    let world = serving(&account, &[web(&pod_spec(), 2)]);
+    let mut stage = begin(&until(&account, "shadow", ""), &world);
+    stage.reaches();
+    stage = rung(stage, &account, "canary");
+    stage.reaches();
+    assert!(stage.served_by().contains("Metadata"));
+
+    let reverted = "namespaces: { shop: { serviceAccounts: { web: {} } } }\n";
+    stage = stage.under_now(&spec(&account, reverted));
+    let delete = "DELETE *deployments/web-wi";
+    let fault = json!({"match": delete, "times": 1, "lost": true});
+    stage.inside.inject(&fault);
+    let ran = stage.wi(&["apply", "--auto-approve", "--allow-mass-removal"]);
+    assert_eq!(code(&ran), 0, "{}{}", ran.out, ran.err);
+    assert!(!stage.has("web-wi"));
+    let annotation = &stage.inside.world()["clusters"][0]["namespaces"]["shop"]["serviceAccounts"]
+        ["web"]["annotations"]["iam.gke.io/gcp-service-account"];
+    assert!(annotation.is_null(), "{annotation}");
+    assert!(!stage.served_by().contains("Metadata"));
+    assert_eq!(stage.lost(), [""; 0]);
 }

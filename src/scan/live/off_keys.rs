@@ -58,9 +58,10 @@ pub async fn add<E>(
 /// Shadows, which no Secret has to be opened for. A whole spec may have left some behind, whether it has migrations by now or
 /// not: one list by label for each cluster.
 pub async fn add_shadows(http: &Http, desired: &Desired, live: &mut PlanLive) {
+    let must = desired.changes_templates || !desired.migrations.is_empty();
     let may_be_left = desired.leftovers.is_some() && !desired.accounts.is_empty();
-    if desired.changes_templates || !desired.migrations.is_empty() || may_be_left {
-        live.shadows = shadows::find(http, desired, live).await;
+    if must || may_be_left {
+        live.shadows = shadows::find(http, desired, live, must).await;
     }
 }
 

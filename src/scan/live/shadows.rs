@@ -21,11 +21,19 @@ fn deployments() -> Option<&'static WorkloadKind> {
     WORKLOAD_KINDS.iter().find(|k| k.kind == "Deployment")
 }
 
-/// Shadows, by cluster, with their pods; or why they are not known.
+/// Why a list is not there.
+enum Missing {
+    /// Whoever asks may not, or could not ask this cluster anything.
+    NotAsked(String),
+    Failed(String),
+}
+
+/// Shadows, by cluster, with their pods; or why they are not known. `must`: those who may not look are told so.
 pub async fn find(
     http: &Http,
     desired: &Desired,
     live: &PlanLive,
+    must: bool,
 ) -> BTreeMap<String, Result<Vec<ShadowSeen>, String>> {
     let Some(kind) = deployments() else {
         return BTreeMap::new();
@@ -34,19 +42,29 @@ pub async fn find(
         let there = live.clusters.get(name);
         let there = there.and_then(|seen| to_connect(cluster, seen));
         let found = async {
-            let there = there.ok_or("the cluster was not read")?;
-            let kube = Kube::connect(http, &there, &cluster.access).map_err(|e| e.to_string())?;
+            let not_read = || Missing::NotAsked("the cluster was not read".to_owned());
+            let there = there.ok_or_else(not_read)?;
+            let kube = Kube::connect(http, &there, &cluster.access)
+                .map_err(|e| Missing::NotAsked(e.to_string()))?;
             let all = kube.list_labelled(kind, MANAGED_BY, "wi").await;
-            let all = all.map_err(|e| e.reason().to_string())?;
+            let all = all.map_err(|e| match e.code {
+                403 => Missing::NotAsked(e.reason().to_string()),
+                _ => Missing::Failed(e.reason().to_string()),
+            })?;
             let marked = all
                 .into_iter()
                 .filter(|o| o["metadata"]["annotations"][MARK].is_string());
             let seen = marked.map(async |object| seen(http, &kube, name, object).await);
-            Ok::<_, String>(join_all(seen).await)
+            Ok::<_, Missing>(join_all(seen).await)
         };
-        (name.clone(), found.await)
+        let found = match found.await {
+            Ok(found) => Ok(found),
+            Err(Missing::NotAsked(_)) if !must => return None,
+            Err(Missing::NotAsked(why) | Missing::Failed(why)) => Err(why),
+        };
+        Some((name.clone(), found))
     });
-    join_all(each).await.into_iter().collect()
+    join_all(each).await.into_iter().flatten().collect()
 }
 
 async fn seen(http: &Http, kube: &Kube, cluster: &str, object: Value) -> ShadowSeen {

@@ -20,10 +20,7 @@ use crate::wire::pods::PodSpec;
 /// the key themselves.
 pub(in crate::plan) fn diff(desired: &Desired, live: &Live, options: &Options, plan: &mut Plan) {
     for (cluster, seen) in &live.shadows {
-        // Where the spec takes nobody off keys, none was made by it lately: those who may not look are not kept from all else.
-        if let Err(why) = seen
-            && desired.changes_templates
-        {
+        if let Err(why) = seen {
             plan.unseen(
                 format!("which Deployments of cluster.{cluster} are without their key, or shadows"),
                 why.clone(),
