@@ -530,6 +530,34 @@ fn interrupted_change_is_told_by_every_plan_and_goes_back_where_the_spec_was_low
     assert!(ran.out.contains("No changes."), "{}", ran.out);
 }
 
+/// Whoever finds a rollout that stands brings a newer image: the way back does not take it away.
+#[test]
+fn way_back_from_half_way_does_not_take_away_what_others_brought_since() {
+    let account = Account::new(520);
+    let world = serving(&account, &[web(&pod_spec(), 3)]);
+    let stage = begin(&until(&account, "cutover", ""), &world);
+    stage
+        .inside
+        .inject(&json!({"match": WRITES, "after": 1, "times": 1, "denied": true}));
+    stage.go(&["apply", "--auto-approve"]);
+    assert!(stage.mark().is_some_and(|m| m["underWay"].is_object()));
+
+    let mut world = stage.inside.world();
+    let objects = world["clusters"][0]["objects"].as_array_mut();
+    let web = objects.and_then(|all| all.iter_mut().find(|o| o["kind"] == "Deployment"));
+    web.expect("the Deployment")["spec"]["template"]["spec"]["containers"][0]["image"] =
+        json!("shop/app:2");
+    world["faults"] = json!([]);
+    let stage = Stage::new(&until(&account, "bound", ""), &world);
+    let ran = stage.go(&["apply", "--auto-approve"]);
+    assert_eq!(code(&ran), 1, "{}{}", ran.out, ran.err);
+    let said = flat(&format!("{}{}", ran.out, ran.err));
+    assert!(said.contains("the way back would take that away"), "{said}");
+    let web = stage.object("Deployment", "web");
+    let image = &web["spec"]["template"]["spec"]["containers"][0]["image"];
+    assert_eq!(image, "shop/app:2");
+}
+
 #[test]
 fn template_keeps_its_key_where_a_network_policy_keeps_its_pods_from_the_metadata_server() {
     let account = Account::new(513);

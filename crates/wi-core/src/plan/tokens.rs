@@ -101,7 +101,7 @@ impl fmt::Display for Holder<'_> {
         match self.since {
             None => write!(
                 f,
-                "{place} acts as something else with this plan, and pods that run already may use tokens of before for up to {minutes} minutes"
+                "{place} is to act as something else, and pods that run already may use tokens of before for up to {minutes} minutes"
             )?,
             Some(since) => write!(
                 f,

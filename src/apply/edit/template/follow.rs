@@ -84,6 +84,10 @@ impl Run<'_> {
             let operations = match next {
                 Next::Settle => rollout::settle(&seen.object),
                 Next::GoOn => rollout::go_on(&seen.object),
+                // The way back leads to the template of before all that: what others brought since would be gone.
+                Next::TurnBack if is_anothers => {
+                    return Err("somebody has changed its template since the key was taken out: the way back would take that away. Bring the key back in that template, or go forward with `until: cutover`".into());
+                }
                 Next::TurnBack => self.undo(&seen),
                 Next::Undo(why) => {
                     is_undone = Some(undoes(why)?);
@@ -239,6 +243,7 @@ impl Run<'_> {
                 }
             }
         };
+        let forward = way == Way::Out && !is_undone;
         match (Stage::of(&seen.object), health) {
             // Pods of before were perhaps started again long ago.
             (Stage::Rolling, _) if way == Way::Back => match rollout::left(&seen.object) {
@@ -247,20 +252,18 @@ impl Run<'_> {
             },
             (_, Health::Fails(why)) if !is_undone => Next::Undo(why),
             (Stage::Canary, Health::Ready) => {
-                match watch.of(set, seen.pods()) >= self.migration.soak.canary {
-                    true => Next::GoOn,
-                    false => Next::Wait("one new pod is ready, and is watched".to_owned()),
+                let is_watched = watch.of(set, seen.pods()) >= self.migration.soak.canary;
+                match (is_watched, scaled(seen, set)) {
+                    (false, Some(why)) if forward => Next::Undo(why),
+                    (false, _) => Next::Wait("one new pod is ready, and is watched".to_owned()),
+                    (true, _) => Next::GoOn,
                 }
             }
             (Stage::Canary, Health::Waits(what) | Health::Fails(what)) => {
                 *watch = Watch::default();
-                let new = rollout::pods_of(set, seen.pods()).len();
-                match new > 1 && way == Way::Out && !is_undone {
-                    // Of each pod more that it is given some would come without the key, unproven.
-                    true => Next::Undo(format!(
-                        "it was scaled while its new pod was not proven: {new} pods have none of the key"
-                    )),
-                    false => Next::Wait(what),
+                match scaled(seen, set).filter(|_| forward) {
+                    Some(why) => Next::Undo(why),
+                    None => Next::Wait(what),
                 }
             }
             (Stage::Rolling, health) => match (rollout::left(&seen.object), health) {
@@ -270,6 +273,14 @@ impl Run<'_> {
             },
         }
     }
+}
+
+/// Of each pod more that it is given some come without the key, unproven.
+fn scaled(seen: &Seen, set: &Value) -> Option<String> {
+    let new = rollout::pods_of(set, seen.pods()).len();
+    (new > 1).then(|| {
+        format!("it was scaled while its new pod was not proven: {new} pods have none of the key")
+    })
 }
 
 /// Since when the same new pods are ready.
