@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
+use tracing::{Instrument, info_span};
 use wi_client::http::Http;
 use wi_client::kubernetes::Kube;
 use wi_core::desired::Desired;
@@ -20,7 +21,9 @@ pub(crate) async fn read(
     namespaces: BTreeSet<(String, String)>,
 ) -> BTreeMap<(String, String), Result<Vec<Template>, String>> {
     let each = namespaces.into_iter().map(async |(cluster, namespace)| {
-        let seen = of_namespace(http, desired, live, &cluster, &namespace).await;
+        let span = info_span!("cluster", name = cluster);
+        let seen = of_namespace(http, desired, live, &cluster, &namespace);
+        let seen = seen.instrument(span).await;
         ((cluster, namespace), seen)
     });
     join_all(each).await.into_iter().collect()

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
+use tracing::{Instrument, info_span};
 use wi_client::google::{container, evidence};
 use wi_client::http::Http;
 use wi_client::kubernetes::Kube;
@@ -98,7 +99,8 @@ async fn half_way(
             }
             Ok::<_, String>(keys)
         };
-        (name.clone(), read.await)
+        let span = info_span!("cluster", name);
+        (name.clone(), read.instrument(span).await)
     });
     join_all(each).await.into_iter().collect()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use serde_json::Value;
+use tracing::{Instrument, info_span};
 use wi_client::http::Http;
 use wi_client::kubernetes::Kube;
 use wi_core::desired::Desired;
@@ -43,6 +44,10 @@ pub async fn find(
         let there = there.and_then(|seen| to_connect(cluster, seen));
         let found = async {
             let not_read = || Missing::NotAsked("the cluster was not read".to_owned());
+            // That it could not be reached is told as that.
+            if let Some(Seen::Unknown(_)) = live.kubernetes.get(name) {
+                return Err(not_read());
+            }
             let there = there.ok_or_else(not_read)?;
             let kube = Kube::connect(http, &there, &cluster.access)
                 .map_err(|e| Missing::NotAsked(e.to_string()))?;
@@ -57,7 +62,8 @@ pub async fn find(
             let seen = marked.map(async |object| seen(http, &kube, name, object).await);
             Ok::<_, Missing>(join_all(seen).await)
         };
-        let found = match found.await {
+        let span = info_span!("cluster", name);
+        let found = match found.instrument(span).await {
             Ok(found) => Ok(found),
             Err(Missing::NotAsked(_)) if !must => return None,
             Err(Missing::NotAsked(why) | Missing::Failed(why)) => Err(why),
