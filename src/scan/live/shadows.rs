@@ -22,14 +22,8 @@ fn deployments() -> Option<&'static WorkloadKind> {
     WORKLOAD_KINDS.iter().find(|k| k.kind == "Deployment")
 }
 
-/// Why a list is not there.
-enum Missing {
-    /// Whoever asks may not, or could not ask this cluster anything.
-    NotAsked(String),
-    Failed(String),
-}
-
-/// Shadows, by cluster, with their pods; or why they are not known. `must`: those who may not look are told so.
+/// Shadows, by cluster, with their pods; or why they are not known. `must`: what could not be
+/// looked at is told.
 pub async fn find(
     http: &Http,
     desired: &Desired,
@@ -43,31 +37,26 @@ pub async fn find(
         let there = live.clusters.get(name);
         let there = there.and_then(|seen| to_connect(cluster, seen));
         let found = async {
-            let not_read = || Missing::NotAsked("the cluster was not read".to_owned());
             // That it could not be reached is told as that.
-            if let Some(Seen::Unknown(_)) = live.kubernetes.get(name) {
-                return Err(not_read());
-            }
-            let there = there.ok_or_else(not_read)?;
-            let kube = Kube::connect(http, &there, &cluster.access)
-                .map_err(|e| Missing::NotAsked(e.to_string()))?;
+            let there = match live.kubernetes.get(name) {
+                Some(Seen::Unknown(_)) => None,
+                _ => there,
+            };
+            let there = there.ok_or("the cluster was not read")?;
+            let kube = Kube::connect(http, &there, &cluster.access).map_err(|e| e.to_string())?;
             let all = kube.list_labelled(kind, MANAGED_BY, "wi").await;
-            let all = all.map_err(|e| match e.code {
-                403 => Missing::NotAsked(e.reason().to_string()),
-                _ => Missing::Failed(e.reason().to_string()),
-            })?;
+            let all = all.map_err(|e| e.reason().to_string())?;
             let marked = all
                 .into_iter()
                 .filter(|o| o["metadata"]["annotations"][MARK].is_string());
             let seen = marked.map(async |object| seen(http, &kube, name, object).await);
-            Ok::<_, Missing>(join_all(seen).await)
+            Ok::<_, String>(join_all(seen).await)
         };
         let span = info_span!("cluster", name);
-        let found = match found.instrument(span).await {
-            Ok(found) => Ok(found),
-            Err(Missing::NotAsked(_)) if !must => return None,
-            Err(Missing::NotAsked(why) | Missing::Failed(why)) => Err(why),
-        };
+        let found = found.instrument(span).await;
+        if found.is_err() && !must {
+            return None;
+        }
         Some((name.clone(), found))
     });
     join_all(each).await.into_iter().flatten().collect()
